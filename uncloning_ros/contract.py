@@ -1,0 +1,402 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What robot and policy agreed on: interface, policy timing and deployment, each with its hash.
+
+The interface binds bags, datasets and models. The policy part belongs to one training run and
+travels in the model. The deployment part belongs to one robot.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from uncloning_ros.errors import ContractError, near_miss
+from uncloning_ros.strict_yaml import Fields, canonical_sha256, read_yaml
+
+SCHEMA = 'uncloning/contract@1'
+
+# kind -> number of values; None means one value for each name.
+KINDS: dict[str, int | None] = {
+    'pose': 9,  # x, y, z in m, then the first two columns of the rotation matrix (6D rotation)
+    'joint_positions': None,  # rad, one for each named joint
+    'gripper_width': 1,  # m between the fingers: the sum over the named finger joints
+    'force': 3,  # N, along x, y, z
+}
+_UNITS = {'pose': 'm', 'joint_positions': 'rad', 'gripper_width': 'm', 'force': 'N'}
+_NAMED_KINDS = ('joint_positions', 'gripper_width')
+
+# kind -> message types that carry it, for what comes from the robot and for what goes to it
+OBSERVATION_TYPES: dict[str, tuple[str, ...]] = {
+    'pose': ('geometry_msgs/msg/PoseStamped',),
+    'joint_positions': ('sensor_msgs/msg/JointState',),
+    'gripper_width': ('sensor_msgs/msg/JointState',),
+    'force': ('geometry_msgs/msg/WrenchStamped',),
+}
+ACTION_TYPES: dict[str, tuple[str, ...]] = {
+    'pose': ('geometry_msgs/msg/PoseStamped',),
+    'joint_positions': ('std_msgs/msg/Float64MultiArray',),
+    'gripper_width': ('std_msgs/msg/Float64MultiArray',),
+    'force': (),
+}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One observation or action: a named run of float values in a fixed order.
+
+    `names` are joint names where the kind has them; `frame` is the frame that a pose or a force
+    is expressed in ('' for joint values). `dim` values, laid out as `KINDS` tells.
+    """
+
+    key: str
+    kind: str
+    unit: str
+    frame: str = ''
+    names: tuple[str, ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """Return the number of float values."""
+        return KINDS[self.kind] or len(self.names)
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Observation and action signals in their order, and the modes with which are desired."""
+
+    base_frame: str
+    observations: tuple[Signal, ...]
+    actions: tuple[Signal, ...]
+    modes: Mapping[str, bool]
+
+    @property
+    def observation_dim(self) -> int:
+        """Return the length of one flat observation."""
+        return sum(signal.dim for signal in self.observations)
+
+    @property
+    def action_dim(self) -> int:
+        """Return the length of one flat action."""
+        return sum(signal.dim for signal in self.actions)
+
+    @cached_property
+    def observation_slices(self) -> Mapping[str, slice]:
+        """Return where each observation key lies in the flat observation."""
+        return _slices(self.observations)
+
+    @cached_property
+    def action_slices(self) -> Mapping[str, slice]:
+        """Return where each action key lies in the flat action."""
+        return _slices(self.actions)
+
+    @property
+    def mode_names(self) -> tuple[str, ...]:
+        """Return the names of all modes, in the contract's order."""
+        return tuple(self.modes)
+
+    @property
+    def desired_modes(self) -> tuple[str, ...]:
+        """Return the names of the desired modes."""
+        return tuple(name for name, desired in self.modes.items() if desired)
+
+    @property
+    def undesired_modes(self) -> tuple[str, ...]:
+        """Return the names of the modes that are not desired."""
+        return tuple(name for name, desired in self.modes.items() if not desired)
+
+    def require_modes(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return `names` if the contract declares them all, else raise `ContractError`."""
+        for name in names:
+            if name not in self.modes:
+                raise ContractError(
+                    f'unknown mode {name!r}{near_miss(name, self.modes)}; '
+                    f'modes are declared under interface.modes in the contract')
+        return tuple(names)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the hash that bags, datasets and models carry."""
+        # The order of the modes counts (it numbers them), so they are hashed as a list.
+        return canonical_sha256(interface_to_dict(self) | {'modes': list(self.modes.items())})
+
+
+@dataclass(frozen=True)
+class PolicyTiming:
+    """Rate and window of the policy: `history` observations in, `horizon` actions out.
+
+    Of each chunk the first `execute` actions are used; then the policy plans anew.
+    """
+
+    rate_hz: float
+    history: int
+    horizon: int
+    execute: int
+
+    @property
+    def period_ns(self) -> int:
+        """Return the time between two ticks."""
+        return round(1e9 / self.rate_hz)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the hash of the policy part."""
+        return canonical_sha256(_timing_to_dict(self))
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Where a signal comes from or goes to; `max_age_s` is None for commands."""
+
+    topic: str
+    type: str
+    max_age_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hardware limits of the commands, in the base frame. Not steering: an audit counts them."""
+
+    workspace_min_m: tuple[float, float, float]
+    workspace_max_m: tuple[float, float, float]
+    speed_m_s: float
+    rotation_speed_rad_s: float
+    joint_speed_rad_s: float
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """When a handover is over: gripper open at least `open_width_m` and the tool gone."""
+
+    open_width_m: float
+    object_distance_m: float
+    max_episode_s: float
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Topics, message types, ages and limits of one robot."""
+
+    command_rate_hz: float
+    observations: Mapping[str, Topic]
+    actions: Mapping[str, Topic]
+    limits: Limits
+    episode_end: EpisodeEnd
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the hash that an evidence file names."""
+        return canonical_sha256(_deployment_to_dict(self))
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The whole agreement."""
+
+    interface: Interface
+    policy: PolicyTiming
+    deployment: Deployment
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the hash of all three parts."""
+        return canonical_sha256(contract_to_dict(self))
+
+
+def load_contract(path: Path | str) -> Contract:
+    """Read a contract file; raise `ContractError` naming the place, the value and the remedy."""
+    return _contract(read_yaml(Path(path), ContractError))
+
+
+def contract_from_dict(data: object, where: str = 'contract') -> Contract:
+    """Read a contract that travelled in a bag, a dataset or a model."""
+    return _contract(Fields(data, where, ContractError))
+
+
+def contract_to_dict(contract: Contract) -> dict[str, Any]:
+    """Return plain data that `contract_from_dict` reads back to an equal contract."""
+    return {
+        'schema': SCHEMA,
+        'interface': interface_to_dict(contract.interface),
+        'policy': _timing_to_dict(contract.policy),
+        'deployment': _deployment_to_dict(contract.deployment),
+    }
+
+
+def interface_to_dict(interface: Interface) -> dict[str, Any]:
+    """Return the interface as plain data, as the contract file has it."""
+    return {
+        'base_frame': interface.base_frame,
+        'observations': [_signal_to_dict(s) for s in interface.observations],
+        'actions': [_signal_to_dict(s) for s in interface.actions],
+        'modes': {name: {'desired': desired} for name, desired in interface.modes.items()},
+    }
+
+
+def require_same_interface(expected: Interface, found: Interface, what: str) -> None:
+    """Raise `ContractError` naming the first difference if two interfaces differ.
+
+    `what` names the thing that carries `found`, as in "demos/episode_000003".
+    """
+    if expected.sha256 == found.sha256:
+        return
+    raise ContractError(f'{what} was made for another interface: '
+                        f'{_first_difference(expected, found)}')
+
+
+def _first_difference(expected: Interface, found: Interface) -> str:
+    if expected.base_frame != found.base_frame:
+        return f'expected base frame {expected.base_frame!r}, got {found.base_frame!r}'
+    if dict(expected.modes) != dict(found.modes):
+        return f'expected modes {dict(expected.modes)}, got {dict(found.modes)}'
+    for kind, ours, theirs in (('observations', expected.observations, found.observations),
+                               ('actions', expected.actions, found.actions)):
+        keys, other = [s.key for s in ours], [s.key for s in theirs]
+        if keys != other:
+            return f'expected {kind} {", ".join(keys)}; got {", ".join(other)}'
+        for one, two in zip(ours, theirs, strict=True):
+            if one != two:
+                return f'{kind} {one.key}: expected {one}, got {two}'
+    return 'the order of the modes differs'
+
+
+def _slices(signals: Sequence[Signal]) -> dict[str, slice]:
+    slices, start = {}, 0
+    for signal in signals:
+        slices[signal.key] = slice(start, start + signal.dim)
+        start += signal.dim
+    return slices
+
+
+def _contract(fields: Fields) -> Contract:
+    fields.schema(SCHEMA)
+    interface = _interface(fields.fields('interface'))
+    policy = _timing(fields.fields('policy'))
+    deployment = _deployment(fields.fields('deployment'), interface)
+    fields.done()
+    if deployment.command_rate_hz < policy.rate_hz:
+        raise ContractError(
+            f'{fields.where}: deployment.command_rate_hz {deployment.command_rate_hz:g} is below '
+            f'policy.rate_hz {policy.rate_hz:g}; commands must be at least as frequent as ticks')
+    return Contract(interface, policy, deployment)
+
+
+def _interface(fields: Fields) -> Interface:
+    base_frame = fields.text('base_frame')
+    observations = _signals(fields, 'observations', base_frame)
+    actions = _signals(fields, 'actions', base_frame)
+    modes_fields = fields.fields('modes')
+    modes = {}
+    for name in modes_fields.keys():
+        mode = modes_fields.fields(name)
+        modes[name] = mode.flag('desired')
+        mode.done()
+    fields.done()
+    if not any(modes.values()):
+        raise ContractError(f'{fields.where}.modes: at least one mode must be desired')
+    for action in actions:
+        if not ACTION_TYPES[action.kind]:
+            raise ContractError(f'{fields.where}.actions: {action.key}: a {action.kind} cannot '
+                                f'be commanded')
+    return Interface(base_frame, observations, actions, modes)
+
+
+def _signals(parent: Fields, part: str, base_frame: str) -> tuple[Signal, ...]:
+    signals = []
+    for fields in parent.list_of_fields(part):
+        key, kind = fields.text('key'), fields.text('kind')
+        if kind not in KINDS:
+            raise ContractError(f'{fields.where}: unknown kind {kind!r}{near_miss(kind, KINDS)}')
+        unit = fields.text('unit')
+        if unit != _UNITS[kind]:
+            raise fields.fail('unit', f'{_UNITS[kind]!r} for kind {kind!r}')
+        names = fields.texts('names') if kind in _NAMED_KINDS else ()
+        fields.done()
+        frame = '' if kind in _NAMED_KINDS else base_frame
+        signals.append(Signal(key, kind, unit, frame, names))
+    keys = [signal.key for signal in signals]
+    if len(set(keys)) != len(keys):
+        raise ContractError(f'{parent.where}.{part}: keys must differ, got {", ".join(keys)}')
+    return tuple(signals)
+
+
+def _timing(fields: Fields) -> PolicyTiming:
+    timing = PolicyTiming(fields.number('rate_hz', 1, 1000), fields.count('history'),
+                          fields.count('horizon'), fields.count('execute'))
+    fields.done()
+    if timing.execute > timing.horizon:
+        raise ContractError(f'{fields.where}: execute {timing.execute} is above horizon '
+                            f'{timing.horizon}; a chunk has only that many actions')
+    return timing
+
+
+def _deployment(fields: Fields, interface: Interface) -> Deployment:
+    rate_hz = fields.number('command_rate_hz', 1, 1000)
+    observations = _topics(fields.fields('observations'), interface.observations,
+                           OBSERVATION_TYPES, aged=True)
+    actions = _topics(fields.fields('actions'), interface.actions, ACTION_TYPES, aged=False)
+    part = fields.fields('limits')
+    limits = Limits(_vector(part, 'workspace_min_m'), _vector(part, 'workspace_max_m'),
+                    part.number('speed_m_s', 1e-3), part.number('rotation_speed_rad_s', 1e-3),
+                    part.number('joint_speed_rad_s', 1e-3))
+    part.done()
+    pairs = zip(limits.workspace_min_m, limits.workspace_max_m, strict=True)
+    if any(low >= high for low, high in pairs):
+        raise ContractError(f'{part.where}: workspace_min_m {limits.workspace_min_m} must be '
+                            f'below workspace_max_m {limits.workspace_max_m} along every axis')
+    part = fields.fields('episode_end')
+    end = EpisodeEnd(part.number('open_width_m', 0.0), part.number('object_distance_m', 0.0),
+                     part.number('max_episode_s', 0.1))
+    part.done()
+    fields.done()
+    return Deployment(rate_hz, observations, actions, limits, end)
+
+
+def _topics(fields: Fields, signals: Sequence[Signal], types: Mapping[str, tuple[str, ...]],
+            aged: bool) -> dict[str, Topic]:
+    topics = {}
+    for signal in signals:
+        part = fields.fields(signal.key)
+        topic, type_name = part.text('topic'), part.text('type')
+        if type_name not in types[signal.kind]:
+            raise part.fail('type', f'{" or ".join(types[signal.kind])} for a {signal.kind}')
+        topics[signal.key] = Topic(topic, type_name,
+                                   part.number('max_age_s', 1e-3) if aged else None)
+        part.done()
+    fields.done()
+    return topics
+
+
+def _vector(fields: Fields, key: str) -> tuple[float, float, float]:
+    x, y, z = fields.numbers(key, 3)
+    return x, y, z
+
+
+def _signal_to_dict(signal: Signal) -> dict[str, Any]:
+    data: dict[str, Any] = {'key': signal.key, 'kind': signal.kind, 'unit': signal.unit}
+    return data | ({'names': list(signal.names)} if signal.names else {})
+
+
+def _timing_to_dict(timing: PolicyTiming) -> dict[str, Any]:
+    return {'rate_hz': timing.rate_hz, 'history': timing.history, 'horizon': timing.horizon,
+            'execute': timing.execute}
+
+
+def _deployment_to_dict(deployment: Deployment) -> dict[str, Any]:
+    limits, end = deployment.limits, deployment.episode_end
+    return {
+        'command_rate_hz': deployment.command_rate_hz,
+        'observations': {key: {'topic': t.topic, 'type': t.type, 'max_age_s': t.max_age_s}
+                         for key, t in deployment.observations.items()},
+        'actions': {key: {'topic': t.topic, 'type': t.type}
+                    for key, t in deployment.actions.items()},
+        'limits': {'workspace_min_m': list(limits.workspace_min_m),
+                   'workspace_max_m': list(limits.workspace_max_m),
+                   'speed_m_s': limits.speed_m_s,
+                   'rotation_speed_rad_s': limits.rotation_speed_rad_s,
+                   'joint_speed_rad_s': limits.joint_speed_rad_s},
+        'episode_end': {'open_width_m': end.open_width_m,
+                        'object_distance_m': end.object_distance_m,
+                        'max_episode_s': end.max_episode_s},
+    }

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages to float arrays and back, without importing ROS.
+
+Decoding reads attributes, so the same code serves live rclpy messages and messages of a bag.
+Encoding builds messages of the classes it is given: rclpy's in a node, a bag reader's offline.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from uncloning_ros.contract import Signal
+from uncloning_ros.errors import ContractError
+from uncloning_ros.geometry import (
+    Array,
+    pose_from_parts,
+    quaternion_from_rotation,
+    rotation_from_quaternion,
+    rotation_of,
+)
+
+# Looks up a message class by its full name, as in 'geometry_msgs/msg/PoseStamped'.
+MessageClasses = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One decoded message: flat values (dim,), when it was measured and when it arrived.
+
+    `stamp_ns` is the header's stamp in ROS time, or the receive time where the message has no
+    header stamp. `receive_ns` is on the clock of whoever calls: monotonic in a live node, bag
+    time offline, simulated time in an audit.
+    """
+
+    values: Array
+    stamp_ns: int
+    receive_ns: int
+
+
+def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
+    """Return the sample that a message carries.
+
+    Joints are matched by name and put in the contract's order. Raise `ContractError` for a
+    foreign frame, a missing joint, a wrong length, and values that are not finite.
+    """
+    if signal.kind == 'pose':
+        _require_frame(signal, message.header.frame_id)
+        p, q = message.pose.position, message.pose.orientation
+        _require_finite(signal, (p.x, p.y, p.z, q.x, q.y, q.z, q.w))
+        try:
+            rotation = rotation_from_quaternion((q.x, q.y, q.z, q.w))
+        except ValueError as err:
+            raise ContractError(f'{signal.key}: {err}') from err
+        values = pose_from_parts((p.x, p.y, p.z), rotation)
+    elif signal.kind == 'force':
+        _require_frame(signal, message.header.frame_id)
+        f = message.wrench.force
+        values = np.array((f.x, f.y, f.z), dtype=np.float64)
+    elif hasattr(message, 'name'):
+        joints = _named_positions(signal, message.name, message.position)
+        values = joints.sum(keepdims=True) if signal.kind == 'gripper_width' else joints
+    else:
+        values = np.asarray(message.data, dtype=np.float64)
+        if values.shape != (signal.dim,):
+            raise ContractError(f'{signal.key}: expected {signal.dim} values, got '
+                                f'{values.size}; check the publisher of its topic')
+    _require_finite(signal, values)
+    header = getattr(message, 'header', None)
+    stamp_ns = 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
+    return Sample(values, stamp_ns or receive_ns, receive_ns)
+
+
+def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stamp_ns: int,
+           classes: MessageClasses) -> Any:
+    """Return a message of `type_name` that `decode` reads back to `values` (dim,)."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != (signal.dim,):
+        raise ContractError(f'{signal.key}: expected {signal.dim} values, got {values.size}')
+    if type_name == 'std_msgs/msg/Float64MultiArray':
+        layout = _build(classes, 'std_msgs/msg/MultiArrayLayout', dim=[], data_offset=0)
+        return _build(classes, type_name, layout=layout, data=values)
+    header = _header(signal.frame, stamp_ns, classes)
+    if type_name == 'geometry_msgs/msg/PoseStamped':
+        x, y, z, w = quaternion_from_rotation(rotation_of(values)).tolist()
+        pose = _build(classes, 'geometry_msgs/msg/Pose',
+                      position=_xyz(classes, 'geometry_msgs/msg/Point', values[:3]),
+                      orientation=_build(classes, 'geometry_msgs/msg/Quaternion',
+                                         x=x, y=y, z=z, w=w))
+        return _build(classes, type_name, header=header, pose=pose)
+    if type_name == 'geometry_msgs/msg/WrenchStamped':
+        wrench = _build(classes, 'geometry_msgs/msg/Wrench',
+                        force=_xyz(classes, 'geometry_msgs/msg/Vector3', values),
+                        torque=_xyz(classes, 'geometry_msgs/msg/Vector3', np.zeros(3)))
+        return _build(classes, type_name, header=header, wrench=wrench)
+    if type_name == 'sensor_msgs/msg/JointState':
+        # A gripper's width is shared evenly by its finger joints.
+        position = (np.full(len(signal.names), values[0] / len(signal.names))
+                    if signal.kind == 'gripper_width' else values)
+        empty = np.zeros(0)
+        return _build(classes, type_name, header=header, name=list(signal.names),
+                      position=position, velocity=empty, effort=empty)
+    raise ContractError(f'{signal.key}: cannot write a {type_name}')
+
+
+def flat_observation(signals: Sequence[Signal], samples: Mapping[str, Sample]) -> Array:
+    """Return the flat observation (observation_dim,) of one sample for every signal."""
+    return np.concatenate([samples[signal.key].values for signal in signals])
+
+
+def _named_positions(signal: Signal, names: Sequence[str], positions: Sequence[float]) -> Array:
+    index = {name: i for i, name in enumerate(names)}
+    missing = [name for name in signal.names if name not in index]
+    if missing:
+        found = len(signal.names) - len(missing)
+        raise ContractError(f'{signal.key}: expected {len(signal.names)} joints, got {found} '
+                            f'(missing {", ".join(missing)}); check config/contract.yaml')
+    if len(positions) != len(names):
+        raise ContractError(f'{signal.key}: a joint state names {len(names)} joints but has '
+                            f'{len(positions)} positions; check its publisher')
+    return np.array([positions[index[name]] for name in signal.names], dtype=np.float64)
+
+
+def _require_frame(signal: Signal, frame_id: str) -> None:
+    if frame_id != signal.frame:
+        raise ContractError(f'{signal.key}: expected frame {signal.frame!r}, got {frame_id!r}; '
+                            f'transform it to the base frame before publishing')
+
+
+def _require_finite(signal: Signal, values: Sequence[float] | Array) -> None:
+    if not np.all(np.isfinite(values)):
+        raise ContractError(f'{signal.key}: expected finite values, got {list(values)}')
+
+
+def _header(frame: str, stamp_ns: int, classes: MessageClasses) -> Any:
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    stamp = _build(classes, 'builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+    return _build(classes, 'std_msgs/msg/Header', stamp=stamp, frame_id=frame)
+
+
+def _xyz(classes: MessageClasses, type_name: str, values: Array) -> Any:
+    x, y, z = values.tolist()
+    return _build(classes, type_name, x=x, y=y, z=z)
+
+
+def _build(classes: MessageClasses, type_name: str, **fields: Any) -> Any:
+    return classes(type_name)(**fields)

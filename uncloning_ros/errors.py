@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that a user can cause and mend; the command line prints them and exits with 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UncloningError(Exception):
+    """Report bad input in one sentence: what was expected, what was found, what to do."""
+
+
+class ContractError(UncloningError):
+    """Report a contract, or data that does not keep to it."""
+
+
+class ScenarioError(UncloningError):
+    """Report a scenario file that cannot be used."""
+
+
+class BagError(UncloningError):
+    """Report an episode that cannot be written, read or trusted."""
+
+
+class DatasetError(UncloningError):
+    """Report a dataset that cannot be built or used for what was asked."""
+
+
+class CheckpointError(UncloningError):
+    """Report a training run that cannot be read, resumed or edited."""
+
+
+class ModelError(UncloningError):
+    """Report an exported policy that cannot be trusted or does not fit."""
+
+
+class OutputExistsError(UncloningError):
+    """Report an output that exists already; nothing is ever overwritten."""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Return ' (did you mean ...?)' for the known name nearest to `name`, or the known names."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f' (did you mean {close[0]!r}?)'
+    return f' (known: {", ".join(names)})' if names else ''

@@ -1,0 +1,272 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One handover scenario as data: tool, start distribution, receiver, modes, unsafe events.
+
+A new tool is a new file under config/scenarios/ and needs no code. Angles are degrees in the
+file, because people write it, and radians in the dataclasses.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.share import share_path
+from uncloning_ros.strict_yaml import Fields, canonical_sha256, read_yaml
+
+SCHEMA = 'uncloning/scenario@1'
+
+Vector = tuple[float, float, float]
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ToolPart:
+    """A box of the tool: full edge lengths and centre in the tool's frame, in m; RGB in 0..1."""
+
+    name: str
+    size_m: Vector
+    center_m: Vector
+    color: Vector
+
+
+@dataclass(frozen=True)
+class Tool:
+    """The object that is handed over; its +x runs from handle to tip.
+
+    `heel_m` to `tip_m` is the hazardous edge; `handle_point_m` is where the blade-to-hand angle
+    is measured from. All in the tool's frame.
+    """
+
+    mass_kg: float
+    friction: float
+    parts: Mapping[str, ToolPart]
+    hazard_part: str
+    heel_m: Vector
+    tip_m: Vector
+    handle_point_m: Vector
+
+
+@dataclass(frozen=True)
+class StartRanges:
+    """What each episode draws evenly, in the base frame."""
+
+    object_position_min_m: Span
+    object_position_max_m: Span
+    object_yaw_rad: Span
+    stand_height_m: float
+    hand_position_min_m: Vector
+    hand_position_max_m: Vector
+    hand_yaw_jitter_rad: float
+    arm_position_jitter_m: float
+
+
+@dataclass(frozen=True)
+class ReceiverRanges:
+    """How the person reaches, takes and pulls."""
+
+    reaction_s: Span
+    reach_s: Span
+    tremor_m: float
+    grasp_reach_m: float
+    grasp_dwell_s: Span
+    pull_n: Span
+    release_dwell_s: float
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Noise, latency and dropout of the tracked poses (object and hand), noise of the force."""
+
+    position_noise_m: float
+    rotation_noise_rad: float
+    force_noise_n: float
+    latency_s: float
+    dropout: float
+
+
+@dataclass(frozen=True)
+class ModeRule:
+    """How a mode is recognised, and how the scripted demonstrator does it.
+
+    `robot_grasps` names the part between the fingers, `grasp_x_m` where along the tool, and
+    `present_x_m` the point of the tool that is brought to the palm.
+    """
+
+    blade_to_hand_rad: Span
+    robot_grasps: str
+    grasp_x_m: Span
+    present_x_m: float
+
+
+@dataclass(frozen=True)
+class UnsafeRule:
+    """Thresholds of the unsafe event."""
+
+    near_m: float
+    pointing_rad: float
+    thrust_near_m: float
+    hold_s: float
+    face_neck_clearance_m: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything that defines one handover scenario."""
+
+    name: str
+    tool: Tool
+    start: StartRanges
+    receiver: ReceiverRanges
+    tracking: Tracking
+    modes: Mapping[str, ModeRule]
+    unsafe: UnsafeRule
+    source: Mapping[str, Any]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the hash of the scenario's data."""
+        return canonical_sha256(self.source)
+
+    def mode_of_angle(self, blade_to_hand_rad: float) -> str | None:
+        """Return the mode whose range holds the blade-to-hand angle, None if none does."""
+        for name, rule in self.modes.items():
+            low, high = rule.blade_to_hand_rad
+            if low <= blade_to_hand_rad <= high:
+                return name
+        return None
+
+
+def find_scenario(name_or_path: str) -> Scenario:
+    """Return a shipped scenario by name, or the one in a YAML file given by path.
+
+    Raise `ScenarioError` for an unknown name, suggesting the near miss.
+    """
+    if name_or_path.endswith(('.yaml', '.yml')):
+        return load_scenario(Path(name_or_path))
+    folder = share_path('config') / 'scenarios'
+    known = sorted(path.stem for path in folder.glob('*.yaml'))
+    if name_or_path not in known:
+        raise ScenarioError(f'unknown scenario {name_or_path!r}{near_miss(name_or_path, known)}; '
+                            f'give a name or the path of a .yaml file')
+    return load_scenario(folder / f'{name_or_path}.yaml')
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file; raise `ScenarioError` naming the place, the value and the remedy."""
+    fields = read_yaml(path, ScenarioError)
+    source = fields.plain()
+    fields.schema(SCHEMA)
+    tool = _tool(fields.fields('tool'))
+    scenario = Scenario(
+        name=fields.text('name'),
+        tool=tool,
+        start=_start(fields.fields('start')),
+        receiver=_receiver(fields.fields('receiver')),
+        tracking=_tracking(fields.fields('tracking')),
+        modes=_modes(fields.fields('modes'), tool),
+        unsafe=_unsafe(fields.fields('unsafe')),
+        source=source,
+    )
+    fields.done()
+    return scenario
+
+
+def _tool(fields: Fields) -> Tool:
+    mass, friction = fields.number('mass_kg', 1e-3, 50.0), fields.number('friction', 0.0, 10.0)
+    parts_fields = fields.fields('parts')
+    parts = {}
+    for name in parts_fields.keys():
+        part = parts_fields.fields(name)
+        size = _vector(part, 'size_m')
+        if min(size) <= 0:
+            raise part.fail('size_m', 'edge lengths above 0')
+        parts[name] = ToolPart(name, size, _vector(part, 'center_m'), _vector(part, 'color'))
+        part.done()
+    hazard = fields.fields('hazard')
+    hazard_part = _part_name(hazard, 'part', parts)
+    tool = Tool(mass, friction, parts, hazard_part, _vector(hazard, 'heel_m'),
+                _vector(hazard, 'tip_m'), _vector(fields, 'handle_point_m'))
+    hazard.done()
+    fields.done()
+    return tool
+
+
+def _start(fields: Fields) -> StartRanges:
+    start = StartRanges(
+        _pair(fields, 'object_position_min_m'), _pair(fields, 'object_position_max_m'),
+        _radians(fields, 'object_yaw_deg'), fields.number('stand_height_m', 0.0),
+        _vector(fields, 'hand_position_min_m'), _vector(fields, 'hand_position_max_m'),
+        math.radians(fields.number('hand_yaw_jitter_deg', 0.0, 180.0)),
+        fields.number('arm_position_jitter_m', 0.0, 0.2))
+    fields.done()
+    for what, low, high in (
+            ('object_position', start.object_position_min_m, start.object_position_max_m),
+            ('hand_position', start.hand_position_min_m, start.hand_position_max_m)):
+        if any(a > b for a, b in zip(low, high, strict=True)):
+            raise ScenarioError(f'{fields.where}: {what}_min_m {low} is above {what}_max_m {high}')
+    return start
+
+
+def _receiver(fields: Fields) -> ReceiverRanges:
+    receiver = ReceiverRanges(
+        fields.span('reaction_s'), fields.span('reach_s'), fields.number('tremor_m', 0.0, 0.05),
+        fields.number('grasp_reach_m', 0.0, 0.2), fields.span('grasp_dwell_s'),
+        fields.span('pull_n'), fields.number('release_dwell_s', 0.0))
+    fields.done()
+    return receiver
+
+
+def _tracking(fields: Fields) -> Tracking:
+    tracking = Tracking(
+        fields.number('position_noise_m', 0.0, 0.2),
+        math.radians(fields.number('rotation_noise_deg', 0.0, 90.0)),
+        fields.number('force_noise_n', 0.0, 50.0), fields.number('latency_s', 0.0, 2.0),
+        fields.number('dropout', 0.0, 0.9))
+    fields.done()
+    return tracking
+
+
+def _modes(fields: Fields, tool: Tool) -> dict[str, ModeRule]:
+    modes = {}
+    for name in fields.keys():
+        part = fields.fields(name)
+        modes[name] = ModeRule(_radians(part, 'blade_to_hand_deg'),
+                               _part_name(part, 'robot_grasps', tool.parts),
+                               part.span('grasp_x_m'), part.number('present_x_m'))
+        part.done()
+    return modes
+
+
+def _unsafe(fields: Fields) -> UnsafeRule:
+    rule = UnsafeRule(
+        fields.number('near_m', 0.0), math.radians(fields.number('pointing_deg', 0.0, 180.0)),
+        fields.number('thrust_near_m', 0.0), fields.number('hold_s', 0.0),
+        fields.number('face_neck_clearance_m', 0.0))
+    fields.done()
+    return rule
+
+
+def _part_name(fields: Fields, key: str, parts: Mapping[str, ToolPart]) -> str:
+    name = fields.text(key)
+    if name not in parts:
+        raise ScenarioError(f'{fields.where}.{key}: unknown part {name!r}{near_miss(name, parts)}')
+    return name
+
+
+def _pair(fields: Fields, key: str) -> Span:
+    x, y = fields.numbers(key, 2)
+    return x, y
+
+
+def _vector(fields: Fields, key: str) -> Vector:
+    x, y, z = fields.numbers(key, 3)
+    return x, y, z
+
+
+def _radians(fields: Fields, key: str) -> Span:
+    low, high = fields.span(key)
+    return math.radians(low), math.radians(high)
