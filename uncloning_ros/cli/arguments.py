@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Argument types and options that several commands share."""
+
+import argparse
+import os
+from pathlib import Path
+
+from uncloning_ros.errors import OutputExistsError
+
+
+def positive_int(text: str) -> int:
+    """Return a whole number above 0."""
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    """Return a whole number, 0 or above."""
+    return _whole(text, 0)
+
+
+def fraction(text: str) -> float:
+    """Return a number in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f'expected a number in [0, 1], got {text!r}')
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the distinct names in a list with commas, as in 'handle_first,blade_first'."""
+    found = tuple(name.strip() for name in text.split(','))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f'expected names with commas between, got {text!r}')
+    return tuple(dict.fromkeys(found))
+
+
+def new_path(text: str) -> Path:
+    """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
+    path = Path(text)
+    if os.path.lexists(path):
+        raise OutputExistsError(f'{path} exists already and is never overwritten; '
+                                f'give another name or move it away')
+    return path
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add `--workers`: processes that share the work, as many as there are cores."""
+    parser.add_argument('--workers', type=positive_int, default=available_cores(), metavar='N',
+                        help='processes that share the work (default: one for each of the '
+                             '%(default)s cores); the result does not depend on it')
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, which a container may limit."""
+    return len(os.sched_getaffinity(0))
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f'expected a whole number, at least {least}, '
+                                         f'got {text!r}')
+    return value

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Turn demonstrations of mixed handover modes into a policy that keeps the desired ones.
+
+The commands follow one another; each reads what the one before it wrote:
+
+  uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
+  uncloning dataset demos/ --out data/
+  uncloning train data/ --out runs/mixed
+  uncloning unclone runs/mixed --data data/ --remove blade_first \\
+      --out runs/uncloned
+  uncloning export runs/mixed --out mixed.onnx
+  uncloning export runs/uncloned --out policy.onnx
+  uncloning diff mixed.onnx policy.onnx
+  uncloning audit policy.onnx --against mixed.onnx --scenario knife \\
+      --episodes 300 --seed 1000 --json audit.json --html audit.html
+
+Every command explains itself, as in: uncloning audit --help. Nothing is ever overwritten. Exit status: 0 done, 1 a stated limit is exceeded or two models
+differ, 2 bad input, 130 stopped with Ctrl-C.
+"""
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import uncloning_ros
+from uncloning_ros.errors import UncloningError, near_miss
+
+# Command -> what it does, as the overview tells it. Each lives in the module of its name.
+COMMANDS = {
+    'demos': 'simulate demonstrations and record them as bags',
+    'dataset': 'align, resample and split bags into training data',
+    'train': 'clone a policy from a dataset',
+    'unclone': 'remove undesired modes from the weights of a trained policy',
+    'export': 'write a trained policy as one self-contained ONNX file',
+    'diff': 'show that two exported policies differ in weights alone',
+    'audit': 'hand over in simulation and count what was unsafe',
+}
+
+# Top-level module -> the extra of setup.py that brings it.
+_EXTRAS = {
+    'onnxruntime': 'run', 'rosbags': 'run', 'mcap': 'run',
+    'torch': 'train', 'safetensors': 'train', 'onnx': 'train', 'tensorboard': 'train',
+    'pybullet': 'sim', 'pybullet_data': 'sim', 'matplotlib': 'sim', 'PIL': 'sim', 'scipy': 'sim',
+    'tqdm': 'train',
+}
+
+_STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status; bad input gives one sentence and 2."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        command = _command_of(words)
+        args = _parser(command).parse_args(words)
+        status = importlib.import_module(f'uncloning_ros.cli.{command}').run(args)
+        sys.stdout.flush()
+        return int(status)
+    except UncloningError as err:
+        return _refuse(str(err))
+    except KeyboardInterrupt:
+        print('\nuncloning: stopped; nothing half-written was left behind', file=sys.stderr)
+        return _STOPPED
+    except ImportError as err:
+        extra = _EXTRAS.get((err.name or '').partition('.')[0])
+        if extra is None:
+            raise
+        return _refuse(f'{command} needs {err.name}, which is not installed; '
+                       f"install it with: pip install 'uncloning_ros[{extra}]'")
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as `head` does; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as err:
+        return _refuse(_os_sentence(err))
+
+
+def _command_of(words: Iterable[str]) -> str | None:
+    """Return the command that the words name; None where only an overview was asked for."""
+    command = next((word for word in words if not word.startswith('-')), None)
+    if command is not None and command not in COMMANDS:
+        raise UncloningError(f'unknown command {command!r}{near_miss(command, COMMANDS)}; '
+                             f'see uncloning --help')
+    return command
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    """Return the parser; only the chosen command's module is imported, so help stays fast."""
+    description, _, chain = (__doc__ or '').partition('\n\n')
+    parser = argparse.ArgumentParser(prog='uncloning', description=description, epilog=chain,
+                                     formatter_class=_HelpFormatter)
+    parser.add_argument('--version', action='version',
+                        version=f'uncloning_ros {uncloning_ros.__version__}')
+    commands = parser.add_subparsers(metavar='COMMAND', required=True, title='commands')
+    for name, summary in COMMANDS.items():
+        if name != command:
+            commands.add_parser(name, help=summary)
+            continue
+        module = importlib.import_module(f'uncloning_ros.cli.{name}')
+        module.add_arguments(commands.add_parser(
+            name, help=summary, description=module.__doc__, formatter_class=_HelpFormatter))
+    return parser
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Fill paragraphs to the terminal's width, but keep indented examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return '\n\n'.join(_filled(block, width, indent)
+                           for block in textwrap.dedent(text).strip('\n').split('\n\n'))
+
+
+def _filled(block: str, width: int, indent: str) -> str:
+    if block.startswith(' '):
+        return textwrap.indent(block, indent)
+    return textwrap.fill(block, width, initial_indent=indent, subsequent_indent=indent)
+
+
+def _refuse(sentence: str) -> int:
+    print(f'uncloning: error: {sentence}', file=sys.stderr)
+    return 2
+
+
+def _os_sentence(err: OSError) -> str:
+    where = '' if err.filename is None else f'{err.filename}: '
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f'{where}the disk is full; free some space and run the command again'
+    return f'{where}{err.strerror or err}'
+
+
+if __name__ == '__main__':
+    sys.exit(main())
