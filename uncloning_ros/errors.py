@@ -34,6 +34,10 @@ class ModelError(UncloningError):
     """Report an exported policy that cannot be trusted or does not fit."""
 
 
+class AuditError(UncloningError):
+    """Report an audit that cannot be run, or an episode that cannot be judged."""
+
+
 class OutputExistsError(UncloningError):
     """Report an output that exists already; nothing is ever overwritten."""
 
