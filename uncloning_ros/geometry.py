@@ -75,7 +75,14 @@ def rotation_from_6d(columns: ArrayLike) -> Array:
     if not (np.all(length > 1e-6) and np.all(width > 1e-6)):
         raise ValueError('expected two independent columns of a rotation, got zero or parallel')
     y = y / width
-    return np.stack([x, y, np.cross(x, y)], axis=-1)
+    return np.stack([x, y, cross(x, y)], axis=-1)
+
+
+def cross(one: Array, two: Array) -> Array:
+    """Return the cross products (..., 3); written out, several times faster than np.cross."""
+    a, b, c = one[..., 0], one[..., 1], one[..., 2]
+    x, y, z = two[..., 0], two[..., 1], two[..., 2]
+    return np.stack([b * z - c * y, c * x - a * z, a * y - b * x], axis=-1)
 
 
 def pose_from_parts(position: ArrayLike, rotation: ArrayLike) -> Array:

@@ -1,0 +1,248 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted teacher that hands over in a requested mode, with the variation of a person.
+
+It sees what a policy sees, the newest sample of every observation, and nothing of the
+simulator's truth. Speed, path, hesitation and small corrections differ from seed to seed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from uncloning_ros.contract import Interface
+from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.geometry import (
+    Array,
+    pose_from_parts,
+    position_of,
+    rotation_about_z,
+    rotation_of,
+)
+from uncloning_ros.scenario import Scenario
+
+_OPEN_M, _CLOSED_M = 0.08, 0.0
+_HOVER_M = 0.09  # height over the grasp before the descent
+_STANDOFF_M = 0.12  # from the palm before the tool is brought in
+_CARRY_M = np.array([0.42, 0.0, 0.30])  # where it waits for the hand
+_HAND_COMES_X_M = 1.05  # a hand nearer than this has left its rest
+_LIFTED_M = 0.04
+_CLOSE_TICKS = 4
+_GRIPPED_M = 0.0005  # the fingers moved less than this in a tick: they hold something
+_RELEASE_N = 3.0  # of pull against the fingers, felt twice in a row
+_RETREAT_M = 0.16
+_GAIN_1_S = 4.0
+_ACCELERATION_M_S2 = 2.0
+_TURN_GAIN_1_S = 4.0
+_SEEN = 0.4  # share of a new sample in what the teacher believes of object and hand
+_DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
+
+
+class Step(Enum):
+    """What the teacher is doing."""
+
+    APPROACH = 'approach'
+    DESCEND = 'descend'
+    CLOSE = 'close'
+    LIFT = 'lift'
+    BRING = 'bring'
+    OFFER = 'offer'
+    RELEASE = 'release'
+    RETREAT = 'retreat'
+    DONE = 'done'
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How one person moves: drawn once for each demonstration."""
+
+    speed_m_s: float
+    turn_rad_s: float
+    bow: Array  # sideways and up, as a share of the distance left
+    grasp_x_m: float
+    first_miss_m: Array  # where the first aim goes, before the small correction
+    hesitates_in: Step | None
+    hesitation_s: float
+
+
+class Demonstrator:
+    """Act at the policy's rate from the newest values of every observation."""
+
+    def __init__(self, scenario: Scenario, interface: Interface, mode: str, seed: int) -> None:
+        if mode not in scenario.modes:
+            raise ScenarioError(f'unknown mode {mode!r} of scenario {scenario.name!r}'
+                                f'{near_miss(mode, scenario.modes)}')
+        rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
+        rule = scenario.modes[mode]
+        # Which way the tool points at the person: its +x towards the hand, or away from it.
+        self._facing = -1.0 if sum(rule.blade_to_hand_rad) > np.pi else 1.0
+        self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
+        self._interface = interface
+        self._habit = Habit(
+            speed_m_s=rng.uniform(0.35, 0.6), turn_rad_s=rng.uniform(1.6, 2.4),
+            bow=rng.uniform((-0.25, 0.0), (0.25, 0.25)),
+            grasp_x_m=rng.uniform(*rule.grasp_x_m),
+            first_miss_m=rng.normal(0.0, 0.008, size=3) * (1, 1, 0.5),
+            hesitates_in=(Step.APPROACH, Step.BRING, None, None)[rng.integers(4)],
+            hesitation_s=rng.uniform(0.2, 0.5))
+        self.step = Step.APPROACH
+        self._ticks = 0
+        self._width_m = _OPEN_M
+        self._felt = 0
+        self._object: Array | None = None
+        self._hand: Array | None = None
+        self._target = np.zeros(3)
+        self._velocity = np.zeros(3)
+        self._yaw = 0.0
+        self._grasp: Array | None = None
+        self._last_s: float | None = None
+        self._corrected = False
+
+    @property
+    def done(self) -> bool:
+        """Tell whether the demonstration is over."""
+        return self.step is Step.DONE
+
+    def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
+        """Return the action (action_dim,) for the newest values (dim,) of each observation."""
+        tool = values['tool_pose']
+        dt_s = 0.0 if self._last_s is None else now_s - self._last_s
+        if self._last_s is None:
+            self._target, self._yaw = position_of(tool).copy(), _yaw_of(tool)
+        self._last_s = now_s
+        self._object = _believed(self._object, values['object_pose'])
+        self._hand = _believed(self._hand, values['hand_pose'])
+        goal, yaw = self._goal(tool)
+        self._move(dt_s, goal, yaw)
+        self._advance(tool, values, goal, yaw)
+        return self._action()
+
+    def _goal(self, tool: Array) -> tuple[Array, float]:
+        """Return where the tool centre point should go (3,) and the yaw of the gripper."""
+        assert self._object is not None and self._hand is not None
+        axis = self._facing * rotation_of(self._object)[:, 0]
+        grasp_yaw = float(np.arctan2(axis[1], axis[0]))
+        palm_x = rotation_of(self._hand)[:, 0]
+        offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0]))
+        grasp = position_of(self._object) + rotation_of(self._object) @ (
+            self._habit.grasp_x_m, 0.0, 0.0)
+        aim = grasp if self._corrected else grasp + self._habit.first_miss_m
+        if self.step is Step.APPROACH:
+            return aim + (0, 0, _HOVER_M), grasp_yaw
+        if self.step is Step.DESCEND:
+            return aim, grasp_yaw
+        if self.step is Step.CLOSE:
+            return self._target, self._yaw
+        if self.step is Step.LIFT:
+            return _CARRY_M, offer_yaw
+        if self.step in (Step.BRING, Step.OFFER):
+            return self._offer(palm_x), offer_yaw
+        if self.step is Step.RELEASE:
+            return self._target, self._yaw
+        return self._retreat, self._yaw
+
+    def _offer(self, palm_x: Array) -> Array:
+        """Return the tool centre point (3,) that brings the offered end to the palm."""
+        assert self._hand is not None and self._grasp is not None
+        if self._hand[0] > _HAND_COMES_X_M:
+            return _CARRY_M + (0, 0.3 * self._hand[1], 0)
+        # The held tool in the gripper's frame, then the offered end relative to the gripper.
+        end = rotation_about_z(self._yaw) @ _DOWN @ (
+            self._grasp[:3] + rotation_of(self._grasp) @ self._present_m)
+        standoff = _STANDOFF_M if self.step is Step.BRING else 0.0
+        return position_of(self._hand) + standoff * palm_x - end
+
+    def _move(self, dt_s: float, goal: Array, yaw: float) -> None:
+        """Move the target towards the goal with this person's speed and path."""
+        habit = self._habit
+        speed = habit.speed_m_s
+        if self.step is habit.hesitates_in and 0.3 < self._ticks * dt_s < 0.3 + habit.hesitation_s:
+            speed *= 0.15
+        gap = goal - self._target
+        far = float(np.linalg.norm(gap))
+        if self.step in (Step.APPROACH, Step.BRING) and far > 1e-6:
+            sideways = np.array([-gap[1], gap[0], 0.0])
+            gap = gap + habit.bow[0] * sideways + habit.bow[1] * far * np.array([0, 0, 1.0])
+        wanted = _GAIN_1_S * gap
+        wanted *= min(1.0, speed / max(float(np.linalg.norm(wanted)), 1e-9))
+        change = wanted - self._velocity
+        most = _ACCELERATION_M_S2 * dt_s
+        self._velocity = self._velocity + change * min(
+            1.0, most / max(float(np.linalg.norm(change)), 1e-9))
+        self._target = self._target + self._velocity * dt_s
+        turn = np.clip(_TURN_GAIN_1_S * _wrapped(yaw - self._yaw),
+                       -habit.turn_rad_s, habit.turn_rad_s)
+        self._yaw += float(turn) * dt_s
+
+    def _advance(self, tool: Array, values: Mapping[str, Array], goal: Array,
+                 yaw: float) -> None:
+        """Go on to the next step when this one has reached its end."""
+        assert self._object is not None and self._hand is not None
+        self._ticks += 1
+        off_m = float(np.linalg.norm(goal - position_of(tool)))
+        off_rad = abs(_wrapped(yaw - _yaw_of(tool)))
+        following = self.step
+        if self.step is Step.APPROACH and off_m < 0.03 and off_rad < 0.12:
+            following = Step.DESCEND
+        elif self.step is Step.DESCEND and off_m < 0.012:
+            if not self._corrected:
+                self._corrected = True
+            elif off_m < 0.006 and off_rad < 0.06:
+                following = Step.CLOSE
+        elif self.step is Step.CLOSE and self._ticks >= _CLOSE_TICKS and (
+                abs(values['gripper_width'][0] - self._width_m) < _GRIPPED_M):
+            following = Step.LIFT
+        elif self.step is Step.LIFT and off_m < 0.10 and off_rad < 0.6:
+            self._corrected = False
+            following = Step.BRING
+        elif (self.step is Step.BRING and self._hand[0] < _HAND_COMES_X_M and off_m < 0.03
+              and off_rad < 0.15):
+            following = Step.OFFER
+        elif self.step is Step.OFFER and off_m < 0.04:
+            pull = float(np.hypot(*values['wrist_force'][:2]))
+            self._felt = self._felt + 1 if pull > _RELEASE_N else 0
+            if self._felt >= 2:
+                following = Step.RELEASE
+        elif self.step is Step.RELEASE and values['gripper_width'][0] > 0.065:
+            self._retreat = self._target + _RETREAT_M * rotation_of(self._hand)[:, 0] + (
+                0, 0, 0.05)
+            following = Step.RETREAT
+        elif self.step is Step.RETREAT and off_m < 0.03:
+            following = Step.DONE
+        self._width_m = float(values['gripper_width'][0])
+        if self.step in (Step.LIFT, Step.BRING):
+            held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
+            turned = rotation_of(tool).T @ rotation_of(self._object)
+            now = pose_from_parts(held, turned)
+            self._grasp = _believed(self._grasp, now, 0.15)
+        if following is not self.step:
+            self.step, self._ticks = following, 0
+
+    def _action(self) -> Array:
+        open_steps = (Step.APPROACH, Step.DESCEND, Step.RELEASE, Step.RETREAT, Step.DONE)
+        width = _OPEN_M if self.step in open_steps else _CLOSED_M
+        action = np.zeros(self._interface.action_dim)
+        for signal in self._interface.actions:
+            action[self._interface.action_slices[signal.key]] = (
+                pose_from_parts(self._target, rotation_about_z(self._yaw) @ _DOWN)
+                if signal.kind == 'pose' else width)
+        return action
+
+
+def _believed(before: Array | None, seen: Array, share: float = _SEEN) -> Array:
+    """Return the running belief of a pose (9,), with `share` of what was just seen."""
+    if before is None:
+        return seen
+    mixed = before + share * (seen - before)
+    return pose_from_parts(mixed[:3], rotation_of(mixed))
+
+
+def _yaw_of(tool: Array) -> float:
+    x = rotation_of(tool)[:, 0]
+    return float(np.arctan2(x[1], x[0]))
+
+
+def _wrapped(angle_rad: float) -> float:
+    return float((angle_rad + np.pi) % (2 * np.pi) - np.pi)

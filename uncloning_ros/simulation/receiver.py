@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The person: reaches out for the tool, takes what rests within reach, pulls, and withdraws.
+
+Pure: the world tells what the tool does, the receiver tells where the hand is and how it pulls.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
+from uncloning_ros.scenario import Scenario
+
+# A person of 1.75 m stands behind a table of 0.9 m; heights are above the table top.
+_TORSO_X_M = 1.40
+_SHOULDER_M = np.array([1.33, 0.20, 0.45])  # y is mirrored for the left side
+_REST_HAND_M = np.array([1.15, 0.25, 0.15])
+CAPSULE_RADIUS_M: Mapping[str, float] = {
+    'hand': 0.035, 'forearm': 0.04, 'torso': 0.14, 'neck': 0.06, 'face': 0.10}
+_HAND_LENGTH_M = 0.08
+_FOREARM_LENGTH_M = 0.26
+_STILL_M_S = 0.15  # the person takes what moves slower than this
+_PULL_RAMP_S = 0.4
+_WITHDRAW_S = 1.0
+_LIFT_SEEN_M = 0.03
+
+
+class Phase(Enum):
+    """What the person is doing."""
+
+    RESTING = 'resting'
+    REACHING = 'reaching'
+    PULLING = 'pulling'
+    WITHDRAWING = 'withdrawing'
+
+
+@dataclass(frozen=True)
+class ToolState:
+    """What the person sees and feels of the tool, in the base frame.
+
+    `distance_m[part]` is from the palm to the surface of each part, `speed_m_s` the tool's,
+    `lift_m` how high it is above its stand, `in_fingers` whether the gripper touches it.
+    """
+
+    distance_m: Mapping[str, float]
+    speed_m_s: float
+    lift_m: float
+    in_fingers: bool
+
+
+class Receiver:
+    """The hand's motion and pull in one episode; everything random is drawn at construction."""
+
+    def __init__(self, scenario: Scenario, rng: np.random.Generator) -> None:
+        ranges, start = scenario.receiver, scenario.start
+        self._ranges = ranges
+        self.offer_m = rng.uniform(start.hand_position_min_m, start.hand_position_max_m)
+        side = 1.0 if self.offer_m[1] >= 0 else -1.0
+        mirror = np.array([1.0, side, 1.0])
+        self._rest_m = _REST_HAND_M * mirror
+        self._shoulder_m = _SHOULDER_M * mirror
+        bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
+        jitter = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
+        # The palm's +x faces the arm's base, up to the jitter.
+        self._rotation = rotation_about_z(bearing + jitter + np.pi)
+        self._reaction_s = rng.uniform(*ranges.reaction_s)
+        self._reach_s = rng.uniform(*ranges.reach_s)
+        self._dwell_s = rng.uniform(*ranges.grasp_dwell_s)
+        self._pull_n = rng.uniform(*ranges.pull_n)
+        self._tremor_rad_s = 2 * np.pi * rng.uniform(0.5, 8.0, size=(3, 3))
+        self._tremor_phase = rng.uniform(0, 2 * np.pi, size=(3, 3))
+        self.phase = Phase.RESTING
+        self.held_part: str | None = None
+        self._lifted_at_s: float | None = None
+        self._since_s = 0.0
+        self._within_s = 0.0
+        self._free_s = 0.0
+
+    def palm(self, now_s: float) -> Array:
+        """Return the palm's pose (9,) while nothing is held: +x out of the palm."""
+        progress = 0.0
+        if self._lifted_at_s is not None:
+            begun = now_s - self._lifted_at_s - self._reaction_s
+            progress = _minimum_jerk(begun / self._reach_s)
+        position = self._rest_m + progress * (self.offer_m - self._rest_m)
+        waves = np.sin(self._tremor_rad_s * now_s + self._tremor_phase).sum(axis=1)
+        position = position + self._ranges.tremor_m * waves / np.sqrt(4.5)
+        return pose_from_parts(position, self._rotation)
+
+    def update(self, now_s: float, dt_s: float, tool: ToolState) -> None:
+        """Advance by one physics step."""
+        if self.phase is Phase.RESTING and tool.lift_m > _LIFT_SEEN_M and tool.in_fingers:
+            self.phase, self._lifted_at_s = Phase.REACHING, now_s
+        elif self.phase is Phase.REACHING:
+            part = min(tool.distance_m, key=lambda name: tool.distance_m[name])
+            near = tool.distance_m[part] < self._ranges.grasp_reach_m
+            self._within_s = self._within_s + dt_s if near and tool.speed_m_s < _STILL_M_S else 0.0
+            if self._within_s >= self._dwell_s:
+                self.phase, self.held_part, self._since_s = Phase.PULLING, part, now_s
+        elif self.phase is Phase.PULLING:
+            self._free_s = 0.0 if tool.in_fingers else self._free_s + dt_s
+            if self._free_s >= self._ranges.release_dwell_s:
+                self.phase, self._since_s = Phase.WITHDRAWING, now_s
+
+    def pull_n(self, now_s: float) -> float:
+        """Return how hard the person pulls at the tool, in N."""
+        if self.phase is not Phase.PULLING:
+            return 0.0
+        return self._pull_n * min(1.0, (now_s - self._since_s) / _PULL_RAMP_S)
+
+    def withdrawal(self, now_s: float) -> float:
+        """Return how far the hand has withdrawn, 0 to 1."""
+        if self.phase is not Phase.WITHDRAWING:
+            return 0.0
+        return _minimum_jerk((now_s - self._since_s) / _WITHDRAW_S)
+
+    @property
+    def rest_m(self) -> Array:
+        """Return where the hand rests (3,)."""
+        return self._rest_m
+
+    def capsules(self, palms: Array) -> Mapping[str, Array]:
+        """Return the ends (T, 2, 3) of each body part's capsule for palm poses (T, 9)."""
+        wrist = palms[:, :3] - _HAND_LENGTH_M * palms[:, 3:6]
+        towards = self._shoulder_m - wrist
+        elbow = wrist + _FOREARM_LENGTH_M * towards / np.linalg.norm(
+            towards, axis=1, keepdims=True)
+        fixed = {
+            'torso': ((_TORSO_X_M, 0.0, 0.0), (_TORSO_X_M, 0.0, 0.40)),
+            'neck': ((_TORSO_X_M, 0.0, 0.52), (_TORSO_X_M, 0.0, 0.60)),
+            'face': ((_TORSO_X_M - 0.05, 0.0, 0.68), (_TORSO_X_M - 0.05, 0.0, 0.76)),
+        }
+        return {'hand': np.stack([palms[:, :3], wrist], axis=1),
+                'forearm': np.stack([wrist, elbow], axis=1),
+                **{part: np.tile(np.array(ends), (len(palms), 1, 1))
+                   for part, ends in fixed.items()}}
+
+
+def _minimum_jerk(progress: float) -> float:
+    """Return the minimum-jerk position 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan, 1985)."""
+    s = float(np.clip(progress, 0.0, 1.0))
+    return s ** 3 * (10.0 - 15.0 * s + 6.0 * s * s)

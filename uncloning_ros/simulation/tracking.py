@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the sensors deliver of the simulator's truth: noise, latency and dropout. Pure."""
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from uncloning_ros.contract import Signal
+from uncloning_ros.conversions import Sample
+from uncloning_ros.geometry import Array, pose_from_parts, rotation_of
+from uncloning_ros.scenario import Tracking
+
+# Poses that a tracker sees from outside; the arm measures its own state without delay.
+TRACKED_KEYS = ('object_pose', 'hand_pose')
+
+
+class Sensors:
+    """Measure, disturb, delay; `poll` returns what has arrived, oldest first."""
+
+    def __init__(self, tracking: Tracking, signals: Mapping[str, Signal],
+                 rng: np.random.Generator) -> None:
+        self._tracking = tracking
+        self._signals = signals
+        self._rng = rng
+        self._under_way: deque[tuple[str, Sample]] = deque()
+
+    def measure(self, now_ns: int, truth: Mapping[str, Array]) -> None:
+        """Take one measurement of every signal: flat values (dim,) by key."""
+        tracking, rng = self._tracking, self._rng
+        for key in self._signals:
+            values, arrival_ns = truth[key], now_ns
+            if key in TRACKED_KEYS:
+                # Draw always, so that a dropped sample does not shift the noise of later ones.
+                lost = rng.uniform() < tracking.dropout
+                values = _disturbed(values, tracking, rng)
+                arrival_ns += round(tracking.latency_s * 1e9)
+                if lost:
+                    continue
+            elif self._signals[key].kind == 'force':
+                values = values + rng.normal(0.0, tracking.force_noise_n, size=3)
+            self._under_way.append((key, Sample(values, now_ns, arrival_ns)))
+
+    def poll(self, now_ns: int) -> list[tuple[str, Sample]]:
+        """Return the samples that arrived up to `now_ns` and were not polled before."""
+        arrived = [item for item in self._under_way if item[1].receive_ns <= now_ns]
+        self._under_way = deque(i for i in self._under_way if i[1].receive_ns > now_ns)
+        return sorted(arrived, key=lambda item: item[1].receive_ns)
+
+
+def _disturbed(pose: Array, tracking: Tracking, rng: np.random.Generator) -> Array:
+    position = pose[:3] + rng.normal(0.0, tracking.position_noise_m, size=3)
+    x, y, z = rng.normal(0.0, tracking.rotation_noise_rad, size=3)
+    # First order in the small angles; rotation_of makes it a rotation again.
+    turn = np.array([[1.0, -z, y], [z, 1.0, -x], [-y, x, 1.0]])
+    return pose_from_parts(position, rotation_of(
+        pose_from_parts(position, turn @ rotation_of(pose))))
