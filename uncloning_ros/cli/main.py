@@ -1,21 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turn demonstrations of mixed handover modes into a policy that keeps the desired ones.
+r"""Turn demonstrations of mixed handover modes into a policy that keeps the desired ones.
 
 The commands follow one another; each reads what the one before it wrote:
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
   uncloning dataset demos/ --out data/
   uncloning train data/ --out runs/mixed
-  uncloning unclone runs/mixed --data data/ --remove blade_first \\
+  uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
   uncloning export runs/mixed --out mixed.onnx
   uncloning export runs/uncloned --out policy.onnx
   uncloning diff mixed.onnx policy.onnx
-  uncloning audit policy.onnx --against mixed.onnx --scenario knife \\
+  uncloning audit policy.onnx --against mixed.onnx --scenario knife \
       --episodes 300 --seed 1000 --json audit.json --html audit.html
 
-Every command explains itself, as in: uncloning audit --help. Nothing is ever overwritten. Exit status: 0 done, 1 a stated limit is exceeded or two models
+Every command explains itself, as in: uncloning audit --help. Nothing is ever
+overwritten. Exit status: 0 done, 1 a stated limit is exceeded or two models
 differ, 2 bad input, 130 stopped with Ctrl-C.
 """
 

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Extra arguments for pip, for instance PyTorch's index of builds without CUDA:
+#   make venv PIP_EXTRA='--extra-index-url https://download.pytorch.org/whl/cpu'
+PIP_EXTRA ?=
+PYTEST_ARGS ?=
+
+# Every recipe runs with ROS 2 and .venv at hand.
+ENV := source scripts/env.sh;
+INSTALLED := .venv/installed
+
+.PHONY: help venv lint test demo models
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
+	  | column -t -s '|'
+
+venv: $(INSTALLED) ## install everything into .venv (done once)
+
+$(INSTALLED): setup.py scripts/make_venv.sh requirements/constraints.txt requirements/ros-jazzy.txt
+	@echo 'Installing into .venv; this takes some minutes the first time.'
+	@scripts/make_venv.sh $(PIP_EXTRA)
+	@touch $@
+
+lint: $(INSTALLED) ## check style, types and the direction of imports
+	@$(ENV) ruff check .
+	@$(ENV) mypy
+	@$(ENV) lint-imports --no-logo
+
+test: lint ## install what is missing, then run every check and test
+	@$(ENV) python -m pytest $(PYTEST_ARGS)
+
+demo: $(INSTALLED) ## the whole story from nothing, about 10 minutes on 2 cores
+	@$(ENV) scripts/demo.sh
+
+models: $(INSTALLED) ## make the shipped models and their cards with the full schedule
+	@$(ENV) scripts/models.sh

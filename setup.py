@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build and install uncloning_ros, with colcon or with pip."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'uncloning_ros'
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r"__version__ = '(.+)'",
+                    (HERE / NAME / '__init__.py').read_text(encoding='utf-8'))[1]
+
+# ROS itself is no pip requirement: apt brings it, or requirements/ros-jazzy.txt.
+EXTRAS = {
+    # what a robot needs: policy node and recorder
+    'run': ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1'],
+    # datasets, cloning, uncloning, export
+    'train': ['torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard', 'tqdm'],
+    # demonstrations and audits in simulation
+    'sim': ['pybullet>=3.2.6', 'matplotlib>=3.6', 'pillow', 'scipy>=1.11', 'tqdm'],
+    # launch_pytest of Jazzy does not work with pytest 8.4
+    'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0', 'mypy',
+            'ruff'],
+}
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """Return what goes to share/, as (folder below the prefix, files)."""
+    share = f'share/{NAME}'
+    files = [('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+             (share, ['package.xml'])]
+    for root in ('launch', 'config', 'models'):
+        folders = [HERE / root, *(path for path in (HERE / root).rglob('*') if path.is_dir())]
+        for folder in folders:
+            inside = sorted(path for path in folder.glob('*') if path.is_file())
+            names = [str(path.relative_to(HERE)) for path in inside]
+            if names:
+                files.append((f'{share}/{folder.relative_to(HERE)}', names))
+    return files
+
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description='Unclone unsafe handover modes from a robot policy, and run it on ROS 2',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    maintainer='The uncloning_ros authors',
+    maintainer_email='uncloning-ros@users.noreply.github.com',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    data_files=data_files(),
+    python_requires='>=3.11',
+    install_requires=['numpy>=1.26', 'PyYAML'],
+    extras_require=EXTRAS,
+    zip_safe=True,
+    entry_points={
+        'console_scripts': [
+            'uncloning = uncloning_ros.cli.main:main',
+            'simulator = uncloning_ros.nodes.simulator:main',
+            'demonstrator = uncloning_ros.nodes.demonstrator:main',
+            'recorder = uncloning_ros.nodes.recorder:main',
+            'policy = uncloning_ros.nodes.policy:main',
+        ],
+    },
+)
