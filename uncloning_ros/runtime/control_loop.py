@@ -107,7 +107,7 @@ class ControlLoop:
                 **self._limiter.counts}
 
     def reset(self, seed: int) -> None:
-        """Forget everything, counters and FAULT as well; chunk 0 is next. Motion is not allowed."""
+        """Forget everything, counters and FAULT as well; motion needs `start`, chunk 0 is next."""
         if seed < 0:
             raise ValueError(f'expected a seed of at least 0, got {seed}')
         self._seed = seed

@@ -53,15 +53,17 @@ def _judge(signal: Signal, sample: Sample | None, now_ns: int, ros_now_ns: int,
     if not np.all(np.isfinite(sample.values)):
         return Complaint(key, NOT_FINITE, f'{key} has values that are not finite; check its '
                                           f'publisher')
-    age_s = (now_ns - sample.receive_ns) * 1e-9
-    if age_s > max_age_s:
-        return Complaint(key, STALE, f'{key} arrived {age_s:.3f} s ago, allowed {max_age_s:g} s; '
-                                     f'check its publisher')
-    stamp_age_s = (ros_now_ns - sample.stamp_ns) * 1e-9
-    if stamp_age_s > max_age_s:
-        return Complaint(key, STALE_STAMP, f'{key} was measured {stamp_age_s:.3f} s ago, allowed '
-                                           f'{max_age_s:g} s; check latency and clocks')
-    if stamp_age_s < -max_age_s:
-        return Complaint(key, FUTURE_STAMP, f'{key} is stamped {-stamp_age_s:.3f} s in the '
-                                            f'future, allowed {max_age_s:g} s; check the clocks')
+    # Whole nanoseconds, so that an age of exactly the limit is allowed on every machine.
+    limit_ns = round(max_age_s * 1e9)
+    age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
+    if age_ns > limit_ns:
+        return Complaint(key, STALE, f'{key} arrived {age_ns * 1e-9:.3f} s ago, allowed '
+                                     f'{max_age_s:g} s; check its publisher')
+    if stamp_age_ns > limit_ns:
+        return Complaint(key, STALE_STAMP, f'{key} was measured {stamp_age_ns * 1e-9:.3f} s ago, '
+                                           f'allowed {max_age_s:g} s; check latency and clocks')
+    if stamp_age_ns < -limit_ns:
+        return Complaint(key, FUTURE_STAMP, f'{key} is stamped {-stamp_age_ns * 1e-9:.3f} s in '
+                                            f'the future, allowed {max_age_s:g} s; check the '
+                                            f'clocks')
     return None
