@@ -6,6 +6,7 @@ Decoding reads attributes, so the same code serves live rclpy messages and messa
 Encoding builds messages of the classes it is given: rclpy's in a node, a bag reader's offline.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,7 @@ import numpy as np
 
 from uncloning_ros.contract import Signal
 from uncloning_ros.errors import ContractError
-from uncloning_ros.geometry import (
-    Array,
-    pose_from_parts,
-    quaternion_from_rotation,
-    rotation_from_quaternion,
-    rotation_of,
-)
+from uncloning_ros.geometry import Array, single_pose, single_quaternion
 
 # Looks up a message class by its full name, as in 'geometry_msgs/msg/PoseStamped'.
 MessageClasses = Callable[[str], Any]
@@ -49,12 +44,12 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     if signal.kind == 'pose':
         _require_frame(signal, message.header.frame_id)
         p, q = message.pose.position, message.pose.orientation
-        _require_finite(signal, (p.x, p.y, p.z, q.x, q.y, q.z, q.w))
+        position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
+        _require_finite(signal, position + quaternion)
         try:
-            rotation = rotation_from_quaternion((q.x, q.y, q.z, q.w))
+            values = single_pose(position, quaternion)
         except ValueError as err:
             raise ContractError(f'{signal.key}: {err}') from err
-        values = pose_from_parts((p.x, p.y, p.z), rotation)
     elif signal.kind == 'force':
         _require_frame(signal, message.header.frame_id)
         f = message.wrench.force
@@ -84,7 +79,7 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
         return _build(classes, type_name, layout=layout, data=values)
     header = _header(signal.frame, stamp_ns, classes)
     if type_name == 'geometry_msgs/msg/PoseStamped':
-        x, y, z, w = quaternion_from_rotation(rotation_of(values)).tolist()
+        x, y, z, w = single_quaternion(values.tolist())
         pose = _build(classes, 'geometry_msgs/msg/Pose',
                       position=_xyz(classes, 'geometry_msgs/msg/Point', values[:3]),
                       orientation=_build(classes, 'geometry_msgs/msg/Quaternion',
@@ -130,7 +125,7 @@ def _require_frame(signal: Signal, frame_id: str) -> None:
 
 
 def _require_finite(signal: Signal, values: Sequence[float] | Array) -> None:
-    if not np.all(np.isfinite(values)):
+    if not all(map(math.isfinite, values)):
         raise ContractError(f'{signal.key}: expected finite values, got {list(values)}')
 
 

@@ -7,6 +7,9 @@ A pose is 9 floats: position x, y, z in m, then the first two columns of the rot
 x, y, z, w as in ROS messages.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -90,6 +93,53 @@ def pose_from_parts(position: ArrayLike, rotation: ArrayLike) -> Array:
     p = np.asarray(position, dtype=np.float64)
     r = np.asarray(rotation, dtype=np.float64)
     return np.concatenate([p, r[..., 0], r[..., 1]], axis=-1)
+
+
+def single_pose(position: Sequence[float], quaternion: Sequence[float]) -> Array:
+    """Return one pose (9,) of a position and a quaternion x, y, z, w; same as the array way.
+
+    In plain floats, because messages come one by one and numpy takes ten times as long for so
+    few numbers. Raise `ValueError` as `rotation_from_quaternion` does.
+    """
+    x, y, z, w = quaternion
+    norm = math.sqrt(x * x + y * y + z * z + w * w)
+    if not abs(norm - 1.0) < 0.01:
+        raise ValueError(f'expected a quaternion of unit length, got length {norm:.3g}')
+    x, y, z, w = x / norm, y / norm, z / norm, w / norm
+    return np.array((*position,
+                     1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w),
+                     2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)))
+
+
+def single_quaternion(pose: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return the quaternion x, y, z, w, w >= 0, of one pose (9,), in plain floats.
+
+    Same as `quaternion_from_rotation(rotation_of(pose))`, for one message at a time. Raise
+    `ValueError` if the 6D rotation is zero or parallel.
+    """
+    _, _, _, ax, ay, az, bx, by, bz = pose
+    length = math.sqrt(ax * ax + ay * ay + az * az)
+    if not length > 1e-6:
+        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
+    ax, ay, az = ax / length, ay / length, az / length
+    along = ax * bx + ay * by + az * bz
+    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
+    width = math.sqrt(bx * bx + by * by + bz * bz)
+    if not width > 1e-6:
+        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
+    bx, by, bz = bx / width, by / width, bz / width
+    cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    # The largest of the four components first, as in `quaternion_from_rotation`.
+    squares = (1 + ax - by - cz, 1 - ax + by - cz, 1 - ax - by + cz, 1 + ax + by + cz)
+    best = squares.index(max(squares))
+    x, y, z, w = (
+        (squares[0], ay + bx, az + cx, bz - cy),
+        (ay + bx, squares[1], bz + cy, cx - az),
+        (az + cx, bz + cy, squares[2], ay - bx),
+        (bz - cy, cx - az, ay - bx, squares[3]),
+    )[best]
+    norm = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
+    return x / norm, y / norm, z / norm, w / norm
 
 
 def position_of(pose: ArrayLike) -> Array:

@@ -77,7 +77,7 @@ _Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _DAMAGE = (McapError, struct.error, ValueError, KeyError, OverflowError, MemoryError)
 
 
-class _NoAliases(_Dumper):  # type: ignore[misc]
+class _NoAliases(_Dumper):
     """Dump YAML without anchors: rosbag2 and people read it."""
 
     def ignore_aliases(self, data: object) -> bool:
