@@ -3,6 +3,7 @@
 """Argument types and options that several commands share."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -17,6 +18,17 @@ def positive_int(text: str) -> int:
 def seed(text: str) -> int:
     """Return a whole number, 0 or above."""
     return _whole(text, 0)
+
+
+def positive_float(text: str) -> float:
+    """Return a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
+    return value
 
 
 def fraction(text: str) -> float:

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Clone a policy from a dataset.
+
+Trains one network on all modes, or with --only-modes on some: trained on the desired modes
+alone it is the filtered retrain that an edit has to match. Ctrl-C saves where the run stands;
+the same command with --resume goes on to exactly the weights that it would have reached
+without the stop.
+
+  uncloning train data/ --out runs/mixed
+  uncloning train data/ --out runs/retrained --only-modes handle_first
+"""
+
+import argparse
+from pathlib import Path
+
+from uncloning_ros.cli.arguments import (
+    available_cores,
+    names,
+    new_path,
+    positive_float,
+    positive_int,
+    seed,
+)
+from uncloning_ros.errors import CheckpointError
+
+_STOPPED = 130
+
+# Option -> its value where nobody gives one; a resumed run has its own.
+_DEFAULTS = {'steps': 15000, 'batch_size': 256, 'lr': 1e-3, 'seed': 0, 'objective': 'flow',
+             'only_modes': ()}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument('data', type=Path, metavar='DATA', help='folder made by uncloning dataset')
+    parser.add_argument('--out', required=True, type=Path, metavar='RUN',
+                        help='folder of the training run')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with the run in --out, with the options it was begun with')
+    parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
+                        help='train on the episodes of these modes alone (default: all)')
+    parser.add_argument('--steps', type=positive_int, metavar='N',
+                        help=f'updates of the network (default: {_DEFAULTS["steps"]})')
+    parser.add_argument('--batch-size', type=positive_int, metavar='N',
+                        help=f'windows in one update (default: {_DEFAULTS["batch_size"]})')
+    parser.add_argument('--lr', type=positive_float, metavar='RATE',
+                        help=f'highest learning rate (default: {_DEFAULTS["lr"]:g})')
+    parser.add_argument('--objective', choices=('flow', 'diffusion'),
+                        help=f'generative objective (default: {_DEFAULTS["objective"]})')
+    parser.add_argument('--seed', type=seed, metavar='N',
+                        help=f'seed of weights, batches and noise (default: {_DEFAULTS["seed"]})')
+    parser.add_argument('--threads', type=positive_int, metavar='N',
+                        help='threads of torch (default: one for each core); a run repeats '
+                             'exactly with the same number')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train a new run, or go on with one; return 0, or 130 if Ctrl-C stopped it."""
+    given = {name: getattr(args, name) for name in (*_DEFAULTS, 'threads')
+             if getattr(args, name) is not None}
+    if not args.resume:
+        new_path(args.out)
+
+    from uncloning_ros.demos.dataset import load_dataset
+    from uncloning_ros.learning import checkpoint, cloning
+
+    dataset = load_dataset(args.data)
+    if args.resume:
+        config = cloning.config_to_resume(args.out, dataset, given)
+    else:
+        choices = _DEFAULTS | {'threads': available_cores()} | given
+        config = cloning.new_config(dataset, choices['objective'], checkpoint.TrainingOptions(
+            choices['steps'], choices['batch_size'], choices['lr'], choices['seed'],
+            choices['threads'], choices['only_modes']))
+        args.out.mkdir(parents=True)
+        checkpoint.write_config(args.out, config)
+
+    result = cloning.train(dataset, args.out, config)
+    if not result.ended:
+        print(f'stopped after step {result.steps} of {config.training.steps}; go on with:\n'
+              f'  uncloning train {args.data} --out {args.out} --resume')
+        return _STOPPED
+    loss = result.validation_loss
+    print(f'{args.out}: {result.steps} steps in {result.elapsed_s:.0f} s, '
+          f'{1e3 * result.elapsed_s / result.steps:.1f} ms each; '
+          + ('no episode held out' if loss is None else f'validation loss {loss:.4f}'))
+    return 0
