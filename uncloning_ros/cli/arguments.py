@@ -20,6 +20,14 @@ def seed(text: str) -> int:
     return _whole(text, 0)
 
 
+def seed_range(text: str) -> tuple[int, ...]:
+    """Return the seeds FROM, FROM + 1, ... TO - 1 of a text 'FROM:TO'."""
+    first, _, end = text.partition(':')
+    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise argparse.ArgumentTypeError(f'expected FROM:TO with FROM below TO, got {text!r}')
+    return tuple(range(int(first), int(end)))
+
+
 def positive_float(text: str) -> float:
     """Return a finite number above 0."""
     try:

@@ -22,7 +22,6 @@ from uncloning_ros.cli.arguments import (
     positive_int,
     seed,
 )
-from uncloning_ros.errors import CheckpointError
 
 _STOPPED = 130
 

@@ -7,9 +7,8 @@ the clean chunk at s = 0 to pure noise at s = 1. The network sees x_s, s and the
 predicts a.
 """
 
-import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -91,20 +90,29 @@ def mix(objective: Objective, clean: Tensor, noise: Tensor, level: Tensor) -> Te
     return keep[:, None] * clean + scale[:, None] * noise
 
 
-def sample(objective: Objective, predict: Callable[[Tensor, Tensor], Tensor],
-           noise: Tensor) -> Tensor:
+def sampler_schedule(objective: Objective) -> tuple[tuple[float, float, float], ...]:
+    """Return the sampler's steps: noise level, and the factors of clean chunk and noisy chunk.
+
+    Each step keeps the clean chunk and the noise that the prediction implies and mixes them
+    anew at the next lower level: DDIM without added noise (Song et al. 2021, arXiv 2010.02502),
+    which for straight lines is Euler's method on the flow.
+    """
+    levels = torch.linspace(1.0, 0.0, SAMPLER_STEPS + 1, dtype=torch.float64)
+    keeps, scales = objective.scales(levels)
+    ratios = scales[1:] / scales[:-1]
+    clean_factors = keeps[1:] - ratios * keeps[:-1]
+    return tuple(zip(levels[:-1].tolist(), clean_factors.tolist(), ratios.tolist(), strict=True))
+
+
+def sample(schedule: Sequence[tuple[float, float, float]],
+           predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor) -> Tensor:
     """Return clean chunks (B, D) from noise (B, D), always the same from the same noise.
 
     `predict(x, level)` returns the clean chunk that the network sees in x; level is a tensor
-    (1,). Each step keeps the clean chunk and the noise that the prediction implies and mixes
-    them anew at the next lower level: DDIM without added noise (Song et al. 2021, arXiv
-    2010.02502), which for straight lines is Euler's method on the flow.
+    (1,). `schedule` is that of `sampler_schedule`.
     """
-    levels = torch.linspace(1.0, 0.0, SAMPLER_STEPS + 1, dtype=torch.float64)
     x = noise
-    for now, after in itertools.pairwise(levels):
-        clean = predict(x, now.to(noise.dtype)[None])
-        (keep, scale), (next_keep, next_scale) = objective.scales(now), objective.scales(after)
-        ratio = next_scale / scale
-        x = float(next_keep - ratio * keep) * clean + float(ratio) * x
+    for level, clean_factor, noisy_factor in schedule:
+        clean = predict(x, torch.tensor([level], dtype=noise.dtype))
+        x = clean_factor * clean + noisy_factor * x
     return x

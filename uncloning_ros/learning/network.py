@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from uncloning_ros.contract import Interface, PolicyTiming, Signal
-from uncloning_ros.learning.generative import objective_named, sample
+from uncloning_ros.learning.generative import objective_named, sample, sampler_schedule
 
 # The smallest spread that counts as a signal, by kind: position and rotation of a pose apart.
 # A value that hardly varies in the demonstrations is mostly noise; dividing by its own spread
@@ -61,8 +61,8 @@ class Normaliser(nn.Module):
         self.register_buffer('condition_std', torch.ones(lift.shape[1]))
         self.register_buffer('action_mean', torch.zeros(chunk))
         self.register_buffer('action_std', torch.ones(chunk))
-        self.register_buffer('action_low', torch.full(chunk, -1.0))
-        self.register_buffer('action_high', torch.full(chunk, 1.0))
+        self.register_buffer('action_low', torch.full((math.prod(chunk),), -1.0))
+        self.register_buffer('action_high', torch.full((math.prod(chunk),), 1.0))
 
     def fit(self, observations: Tensor, chunks: Tensor) -> None:
         """Take the statistics of training windows (N, history, obs) and (N, horizon, act)."""
@@ -72,7 +72,7 @@ class Normaliser(nn.Module):
         relative = chunks - self._offset(observations)
         self.action_mean.copy_(relative.double().mean(0))
         self.action_std.copy_(torch.maximum(relative.double().std(0), self._action_floor))
-        clean = (relative - self.action_mean) / self.action_std
+        clean = ((relative - self.action_mean) / self.action_std).flatten(1)
         self.action_low.copy_(clean.amin(0))
         self.action_high.copy_(clean.amax(0))
 
@@ -93,8 +93,7 @@ class Normaliser(nn.Module):
 
     def clamp(self, clean: Tensor) -> Tensor:
         """Return flat normalised chunks held to the range of the demonstrations."""
-        return torch.minimum(torch.maximum(clean, self.action_low.flatten()),
-                             self.action_high.flatten())
+        return torch.minimum(torch.maximum(clean, self.action_low), self.action_high)
 
     def _offset(self, observations: Tensor) -> Tensor:
         return observations[:, -1:] @ self.anchor
@@ -151,6 +150,7 @@ class Policy(nn.Module):
                  width: int, depth: int) -> None:
         super().__init__()
         self.objective = objective_named(objective)
+        self._schedule = sampler_schedule(self.objective)
         self.normaliser = Normaliser(interface, timing)
         self.denoiser = Denoiser(self.normaliser.condition_dim,
                                  math.prod(self.normaliser.chunk_shape), width, depth)
@@ -169,7 +169,7 @@ class Policy(nn.Module):
         (B, horizon, action_dim). The same noise gives the same chunk.
         """
         condition = self.normaliser.condition(observation)
-        clean = sample(self.objective, lambda x, level: self.clean(x, level, condition),
+        clean = sample(self._schedule, lambda x, level: self.clean(x, level, condition),
                        noise.flatten(1))
         return self.normaliser.restore(observation, clean)
 

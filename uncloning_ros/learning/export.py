@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write a policy as one ONNX file: the whole sampler unrolled, records and digest inside."""
+
+import io
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+import uncloning_ros
+from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.errors import ModelError
+from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.network import Policy
+from uncloning_ros.runtime.inference import (
+    DIGEST_MARK,
+    INPUTS,
+    OUTPUT,
+    SCHEMA,
+    OnnxPolicy,
+    digest_of,
+    load_policy,
+)
+
+PARITY_TOLERANCE = 1e-4  # in the contract's units
+
+_OPSET = 17  # the first with LayerNormalization
+_RANDOM_INPUTS = 64
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: sha256 and size of the file, and how far it is from torch at most."""
+
+    sha256: str
+    bytes: int
+    recorded_difference: float
+    random_difference: float
+
+
+def export(run: Run, path: Path, development_seeds: tuple[int, ...] = ()) -> Exported:
+    """Write the run's averaged weights to `path` once onnxruntime agrees with torch on them.
+
+    `development_seeds` are environment seeds on which choices were made; like those of the
+    demonstrations they are recorded, so that an audit refuses them. Raise `ModelError` where
+    the two differ by more than the tolerance on recorded or random inputs.
+    """
+    data = _with_digest(_graph(run.policy), _records(run, development_seeds))
+    partial = path.with_name(path.name + '.partial')
+    try:
+        partial.write_bytes(data)
+        exported = load_policy(partial)
+        recorded, random = _differences(run, exported)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Exported(exported.sha256, len(data), recorded, random)
+
+
+def _graph(policy: Policy) -> onnx.ModelProto:
+    normaliser = policy.normaliser
+    observation = torch.zeros(2, normaliser.condition_dim // normaliser.lift.shape[1],
+                              normaliser.lift.shape[0])
+    noise = torch.zeros(2, *normaliser.chunk_shape)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The newer exporter needs onnxscript, folds weights into unnamed constants, and so
+        # hides which weight is which.
+        warnings.simplefilter('ignore', DeprecationWarning)
+        # The sampler's levels are constants of the graph, as they should be.
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        torch.onnx.export(policy, (observation, noise), buffer, dynamo=False,
+                          opset_version=_OPSET, do_constant_folding=False,
+                          input_names=list(INPUTS), output_names=[OUTPUT],
+                          dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, OUTPUT)})
+    model = onnx.load_from_string(buffer.getvalue())
+    for node in model.graph.node:
+        node.doc_string = ''  # where in the source it was traced: of no use, and full of paths
+    return model
+
+
+def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
+    config = run.config
+    contract = config.contract
+    training = {'network': asdict(config.network), 'options': asdict(config.training),
+                'data': dict(config.data), 'weights_sha256': run.sha256}
+    seeds = {'demonstrations': list(config.data.get('seeds', [])),
+             'development': list(development_seeds), 'training': config.training.seed}
+    records: dict[str, Any] = {
+        'schema': SCHEMA, 'contract': contract_to_dict(contract),
+        'interface_sha256': contract.interface.sha256, 'policy_sha256': contract.policy.sha256,
+        'training': training, 'seeds': seeds, 'software_version': uncloning_ros.__version__}
+    if config.edit is not None:
+        records['edit'] = dict(config.edit)
+    return {key: value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+            for key, value in records.items()}
+
+
+def _with_digest(model: onnx.ModelProto, records: dict[str, str]) -> bytes:
+    """Return the file's bytes; the digest has its place before its value is known."""
+    onnx.helper.set_model_props(model, records | {'digest': DIGEST_MARK + '0' * 64})
+    onnx.checker.check_model(model, full_check=True)
+    blank: bytes = model.SerializeToString(deterministic=True)
+    return blank.replace((DIGEST_MARK + '0' * 64).encode(),
+                         (DIGEST_MARK + digest_of(blank)).encode())
+
+
+def _differences(run: Run, exported: OnnxPolicy) -> tuple[float, float]:
+    """Return the largest differences from torch on recorded and on random inputs."""
+    rng = np.random.default_rng(0)
+    recorded = run.observations.numpy()
+    random = rng.standard_normal((_RANDOM_INPUTS, *exported.observation_shape))
+    found = []
+    for what, observations in (('recorded', recorded), ('random', random.astype(np.float32))):
+        noise = rng.standard_normal((len(observations), *exported.chunk_shape), np.float32)
+        with torch.no_grad():
+            ours = run.policy(torch.from_numpy(observations), torch.from_numpy(noise)).numpy()
+        difference = float(np.abs(ours - exported.batch(observations, noise)).max())
+        if not difference <= PARITY_TOLERANCE:
+            raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {what} '
+                             f'inputs, at most {PARITY_TOLERANCE:g} is allowed; the weights of '
+                             f'this run may not be finite, train anew')
+        found.append(difference)
+    return found[0], found[1]

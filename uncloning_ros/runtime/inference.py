@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Load an exported policy, trust it only if its digest is right, and run it.
+
+The file carries the sha256 of its own bytes, in which the digest's 64 hexadecimal digits count
+as zeros. That detects corruption, not replacement: against replacement, name the sha256 of the
+whole file that you expect.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.errors import ModelError, UncloningError
+
+SCHEMA = 'uncloning/policy@1'
+DIGEST_MARK = 'uncloning-sha256:'
+INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
+
+# Metadata of the file that is JSON; `edit` is there only if the weights were edited.
+_JSON_KEYS = ('contract', 'training', 'edit', 'seeds')
+_KEYS = ('schema', 'contract', 'interface_sha256', 'policy_sha256', 'training', 'seeds',
+         'software_version')
+
+_DIGEST = re.compile(DIGEST_MARK.encode() + rb'([0-9a-f]{64})')
+
+Array = NDArray[np.float32]
+
+
+class OnnxPolicy:
+    """An exported policy that was checked; build it with `load_policy`.
+
+    `contract` is what it was trained for; `metadata` its records by name, as plain data;
+    `sha256` that of the whole file, as sha256sum prints it. Not to be called from two threads
+    at once.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, contract: Contract,
+                 metadata: Mapping[str, Any], sha256: str) -> None:
+        self._session = session
+        self.contract = contract
+        self.metadata = metadata
+        self.sha256 = sha256
+        timing, interface = contract.policy, contract.interface
+        self.observation_shape = (timing.history, interface.observation_dim)
+        self.chunk_shape = (timing.horizon, interface.action_dim)
+
+    def __call__(self, observation: Array, noise: Array) -> Array:
+        """Return the chunk (horizon, action_dim) for a history (history, obs_dim), oldest first.
+
+        `noise` is standard normal, (horizon, action_dim). All are float32, in the contract's
+        units. The same inputs give the same chunk.
+        """
+        return self.batch(observation[None], noise[None])[0]
+
+    def batch(self, observations: Array, noises: Array) -> Array:
+        """Return chunks (B, horizon, action_dim) for B histories and as many noises."""
+        chunks: Array = self._session.run(
+            [OUTPUT], {INPUTS[0]: observations, INPUTS[1]: noises})[0]
+        return chunks
+
+    def warm_up(self) -> None:
+        """Run a few times, so that the first real call is as fast as the next."""
+        for _ in range(3):
+            self(np.zeros(self.observation_shape, np.float32),
+                 np.zeros(self.chunk_shape, np.float32))
+
+
+def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPolicy:
+    """Read an exported policy; raise `ModelError` for a file that cannot be trusted.
+
+    What is run are exactly the bytes that were checked. One thread: a control loop has other
+    work, and a busy waiting thread would take a core from it.
+    """
+    path = Path(path)
+    data = read_checked(path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected_sha256 is not None and sha256 != expected_sha256.lower():
+        raise ModelError(f'{path} has sha256 {sha256}, expected {expected_sha256}; it is not the '
+                         f'file that was meant')
+    session = _session(path, data)
+    metadata = _metadata(path, session.get_modelmeta().custom_metadata_map)
+    try:
+        contract = contract_from_dict(metadata['contract'], f'{path}: contract')
+    except UncloningError as err:
+        raise ModelError(f'{err}; export the policy with this version') from err
+    for key, found in (('interface_sha256', contract.interface.sha256),
+                       ('policy_sha256', contract.policy.sha256)):
+        if metadata[key] != found:
+            raise ModelError(f'{path}: {key} is {metadata[key]}, but that of its contract is '
+                             f'{found}; export it anew')
+    policy = OnnxPolicy(session, contract, metadata, sha256)
+    _require_signature(path, session, policy)
+    return policy
+
+
+def read_checked(path: Path) -> bytes:
+    """Return the bytes of an exported policy whose digest is right; raise `ModelError` else."""
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise ModelError(f'cannot read {path}: {err.strerror or err}') from err
+    found = _DIGEST.findall(data)
+    if len(found) != 1:
+        raise ModelError(f'{path} is not an intact exported policy: expected one digest '
+                         f'"{DIGEST_MARK}...", found {len(found)}; make it with '
+                         f'uncloning export')
+    expected, actual = found[0].decode(), digest_of(data)
+    if actual != expected:
+        raise ModelError(f'{path} is corrupted: its digest says {expected}, its bytes have '
+                         f'{actual}; copy or export it again')
+    return data
+
+
+def digest_of(data: bytes) -> str:
+    """Return the sha256 of a file's bytes with the digits of its own digest taken as zeros."""
+    blank = (DIGEST_MARK + '0' * 64).encode()
+    return hashlib.sha256(_DIGEST.sub(blank, data)).hexdigest()
+
+
+def _session(path: Path, data: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 4  # whatever is wrong is raised, and said below
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
+    except Exception as err:  # the library's exceptions have no common base of their own
+        reason = ' '.join(str(err).split())[:200]
+        raise ModelError(f'{path} cannot be run by onnxruntime {onnxruntime.__version__}: '
+                         f'{reason}; export it anew') from err
+
+
+def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
+    missing = [key for key in _KEYS if key not in texts]
+    if missing:
+        raise ModelError(f'{path} is not an exported policy: it has no metadata '
+                         f'{", ".join(missing)}; make it with uncloning export')
+    if texts['schema'] != SCHEMA:
+        raise ModelError(f'{path}: expected schema {SCHEMA!r}, got {texts["schema"]!r}; '
+                         f'export it with this version')
+    metadata: dict[str, Any] = dict(texts)
+    for key in _JSON_KEYS:
+        if key in texts:
+            try:
+                metadata[key] = json.loads(texts[key])
+            except ValueError as err:
+                raise ModelError(f'{path}: metadata {key} is not JSON: {err}') from err
+    return metadata
+
+
+def _require_signature(path: Path, session: onnxruntime.InferenceSession,
+                       policy: OnnxPolicy) -> None:
+    """Raise `ModelError` unless inputs and output are those that the contract asks for."""
+    found = {part.name: (part.type, tuple(part.shape[1:]))
+             for part in (*session.get_inputs(), *session.get_outputs())}
+    expected = {INPUTS[0]: policy.observation_shape, INPUTS[1]: policy.chunk_shape,
+                OUTPUT: policy.chunk_shape}
+    wanted = {name: ('tensor(float)', shape) for name, shape in expected.items()}
+    if found != wanted:
+        raise ModelError(f'{path}: expected inputs and output {wanted}, got {found}; export a '
+                         f'policy of this contract')
