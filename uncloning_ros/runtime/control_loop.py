@@ -83,7 +83,7 @@ class ControlLoop:
         self._contract = contract
         self._infer = infer
         interface, timing = contract.interface, contract.policy
-        self._held_by = {signal.key: _measured_by(signal, interface.observations)
+        self._held_by = {signal.key: measured_by(signal, interface.observations)
                          for signal in interface.actions}
         keys = [signal.key for signal in interface.observations]
         self._object_key = OBJECT_KEY if OBJECT_KEY in keys else None
@@ -291,7 +291,7 @@ class ControlLoop:
         self._why = ('', '')
 
 
-def _measured_by(action: Signal, observations: Sequence[Signal]) -> str:
+def measured_by(action: Signal, observations: Sequence[Signal]) -> str:
     """Return the observation that measures what `action` commands: the first of its kind."""
     for signal in observations:
         if signal.kind == action.kind and (action.kind != 'joint_positions'
