@@ -25,13 +25,16 @@ from uncloning_ros.scenario import Scenario
 
 _OPEN_M, _CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height over the grasp before the descent
-_STANDOFF_M = 0.12  # from the palm before the tool is brought in
-_CARRY_M = np.array([0.42, 0.0, 0.30])  # where it waits for the hand
-_HAND_COMES_X_M = 1.05  # a hand nearer than this has left its rest
+_STANDOFF_M = 0.08  # from the palm before the tool is brought in
+_CARRY_M = np.array([0.34, 0.0, 0.30])  # where it waits for the hand
+_HAND_OFFERED_X_M = 0.95  # a hand nearer than this, and still, is offered
+_STILL_M = 0.02  # between the quick and the slow belief of a hand that is still
+_SLOW = 0.15  # share of a new sample in the slow belief
 _LIFTED_M = 0.04
 _CLOSE_TICKS = 4
 _GRIPPED_M = 0.0005  # the fingers moved less than this in a tick: they hold something
-_RELEASE_N = 3.0  # of pull against the fingers, felt twice in a row
+_RELEASE_N = 3.5  # of pull against the fingers, felt twice in a row ...
+_PULL_NEAR_M = 0.09  # ... with the palm this near to the offered end
 _RETREAT_M = 0.16
 _GAIN_1_S = 4.0
 _ACCELERATION_M_S2 = 2.0
@@ -47,6 +50,7 @@ class Step(Enum):
     DESCEND = 'descend'
     CLOSE = 'close'
     LIFT = 'lift'
+    WAIT = 'wait'
     BRING = 'bring'
     OFFER = 'offer'
     RELEASE = 'release'
@@ -93,6 +97,7 @@ class Demonstrator:
         self._felt = 0
         self._object: Array | None = None
         self._hand: Array | None = None
+        self._hand_slowly: Array | None = None
         self._target = np.zeros(3)
         self._velocity = np.zeros(3)
         self._yaw = 0.0
@@ -114,6 +119,7 @@ class Demonstrator:
         self._last_s = now_s
         self._object = _believed(self._object, values['object_pose'])
         self._hand = _believed(self._hand, values['hand_pose'])
+        self._hand_slowly = _believed(self._hand_slowly, values['hand_pose'], _SLOW)
         goal, yaw = self._goal(tool)
         self._move(dt_s, goal, yaw)
         self._advance(tool, values, goal, yaw)
@@ -137,6 +143,8 @@ class Demonstrator:
             return self._target, self._yaw
         if self.step is Step.LIFT:
             return _CARRY_M, offer_yaw
+        if self.step is Step.WAIT:
+            return _CARRY_M + (0, 0.3 * self._hand[1], 0), offer_yaw
         if self.step in (Step.BRING, Step.OFFER):
             return self._offer(palm_x), offer_yaw
         if self.step is Step.RELEASE:
@@ -146,8 +154,6 @@ class Demonstrator:
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
         assert self._hand is not None and self._grasp is not None
-        if self._hand[0] > _HAND_COMES_X_M:
-            return _CARRY_M + (0, 0.3 * self._hand[1], 0)
         # The held tool in the gripper's frame, then the offered end relative to the gripper.
         end = rotation_about_z(self._yaw) @ _DOWN @ (
             self._grasp[:3] + rotation_of(self._grasp) @ self._present_m)
@@ -196,15 +202,11 @@ class Demonstrator:
             following = Step.LIFT
         elif self.step is Step.LIFT and off_m < 0.10 and off_rad < 0.6:
             self._corrected = False
+            following = Step.WAIT
+        elif self.step is Step.WAIT and self._hand_offered() and off_rad < 0.3:
             following = Step.BRING
-        elif (self.step is Step.BRING and self._hand[0] < _HAND_COMES_X_M and off_m < 0.03
-              and off_rad < 0.15):
+        elif self.step is Step.BRING and off_m < 0.03 and off_rad < 0.15:
             following = Step.OFFER
-        elif self.step is Step.OFFER and off_m < 0.04:
-            pull = float(np.hypot(*values['wrist_force'][:2]))
-            self._felt = self._felt + 1 if pull > _RELEASE_N else 0
-            if self._felt >= 2:
-                following = Step.RELEASE
         elif self.step is Step.RELEASE and values['gripper_width'][0] > 0.065:
             self._retreat = self._target + _RETREAT_M * rotation_of(self._hand)[:, 0] + (
                 0, 0, 0.05)
@@ -212,13 +214,29 @@ class Demonstrator:
         elif self.step is Step.RETREAT and off_m < 0.03:
             following = Step.DONE
         self._width_m = float(values['gripper_width'][0])
-        if self.step in (Step.LIFT, Step.BRING):
+        if self.step in (Step.LIFT, Step.WAIT, Step.BRING):
             held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
             turned = rotation_of(tool).T @ rotation_of(self._object)
             now = pose_from_parts(held, turned)
             self._grasp = _believed(self._grasp, now, 0.15)
+        if self.step in (Step.WAIT, Step.BRING, Step.OFFER) and self._pulled(values):
+            following = Step.RELEASE
         if following is not self.step:
             self.step, self._ticks = following, 0
+
+    def _pulled(self, values: Mapping[str, Array]) -> bool:
+        """Tell whether the person has the tool and pulls: a force, with the hand at the tool."""
+        assert self._object is not None and self._hand is not None
+        end = position_of(self._object) + rotation_of(self._object) @ self._present_m
+        near = float(np.linalg.norm(end - position_of(self._hand))) < _PULL_NEAR_M
+        pulled = float(np.hypot(*values['wrist_force'][:2])) > _RELEASE_N
+        self._felt = self._felt + 1 if near and pulled else 0
+        return self._felt >= 2
+
+    def _hand_offered(self) -> bool:
+        assert self._hand is not None and self._hand_slowly is not None
+        lag_m = float(np.linalg.norm(self._hand[:3] - self._hand_slowly[:3]))
+        return self._hand[0] < _HAND_OFFERED_X_M and lag_m < _STILL_M
 
     def _action(self) -> Array:
         open_steps = (Step.APPROACH, Step.DESCEND, Step.RELEASE, Step.RETREAT, Step.DONE)

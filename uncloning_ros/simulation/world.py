@@ -6,8 +6,11 @@ The world is deterministic: the same scenario, seed and commands give the same e
 """
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pybullet
@@ -44,14 +47,16 @@ _CONTROL_EVERY = 2  # physics steps: the arm's controller runs at 120 Hz
 
 _ARM_FORCE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
 _HAND_LINK, _FINGER_LINKS, _TCP_LINK = 8, (9, 10), 11
+# Edge lengths and centre, in the finger's frame, of the tip as Franka's own description has it.
+_FINGER_TIP_M, _FINGER_TIP_CENTRE_M = (0.0175, 0.0152, 0.0185), (0.0, 0.0076, 0.04525)
 _GRIP_FORCE_N = 20.0  # of each finger
 _FINGER_SPEED_M_S = 0.2  # of the width
 _FINGER_FRICTION = 1.0
 # Torsional friction of a soft finger pad, as a radius in m.
 _PAD_SPINNING_M = 0.005
 _WRENCH_SMOOTHING = 0.15  # share of a new reading; about 25 ms
-_HAND_STIFFNESS_N_M, _HAND_DAMPING = 400.0, 12.0
-_HAND_TURN_STIFFNESS_NM, _HAND_TURN_DAMPING = 4.0, 0.08
+# The person's hold: a critically damped spring for each mass and inertia of the tool.
+_HOLD_RAD_S = 25.0
 # The gripper as a sphere, so far above the tool centre point.
 _GRIPPER_CENTRE_M, _GRIPPER_RADIUS_M = 0.09, 0.05
 _STAND_SIZE_M = (0.10, 0.05)
@@ -213,8 +218,7 @@ class World:
         client.setPhysicsEngineParameter(numSolverIterations=60, deterministicOverlappingPairs=1)
         table = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=(1.0, 1.0, 0.05))
         self._table = client.createMultiBody(0, table, -1, (0.6, 0, -0.051))
-        self._arm = client.loadURDF(f'{pybullet_data.getDataPath()}/franka_panda/panda.urdf',
-                                    useFixedBase=True)
+        self._arm = _load_panda(client)
         client.enableJointForceTorqueSensor(self._arm, _HAND_LINK, True)
         gear = client.createConstraint(self._arm, _FINGER_LINKS[0], self._arm, _FINGER_LINKS[1],
                                        pybullet.JOINT_GEAR, (1, 0, 0), (0, 0, 0), (0, 0, 0))
@@ -237,6 +241,7 @@ class World:
         client.changeDynamics(self._tool, -1, lateralFriction=tool.friction,
                               spinningFriction=_PAD_SPINNING_M, rollingFriction=0.0,
                               linearDamping=0.0, angularDamping=0.02)
+        self._inertia = np.array(client.getDynamicsInfo(self._tool, -1)[2])
         self._tool_half_height_m = -min(part.center_m[2] - part.size_m[2] / 2 for part in parts)
 
     def _command_motors(self) -> None:
@@ -259,12 +264,15 @@ class World:
         else:
             goal = palm[:3] + self.receiver.withdrawal(now_s) * (
                 self.receiver.rest_m - palm[:3])
-            force = (_HAND_STIFFNESS_N_M * (goal - point) - _HAND_DAMPING * self._velocity
-                     + np.array([0, 0, self.scenario.tool.mass_kg * _GRAVITY_M_S2]))
+            force = self.scenario.tool.mass_kg * (
+                _HOLD_RAD_S ** 2 * (goal - point) - 2 * _HOLD_RAD_S * self._velocity
+                + np.array([0.0, 0.0, _GRAVITY_M_S2]))
             turn = rotation @ self._object_rotation.T
             axis = 0.5 * np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0],
                                    turn[1, 0] - turn[0, 1]])
-            torque = _HAND_TURN_STIFFNESS_NM * axis - _HAND_TURN_DAMPING * self._spin
+            wanted = _HOLD_RAD_S ** 2 * axis - 2 * _HOLD_RAD_S * self._spin
+            torque = self._object_rotation @ (
+                self._inertia * (self._object_rotation.T @ wanted))
             self.client.applyExternalTorque(self._tool, -1, torque.tolist(),
                                             pybullet.WORLD_FRAME)
         self.client.applyExternalForce(self._tool, -1, force.tolist(), point.tolist(),
@@ -335,6 +343,30 @@ def _require_known(interface: Interface) -> None:
         if signal.kind not in ('pose', 'gripper_width'):
             raise ScenarioError(f'the simulator cannot execute a {signal.kind} command '
                                 f'({signal.key!r}); it executes a pose and a gripper_width')
+
+
+def _load_panda(client: BulletClient) -> int:
+    """Load the arm that comes with PyBullet, with boxes for finger tips.
+
+    The finger meshes' convex hulls give contact normals that point through the finger now and
+    then, and the gripper jams; boxes do not.
+    """
+    folder = Path(pybullet_data.getDataPath()) / 'franka_panda'
+    root = ElementTree.parse(folder / 'panda.urdf').getroot()  # noqa: S314 (a shipped file)
+    for mesh in root.iter('mesh'):
+        mesh.set('filename', mesh.get('filename', '').replace('package:/', str(folder)))
+    for name, side in (('panda_leftfinger', 1.0), ('panda_rightfinger', -1.0)):
+        collision = root.find(f"link[@name='{name}']/collision")
+        assert collision is not None
+        collision.clear()
+        x, y, z = _FINGER_TIP_CENTRE_M
+        ElementTree.SubElement(collision, 'origin', rpy='0 0 0', xyz=f'{x} {side * y} {z}')
+        geometry = ElementTree.SubElement(collision, 'geometry')
+        ElementTree.SubElement(geometry, 'box', size=' '.join(map(str, _FINGER_TIP_M)))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / 'panda.urdf'
+        ElementTree.ElementTree(root).write(path)
+        return int(client.loadURDF(str(path), useFixedBase=True))
 
 
 def _pose(position: Sequence[float], quaternion: Sequence[float]) -> tuple[Array, Array]:
