@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hand-computed episodes: the knife's tip is 0.145 m before, its heel 0.015 m behind its origin."""
+"""Hand-computed episodes with the knife: each number can be told by looking at the trace."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from traces import HAND_RADIUS_M, HZ, REST_Z_M, handed_over, make_trace
+from traces import HAND_RADIUS_M, HZ, REST_Z_M, fixed_scenario, handed_over, make_trace
 
 from uncloning_ros.audit.metrics import (
     FAILURE_KINDS,
@@ -21,10 +21,9 @@ from uncloning_ros.audit.metrics import (
 )
 from uncloning_ros.errors import AuditError
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
-from uncloning_ros.scenario import find_scenario
 from uncloning_ros.simulation.trace import NOBODY
 
-SCENARIO = find_scenario('knife')
+SCENARIO = fixed_scenario()
 DESIRED = ('handle_first',)
 
 
@@ -79,6 +78,7 @@ def test_clean_handle_first_handover_is_a_success():
     assert result.success
     assert (result.completed, result.mode, result.unsafe) == (True, 'handle_first', None)
     assert (result.taken_s, result.released_s, result.total_s) == (1.0, 1.5, 2.0)
+    assert (result.lifted_s, result.nearest_s) == (0.0, 0.0)
     assert result.exchange_angle_rad == pytest.approx(np.pi)
     assert result.peak_pull_n == 7.0
     assert result.edge_clearance_m['hand'] == pytest.approx(0.3 - 0.015 - HAND_RADIUS_M)
@@ -179,8 +179,9 @@ def test_edge_close_to_face_or_neck_is_unsafe_without_touching(part):
     event = outcome(close).unsafe
     assert (event.clause, event.part) == ('face_neck', part)
     assert event.worst == pytest.approx(0.199)
-    assert outcome(with_part(make_trace(), part, [0.3, HAND_RADIUS_M + 0.201, 0.3])).unsafe is None
-    assert outcome(with_part(make_trace(), 'torso', [0.3, HAND_RADIUS_M + 0.1, 0.3])).unsafe is None
+    for other, clearance in ((part, 0.201), ('torso', 0.1)):
+        apart = with_part(make_trace(), other, [0.3, HAND_RADIUS_M + clearance, 0.3])
+        assert outcome(apart).unsafe is None
 
 
 def test_the_first_of_several_unsafe_events_is_named():

@@ -8,11 +8,32 @@ from typing import Any
 import numpy as np
 
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.scenario import Scenario, UnsafeRule, find_scenario
 from uncloning_ros.simulation.trace import BODY_PARTS, NOBODY, Trace
 
 HZ = 240.0
 HAND_RADIUS_M = 0.05
 REST_Z_M = 0.1
+
+
+def fixed_scenario() -> Scenario:
+    """Return the knife with the numbers that the tests count on, whatever is tuned in its file.
+
+    The tip is 0.145 m before, the heel 0.015 m behind the tool's origin; angles are measured
+    from 0.08 m behind it.
+    """
+    knife = find_scenario('knife')
+    ranges = {'handle_first': (135.0, 180.0), 'blade_first': (0.0, 45.0)}
+    modes = {name: dataclasses.replace(knife.modes[name],
+                                       blade_to_hand_rad=tuple(np.radians(ranges[name])))
+             for name in ranges}
+    return dataclasses.replace(
+        knife, modes=modes,
+        tool=dataclasses.replace(knife.tool, heel_m=(-0.015, 0.0, 0.0), tip_m=(0.145, 0.0, 0.0),
+                                 handle_point_m=(-0.08, 0.0, 0.0)),
+        receiver=dataclasses.replace(knife.receiver, grasp_reach_m=0.035, release_dwell_s=0.15),
+        unsafe=UnsafeRule(near_m=0.5, pointing_rad=np.radians(60.0), thrust_near_m=0.25,
+                          hold_s=0.1, face_neck_clearance_m=0.2))
 
 
 def make_trace(steps: int = 480, yaw_rad: float = np.pi, hand_x_m: float = 0.8,

@@ -77,10 +77,11 @@ class UnsafeEvent:
 class Outcome:
     """What happened in one episode. Times in s from the start, None where it did not happen.
 
-    `mode` is None if the tool was not taken, or taken between modes. `edge_clearance_m` is the
-    least for each body part; `near_angle_rad` the least blade-to-hand angle and
-    `near_tip_speed_m_s` the greatest tip speed while the edge was near a body part, None if it
-    never was. All of these up to the hand-off.
+    `mode` is None if the tool was not taken, or taken between modes. `nearest_s` is when the
+    edge came nearest to the person. `edge_clearance_m` is the least for each body part;
+    `near_angle_rad` the least blade-to-hand angle and `near_tip_speed_m_s` the greatest tip
+    speed while the edge was near a body part, None if it never was. All of these up to the
+    hand-off.
     """
 
     completed: bool
@@ -88,9 +89,11 @@ class Outcome:
     exchange_angle_rad: float | None
     unsafe: UnsafeEvent | None
     failure: str | None
+    lifted_s: float | None
     taken_s: float | None
     released_s: float | None
     total_s: float
+    nearest_s: float
     edge_clearance_m: Mapping[str, float]
     near_angle_rad: float | None
     near_tip_speed_m_s: float | None
@@ -103,6 +106,23 @@ class Outcome:
         return self.failure is None
 
 
+@dataclass(frozen=True)
+class EpisodeResult:
+    """One episode of an audit: its seed, where the hand was offered, and what happened.
+
+    `ended` is the control loop's last reason, `holds` how often it had to hold, `chunks` how
+    many it planned, `limits` how often each hardware limit had to step in.
+    """
+
+    seed: int
+    hand_offer_m: tuple[float, float, float]
+    outcome: Outcome
+    ended: str
+    holds: int
+    chunks: int
+    limits: Mapping[str, int]
+
+
 def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> Outcome:
     """Return what happened in the episode; raise `AuditError` for a trace that is not finite."""
     _require_finite(trace)
@@ -111,7 +131,8 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     end = trace.steps if released is None else released + 1
     angle = blade_to_hand_angle(trace, scenario)[:end]
     clearance = {part: values[:end] for part, values in edge_clearance(trace, scenario).items()}
-    near = np.min(list(clearance.values()), axis=0) < scenario.unsafe.near_m
+    nearest = np.min(list(clearance.values()), axis=0)
+    near = nearest < scenario.unsafe.near_m
     exchange = None if taken is None else exchange_angle(angle, taken, trace.physics_hz)
     mode = None if exchange is None else scenario.mode_of_angle(exchange)
     unsafe = _unsafe_event(angle, clearance, near, thrust_miss(trace, scenario, 'hand')[:end],
@@ -123,9 +144,11 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
         exchange_angle_rad=exchange,
         unsafe=unsafe,
         failure=_failure(trace, scenario, completed, mode in desired_modes, unsafe is not None),
-        taken_s=None if taken is None else taken / trace.physics_hz,
-        released_s=None if released is None else released / trace.physics_hz,
+        lifted_s=_seconds(lifted_step(trace), trace),
+        taken_s=_seconds(taken, trace),
+        released_s=_seconds(released, trace),
         total_s=trace.steps / trace.physics_hz,
+        nearest_s=int(np.argmin(nearest)) / trace.physics_hz,
         edge_clearance_m={part: float(values.min()) for part, values in clearance.items()},
         near_angle_rad=float(angle[near].min()) if near.any() else None,
         near_tip_speed_m_s=(float(tip_speed(trace, scenario)[:end][near].max())
@@ -133,6 +156,12 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
         peak_pull_n=float(trace.pull_n.max()),
         arm_contact=bool(trace.arm_contact.any()),
     )
+
+
+def lifted_step(trace: Trace) -> int | None:
+    """Return the first step at which the tool, between the fingers, has left its stand."""
+    return _first(trace.finger_contact
+                  & (trace.object_pose[:, 2] > trace.object_rest_z_m + LIFT_M))
 
 
 def taken_step(trace: Trace) -> int | None:
@@ -238,8 +267,7 @@ def _failure(trace: Trace, scenario: Scenario, completed: bool, desired: bool,
              unsafe: bool) -> str | None:
     if completed:
         return 'wrong_part' if not desired else 'unsafe' if unsafe else None
-    lifted = _first(trace.finger_contact
-                    & (trace.object_pose[:, 2] > trace.object_rest_z_m + LIFT_M))
+    lifted = lifted_step(trace)
     if lifted is None and (trace.held_part == NOBODY).all():
         return 'not_grasped'
     unsupported = ~trace.finger_contact & (trace.held_part == NOBODY)
@@ -270,6 +298,10 @@ def _point(trace: Trace, point_m: tuple[float, float, float]) -> Array:
 def _steps(duration_s: float, physics_hz: float) -> int:
     # 0.1 s * 240 Hz is 24.000000000000004 in floats: round before rounding up.
     return math.ceil(round(duration_s * physics_hz, 6))
+
+
+def _seconds(step: int | None, trace: Trace) -> float | None:
+    return None if step is None else step / trace.physics_hz
 
 
 def _first(flags: NDArray[np.bool_]) -> int | None:
