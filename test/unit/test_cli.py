@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: help that teaches, one sentence and status 2 for bad input, no traceback."""
+
+import argparse
+import errno
+import os
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import uncloning_ros
+from uncloning_ros.cli import arguments, main
+from uncloning_ros.errors import OutputExistsError, UncloningError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def raising(error: BaseException) -> types.SimpleNamespace:
+    """Return a command's module whose run raises."""
+    def run(args: argparse.Namespace) -> int:
+        raise error
+    return types.SimpleNamespace(__doc__='Fail.', add_arguments=lambda parser: None, run=run)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """Return the module that stands in for the command `audit`."""
+    module = types.SimpleNamespace(__doc__='Stand in.', add_arguments=lambda parser: None,
+                                   run=lambda args: 0)
+    monkeypatch.setitem(sys.modules, 'uncloning_ros.cli.audit', module)
+    return module
+
+
+def fail_with(command: types.SimpleNamespace, error: BaseException) -> int:
+    command.run = raising(error).run
+    return main.main(['audit'])
+
+
+@pytest.mark.parametrize('status', [0, 1])
+def test_status_of_the_command_is_returned(command: types.SimpleNamespace, status: int) -> None:
+    command.run = lambda args: status
+    assert main.main(['audit']) == status
+
+
+def test_bad_input_is_one_sentence_and_status_2(command: types.SimpleNamespace,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(command, UncloningError('expected 7 joints, got 6')) == 2
+    assert capsys.readouterr() == ('', 'uncloning: error: expected 7 joints, got 6\n')
+
+
+def test_ctrl_c_is_one_line_and_status_130(command: types.SimpleNamespace,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(command, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err.strip().startswith('uncloning: stopped')
+
+
+def test_full_disk_is_a_sentence(command: types.SimpleNamespace,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'demos/episode_3')
+    assert fail_with(command, error) == 2
+    assert 'demos/episode_3: the disk is full; free some space' in capsys.readouterr().err
+
+
+def test_other_os_errors_name_the_file(command: types.SimpleNamespace,
+                                       capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(command, PermissionError(errno.EACCES, 'Permission denied', 'out')) == 2
+    assert 'out: Permission denied' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('module', 'extra'), [
+    ('torch', 'train'), ('pybullet', 'sim'), ('onnxruntime', 'run'), ('rosbags.rosbag2', 'run')])
+def test_missing_package_names_the_extra(command: types.SimpleNamespace, module: str, extra: str,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(command, ModuleNotFoundError('no', name=module)) == 2
+    assert (f"audit needs {module}, which is not installed; install it with: pip install "
+            f"'uncloning_ros[{extra}]'") in capsys.readouterr().err
+
+
+def test_a_defect_is_not_hidden(command: types.SimpleNamespace) -> None:
+    with pytest.raises(ImportError):
+        fail_with(command, ImportError('cannot import name', name='uncloning_ros.audit'))
+    with pytest.raises(ZeroDivisionError):
+        fail_with(command, ZeroDivisionError())
+
+
+def test_unknown_command_suggests_the_near_miss(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(['audti', 'x.onnx']) == 2
+    assert "unknown command 'audti' (did you mean 'audit'?)" in capsys.readouterr().err
+
+
+def test_no_command_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        main.main([])
+    assert 'usage: uncloning' in capsys.readouterr().err
+
+
+def help_of(words: list[str], monkeypatch: pytest.MonkeyPatch,
+            capsys: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setenv('COLUMNS', '80')
+    with pytest.raises(SystemExit, match='0'):
+        main.main([*words, '--help'])
+    return capsys.readouterr().out
+
+
+def test_overview_has_an_example_of_every_command(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of([], monkeypatch, capsys)
+    for name, summary in main.COMMANDS.items():
+        assert summary in ' '.join(text.split())
+        assert re.search(rf'^  uncloning {name} ', text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize('name', main.COMMANDS)
+def test_help_of_every_command_fits_80_columns_and_has_an_example(
+        name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of([name], monkeypatch, capsys)
+    usage, _, rest = text.partition('\n\n')
+    assert usage.startswith(f'usage: uncloning {name}')
+    assert re.search(rf'^ +uncloning {name} ', rest, re.MULTILINE), 'no example'
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_paragraphs_are_filled_and_examples_kept() -> None:
+    formatter = main._HelpFormatter('x', width=30)
+    formatter.add_text('A line that is longer than thirty columns.\n\n  a  b  \\\n    c\n')
+    assert formatter.format_help() == (
+        'A line that is longer than\nthirty columns.\n\n  a  b  \\\n    c\n')
+
+
+def test_installed_program_starts() -> None:
+    done = subprocess.run([sys.executable, '-m', 'uncloning_ros.cli.main', '--version'],
+                          capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout == f'uncloning_ros {uncloning_ros.__version__}\n'
+
+
+def test_version_of_the_ros_package_is_that_of_the_python_package() -> None:
+    package = ElementTree.parse(REPOSITORY / 'package.xml').getroot()  # noqa: S314 (our own file)
+    assert package.findtext('version') == uncloning_ros.__version__
+
+
+def test_output_that_exists_is_refused_even_as_a_broken_link(tmp_path: Path) -> None:
+    assert arguments.new_path(str(tmp_path / 'new')) == tmp_path / 'new'
+    (tmp_path / 'link').symlink_to('nowhere')
+    for name in ('.', 'link'):
+        with pytest.raises(OutputExistsError, match='exists already and is never overwritten'):
+            arguments.new_path(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(('parse', 'text'), [
+    (arguments.positive_int, '0'), (arguments.positive_int, '2.5'), (arguments.seed, '-1'),
+    (arguments.fraction, '1.1'), (arguments.fraction, 'nan'), (arguments.fraction, 'x'),
+    (arguments.names, 'a,,b'), (arguments.names, '')])
+def test_wrong_values_are_refused_with_the_value(parse: object, text: str) -> None:
+    assert callable(parse)
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(f'got {text!r}')):
+        parse(text)
+
+
+def test_right_values_are_taken() -> None:
+    assert arguments.positive_int('3') == 3
+    assert arguments.seed('0') == 0
+    assert arguments.fraction('0.01') == 0.01
+    assert arguments.names('a, b,a') == ('a', 'b')
+
+
+def test_workers_default_to_the_cores_at_hand() -> None:
+    parser = argparse.ArgumentParser()
+    arguments.add_workers(parser)
+    assert parser.parse_args([]).workers == len(os.sched_getaffinity(0))

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages to arrays and back, with the message classes of a bag reader: no ROS is needed."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rosbags.typesys import Stores, get_typestore
+
+from uncloning_ros.contract import Signal, load_contract
+from uncloning_ros.conversions import Sample, decode, encode, flat_observation
+from uncloning_ros.errors import ContractError
+from uncloning_ros.geometry import (
+    Array,
+    pose_from_parts,
+    rotation_about_z,
+    rotation_from_quaternion,
+)
+from uncloning_ros.share import share_path
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+CONTRACT = load_contract(share_path('config') / 'contract.yaml')
+POSE, WIDTH, _, _, FORCE = CONTRACT.interface.observations
+TARGET_WIDTH = CONTRACT.interface.actions[1]
+JOINTS = Signal('joints', 'joint_positions', 'rad', names=('a', 'b', 'c'))
+
+POSE_TYPE = 'geometry_msgs/msg/PoseStamped'
+JOINT_TYPE = 'sensor_msgs/msg/JointState'
+FORCE_TYPE = 'geometry_msgs/msg/WrenchStamped'
+ARRAY_TYPE = 'std_msgs/msg/Float64MultiArray'
+
+finite = st.floats(-10.0, 10.0)
+
+
+def message_of(signal: Signal, type_name: str, values: Any, stamp_ns: int = 0) -> Any:
+    return encode(signal, type_name, values, stamp_ns, STORE.types.__getitem__)
+
+
+def over_the_wire(message: Any) -> Any:
+    """Return the message as it comes out of a bag."""
+    name = message.__msgtype__
+    return STORE.deserialize_cdr(STORE.serialize_cdr(message, name), name)
+
+
+def pose_message() -> Any:
+    return message_of(POSE, POSE_TYPE, pose_from_parts([0.1, 0.2, 0.3], np.eye(3)))
+
+
+def joint_message(names: tuple[str, ...], positions: list[float]) -> Any:
+    empty = np.zeros(0)
+    header = pose_message().header
+    header.frame_id = ''
+    return STORE.types[JOINT_TYPE](header=header, name=list(names),
+                                   position=np.array(positions), velocity=empty, effort=empty)
+
+
+@given(arrays(np.float64, 3, elements=finite),
+       arrays(np.float64, 4, elements=st.floats(0.1, 1.0)), st.integers(1, 2**31 * 10**9 - 1))
+def test_pose_survives_the_wire(position: Array, quaternion: Array, stamp_ns: int) -> None:
+    rotation = rotation_from_quaternion(quaternion / np.linalg.norm(quaternion))
+    values = pose_from_parts(position, rotation)
+    sample = decode(POSE, over_the_wire(message_of(POSE, POSE_TYPE, values, stamp_ns)), 7)
+    np.testing.assert_allclose(sample.values, values, atol=1e-9)
+    assert (sample.stamp_ns, sample.receive_ns) == (stamp_ns, 7)
+
+
+@given(arrays(np.float64, 3, elements=finite))
+def test_joints_force_and_arrays_survive_the_wire(values: Array) -> None:
+    for signal, type_name in ((JOINTS, JOINT_TYPE), (JOINTS, ARRAY_TYPE), (FORCE, FORCE_TYPE)):
+        sample = decode(signal, over_the_wire(message_of(signal, type_name, values)), 7)
+        np.testing.assert_array_equal(sample.values, values)
+
+
+@given(st.floats(0.0, 0.1))
+def test_width_is_the_sum_of_the_fingers(width: float) -> None:
+    message = over_the_wire(message_of(WIDTH, JOINT_TYPE, [width]))
+    assert message.position.tolist() == [width / 2, width / 2]
+    assert decode(WIDTH, message, 0).values == pytest.approx([width])
+    command = over_the_wire(message_of(TARGET_WIDTH, ARRAY_TYPE, [width]))
+    assert decode(TARGET_WIDTH, command, 0).values == pytest.approx([width])
+
+
+def test_target_pose_that_is_not_orthonormal_is_sent_as_a_unit_quaternion() -> None:
+    values = pose_from_parts([0, 0, 0], 1.7 * rotation_about_z(0.3))
+    sample = decode(POSE, message_of(POSE, POSE_TYPE, values), 0)
+    np.testing.assert_allclose(sample.values, pose_from_parts([0, 0, 0], rotation_about_z(0.3)),
+                               atol=1e-12)
+
+
+def test_joints_are_matched_by_name_and_others_ignored() -> None:
+    message = joint_message(('x', 'c', 'a', 'b'), [9.0, 3.0, 1.0, 2.0])
+    assert decode(JOINTS, message, 0).values.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_missing_joint_is_named_and_never_zero() -> None:
+    with pytest.raises(ContractError, match=r'joints: expected 3 joints, got 1 \(missing a, c\); '
+                                            'check config/contract.yaml'):
+        decode(JOINTS, joint_message(('b', 'd'), [1.0, 2.0]), 0)
+
+
+def test_joint_state_with_fewer_positions_than_names_is_refused() -> None:
+    with pytest.raises(ContractError, match='names 3 joints but has 2 positions'):
+        decode(JOINTS, joint_message(('a', 'b', 'c'), [1.0, 2.0]), 0)
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
+def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(ContractError, match='joints: expected finite values, got .*(nan|inf)'):
+        decode(JOINTS, joint_message(('a', 'b', 'c'), [0.0, bad, 0.0]), 0)
+    for part in ('position', 'orientation'):
+        message = pose_message()
+        getattr(message.pose, part).y = bad
+        with pytest.raises(ContractError, match='tool_pose: expected finite values'):
+            decode(POSE, message, 0)
+    force = message_of(FORCE, FORCE_TYPE, [0.0, 0.0, bad])
+    with pytest.raises(ContractError, match='wrist_force: expected finite values'):
+        decode(FORCE, force, 0)
+
+
+@pytest.mark.parametrize(('signal', 'type_name', 'values'), [
+    (POSE, POSE_TYPE, pose_from_parts([0, 0, 0], np.eye(3))), (FORCE, FORCE_TYPE, np.zeros(3))])
+def test_foreign_frame_is_refused(signal: Signal, type_name: str, values: Array) -> None:
+    message = message_of(signal, type_name, values)
+    message.header.frame_id = 'camera'
+    with pytest.raises(ContractError, match=f"{signal.key}: expected frame 'panda_link0', got "
+                                            "'camera'; transform it"):
+        decode(signal, message, 0)
+
+
+def test_empty_orientation_is_refused() -> None:
+    message = pose_message()
+    message.pose.orientation.w = 0.0
+    with pytest.raises(ContractError, match='tool_pose: expected a quaternion of unit length'):
+        decode(POSE, message, 0)
+
+
+def test_array_of_a_wrong_length_is_refused_both_ways() -> None:
+    message = message_of(JOINTS, ARRAY_TYPE, [1.0, 2.0, 3.0])
+    message.data = np.zeros(4)
+    with pytest.raises(ContractError, match='joints: expected 3 values, got 4'):
+        decode(JOINTS, message, 0)
+    with pytest.raises(ContractError, match='joints: expected 3 values, got 2'):
+        message_of(JOINTS, ARRAY_TYPE, [1.0, 2.0])
+
+
+def test_type_that_cannot_be_written_is_refused() -> None:
+    with pytest.raises(ContractError, match='joints: cannot write a std_msgs/msg/String'):
+        message_of(JOINTS, 'std_msgs/msg/String', [1.0, 2.0, 3.0])
+
+
+def test_message_without_a_stamp_gets_the_time_of_arrival() -> None:
+    assert decode(TARGET_WIDTH, message_of(TARGET_WIDTH, ARRAY_TYPE, [0.1]), 7).stamp_ns == 7
+    assert decode(POSE, pose_message(), 7).stamp_ns == 7
+
+
+def test_flat_observation_is_in_the_order_of_the_contract() -> None:
+    signals = CONTRACT.interface.observations
+    samples = {s.key: Sample(np.full(s.dim, float(i)), 0, 0) for i, s in enumerate(signals)}
+    flat = flat_observation(signals, dict(reversed(samples.items())))
+    assert flat.shape == (31,)
+    for i, signal in enumerate(signals):
+        assert set(flat[CONTRACT.interface.observation_slices[signal.key]]) == {float(i)}
