@@ -30,12 +30,20 @@ def seed_range(text: str) -> tuple[int, ...]:
 
 def positive_float(text: str) -> float:
     """Return a finite number above 0."""
+    value = non_negative_float(text)
+    if value == 0.0:
+        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
+    return value
+
+
+def non_negative_float(text: str) -> float:
+    """Return a finite number, 0 or above."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
+    if not 0.0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f'expected a number, 0 or above, got {text!r}')
     return value
 
 

@@ -13,6 +13,7 @@ Each file is written under a temporary name and renamed, so that it is whole or 
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -192,6 +193,11 @@ def drop_resume(folder: Path) -> None:
 def has_ended(folder: Path) -> bool:
     """Tell whether the run has its final weights."""
     return (folder / _WEIGHTS).is_file()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that was never finished."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:

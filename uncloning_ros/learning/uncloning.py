@@ -1,0 +1,337 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Remove modes from a policy's weights: mode classifier, gate, redirect, retain.
+
+The method is mode redirection (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201): a
+classifier that reads the mode from condition and predicted clean chunk is trained on the
+original policy's predictions and frozen; then the weights move so that on demonstrations of
+removed modes the classifier sees a kept mode, while the cloning loss on the kept ones holds the
+rest in place. Network, graph and normaliser stay as they are.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import uncloning_ros
+from uncloning_ros.contract import require_same_interface
+from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.errors import CheckpointError, DatasetError
+from uncloning_ros.learning import checkpoint
+from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.cloning import (
+    Windows,
+    average_into,
+    cloning_loss,
+    dataset_record,
+    dataset_windows,
+    learning_rate_at,
+    progress_bar,
+    to_windows,
+    validation_loss,
+)
+from uncloning_ros.learning.generative import mix
+from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.step_log import StepLog
+
+REPORT_SCHEMA = 'uncloning/edit@1'
+LEVEL_BINS = 10  # noise levels are reported in tenths
+
+_CLASSIFIER_WIDTH, _CLASSIFIER_EPOCHS = 256, 20
+_CLASSIFIER_RATE, _CLASSIFIER_DECAY = 3e-4, 1e-4
+_WEIGHT_DECAY = 1e-4
+_GRADIENT_LIMIT = 1.0
+_AVERAGE_DECAY = 0.98  # an average over some 50 of the edit's few hundred steps
+_LOG_EVERY = 10
+# Where there is hardly any noise the chunk itself is seen; a classifier that cannot tell the
+# modes apart even there gives no direction.
+_TELLING_ACCURACY = 0.9
+
+COLUMNS = ('retain', 'redirect', 'gate', 'learning_rate', 'elapsed_s')
+
+
+@dataclass(frozen=True)
+class EditOptions:
+    """How to edit; `gamma` weighs redirect against retain, 0 leaves a filtered fine-tune.
+
+    A sample of a removed mode is redirected while the classifier gives its own mode a
+    probability below `tau`.
+    """
+
+    remove: tuple[str, ...]
+    gamma: float
+    tau: float
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    threads: int
+
+
+class ModeClassifier(nn.Module):
+    """Tell the mode from a condition (B, C) and a flat normalised clean chunk (B, D)."""
+
+    def __init__(self, condition_dim: int, chunk_dim: int, modes: int) -> None:
+        super().__init__()
+        width = _CLASSIFIER_WIDTH
+        sizes = (condition_dim + chunk_dim, width, width)
+        layers = [nn.Sequential(nn.Linear(size, width), nn.LayerNorm(width), nn.SiLU())
+                  for size in sizes]
+        self.layers = nn.Sequential(*layers, nn.Linear(width, modes))
+
+    def forward(self, condition: Tensor, clean: Tensor) -> Tensor:
+        """Return logits (B, modes)."""
+        logits: Tensor = self.layers(torch.cat([condition, clean], dim=1))
+        return logits
+
+
+@dataclass(frozen=True)
+class _Redirected:
+    """The redirect loss of one batch, and where its gate was open."""
+
+    loss: Tensor
+    gate: Tensor
+    level: Tensor
+
+
+def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
+    """Edit the run's policy, write the edited run to the new `folder`, return its report.
+
+    Raise if a mode is unknown, is not in the dataset, or none would be kept, and if the
+    dataset has another interface or timing than the run. Nothing is left behind by Ctrl-C.
+    """
+    torch.set_num_threads(options.threads)
+    kept = _kept_modes(run, dataset, options.remove)
+    data = {mode: to_windows(run.policy, *dataset_windows(dataset, 'train', [mode]))
+            for mode in (*kept, *options.remove)}
+    held_out = {mode: to_windows(run.policy, *dataset_windows(dataset, 'validation', [mode]))
+                for mode in data}
+
+    partial = folder.with_name(folder.name + '.partial')
+    partial.mkdir(parents=True)
+    try:
+        classifier, seen = None, None
+        if options.gamma > 0:
+            classifier, seen = _train_classifier(run.policy, data, held_out, options.seed)
+        edited, average, report = _edit(run.policy, classifier, data, kept, partial, options)
+        retained = _joined([held_out[mode] for mode in kept])
+        report |= {
+            'classifier': seen,
+            'retained_loss': {'before': validation_loss(run.policy, retained),
+                              'after': validation_loss(average, retained),
+                              'windows': len(retained)},
+        }
+        record = dataset_record(dataset)
+        edit = {'parent_sha256': run.sha256, **asdict(options),
+                'data': {key: record[key] for key in ('sha256', 'scenario', 'seeds')}}
+        if run.config.edit is not None:
+            edit['previous'] = dict(run.config.edit)
+        config = replace(run.config, edit=edit, software_version=uncloning_ros.__version__)
+        report = {'schema': REPORT_SCHEMA, 'edit': edit, 'kept': list(kept), **report}
+        checkpoint.write_json(partial / 'report.json', report)
+        checkpoint.write_config(partial, config)
+        checkpoint.save_weights(partial, edited, dict(average.named_parameters()),
+                                run.observations)
+        partial.rename(folder)
+    except BaseException:
+        checkpoint.remove_folder(partial)
+        raise
+    return report
+
+
+def _kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, ...]:
+    """Return the modes that are kept; raise unless this dataset can edit this run."""
+    ours, theirs = run.config.contract, dataset.contract
+    require_same_interface(ours.interface, theirs.interface, 'the dataset')
+    if ours.policy != theirs.policy:
+        raise CheckpointError(f'the run was trained for {ours.policy}, the dataset was built for '
+                              f'{theirs.policy}; build the dataset with the same contract')
+    ours.interface.require_modes(remove)
+    present = [mode for mode in ours.interface.mode_names
+               if len(dataset.window_frames('train', [mode]))]
+    for mode in remove:
+        if mode not in present:
+            raise DatasetError(f'cannot remove {mode}: the dataset has no training episode of '
+                               f'it, only of {", ".join(present) or "no mode"}; add '
+                               f'demonstrations of {mode} to the dataset')
+    kept = tuple(mode for mode in present if mode not in remove)
+    if not kept:
+        raise DatasetError(f'cannot remove {", ".join(remove)}: the dataset has episodes of no '
+                           f'other mode, so nothing would be kept; add demonstrations of a mode '
+                           f'to keep')
+    return kept
+
+
+def _train_classifier(policy: Policy, data: Mapping[str, Windows],
+                      held_out: Mapping[str, Windows],
+                      seed: int) -> tuple[ModeClassifier, dict[str, Any]]:
+    """Train the classifier on the original policy's predictions; return it frozen."""
+    began_s = time.monotonic()
+    generator = torch.Generator().manual_seed(seed)
+    windows, labels = _joined(list(data.values())), _labels(data)
+    features, _ = _predictions(policy, windows, generator)
+    torch.manual_seed(seed)  # the first weights
+    classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], len(data))
+    optimizer = torch.optim.AdamW(classifier.parameters(), _CLASSIFIER_RATE,
+                                  weight_decay=_CLASSIFIER_DECAY, fused=True)
+    batch = min(256, len(windows))
+    batches = len(windows) // batch
+    with progress_bar('mode classifier', _CLASSIFIER_EPOCHS * batches) as bar:
+        for _ in range(_CLASSIFIER_EPOCHS):
+            order = torch.randperm(len(windows), generator=generator)
+            for picks in order[:batches * batch].view(batches, batch):
+                loss = nn.functional.cross_entropy(
+                    classifier(windows.conditions[picks], features[picks]), labels[picks])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                bar.update()
+    classifier.eval().requires_grad_(False)
+    seen: dict[str, Any] = {'modes': list(data), 'steps': _CLASSIFIER_EPOCHS * batches}
+    seen |= _accuracy(policy, classifier, held_out, generator)
+    return classifier, seen | {'elapsed_s': time.monotonic() - began_s}
+
+
+@torch.no_grad()
+def _accuracy(policy: Policy, classifier: ModeClassifier, held_out: Mapping[str, Windows],
+              generator: torch.Generator) -> dict[str, Any]:
+    """Return the accuracy on held-out windows, in all and by noise level."""
+    windows, labels = _joined(list(held_out.values())), _labels(held_out)
+    if not len(windows):
+        return {'accuracy': None, 'accuracy_by_level': [None] * LEVEL_BINS, 'windows': 0}
+    clean, level = _predictions(policy, windows, generator)
+    right = (classifier(windows.conditions, clean).argmax(1) == labels).float()
+    return {'accuracy': float(right.mean()), 'accuracy_by_level': _by_level(right, level),
+            'windows': len(windows)}
+
+
+@torch.no_grad()
+def _predictions(policy: Policy, windows: Windows,
+                 generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return one predicted clean chunk (N, D) for each window, and its noise level (N,)."""
+    level = 1.0 - torch.rand(len(windows), generator=generator)
+    found = []
+    for start in range(0, len(windows), 4096):
+        part = slice(start, start + 4096)
+        clean = windows.clean[part]
+        noise = torch.randn(clean.shape, generator=generator)
+        noisy = mix(policy.objective, clean, noise, level[part])
+        found.append(policy.clean(noisy, level[part], windows.conditions[part]))
+    return torch.cat(found), level
+
+
+def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str, Windows],
+          kept: Sequence[str], folder: Path,
+          options: EditOptions) -> tuple[Policy, Policy, dict[str, Any]]:
+    """Return the edited policy, the average of its weights, and what happened."""
+    removed = {mode: windows for mode, windows in data.items() if mode not in kept}
+    desired = _joined([data[mode] for mode in kept])
+    undesired, sources = _joined(list(removed.values())), _labels(removed) + len(kept)
+    policy = copy.deepcopy(original).requires_grad_(True)
+    average = copy.deepcopy(original)
+    parameters = list(policy.parameters())
+    optimizer = torch.optim.AdamW(parameters, options.learning_rate,
+                                  weight_decay=_WEIGHT_DECAY, fused=True)
+    # Two streams, so that gamma changes nothing of what the retain loss sees.
+    retain_stream = torch.Generator().manual_seed(options.seed + 1)
+    redirect_stream = torch.Generator().manual_seed(options.seed + 2)
+    opened, levels, curve = [], [], []
+    began_s = time.monotonic()
+    with (StepLog(folder, COLUMNS) as log,
+          progress_bar('uncloning' if classifier else 'fine-tuning', options.steps) as bar):
+        for step in range(1, options.steps + 1):
+            rate = learning_rate_at(step, options.steps, options.learning_rate, warm_up=0.0)
+            optimizer.param_groups[0]['lr'] = rate
+            picks = torch.randint(len(desired), (options.batch_size,), generator=retain_stream)
+            retain = cloning_loss(policy, desired, picks, retain_stream)
+            loss, redirected = retain, None
+            if classifier is not None:
+                picks = torch.randint(len(undesired), (options.batch_size,),
+                                      generator=redirect_stream)
+                redirected = _redirect(policy, classifier, undesired, sources, picks,
+                                       len(kept), options.tau, redirect_stream)
+                loss = retain + options.gamma * redirected.loss
+                opened.append(redirected.gate)
+                levels.append(redirected.level)
+            if not math.isfinite(float(loss.detach())):
+                raise CheckpointError(f'the loss is {float(loss.detach())} at step {step}; edit with a '
+                                      f'lower --lr than {options.learning_rate:g}')
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, _GRADIENT_LIMIT)
+            optimizer.step()
+            average_into(average, policy, _AVERAGE_DECAY)
+            if step % _LOG_EVERY == 0 or step == options.steps:
+                values = {'retain': float(retain.detach()), 'learning_rate': rate,
+                          'elapsed_s': time.monotonic() - began_s}
+                if redirected is not None:
+                    values |= {'redirect': float(redirected.loss.detach()),
+                               'gate': float(redirected.gate.float().mean())}
+                log.write(step, values)
+                curve.append({'step': step, **values})
+            bar.update()
+    gate = None
+    if opened:
+        everything = torch.cat(opened).float()
+        gate = {'open': float(everything.mean()),
+                'open_by_level': _by_level(everything, torch.cat(levels))}
+    return policy, average, {
+        'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
+        'elapsed_s': time.monotonic() - began_s, 'gate': gate, 'curve': curve}
+
+
+def _redirect(policy: Policy, classifier: ModeClassifier, undesired: Windows, sources: Tensor,
+              picks: Tensor, kept: int, tau: float, generator: torch.Generator) -> _Redirected:
+    """Return -log of the kept modes' probability, averaged where the gate is open.
+
+    The classifier's first `kept` classes are the kept modes; `sources` (N,) are the classes
+    of the undesired windows themselves.
+    """
+    clean = undesired.clean[picks]
+    condition = undesired.conditions[picks]
+    level = 1.0 - torch.rand(len(picks), generator=generator)
+    noise = torch.randn(clean.shape, generator=generator)
+    predicted = policy.clean(mix(policy.objective, clean, noise, level), level, condition)
+    log_modes = nn.functional.log_softmax(classifier(condition, predicted), dim=1)
+    source = log_modes.detach().gather(1, sources[picks, None])[:, 0].exp()
+    gate = source < tau
+    losses = -torch.logsumexp(log_modes[:, :kept], dim=1)
+    return _Redirected((losses * gate).sum() / gate.sum().clamp(min=1), gate, level)
+
+
+def warnings_of(report: Mapping[str, Any]) -> list[str]:
+    """Return what in an edit's report should make one doubt it, in sentences."""
+    found = []
+    seen = report['classifier']
+    if seen is not None and seen['accuracy'] is not None:
+        clearest = seen['accuracy_by_level'][0]
+        if clearest is not None and clearest < _TELLING_ACCURACY:
+            found.append(f'the classifier tells the modes apart in {clearest:.0%} of held-out '
+                         f'windows with least noise; check the labels of the episodes')
+    if report['gate'] is not None and report['gate']['open'] == 0:
+        found.append('the gate never opened, so nothing was redirected; try a higher --tau')
+    return found
+
+
+def _by_level(values: Tensor, level: Tensor) -> list[float | None]:
+    """Return the mean of values (N,) for each tenth of the noise levels; None where no sample."""
+    bins = (level * LEVEL_BINS).ceil().long().clamp(1, LEVEL_BINS) - 1
+    return [float(values[bins == i].mean()) if bool((bins == i).any()) else None
+            for i in range(LEVEL_BINS)]
+
+
+def _joined(parts: Sequence[Windows]) -> Windows:
+    return Windows(torch.cat([part.conditions for part in parts]),
+                   torch.cat([part.clean for part in parts]))
+
+
+def _labels(data: Mapping[str, Windows]) -> Tensor:
+    """Return the class of each window: the place of its mode in `data`."""
+    return torch.cat([torch.full((len(windows),), i) for i, windows in enumerate(data.values())])
