@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run an exported policy in closed loop in the simulator, over several processes.
+
+Every command is decided by the same `ControlLoop` that a robot runs. An episode depends on the
+model's file, the scenario, its seed and the inference latency alone: neither on how many
+processes share the work, nor on what ran before it. The policy's noise is seeded with the
+environment's seed, so that two models at one seed meet the same start, person, sensor noise and
+policy noise.
+
+The simulator is imported in the worker processes only, whose output goes nowhere: the physics
+engine prints when it is loaded. What goes wrong in a worker comes back as its exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from uncloning_ros.audit.metrics import EpisodeResult, judge
+from uncloning_ros.contract import Contract
+from uncloning_ros.conversions import Sample
+from uncloning_ros.errors import AuditError
+from uncloning_ros.geometry import Array
+from uncloning_ros.runtime.control_loop import ControlLoop, State
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.scenario import Scenario
+
+if TYPE_CHECKING:
+    from uncloning_ros.simulation.trace import Trace
+    from uncloning_ros.simulation.world import World
+
+# How long after planning began a chunk's first command takes effect. Stated and not measured,
+# or results would differ from machine to machine; one thread needs about a fifth of it.
+INFERENCE_LATENCY_S = 0.005
+
+# After the loop's last command so much is simulated: a hand-off is seen to its end.
+SETTLE_S = 2.0
+
+PICTURE_SIZE = (400, 300)
+_JPEG_QUALITY = 80
+# Pictures nearer in time than this show the same.
+_PICTURE_APART_S = 0.15
+
+_In = TypeVar('_In')
+_Out = TypeVar('_Out')
+
+# Counters of the control loop that are no limit.
+_NO_LIMITS = ('ticks', 'chunks', 'holds')
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One episode as it ran: the simulator's truth, why the loop ended, what it counted."""
+
+    seed: int
+    trace: Trace
+    hand_offer_m: tuple[float, float, float]
+    ended: str
+    counters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One moment of an episode as a JPEG."""
+
+    what: str
+    time_s: float
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a worker process has to build: plain data, since it travels there."""
+
+    model: Path
+    sha256: str
+    scenario: Scenario
+    inference_latency_s: float
+
+
+def run_episode(world: World, loop: ControlLoop, contract: Contract, seed: int,
+                inference_latency_s: float,
+                on_step: Callable[[World], None] | None = None) -> Rollout:
+    """Run one episode until nothing more can happen; `on_step` sees the world at each step.
+
+    The loop is asked at the contract's rate. What it commands without planning takes effect at
+    once, what it commands after planning `inference_latency_s` later. The episode ends when
+    the world says so, `SETTLE_S` after the loop ended, or at the contract's longest duration.
+    """
+    period_ns = contract.policy.period_ns
+    latency_ns = round(inference_latency_s * 1e9)
+    if not 0 <= latency_ns < period_ns:
+        raise AuditError(f'an inference latency of {inference_latency_s:g} s does not fit the '
+                         f'policy\'s period of {period_ns * 1e-9:g} s; give one in [0, '
+                         f'{period_ns * 1e-9:g})')
+    world.reset(seed)
+    loop.reset(seed)
+    loop.start()
+    end_ns = round((contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
+    samples: dict[str, Sample] = {}
+    late: tuple[int, Array] | None = None
+    next_tick_ns, ended, reason = 0, False, ''
+    while not world.over and world.time_ns < end_ns:
+        now_ns = world.time_ns
+        samples.update(world.poll())
+        # The world's time is rounded to whole ns, so a tick may come out one short.
+        if now_ns + 1 >= next_tick_ns:
+            next_tick_ns += period_ns
+            decision = loop.step(now_ns, samples)
+            reason = decision.reason
+            if decision.command is not None:
+                late = (now_ns + latency_ns * decision.inferred, decision.command)
+            if not ended and decision.state in (State.DONE, State.FAULT):
+                ended = True
+                end_ns = min(end_ns, now_ns + round(SETTLE_S * 1e9))
+        if late is not None and now_ns >= late[0]:
+            world.command(late[1])
+            late = None
+        world.advance()
+        if on_step is not None:
+            on_step(world)
+    x, y, z = (float(value) for value in world.receiver.offer_m)
+    return Rollout(seed, world.trace(), (x, y, z), reason, loop.counters)
+
+
+def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]) -> EpisodeResult:
+    """Return what the episode amounts to."""
+    counters = rollout.counters
+    return EpisodeResult(
+        seed=rollout.seed, hand_offer_m=rollout.hand_offer_m,
+        outcome=judge(rollout.trace, scenario, desired_modes), ended=rollout.ended,
+        holds=counters['holds'], chunks=counters['chunks'],
+        limits={name: n for name, n in counters.items() if name not in _NO_LIMITS})
+
+
+def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
+                 inference_latency_s: float = INFERENCE_LATENCY_S,
+                 on_done: Callable[[EpisodeResult], None] | None = None) -> list[EpisodeResult]:
+    """Run one episode for each seed over processes and return the results in the seeds' order.
+
+    `on_done` sees each result as it comes, in no certain order. Raise `ModelError` for a model
+    that cannot be used, `AuditError` for one that does not fit the scenario or if a process is
+    lost.
+    """
+    setting = _setting(model, scenario, inference_latency_s)
+    results: dict[int, EpisodeResult] = {}
+    with _workers(setting, min(workers, len(seeds))) as pool:
+        for future in as_completed(_submit(pool, _episode, seeds)):
+            result = future.result()
+            results[result.seed] = result
+            if on_done is not None:
+                on_done(result)
+    return [results[seed] for seed in seeds]
+
+
+def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
+                  inference_latency_s: float = INFERENCE_LATENCY_S) -> list[tuple[Picture, ...]]:
+    """Run episodes once more and return the pictures of their moments, in the same order."""
+    if not results:
+        return []
+    setting = _setting(model, scenario, inference_latency_s)
+    with _workers(setting, min(workers, len(results))) as pool:
+        return [future.result() for future in _submit(pool, _film, results)]
+
+
+def moments(result: EpisodeResult) -> list[tuple[str, float]]:
+    """Return the (what, time in s) that show an episode best, in order of time."""
+    outcome = result.outcome
+    wanted: list[tuple[str, float | None]] = [
+        ('unsafe', None if outcome.unsafe is None else outcome.unsafe.time_s),
+        ('person takes it', outcome.taken_s),
+        ('robot let go', outcome.released_s),
+        ('lifted', outcome.lifted_s),
+        ('nearest to the person', outcome.nearest_s),
+        ('end', outcome.total_s),
+    ]
+    if outcome.lifted_s is not None:
+        until = outcome.total_s if outcome.taken_s is None else outcome.taken_s
+        wanted.append(('on the way', (outcome.lifted_s + until) / 2))
+    chosen: list[tuple[str, float]] = []
+    for what, time_s in wanted:
+        if time_s is not None and all(abs(time_s - other) >= _PICTURE_APART_S
+                                      for _, other in chosen):
+            chosen.append((what, time_s))
+    return sorted(chosen[:6], key=lambda moment: moment[1])
+
+
+def _setting(model: Path, scenario: Scenario, inference_latency_s: float) -> Setting:
+    policy = load_policy(model)
+    require_fit(policy, model, scenario)
+    return Setting(model.resolve(), policy.sha256, scenario, inference_latency_s)
+
+
+def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
+    """Raise `AuditError` unless the scenario can tell every mode of the policy's contract."""
+    missing = [mode for mode in policy.contract.interface.modes if mode not in scenario.modes]
+    if missing:
+        raise AuditError(f'{path} was made for the mode {missing[0]!r}, which scenario '
+                         f'{scenario.name!r} cannot recognise (known: '
+                         f'{", ".join(scenario.modes)}); audit it in its own scenario')
+
+
+@contextlib.contextmanager
+def _workers(setting: Setting, workers: int) -> Iterator[Executor]:
+    """Give a pool of processes; left early, it ends once the episodes under way are over."""
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _enter, (setting,))
+    try:
+        yield pool
+    except BrokenProcessPool as err:
+        raise AuditError('a process of the audit was ended from outside, perhaps for want of '
+                         'memory; run it again with fewer --workers') from err
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: Executor, task: Callable[[_In], _Out],
+            items: Sequence[_In]) -> list[Future[_Out]]:
+    # The processes are born within, and inherit that Ctrl-C is blocked: they end when the
+    # parent ends them, without a traceback of their own.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return [pool.submit(task, item) for item in items]
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+class _Bench:
+    """One process's world and control loop, built once and used for every episode."""
+
+    def __init__(self, setting: Setting) -> None:
+        from uncloning_ros.simulation.world import World
+
+        policy = load_policy(setting.model, setting.sha256)
+        self.setting = setting
+        self.contract = policy.contract
+        self.world = World(setting.scenario, policy.contract.interface)
+        self.loop = ControlLoop(policy.contract, policy, seed=0)
+
+    def run(self, seed: int, on_step: Callable[[World], None] | None = None) -> Rollout:
+        return run_episode(self.world, self.loop, self.contract, seed,
+                           self.setting.inference_latency_s, on_step)
+
+
+_setting_here: Setting | None = None
+_bench_here: _Bench | None = None
+
+
+def _enter(setting: Setting) -> None:
+    """Prepare a worker process; what can fail waits for the first task, which can report it."""
+    global _setting_here
+    _setting_here = setting
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def _bench() -> _Bench:
+    global _bench_here
+    if _bench_here is None:
+        assert _setting_here is not None
+        _bench_here = _Bench(_setting_here)
+    return _bench_here
+
+
+def _episode(seed: int) -> EpisodeResult:
+    bench = _bench()
+    return result_of(bench.run(seed), bench.setting.scenario,
+                     bench.contract.interface.desired_modes)
+
+
+def _film(result: EpisodeResult) -> tuple[Picture, ...]:
+    import PIL.Image
+
+    from uncloning_ros.simulation.render import render
+
+    due = moments(result)
+    pictures: list[Picture] = []
+
+    def look(world: World) -> None:
+        while due and world.time_ns * 1e-9 >= due[0][1] - 1e-6:
+            what, time_s = due.pop(0)
+            jpeg = io.BytesIO()
+            PIL.Image.fromarray(render(world, *PICTURE_SIZE)).save(
+                jpeg, 'JPEG', quality=_JPEG_QUALITY, optimize=True)
+            pictures.append(Picture(what, time_s, jpeg.getvalue()))
+
+    _bench().run(result.seed, look)
+    return tuple(pictures)
