@@ -88,7 +88,8 @@ class _NoAliases(_Dumper):
 class EpisodeMetadata:
     """Who demonstrated what, when the teller knew: written into every bag.
 
-    `planned_mode` is the mode that was asked for, None if nobody said; it is no label.
+    `planned_mode` is the mode that was asked for, None if nobody said; it is no label. `seed` is
+    the simulator's seed of this episode, None on a robot.
     """
 
     session: str
@@ -96,6 +97,7 @@ class EpisodeMetadata:
     operator: str
     planned_mode: str | None
     software_version: str
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -485,6 +487,7 @@ def _custom_data(contract: Contract, metadata: EpisodeMetadata) -> dict[str, str
         'operator': metadata.operator,
         'planned_mode': metadata.planned_mode or '',
         'software_version': metadata.software_version,
+        'seed': '' if metadata.seed is None else str(metadata.seed),
         'contract_sha256': contract.sha256,
         'interface_sha256': contract.interface.sha256,
         'contract': json.dumps(contract_to_dict(contract), separators=(',', ':')),
@@ -502,7 +505,8 @@ def _read_custom(path: Path, info: Mapping[str, Any]) -> tuple[EpisodeMetadata, 
     try:
         contract = contract_from_dict(json.loads(custom['contract']), f'{path}: contract')
         metadata = EpisodeMetadata(custom['session'], int(custom['episode']), custom['operator'],
-                                   custom['planned_mode'] or None, custom['software_version'])
+                                   custom['planned_mode'] or None, custom['software_version'],
+                                   int(custom['seed']) if custom['seed'] else None)
         expected = custom['contract_sha256']
     except (KeyError, ValueError, TypeError) as err:
         raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
