@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulate demonstrations of every mode and record them as rosbag2 episodes.
+
+A scripted teacher hands over in a mode that is drawn apart from the start. A take that fails is
+discarded and another is made, so as many episodes are on disk as were asked for. Each is labelled
+by the scenario's geometric rule, from what was recorded. Ctrl-C keeps the finished episodes; the
+same command with --resume makes the rest, and the result is what it would have been.
+
+  uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
+"""
+
+import argparse
+import datetime
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uncloning_ros.cli.arguments import add_workers, names, new_path, positive_int, seed
+from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.share import share_path
+
+if TYPE_CHECKING:
+    from uncloning_ros.simulation.world import World
+
+# Bags need dates: simulated time 0 of episode i is i minutes after this.
+_EPOCH_NS = round(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()) * 10**9
+_MINUTE_NS = 60 * 10**9
+_ATTEMPTS = 10  # a teacher who fails so often in a row cannot do it at all
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every worker needs to know; the same for all episodes."""
+
+    scenario: str
+    contract: Contract
+    modes: tuple[str, ...]
+    episodes: int
+    seed: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One finished episode."""
+
+    name: str
+    mode: str
+    labelled: str | None
+    discarded: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument('--scenario', required=True, metavar='NAME',
+                        help='a shipped scenario, or the path of a scenario file')
+    parser.add_argument('--episodes', required=True, type=positive_int, metavar='N',
+                        help='how many demonstrations')
+    parser.add_argument('--seed', type=seed, default=0, metavar='N',
+                        help='seed of the first episode, the next has the next seed '
+                             '(default: %(default)s)')
+    parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
+                        help='demonstrate these modes alone (default: all, evenly)')
+    parser.add_argument('--contract', type=Path, metavar='FILE',
+                        help='contract to record by (default: the shipped contract.yaml)')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR',
+                        help='folder for the episodes')
+    parser.add_argument('--resume', action='store_true',
+                        help='make the episodes that are still missing in --out')
+    add_workers(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the demonstrations; return 0."""
+    from tqdm import tqdm
+
+    from uncloning_ros.demos.bag import episode_name
+
+    contract = load_contract(args.contract or share_path('config') / 'contract.yaml')
+    scenario = find_scenario(args.scenario)
+    modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
+    if not args.resume:
+        new_path(args.out)
+    job = _Job(args.scenario, contract, modes, args.episodes, args.seed, args.out)
+    missing = [index for index in range(args.episodes)
+               if not (args.out / episode_name(index)).exists()]
+    _sweep(args.out)
+    made: list[_Made] = []
+    workers = min(args.workers, len(missing))
+    if missing:
+        pool = get_context('spawn').Pool(workers, _begin, (job,))
+        try:
+            with tqdm(total=len(missing), unit='episode', desc='demonstrations') as bar:
+                for one in pool.imap_unordered(_make, missing):
+                    made.append(one)
+                    bar.update()
+            pool.close()
+        except KeyboardInterrupt:
+            pool.terminate()
+            pool.join()
+            _sweep(args.out)
+            print(f'\nstopped: {len(made)} new episodes are complete in {args.out}; '
+                  f'go on with the same command and --resume')
+            return 130
+        finally:
+            pool.terminate()
+            pool.join()
+    _tell(made, args, scenario)
+    return 0
+
+
+def _sweep(out: Path) -> None:
+    """Remove takes that a stopped run of this command left open."""
+    import shutil
+
+    for path in out.glob('episode_*.partial'):
+        shutil.rmtree(path)
+
+
+def _tell(made: list[_Made], args: argparse.Namespace, scenario: Scenario) -> None:
+    counts = Counter(one.mode for one in made)
+    shares = ', '.join(f'{counts[mode]} {mode}' for mode in scenario.modes if counts[mode])
+    print(f'{len(made)} episodes in {args.out}: {shares or "nothing was missing"}')
+    discarded = sum(one.discarded for one in made)
+    if discarded:
+        print(f'{discarded} failed takes were discarded and made anew')
+    odd = [one for one in made if one.labelled != one.mode]
+    for one in odd[:5]:
+        print(f'{one.name}: asked for {one.mode}, the rule says {one.labelled or "nothing"}')
+    if len(odd) > 5:
+        print(f'... and {len(odd) - 5} more')
+
+
+_make_episode: Callable[[int], _Made] | None = None
+
+
+def _begin(job: _Job) -> None:
+    """Prepare a worker process: one world for all its episodes."""
+    global _make_episode  # noqa: PLW0603 (the pool's own way to keep state in a worker)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from uncloning_ros.simulation.world import World
+
+    scenario = find_scenario(job.scenario)
+    world = World(scenario, job.contract.interface)
+    _make_episode = lambda index: _episode(job, scenario, world, index)  # noqa: E731
+
+
+def _make(index: int) -> _Made:
+    assert _make_episode is not None
+    return _make_episode(index)
+
+
+def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made:
+    """Make episode `index`, trying further seeds until a take completes in the asked mode."""
+    import numpy as np
+
+    import uncloning_ros
+    from uncloning_ros.audit.metrics import judge
+    from uncloning_ros.demos.bag import EpisodeMetadata, EpisodeWriter, episode_name, read_episode
+    from uncloning_ros.demos.labels import Label, add_label, rule_label
+    from uncloning_ros.simulation.demonstration import demonstrate
+    from uncloning_ros.simulation.demonstrator import Demonstrator
+
+    contract, path = job.contract, job.out / episode_name(index)
+    # A stream of its own, so that the mode says nothing about the start.
+    mode = str(np.random.default_rng((job.seed, index, 0xA)).choice(job.modes))
+    begin_ns = _EPOCH_NS + index * _MINUTE_NS
+    for attempt in range(_ATTEMPTS):
+        take_seed = job.seed + index + attempt * job.episodes
+        metadata = EpisodeMetadata(
+            session=f'{scenario.name}-{job.seed}', episode=index, operator='scripted',
+            planned_mode=mode, software_version=uncloning_ros.__version__, seed=take_seed)
+        with EpisodeWriter(path, contract, metadata) as writer:
+            writer.write_event({'event': 'start', 'episode': index, 'mode': mode}, begin_ns)
+            last_ns = begin_ns
+
+            def listen(key: str, values: 'np.ndarray', stamp_ns: int, receive_ns: int) -> None:
+                nonlocal last_ns
+                last_ns = begin_ns + receive_ns
+                writer.write_values(key, values, begin_ns + stamp_ns, last_ns)  # noqa: B023
+
+            teacher = Demonstrator(scenario, contract.interface, mode, take_seed)
+            completed = demonstrate(world, teacher, contract, take_seed, listen)
+            if completed and judge(world.trace(), scenario, job.modes).mode == mode:
+                writer.write_event({'event': 'stop', 'episode': index, 'mode': mode}, last_ns)
+                writer.commit()
+                break
+            writer.discard()
+    else:
+        raise UncloningError(f'the scripted teacher failed {_ATTEMPTS} times to hand over '
+                             f'{mode} in scenario {scenario.name!r}; check the scenario')
+    label = rule_label(contract, scenario, read_episode(path))
+    if label.mode is not None:
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+        add_label(path, Label(label.mode, 'rule', label.confidence, at), contract.interface)
+    return _Made(path.name, mode, label.mode, attempt)
