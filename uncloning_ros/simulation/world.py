@@ -13,10 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pybullet
-import pybullet_data
 from numpy.typing import NDArray
-from pybullet_utils.bullet_client import BulletClient
 
 from uncloning_ros.contract import Interface
 from uncloning_ros.conversions import Sample
@@ -30,6 +27,7 @@ from uncloning_ros.geometry import (
     segment_distance,
 )
 from uncloning_ros.scenario import Scenario, ToolPart
+from uncloning_ros.simulation.bullet import DATA_PATH, BulletClient, connect, pybullet
 from uncloning_ros.simulation.panda import (
     FINGER_TRAVEL_M,
     READY_RAD,
@@ -61,6 +59,7 @@ _HOLD_RAD_S = 25.0
 _GRIPPER_CENTRE_M, _GRIPPER_RADIUS_M = 0.09, 0.05
 _STAND_SIZE_M = (0.10, 0.05)
 _SETTLE_STEPS = 60  # the tool comes to rest and the force sensor's filter settles
+_TABLE_RGBA, _STAND_RGBA = (0.80, 0.76, 0.70, 1.0), (0.45, 0.48, 0.50, 1.0)
 _LOST_S = 0.5  # a tool that lies on the table for so long is dropped
 _GRAVITY_M_S2 = 9.81
 
@@ -91,7 +90,7 @@ class World:
         self._signals = {signal.key: signal for signal in interface.observations}
         self._parts = tuple(scenario.tool.parts)
         _require_known(interface)
-        self.client = BulletClient(pybullet.DIRECT)
+        self.client = connect()
         friction = _FINGER_FRICTION if finger_friction is None else finger_friction
         self._build(friction)
         self.reset(0)
@@ -197,6 +196,10 @@ class World:
         """Return the samples (key, sample) delivered since the last call, oldest first."""
         return self._sensors.poll(self.time_ns)
 
+    def capsules(self) -> dict[str, Array]:
+        """Return the ends (2, 3) of each body part's capsule now."""
+        return {part: ends[0] for part, ends in self.receiver.capsules(self._palm[None]).items()}
+
     def trace(self) -> Trace:
         """Return the truth of the episode so far."""
         log = self._log
@@ -218,6 +221,7 @@ class World:
         client.setPhysicsEngineParameter(numSolverIterations=60, deterministicOverlappingPairs=1)
         table = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=(1.0, 1.0, 0.05))
         self._table = client.createMultiBody(0, table, -1, (0.6, 0, -0.051))
+        client.changeVisualShape(self._table, -1, rgbaColor=_TABLE_RGBA)
         self._arm = _load_panda(client)
         client.enableJointForceTorqueSensor(self._arm, _HAND_LINK, True)
         gear = client.createConstraint(self._arm, _FINGER_LINKS[0], self._arm, _FINGER_LINKS[1],
@@ -232,12 +236,17 @@ class World:
             pybullet.GEOM_BOX,
             halfExtents=(_STAND_SIZE_M[0] / 2, _STAND_SIZE_M[1] / 2, self._stand_half_m))
         self._stand = client.createMultiBody(0, stand, -1, (0.4, 0, self._stand_half_m))
+        client.changeVisualShape(self._stand, -1, rgbaColor=_STAND_RGBA)
         parts = list(tool.parts.values())
+        halves = [[s / 2 for s in part.size_m] for part in parts]
+        centres = [list(part.center_m) for part in parts]
+        boxes = [pybullet.GEOM_BOX] * len(parts)
         shape = client.createCollisionShapeArray(
-            shapeTypes=[pybullet.GEOM_BOX] * len(parts),
-            halfExtents=[[s / 2 for s in part.size_m] for part in parts],
-            collisionFramePositions=[list(part.center_m) for part in parts])
-        self._tool = client.createMultiBody(tool.mass_kg, shape, -1, (0.4, 0, 0.2))
+            shapeTypes=boxes, halfExtents=halves, collisionFramePositions=centres)
+        look = client.createVisualShapeArray(
+            shapeTypes=boxes, halfExtents=halves, visualFramePositions=centres,
+            rgbaColors=[(*part.color, 1.0) for part in parts])
+        self._tool = client.createMultiBody(tool.mass_kg, shape, look, (0.4, 0, 0.2))
         client.changeDynamics(self._tool, -1, lateralFriction=tool.friction,
                               spinningFriction=_PAD_SPINNING_M, rollingFriction=0.0,
                               linearDamping=0.0, angularDamping=0.02)
@@ -351,7 +360,7 @@ def _load_panda(client: BulletClient) -> int:
     The finger meshes' convex hulls give contact normals that point through the finger now and
     then, and the gripper jams; boxes do not.
     """
-    folder = Path(pybullet_data.getDataPath()) / 'franka_panda'
+    folder = Path(DATA_PATH) / 'franka_panda'
     root = ElementTree.parse(folder / 'panda.urdf').getroot()  # noqa: S314 (a shipped file)
     for mesh in root.iter('mesh'):
         mesh.set('filename', mesh.get('filename', '').replace('package:/', str(folder)))
