@@ -143,7 +143,7 @@ _make_episode: Callable[[int], _Made] | None = None
 
 def _begin(job: _Job) -> None:
     """Prepare a worker process: one world for all its episodes."""
-    global _make_episode  # noqa: PLW0603 (the pool's own way to keep state in a worker)
+    global _make_episode
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from uncloning_ros.simulation.world import World
 
@@ -184,7 +184,7 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
             def listen(key: str, values: 'np.ndarray', stamp_ns: int, receive_ns: int) -> None:
                 nonlocal last_ns
                 last_ns = begin_ns + receive_ns
-                writer.write_values(key, values, begin_ns + stamp_ns, last_ns)  # noqa: B023
+                writer.write_values(key, values, begin_ns + stamp_ns, last_ns)
 
             teacher = Demonstrator(scenario, contract.interface, mode, take_seed)
             completed = demonstrate(world, teacher, contract, take_seed, listen)
