@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A private ROS context for each test, and a pretended robot on the contract's topics."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
+
+from uncloning_ros.contract import load_contract  # noqa: E402
+from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
+from uncloning_ros.geometry import Array  # noqa: E402
+from uncloning_ros.nodes.common import LATCHED_QOS, message_class  # noqa: E402
+from uncloning_ros.share import share_path  # noqa: E402
+
+CONTRACT = load_contract(share_path('config') / 'contract.yaml')
+PATIENCE = 400  # turns of the executor, 50 ms each at most
+DOWN = np.array([1.0, 0.0, 0.0, 0.0, -1.0, 0.0])
+
+
+def pose(x: float) -> Array:
+    """Return a pose (9,) with the fingers pointing down."""
+    return np.concatenate([[x, 0.0, 0.3], DOWN])
+
+
+class Graph:
+    """Nodes of one private context on one executor."""
+
+    def __init__(self) -> None:
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self._nodes: list[Any] = []
+
+    def add(self, make: Callable[..., Any], **parameters: Any) -> Any:
+        """Build a node of this context with these parameters, and run it."""
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = make(context=self.context, parameter_overrides=overrides)
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def until(self, condition: Callable[[], Any], seen: Callable[[], object]) -> None:
+        """Run until the condition holds; fail with what was seen instead."""
+        for _ in range(PATIENCE):
+            if condition():
+                return
+            self.executor.spin_once(timeout_sec=0.05)
+        pytest.fail(f'waited in vain; saw {seen()}')
+
+    def call(self, client_of: Any, name: str) -> Any:
+        """Call a Trigger service and return its response."""
+        client = client_of.create_client(Trigger, name)
+        self.until(client.service_is_ready, lambda: f'no service {name}')
+        future = client.call_async(Trigger.Request())
+        self.until(future.done, lambda: f'no answer from {name}')
+        return future.result()
+
+    def close(self) -> None:
+        for node in reversed(self._nodes):
+            getattr(node, 'close', node.destroy_node)()
+        self.executor.shutdown()
+        rclpy.shutdown(context=self.context)
+
+
+class Robot(Node):
+    """Publish every observation at 50 Hz; keep the commands and the JSON that arrives."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__('robot', **node_options)
+        self.values = {'tool_pose': pose(0.4), 'gripper_width': np.array([0.08]),
+                       'object_pose': pose(0.6), 'hand_pose': pose(0.7),
+                       'wrist_force': np.zeros(3)}
+        self.silent: set[str] = set()
+        self.rounds = 0
+        self.commands: dict[str, list[Sample]] = {s.key: [] for s in CONTRACT.interface.actions}
+        self.said: dict[str, list[str]] = {}
+        deployment = CONTRACT.deployment
+        self._out = {key: self.create_publisher(message_class(t.type), t.topic, 10)
+                     for key, t in deployment.observations.items()}
+        for signal in CONTRACT.interface.actions:
+            topic = deployment.actions[signal.key]
+            self.create_subscription(
+                message_class(topic.type), topic.topic,
+                lambda message, signal=signal: self.commands[signal.key].append(
+                    decode(signal, message, self.rounds)), 100)
+        self.create_timer(0.02, self._publish)
+
+    def message(self, key: str) -> Any:
+        signal = next(s for s in CONTRACT.interface.observations if s.key == key)
+        return encode(signal, CONTRACT.deployment.observations[key].type, self.values[key],
+                      self.get_clock().now().nanoseconds, message_class)
+
+    def send(self, key: str, message: Any) -> None:
+        self._out[key].publish(message)
+
+    def listen(self, topic: str) -> list[str]:
+        """Return the list that the texts of a latched topic are appended to."""
+        heard = self.said.setdefault(topic, [])
+        self.create_subscription(message_class('std_msgs/msg/String'), topic,
+                                 lambda message: heard.append(message.data), LATCHED_QOS)
+        return heard
+
+    def _publish(self) -> None:
+        self.rounds += 1
+        for key in self.values:
+            if key not in self.silent:
+                self.send(key, self.message(key))
+
+
+@pytest.fixture
+def graph() -> Iterator[Graph]:
+    made = Graph()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def robot(graph: Graph) -> Robot:
+    return graph.add(Robot)
+
+
+@pytest.fixture
+def tools() -> SimpleNamespace:
+    """What tests of nodes share: the contract and poses on it."""
+    return SimpleNamespace(contract=CONTRACT, pose=pose)
