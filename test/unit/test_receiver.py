@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The person reaches when the tool is lifted, takes what rests in reach, lets go of nothing."""
+
+import numpy as np
+import pytest
+
+from uncloning_ros.scenario import find_scenario
+from uncloning_ros.simulation.receiver import Phase, Receiver, ToolState
+
+DT_S = 1 / 240
+FAR = {'handle': 0.5, 'blade': 0.6}
+NEAR = {'handle': 0.01, 'blade': 0.2}
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver(find_scenario('knife'), np.random.default_rng(0))
+
+
+def run(receiver: Receiver, begin_s: float, seconds: float, tool: ToolState) -> float:
+    steps = round(seconds / DT_S)
+    for i in range(steps):
+        receiver.update(begin_s + i * DT_S, DT_S, tool)
+    return begin_s + steps * DT_S
+
+
+def held(distance: dict[str, float], speed: float = 0.0, lift: float = 0.2,
+         fingers: bool = True) -> ToolState:
+    return ToolState(distance, speed, lift, fingers)
+
+
+def test_the_hand_rests_until_the_tool_is_lifted(receiver: Receiver) -> None:
+    run(receiver, 0.0, 3.0, held(FAR, lift=0.0))
+    assert receiver.phase is Phase.RESTING
+    assert np.linalg.norm(receiver.palm(3.0)[:3] - receiver.rest_m) < 0.02
+
+
+def test_the_hand_reaches_the_place_of_its_offer(receiver: Receiver) -> None:
+    end_s = run(receiver, 0.0, 3.0, held(FAR))
+    assert receiver.phase is Phase.REACHING
+    assert np.linalg.norm(receiver.palm(end_s)[:3] - receiver.offer_m) < 0.02
+
+
+def test_the_nearest_part_is_taken_after_a_dwell(receiver: Receiver) -> None:
+    now_s = run(receiver, 0.0, 3.0, held(FAR))
+    receiver.update(now_s, DT_S, held(NEAR))
+    assert receiver.held_part is None
+    run(receiver, now_s, 0.5, held(NEAR))
+    assert (receiver.phase, receiver.held_part) == (Phase.PULLING, 'handle')
+
+
+def test_a_moving_tool_is_not_taken(receiver: Receiver) -> None:
+    now_s = run(receiver, 0.0, 3.0, held(FAR))
+    run(receiver, now_s, 2.0, held(NEAR, speed=0.3))
+    assert receiver.held_part is None
+
+
+def test_the_pull_grows_and_stays_within_the_scenario(receiver: Receiver) -> None:
+    now_s = run(receiver, 0.0, 3.0, held(FAR))
+    now_s = run(receiver, now_s, 0.5, held(NEAR))
+    low, high = find_scenario('knife').receiver.pull_n
+    assert receiver.pull_n(now_s + 1.0) == receiver.pull_n(now_s + 5.0)
+    assert low <= receiver.pull_n(now_s + 1.0) <= high
+
+
+def test_the_hand_withdraws_only_after_the_fingers_let_go(receiver: Receiver) -> None:
+    now_s = run(receiver, 0.0, 3.0, held(FAR))
+    now_s = run(receiver, now_s, 2.0, held(NEAR))
+    assert receiver.phase is Phase.PULLING
+    now_s = run(receiver, now_s, 0.5, held(NEAR, fingers=False))
+    assert receiver.phase is Phase.WITHDRAWING
+    assert receiver.withdrawal(now_s + 2.0) == 1.0
+
+
+def test_offers_fill_the_box_on_both_sides() -> None:
+    scenario = find_scenario('knife')
+    offers = np.array([Receiver(scenario, np.random.default_rng(i)).offer_m for i in range(200)])
+    assert np.all(offers >= scenario.start.hand_position_min_m)
+    assert np.all(offers <= scenario.start.hand_position_max_m)
+    assert (offers[:, 1] > 0.1).sum() > 30
+    assert (offers[:, 1] < -0.1).sum() > 30

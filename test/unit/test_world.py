@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated handover: repeatable, held by friction alone, completed by the teacher."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from uncloning_ros.audit.metrics import judge
+from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.errors import ScenarioError
+from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.share import share_path
+from uncloning_ros.simulation.demonstration import demonstrate
+from uncloning_ros.simulation.demonstrator import Demonstrator
+from uncloning_ros.simulation.render import Camera, gif, png
+from uncloning_ros.simulation.world import World
+
+CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
+KNIFE: Scenario = find_scenario('knife')
+
+
+def ignore(*_: object) -> None:
+    """Listen to nothing."""
+
+
+def hand_over(world: World, mode: str, seed: int) -> bool:
+    teacher = Demonstrator(KNIFE, CONTRACT.interface, mode, seed)
+    return demonstrate(world, teacher, CONTRACT, seed, ignore)
+
+
+@pytest.fixture(scope='module')
+def world() -> Iterator[World]:
+    one = World(KNIFE, CONTRACT.interface)
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize(('mode', 'unsafe'), [('handle_first', False), ('blade_first', True)])
+def test_the_teacher_hands_over_in_the_requested_mode(world: World, mode: str,
+                                                      unsafe: bool) -> None:
+    for seed in (20, 21):
+        assert hand_over(world, mode, seed)
+        outcome = judge(world.trace(), KNIFE, CONTRACT.interface.desired_modes)
+        assert outcome.completed
+        assert outcome.mode == mode
+        assert (outcome.unsafe is not None) == unsafe
+
+
+def test_the_same_seed_gives_the_same_episode_to_the_last_bit(world: World) -> None:
+    assert hand_over(world, 'handle_first', 5)
+    first = world.trace()
+    other = World(KNIFE, CONTRACT.interface)
+    hand_over(other, 'blade_first', 6)  # what happened before must not matter
+    assert hand_over(other, 'handle_first', 5)
+    second = other.trace()
+    other.close()
+    for field in ('tool_pose', 'object_pose', 'hand_pose', 'gripper_width_m', 'held_part'):
+        assert np.array_equal(getattr(first, field), getattr(second, field)), field
+
+
+def test_without_finger_friction_the_tool_stays_behind() -> None:
+    slippery = World(KNIFE, CONTRACT.interface, finger_friction=0.0)
+    for mode in KNIFE.modes:
+        assert not hand_over(slippery, mode, 3)
+        outcome = judge(slippery.trace(), KNIFE, CONTRACT.interface.desired_modes)
+        assert outcome.failure in ('not_grasped', 'dropped')
+        assert outcome.taken_s is None
+    slippery.close()
+
+
+def test_an_arm_that_is_not_commanded_leaves_the_tool_on_its_stand(world: World) -> None:
+    world.reset(1)
+    for _ in range(480):
+        world.advance()
+    trace = world.trace()
+    assert abs(trace.object_pose[-1, 2] - trace.object_rest_z_m) < 0.002
+    assert np.linalg.norm(trace.tool_pose[-1, :3] - trace.tool_pose[0, :3]) < 0.003
+    assert not (world.completed or world.dropped or world.over)
+
+
+def test_the_wrist_feels_the_weight_of_the_tool_and_the_persons_pull(world: World) -> None:
+    pulls, lifts = [], []
+
+    def listen(key: str, values: np.ndarray, *_: int) -> None:
+        if key == 'wrist_force':
+            (pulls if world.receiver.pull_n(world.time_ns * 1e-9) > 4.5 else lifts).append(values)
+
+    teacher = Demonstrator(KNIFE, CONTRACT.interface, 'handle_first', 8)
+    assert demonstrate(world, teacher, CONTRACT, 8, listen)
+    assert max(np.hypot(v[0], v[1]) for v in pulls) > 4.0
+    assert np.median([np.hypot(v[0], v[1]) for v in lifts]) < 1.5
+
+
+def test_an_unknown_mode_suggests_the_near_miss() -> None:
+    with pytest.raises(ScenarioError, match=r"did you mean 'handle_first'"):
+        Demonstrator(KNIFE, CONTRACT.interface, 'handel_first', 0)
+
+
+def test_a_signal_that_cannot_be_simulated_is_named() -> None:
+    strange = dataclasses.replace(CONTRACT.interface.observations[0], key='elbow_pose')
+    interface = dataclasses.replace(CONTRACT.interface, observations=(strange,))
+    with pytest.raises(ScenarioError, match='elbow_pose'):
+        World(KNIFE, interface)
+
+
+def test_pictures_show_the_scene_and_leave_the_physics_alone(world: World) -> None:
+    world.reset(2)
+    for _ in range(48):
+        world.advance()
+    plain = world.trace().object_pose
+    world.reset(2)
+    camera = Camera(world, 160, 120)
+    pictures = []
+    for step in range(48):
+        if step % 24 == 0:
+            pictures.append(camera.picture())
+        world.advance()
+    camera.close()
+    assert np.array_equal(world.trace().object_pose, plain)
+    assert pictures[0].shape == (120, 160, 3)
+    assert len(np.unique(pictures[0].reshape(-1, 3), axis=0)) > 50
+    assert png(pictures[0]).startswith(b'\x89PNG')
+    assert gif(pictures, 0.1).startswith(b'GIF89a')
