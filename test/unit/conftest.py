@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What several tests of learning share: made once, changed by none."""
+
+from pathlib import Path
+
+import pytest
+
+# The toys need torch, which only some of the tests do; they are imported where they are used.
+
+
+@pytest.fixture(scope='session')
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the toy dataset."""
+    from learning_toys import toy_dataset
+
+    folder = tmp_path_factory.mktemp('toy') / 'data'
+    toy_dataset(folder)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def dataset(data_dir: Path) -> object:
+    """Return the toy dataset."""
+    from uncloning_ros.demos.dataset import load_dataset
+
+    return load_dataset(data_dir)
+
+
+@pytest.fixture(scope='session')
+def mixed_dir(dataset: object, data_dir: Path) -> Path:
+    """Return the folder of a run that was cloned from both modes of the toy dataset."""
+    from learning_toys import train_toy
+
+    train_toy(dataset, data_dir.parent / 'mixed', 1500)
+    return data_dir.parent / 'mixed'
+
+
+@pytest.fixture(scope='session')
+def mixed_onnx(mixed_dir: Path) -> Path:
+    """Return the exported policy of that run."""
+    from uncloning_ros.learning.checkpoint import load_run
+    from uncloning_ros.learning.export import export
+
+    path = mixed_dir.parent / 'mixed.onnx'
+    export(load_run(mixed_dir), path, development_seeds=(7, 8))
+    return path

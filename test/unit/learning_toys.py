@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A toy task with two modes: from the same start the target goes left or goes right."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
+from uncloning_ros.demos.dataset import Dataset, load_dataset
+from uncloning_ros.learning import checkpoint, cloning
+from uncloning_ros.learning.checkpoint import NetworkShape, RunConfig, TrainingOptions
+from uncloning_ros.learning.network import Policy
+
+FRAMES = 12  # of each episode
+
+
+def toy_contract(**interface: Any) -> Contract:
+    """Return a small contract; `interface` replaces parts of the interface."""
+    deployment = {
+        'command_rate_hz': 10,
+        'observations': {
+            'tool_pose': {'topic': 'tool', 'type': 'geometry_msgs/msg/PoseStamped',
+                          'max_age_s': 0.1},
+            'object_pose': {'topic': 'object', 'type': 'geometry_msgs/msg/PoseStamped',
+                            'max_age_s': 0.1}},
+        'actions': {'target_pose': {'topic': 'target', 'type': 'geometry_msgs/msg/PoseStamped'},
+                    'target_width': {'topic': 'width',
+                                     'type': 'std_msgs/msg/Float64MultiArray'}},
+        'limits': {'workspace_min_m': [-1, -1, -1], 'workspace_max_m': [1, 1, 1],
+                   'speed_m_s': 1.0, 'rotation_speed_rad_s': 1.0, 'joint_speed_rad_s': 1.0},
+        'episode_end': {'open_width_m': 0.06, 'object_distance_m': 0.1, 'max_episode_s': 10.0}}
+    return contract_from_dict({
+        'schema': 'uncloning/contract@1',
+        'interface': {
+            'base_frame': 'base',
+            'observations': [{'key': 'tool_pose', 'kind': 'pose', 'unit': 'm'},
+                             {'key': 'object_pose', 'kind': 'pose', 'unit': 'm'}],
+            'actions': [{'key': 'target_pose', 'kind': 'pose', 'unit': 'm'},
+                        {'key': 'target_width', 'kind': 'gripper_width', 'unit': 'm',
+                         'names': ['gripper']}],
+            'modes': {'left': {'desired': True}, 'right': {'desired': False}}} | interface,
+        'policy': {'rate_hz': 10, 'history': 2, 'horizon': 4, 'execute': 2},
+        'deployment': deployment})
+
+
+def toy_dataset(folder: Path, modes: tuple[str, ...] = ('left', 'right'), episodes: int = 40,
+                contract: Contract | None = None, seed: int = 0) -> Dataset:
+    """Write a dataset as the builder does; every fifth episode of a mode is for validation.
+
+    Whichever way an episode goes, its observations are the same but for noise.
+    """
+    contract = contract or toy_contract()
+    rng = np.random.default_rng(seed)
+    rows, commands, records = [], [], []
+    for i in range(episodes):
+        mode = modes[i % len(modes)]
+        observations = np.tile([0.3, 0, 0.2, 1, 0, 0, 0, 1, 0,
+                                0.5, 0, 0.1, 1, 0, 0, 0, 1, 0], (FRAMES, 1))
+        observations[:, [0, 1, 2, 9, 10, 11]] += rng.normal(0, 0.02, (FRAMES, 6))
+        actions = np.tile([0.3, 0, 0.2, 1, 0, 0, 0, 1, 0, 0.04], (FRAMES, 1))
+        actions[:, :3] = observations[:, :3]
+        actions[:, 1] += 0.1 if mode == 'left' else -0.1
+        actions[:, :3] += rng.normal(0, 0.003, (FRAMES, 3))
+        rows.append(observations)
+        commands.append(actions)
+        records.append({'name': f'episode_{i:06d}', 'mode': mode, 'label_source': 'truth',
+                        'digest': f'{i:064x}', 'frames': FRAMES, 'seed': 100 + i,
+                        'split': 'validation' if i // len(modes) % 5 == 4 else 'train'})
+    arrays = save({'observations': np.concatenate(rows).astype(np.float32),
+                   'actions': np.concatenate(commands).astype(np.float32)})
+    interface = contract.interface
+    zeros = {'observation': [0.0] * interface.observation_dim,
+             'action': [0.0] * interface.action_dim}
+    description = {
+        'schema': 'uncloning/dataset@1', 'software_version': '0', 'scenario': 'toy',
+        'scenario_sha256': '0', 'contract': contract_to_dict(contract), 'labels': 'truth',
+        'split_seed': 0, 'validation': 0.2, 'seeds': [r['seed'] for r in records],
+        'episodes': records, 'left_out': [],
+        'statistics': {f'{name}_{part}': values for name, values in zeros.items()
+                       for part in ('mean', 'std')},
+        'arrays_sha256': hashlib.sha256(arrays).hexdigest()}
+    folder.mkdir(parents=True)
+    (folder / 'dataset.safetensors').write_bytes(arrays)
+    (folder / 'dataset.json').write_text(json.dumps(description), encoding='utf-8')
+    return load_dataset(folder)
+
+
+def toy_config(dataset: Dataset, steps: int, objective: str = 'flow',
+               **options: Any) -> RunConfig:
+    """Return the config of a run with a small network."""
+    chosen = {'batch_size': 64, 'learning_rate': 3e-3, 'seed': 0, 'threads': 1,
+              'only_modes': ()} | options
+    return RunConfig(dataset.contract, NetworkShape(objective, 48, 2),
+                     TrainingOptions(steps=steps, **chosen), cloning.dataset_record(dataset))
+
+
+def train_toy(dataset: Dataset, folder: Path, steps: int, **options: Any) -> RunConfig:
+    """Train a run to its end."""
+    config = toy_config(dataset, steps, **options)
+    folder.mkdir(parents=True)
+    checkpoint.write_config(folder, config)
+    assert cloning.train(dataset, folder, config).ended
+    return config
+
+
+def shares(policy: Policy, dataset: Dataset, draws: int = 400) -> dict[str, float]:
+    """Return the shares of sampled chunks that go left, go right, and end up between."""
+    observations, _ = cloning.dataset_windows(dataset, 'validation', None)
+    generator = torch.Generator().manual_seed(5)
+    picks = torch.randint(len(observations), (draws,), generator=generator)
+    noise = torch.randn(draws, *policy.normaliser.chunk_shape, generator=generator)
+    with torch.no_grad():
+        chunks = policy(observations[picks], noise)
+    sideways = (chunks[:, :, 1] - observations[picks, -1:, 1])[:, 0]
+    return {'left': float((sideways > 0.06).float().mean()),
+            'right': float((sideways < -0.06).float().mean()),
+            'between': float((sideways.abs() <= 0.06).float().mean())}
