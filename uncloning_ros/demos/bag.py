@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,6 +53,7 @@ EVENT_TYPE = 'std_msgs/msg/String'
 _PREFIX = 'episode_'
 _PARTIAL = '.partial'
 _METADATA_FILE = 'metadata.yaml'
+_STORAGE_SUFFIXES = ('.mcap', '.db3')
 _ROOT_KEY = 'rosbag2_bagfile_information'
 # A chunk is what a reader has to hold in memory, and what a power cut can cost. The library
 # closes a chunk once it has grown past this; with messages far below 64 KiB none passes 256 KiB.
@@ -389,14 +391,14 @@ def read_episode(path: Path, contract: Contract | None = None) -> Episode:
     topics = bag_topics(used)
     samples: dict[str, list[Sample]] = {s.key: [] for t in topics.values() for s in t.signals}
     events = []
-    seen = set()
+    counts: Counter[str] = Counter()
     for channel, type_name, message in _messages(path, info):
+        counts[channel.topic] += 1
         topic = topics.get(channel.topic)
         if channel.topic == EVENT_TOPIC and type_name == EVENT_TYPE:
             events.append((message.log_time, _event(path, message)))
         if topic is None:
             continue
-        seen.add(topic.name)
         if type_name != topic.type:
             raise BagError(f'{path}: topic {topic.name} is a {type_name}, expected a '
                            f'{topic.type}; check deployment in the contract')
@@ -406,8 +408,9 @@ def read_episode(path: Path, contract: Contract | None = None) -> Episode:
                 samples[signal.key].append(decode(signal, decoded, message.log_time))
             except ContractError as err:
                 raise ContractError(f'{path}: at {message.log_time} ns: {err}') from err
+    _require_counts(path, info, counts)
     for topic in topics.values():
-        if topic.name not in seen:
+        if not counts[topic.name]:
             keys = ', '.join(signal.key for signal in topic.signals)
             raise BagError(f'{path} has no message on {topic.name} ({keys}); record every topic '
                            f'of the contract')
@@ -422,9 +425,7 @@ def verify_episode(path: Path) -> dict[str, int]:
     Raise `BagError` if the bag is truncated or damaged, or if its metadata counts otherwise.
     """
     info = _read_info(path)
-    expected = {topic['topic_metadata']['name']: topic['message_count']
-                for topic in info['topics_with_message_count']}
-    found = dict.fromkeys(expected, 0)
+    found = Counter(dict.fromkeys(_expected_counts(info), 0))
     for file in _files(path, info):
         names: dict[int, str] = {}
         counts: dict[int, int] = {}
@@ -435,13 +436,9 @@ def verify_episode(path: Path) -> dict[str, int]:
                 counts[record.channel_id] = (counts.get(record.channel_id, 0)
                                              + len(record.records))
         for channel, count in counts.items():
-            name = names.get(channel, '')
-            found[name] = found.get(name, 0) + count
-    if found != expected:
-        name = next(n for n in found if found[n] != expected.get(n))
-        raise BagError(f'{path}: metadata.yaml counts {expected.get(name, 0)} messages on '
-                       f'{name}, the file holds {found[name]}; the bag is damaged')
-    return found
+            found[names.get(channel, '')] += count
+    _require_counts(path, info, found)
+    return dict(found)
 
 
 def episode_digest(path: Path) -> str:
@@ -456,12 +453,13 @@ def episode_digest(path: Path) -> str:
 
 
 def list_episodes(directory: Path) -> list[Path]:
-    """Return the bag directories under `directory`, sorted by name, unfinished ones left out."""
-    if not directory.is_dir():
-        raise BagError(f'{directory} is not a directory; give the folder that holds the episodes')
-    return sorted(path for path in directory.iterdir()
-                  if path.is_dir() and not path.name.endswith(_PARTIAL)
-                  and (path / _METADATA_FILE).is_file())
+    """Return the bag directories in `directory`, sorted by name, unfinished ones left out."""
+    return [path for path in _bag_directories(directory) if not _is_unfinished(path)]
+
+
+def list_unfinished(directory: Path) -> list[Path]:
+    """Return the bag directories in `directory` that were never closed, sorted by name."""
+    return [path for path in _bag_directories(directory) if _is_unfinished(path)]
 
 
 def episode_name(index: int) -> str:
@@ -476,6 +474,20 @@ def next_episode_index(directory: Path) -> int:
     pattern = re.compile(rf'{_PREFIX}(\d+)({re.escape(_PARTIAL)})?')
     found = [pattern.fullmatch(path.name) for path in directory.iterdir()]
     return max((int(match[1]) for match in found if match), default=-1) + 1
+
+
+def _bag_directories(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise BagError(f'{directory} is not a directory; give the folder that holds the episodes')
+    if (directory / _METADATA_FILE).is_file():
+        raise BagError(f'{directory} is one episode; give the folder that holds the episodes')
+    return sorted(path for path in directory.iterdir() if path.is_dir()
+                  and any(file.suffix in _STORAGE_SUFFIXES or file.name == _METADATA_FILE
+                          for file in path.iterdir()))
+
+
+def _is_unfinished(path: Path) -> bool:
+    return path.name.endswith(_PARTIAL) or not (path / _METADATA_FILE).is_file()
 
 
 def _custom_data(contract: Contract, metadata: EpisodeMetadata) -> dict[str, str]:
@@ -502,12 +514,16 @@ def _read_custom(path: Path, info: Mapping[str, Any]) -> tuple[EpisodeMetadata, 
     if custom['schema'] != SCHEMA:
         raise BagError(f'{path}: expected schema {SCHEMA!r}, got {custom["schema"]!r}; this '
                        f'episode needs another version of the package')
+    if not all(isinstance(value, str) for value in custom.values()):
+        raise BagError(f'{path}: custom_data of metadata.yaml is damaged: expected texts only')
     try:
         contract = contract_from_dict(json.loads(custom['contract']), f'{path}: contract')
         metadata = EpisodeMetadata(custom['session'], int(custom['episode']), custom['operator'],
                                    custom['planned_mode'] or None, custom['software_version'],
                                    int(custom['seed']) if custom['seed'] else None)
         expected = custom['contract_sha256']
+        if metadata.planned_mode is not None:
+            contract.interface.require_modes([metadata.planned_mode])
     except (KeyError, ValueError, TypeError) as err:
         raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
     if contract.sha256 != expected:
@@ -551,6 +567,19 @@ def _read_info(path: Path) -> dict[str, Any]:
                        f'{storage} {compression or "uncompressed"}; convert the bag with ros2 '
                        f'bag convert')
     return dict(info)
+
+
+def _expected_counts(info: Mapping[str, Any]) -> dict[str, int]:
+    return {topic['topic_metadata']['name']: topic['message_count']
+            for topic in info['topics_with_message_count']}
+
+
+def _require_counts(path: Path, info: Mapping[str, Any], found: Mapping[str, int]) -> None:
+    expected = _expected_counts(info)
+    for name in sorted({*expected, *found}):
+        if expected.get(name, 0) != found.get(name, 0):
+            raise BagError(f'{path}: metadata.yaml counts {expected.get(name, 0)} messages on '
+                           f'{name}, the file holds {found.get(name, 0)}; the bag is damaged')
 
 
 def _files(path: Path, info: Mapping[str, Any]) -> list[Path]:

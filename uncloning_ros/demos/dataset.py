@@ -49,14 +49,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from uncloning_ros import __version__
-from uncloning_ros.contract import (
-    Contract,
-    contract_from_dict,
-    contract_to_dict,
-    require_same_interface,
-)
+from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.bag import Episode, episode_digest, list_episodes, read_episode
+from uncloning_ros.demos.bag import (
+    Episode,
+    episode_digest,
+    list_episodes,
+    list_unfinished,
+    read_episode,
+)
 from uncloning_ros.demos.labels import newest_label, read_labels, rule_label
 from uncloning_ros.errors import ContractError, DatasetError, OutputExistsError
 from uncloning_ros.geometry import Array
@@ -235,26 +236,34 @@ def build_dataset(demos_dir: Path, out_dir: Path, scenario: Scenario,
     used = contract or read_episode(paths[0]).contract
     job = partial(_load, scenario=scenario, contract=used, any_policy=contract is not None,
                   labels=labels)
-    loaded: list[_Loaded] = []
-    left_out: list[LeftOut] = []
-    for result in _each(job, paths, workers):
-        (loaded if isinstance(result, _Loaded) else left_out).append(result)
+    loaded: dict[str, _Loaded] = {}  # by digest
+    left_out = [LeftOut(path.name, 'it was never finished') for path in list_unfinished(demos_dir)]
+    for done, result in enumerate(_each(job, paths, workers), start=1):
+        if isinstance(result, LeftOut):
+            left_out.append(result)
+        elif result.digest in loaded:
+            # In both splits it would make the validation look better than it is.
+            twin = loaded[result.digest].name
+            left_out.append(LeftOut(result.name, f'it is the same recording as {twin}'))
+        else:
+            loaded[result.digest] = result
         if on_done is not None:
-            on_done(len(loaded) + len(left_out), len(paths))
+            on_done(done, len(paths))
     if not loaded:
         raise DatasetError(f'no episode of {demos_dir} can be used, the first because '
                            f'{left_out[0].name}: {left_out[0].reason}')
-    splits = _split([one.mode for one in loaded], used.interface.mode_names, validation, seed)
+    usable = list(loaded.values())
+    splits = _split([one.mode for one in usable], used.interface.mode_names, validation, seed)
     records = tuple(
         EpisodeRecord(one.name, one.mode, one.label_source, one.digest, split,
                       len(one.observations), one.seed)
-        for one, split in zip(loaded, splits, strict=True))
-    observations = np.concatenate([one.observations for one in loaded])
-    actions = np.concatenate([one.actions for one in loaded])
+        for one, split in zip(usable, splits, strict=True))
+    observations = np.concatenate([one.observations for one in usable])
+    actions = np.concatenate([one.actions for one in usable])
     in_train = np.repeat([record.split == 'train' for record in records],
                          [record.frames for record in records])
     statistics = _statistics(observations[in_train], actions[in_train])
-    disagreeing = tuple(one.name for one in loaded
+    disagreeing = tuple(one.name for one in usable
                         if one.planned_mode is not None and one.planned_mode != one.mode)
     description = {
         'schema': SCHEMA,
@@ -265,7 +274,7 @@ def build_dataset(demos_dir: Path, out_dir: Path, scenario: Scenario,
         'labels': labels,
         'split_seed': seed,
         'validation': validation,
-        'seeds': sorted({one.seed for one in loaded if one.seed is not None}),
+        'seeds': sorted({one.seed for one in usable if one.seed is not None}),
         'episodes': [vars(record) for record in records],
         'left_out': [vars(one) for one in left_out],
         'statistics': {name: list(value) for name, value in vars(statistics).items()},
@@ -419,7 +428,6 @@ def _load(path: Path, scenario: Scenario, contract: Contract, any_policy: bool,
           labels: str) -> _Loaded | LeftOut:
     """Read, label and align one episode."""
     episode = read_episode(path, contract)
-    require_same_interface(contract.interface, episode.contract.interface, str(path))
     if not any_policy and episode.contract.policy != contract.policy:
         raise ContractError(f'{path}: expected the policy part {contract.policy} as in the first '
                             f'episode, got {episode.contract.policy}; choose with --contract')
