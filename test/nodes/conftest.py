@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private ROS context for each test, and a pretended robot on the contract's topics."""
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,14 +20,15 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
-from uncloning_ros.contract import load_contract  # noqa: E402
+from uncloning_ros.contract import Signal, load_contract  # noqa: E402
 from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
+from uncloning_ros.errors import ContractError  # noqa: E402
 from uncloning_ros.geometry import Array  # noqa: E402
 from uncloning_ros.nodes.common import LATCHED_QOS, message_class  # noqa: E402
 from uncloning_ros.share import share_path  # noqa: E402
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
-PATIENCE = 400  # turns of the executor, 50 ms each at most
+PATIENCE_S = 30.0  # before a wait is given up as vain
 DOWN = np.array([1.0, 0.0, 0.0, 0.0, -1.0, 0.0])
 
 
@@ -52,7 +56,8 @@ class Graph:
 
     def until(self, condition: Callable[[], Any], seen: Callable[[], object]) -> None:
         """Run until the condition holds; fail with what was seen instead."""
-        for _ in range(PATIENCE):
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
             if condition():
                 return
             self.executor.spin_once(timeout_sec=0.05)
@@ -74,7 +79,10 @@ class Graph:
 
 
 class Robot(Node):
-    """Publish every observation at 50 Hz; keep the commands and the JSON that arrives."""
+    """Publish every observation at 50 Hz; keep the commands and the JSON that arrives.
+
+    The force along x counts the rounds, so that a lost message is noticed.
+    """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('robot', **node_options)
@@ -92,9 +100,12 @@ class Robot(Node):
             topic = deployment.actions[signal.key]
             self.create_subscription(
                 message_class(topic.type), topic.topic,
-                lambda message, signal=signal: self.commands[signal.key].append(
-                    decode(signal, message, self.rounds)), 100)
+                partial(self._on_command, signal), 100)
         self.create_timer(0.02, self._publish)
+
+    def _on_command(self, signal: Signal, message: Any) -> None:
+        with contextlib.suppress(ContractError):  # a test may send a foreign one
+            self.commands[signal.key].append(decode(signal, message, self.rounds))
 
     def message(self, key: str) -> Any:
         signal = next(s for s in CONTRACT.interface.observations if s.key == key)
@@ -113,6 +124,7 @@ class Robot(Node):
 
     def _publish(self) -> None:
         self.rounds += 1
+        self.values['wrist_force'] = np.array([float(self.rounds), 0.0, 0.0])
         for key in self.values:
             if key not in self.silent:
                 self.send(key, self.message(key))

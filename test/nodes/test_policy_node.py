@@ -20,7 +20,7 @@ SUCCESS, FAILURE, ERROR = (TransitionCallbackReturn.SUCCESS, TransitionCallbackR
 
 
 class FakePolicy:
-    """What `load_policy` would return: every action keeps the newest pose, 1 cm further along x."""
+    """Stands for a model: the newest pose again and again, 1 cm further along x."""
 
     sha256 = 'f' * 64
 

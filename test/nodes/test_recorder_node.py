@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder node: every message, a whole bag or nothing, an answer to every call."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from uncloning_ros.demos.bag import EpisodeWriter, list_episodes, read_episode
+from uncloning_ros.errors import BagError, ContractError
+from uncloning_ros.nodes.common import Commands, message_class
+from uncloning_ros.nodes.recorder import Recorder
+
+
+class Session:
+    """A recorder beside the robot, which commands as well."""
+
+    def __init__(self, graph: Any, robot: Any, tools: Any, out: Path, **parameters: Any) -> None:
+        self.graph, self.robot, self.tools = graph, robot, tools
+        self.events = robot.listen('/recorder/episode_event')
+        self.node = graph.add(Recorder, out=str(out), **parameters)
+        self.out = out
+        commands = Commands(robot.create_publisher, tools.contract)
+        action = np.concatenate([tools.pose(0.5), [0.08]])
+        robot.create_timer(0.05, lambda: commands.publish(
+            action, robot.get_clock().now().nanoseconds))
+
+    def call(self, what: str) -> Any:
+        return self.graph.call(self.robot, f'/recorder/{what}_episode')
+
+    def start(self) -> None:
+        """Start an episode once everything arrives."""
+        for _ in range(50):
+            response = self.call('start')
+            if response.success:
+                return
+            self.let_rounds_pass(5)
+        pytest.fail(response.message)
+
+    def let_rounds_pass(self, count: int = 20) -> None:
+        goal = self.robot.rounds + count
+        self.graph.until(lambda: self.robot.rounds >= goal, lambda: self.robot.rounds)
+
+
+@pytest.fixture
+def session(graph: Any, robot: Any, tools: Any, tmp_path: Path) -> Session:
+    return Session(graph, robot, tools, tmp_path / 'demos', operator='ada',
+                   planned_mode='handle_first', session='tuesday')
+
+
+def test_an_episode_becomes_a_bag_that_says_who_did_what(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass()
+    response = session.call('stop')
+    assert response.success and 'kept' in response.message
+    [path] = list_episodes(session.out)
+    episode = read_episode(path, session.tools.contract)
+    assert episode.name == 'episode_000000'
+    assert (episode.metadata.session, episode.metadata.operator,
+            episode.metadata.planned_mode) == ('tuesday', 'ada', 'handle_first')
+    assert [event['event'] for _, event in episode.events] == ['started', 'stopped']
+    assert episode.samples['tool_pose'][0].values == pytest.approx(session.tools.pose(0.4))
+    assert episode.samples['target_pose'][0].values == pytest.approx(session.tools.pose(0.5))
+
+
+def test_no_message_between_start_and_stop_is_lost(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass(60)
+    assert session.call('stop').success
+    [path] = list_episodes(session.out)
+    numbers = [int(sample.values[0]) for sample in read_episode(path).samples['wrist_force']]
+    assert len(numbers) >= 60
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_stamps_are_those_of_the_middleware_in_order(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop').success
+    [path] = list_episodes(session.out)
+    for samples in read_episode(path).samples.values():
+        times = [sample.receive_ns for sample in samples]
+        assert times == sorted(times)
+        assert all(sample.receive_ns >= sample.stamp_ns for sample in samples)
+
+
+def test_an_episode_cannot_start_before_every_observation_arrives(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
+    robot.silent.add('hand_pose')
+    session = Session(graph, robot, tools, tmp_path)
+    session.let_rounds_pass(50)
+    response = session.call('start')
+    assert not response.success
+    assert '/hand_pose' in response.message and '/object_pose' not in response.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_discard_leaves_nothing(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('discard').success
+    assert list(session.out.iterdir()) == []
+    assert not session.call('stop').success
+
+
+def test_a_second_start_is_refused_and_harms_nothing(session: Session) -> None:
+    session.start()
+    response = session.call('start')
+    assert not response.success and 'episode_000000 is open' in response.message
+    session.let_rounds_pass()
+    assert session.call('stop').success
+
+
+def test_episodes_are_numbered_on_and_nothing_is_overwritten(session: Session) -> None:
+    for _ in range(2):
+        session.start()
+        session.let_rounds_pass()
+        assert session.call('stop').success
+    assert [path.name for path in list_episodes(session.out)] == ['episode_000000',
+                                                                  'episode_000001']
+
+
+def test_closing_the_node_finishes_the_open_episode(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass()
+    session.graph.executor.remove_node(session.node)
+    session.node.close()
+    session.graph._nodes.remove(session.node)
+    [path] = list_episodes(session.out)
+    assert read_episode(path).samples['hand_pose']
+
+
+def test_a_disk_that_fails_is_told_and_the_next_episode_can_start(
+        session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise BagError('cannot write: No space left on device')
+    session.start()
+    monkeypatch.setattr(EpisodeWriter, 'write', full)
+    session.graph.until(lambda: any('failed' in text for text in session.events),
+                        lambda: session.events)
+    monkeypatch.undo()
+    assert list_episodes(session.out) == []
+    assert [path.name for path in session.out.iterdir()] == ['episode_000000.partial']
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop').success
+    assert [path.name for path in list_episodes(session.out)] == ['episode_000001']
+
+
+def test_a_best_effort_publisher_is_recorded_too(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
+    robot.silent.add('hand_pose')
+    topic = tools.contract.deployment.observations['hand_pose']
+    lossy = robot.create_publisher(
+        message_class(topic.type), topic.topic,
+        QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))
+    robot.destroy_publisher(robot._out['hand_pose'])
+    robot.create_timer(0.02, lambda: lossy.publish(robot.message('hand_pose')))
+    session = Session(graph, robot, tools, tmp_path)
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop').success
+    [path] = list_episodes(session.out)
+    assert read_episode(path).samples['hand_pose']
+
+
+def test_autostart_waits_for_every_observation(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
+    session = Session(graph, robot, tools, tmp_path, autostart=True)
+    graph.until(lambda: any('started' in text for text in session.events),
+                lambda: session.events)
+    session.let_rounds_pass()
+    assert session.call('stop').success
+
+
+def test_an_unknown_planned_mode_is_refused_with_the_near_miss(
+        graph: Any, tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match='did you mean'):
+        graph.add(Recorder, out=str(tmp_path), planned_mode='handle_frist')
