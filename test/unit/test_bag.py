@@ -1,0 +1,564 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes on disk: what is written comes back, everywhere, and damage is refused."""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import episodes
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from uncloning_ros.contract import Contract, Topic, contract_from_dict, contract_to_dict
+from uncloning_ros.demos import bag
+from uncloning_ros.demos.bag import EVENT_TOPIC, EpisodeWriter, read_episode, verify_episode
+from uncloning_ros.errors import BagError, ContractError, OutputExistsError, UncloningError
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
+@pytest.fixture(scope='module')
+def handover(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One good bag; tests that change it copy it."""
+    return episodes.write(tmp_path_factory.mktemp('good'), episodes.handover())
+
+
+@pytest.fixture
+def copied(handover: Path, tmp_path: Path) -> Path:
+    return copy(handover, tmp_path / handover.name)
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest bag that reads: one message on each topic."""
+    samples = {key: found[:1] for key, found in episodes.handover().items()}
+    return episodes.write(tmp_path_factory.mktemp('small'), samples)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[EpisodeWriter]:
+    with EpisodeWriter(tmp_path / 'take', episodes.CONTRACT, episodes.METADATA) as writer:
+        yield writer
+
+
+def copy(path: Path, to: Path) -> Path:
+    to.mkdir(parents=True)
+    for file in path.iterdir():
+        (to / file.name).write_bytes(file.read_bytes())
+    return to
+
+
+def mcap_of(path: Path) -> Path:
+    return next(path.glob('*.mcap'))
+
+
+def edit_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    file = path / 'metadata.yaml'
+    data = yaml.safe_load(file.read_text())
+    change(data['rosbag2_bagfile_information'])
+    file.write_text(yaml.safe_dump(data))
+
+
+def without(part: str, key: str) -> Contract:
+    """Return the contract less one observation or action."""
+    data = contract_to_dict(episodes.CONTRACT)
+    data['interface'][part] = [one for one in data['interface'][part] if one['key'] != key]
+    del data['deployment'][part][key]
+    return contract_from_dict(data)
+
+
+# --- what is written comes back ---
+
+def test_every_sample_comes_back_with_its_times(handover: Path) -> None:
+    read = read_episode(handover, episodes.CONTRACT)
+    written = episodes.handover()
+    assert set(read.samples) == set(written)
+    for key, samples in written.items():
+        assert [s.receive_ns for s in read.samples[key]] == [s.receive_ns for s in samples]
+        assert [s.stamp_ns for s in read.samples[key]] == [s.stamp_ns for s in samples]
+        np.testing.assert_allclose([s.values for s in read.samples[key]],
+                                   [s.values for s in samples], atol=1e-12)
+
+
+def test_metadata_and_contract_travel_in_the_bag(handover: Path) -> None:
+    read = read_episode(handover)
+    assert read.metadata == replace(episodes.METADATA, episode=0, seed=100)
+    assert read.contract == episodes.CONTRACT
+
+
+def test_a_mode_and_a_seed_that_nobody_told_come_back_as_none(tmp_path: Path) -> None:
+    metadata = replace(episodes.METADATA, planned_mode=None, seed=None)
+    samples = {key: found[:1] for key, found in episodes.handover().items()}
+    with EpisodeWriter(tmp_path / 'take', episodes.CONTRACT, metadata) as writer:
+        for key, (sample,) in samples.items():
+            writer.write_values(key, sample.values, sample.stamp_ns, sample.receive_ns)
+        writer.commit()
+    assert read_episode(tmp_path / 'take').metadata == metadata
+
+
+def test_events_come_back_in_time_order(writer: EpisodeWriter) -> None:
+    for key, found in episodes.handover().items():
+        writer.write_values(key, found[0].values, 5, 5)
+    writer.write_event({'event': 'stop', 'name': 'Zoë'}, 20)
+    writer.write_event({'event': 'start'}, 10)
+    assert read_episode(writer.commit()).events == (
+        (10, {'event': 'start'}), (20, {'event': 'stop', 'name': 'Zoë'}))
+
+
+def test_samples_are_in_order_of_arrival_whatever_the_order_of_writing(
+        writer: EpisodeWriter) -> None:
+    for key, found in episodes.handover().items():
+        for receive_ns in (30, 10, 20):
+            writer.write_values(key, found[0].values, receive_ns, receive_ns)
+    read = read_episode(writer.commit())
+    assert [s.receive_ns for s in read.samples['hand_pose']] == [10, 20, 30]
+
+
+def test_serialised_messages_are_stored_as_they_are(writer: EpisodeWriter) -> None:
+    raw = bytes(STORE.serialize_cdr(
+        STORE.types['std_msgs/msg/String'](data='{"event": "x"}'), 'std_msgs/msg/String'))
+    writer.write(EVENT_TOPIC, raw, receive_ns=123_456, source_ns=100_000)
+    path = writer.commit()
+    with mcap_of(path).open('rb') as stream:
+        ((_, channel, message),) = make_reader(stream).iter_messages()
+    assert (channel.topic, message.data) == (EVENT_TOPIC, raw)
+    assert (message.log_time, message.publish_time) == (123_456, 100_000)
+
+
+def test_joints_and_gripper_may_share_one_joint_state(tmp_path: Path) -> None:
+    data = contract_to_dict(episodes.CONTRACT)
+    data['interface']['observations'].append(
+        {'key': 'arm', 'kind': 'joint_positions', 'unit': 'rad', 'names': ['elbow', 'wrist']})
+    data['deployment']['observations']['arm'] = dict(
+        data['deployment']['observations']['gripper_width'])
+    contract = contract_from_dict(data)
+    state = STORE.types['sensor_msgs/msg/JointState']
+    time = STORE.types['builtin_interfaces/msg/Time'](sec=0, nanosec=5)
+    header = STORE.types['std_msgs/msg/Header'](stamp=time, frame_id='')
+    names = ['wrist', 'panda_finger_joint1', 'panda_finger_joint2', 'elbow']
+    message = state(header=header, name=names, position=np.array([0.2, 0.03, 0.03, 0.1]),
+                    velocity=np.zeros(0), effort=np.zeros(0))
+    with EpisodeWriter(tmp_path / 'take', contract, episodes.METADATA) as writer:
+        for key, found in episodes.handover().items():
+            if key != 'gripper_width':
+                writer.write_values(key, found[0].values, 5, 5)
+        with pytest.raises(BagError, match='carries gripper_width, arm in one message'):
+            writer.write_values('arm', np.zeros(2), 5, 5)
+        writer.write('/gripper/joint_states', bytes(
+            STORE.serialize_cdr(message, 'sensor_msgs/msg/JointState')), 5, 5)
+        read = read_episode(writer.commit())
+    np.testing.assert_allclose(read.samples['arm'][0].values, [0.1, 0.2])
+    np.testing.assert_allclose(read.samples['gripper_width'][0].values, [0.06])
+
+
+# --- it is a rosbag2 bag for everybody ---
+
+def test_rosbags_and_mcap_read_the_same_messages(handover: Path) -> None:
+    with AnyReader([handover]) as reader:
+        by_rosbags = [(c.topic, time, bytes(raw), reader.deserialize(raw, c.msgtype))
+                      for c, time, raw in reader.messages()]
+    with mcap_of(handover).open('rb') as stream:
+        decoded = make_reader(stream, validate_crcs=True,
+                              decoder_factories=[DecoderFactory()]).iter_decoded_messages()
+        by_mcap = [(channel.topic, message.log_time, message.data, content)
+                   for _, channel, message, content in decoded]
+    assert len(by_rosbags) == len(by_mcap) == 5 * 120 + 2 * 60
+    key = lambda item: item[:3]  # noqa: E731 (messages of one instant come in any order)
+    for one, two in zip(sorted(by_rosbags, key=key), sorted(by_mcap, key=key), strict=True):
+        assert one[:3] == two[:3]
+        if hasattr(one[3], 'pose'):
+            assert one[3].header.frame_id == two[3].header.frame_id
+            assert one[3].pose.orientation.w == two[3].pose.orientation.w
+            assert one[3].pose.position.x == two[3].pose.position.x
+
+
+def test_rosbag2_metadata_is_what_jazzy_writes(handover: Path) -> None:
+    info = yaml.safe_load((handover / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
+    assert (info['version'], info['storage_identifier'], info['ros_distro']) == (
+        9, 'mcap', 'jazzy')
+    assert info['relative_file_paths'] == [mcap_of(handover).name]
+    with Reader(handover) as reader:
+        assert reader.message_count == info['message_count'] == 720
+        assert reader.duration == info['duration']['nanoseconds'] + 1
+        topics = {c.topic: (c.msgtype, c.msgcount, c.digest) for c in reader.connections}
+        qos = {c.ext.offered_qos_profiles[0] for c in reader.connections}
+    expected = {'/' + t.topic: t.type for part in (episodes.CONTRACT.deployment.observations,
+                                                   episodes.CONTRACT.deployment.actions)
+                for t in part.values()} | {EVENT_TOPIC: 'std_msgs/msg/String'}
+    assert {name: type_name for name, (type_name, _, _) in topics.items()} == expected
+    assert topics['/target_pose'][1:] == (
+        60, STORE.hash_rihs01('geometry_msgs/msg/PoseStamped'))
+    assert len(qos) == 1
+    assert (qos.pop().reliability.name, info['custom_data']['session']) == (
+        'RELIABLE', 'afternoon')
+
+
+def test_the_mcap_file_alone_tells_everything(handover: Path) -> None:
+    with mcap_of(handover).open('rb') as stream:
+        reader = make_reader(stream)
+        assert reader.get_header().profile == 'ros2'
+        records = {record.name: record.metadata for record in reader.iter_metadata()}
+        summary = reader.get_summary()
+    assert summary is not None
+    info = yaml.safe_load((handover / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
+    assert yaml.safe_load(records['rosbag2']['serialized_metadata']) == info
+    assert records['uncloning'] == info['custom_data']
+    contract = contract_from_dict(json.loads(records['uncloning']['contract']))
+    assert contract.sha256 == records['uncloning']['contract_sha256']
+    assert contract.interface.sha256 == records['uncloning']['interface_sha256']
+    for channel in summary.channels.values():
+        assert set(channel.metadata) == {'offered_qos_profiles', 'topic_type_hash'}
+        assert summary.schemas[channel.schema_id].encoding == 'ros2msg'
+
+
+def test_no_chunk_holds_more_than_a_quarter_mebibyte(tmp_path: Path) -> None:
+    path = episodes.write(tmp_path, episodes.handover(duration_s=15.0))
+    with mcap_of(path).open('rb') as stream:
+        summary = make_reader(stream).get_summary()
+    assert summary is not None
+    sizes = [chunk.uncompressed_size for chunk in summary.chunk_indexes]
+    assert len(sizes) > 1
+    assert max(sizes) <= 256 * 1024
+
+
+def test_a_bag_of_plain_ros2_bag_record_reads_with_a_contract(copied: Path) -> None:
+    edit_metadata(copied, lambda info: info.update(custom_data=None))
+    read = read_episode(copied, episodes.CONTRACT)
+    assert read.metadata.planned_mode is None
+    assert len(read.samples['tool_pose']) == 120
+    with pytest.raises(BagError, match='carries no contract.*give one with --contract'):
+        read_episode(copied)
+
+
+# --- the rename is the commit ---
+
+def test_nothing_has_the_final_name_before_commit(writer: EpisodeWriter) -> None:
+    writer.write_event({'event': 'start'}, 1)
+    assert not writer.final_dir.exists()
+    assert writer.partial_dir.is_dir()
+    writer.commit()
+    assert writer.final_dir.is_dir()
+    assert not writer.partial_dir.exists()
+
+
+def test_an_exception_leaves_the_partial_directory_and_no_final_one(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), EpisodeWriter(
+            tmp_path / 'take', episodes.CONTRACT, episodes.METADATA) as writer:
+        writer.write_event({'event': 'start'}, 1)
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ['take.partial']
+    with (tmp_path / 'take.partial' / 'take_0.mcap').open('rb') as stream:
+        assert len(list(make_reader(stream, validate_crcs=True).iter_messages())) == 1
+
+
+def test_discard_leaves_nothing(writer: EpisodeWriter, tmp_path: Path) -> None:
+    writer.write_event({'event': 'start'}, 1)
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flushed_messages_survive_a_kill(writer: EpisodeWriter, tmp_path: Path) -> None:
+    writer.write_event({'event': 'start'}, 1)
+    writer.flush()
+    cut = tmp_path / 'cut.mcap'
+    cut.write_bytes(mcap_of(writer.partial_dir).read_bytes())
+    found = []
+    with cut.open('rb') as stream, pytest.raises(Exception):  # noqa: B017, PT011 (no footer)
+        for record in bag.StreamReader(stream).records:
+            found.append(record)
+    assert [r.log_time for r in found if isinstance(r, bag.Message)] == [1]
+
+
+@pytest.mark.parametrize('taken', ['take', 'take.partial'])
+def test_an_existing_episode_is_never_overwritten(tmp_path: Path, taken: str) -> None:
+    (tmp_path / taken).mkdir()
+    with pytest.raises(OutputExistsError, match=f'{taken} exists already'):
+        EpisodeWriter(tmp_path / 'take', episodes.CONTRACT, episodes.METADATA)
+
+
+def test_an_episode_that_appears_meanwhile_is_not_overwritten(writer: EpisodeWriter) -> None:
+    writer.final_dir.mkdir()
+    with pytest.raises(OutputExistsError, match='appeared while it was written'):
+        writer.commit()
+    assert list(writer.final_dir.iterdir()) == []
+    assert verify_episode(writer.partial_dir)[EVENT_TOPIC] == 0
+
+
+def test_a_full_disk_gives_a_sentence_and_no_final_directory(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.open
+    monkeypatch.setattr(Path, 'open', lambda path, *args, **more: (
+        open('/dev/full', 'wb') if path.suffix == '.mcap' else real(path, *args, **more)))
+    with pytest.raises(BagError, match='cannot write .*No space left on device'), EpisodeWriter(
+            tmp_path / 'take', episodes.CONTRACT, episodes.METADATA) as writer:
+        writer.write_event({'event': 'start'}, 1)
+        writer.commit()
+    assert [path.name for path in tmp_path.iterdir()] == ['take.partial']
+
+
+def test_a_disk_that_refuses_to_sync_prevents_the_commit(
+        writer: EpisodeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, 'fsync', refuse)
+    with pytest.raises(BagError, match='Input/output error'):
+        writer.commit()
+    assert not writer.final_dir.exists()
+
+
+def test_messages_that_the_disk_lost_prevent_the_commit(
+        writer: EpisodeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer.write_event({'event': 'start'}, 1)
+    monkeypatch.setattr(bag, 'verify_episode', lambda _: {EVENT_TOPIC: 0})
+    with pytest.raises(BagError, match='read back'):
+        writer.commit()
+    assert not writer.final_dir.exists()
+
+
+def test_a_closed_writer_takes_nothing_more(writer: EpisodeWriter) -> None:
+    writer.commit()
+    with pytest.raises(BagError, match='is closed'):
+        writer.write_event({}, 1)
+    with pytest.raises(BagError, match='committed once'):
+        writer.commit()
+
+
+def test_a_topic_that_the_contract_does_not_have_is_refused(writer: EpisodeWriter) -> None:
+    with pytest.raises(BagError, match=r"got '/tool'; topics come from the contract"):
+        writer.write('/tool', b'', 0, 0)
+
+
+def test_an_unknown_planned_mode_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    metadata = replace(episodes.METADATA, planned_mode='handel_first')
+    with pytest.raises(ContractError, match="did you mean 'handle_first'"):
+        EpisodeWriter(tmp_path / 'take', episodes.CONTRACT, metadata)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_topic_of_two_types_is_refused() -> None:
+    deployment = episodes.CONTRACT.deployment
+    clash = Topic('target_pose', 'sensor_msgs/msg/JointState', 0.1)
+    contract = replace(episodes.CONTRACT, deployment=replace(
+        deployment, observations={**deployment.observations, 'gripper_width': clash}))
+    with pytest.raises(ContractError, match='a topic has one type'):
+        bag.bag_topics(contract)
+
+
+# --- damage is refused with a sentence ---
+
+@pytest.mark.parametrize('keep', [0, 5, 100, 0.5, -1, -20])
+def test_a_truncated_bag_is_refused(copied: Path, keep: float) -> None:
+    file = mcap_of(copied)
+    data = file.read_bytes()
+    file.write_bytes(data[:int(keep * len(data)) if isinstance(keep, float) else keep])
+    for read in (read_episode, verify_episode):
+        with pytest.raises(BagError, match='truncated'):
+            read(copied)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_flipped_bit_is_refused_or_changes_nothing(small: Path, data: st.DataObject) -> None:
+    good = mcap_of(small).read_bytes()
+    at = data.draw(st.integers(0, len(good) - 1))
+    bad = bytearray(good)
+    bad[at] ^= 1 << data.draw(st.integers(0, 7))
+    folder = small.parent / 'flipped'
+    if not folder.exists():
+        copy(small, folder)
+    mcap_of(folder).write_bytes(bytes(bad))
+    try:
+        read = read_episode(folder)
+    except UncloningError:
+        return
+    expected = read_episode(small)
+    for key, samples in expected.samples.items():
+        for one, two in zip(samples, read.samples[key], strict=True):
+            assert (one.receive_ns, one.stamp_ns) == (two.receive_ns, two.stamp_ns)
+            assert one.values.tolist() == two.values.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damaged_metadata_gives_a_sentence(small: Path, data: st.DataObject) -> None:
+    good = (small / 'metadata.yaml').read_bytes()
+    at = data.draw(st.integers(0, len(good) - 1))
+    folder = small.parent / 'smudged'
+    if not folder.exists():
+        copy(small, folder)
+    (folder / 'metadata.yaml').write_bytes(
+        good[:at] + data.draw(st.binary(max_size=3)) + good[at + data.draw(st.integers(0, 40)):])
+    try:
+        read_episode(folder)
+    except UncloningError:
+        return
+
+
+@pytest.mark.parametrize(('change', 'sentence'), [
+    (lambda i: i.update(version=10), 'expected rosbag2 version 9 or older, got 10'),
+    (lambda i: i.update(storage_identifier='sqlite3'), 'expected storage mcap .*got sqlite3'),
+    (lambda i: i.update(compression_format='zstd'), 'expected storage mcap .*got mcap zstd'),
+    (lambda i: i.pop('relative_file_paths'), 'is not the metadata of a rosbag2 bag'),
+    (lambda i: i.update(relative_file_paths=[]), 'is not the metadata of a rosbag2 bag'),
+    (lambda i: i.update(relative_file_paths=['gone.mcap']), 'cannot read .*gone.mcap'),
+    (lambda i: i['custom_data'].update(schema='uncloning/episode@9'),
+     "expected schema 'uncloning/episode@1', got 'uncloning/episode@9'"),
+    (lambda i: i['custom_data'].pop('contract'), 'custom_data of metadata.yaml is damaged'),
+    (lambda i: i['custom_data'].update(episode=3), 'expected texts only'),
+    (lambda i: i['custom_data'].update(episode='three'), 'is damaged'),
+    (lambda i: i['custom_data'].update(contract_sha256='0' * 64), 'was changed by hand'),
+    (lambda i: i['topics_with_message_count'][0].update(message_count=5),
+     r'metadata.yaml counts 5 messages on /current_pose, the file holds 120'),
+])
+def test_foreign_metadata_is_refused(
+        copied: Path, change: Callable[[dict[str, Any]], None], sentence: str) -> None:
+    edit_metadata(copied, change)
+    with pytest.raises(BagError, match=sentence):
+        read_episode(copied)
+
+
+def test_a_directory_that_is_no_bag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match=r'is not a finished rosbag2 directory'):
+        read_episode(tmp_path)
+    (tmp_path / 'metadata.yaml').write_text('a: [')
+    with pytest.raises(BagError, match='is not valid YAML'):
+        read_episode(tmp_path)
+    (tmp_path / 'metadata.yaml').write_text('- 1')
+    with pytest.raises(BagError, match='is not the metadata of a rosbag2 bag'):
+        read_episode(tmp_path)
+
+
+def test_a_bag_never_points_out_of_its_directory(copied: Path, handover: Path) -> None:
+    mcap_of(copied).unlink()
+    edit_metadata(copied, lambda info: info.update(
+        relative_file_paths=[str(mcap_of(handover))]))
+    with pytest.raises(BagError, match='cannot read'):
+        read_episode(copied)
+
+
+def test_a_bag_of_another_interface_is_refused_with_the_first_difference(handover: Path) -> None:
+    with pytest.raises(ContractError, match='made for another interface: expected observations '
+                                            'tool_pose, gripper_width, object_pose, hand_pose; '):
+        read_episode(handover, without('observations', 'wrist_force'))
+
+
+def test_a_topic_without_messages_is_refused(tmp_path: Path) -> None:
+    samples = episodes.handover()
+    samples['hand_pose'] = []
+    path = episodes.write(tmp_path, samples)
+    with pytest.raises(BagError, match=r'has no message on /hand_pose \(hand_pose\)'):
+        read_episode(path)
+
+
+def test_a_topic_of_another_type_is_refused(copied: Path) -> None:
+    edit_metadata(copied, lambda info: info.update(custom_data=None))
+    deployment = episodes.CONTRACT.deployment
+    swapped = {**deployment.observations,
+               'wrist_force': replace(deployment.observations['wrist_force'],
+                                      topic='current_pose')}
+    contract = replace(without('observations', 'tool_pose'), deployment=replace(
+        deployment, observations=swapped))
+    with pytest.raises(BagError, match=r'topic /current_pose is a geometry_msgs/msg/PoseStamped, '
+                                       r'expected a geometry_msgs/msg/WrenchStamped'):
+        read_episode(copied, contract)
+
+
+def write_raw(folder: Path, topic: str, type_name: str, cdr: bytes | None,
+              message: Any = None) -> Path:
+    """Write a bag whose messages on one topic are these bytes or this message."""
+    with EpisodeWriter(folder / 'take', episodes.CONTRACT, episodes.METADATA) as writer:
+        for key, found in episodes.handover().items():
+            signal, target = writer._signals[key]
+            if target.name != topic:
+                writer.write_values(key, found[0].values, 5, 5)
+        raw = bytes(STORE.serialize_cdr(message, type_name)) if cdr is None else cdr
+        writer.write(topic, raw, 5, 5)
+        return writer.commit()
+
+
+def joint_state(names: list[str], position: list[float]) -> Any:
+    time = STORE.types['builtin_interfaces/msg/Time'](sec=0, nanosec=5)
+    header = STORE.types['std_msgs/msg/Header'](stamp=time, frame_id='')
+    return STORE.types['sensor_msgs/msg/JointState'](
+        header=header, name=names, position=np.array(position), velocity=np.zeros(0),
+        effort=np.zeros(0))
+
+
+@pytest.mark.parametrize(('names', 'position', 'sentence'), [
+    (['panda_finger_joint1', 'finger2'], [0.1, 0.1], r'missing panda_finger_joint2'),
+    (['panda_finger_joint1'], [0.1], r'expected 2 joints, got 1'),
+    (['panda_finger_joint1', 'panda_finger_joint2'], [0.1, float('nan')], 'expected finite'),
+    (['panda_finger_joint1', 'panda_finger_joint2'], [0.1], 'names 2 joints but has 1 positions'),
+])
+def test_a_bad_joint_state_is_refused_with_its_bag(
+        tmp_path: Path, names: list[str], position: list[float], sentence: str) -> None:
+    path = write_raw(tmp_path, '/gripper/joint_states', 'sensor_msgs/msg/JointState', None,
+                     joint_state(names, position))
+    with pytest.raises(ContractError, match=f'take: at 5 ns: gripper_width: .*{sentence}'):
+        read_episode(path)
+
+
+@pytest.mark.parametrize('cdr', [b'', b'\x00\x01\x00\x00', b'\x00\x01\x00\x00' + b'\xff' * 40])
+def test_bytes_that_are_no_message_are_refused(tmp_path: Path, cdr: bytes) -> None:
+    path = write_raw(tmp_path, '/gripper/joint_states', 'sensor_msgs/msg/JointState', cdr)
+    with pytest.raises(BagError, match=r'a message on /gripper/joint_states at 5 ns is no'):
+        read_episode(path)
+
+
+def test_an_event_that_is_no_json_is_refused(writer: EpisodeWriter) -> None:
+    text = STORE.types['std_msgs/msg/String'](data='start!')
+    for key, found in episodes.handover().items():
+        writer.write_values(key, found[0].values, 5, 5)
+    writer.write(EVENT_TOPIC, bytes(STORE.serialize_cdr(text, 'std_msgs/msg/String')), 1, 1)
+    with pytest.raises(BagError, match="an event is not JSON: 'start!'"):
+        read_episode(writer.commit())
+
+
+# --- folders of episodes ---
+
+def test_episodes_are_listed_by_name_without_the_unfinished(tmp_path: Path) -> None:
+    for name in ('episode_000002', 'episode_000010', 'episode_000011.partial', 'other_take'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'metadata.yaml').touch()
+    (tmp_path / 'cut').mkdir()
+    (tmp_path / 'cut' / 'cut_0.mcap').touch()
+    (tmp_path / 'notes').mkdir()
+    (tmp_path / 'episode_000002.labels.json').touch()
+    assert [p.name for p in bag.list_episodes(tmp_path)] == [
+        'episode_000002', 'episode_000010', 'other_take']
+    assert [p.name for p in bag.list_unfinished(tmp_path)] == ['cut', 'episode_000011.partial']
+    assert bag.next_episode_index(tmp_path) == 12
+
+
+def test_a_folder_without_episodes_starts_at_zero(tmp_path: Path) -> None:
+    assert bag.next_episode_index(tmp_path / 'new') == 0
+    assert bag.next_episode_index(tmp_path) == 0
+    assert bag.episode_name(0) == 'episode_000000'
+
+
+def test_a_file_or_a_single_bag_is_no_folder_of_episodes(handover: Path) -> None:
+    with pytest.raises(BagError, match='is one episode; give the folder that holds'):
+        bag.list_episodes(handover)
+    with pytest.raises(BagError, match='is not a directory'):
+        bag.list_episodes(mcap_of(handover))
+
+
+def test_equal_recordings_have_equal_digests_and_others_do_not(tmp_path: Path) -> None:
+    one, same, other = (episodes.write(tmp_path / name, episodes.handover(seed=seed))
+                        for name, seed in (('a', 1), ('b', 1), ('c', 2)))
+    assert bag.episode_digest(one) == bag.episode_digest(same)
+    assert bag.episode_digest(one) != bag.episode_digest(other)
