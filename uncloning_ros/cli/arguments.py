@@ -66,7 +66,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def new_path(text: str) -> Path:
+def new_path(text: str | Path) -> Path:
     """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
     path = Path(text)
     if os.path.lexists(path):
