@@ -129,6 +129,7 @@ def test_the_teacher_can_wait_for_a_start_and_takes_the_given_seed(
     assert robot.commands['target_pose'] == []
     assert graph.call(robot, '/demonstrator/start').success
     graph.until(lambda: robot.commands['target_pose'], lambda: robot.commands)
+    graph.until(lambda: json.loads(heard[-1])['phase'] == 'demonstrating', lambda: heard)
     assert json.loads(heard[-1])['seed'] == 9
     assert not graph.call(robot, '/demonstrator/start').success
 

@@ -27,6 +27,7 @@ from uncloning_ros.nodes.common import (
 )
 from uncloning_ros.runtime.watchdog import judge_inputs
 from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.simulation.demonstration import AFTERWARDS_S
 from uncloning_ros.simulation.demonstrator import Demonstrator
 
 PARAMETERS = (
@@ -51,13 +52,11 @@ class DemonstratorNode(Node):
         if self._seed < 0:
             raise ContractError(f'expected a seed of at least 0, got {self._seed}')
         self._status = self.create_publisher(String, '~/status', LATCHED_QOS)
-        self._next_seed = self._seed
+        self._phase = ''
         self._observations = Observations(self, self._contract)
         self._commands = Commands(self.create_publisher, self._contract)
-        self._teacher: Demonstrator | None = None
-        self._begin()
-        if not values['autostart']:
-            self._teacher = None
+        self._running: bool = values['autostart']
+        self._prepare()
         self._say('waiting')
         self.create_service(Trigger, '~/start', self._on_start)
         self.create_timer(1.0 / self._contract.policy.rate_hz, self._on_tick)
@@ -66,26 +65,26 @@ class DemonstratorNode(Node):
         """Destroy the node; the arm keeps the last command."""
         self.destroy_node()
 
-    def _begin(self) -> None:
-        """Engage a teacher for the next seed."""
-        self._seed, self._next_seed = self._next_seed, self._next_seed + 1
+    def _prepare(self) -> None:
+        """Engage the teacher of the next demonstration."""
         modes = sorted(self._scenario.modes)
         drawn = modes[int(np.random.default_rng(self._seed).integers(len(modes)))]
         self._mode_now = self._mode or drawn
         self._teacher = Demonstrator(self._scenario, self._contract.interface, self._mode_now,
                                      self._seed)
+        self._rest_ticks = 0
 
     def _on_start(self, _: Any, response: Any) -> Any:
-        if self._teacher is not None:
+        if self._running:
             response.success, response.message = False, 'a demonstration is under way'
             return response
-        self._begin()
+        self._running = True
         self._say('waiting')
         response.success, response.message = True, f'{self._mode_now}, seed {self._seed}'
         return response
 
     def _on_tick(self) -> None:
-        if self._teacher is None:
+        if not self._running:
             return
         now_ns, samples = time.monotonic_ns(), self._observations.newest()
         ros_ns = ros_now_ns(self)
@@ -97,13 +96,16 @@ class DemonstratorNode(Node):
         self._say('demonstrating')
         action = self._teacher.act(now_ns * 1e-9, {k: s.values for k, s in samples.items()})
         self._commands.publish(action, ros_ns)
-        if self._teacher.done:
-            self._teacher = None
+        self._rest_ticks += self._teacher.done
+        if self._rest_ticks > AFTERWARDS_S * self._contract.policy.rate_hz:
+            self._running = False
             self._say('done')
+            self._seed += 1
+            self._prepare()
 
     def _say(self, phase: str) -> None:
         """Publish the phase once, when it changes."""
-        if phase != getattr(self, '_phase', None):
+        if phase != self._phase:
             self._phase = phase
             self.get_logger().info(f'{phase}: {self._mode_now}, seed {self._seed}')
             self._status.publish(as_json(

@@ -12,7 +12,7 @@ from uncloning_ros.simulation.world import PHYSICS_HZ, World
 # Hears a key, flat values (dim,), when they were measured and when they arrived, in ns.
 Listener = Callable[[str, Array, int, int], None]
 
-_AFTERWARDS_S = 0.3  # recorded after the teacher is done, so that a policy learns to rest
+AFTERWARDS_S = 0.3  # recorded after the teacher is done, so that a policy learns to rest
 
 
 def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: int,
@@ -39,7 +39,7 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
             for key, part in contract.interface.action_slices.items():
                 listen(key, action[part], now_ns, now_ns)
         done_steps += teacher.done
-        if done_steps > _AFTERWARDS_S * PHYSICS_HZ or world.dropped:
+        if done_steps > AFTERWARDS_S * PHYSICS_HZ or world.dropped:
             break
         world.advance()
     return world.completed and teacher.done
