@@ -274,15 +274,20 @@ def _bench() -> _Bench:
 
 def _episode(seed: int) -> EpisodeResult:
     bench = _bench()
-    return result_of(bench.run(seed), bench.setting.scenario,
-                     bench.contract.interface.desired_modes)
+    return _result(bench, bench.run(seed))
+
+
+def _result(bench: _Bench, rollout: Rollout) -> EpisodeResult:
+    return result_of(rollout, bench.setting.scenario, bench.contract.interface.desired_modes)
 
 
 def _film(result: EpisodeResult) -> tuple[Picture, ...]:
     import PIL.Image
 
-    from uncloning_ros.simulation.render import render
+    from uncloning_ros.simulation.render import Camera
 
+    bench = _bench()
+    camera = Camera(bench.world, *PICTURE_SIZE)
     due = moments(result)
     pictures: list[Picture] = []
 
@@ -290,9 +295,13 @@ def _film(result: EpisodeResult) -> tuple[Picture, ...]:
         while due and world.time_ns * 1e-9 >= due[0][1] - 1e-6:
             what, time_s = due.pop(0)
             jpeg = io.BytesIO()
-            PIL.Image.fromarray(render(world, *PICTURE_SIZE)).save(
-                jpeg, 'JPEG', quality=_JPEG_QUALITY, optimize=True)
+            PIL.Image.fromarray(camera.picture()).save(jpeg, 'JPEG', quality=_JPEG_QUALITY,
+                                                       optimize=True)
             pictures.append(Picture(what, time_s, jpeg.getvalue()))
 
-    _bench().run(result.seed, look)
+    again = _result(bench, bench.run(result.seed, look))
+    camera.close()
+    if again != result:
+        raise AuditError(f'episode {result.seed} went otherwise when it was run again, so the '
+                         f'figures of this audit cannot be relied on; report this')
     return tuple(pictures)
