@@ -35,8 +35,8 @@ def handover(presented: tuple[float, float] = HANDLE_FIRST, seed: int = 0,
              duration_s: float = 3.0, close_s: float = 0.8, open_s: float = 2.2) -> Samples:
     """Return 40 Hz observations and 20 Hz commands of one handover.
 
-    The tool is carried to the hand and stays there; tracked poses arrive 50 ms late. The
-    values differ a little with the seed.
+    The tool is at the hand 0.6 s before the gripper opens and stays there; tracked poses arrive
+    50 ms late. The values differ a little with the seed.
     """
     rng = np.random.default_rng(seed)
     yaw, lift = rng.uniform(-0.3, 0.3), rng.uniform(0.1, 0.2)
@@ -55,7 +55,7 @@ def handover(presented: tuple[float, float] = HANDLE_FIRST, seed: int = 0,
 
     for step in range(round(duration_s * 40)):
         now_s, now_ns = step / 40, BEGIN_NS + step * 25 * MS
-        carried = np.clip((now_s - close_s) / (open_s - close_s), 0.0, 1.0)
+        carried = np.clip((now_s - close_s) / (open_s - 0.6 - close_s), 0.0, 1.0)
         tool = pose_from_parts(rest + carried * (there - rest), rotation)
         hand = pose_from_parts(there + handle + reach_m * to_hand, rotation_about_z(yaw))
         held = close_s <= now_s <= open_s

@@ -180,21 +180,21 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
         return segment_distance(transform_point(pose, ends[0]), transform_point(pose, ends[1]),
                                 point, point)
 
-    # Forwards, the exchange is the last release that finds the hand at the tool.
-    exchange_ns = None
-    nearest_m = np.inf
-    releases = _releases(width_ns, width[:, 0], contract.deployment.episode_end.open_width_m)
-    for release_ns in releases:
+    exchange_ns, reason = None, 'the gripper never let go of anything'
+    for release_ns in _releases(width_ns, width[:, 0],
+                                contract.deployment.episode_end.open_width_m):
         pose = _newest(object_ns, objects, release_ns)
         held_m = float(gap(pose, _newest(tool_ns, tool, release_ns)[:3]))
         hand_m = float(gap(pose, _newest(hand_ns, hands, release_ns)[:3]))
-        nearest_m = min(nearest_m, hand_m)
-        if held_m <= _HELD_M and hand_m <= _TAKEN_M:
+        if held_m > _HELD_M:
+            reason = f'the gripper opened {held_m:.2f} m away from the tool'
+        elif hand_m > _TAKEN_M:
+            reason = (f'the gripper let go with the hand {hand_m:.2f} m from the tool, farther '
+                      f'than {_TAKEN_M} m')
+        else:
             exchange_ns = release_ns
     if exchange_ns is None:
-        return _abstain('the gripper never let go of anything' if not releases else
-                        f'the gripper let go with the hand {nearest_m:.2f} m from the tool, '
-                        f'farther than {_TAKEN_M} m')
+        return _abstain(reason)
     if float(gap(objects[-1], hands[-1][:3])) > _TAKEN_M:
         return _abstain('the tool did not stay with the hand')
     window = (object_ns > exchange_ns - _WINDOW_NS) & (object_ns <= exchange_ns)

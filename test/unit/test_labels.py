@@ -1,0 +1,241 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The label sidecar, and the geometric rule with its abstentions."""
+
+import json
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import episodes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uncloning_ros.contract import contract_from_dict, contract_to_dict
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.labels import (
+    Label,
+    RuleLabel,
+    add_label,
+    labels_path,
+    newest_label,
+    read_labels,
+    rule_label,
+)
+from uncloning_ros.errors import BagError, ContractError, UncloningError
+
+INTERFACE = episodes.CONTRACT.interface
+NOON = '2026-01-31T12:00:00+00:00'
+LATER = '2026-01-31T13:30:00+01:00'  # half an hour after noon in London
+
+
+def label(mode: str = 'handle_first', source: str = 'rule', at: str = NOON) -> Label:
+    return Label(mode, source, 0.9, at)
+
+
+def rule(samples: episodes.Samples) -> RuleLabel:
+    return rule_label(episodes.CONTRACT, episodes.KNIFE, episodes.episode(samples))
+
+
+# --- the sidecar ---
+
+def test_labels_come_back_as_they_were_added(tmp_path: Path) -> None:
+    take = tmp_path / 'episode_000003'
+    assert read_labels(take, INTERFACE) == ()
+    first, second = label(), label('blade_first', 'operator', LATER)
+    add_label(take, first, INTERFACE)
+    add_label(take, second, INTERFACE)
+    assert read_labels(take, INTERFACE) == (first, second)
+    assert labels_path(take) == tmp_path / 'episode_000003.labels.json'
+    assert [path.name for path in tmp_path.iterdir()] == ['episode_000003.labels.json']
+
+
+def test_the_newest_label_of_a_source_wins_whatever_the_order_in_the_file(
+        tmp_path: Path) -> None:
+    for one in (label('blade_first', at=LATER), label('handle_first', at=NOON)):
+        add_label(tmp_path / 'take', one, INTERFACE)
+    found = read_labels(tmp_path / 'take', INTERFACE)
+    newest = newest_label(found, 'rule')
+    assert newest is not None
+    assert newest.mode == 'blade_first'
+    assert newest_label(found, 'operator') is None
+
+
+def test_of_labels_at_one_time_the_last_one_added_wins(tmp_path: Path) -> None:
+    for mode in ('blade_first', 'handle_first'):
+        add_label(tmp_path / 'take', label(mode), INTERFACE)
+    newest = newest_label(read_labels(tmp_path / 'take', INTERFACE), 'rule')
+    assert newest is not None
+    assert newest.mode == 'handle_first'
+
+
+def test_a_failed_write_keeps_the_labels_that_were_there(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_label(tmp_path / 'take', label(), INTERFACE)
+
+    def full(_: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(BagError, match='cannot write .*No space left on device'):
+        add_label(tmp_path / 'take', label('blade_first'), INTERFACE)
+    assert read_labels(tmp_path / 'take', INTERFACE) == (label(),)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(('content', 'error', 'sentence'), [
+    ('{', BagError, 'is not JSON'),
+    ('[]', BagError, 'expected a mapping'),
+    ({'schema': 'uncloning/labels@2', 'labels': []}, BagError, "expected 'uncloning/labels@1'"),
+    ({'schema': 'uncloning/labels@1'}, BagError, "missing key 'labels'"),
+    ({'schema': 'uncloning/labels@1', 'labels': [{'mode': 'handle_first'}]}, BagError,
+     "missing key 'source'"),
+    ({'schema': 'uncloning/labels@1', 'labels': [vars(label()) | {'mode': 'handel_first'}]},
+     ContractError, "unknown mode 'handel_first' .did you mean 'handle_first'"),
+    ({'schema': 'uncloning/labels@1', 'labels': [vars(label()) | {'source': 'oracle'}]},
+     BagError, "expected a label source of operator, rule, truth, got 'oracle'"),
+    ({'schema': 'uncloning/labels@1', 'labels': [vars(label()) | {'confidence': 2}]},
+     BagError, 'confidence'),
+    ({'schema': 'uncloning/labels@1', 'labels': [vars(label()) | {'at': 'noon'}]},
+     BagError, "expected an ISO 8601 time, got 'noon'"),
+    ({'schema': 'uncloning/labels@1', 'labels': [vars(label()) | {'at': '2026-01-31'}]},
+     BagError, 'expected a time with its zone'),
+    ({'schema': 'uncloning/labels@1', 'labels': [vars(label()) | {'by': 'Ada'}]},
+     BagError, "unknown key 'by'"),
+])
+def test_a_damaged_sidecar_is_refused(
+        tmp_path: Path, content: Any, error: type[UncloningError], sentence: str) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    labels_path(tmp_path / 'take').write_text(text)
+    with pytest.raises(error, match=sentence):
+        read_labels(tmp_path / 'take', INTERFACE)
+
+
+def test_an_unknown_mode_is_not_added(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match='unknown mode'):
+        add_label(tmp_path / 'take', label('sideways'), INTERFACE)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the rule ---
+
+@pytest.mark.parametrize(('presented', 'mode'), [
+    (episodes.HANDLE_FIRST, 'handle_first'), (episodes.BLADE_FIRST, 'blade_first')])
+def test_the_rule_tells_the_mode_and_the_angle(
+        presented: tuple[float, float], mode: str) -> None:
+    found = rule(episodes.handover(presented))
+    assert found.mode == mode
+    assert found.angle_rad == pytest.approx(math.radians(presented[0]), abs=1e-6)
+    assert found.confidence == 1.0
+
+
+def test_the_rule_abstains_between_the_modes_and_tells_the_angle() -> None:
+    found = rule(episodes.handover(episodes.CROSSWISE))
+    assert found.mode is None
+    assert found.angle_rad == pytest.approx(math.pi / 2)
+    assert 'angle of 90 degrees at the exchange belongs to no mode' in found.reason
+
+
+def test_the_rule_abstains_when_the_gripper_never_lets_go() -> None:
+    found = rule(episodes.handover(open_s=9.0))
+    assert (found.mode, found.angle_rad) == (None, None)
+    assert 'never let go' in found.reason
+
+
+def test_the_rule_abstains_when_the_tool_is_dropped_away_from_the_hand() -> None:
+    found = rule(episodes.handover((175.0, 0.40)))
+    assert found.mode is None
+    assert found.reason.startswith('the gripper let go with the hand 0.')
+
+
+def test_the_rule_abstains_when_the_tool_does_not_stay_with_the_hand() -> None:
+    samples = episodes.handover()
+    last = samples['object_pose'][-1]
+    samples['object_pose'].append(replace(
+        last, values=last.values - 0.5 * np.eye(9)[2], stamp_ns=last.stamp_ns + 1))
+    assert rule(samples).reason == 'the tool did not stay with the hand'
+
+
+def test_closing_on_nothing_is_no_exchange() -> None:
+    samples = episodes.handover()
+    samples['tool_pose'] = [replace(s, values=s.values + 0.2 * np.eye(9)[2])
+                            for s in samples['tool_pose']]
+    assert rule(samples).reason == 'the gripper opened 0.20 m away from the tool'
+
+
+def test_the_last_release_at_the_hand_counts() -> None:
+    """A regrasp on the way, far from the hand, is no exchange."""
+    samples = episodes.handover(open_s=2.6)
+    samples['gripper_width'] = [
+        replace(s, values=np.array([0.08]))
+        if 1.0 <= (s.stamp_ns - episodes.BEGIN_NS) * 1e-9 <= 1.1 else s
+        for s in samples['gripper_width']]
+    assert rule(samples).mode == 'handle_first'
+
+
+def test_a_moment_in_another_pose_does_not_change_the_median() -> None:
+    samples = episodes.handover()
+    other = episodes.handover(episodes.BLADE_FIRST)['hand_pose']
+    exchange = episodes.BEGIN_NS + 2_200 * episodes.MS
+    for i, sample in enumerate(samples['hand_pose']):
+        if exchange - 100 * episodes.MS <= sample.stamp_ns <= exchange - 20 * episodes.MS:
+            samples['hand_pose'][i] = replace(other[i])
+    found = rule(samples)
+    assert found.mode == 'handle_first'
+    assert found.confidence < 1.0
+
+
+def test_the_rule_abstains_on_a_tool_that_was_not_seen_before_the_exchange() -> None:
+    samples = episodes.handover()
+    exchange = episodes.BEGIN_NS + 2_200 * episodes.MS
+    samples['object_pose'] = [s for s in samples['object_pose']
+                              if not exchange - 450 * episodes.MS < s.stamp_ns <= exchange]
+    assert 'expected at least 5 tool poses' in rule(samples).reason
+
+
+def test_the_rule_looks_at_times_of_measurement_not_of_arrival() -> None:
+    """With half a second of latency the exchange would be judged in another pose."""
+    late = {key: [replace(s, receive_ns=s.receive_ns + 500 * episodes.MS) for s in found]
+            if key in ('object_pose', 'hand_pose') else found
+            for key, found in episodes.handover().items()}
+    assert rule(late) == rule(episodes.handover())
+
+
+def test_the_rule_abstains_without_a_tracked_hand() -> None:
+    data = contract_to_dict(episodes.CONTRACT)
+    for one in data['interface']['observations']:
+        one['key'] = one['key'].replace('hand_pose', 'palm')
+    data['deployment']['observations']['palm'] = data['deployment']['observations'].pop(
+        'hand_pose')
+    samples = episodes.handover()
+    samples['palm'] = samples.pop('hand_pose')
+    contract = contract_from_dict(data)
+    found = rule_label(contract, episodes.KNIFE, episodes.episode(samples, contract))
+    assert 'not object_pose and hand_pose' in found.reason
+
+
+def test_the_rule_abstains_on_a_mode_that_the_contract_does_not_have() -> None:
+    data = contract_to_dict(episodes.CONTRACT)
+    data['interface']['modes'] = {'sideways': {'desired': True}}
+    contract = contract_from_dict(data)
+    found = rule_label(contract, episodes.KNIFE, episodes.episode(episodes.handover(), contract))
+    assert found.reason == "the contract has no mode 'handle_first'"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.0, 180.0), st.integers(0, 2**32 - 1))
+def test_the_rule_never_says_a_mode_whose_range_excludes_the_angle(
+        degrees: float, seed: int) -> None:
+    found = rule(episodes.handover((degrees, 0.24 if degrees < 20.0 else 0.08), seed))
+    if found.angle_rad is not None:
+        assert found.mode == episodes.KNIFE.mode_of_angle(found.angle_rad)
+        assert found.angle_rad == pytest.approx(math.radians(degrees), abs=1e-4)
+
+
+def test_an_empty_stretch_of_samples_does_not_break_the_rule() -> None:
+    one = {key: [Sample(found[0].values, 1, 1)] for key, found in episodes.handover().items()}
+    assert rule(one).mode is None
