@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     job = _Job(args.scenario, contract, modes, args.episodes, args.seed, args.out)
     missing = [index for index in range(args.episodes)
                if not (args.out / episode_name(index)).exists()]
+    _require_same_session(args.out, _session(scenario, args.seed))
     _sweep(args.out)
     made: list[_Made] = []
     workers = min(args.workers, len(missing))
@@ -114,6 +115,22 @@ def run(args: argparse.Namespace) -> int:
             pool.join()
     _tell(made, args, scenario)
     return 0
+
+
+def _session(scenario: Scenario, first_seed: int) -> str:
+    return f'{scenario.name}-{first_seed}'
+
+
+def _require_same_session(out: Path, session: str) -> None:
+    """Refuse to mix episodes of another scenario or seed into those that are there."""
+    from uncloning_ros.demos.bag import list_episodes, read_episode
+
+    for path in list_episodes(out)[:1]:
+        found = read_episode(path).metadata.session
+        if found != session:
+            raise UncloningError(f'{out} holds episodes of session {found!r}, expected '
+                                 f'{session!r}; resume with the scenario and seed it was begun '
+                                 f'with, or give another --out')
 
 
 def _sweep(out: Path) -> None:
@@ -175,7 +192,7 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
     for attempt in range(_ATTEMPTS):
         take_seed = job.seed + index + attempt * job.episodes
         metadata = EpisodeMetadata(
-            session=f'{scenario.name}-{job.seed}', episode=index, operator='scripted',
+            session=_session(scenario, job.seed), episode=index, operator='scripted',
             planned_mode=mode, software_version=uncloning_ros.__version__, seed=take_seed)
         with EpisodeWriter(path, contract, metadata) as writer:
             writer.write_event({'event': 'start', 'episode': index, 'mode': mode}, begin_ns)

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`uncloning demos` makes as many episodes as asked, the same for any number of workers."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.contract import load_contract
+from uncloning_ros.demos.bag import episode_digest, list_episodes, read_episode
+from uncloning_ros.demos.labels import newest_label, read_labels
+from uncloning_ros.share import share_path
+
+INTERFACE = load_contract(share_path('config') / 'contract.yaml').interface
+
+
+def arguments(out: Path, episodes: int = 3, workers: int = 2) -> list[str]:
+    return ['demos', '--scenario', 'knife', '--episodes', str(episodes), '--seed', '41',
+            '--out', str(out), '--workers', str(workers)]
+
+
+@pytest.fixture(scope='module')
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp('demos') / 'demos'
+    assert main(arguments(out)) == 0
+    return out
+
+
+def test_episodes_are_as_many_as_asked_and_labelled_by_the_rule(demos: Path) -> None:
+    episodes = list_episodes(demos)
+    assert [path.name for path in episodes] == [f'episode_{i:06d}' for i in range(3)]
+    modes = set()
+    for path in episodes:
+        metadata = read_episode(path).metadata
+        label = newest_label(read_labels(path, INTERFACE), 'rule')
+        assert label is not None
+        assert label.mode == metadata.planned_mode
+        assert metadata.seed is not None
+        modes.add(metadata.planned_mode)
+    assert modes == {'handle_first', 'blade_first'}
+
+
+def test_a_stopped_run_goes_on_to_the_same_bags_with_one_worker(demos: Path,
+                                                                tmp_path: Path) -> None:
+    out = tmp_path / 'demos'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'uncloning_ros.cli.main', *arguments(out, 3, 1)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in iter(lambda: process.stderr.readline(200), ''):
+        if ' 1/3 ' in line:  # the bar counts the first finished episode
+            break
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert 'go on with the same command and --resume' in said
+    assert not list(out.glob('*.partial'))
+    begun = len(list_episodes(out))
+    assert 1 <= begun <= 3
+    assert main([*arguments(out, 3, 1), '--resume']) == 0
+    assert ([episode_digest(path) for path in list_episodes(out)]
+            == [episode_digest(path) for path in list_episodes(demos)])
+
+
+def test_resuming_with_another_seed_is_refused(demos: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments(demos, 4), '--resume', '--seed', '7']) == 2
+    assert "session 'knife-41', expected 'knife-7'" in capsys.readouterr().err
+
+
+def test_an_existing_folder_is_not_touched(demos: Path,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in demos.iterdir())
+    assert main(arguments(demos)) == 2
+    assert 'exists already' in capsys.readouterr().err
+    assert sorted(path.name for path in demos.iterdir()) == before
+
+
+@pytest.mark.parametrize(('option', 'value', 'said'), [
+    ('--scenario', 'knive', "did you mean 'knife'"),
+    ('--only-modes', 'handle_frist', "did you mean 'handle_first'"),
+    ('--contract', 'no_such.yaml', 'cannot read no_such.yaml'),
+])
+def test_bad_input_gets_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                   option: str, value: str, said: str) -> None:
+    assert main([*arguments(tmp_path / 'demos'), option, value]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / 'demos').exists()
+
+
+def test_a_full_disk_gets_a_sentence_and_leaves_no_half_episode(tmp_path: Path) -> None:
+    if shutil.which('prlimit') is None:
+        pytest.skip('prlimit is not installed')
+    out = tmp_path / 'demos'
+    # A limit on the size of a file stands in for a full disk: both fail in write().
+    done = subprocess.run(
+        ['prlimit', '--fsize=100000', sys.executable, '-m', 'uncloning_ros.cli.main',
+         *arguments(out, 1, 1)], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2, done.stderr
+    assert 'Traceback' not in done.stderr
+    assert 'uncloning: error:' in done.stderr
+    assert list_episodes(out) == []
