@@ -13,6 +13,7 @@ without the stop.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from uncloning_ros.cli.arguments import (
     available_cores,
@@ -26,8 +27,9 @@ from uncloning_ros.cli.arguments import (
 _STOPPED = 130
 
 # Option -> its value where nobody gives one; a resumed run has its own.
-_DEFAULTS = {'steps': 15000, 'batch_size': 256, 'lr': 1e-3, 'seed': 0, 'objective': 'flow',
-             'only_modes': ()}
+_DEFAULTS: dict[str, Any] = {
+    'steps': 15000, 'batch_size': 256, 'lr': 1e-3, 'seed': 0, 'objective': 'flow',
+    'only_modes': ()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -268,8 +268,9 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path, conf
                     raise CheckpointError(
                         f'the loss is {mean} at step {state.step}; train to a new --out with '
                         f'a lower --lr than {options.learning_rate:g}')
-                values = {'loss': mean, 'learning_rate': rate, 'gradient_norm': float(norm),
-                          'elapsed_s': state.elapsed_s}
+                values: dict[str, float | None] = {
+                    'loss': mean, 'learning_rate': rate, 'gradient_norm': float(norm),
+                    'elapsed_s': state.elapsed_s}
                 if save or last:
                     values['validation_loss'] = validation_loss(state.average, held_out)
                 log.write(state.step, values)

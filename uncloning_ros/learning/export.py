@@ -16,7 +16,7 @@ import torch
 import uncloning_ros
 from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.errors import ModelError
-from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.checkpoint import Run, RunConfig
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
@@ -74,9 +74,10 @@ def _graph(policy: Policy) -> onnx.ModelProto:
         # hides which weight is which.
         warnings.simplefilter('ignore', DeprecationWarning)
         # The sampler's levels are constants of the graph, as they should be.
-        warnings.simplefilter('ignore', torch.jit.TracerWarning)
-        torch.onnx.export(policy, (observation, noise), buffer, dynamo=False,
-                          opset_version=_OPSET, do_constant_folding=False,
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        # This exporter writes to a buffer, although only the newer one's paths are annotated.
+        torch.onnx.export(policy, (observation, noise), buffer,  # type: ignore[arg-type]
+                          dynamo=False, opset_version=_OPSET, do_constant_folding=False,
                           input_names=list(INPUTS), output_names=[OUTPUT],
                           dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, OUTPUT)})
     model = onnx.load_from_string(buffer.getvalue())
@@ -90,7 +91,7 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
     contract = config.contract
     training = {'network': asdict(config.network), 'options': asdict(config.training),
                 'data': dict(config.data), 'weights_sha256': run.sha256}
-    seeds = {'demonstrations': list(config.data.get('seeds', [])),
+    seeds = {'demonstrations': sorted(_demonstration_seeds(config)),
              'development': list(development_seeds), 'training': config.training.seed}
     records: dict[str, Any] = {
         'schema': SCHEMA, 'contract': contract_to_dict(contract),
@@ -100,6 +101,16 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
         records['edit'] = dict(config.edit)
     return {key: value if isinstance(value, str) else json.dumps(value, allow_nan=False)
             for key, value in records.items()}
+
+
+def _demonstration_seeds(config: RunConfig) -> set[int]:
+    """Return the seeds of all demonstrations that the weights have seen."""
+    found = set(config.data.get('seeds', []))
+    edit = config.edit
+    while edit is not None:
+        found |= set(edit['data']['seeds'])
+        edit = edit.get('previous')
+    return found
 
 
 def _with_digest(model: onnx.ModelProto, records: dict[str, str]) -> bytes:

@@ -129,7 +129,7 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
                               'windows': len(retained)},
         }
         record = dataset_record(dataset)
-        edit = {'parent_sha256': run.sha256, **asdict(options),
+        edit = {'parent_sha256': run.sha256, **asdict(options), 'remove': list(options.remove),
                 'data': {key: record[key] for key in ('sha256', 'scenario', 'seeds')}}
         if run.config.edit is not None:
             edit['previous'] = dict(run.config.edit)
@@ -260,9 +260,10 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
                 loss = retain + options.gamma * redirected.loss
                 opened.append(redirected.gate)
                 levels.append(redirected.level)
-            if not math.isfinite(float(loss.detach())):
-                raise CheckpointError(f'the loss is {float(loss.detach())} at step {step}; edit with a '
-                                      f'lower --lr than {options.learning_rate:g}')
+            total = float(loss.detach())
+            if not math.isfinite(total):
+                raise CheckpointError(f'the loss is {total} at step {step}; edit with a lower '
+                                      f'--lr than {options.learning_rate:g}')
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, _GRADIENT_LIMIT)

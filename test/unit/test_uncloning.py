@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An edit removes a mode from the weights, keeps the others, and says what it did."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from learning_toys import shares, toy_contract, toy_dataset, train_toy
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
+from uncloning_ros.learning import checkpoint, uncloning
+from uncloning_ros.learning.checkpoint import Run, load_run
+from uncloning_ros.learning.cloning import Windows
+from uncloning_ros.learning.uncloning import EditOptions, ModeClassifier, unclone, warnings_of
+
+OPTIONS = EditOptions(('right',), gamma=0.05, tau=0.5, steps=300, batch_size=64,
+                      learning_rate=1e-3, seed=0, threads=1)
+
+
+@pytest.fixture(scope='module')
+def mixed(mixed_dir: Path) -> Run:
+    return load_run(mixed_dir)
+
+
+@pytest.fixture(scope='module')
+def edited(mixed: Run, dataset: Dataset,
+           tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp('edit') / 'run'
+    return folder, unclone(mixed, dataset, folder, OPTIONS)
+
+
+def test_removed_mode_is_gone_and_kept_mode_is_everywhere(
+        mixed: Run, edited: tuple[Path, dict[str, Any]], dataset: Dataset) -> None:
+    before, after = shares(mixed.policy, dataset), shares(load_run(edited[0]).policy, dataset)
+    assert before['right'] > 0.3, before
+    assert after['right'] < 0.01, after
+    assert after['left'] > 0.95, after
+
+
+def test_edit_changes_every_weight_and_nothing_of_the_normaliser(
+        mixed: Run, edited: tuple[Path, dict[str, Any]]) -> None:
+    after = load_run(edited[0]).policy.state_dict()
+    for name, before in mixed.policy.state_dict().items():
+        assert torch.equal(before, after[name]) == name.startswith('normaliser.'), name
+
+
+def test_original_is_left_as_it_was(mixed: Run, mixed_dir: Path,
+                                    edited: tuple[Path, dict[str, Any]]) -> None:
+    fresh = load_run(mixed_dir).policy.state_dict()
+    for name, tensor in mixed.policy.state_dict().items():
+        assert torch.equal(tensor, fresh[name])
+
+
+def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any]]) -> None:
+    folder, report = edited
+    assert json.loads((folder / 'report.json').read_text()) == report
+    assert (report['steps'], report['kept']) == (300, ['left'])
+    assert report['stopped'] == 'reached the 300 planned steps'
+    assert report['edit']['parent_sha256'] == mixed.sha256
+    assert report['classifier']['accuracy'] > 0.7
+    assert len(report['gate']['open_by_level']) == 10
+    assert 0 < report['gate']['open'] <= 1
+    assert report['retained_loss']['windows'] == 4 * 12
+    assert report['retained_loss']['after'] < report['retained_loss']['before'] + 0.05
+    steps = [point['step'] for point in report['curve']]
+    assert steps == list(range(10, 301, 10))
+    with (folder / 'log.csv').open() as file:
+        assert [int(row['step']) for row in csv.DictReader(file)] == steps
+    assert not warnings_of(report)
+
+
+def test_edit_record_travels_in_the_run(edited: tuple[Path, dict[str, Any]],
+                                        dataset: Dataset) -> None:
+    config = checkpoint.read_config(edited[0])
+    assert config.edit is not None
+    assert config.edit['data']['sha256'] == dataset.sha256
+    assert config.edit['remove'] == ['right']
+    assert config.training.steps == 1500, 'how the original was trained is kept'
+
+
+def test_same_seed_gives_the_same_edit(mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=5)
+    for name in ('a', 'b'):
+        unclone(mixed, dataset, tmp_path / name, options)
+    one, two = (load_run(tmp_path / name) for name in ('a', 'b'))
+    assert one.sha256 == two.sha256
+
+
+def test_gamma_zero_is_a_fine_tune_on_the_kept_modes(mixed: Run, dataset: Dataset,
+                                                     tmp_path: Path) -> None:
+    report = unclone(mixed, dataset, tmp_path / 'a', replace(OPTIONS, gamma=0.0, steps=20))
+    assert report['classifier'] is None
+    assert report['gate'] is None
+    # Whatever the demonstrations of the removed mode are, they change nothing.
+    other = replace(dataset, actions=dataset.actions.copy())
+    other.actions[dataset.window_frames('train', ['right'])] += 0.01
+    unclone(mixed, other, tmp_path / 'b', replace(OPTIONS, gamma=0.0, steps=20))
+    assert load_run(tmp_path / 'a').sha256 == load_run(tmp_path / 'b').sha256
+
+
+def test_an_edited_run_can_be_edited_again(edited: tuple[Path, dict[str, Any]],
+                                           dataset: Dataset, tmp_path: Path) -> None:
+    unclone(load_run(edited[0]), dataset, tmp_path / 'again', replace(OPTIONS, steps=2))
+    edit = checkpoint.read_config(tmp_path / 'again').edit
+    assert edit is not None
+    assert edit['previous'] == checkpoint.read_config(edited[0]).edit
+
+
+def test_export_names_the_demonstrations_of_training_and_of_all_edits(
+        mixed: Run, tmp_path: Path) -> None:
+    from uncloning_ros.learning.export import export
+    from uncloning_ros.runtime.inference import load_policy
+
+    more = toy_dataset(tmp_path / 'data', episodes=42)
+    options = replace(OPTIONS, steps=1, gamma=0.0)
+    unclone(mixed, more, tmp_path / 'a', options)
+    export(load_run(tmp_path / 'a'), tmp_path / 'a.onnx')
+    metadata = load_policy(tmp_path / 'a.onnx').metadata
+    assert metadata['seeds']['demonstrations'] == list(range(100, 142))
+    assert metadata['edit']['remove'] == ['right']
+
+
+class TestRedirect:
+    """The redirect loss and its gate, against their formulas."""
+
+    @pytest.fixture
+    def parts(self, mixed: Run) -> tuple[Any, ...]:
+        torch.manual_seed(3)
+        dim = mixed.policy.normaliser.condition_dim
+        windows = Windows(torch.randn(64, dim), torch.randn(64, 40))
+        classifier = ModeClassifier(dim, 40, 3).requires_grad_(False)
+        return mixed.policy, classifier, windows, torch.randint(2, 3, (64,))
+
+    def _redirect(self, parts: tuple[Any, ...], tau: float) -> Any:
+        policy, classifier, windows, sources = parts
+        return uncloning._redirect(policy, classifier, windows, sources, torch.arange(64), 2,
+                                   tau, torch.Generator().manual_seed(1))
+
+    def test_every_gate_open_averages_over_all(self, parts: tuple[Any, ...]) -> None:
+        found = self._redirect(parts, tau=1.01)
+        assert bool(found.gate.all())
+        probability = float(torch.exp(-found.loss))
+        assert 0.3 < probability < 1.0, 'two of three random classes'
+
+    def test_gate_opens_below_tau_alone(self, parts: tuple[Any, ...]) -> None:
+        shares = [float(self._redirect(parts, tau).gate.float().mean())
+                  for tau in (0.0, 0.3, 0.35, 1.01)]
+        assert shares == sorted(shares)
+        assert (shares[0], shares[-1]) == (0.0, 1.0)
+        assert 0.0 < shares[1] < shares[2] < 1.0
+
+    def test_no_open_gate_is_no_loss(self, parts: tuple[Any, ...]) -> None:
+        assert float(self._redirect(parts, tau=0.0).loss) == 0.0
+
+    def test_gradient_reaches_the_policy_and_not_the_classifier(
+            self, parts: tuple[Any, ...]) -> None:
+        import copy
+
+        policy, classifier, *rest = parts
+        policy = copy.deepcopy(policy).requires_grad_(True)
+        self._redirect((policy, classifier, *rest), tau=1.01).loss.backward()
+        assert all(p.grad is not None for p in policy.denoiser.parameters())
+        assert all(p.grad is None for p in classifier.parameters())
+
+
+class TestBadInput:
+    """A wrong edit is refused before any work, and leaves nothing behind."""
+
+    def test_a_dataset_without_the_removed_mode(self, mixed: Run, tmp_path: Path) -> None:
+        lefts = toy_dataset(tmp_path / 'data', modes=('left',), episodes=5)
+        with pytest.raises(DatasetError, match='cannot remove right: .* only of left'):
+            unclone(mixed, lefts, tmp_path / 'run', OPTIONS)
+        assert not (tmp_path / 'run').exists()
+
+    def test_removing_every_mode(self, mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match='cannot remove left, right: .*nothing would'):
+            unclone(mixed, dataset, tmp_path / 'run', replace(OPTIONS, remove=('left', 'right')))
+
+    def test_an_unknown_mode(self, mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+        with pytest.raises(ContractError, match="unknown mode 'rihgt'.*'right'"):
+            unclone(mixed, dataset, tmp_path / 'run', replace(OPTIONS, remove=('rihgt',)))
+
+    def test_a_dataset_of_another_interface(self, mixed: Run, tmp_path: Path) -> None:
+        other = toy_dataset(tmp_path / 'data', contract=toy_contract(base_frame='table'))
+        with pytest.raises(ContractError, match='the dataset was made for another interface'):
+            unclone(mixed, other, tmp_path / 'run', OPTIONS)
+
+    def test_a_dataset_of_another_timing(self, mixed: Run, dataset: Dataset,
+                                         tmp_path: Path) -> None:
+        contract = replace(dataset.contract,
+                           policy=replace(dataset.contract.policy, history=1))
+        with pytest.raises(CheckpointError, match='the run was trained for .*history=2'):
+            unclone(mixed, replace(dataset, contract=contract), tmp_path / 'run', OPTIONS)
+
+    def test_a_loss_that_is_not_finite(self, mixed: Run, dataset: Dataset,
+                                       tmp_path: Path) -> None:
+        with pytest.raises(CheckpointError, match=r'the loss is \S+ at step \d+'):
+            unclone(mixed, dataset, tmp_path / 'run',
+                    replace(OPTIONS, learning_rate=1e30, gamma=0.0))
+        assert not list(tmp_path.iterdir())
+
+    def test_ctrl_c_leaves_nothing(self, mixed: Run, dataset: Dataset, tmp_path: Path,
+                                   monkeypatch: pytest.MonkeyPatch) -> None:
+        def stop(*args: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(uncloning, 'average_into', stop)
+        with pytest.raises(KeyboardInterrupt):
+            unclone(mixed, dataset, tmp_path / 'run', OPTIONS)
+        assert not list(tmp_path.iterdir())
+
+
+class TestWarnings:
+    """What in a report should make one doubt the edit."""
+
+    def test_a_classifier_that_cannot_tell(self) -> None:
+        report = {'classifier': {'accuracy': 0.5, 'accuracy_by_level': [0.6] * 10},
+                  'gate': {'open': 0.5}}
+        assert 'in 60% of held-out windows' in warnings_of(report)[0]
+
+    def test_a_gate_that_never_opened(self) -> None:
+        report = {'classifier': {'accuracy': 1.0, 'accuracy_by_level': [1.0] * 10},
+                  'gate': {'open': 0.0}}
+        assert 'the gate never opened' in warnings_of(report)[0]
+
+
+class TestCommand:
+    """uncloning unclone."""
+
+    def _words(self, mixed_dir: Path, data_dir: Path, out: Path, *more: str) -> list[str]:
+        return ['unclone', str(mixed_dir), '--data', str(data_dir), '--remove', 'right',
+                '--out', str(out), '--threads', '1', '--steps', '12', *more]
+
+    def test_prints_the_report_in_eighty_columns(
+            self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert main(self._words(mixed_dir, data_dir, Path('run'))) == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= 80, out
+        for words in ('removed right; kept left', 'reached the 12 planned steps',
+                      'retained loss', 'gate open, %', 'classifier'):
+            assert words in out
+        assert main(self._words(mixed_dir, data_dir, Path('run'))) == 2
+        assert 'exists already' in capsys.readouterr().err
+
+    def test_says_that_gamma_zero_redirects_nothing(
+            self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
+            capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(self._words(mixed_dir, data_dir, tmp_path / 'run', '--gamma', '0')) == 0
+        assert 'a filtered fine-tune' in capsys.readouterr().out
+
+    @pytest.mark.parametrize(('more', 'sentence'), [
+        (('--remove', 'rihgt'), "unknown mode 'rihgt' (did you mean 'right'?)"),
+        (('--data', 'nowhere'), 'nowhere is not a dataset'),
+    ])
+    def test_bad_input_gets_a_sentence(self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
+                                       capsys: pytest.CaptureFixture[str],
+                                       more: tuple[str, ...], sentence: str) -> None:
+        assert main(self._words(mixed_dir, data_dir, tmp_path / 'run', *more)) == 2
+        assert sentence in capsys.readouterr().err
+        assert not list(tmp_path.iterdir())
+
+    def test_an_unfinished_run_is_refused(self, dataset: Dataset, data_dir: Path,
+                                          tmp_path: Path,
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+        train_toy(dataset, tmp_path / 'mixed', 1)
+        (tmp_path / 'mixed' / 'weights.safetensors').unlink()
+        assert main(self._words(tmp_path / 'mixed', data_dir, tmp_path / 'run')) == 2
+        assert 'has not ended' in capsys.readouterr().err
