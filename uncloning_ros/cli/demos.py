@@ -125,7 +125,7 @@ def _require_same_session(out: Path, session: str) -> None:
     """Refuse to mix episodes of another scenario or seed into those that are there."""
     from uncloning_ros.demos.bag import list_episodes, read_episode
 
-    for path in list_episodes(out)[:1]:
+    for path in list_episodes(out)[:1] if out.is_dir() else ():
         found = read_episode(path).metadata.session
         if found != session:
             raise UncloningError(f'{out} holds episodes of session {found!r}, expected '
