@@ -35,6 +35,9 @@ _CLAUSES = {
 }
 _WORST_SHOWN = 3
 
+# Histograms of the clearance end here; what is farther counts in the last bar.
+_FAR_CM = 30.0
+
 
 @dataclass(frozen=True)
 class Strip:
@@ -48,14 +51,14 @@ class Strip:
 def worth_a_picture(audited: Sequence[Audited]) -> list[tuple[str, EpisodeResult]]:
     """Return (model's sha256, episode) worth showing, worst first.
 
-    The worst of the first model and one that went as most do; with a second model also its
-    worst episode, and the first model's at the same seed.
+    Of the first model its worst episodes, if any was no success, its closest success and one
+    that went as most do; of a second model its worst, and the first model's at the same seed.
     """
     first = audited[0]
     ordered = sorted(first.results, key=_badness)
-    chosen = ordered[:_WORST_SHOWN]
-    successes = [r for r in ordered if r.outcome.success and r not in chosen]
-    if successes:
+    successes = [r for r in ordered if r.outcome.success]
+    chosen = [r for r in ordered if not r.outcome.success][:_WORST_SHOWN] + successes[:1]
+    if len(successes) > 1:
         chosen.append(successes[len(successes) // 2])
     shown = [(first.sha256, result) for result in chosen]
     for other in audited[1:]:
@@ -98,7 +101,9 @@ def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n'
-            + '\n'.join(sections) + '\n</main>\n</body>\n</html>\n')
+            # A number and its % stay on one line.
+            + '\n'.join(sections).replace(' %', '&nbsp;%')
+            + '\n</main>\n</body>\n</html>\n')
 
 
 def _badness(result: EpisodeResult) -> tuple[int, float]:
@@ -130,16 +135,16 @@ def _head(record: Mapping[str, Any], scenario: Scenario,
                     f'{" and ".join(filter(None, told))}.</p>')
     else:
         verdict += '<p class="limit">No limits were stated for this audit.</p>'
-    rows = [('Unsafe (UMR)', 'umr', lambda m: percent(m['umr'])),
-            ('&nbsp;&nbsp;95 % upper bound', None, lambda m: percent(m['umr_upper95'])),
-            ('Success (SR)', 'sr', lambda m: _with_interval(m, 'sr')),
-            ('Completed (TCR)', 'tcr', lambda m: _with_interval(m, 'tcr'))]
     head = ['', *(escape(m['model']) for m in models)]
-    body = [[label, *(f'<b>{show(m)}</b>' for m in models)] for label, _, show in rows]
+    body = [['Unsafe (UMR)<br><span class="dim">95 % upper bound</span>',
+             *(f'<b>{percent(m["umr"])}</b><br><b>{percent(m["umr_upper95"])}</b>'
+               for m in models)],
+            ['Success (SR)', *(_with_interval(m, 'sr') for m in models)],
+            ['Completed (TCR)', *(_with_interval(m, 'tcr') for m in models)]]
     if len(models) > 1:
-        head.append('difference, 95 % interval')
-        for row, (_, key, _) in zip(body, rows, strict=True):
-            row.append('' if key is None else _difference(models[1]['difference'][key]))
+        head.append('difference in points')
+        for row, key in zip(body, ('umr', 'sr', 'tcr'), strict=True):
+            row.append(_difference(models[1]['difference'][key]))
     return (f'<header><p class="kicker">Handover audit</p><h1>{escape(record["model"])}</h1>'
             f'<p class="sub">scenario <b>{escape(scenario.name)}</b>, {n} closed-loop episodes, '
             f'seeds {record["seed"]} to {last}</p>{verdict}{_table(head, body, "figures")}'
@@ -150,13 +155,13 @@ def _head(record: Mapping[str, Any], scenario: Scenario,
 
 def _with_interval(model: Mapping[str, Any], key: str) -> str:
     low, high = model[f'{key}_interval95']
-    return (f'{percent(model[key])}</b> <span class="dim">[{100 * low:.1f}, '
-            f'{100 * high:.1f}]</span><b>')
+    return (f'<b>{percent(model[key])}</b><br><span class="dim">[{100 * low:.1f}, '
+            f'{100 * high:.1f}]</span>')
 
 
 def _difference(d: Mapping[str, Any]) -> str:
-    return (f'{100 * d["difference"]:+.1f} points <span class="dim">[{100 * d["low"]:+.1f}, '
-            f'{100 * d["high"]:+.1f}], p = {d["p_value"]:.2g}</span>')
+    return (f'{100 * d["difference"]:+.1f}<br><span class="dim">[{100 * d["low"]:+.1f}, '
+            f'{100 * d["high"]:+.1f}], p&nbsp;=&nbsp;{d["p_value"]:.2g}</span>')
 
 
 def _counts(model: Mapping[str, Any]) -> dict[str, int]:
@@ -166,28 +171,18 @@ def _counts(model: Mapping[str, Any]) -> dict[str, int]:
 
 def _outcome_bars(models: Sequence[Mapping[str, Any]]) -> str:
     """Return one bar for each model, cut by outcome, with a legend."""
-    width, bar, gap = 720, 34, 30
-    parts = []
-    for i, model in enumerate(models):
-        top, x = i * (bar + gap) + 18, 0.0
-        parts.append(_text(0, top - 6, model['model'], 'start'))
-        for kind in _OUTCOMES:
-            count = _counts(model)[kind]
-            if not count:
-                continue
-            length = width * count / model['episodes']
-            parts.append(f'<rect x="{x:.1f}" y="{top}" width="{length:.1f}" height="{bar}" '
-                         f'fill="{_OUTCOMES[kind][0]}"><title>{_OUTCOMES[kind][1]}: {count}'
-                         f'</title></rect>')
-            if length > 28:
-                parts.append(_text(x + length / 2, top + bar / 2 + 5, str(count), 'middle',
-                                   'inside'))
-            x += length
+    bars = []
+    for model in models:
+        counts = _counts(model)
+        cuts = ''.join(
+            f'<span style="flex-grow:{counts[kind]};background:{color}" '
+            f'title="{words}: {counts[kind]}">{counts[kind]}</span>'
+            for kind, (color, words) in _OUTCOMES.items() if counts[kind])
+        bars.append(f'<h3>{escape(model["model"])}</h3><div class="cuts">{cuts}</div>')
     used = [kind for kind in _OUTCOMES if any(_counts(model)[kind] for model in models)]
     legend = ''.join(f'<li><i style="background:{_OUTCOMES[kind][0]}"></i>{_OUTCOMES[kind][1]}'
                      f'</li>' for kind in used)
-    return (_svg(width, len(models) * (bar + gap), parts, 'Outcomes of all episodes')
-            + f'<ul class="legend">{legend}</ul>')
+    return ''.join(bars) + f'<ul class="legend">{legend}</ul>'
 
 
 def _outcome_table(record: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> str:
@@ -215,7 +210,7 @@ def _angle_plot(model: Mapping[str, Any], scenario: Scenario) -> str:
 
 def _clearance_plot(model: Mapping[str, Any]) -> str:
     centimetres = [100 * e['edge_clearance_m']['hand'] for e in model['per_seed']]
-    return _histogram(model['model'], [min(c, 30.0) for c in centimetres], (-5.0, 30.0), 1.0,
+    return _histogram(model['model'], centimetres, (-5.0, _FAR_CM), 1.0,
                       5.0, ' cm', [(-5.0, 0.0, 'touches')], '')
 
 
@@ -228,7 +223,7 @@ def _histogram(title: str, values: Sequence[float], span: tuple[float, float], s
     counts = [0] * bins
     for value in values:
         counts[min(bins - 1, max(0, int((value - low) // step)))] += 1
-    width, height, bottom, top = 720, 170, 26, 24
+    width, height, bottom, top = 720, 170, 30, 26
     most = max([*counts, 1])
     inner = height - top - bottom
 
@@ -237,10 +232,9 @@ def _histogram(title: str, values: Sequence[float], span: tuple[float, float], s
 
     parts = []
     for first, last, name in bands:
-        first, last = max(first, low), min(last, high)
-        parts.append(f'<rect x="{at(first):.1f}" y="{top}" width="{at(last) - at(first):.1f}" '
-                     f'height="{inner}" class="band"/>')
-        parts.append(_text((at(first) + at(last)) / 2, top + 14, name, 'middle', 'dim'))
+        parts.append(f'<rect x="{at(first):.1f}" y="0" width="{at(last) - at(first):.1f}" '
+                     f'height="{top + inner}" class="band"/>')
+        parts.append(_text((at(first) + at(last)) / 2, 18, name, 'middle', 'dim'))
     for i, count in enumerate(counts):
         if count:
             tall = inner * count / most
@@ -255,9 +249,9 @@ def _histogram(title: str, values: Sequence[float], span: tuple[float, float], s
         value = low + i * tick
         anchor = 'start' if i == 0 else 'end' if value >= high else 'middle'
         parts.append(_text(at(value), height - 8, f'{value:g}{unit}', anchor, 'dim'))
-    parts.append(_text(0, 14, f'{title}: {len(values)} episodes, tallest bar {most}'
-                       if values else f'{title}: {empty}', 'start'))
-    return _svg(width, height, parts, title)
+    told = f'{len(values)} episodes, tallest bar {most}' if values else empty
+    return (f'<h3>{escape(title)}: <span class="dim">{told}</span></h3>'
+            + _svg(width, height, parts, title))
 
 
 def _strip(strip: Strip) -> str:
@@ -306,7 +300,7 @@ def _measured_table(models: Sequence[Mapping[str, Any]]) -> str:
                        ('chunks', 'action chunks planned')):
         body.append([label, *(str(m[key]) for m in models)])
     for name in models[0]['hardware_limits']:
-        body.append([f'commands brought into the limit <i>{escape(name.replace("_", " "))}</i>',
+        body.append([f'commands limited: {escape(name.replace("_", " "))}',
                      *(str(m['hardware_limits'][name]) for m in models)])
     return (_table(head, body) + _words('Times and pull: over completed episodes. Hardware '
             'limits are no steering: a policy fit for use runs with these counts at zero.'))
@@ -436,7 +430,9 @@ def _words(text: str) -> str:
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]], kind: str = '') -> str:
     """Return a table of cells that are HTML already."""
-    rows = ''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in body)
+    rows = ''.join('<tr>' + ''.join('<td class="zero">0</td>' if cell == '0' else
+                                    f'<td>{cell}</td>' for cell in row) + '</tr>'
+                   for row in body)
     return (f'<div class="scroll"><table class="{kind}"><thead><tr>'
             + ''.join(f'<th>{cell}</th>' for cell in head)
             + f'</tr></thead><tbody>{rows}</tbody></table></div>')
@@ -476,6 +472,7 @@ font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:5px 10px;border-bottom:1px solid #e4e8ec;vertical-align:top}
 th{font-weight:600;border-bottom:2px solid #c3cad1}
 th:first-child,td:first-child{text-align:left;padding-left:0}
+td.zero{color:#9aa5b0}
 table.figures{font-size:1.02rem}
 table.provenance td{text-align:left}
 table.provenance th{text-align:left}
@@ -484,11 +481,13 @@ code{font-size:.8rem;overflow-wrap:anywhere}
 svg{display:block;width:100%;height:auto;margin:.6em 0}
 svg text{font-size:13px;fill:#1d2329}
 svg text.dim{font-size:12px;fill:#5a6672}
-svg text.inside{fill:#fff;font-weight:600}
 svg .band{fill:#eef1f4}
 svg .bar{fill:#2b5f8a}
 svg .axis{stroke:#8b96a1}
-.legend{list-style:none;margin:.2em 0 1em;padding:0;display:flex;flex-wrap:wrap;gap:4px 18px;
+.cuts{display:flex;height:34px;gap:1px}
+.cuts span{flex:1 1 0;min-width:2px;overflow:hidden;color:#fff;font-weight:600;font-size:.9rem;
+text-align:center;line-height:34px}
+.legend{list-style:none;margin:.7em 0 1em;padding:0;display:flex;flex-wrap:wrap;gap:4px 18px;
 font-size:.9rem}
 .legend i{display:inline-block;width:12px;height:12px;margin-right:6px}
 .strip{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:10px}
