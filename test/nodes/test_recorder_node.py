@@ -61,7 +61,7 @@ def test_an_episode_becomes_a_bag_that_says_who_did_what(session: Session) -> No
     assert episode.name == 'episode_000000'
     assert (episode.metadata.session, episode.metadata.operator,
             episode.metadata.planned_mode) == ('tuesday', 'ada', 'handle_first')
-    assert [event['event'] for _, event in episode.events] == ['started', 'stopped']
+    assert [event['event'] for _, event in episode.events] == ['start', 'stop']
     assert episode.samples['tool_pose'][0].values == pytest.approx(session.tools.pose(0.4))
     assert episode.samples['target_pose'][0].values == pytest.approx(session.tools.pose(0.5))
 
@@ -139,7 +139,7 @@ def test_a_disk_that_fails_is_told_and_the_next_episode_can_start(
         raise BagError('cannot write: No space left on device')
     session.start()
     monkeypatch.setattr(EpisodeWriter, 'write', full)
-    session.graph.until(lambda: any('failed' in text for text in session.events),
+    session.graph.until(lambda: any('fail' in text for text in session.events),
                         lambda: session.events)
     monkeypatch.undo()
     assert list_episodes(session.out) == []
@@ -170,7 +170,7 @@ def test_a_best_effort_publisher_is_recorded_too(
 def test_autostart_waits_for_every_observation(
         graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
     session = Session(graph, robot, tools, tmp_path, autostart=True)
-    graph.until(lambda: any('started' in text for text in session.events),
+    graph.until(lambda: any('start' in text for text in session.events),
                 lambda: session.events)
     session.let_rounds_pass()
     assert session.call('stop').success

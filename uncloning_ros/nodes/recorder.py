@@ -61,8 +61,9 @@ class EpisodeThread:
     the writing, is kept in `error`, and leaves the `.partial` directory.
     """
 
-    def __init__(self, writer: EpisodeWriter) -> None:
+    def __init__(self, writer: EpisodeWriter, index: int) -> None:
         self._writer = writer
+        self.index = index
         self._queue: queue.SimpleQueue[tuple[str, bytes, int, int] | None] = queue.SimpleQueue()
         self.error: UncloningError | None = None
         self._thread = threading.Thread(target=self._run, name='episode_writer', daemon=True)
@@ -183,7 +184,7 @@ class Recorder(Node):
                 self._subscriptions_by_topic[name] = self._subscribe(topic)
         if self._episode is not None and self._episode.error is not None:
             self.get_logger().error(f'{self._episode.name} ended: {self._episode.error}')
-            self._tell('failed', self._episode.name)
+            self._tell('fail', self._episode.index)
             self._episode = None
         if self._autostart and self._watched <= self._seen:
             self._autostart = False
@@ -210,15 +211,14 @@ class Recorder(Node):
         metadata = EpisodeMetadata(self._session, index, self._operator, self._planned_mode,
                                    uncloning_ros.__version__)
         writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
-        event = self._tell('started', episode_name(index))
-        writer.write_event(event, ros_now_ns(self))
-        self._episode = EpisodeThread(writer)
+        writer.write_event(self._tell('start', index), ros_now_ns(self))
+        self._episode = EpisodeThread(writer, index)
         return f'recording {writer.final_dir}'
 
     def _stop(self) -> str:
         episode = self._require_open()
-        path = episode.commit({'event': 'stopped', 'episode': episode.name}, ros_now_ns(self))
-        self._tell('stopped', episode.name)
+        path = episode.commit(self._event('stop', episode.index), ros_now_ns(self))
+        self._tell('stop', episode.index)
         empty = episode.empty_topics()
         if empty:
             return f'kept {path}, but nothing arrived on {", ".join(empty)}: it cannot be used'
@@ -227,7 +227,7 @@ class Recorder(Node):
     def _discard(self) -> str:
         episode = self._require_open()
         episode.discard()
-        self._tell('discarded', episode.name)
+        self._tell('discard', episode.index)
         return f'discarded {episode.name}'
 
     def _require_open(self) -> EpisodeThread:
@@ -236,8 +236,11 @@ class Recorder(Node):
         episode, self._episode = self._episode, None
         return episode
 
-    def _tell(self, event: str, name: str) -> dict[str, Any]:
-        data = {'event': event, 'episode': name}
+    def _event(self, event: str, index: int) -> dict[str, Any]:
+        return {'event': event, 'episode': index, 'mode': self._planned_mode}
+
+    def _tell(self, event: str, index: int) -> dict[str, Any]:
+        data = self._event(event, index)
         self._events.publish(as_json(data))
         return data
 

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes in separate processes over DDS, on this machine alone."""
+
+import signal
+from pathlib import Path
+
+import checks
+import pytest
+from checks import CONTRACT, Observer
+from processes import Process, Processes
+
+import uncloning_ros
+from uncloning_ros.demos.bag import (
+    EpisodeMetadata,
+    EpisodeWriter,
+    list_episodes,
+    read_episode,
+    verify_episode,
+)
+from uncloning_ros.demos.labels import rule_label
+from uncloning_ros.errors import BagError
+from uncloning_ros.scenario import find_scenario
+
+
+def bring_up(processes: Processes, observer: Observer, model: Path) -> tuple[Process, Process]:
+    """Start simulator and policy, and wait until the arm moves."""
+    simulator = processes.start('simulator')
+    policy = processes.start('policy', model_path=model, auto_activate='true', autostart='true')
+    checks.policy_moves_the_simulated_arm(observer)
+    return simulator, policy
+
+
+def test_policy_moves_the_simulated_arm_and_stop_holds_it(
+        processes: Processes, observer: Observer, wandering: Path) -> None:
+    simulator, policy = bring_up(processes, observer, wandering)
+    checks.stop_holds_once(observer)
+    assert policy.end() == 0
+    assert simulator.end() == 0
+    checks.last_command_is_the_only_hold(observer)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_policy_with_exactly_one_hold_command(
+        processes: Processes, observer: Observer, wandering: Path,
+        number: signal.Signals) -> None:
+    simulator, policy = bring_up(processes, observer, wandering)
+    policy.send(number)
+    observer.until(observer.holds, 'a hold command')
+    assert policy.wait() == 0
+    observer.let_poses_pass(20)
+    checks.last_command_is_the_only_hold(observer)
+    assert simulator.end(number) == 0
+
+
+def test_a_frozen_simulator_means_hold_and_motion_goes_on_when_it_is_back(
+        processes: Processes, observer: Observer, wandering: Path) -> None:
+    simulator, _ = bring_up(processes, observer, wandering)
+    simulator.send(signal.SIGSTOP)
+    observer.until_policy('hold')
+    assert observer.of('/policy/status', 'reason') == 'stale_input'
+    simulator.send(signal.SIGCONT)
+    observer.until_policy('active')
+    assert observer.of('/policy/status', 'counters')['holds'] >= 1
+
+
+def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
+        processes: Processes, observer: Observer, tmp_path: Path) -> None:
+    out = tmp_path / 'demos'
+    started = [processes.start('recorder', out=out, planned_mode='handle_first'),
+               processes.start('simulator', seed=3),
+               processes.start('demonstrator', mode='handle_first', seed=3, autostart='false')]
+    path = checks.record_one_demonstration(observer, 'handle_first', out)
+    assert [process.end() for process in started] == [0, 0, 0]
+    checks.same_form(path, fast_bag(tmp_path / 'fast'))
+    episode = read_episode(path, CONTRACT)
+    label = rule_label(CONTRACT, find_scenario('knife'), episode)
+    assert label.mode == 'handle_first', label.reason
+
+
+def fast_bag(final_dir: Path) -> Path:
+    """Record a simulated demonstration the fast way; return its bag."""
+    from uncloning_ros.simulation.demonstration import demonstrate
+    from uncloning_ros.simulation.demonstrator import Demonstrator
+    from uncloning_ros.simulation.world import World
+    scenario = find_scenario('knife')
+    world = World(scenario, CONTRACT.interface)
+    metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)
+    with EpisodeWriter(final_dir, CONTRACT, metadata) as writer:
+        writer.write_event({'event': 'start', 'episode': 0, 'mode': 'handle_first'}, 0)
+        demonstrate(world, Demonstrator(scenario, CONTRACT.interface, 'handle_first', 3),
+                    CONTRACT, 3, writer.write_values)
+        writer.write_event({'event': 'stop', 'episode': 0, 'mode': 'handle_first'},
+                           world.time_ns)
+        writer.commit()
+    world.close()
+    return final_dir
+
+
+def test_a_recorder_that_is_killed_loses_no_finished_episode_and_hides_no_loss(
+        processes: Processes, observer: Observer, tmp_path: Path) -> None:
+    out = tmp_path / 'demos'
+    recorder = processes.start('recorder', out=out)
+    processes.start('simulator')
+    for _ in range(2):
+        observer.until(lambda: observer.call('/recorder/start_episode').success, 'a recording')
+        observer.let_poses_pass(20)
+        if not list_episodes(out):
+            assert observer.call('/recorder/stop_episode').success
+    assert recorder.end(signal.SIGKILL) == -signal.SIGKILL
+    [finished] = list_episodes(out)
+    verify_episode(finished)
+    [partial] = out.glob('*.partial')
+    with pytest.raises(BagError):
+        read_episode(partial)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_recorder_finishes_the_open_episode(
+        processes: Processes, observer: Observer, tmp_path: Path,
+        number: signal.Signals) -> None:
+    recorder = processes.start('recorder', out=tmp_path / 'demos', autostart='true')
+    processes.start('simulator')
+    observer.until(lambda: list((tmp_path / 'demos').glob('*.partial')), 'an open episode')
+    observer.let_poses_pass(20)
+    assert recorder.end(number) == 0
+    [path] = list_episodes(tmp_path / 'demos')
+    assert verify_episode(path)['/current_pose'] >= 10
+
+
+@pytest.mark.parametrize(('name', 'parameters', 'sentence'), [
+    ('simulator', {'scenario': 'knive'}, "did you mean 'knife'"),
+    ('demonstrator', {'mode': 'handel_first'}, "did you mean 'handle_first'"),
+    ('recorder', {'planned_mode': 'blade_frist'}, "did you mean 'blade_first'"),
+    ('policy', {'model_path': '/nowhere.onnx', 'auto_activate': 'true'}, '/nowhere.onnx')])
+def test_bad_input_ends_a_node_with_a_sentence_and_status_2(
+        processes: Processes, name: str, parameters: dict[str, object], sentence: str) -> None:
+    process = processes.start(name, **parameters)
+    assert process.wait() == 2
+    assert sentence in process.output
+    assert 'Traceback' not in process.output
