@@ -141,13 +141,12 @@ def _head(record: Mapping[str, Any], scenario: Scenario,
                for m in models)],
             ['Success (SR)', *(_with_interval(m, 'sr') for m in models)],
             ['Completed (TCR)', *(_with_interval(m, 'tcr') for m in models)]]
+    figures = _table(head, body, 'figures')
     if len(models) > 1:
-        head.append('difference in points')
-        for row, key in zip(body, ('umr', 'sr', 'tcr'), strict=True):
-            row.append(_difference(models[1]['difference'][key]))
+        figures += _differences_table(record['model'], models[1])
     return (f'<header><p class="kicker">Handover audit</p><h1>{escape(record["model"])}</h1>'
             f'<p class="sub">scenario <b>{escape(scenario.name)}</b>, {n} closed-loop episodes, '
-            f'seeds {record["seed"]} to {last}</p>{verdict}{_table(head, body, "figures")}'
+            f'seeds {record["seed"]} to {last}</p>{verdict}{figures}'
             f'<p class="note">Statistical evidence under the stated simulated distribution, for '
             f'this file and no other. It is no safety certificate and replaces no risk '
             f'assessment.</p></header>')
@@ -159,9 +158,15 @@ def _with_interval(model: Mapping[str, Any], key: str) -> str:
             f'{100 * high:.1f}]</span>')
 
 
-def _difference(d: Mapping[str, Any]) -> str:
-    return (f'{100 * d["difference"]:+.1f}<br><span class="dim">[{100 * d["low"]:+.1f}, '
-            f'{100 * d["high"]:+.1f}], p&nbsp;=&nbsp;{d["p_value"]:.2g}</span>')
+def _differences_table(name: str, against: Mapping[str, Any]) -> str:
+    body = []
+    for key in ('umr', 'sr', 'tcr'):
+        found = against['difference'][key]
+        body.append([key.upper(), f'<b>{100 * found["difference"]:+.1f}</b>',
+                     f'{100 * found["low"]:+.1f} to {100 * found["high"]:+.1f}',
+                     f'{found["p_value"]:.2g}'])
+    return (_table(['difference', 'points', '95 % interval', 'p'], body, 'figures')
+            + _words(f'{name} less {against["model"]}, paired on the same seeds.'))
 
 
 def _counts(model: Mapping[str, Any]) -> dict[str, int]:
@@ -485,6 +490,7 @@ svg .band{fill:#eef1f4}
 svg .bar{fill:#2b5f8a}
 svg .axis{stroke:#8b96a1}
 .cuts{display:flex;height:34px;gap:1px}
+.cuts span,.legend i{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .cuts span{flex:1 1 0;min-width:2px;overflow:hidden;color:#fff;font-weight:600;font-size:.9rem;
 text-align:center;line-height:34px}
 .legend{list-style:none;margin:.7em 0 1em;padding:0;display:flex;flex-wrap:wrap;gap:4px 18px;
