@@ -74,6 +74,17 @@ def test_a_turn_is_slowed_down_to_the_allowed_speed_towards_the_target(angle_rad
     assert left == pytest.approx(abs(angle_rad) - STEP_RAD)
 
 
+def test_a_turn_past_half_a_turn_goes_the_short_way() -> None:
+    limiter = Limiter(CONTRACT)
+    start, end = math.radians(170.0), math.radians(200.0)
+    command = limiter.apply(turned(end), turned(start))
+    assert command is not None
+    reached = rotation_of(command[:9])
+    assert rotation_angle_between(rotation_about_z(start), reached) == pytest.approx(STEP_RAD)
+    assert rotation_angle_between(rotation_about_z(end), reached) == pytest.approx(
+        end - start - STEP_RAD)
+
+
 def test_joints_are_slowed_down_one_by_one() -> None:
     joints = Signal('joints', 'joint_positions', 'rad', '', ('a', 'b'))
     interface = Interface('base', (joints,), (joints,), {'one': True})
