@@ -76,6 +76,16 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
     assert not warnings_of(report)
 
 
+def test_gate_is_shut_where_the_removed_mode_is_plain_to_see(mixed: Run, dataset: Dataset,
+                                                             tmp_path: Path) -> None:
+    # GIVEN an edit that hardly moves, so that the original policy's predictions are judged
+    options = replace(OPTIONS, steps=20, learning_rate=1e-9)
+    levels = unclone(mixed, dataset, tmp_path / 'run', options)['gate']['open_by_level']
+    # THEN with little noise its own mode is read off the chunk, with much noise it is open
+    assert max(levels[:3]) < 0.1, levels
+    assert min(levels[8:]) > 0.2, levels
+
+
 def test_edit_record_travels_in_the_run(edited: tuple[Path, dict[str, Any]],
                                         dataset: Dataset) -> None:
     config = checkpoint.read_config(edited[0])

@@ -59,8 +59,15 @@ class TrainingResult:
 
 
 def new_config(dataset: Dataset, objective: str, options: TrainingOptions) -> RunConfig:
-    """Return the config of a new run; raise for modes that the contract does not have."""
-    dataset.contract.interface.require_modes(options.only_modes)
+    """Return the config of a new run.
+
+    Raise `ContractError` for a mode that the contract does not have, `DatasetError` if there
+    is nothing to train on.
+    """
+    if not len(dataset.window_frames('train', options.only_modes or None)):
+        modes = options.only_modes or dataset.contract.interface.mode_names
+        raise DatasetError(f'the dataset has no training episode of mode {" or ".join(modes)}; '
+                           f'add demonstrations, or name other modes')
     return RunConfig(dataset.contract, NetworkShape(objective, WIDTH, DEPTH), options,
                      dataset_record(dataset))
 
@@ -160,7 +167,7 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     Whoever calls has written config.json. Ctrl-C lets the step end and saves where the run
     stands; `train` then goes on from there to the same weights, bit for bit, that it would
     have reached without the stop, given as many threads. `on_step(step)` is called after
-    each step. Raise `DatasetError` if there is nothing to train on.
+    each step.
     """
     options = config.training
     torch.set_num_threads(options.threads)
@@ -168,10 +175,6 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     policy = checkpoint.build_policy(config)
     modes = options.only_modes or None
     observations, chunks = dataset_windows(dataset, 'train', modes)
-    if not len(chunks):
-        raise DatasetError(f'no episode to train on of mode '
-                           f'{" or ".join(modes or dataset.contract.interface.modes)}; record '
-                           f'some, or name other modes')
     policy.normaliser.fit(observations, chunks)
     windows = to_windows(policy, observations, chunks)
     held_out = to_windows(policy, *dataset_windows(dataset, 'validation', modes))
