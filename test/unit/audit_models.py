@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Exported policies whose behaviour is known, made without training; and results by hand."""
+
+import dataclasses
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto, helper
+from traces import fixed_scenario, handed_over, make_trace
+
+from uncloning_ros.audit.metrics import EpisodeResult, Outcome, judge
+from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict, load_contract
+from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
+from uncloning_ros.share import share_path
+
+SCENARIO = fixed_scenario()
+NO_LIMITS = {'rejected': 0, 'workspace': 0, 'speed': 0}
+
+
+def short_contract(max_episode_s: float = 0.5, **modes: bool) -> Contract:
+    """Return the shipped contract with short episodes, and other modes if any are given."""
+    shipped = load_contract(share_path('config') / 'contract.yaml')
+    end = dataclasses.replace(shipped.deployment.episode_end, max_episode_s=max_episode_s)
+    data = contract_to_dict(dataclasses.replace(
+        shipped, deployment=dataclasses.replace(shipped.deployment, episode_end=end)))
+    if modes:
+        data['interface']['modes'] = {name: {'desired': want} for name, want in modes.items()}
+    return contract_from_dict(data)
+
+
+def write_policy(path: Path, contract: Contract | None = None, noise_scale: float = 0.02,
+                 seeds: Any = None) -> Path:
+    """Write a policy that stays where it is, but for its noise; `seeds` go into its record."""
+    contract = contract or short_contract()
+    timing, interface = contract.policy, contract.interface
+    shape = {'observation': ['batch', timing.history, interface.observation_dim],
+             'noise': ['batch', timing.horizon, interface.action_dim]}
+    # The first values of the observation are the tool's pose and the gripper's width, which is
+    # how an action is laid out as well.
+    constants = {'first': [timing.history - 1, 0], 'last': [timing.history, interface.action_dim],
+                 'axes': [1, 2]}
+    initializers = [helper.make_tensor(name, TensorProto.INT64, [2], values)
+                    for name, values in constants.items()]
+    initializers.append(helper.make_tensor('scale', TensorProto.FLOAT, [], [noise_scale]))
+    graph = helper.make_graph(
+        [helper.make_node('Slice', ['observation', 'first', 'last', 'axes'], ['newest']),
+         helper.make_node('Mul', ['noise', 'scale'], ['shaken']),
+         helper.make_node('Add', ['newest', 'shaken'], ['action_chunk'])],
+        'still', [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+                  for name, dims in shape.items()],
+        [helper.make_tensor_value_info('action_chunk', TensorProto.FLOAT, shape['noise'])],
+        initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    records = {
+        'schema': SCHEMA, 'contract': json.dumps(contract_to_dict(contract)),
+        'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
+        'training': '{}', 'software_version': '0',
+        'seeds': json.dumps(seeds or {'demonstrations': [], 'development': [], 'training': 0}),
+        'digest': DIGEST_MARK + '0' * 64}
+    helper.set_model_props(model, records)
+    onnx.checker.check_model(model)
+    blank = model.SerializeToString(deterministic=True)
+    path.write_bytes(blank.replace((DIGEST_MARK + '0' * 64).encode(),
+                                   (DIGEST_MARK + digest_of(blank)).encode()))
+    return path
+
+
+def result(seed: int, kind: str = 'success', offer: tuple[float, float, float] = (0.6, 0.1, 0.3),
+           **changes: Any) -> EpisodeResult:
+    """Return the result of a hand-made episode: 'success', 'wrong_part' or 'not_reached'."""
+    made = EpisodeResult(seed=seed, hand_offer_m=offer, outcome=_outcome(kind), ended='released',
+                         holds=0, chunks=12, limits=NO_LIMITS)
+    return dataclasses.replace(made, **changes)
+
+
+@cache
+def _outcome(kind: str) -> Outcome:
+    trace = {'success': handed_over(), 'wrong_part': handed_over(yaw_rad=0.0),
+             'not_reached': make_trace()}[kind]
+    outcome = judge(trace, SCENARIO, ('handle_first',))
+    assert (outcome.failure or 'success') == kind
+    return outcome

@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The closed loop against a world that keeps a diary, and in the real one over processes."""
+
+import dataclasses
+import itertools
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from audit_models import SCENARIO, result, short_contract, write_policy
+from loop_inputs import samples
+
+from uncloning_ros.audit.rollout import (
+    SETTLE_S,
+    film_episodes,
+    moments,
+    run_episode,
+    run_rollouts,
+)
+from uncloning_ros.errors import AuditError, ModelError
+from uncloning_ros.runtime.control_loop import ControlLoop, chunk_noise
+
+HZ = 240
+TICK_STEPS = 12  # 20 Hz
+CONTRACT = short_contract(max_episode_s=1.0)
+
+
+class FakeWorld:
+    """Deliver a fresh sample of everything at each step; keep what is commanded and when."""
+
+    def __init__(self, silent: bool = False, over_at_step: int | None = None) -> None:
+        self._silent, self._over_at_step = silent, over_at_step
+        self.receiver = SimpleNamespace(offer_m=np.array([0.6, -0.1, 0.3]))
+        self.commands: list[tuple[int, np.ndarray]] = []
+        self.seeds: list[int] = []
+        self.step = 0
+
+    def reset(self, seed: int) -> None:
+        self.seeds.append(seed)
+        self.step = 0
+
+    @property
+    def time_ns(self) -> int:
+        return self.step * 10**9 // HZ
+
+    @property
+    def over(self) -> bool:
+        return self._over_at_step is not None and self.step >= self._over_at_step
+
+    def command(self, action: np.ndarray) -> None:
+        self.commands.append((self.step, action))
+
+    def advance(self) -> None:
+        self.step += 1
+
+    def poll(self) -> list:
+        return [] if self._silent else list(samples(self.time_ns).items())
+
+    def trace(self) -> None:
+        return None
+
+
+class Counting:
+    """A policy whose i-th action of the n-th chunk moves to x = 0.4 + n / 100 + i / 1000."""
+
+    def __init__(self) -> None:
+        self.noises: list[np.ndarray] = []
+
+    def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        chunk = np.tile(history[-1][:10], (CONTRACT.policy.horizon, 1))
+        chunk[:, 0] = 0.4 + len(self.noises) / 100 + np.arange(len(chunk)) / 1000
+        self.noises.append(noise)
+        return chunk.astype(np.float32)
+
+
+def run(world: FakeWorld, latency_s: float = 0.0, seed: int = 5, policy: Counting | None = None,
+        **options):
+    loop = ControlLoop(CONTRACT, policy or Counting(), seed=0)
+    return run_episode(world, loop, CONTRACT, seed, latency_s, **options)
+
+
+def test_loop_is_asked_at_the_contracts_rate_and_its_commands_take_effect_at_once() -> None:
+    world = FakeWorld()
+    run(world)
+    steps = [step for step, _ in world.commands]
+    assert steps[:5] == [0, 12, 24, 36, 48]
+    np.testing.assert_allclose([command[0] for _, command in world.commands[:3]],
+                               [0.4, 0.401, 0.402], atol=1e-6)
+
+
+def test_only_a_command_that_was_planned_for_comes_late() -> None:
+    world = FakeWorld()
+    run(world, latency_s=0.005)
+    # 5 ms are 1.2 physics steps: the second step after the tick is the first that is not early.
+    assert [step for step, _ in world.commands[:10]] == [
+        2, 12, 24, 36, 48, 60, 72, 84, 8 * TICK_STEPS + 2, 108]
+
+
+@pytest.mark.parametrize('latency_s', [-0.001, 0.05, 1.0])
+def test_latency_that_does_not_fit_the_period_is_refused(latency_s: float) -> None:
+    with pytest.raises(AuditError, match='does not fit the policy\'s period of 0.05 s'):
+        run(FakeWorld(), latency_s=latency_s)
+
+
+def test_noise_follows_from_the_environments_seed() -> None:
+    policy, world = Counting(), FakeWorld()
+    run(world, seed=41, policy=policy)
+    assert world.seeds == [41]
+    shape = policy.noises[0].shape
+    for index, noise in enumerate(policy.noises):
+        np.testing.assert_array_equal(noise, chunk_noise(41, index, *shape))
+
+
+def test_episode_ends_when_the_world_is_over() -> None:
+    world = FakeWorld(over_at_step=100)
+    rollout = run(world)
+    assert world.step == 100
+    assert rollout.ended == 'policy'
+    assert rollout.hand_offer_m == (0.6, -0.1, 0.3)
+
+
+def test_after_the_loops_end_the_world_settles() -> None:
+    world = FakeWorld()
+    rollout = run(world)
+    # The loop ends at its longest episode of 1 s.
+    assert rollout.ended == 'timeout'
+    assert world.step == round((1.0 + SETTLE_S) * HZ)
+    assert world.commands[-1][0] == 1.0 * HZ
+    assert rollout.counters['chunks'] == 3  # 20 ticks, 8 of each chunk
+
+
+def test_inputs_that_never_arrive_end_an_episode_too() -> None:
+    world = FakeWorld(silent=True)
+    rollout = run(world)
+    assert world.step == round((1.0 + SETTLE_S) * HZ)
+    assert world.commands == []
+    assert rollout.counters['chunks'] == 0
+
+
+def test_every_step_can_be_watched() -> None:
+    seen = []
+    run(FakeWorld(over_at_step=30), on_step=lambda world: seen.append(world.step))
+    assert seen == list(range(1, 31))
+
+
+def test_moments_are_few_apart_and_in_order() -> None:
+    told = moments(result(1))
+    times = [time_s for _, time_s in told]
+    assert {'person takes it', 'robot let go', 'end'} <= {what for what, _ in told}
+    assert times == sorted(times)
+    assert all(b - a >= 0.15 for a, b in itertools.pairwise(times))
+    assert 3 <= len(told) <= 6
+
+
+@pytest.fixture(scope='module')
+def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_policy(tmp_path_factory.mktemp('models') / 'still.onnx', noise_scale=0.1)
+
+
+def test_results_do_not_depend_on_processes_or_order(still: Path) -> None:
+    seeds = [11, 12, 13]
+    heard: list[int] = []
+    alone = run_rollouts(still, SCENARIO, seeds, 1, on_done=lambda r: heard.append(r.seed))
+    together = run_rollouts(still, SCENARIO, seeds[::-1], 2)
+    assert alone == together[::-1]
+    assert [r.seed for r in alone] == seeds
+    assert sorted(heard) == seeds
+    assert len({r.hand_offer_m for r in alone}) == 3
+    assert {r.outcome.failure for r in alone} == {'not_grasped'}
+    assert {r.ended for r in alone} == {'timeout'}
+
+
+def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
+    from uncloning_ros.simulation.world import World
+
+    def shove(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Drive the open gripper through where the tool lies."""
+        chunk = np.tile(history[-1][:10], (CONTRACT.policy.horizon, 1))
+        tool = CONTRACT.interface.observation_slices['object_pose']
+        chunk[:, :3] = history[-1][tool][:3] + 0.05 * noise[:, :3]
+        return chunk.astype(np.float32)
+
+    world = World(SCENARIO, CONTRACT.interface)
+    loop = ControlLoop(CONTRACT, shove, seed=0)
+    first, _, again = (run_episode(world, loop, CONTRACT, seed, 0.005) for seed in (3, 4, 3))
+    world.close()
+    assert np.ptp(first.trace.object_pose, axis=0).max() > 0.01  # it was shoved indeed
+    np.testing.assert_array_equal(first.trace.object_pose, again.trace.object_pose)
+    np.testing.assert_array_equal(first.trace.tool_pose, again.trace.tool_pose)
+
+
+def test_pictures_show_the_same_episode_again(still: Path) -> None:
+    results = run_rollouts(still, SCENARIO, [12], 1)
+    (pictures,) = film_episodes(still, SCENARIO, results, 1)
+    assert [(p.what, p.time_s) for p in pictures] == moments(results[0])
+    assert all(p.jpeg.startswith(b'\xff\xd8') for p in pictures)
+    assert film_episodes(still, SCENARIO, [], 1) == []
+
+
+def test_an_episode_that_does_not_repeat_is_not_shown(still: Path) -> None:
+    (told,) = run_rollouts(still, SCENARIO, [12], 1)
+    other = dataclasses.replace(told, chunks=told.chunks + 1)
+    with pytest.raises(AuditError, match='episode 12 went otherwise when it was run again'):
+        film_episodes(still, SCENARIO, [other], 1)
+
+
+def test_model_that_is_not_there_is_refused_before_any_process(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='cannot read'):
+        run_rollouts(tmp_path / 'none.onnx', SCENARIO, [1], 1)
+
+
+def test_model_of_modes_that_the_scenario_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / 'other.onnx',
+                        short_contract(handle_first=True, sideways=False))
+    with pytest.raises(AuditError, match="mode 'sideways', which scenario 'knife' cannot"):
+        run_rollouts(path, SCENARIO, [1], 1)
+
+
+def test_a_lost_process_is_told_in_a_sentence(still: Path) -> None:
+    def kill(_: object) -> None:
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+
+    with pytest.raises(AuditError, match='a process of the audit was ended from outside'):
+        run_rollouts(still, SCENARIO, list(range(20, 40)), 1, on_done=kill)
