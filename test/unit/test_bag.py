@@ -5,6 +5,7 @@
 import errno
 import json
 import os
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -398,6 +399,17 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(small: Path, data: st.DataO
         for one, two in zip(samples, read.samples[key], strict=True):
             assert (one.receive_ns, one.stamp_ns) == (two.receive_ns, two.stamp_ns)
             assert one.values.tolist() == two.values.tolist()
+
+
+def test_a_flipped_bit_in_a_measurement_is_refused(copied: Path) -> None:
+    x = struct.pack('<d', episodes.handover()['tool_pose'][0].values[0])
+    file = mcap_of(copied)
+    data = bytearray(file.read_bytes())
+    data[data.index(x) + 4] ^= 1
+    file.write_bytes(bytes(data))
+    for read in (read_episode, verify_episode):
+        with pytest.raises(BagError, match='truncated or damaged .CRCValidationError'):
+            read(copied)
 
 
 @settings(max_examples=60, deadline=None)

@@ -87,6 +87,20 @@ def test_a_failed_write_keeps_the_labels_that_were_there(
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_sidecar_is_replaced_whole_or_not_at_all(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_label(tmp_path / 'take', label(), INTERFACE)
+
+    def stop(_: Path, __: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, 'replace', stop)
+    with pytest.raises(KeyboardInterrupt):
+        add_label(tmp_path / 'take', label('blade_first'), INTERFACE)
+    assert read_labels(tmp_path / 'take', INTERFACE) == (label(),)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize(('content', 'error', 'sentence'), [
     ('{', BagError, 'is not JSON'),
     ('[]', BagError, 'expected a mapping'),
@@ -186,7 +200,17 @@ def test_a_moment_in_another_pose_does_not_change_the_median() -> None:
             samples['hand_pose'][i] = replace(other[i])
     found = rule(samples)
     assert found.mode == 'handle_first'
+    assert found.angle_rad == pytest.approx(math.radians(175.0))
     assert found.confidence < 1.0
+
+
+def test_where_the_hand_is_after_the_release_does_not_count() -> None:
+    samples = episodes.handover()
+    after = next(i for i, s in enumerate(samples['hand_pose'])
+                 if s.stamp_ns > episodes.BEGIN_NS + 2_200 * episodes.MS)
+    away = samples['hand_pose'][after]
+    samples['hand_pose'][after] = replace(away, values=away.values + 0.5 * np.eye(9)[1])
+    assert rule(samples).mode == 'handle_first'
 
 
 def test_the_rule_abstains_on_a_tool_that_was_not_seen_before_the_exchange() -> None:
