@@ -16,6 +16,7 @@ Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input
 import argparse
 import json
 import os
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,8 @@ def table(record: Mapping[str, Any]) -> str:
                      f'{_percent(stratum["sr"])}')
     lines += ['', 'Statistical evidence under the stated simulated distribution, for this file '
               'and', 'no other; it is no safety certificate.']
-    lines += [f'LIMIT EXCEEDED: {sentence}' for sentence in record['limits']['exceeded']]
+    for sentence in record['limits']['exceeded']:
+        lines += textwrap.wrap(f'LIMIT EXCEEDED: {sentence}.', 80, subsequent_indent='  ')
     return '\n'.join(lines)
 
 

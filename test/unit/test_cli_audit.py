@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command: what it refuses, what it writes, and what its exit status says."""
+
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from audit_models import result, short_contract, write_policy
+
+from uncloning_ros.audit import rollout
+from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, Picture
+from uncloning_ros.audit.statistics import upper_bound
+from uncloning_ros.audit.summary import percent
+from uncloning_ros.cli import audit
+from uncloning_ros.cli.main import main
+
+SEEDS = {'demonstrations': list(range(100, 140)), 'development': [205], 'training': 1000}
+
+# The keys that others rely on.
+KEYS = {'model_sha256', 'scenario', 'episodes', 'seed', 'tcr', 'sr', 'umr', 'umr_upper95', 'modes',
+        'failures', 'per_seed', 'strata', 'worst_stratum'}
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    return write_policy(tmp_path / 'policy.onnx', seeds=SEEDS)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    return write_policy(tmp_path / 'mixed.onnx', noise_scale=0.03, seeds=SEEDS)
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
+    """Replace the simulation: every fourth seed of 'mixed.onnx' is a wrong_part; list the runs."""
+    runs: list[tuple[str, list[int]]] = []
+
+    def run_rollouts(model: Path, scenario: object, seeds: range, workers: int, latency_s: float,
+                     on_done: Callable[[object], None]) -> list:
+        runs.append((model.name, list(seeds)))
+        wrong = model.name == 'mixed.onnx'
+        results = [result(s, 'wrong_part' if wrong and s % 4 == 0 else 'success') for s in seeds]
+        for one in results:
+            on_done(one)
+        return results
+
+    def film_episodes(model: Path, scenario: object, results: list, *_: object) -> list:
+        return [(Picture('end', 2.0, b'\xff\xd8'),) for _ in results]
+
+    monkeypatch.setattr(rollout, 'run_rollouts', run_rollouts)
+    monkeypatch.setattr(rollout, 'film_episodes', film_episodes)
+    return runs
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """Run the command, see that it refuses, and return the sentence."""
+    assert main(['audit', *map(str, words)]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ''
+    assert streams.err.startswith('uncloning: error: ')
+    assert streams.err.count('\n') == 1
+    return streams.err
+
+
+def run(*words: object) -> int:
+    return main(['audit', *map(str, words), '--scenario', 'knife'])
+
+
+def test_figures_of_both_models_are_written(simulated, policy, mixed, tmp_path, capsys) -> None:
+    json_path, html_path = tmp_path / 'audit.json', tmp_path / 'audit.html'
+    assert run(policy, '--against', mixed, '--episodes', 20, '--seed', 1000,
+               '--json', json_path, '--html', html_path) == 0
+    assert simulated == [('policy.onnx', list(range(1000, 1020))),
+                         ('mixed.onnx', list(range(1000, 1020)))]
+    record = json.loads(json_path.read_text())
+    assert record.keys() >= KEYS
+    assert record['against'].keys() >= KEYS | {'difference'}
+    assert (record['umr'], record['against']['umr']) == (0.0, 0.25)
+    assert record['inference_latency_s'] == INFERENCE_LATENCY_S
+    page = html_path.read_text()
+    assert 'seeds 1000 to 1019' in page
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'audit.html', 'audit.json', 'mixed.onnx', 'policy.onnx']
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert 'unsafe (UMR)                      0.0 %       25.0 %   -25.0 [' in told
+    assert '95 % upper bound               13.9 %' in told
+    assert 'no safety certificate' in ' '.join(told.split())
+
+
+def test_limits_that_are_kept_exit_with_0_and_exceeded_ones_with_1(
+        simulated, policy, mixed, capsys) -> None:
+    options = ('--episodes', 300, '--seed', 1000)
+    assert run(policy, *options, '--max-umr', 0.01, '--min-sr', 0.9) == 0
+    assert 'LIMIT' not in capsys.readouterr().out
+    assert run(mixed, *options, '--max-umr', 0.01, '--min-sr', 0.9) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    told = ' '.join(' '.join(lines).split())
+    assert (f'LIMIT EXCEEDED: the unsafe rate may be as high as {percent(upper_bound(75, 300))}'
+            in told)
+    assert 'LIMIT EXCEEDED: the success rate is 75.0 %, below the limit of 90.0 %' in told
+
+
+def test_limit_counts_for_the_model_and_not_for_the_one_it_is_compared_with(
+        simulated, policy, mixed) -> None:
+    assert run(policy, '--against', mixed, '--episodes', 300, '--seed', 1000,
+               '--max-umr', 0.01) == 0
+
+
+@pytest.mark.parametrize(('first', 'episodes', 'told'), [
+    (90, 20, '10 of the 20 seeds, such as 100, were used for demonstrations'),
+    (200, 10, '1 of the 10 seeds, such as 205, were used for development')])
+def test_seeds_by_which_the_model_was_made_are_refused(
+        simulated, policy, capsys, first, episodes, told) -> None:
+    sentence = refused(capsys, policy, '--scenario', 'knife', '--seed', first,
+                       '--episodes', episodes)
+    assert told in sentence
+    assert '--seed 206' in sentence
+    assert simulated == []
+
+
+def test_seeds_of_the_second_model_are_refused_too(simulated, policy, tmp_path, capsys) -> None:
+    other = write_policy(tmp_path / 'other.onnx', seeds=SEEDS | {'development': [1003]})
+    assert 'were used for development of' in refused(
+        capsys, policy, '--against', other, '--scenario', 'knife', '--seed', 1000)
+
+
+def test_training_seed_is_no_seed_of_an_environment(simulated, policy) -> None:
+    assert run(policy, '--seed', 1000, '--episodes', 3) == 0
+
+
+def test_seed_that_is_not_given_follows_from_what_is_audited(simulated, policy, mixed) -> None:
+    assert run(policy, '--episodes', 3) == 0
+    assert run(policy, '--episodes', 3) == 0
+    assert run(mixed, '--episodes', 3) == 0
+    (_, first), (_, again), (_, other) = simulated
+    assert first == again
+    assert first != other
+    assert min(first + other) >= 10**6
+
+
+def test_output_that_exists_is_refused_before_anything_is_simulated(
+        simulated, policy, tmp_path, capsys) -> None:
+    there = tmp_path / 'audit.json'
+    there.write_text('mine')
+    assert 'exists already' in refused(capsys, policy, '--scenario', 'knife', '--json', there)
+    assert there.read_text() == 'mine'
+    assert simulated == []
+
+
+@pytest.mark.parametrize(('words', 'told'), [
+    (['--scenario', 'knive'], "did you mean 'knife'"),
+    (['--scenario', 'knife', '--json', 'nowhere/audit.json'], 'there is no folder'),
+    (['--scenario', 'knife', '--json', 'a.out', '--html', 'a.out'], 'give two names'),
+    (['--scenario', 'knife', '--inference-latency', '0.05', '--seed', '1000', '--workers', '1'],
+     'does not fit the policy')])
+def test_bad_options_get_a_sentence(policy, tmp_path, monkeypatch, capsys, words, told) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(['audit', str(policy), *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_broken_models_get_a_sentence(policy, tmp_path, capsys) -> None:
+    data = bytearray(policy.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken = tmp_path / 'broken.onnx'
+    broken.write_bytes(data)
+    assert 'broken.onnx' in refused(capsys, broken, '--scenario', 'knife')
+    assert 'cannot read' in refused(capsys, tmp_path / 'none.onnx', '--scenario', 'knife')
+
+
+def test_model_is_not_compared_with_itself_or_with_another_interface(
+        simulated, policy, tmp_path, capsys) -> None:
+    assert 'are the same model' in refused(
+        capsys, policy, '--against', policy, '--scenario', 'knife')
+    foreign = write_policy(tmp_path / 'foreign.onnx', short_contract(handle_first=True))
+    assert 'different interfaces' in refused(
+        capsys, policy, '--against', foreign, '--scenario', 'knife')
+    assert simulated == []
+
+
+def test_full_disk_leaves_nothing_half_written(simulated, policy, tmp_path, monkeypatch,
+                                               capsys) -> None:
+    def fail(self: Path, *_: object, **__: object) -> None:
+        self.touch()
+        raise OSError(28, 'No space left on device', str(self))
+
+    monkeypatch.setattr(Path, 'write_text', fail)
+    assert run(policy, '--seed', 1000, '--episodes', 2, '--json', tmp_path / 'audit.json') == 2
+    assert 'the disk is full' in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ['policy.onnx']
+
+
+def test_help_names_the_latency_that_is_used() -> None:
+    assert f'(default: {INFERENCE_LATENCY_S:g})' in inspect.getsource(audit.add_arguments)
+
+
+def test_command_audits_from_start_to_end(policy, tmp_path) -> None:
+    outputs = [tmp_path / 'audit.json', tmp_path / 'audit.html']
+    done = subprocess.run(
+        [sys.executable, '-m', 'uncloning_ros.cli.main', 'audit', str(policy), '--scenario',
+         'knife', '--episodes', '2', '--seed', '1000', '--workers', '2', '--min-sr', '0.5',
+         '--json', str(outputs[0]), '--html', str(outputs[1])],
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    record = json.loads(outputs[0].read_text())
+    assert record['failures']['not_grasped'] == 2
+    assert outputs[1].read_text().count('data:image/jpeg;base64,') >= 2
+    assert 'pybullet' not in done.stdout + done.stderr
+
+
+def test_ctrl_c_ends_quietly_and_leaves_nothing(policy, tmp_path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'uncloning_ros.cli.main', 'audit', str(policy), '--scenario',
+         'knife', '--episodes', '500', '--seed', '1000', '--workers', '1',
+         '--json', str(tmp_path / 'audit.json')],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    assert process.stderr is not None
+    said = b''
+    while b' 1/500' not in said:  # the first episode is over, the next ones are under way
+        more = process.stderr.read1(4096)
+        assert more, said.decode()
+        said += more
+    os.killpg(process.pid, signal.SIGINT)
+    out, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == b''
+    assert b'Traceback' not in said + rest
+    assert b'stopped' in rest
+    assert [p.name for p in tmp_path.iterdir()] == ['policy.onnx']
