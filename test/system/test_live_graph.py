@@ -8,6 +8,7 @@ from pathlib import Path
 import checks
 import pytest
 from checks import CONTRACT, Observer
+from policies import patient_contract
 from processes import Process, Processes
 
 import uncloning_ros
@@ -18,6 +19,7 @@ from uncloning_ros.demos.bag import (
     read_episode,
     verify_episode,
 )
+from uncloning_ros.demos.dataset import align
 from uncloning_ros.demos.labels import rule_label
 from uncloning_ros.errors import BagError
 from uncloning_ros.scenario import find_scenario
@@ -76,6 +78,10 @@ def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
     episode = read_episode(path, CONTRACT)
     label = rule_label(CONTRACT, find_scenario('knife'), episode)
     assert label.mode == 'handle_first', label.reason
+    observations, actions, _ = align(episode, patient_contract())
+    assert len(observations) == len(actions)
+    # A busy machine skips a tick of the teacher's here and there.
+    assert len(actions) == pytest.approx(len(episode.samples['target_pose']), rel=0.2)
 
 
 def fast_bag(final_dir: Path) -> Path:
