@@ -80,7 +80,9 @@ def test_figures_of_both_models_are_written(simulated, policy, mixed, tmp_path, 
                '--json', json_path, '--html', html_path) == 0
     assert simulated == [('policy.onnx', list(range(1000, 1020))),
                          ('mixed.onnx', list(range(1000, 1020)))]
-    record = json.loads(json_path.read_text())
+    text = json_path.read_text()
+    record = json.loads(text)
+    assert sum(line.lstrip().startswith('{"seed": ') for line in text.splitlines()) == 40
     assert record.keys() >= KEYS
     assert record['against'].keys() >= KEYS | {'difference'}
     assert (record['umr'], record['against']['umr']) == (0.0, 0.25)

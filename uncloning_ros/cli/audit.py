@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _EPISODES = 300
 # Records of a model that name seeds of environments; training seeds draw weights and batches.
 _SEED_RECORDS = ('demonstrations', 'development')
+_JSON_LINE = 1200
 _COLUMN = 13
 _LABEL = 26
 
@@ -104,11 +105,26 @@ def run(args: argparse.Namespace) -> int:
         page = html_report(record, scenario,
                            _strips(audited, paths, scenario, args.workers, latency_s))
     if args.json is not None:
-        _write_new(args.json, json.dumps(record, indent=1, allow_nan=False) + '\n')
+        _write_new(args.json, json_text(record) + '\n')
     if page is not None:
         _write_new(args.html, page)
     print(table(record))
     return 1 if record['limits']['exceeded'] else 0
+
+
+def json_text(value: Any, indent: str = '') -> str:
+    """Return JSON that people can read as well: one line for what fits, such as an episode."""
+    text = json.dumps(value, allow_nan=False)
+    if len(text) <= _JSON_LINE or not isinstance(value, dict | list):
+        return text
+    inner = f'{indent} '
+    if isinstance(value, dict):
+        rows = [f'{json.dumps(key)}: {json_text(item, inner)}' for key, item in value.items()]
+        opening, closing = '{', '}'
+    else:
+        rows = [json_text(item, inner) for item in value]
+        opening, closing = '[', ']'
+    return opening + ','.join(f'\n{inner}{row}' for row in rows) + f'\n{indent}{closing}'
 
 
 def table(record: Mapping[str, Any]) -> str:
