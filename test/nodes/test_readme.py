@@ -32,7 +32,8 @@ def shown(default: object) -> str:
 @pytest.mark.parametrize('node', NODES)
 def test_parameter_table_is_that_of_the_node(node: str) -> None:
     parameters = importlib.import_module(f'uncloning_ros.nodes.{node}').PARAMETERS
-    rows = re.findall(r'^\| `(\w+)` \| `(.*?)` \| (.*) \|$', section(node), re.MULTILINE)
+    table = section(node).split('| parameter | default | |\n')[1]
+    rows = re.findall(r'^\| `(\w+)` \| `(.*?)` \| (.*) \|$', table, re.MULTILINE)
     assert rows == [(p.name, shown(p.default), p.description) for p in parameters]
 
 
