@@ -21,8 +21,8 @@ EXTRAS = {
     # demonstrations and audits in simulation
     'sim': ['pybullet>=3.2.6', 'matplotlib>=3.6', 'pillow', 'scipy>=1.11', 'tqdm'],
     # launch_pytest of Jazzy does not work with pytest 8.4
-    'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0', 'mypy',
-            'ruff'],
+    'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0',
+            'mcap-ros2-support', 'mypy', 'ruff'],
 }
 
 
