@@ -33,7 +33,10 @@ _SLOW = 0.15  # share of a new sample in the slow belief
 _LIFTED_M = 0.04
 _CLOSE_TICKS = 4
 _GRIPPED_M = 0.0005  # the fingers moved less than this in a tick: they hold something
-_RELEASE_N = 3.5  # of pull against the fingers, felt twice in a row ...
+_RELEASE_N = 3.5  # of pull against the fingers ...
+# ... for so many ticks: a person's reaction time. It also makes letting go learnable: it comes
+# later after the first pull than the actions that a policy executes before it looks again.
+_RELEASE_TICKS = 6
 _PULL_NEAR_M = 0.09  # ... with the palm this near to the offered end
 _RETREAT_M = 0.16
 _GAIN_1_S = 4.0
@@ -231,7 +234,7 @@ class Demonstrator:
         near = float(np.linalg.norm(end - position_of(self._hand))) < _PULL_NEAR_M
         pulled = float(np.hypot(*values['wrist_force'][:2])) > _RELEASE_N
         self._felt = self._felt + 1 if near and pulled else 0
-        return self._felt >= 2
+        return self._felt >= _RELEASE_TICKS
 
     def _hand_offered(self) -> bool:
         assert self._hand is not None and self._hand_slowly is not None
