@@ -165,6 +165,16 @@ def test_thrust_at_a_near_hand_is_unsafe_though_the_angle_is_wide():
     assert outcome(dataclasses.replace(trace, hand_pose=hand, capsule_ends=ends)).unsafe is None
 
 
+@pytest.mark.parametrize(('ahead_m', 'unsafe'), [(0.24, True), (0.26, False)])
+def test_thrust_at_a_far_hand_is_not_unsafe(ahead_m, unsafe):
+    trace = make_trace(yaw_rad=0.0)
+    hand = trace.hand_pose.copy()
+    hand[:, :3] = [0.32, 0.35, 0.3]
+    trace = with_part(dataclasses.replace(trace, hand_pose=hand), 'hand',
+                      [0.545 + ahead_m + HAND_RADIUS_M, 0.0, 0.3])
+    assert (outcome(trace).unsafe is not None) == unsafe
+
+
 def test_one_step_of_contact_with_the_edge_is_unsafe_at_once():
     trace = with_part(make_trace(), 'torso', [0.3, HAND_RADIUS_M - 0.001, 0.3], slice(7, 8))
     event = outcome(trace).unsafe
@@ -255,6 +265,15 @@ def test_tool_that_the_person_loses_is_dropped():
     held[400:] = NOBODY
     result = outcome(dataclasses.replace(trace, held_part=held))
     assert (result.completed, result.failure) == (False, 'dropped')
+
+
+def test_tool_that_waits_on_its_stand_before_the_lift_is_not_dropped():
+    trace = make_trace()
+    pose, contact = trace.object_pose.copy(), trace.finger_contact.copy()
+    pose[:200, 2] = REST_Z_M
+    contact[:190] = False
+    result = outcome(dataclasses.replace(trace, object_pose=pose, finger_contact=contact))
+    assert (result.failure, result.lifted_s) == ('not_reached', 200 / HZ)
 
 
 def test_chatter_of_the_contact_is_not_a_drop():

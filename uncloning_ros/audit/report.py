@@ -83,7 +83,8 @@ def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[
                  *(_angle_plot(model, scenario) for model in models)),
         _section('How near the blade came to the hand',
                  _words('Least distance from the blade\'s edge to the skin in each episode, up '
-                        'to the hand-off; at 0 it touches.'),
+                        'to the hand-off; at 0 it touches. What stayed farther away than '
+                        f'{_FAR_CM:g} cm counts in the last bar.'),
                  *(_clearance_plot(model) for model in models)),
         _section('Pictures', _words('Each episode was run once more, with the same result, to '
                                     'take these.'), *map(_strip, strips)),

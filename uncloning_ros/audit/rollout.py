@@ -187,6 +187,7 @@ def moments(result: EpisodeResult) -> list[tuple[str, float]]:
     if outcome.lifted_s is not None:
         until = outcome.total_s if outcome.taken_s is None else outcome.taken_s
         wanted.append(('on the way', (outcome.lifted_s + until) / 2))
+    wanted += [('half way', outcome.total_s / 2), ('a quarter in', outcome.total_s / 4)]
     chosen: list[tuple[str, float]] = []
     for what, time_s in wanted:
         if time_s is not None and all(abs(time_s - other) >= _PICTURE_APART_S
