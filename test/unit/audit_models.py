@@ -13,7 +13,13 @@ from onnx import TensorProto, helper
 from traces import fixed_scenario, handed_over, make_trace
 
 from uncloning_ros.audit.metrics import EpisodeResult, Outcome, judge
-from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict, load_contract
+from uncloning_ros.contract import (
+    Contract,
+    PolicyTiming,
+    contract_from_dict,
+    contract_to_dict,
+    load_contract,
+)
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
 from uncloning_ros.share import share_path
 
@@ -22,11 +28,15 @@ NO_LIMITS = {'rejected': 0, 'workspace': 0, 'speed': 0}
 
 
 def short_contract(max_episode_s: float = 0.5, **modes: bool) -> Contract:
-    """Return the shipped contract with short episodes, and other modes if any are given."""
+    """Return the shipped contract with short episodes, and other modes if any are given.
+
+    The timing is fixed, whatever is tuned in the shipped file.
+    """
     shipped = load_contract(share_path('config') / 'contract.yaml')
     end = dataclasses.replace(shipped.deployment.episode_end, max_episode_s=max_episode_s)
     data = contract_to_dict(dataclasses.replace(
-        shipped, deployment=dataclasses.replace(shipped.deployment, episode_end=end)))
+        shipped, policy=PolicyTiming(rate_hz=20, history=2, horizon=16, execute=8),
+        deployment=dataclasses.replace(shipped.deployment, episode_end=end)))
     if modes:
         data['interface']['modes'] = {name: {'desired': want} for name, want in modes.items()}
     return contract_from_dict(data)
