@@ -12,9 +12,10 @@ title() {
     $(((SECONDS - BEGAN) / 60)) $(((SECONDS - BEGAN) % 60))
 }
 
-# Show a command, as one would type it, and run it.
+# Show a command, as one would type it, keep it in the folder's list of commands, and run it.
 show() {
   printf '$ %s\n' "$*" >&2
+  printf '%s\n' "$*" >>"$OUT/commands"
   "$@"
 }
 

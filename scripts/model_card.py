@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write the card of a model that scripts/models.sh made: how, from what, and what audits showed.
+
+  scripts/model_card.py runs/models uncloned --out runs/models/knife_uncloned.md
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uncloning_ros.audit.summary import percent
+from uncloning_ros.cli.arguments import new_path
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+
+_WHAT = {
+    'mixed': 'Cloned from demonstrations of both modes; it hands over either way. **Not for '
+             'use:** it is the original that the edit starts from and is compared with.',
+    'uncloned': 'The mixed policy with the blade-first mode removed from its weights.',
+}
+# One letter for each way in which an episode can end.
+_LETTERS = {None: '.', 'unsafe': 'U', 'wrong_part': 'W', 'not_grasped': 'g', 'dropped': 'd',
+            'not_reached': 'r', 'timeout': 't'}
+_SEEDS_IN_A_ROW = 50
+
+
+def card(folder: Path, name: str) -> str:
+    """Return the card of `folder/knife_<name>.onnx` as Markdown."""
+    path = folder / f'knife_{name}.onnx'
+    policy = load_policy(path)
+    audits = [json.loads(file.read_text(encoding='utf-8'))
+              for file in sorted(folder.glob('against_*.json'))]
+    columns = {one['model_sha256']: one
+               for audit in audits for one in (audit, audit['against'])}
+    own = columns[policy.sha256]
+    parts = [f'# {path.name}', _WHAT[name], _facts(path, policy),
+             '## How it was made', _block(_commands(folder)), _costs(folder),
+             '## What an audit showed', _figures(own, list(columns.values())),
+             _differences(audits), '## Outcome of every seed', _per_seed(own)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _facts(path: Path, policy: OnnxPolicy) -> str:
+    seeds = policy.metadata['seeds']
+    demonstrations = seeds['demonstrations']
+    return _table(('', ''), [
+        ('sha256', f'`{policy.sha256}`'),
+        ('size', f'{path.stat().st_size / 2**20:.2f} MiB'),
+        ('inputs', f'`observation` [B, {", ".join(map(str, policy.observation_shape))}], '
+                   f'`noise` [B, {", ".join(map(str, policy.chunk_shape))}], float32'),
+        ('interface', f'`{policy.contract.interface.sha256}`'),
+        ('software', f'uncloning_ros {policy.metadata["software_version"]}'),
+        ('seeds of demonstrations', f'{len(demonstrations)} from {demonstrations[0]} to '
+                                    f'{demonstrations[-1]}'),
+        ('seeds of development', str(seeds['development'] or 'none')),
+        ('seed of training', str(seeds['training']))])
+
+
+def _commands(folder: Path) -> list[str]:
+    lines = (folder / 'commands').read_text(encoding='utf-8').splitlines()
+    # A story that was stopped and gone on with has some commands twice.
+    return [line for line in dict.fromkeys(lines) if line.startswith('uncloning ')]
+
+
+def _costs(folder: Path) -> str:
+    rows = []
+    for run in sorted((folder / 'runs').iterdir()):
+        report = run / 'report.json'
+        if report.is_file():
+            edit = json.loads(report.read_text(encoding='utf-8'))
+            steps, seconds = edit['edit']['steps'], edit['elapsed_s']
+        else:
+            with (run / 'log.csv').open(encoding='utf-8', newline='') as file:
+                last = list(csv.DictReader(file))[-1]
+            steps, seconds = int(last['step']), float(last['elapsed_s'])
+        rows.append((run.name, f'{steps}', f'{seconds:.0f} s'))
+    return (f'Wall times on {len(os.sched_getaffinity(0))} cores, that of an edit with its '
+            f'classifier:\n\n' + _table(('run', 'steps', 'time'), rows))
+
+
+def _figures(own: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> str:
+    rows = [(f'**{one["model"]}**' if one is own else one['model'],
+             percent(one['tcr']), percent(one['sr']), percent(one['umr']),
+             percent(one['umr_upper95']),
+             ', '.join(f'{count} {mode}' for mode, count in one['modes'].items() if count),
+             ', '.join(f'{count} {kind}' for kind, count in one['failures'].items() if count))
+            for one in columns]
+    return (f'Scenario {own["scenario"]}, {own["episodes"]} closed-loop episodes, seeds '
+            f'{own["seed"]} to {own["seed"] + own["episodes"] - 1}, the same for every model. '
+            f'TCR: completed. SR: completed, as desired, safe. UMR: share of all episodes with an '
+            f'unsafe event, with its Clopper-Pearson 95 % upper bound.\n\n'
+            + _table(('model', 'TCR', 'SR', 'UMR', 'UMR at most', 'mode of completed',
+                      'why no success'), rows)
+            + '\n\nThis is statistical evidence under the stated simulated distribution, for '
+              'this file and no other; it is no safety certificate.')
+
+
+def _differences(audits: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for audit in audits:
+        difference = audit['against']['difference']
+        rows.append((f'{audit["model"]} minus {audit["against"]["model"]}',
+                     *(_points(difference[rate]) for rate in ('tcr', 'sr', 'umr'))))
+    return ('Paired differences in percentage points, with 95 % intervals:\n\n'
+            + _table(('', 'TCR', 'SR', 'UMR'), rows))
+
+
+def _per_seed(own: Mapping[str, Any]) -> str:
+    letters = ''.join('U' if one['unsafe'] is not None else _LETTERS[one['failure']]
+                      for one in own['per_seed'])
+    rows = [f'{own["seed"] + start:>8}  {letters[start:start + _SEEDS_IN_A_ROW]}'
+            for start in range(0, len(letters), _SEEDS_IN_A_ROW)]
+    key = ', '.join(f'`{letter}` {kind or "success"}' for kind, letter in _LETTERS.items())
+    return f'{key}; an unsafe episode is `U` whatever else went wrong.\n\n{_block(rows)}'
+
+
+def _points(difference: Mapping[str, float]) -> str:
+    return (f'{100 * difference["difference"]:+.1f} [{100 * difference["low"]:+.1f}, '
+            f'{100 * difference["high"]:+.1f}]')
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _block(lines: Sequence[str]) -> str:
+    return '\n'.join(('```', *lines, '```'))
+
+
+def main() -> int:
+    """Run the script."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path, help='folder of scripts/models.sh')
+    parser.add_argument('name', choices=tuple(_WHAT), help='which of its models')
+    parser.add_argument('--out', required=True, type=new_path, help='Markdown file to write')
+    args = parser.parse_args()
+    args.out.write_text(card(args.folder, args.name), encoding='utf-8')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
