@@ -91,12 +91,11 @@ def toy_dataset(folder: Path, modes: tuple[str, ...] = ('left', 'right'), episod
     return load_dataset(folder)
 
 
-def toy_config(dataset: Dataset, steps: int, objective: str = 'flow',
-               **options: Any) -> RunConfig:
+def toy_config(dataset: Dataset, steps: int, **options: Any) -> RunConfig:
     """Return the config of a run with a small network."""
     chosen = {'batch_size': 64, 'learning_rate': 3e-3, 'seed': 0, 'threads': 1,
               'only_modes': ()} | options
-    return RunConfig(dataset.contract, NetworkShape(objective, 48, 2),
+    return RunConfig(dataset.contract, NetworkShape(48, 2),
                      TrainingOptions(steps=steps, **chosen), cloning.dataset_record(dataset))
 
 

@@ -65,9 +65,9 @@ def test_a_run_that_has_not_ended_is_refused(copy: Path) -> None:
 @pytest.mark.parametrize(('change', 'sentence'), [
     ({'schema': 'uncloning/run@9'}, "expected 'uncloning/run@1', got 'uncloning/run@9'"),
     ({'netwrok': {}}, "unknown key 'netwrok'"),
-    ({'network': {'objective': 'flow', 'width': 0, 'depth': 2}}, 'network.width: expected'),
-    ({'network': {'objective': 'flwo', 'width': 48, 'depth': 2}}, "did you mean 'flow'"),
-    ({'network': {'objective': 'flow', 'width': 32, 'depth': 2}}, 'does not belong to'),
+    ({'network': {'width': 0, 'depth': 2}}, 'network.width: expected'),
+    ({'network': {'width': 48, 'dept': 2}}, "missing key 'depth'"),
+    ({'network': {'width': 32, 'depth': 2}}, 'does not belong to'),
     ({'training': []}, 'training: expected a mapping'),
 ])
 def test_a_config_that_does_not_fit_is_refused(copy: Path, change: dict[str, object],

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command: what it refuses, what it writes, and what its exit status says."""
 
+import contextlib
 import inspect
 import json
 import os
@@ -220,7 +221,19 @@ def test_command_audits_from_start_to_end(policy, tmp_path) -> None:
     assert 'pybullet' not in done.stdout + done.stderr
 
 
-def test_ctrl_c_ends_quietly_and_leaves_nothing(policy, tmp_path) -> None:
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started to work for it."""
+    found = []
+    for folder in Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
+            if parent == pid and b'spawn_main' in (folder / 'cmdline').read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.parametrize('when', ['as workers are born', 'under way'])
+def test_ctrl_c_ends_quietly_and_leaves_nothing(policy, tmp_path, when) -> None:
     process = subprocess.Popen(
         [sys.executable, '-m', 'uncloning_ros.cli.main', 'audit', str(policy), '--scenario',
          'knife', '--episodes', '500', '--seed', '1000', '--workers', '1',
@@ -228,10 +241,17 @@ def test_ctrl_c_ends_quietly_and_leaves_nothing(policy, tmp_path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     assert process.stderr is not None
     said = b''
-    while b' 1/500' not in said:  # the first episode is over, the next ones are under way
-        more = process.stderr.read1(4096)
-        assert more, said.decode()
-        said += more
+    if when == 'under way':
+        while b' 1/500' not in said:  # the first episode is over, the next ones are not
+            more = process.stderr.read1(4096)
+            assert more, said.decode()
+            said += more
+    else:
+        while not (workers := children(process.pid)):
+            assert process.poll() is None
+        status = Path(f'/proc/{workers[0]}/status').read_text()
+        blocked = int(status.partition('SigBlk:')[2].split()[0], 16)
+        assert blocked >> (signal.SIGINT - 1) & 1  # or it would print its own traceback
     os.killpg(process.pid, signal.SIGINT)
     out, rest = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -138,7 +138,7 @@ class TestCommand:
         words = ['train', str(data_dir), '--out', str(out), '--steps', '3', '--threads', '1']
         assert main(words) == 0
         assert '3 steps' in capsys.readouterr().out
-        assert checkpoint.load_run(out).config.network.objective == 'flow'
+        assert checkpoint.load_run(out).config.training.steps == 3
 
         assert main(words) == 2
         assert 'exists already' in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_default_network_is_below_eight_mebibytes(mixed_dir: Path, tmp_path: Pat
     from uncloning_ros.learning.network import DEPTH, WIDTH
 
     run = load_run(mixed_dir)
-    config = replace(run.config, network=NetworkShape('flow', WIDTH, DEPTH))
+    config = replace(run.config, network=NetworkShape(WIDTH, DEPTH))
     big = replace(run, config=config, policy=build_policy(config).requires_grad_(False))
     assert export(big, tmp_path / 'big.onnx').bytes < 8 * 2 ** 20
 

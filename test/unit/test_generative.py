@@ -1,79 +1,58 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Both objectives learn from the same predictions, and one sampler serves both."""
+"""Training and sampler agree on how chunks and noise are mixed."""
 
 import pytest
 import torch
 
-from uncloning_ros.errors import CheckpointError
-from uncloning_ros.learning.generative import (
-    OBJECTIVE_NAMES,
-    SAMPLER_STEPS,
-    Objective,
-    mix,
-    objective_named,
-    sample,
-    sampler_schedule,
-)
+from uncloning_ros.learning.generative import SAMPLER_STEPS, error_weight, mix, sample
 
 
-@pytest.fixture(params=OBJECTIVE_NAMES)
-def objective(request: pytest.FixtureRequest) -> Objective:
-    return objective_named(request.param)
-
-
-def test_level_zero_is_the_clean_chunk_and_level_one_is_noise(objective: Objective) -> None:
+def test_level_zero_is_the_clean_chunk_and_level_one_is_noise() -> None:
     clean, noise = torch.randn(2, 5), torch.randn(2, 5)
-    mixed = mix(objective, clean, noise, torch.tensor([0.0, 1.0]))
+    mixed = mix(clean, noise, torch.tensor([0.0, 1.0]))
     torch.testing.assert_close(mixed[0], clean[0])
     torch.testing.assert_close(mixed[1], noise[1])
 
 
-def test_a_perfect_prediction_is_returned_whatever_the_noise(objective: Objective) -> None:
+def test_a_perfect_prediction_is_returned_whatever_the_noise() -> None:
     target = torch.randn(3, 7)
-    schedule = sampler_schedule(objective)
-    found = sample(schedule, lambda x, level: target, torch.randn(3, 7))
+    found = sample(lambda x, level: target, torch.randn(3, 7))
     torch.testing.assert_close(found, target)
 
 
-def test_sampler_sees_what_training_mixes(objective: Objective) -> None:
+def test_sampler_sees_what_training_mixes() -> None:
     # Where the prediction is right from the first step on, every noisy chunk that the sampler
     # makes is the mix of that chunk with the noise it began with.
     clean, noise = torch.randn(3, 7), torch.randn(3, 7)
     seen = []
 
     def predict(x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        torch.testing.assert_close(x, mix(objective, clean, noise, level.expand(3)),
+        torch.testing.assert_close(x, mix(clean, noise, level.expand(3)),
                                    atol=1e-5, rtol=1e-5)
         seen.append(float(level))
         return clean
 
-    sample(sampler_schedule(objective), predict, noise)
+    sample(predict, noise)
     assert seen == pytest.approx([1.0 - i / SAMPLER_STEPS for i in range(SAMPLER_STEPS)])
 
 
-def test_sampler_recovers_a_normal_distribution(objective: Objective) -> None:
+def test_sampler_recovers_a_normal_distribution() -> None:
     # The best prediction for chunks from N(m, s^2) is known in closed form.
     mean, std = 2.0, 0.5
 
     def best(x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        keep, scale = objective.scales(level)
+        keep, scale = 1.0 - level, level
         gain = keep * std ** 2 / (keep ** 2 * std ** 2 + scale ** 2)
         return mean + gain * (x - keep * mean)
 
-    found = sample(sampler_schedule(objective), best,
-                   torch.randn(20000, 1, generator=torch.Generator().manual_seed(0)))
+    found = sample(best, torch.randn(20000, 1, generator=torch.Generator().manual_seed(0)))
     assert float(found.mean()) == pytest.approx(mean, abs=0.05)
     assert float(found.std()) == pytest.approx(std, rel=0.2)
 
 
-def test_weights_are_finite_positive_and_at_least_one(objective: Objective) -> None:
-    weight = objective.weight(torch.tensor([1e-7, 0.01, 0.3, 0.7, 0.99, 1.0]))
+def test_weights_are_finite_positive_and_at_least_one() -> None:
+    weight = error_weight(torch.tensor([1e-7, 0.01, 0.3, 0.7, 0.99, 1.0]))
     assert torch.isfinite(weight).all()
     assert (weight >= 1.0).all()
     assert (weight.diff() <= 0).all(), 'less noise never weighs less'
-
-
-def test_unknown_objective_suggests_the_near_miss() -> None:
-    with pytest.raises(CheckpointError, match="unknown objective 'diffuson'.*'diffusion'"):
-        objective_named('diffuson')

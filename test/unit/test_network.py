@@ -13,7 +13,7 @@ from uncloning_ros.learning.network import Policy
 def policy() -> Policy:
     torch.manual_seed(0)
     contract = toy_contract()
-    policy = Policy(contract.interface, contract.policy, 'flow', 16, 1)
+    policy = Policy(contract.interface, contract.policy, 16, 1)
     policy.normaliser.fit(*_windows(200))
     return policy.requires_grad_(False)
 
@@ -64,7 +64,7 @@ def test_condition_has_where_the_object_lies_from_the_tool(policy: Policy) -> No
 
 def test_a_value_that_never_varied_is_not_blown_up() -> None:
     contract = toy_contract()
-    policy = Policy(contract.interface, contract.policy, 'flow', 16, 1)
+    policy = Policy(contract.interface, contract.policy, 16, 1)
     observations, chunks = torch.zeros(10, 2, 18), torch.zeros(10, 4, 10)
     policy.normaliser.fit(observations, chunks)
     nudged = observations + 1e-4
@@ -109,7 +109,7 @@ def test_joint_actions_without_a_pose_are_absolute() -> None:
     joints = Signal('joints', 'joint_positions', 'rad', '', ('a', 'b'))
     target = Signal('target', 'joint_positions', 'rad', '', ('a', 'b'))
     policy = Policy(Interface('base', (joints,), (target,), {'left': True}),
-                    PolicyTiming(10, 2, 4, 2), 'flow', 16, 1)
+                    PolicyTiming(10, 2, 4, 2), 16, 1)
     assert policy.normaliser.lift.shape == (2, 2)
     assert not policy.normaliser.anchor.any()
     assert policy(torch.zeros(1, 2, 2), torch.zeros(1, 4, 2)).shape == (1, 4, 2)

@@ -134,6 +134,16 @@ def test_after_the_loops_end_the_world_settles() -> None:
     assert rollout.counters['chunks'] == 3  # 20 ticks, 8 of each chunk
 
 
+def test_a_policy_that_fails_ends_the_episode_early() -> None:
+    def fail(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        raise RuntimeError('no memory')
+
+    world = FakeWorld()
+    rollout = run(world, policy=fail)
+    assert rollout.ended == 'policy_failed'
+    assert world.step == round(SETTLE_S * HZ)
+
+
 def test_inputs_that_never_arrive_end_an_episode_too() -> None:
     world = FakeWorld(silent=True)
     rollout = run(world)

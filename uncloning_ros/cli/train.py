@@ -28,8 +28,7 @@ _STOPPED = 130
 
 # Option -> its value where nobody gives one; a resumed run has its own.
 _DEFAULTS: dict[str, Any] = {
-    'steps': 15000, 'batch_size': 256, 'lr': 1e-3, 'seed': 0, 'objective': 'flow',
-    'only_modes': ()}
+    'steps': 15000, 'batch_size': 256, 'lr': 1e-3, 'seed': 0, 'only_modes': ()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f'windows in one update (default: {_DEFAULTS["batch_size"]})')
     parser.add_argument('--lr', type=positive_float, metavar='RATE',
                         help=f'highest learning rate (default: {_DEFAULTS["lr"]:g})')
-    parser.add_argument('--objective', choices=('flow', 'diffusion'),
-                        help=f'generative objective (default: {_DEFAULTS["objective"]})')
     parser.add_argument('--seed', type=seed, metavar='N',
                         help=f'seed of weights, batches and noise (default: {_DEFAULTS["seed"]})')
     parser.add_argument('--threads', type=positive_int, metavar='N',
@@ -71,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         config = cloning.config_to_resume(args.out, dataset, given)
     else:
         choices = _DEFAULTS | {'threads': available_cores()} | given
-        config = cloning.new_config(dataset, choices['objective'], checkpoint.TrainingOptions(
+        config = cloning.new_config(dataset, checkpoint.TrainingOptions(
             choices['steps'], choices['batch_size'], choices['lr'], choices['seed'],
             choices['threads'], choices['only_modes']))
         args.out.mkdir(parents=True)

@@ -40,7 +40,6 @@ _OBSERVATIONS = 'recorded_observations'
 class NetworkShape:
     """What is needed to build the network anew, apart from the contract."""
 
-    objective: str
     width: int
     depth: int
 
@@ -90,8 +89,7 @@ class Run:
 def build_policy(config: RunConfig) -> Policy:
     """Build the network of a run, its weights drawn from torch's random state."""
     shape = config.network
-    return Policy(config.contract.interface, config.contract.policy, shape.objective,
-                  shape.width, shape.depth)
+    return Policy(config.contract.interface, config.contract.policy, shape.width, shape.depth)
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
@@ -122,8 +120,7 @@ def read_config(folder: Path) -> RunConfig:
     version = fields.text('software_version')
     contract = contract_from_dict(fields.fields('contract').plain(), f'{path}: contract')
     network = fields.fields('network')
-    shape = NetworkShape(network.text('objective'), network.count('width'),
-                         network.count('depth'))
+    shape = NetworkShape(network.count('width'), network.count('depth'))
     network.done()
     part = fields.fields('training')
     training = TrainingOptions(

@@ -22,7 +22,7 @@ from uncloning_ros.demos.dataset import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import NetworkShape, RunConfig, TrainingOptions
-from uncloning_ros.learning.generative import mix
+from uncloning_ros.learning.generative import error_weight, mix
 from uncloning_ros.learning.network import DEPTH, WIDTH, Policy
 from uncloning_ros.learning.step_log import StepLog
 
@@ -58,7 +58,7 @@ class TrainingResult:
     validation_loss: float | None
 
 
-def new_config(dataset: Dataset, objective: str, options: TrainingOptions) -> RunConfig:
+def new_config(dataset: Dataset, options: TrainingOptions) -> RunConfig:
     """Return the config of a new run.
 
     Raise `ContractError` for a mode that the contract does not have, `DatasetError` if there
@@ -68,7 +68,7 @@ def new_config(dataset: Dataset, objective: str, options: TrainingOptions) -> Ru
         modes = options.only_modes or dataset.contract.interface.mode_names
         raise DatasetError(f'the dataset has no training episode of mode {" or ".join(modes)}; '
                            f'add demonstrations, or name other modes')
-    return RunConfig(dataset.contract, NetworkShape(objective, WIDTH, DEPTH), options,
+    return RunConfig(dataset.contract, NetworkShape(WIDTH, DEPTH), options,
                      dataset_record(dataset))
 
 
@@ -85,7 +85,7 @@ def config_to_resume(folder: Path, dataset: Dataset, given: Mapping[str, Any]) -
     options = config.training
     begun = {'steps': options.steps, 'batch_size': options.batch_size,
              'lr': options.learning_rate, 'seed': options.seed, 'threads': options.threads,
-             'only_modes': options.only_modes, 'objective': config.network.objective}
+             'only_modes': options.only_modes}
     for name, value in given.items():
         if value != begun[name]:
             raise CheckpointError(f'{folder} was begun with --{name.replace("_", "-")} '
@@ -126,14 +126,14 @@ def to_windows(policy: Policy, observations: Tensor, chunks: Tensor) -> Windows:
 
 def cloning_loss(policy: Policy, windows: Windows, picks: Tensor,
                  generator: torch.Generator) -> Tensor:
-    """Return the objective's loss on the picked windows at random levels with random noise."""
+    """Return the flow-matching loss on the picked windows at random levels with random noise."""
     clean = windows.clean[picks]
     # 1 - rand is in (0, 1]: at level 0 there would be nothing to predict.
     level = 1.0 - torch.rand(len(picks), generator=generator)
     noise = torch.randn(clean.shape, generator=generator)
-    noisy = mix(policy.objective, clean, noise, level)
+    noisy = mix(clean, noise, level)
     error = policy.denoiser(noisy, level, windows.conditions[picks]) - clean
-    return (policy.objective.weight(level) * error.square().mean(1)).mean()
+    return (error_weight(level) * error.square().mean(1)).mean()
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from uncloning_ros.contract import Interface, PolicyTiming, Signal
-from uncloning_ros.learning.generative import objective_named, sample, sampler_schedule
+from uncloning_ros.learning.generative import sample
 
 # The smallest spread that counts as a signal, by kind: position and rotation of a pose apart.
 # A value that hardly varies in the demonstrations is mostly noise; dividing by its own spread
@@ -146,11 +146,9 @@ class Denoiser(nn.Module):
 class Policy(nn.Module):
     """The whole policy: observation history and noise in, action chunk out, in units."""
 
-    def __init__(self, interface: Interface, timing: PolicyTiming, objective: str,
-                 width: int, depth: int) -> None:
+    def __init__(self, interface: Interface, timing: PolicyTiming, width: int,
+                 depth: int) -> None:
         super().__init__()
-        self.objective = objective_named(objective)
-        self._schedule = sampler_schedule(self.objective)
         self.normaliser = Normaliser(interface, timing)
         self.denoiser = Denoiser(self.normaliser.condition_dim,
                                  math.prod(self.normaliser.chunk_shape), width, depth)
@@ -169,8 +167,7 @@ class Policy(nn.Module):
         (B, horizon, action_dim). The same noise gives the same chunk.
         """
         condition = self.normaliser.condition(observation)
-        clean = sample(self._schedule, lambda x, level: self.clean(x, level, condition),
-                       noise.flatten(1))
+        clean = sample(lambda x, level: self.clean(x, level, condition), noise.flatten(1))
         return self.normaliser.restore(observation, clean)
 
 

@@ -222,7 +222,7 @@ def _predictions(policy: Policy, windows: Windows,
         part = slice(start, start + 4096)
         clean = windows.clean[part]
         noise = torch.randn(clean.shape, generator=generator)
-        noisy = mix(policy.objective, clean, noise, level[part])
+        noisy = mix(clean, noise, level[part])
         found.append(policy.clean(noisy, level[part], windows.conditions[part]))
     return torch.cat(found), level
 
@@ -299,7 +299,7 @@ def _redirect(policy: Policy, classifier: ModeClassifier, undesired: Windows, so
     condition = undesired.conditions[picks]
     level = 1.0 - torch.rand(len(picks), generator=generator)
     noise = torch.randn(clean.shape, generator=generator)
-    predicted = policy.clean(mix(policy.objective, clean, noise, level), level, condition)
+    predicted = policy.clean(mix(clean, noise, level), level, condition)
     log_modes = nn.functional.log_softmax(classifier(condition, predicted), dim=1)
     source = log_modes.detach().gather(1, sources[picks, None])[:, 0].exp()
     gate = source < tau
