@@ -8,8 +8,7 @@ processes share the work, nor on what ran before it. The policy's noise is seede
 environment's seed, so that two models at one seed meet the same start, person, sensor noise and
 policy noise.
 
-The simulator is imported in the worker processes only, whose output goes nowhere: the physics
-engine prints when it is loaded. What goes wrong in a worker comes back as its exception.
+The simulator is imported in the worker processes only: who starts them needs no physics engine.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -260,9 +258,6 @@ def _enter(setting: Setting) -> None:
     """Prepare a worker process; what can fail waits for the first task, which can report it."""
     global _setting_here
     _setting_here = setting
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
 
 
 def _bench() -> _Bench:
