@@ -146,7 +146,8 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
                  on_done: Callable[[EpisodeResult], None] | None = None) -> list[EpisodeResult]:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
-    `on_done` sees each result as it comes, in no certain order. Raise `ModelError` for a model
+    `on_done` sees each result as it comes, in no certain order. Call it from the main thread,
+    which is where Ctrl-C arrives. Raise `ModelError` for a model
     that cannot be used, `AuditError` for one that does not fit the scenario or if a process is
     lost.
     """
@@ -224,13 +225,27 @@ def _workers(setting: Setting, workers: int) -> Iterator[Executor]:
 
 def _submit(pool: Executor, task: Callable[[_In], _Out],
             items: Sequence[_In]) -> list[Future[_Out]]:
-    # The processes are born within, and inherit that Ctrl-C is blocked: they end when the
-    # parent ends them, without a traceback of their own.
+    with _ctrl_c_waits():
+        return [pool.submit(task, item) for item in items]
+
+
+@contextlib.contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Hold Ctrl-C back while processes are born, and let them be born with it blocked.
+
+    Half born, a process ends with a traceback; born, it ends when the parent ends it. Blocking
+    alone would not do: another thread of the parent may take the signal.
+    """
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return [pool.submit(task, item) for item in items]
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 class _Bench:
