@@ -9,14 +9,27 @@ from pathlib import Path
 
 import numpy as np
 
-from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.contract import Contract, PolicyTiming, load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bag import Episode, EpisodeMetadata, EpisodeWriter, episode_name
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
 
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
+
+
+def _contract() -> Contract:
+    """Return the shipped contract with timing and ages that stay, whatever is tuned there."""
+    shipped = load_contract(share_path('config') / 'contract.yaml')
+    ages_s = {'tool_pose': 0.1, 'gripper_width': 0.1, 'object_pose': 0.3, 'hand_pose': 0.3,
+              'wrist_force': 0.1}
+    topics = {key: replace(topic, max_age_s=ages_s[key])
+              for key, topic in shipped.deployment.observations.items()}
+    return replace(shipped, policy=PolicyTiming(rate_hz=20, history=2, horizon=16, execute=8),
+                   deployment=replace(shipped.deployment, observations=topics))
+
+
+CONTRACT = _contract()
 KNIFE = find_scenario('knife')
 MS = 1_000_000
 BEGIN_NS = 10_000 * MS  # a stamp of 0 means that there is none
