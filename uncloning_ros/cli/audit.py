@@ -43,8 +43,8 @@ _EPISODES = 300
 # Records of a model that name seeds of environments; training seeds draw weights and batches.
 _SEED_RECORDS = ('demonstrations', 'development')
 _JSON_LINE = 1200
-_COLUMN = 13
-_LABEL = 26
+_COLUMN = 17
+_LABEL = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
