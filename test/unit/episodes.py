@@ -17,7 +17,6 @@ from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
 
 
-
 def _contract() -> Contract:
     """Return the shipped contract with timing and ages that stay, whatever is tuned there."""
     shipped = load_contract(share_path('config') / 'contract.yaml')
@@ -25,7 +24,7 @@ def _contract() -> Contract:
               'wrist_force': 0.1}
     topics = {key: replace(topic, max_age_s=ages_s[key])
               for key, topic in shipped.deployment.observations.items()}
-    return replace(shipped, policy=PolicyTiming(rate_hz=20, history=2, horizon=16, execute=8),
+    return replace(shipped, policy=PolicyTiming(rate_hz=20.0, history=2, horizon=16, execute=8),
                    deployment=replace(shipped.deployment, observations=topics))
 
 
