@@ -42,8 +42,8 @@ def card(folder: Path, name: str) -> str:
     parts = [f'# {path.name}', _WHAT[name], _facts(path, policy),
              '## How it was made', _block(_commands(folder)), _costs(folder),
              '## What an audit showed', _figures(own, list(columns.values())),
-             _differences(audits), '## Outcome of every seed', _per_seed(own)]
-    return '\n\n'.join(parts) + '\n'
+             _differences(audits), _draws(folder, policy.sha256), '## Outcome of every seed', _per_seed(own)]
+    return '\n\n'.join(part for part in parts if part) + '\n'
 
 
 def _facts(path: Path, policy: OnnxPolicy) -> str:
@@ -109,6 +109,16 @@ def _differences(audits: Sequence[Mapping[str, Any]]) -> str:
                      *(_points(difference[rate]) for rate in ('tcr', 'sr', 'umr'))))
     return ('Paired differences in percentage points, with 95 % intervals:\n\n'
             + _table(('', 'TCR', 'SR', 'UMR'), rows))
+
+
+def _draws(folder: Path, sha256: str) -> str:
+    """Return what noise alone does from one start, where it was measured for this model."""
+    drawn = json.loads((folder / 'noise_draws.json').read_text(encoding='utf-8'))
+    if drawn['model_sha256'] != sha256:
+        return ''
+    modes = ', '.join(f'{count} {mode}' for mode, count in drawn['modes'].items())
+    return (f'From one fixed start (seed {drawn["seed"]}), {drawn["draws"]} draws of the '
+            f'policy\'s noise: {modes}.')
 
 
 def _per_seed(own: Mapping[str, Any]) -> str:

@@ -379,7 +379,7 @@ def _signal_to_dict(signal: Signal) -> dict[str, Any]:
 
 
 def _timing_to_dict(timing: PolicyTiming) -> dict[str, Any]:
-    return {'rate_hz': timing.rate_hz, 'history': timing.history, 'horizon': timing.horizon,
+    return {'rate_hz': float(timing.rate_hz), 'history': timing.history, 'horizon': timing.horizon,
             'execute': timing.execute}
 
 

@@ -88,12 +88,14 @@ class Setting:
 
 def run_episode(world: World, loop: ControlLoop, contract: Contract, seed: int,
                 inference_latency_s: float,
-                on_step: Callable[[World], None] | None = None) -> Rollout:
+                on_step: Callable[[World], None] | None = None,
+                noise_seed: int | None = None) -> Rollout:
     """Run one episode until nothing more can happen; `on_step` sees the world at each step.
 
     The loop is asked at the contract's rate. What it commands without planning takes effect at
     once, what it commands after planning `inference_latency_s` later. The episode ends when
     the world says so, `SETTLE_S` after the loop ended, or at the contract's longest duration.
+    The policy's noise is seeded with `noise_seed`, by default with `seed`.
     """
     period_ns = contract.policy.period_ns
     latency_ns = round(inference_latency_s * 1e9)
@@ -102,7 +104,7 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, seed: int,
                          f'policy\'s period of {period_ns * 1e-9:g} s; give one in [0, '
                          f'{period_ns * 1e-9:g})')
     world.reset(seed)
-    loop.reset(seed)
+    loop.reset(seed if noise_seed is None else noise_seed)
     loop.start()
     end_ns = round((contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
     samples: dict[str, Sample] = {}

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Bags need dates: simulated time 0 of episode i is i minutes after this.
 _EPOCH_NS = round(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()) * 10**9
 _MINUTE_NS = 60 * 10**9
+# Retakes have seeds far away from every first take, so that an audit can use the next numbers.
+_RETAKE_SEEDS = 10_000_000
 _ATTEMPTS = 10  # a teacher who fails so often in a row cannot do it at all
 
 
@@ -190,7 +192,7 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
     mode = str(np.random.default_rng((job.seed, index, 0xA)).choice(job.modes))
     begin_ns = _EPOCH_NS + index * _MINUTE_NS
     for attempt in range(_ATTEMPTS):
-        take_seed = job.seed + index + attempt * job.episodes
+        take_seed = job.seed + index + attempt * _RETAKE_SEEDS
         metadata = EpisodeMetadata(
             session=_session(scenario, job.seed), episode=index, operator='scripted',
             planned_mode=mode, software_version=uncloning_ros.__version__, seed=take_seed)
