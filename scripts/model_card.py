@@ -42,7 +42,8 @@ def card(folder: Path, name: str) -> str:
     parts = [f'# {path.name}', _WHAT[name], _facts(path, policy),
              '## How it was made', _block(_commands(folder)), _costs(folder),
              '## What an audit showed', _figures(own, list(columns.values())),
-             _differences(audits), _draws(folder, policy.sha256), '## Outcome of every seed', _per_seed(own)]
+             _differences(audits), _draws(folder, policy.sha256),
+             '## Outcome of every seed', _per_seed(own)]
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
