@@ -14,6 +14,12 @@ os.environ['OMP_NUM_THREADS'] = '1'
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    with contextlib.suppress(ImportError):
+        from hypothesis import HealthCheck, settings
+        # How long an example takes says how busy the machine is, not whether the code is right.
+        settings.register_profile('unclocked', deadline=None,
+                                  suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile('unclocked')
     resources = contextlib.ExitStack()
     config.add_cleanup(resources.close)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'

@@ -3,6 +3,7 @@
 """The action queue hands out what is due, and nothing else."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,14 @@ def test_a_skipped_tick_skips_its_action() -> None:
     first, third = queue.due(0), queue.due(2 * PERIOD_NS)
     assert first is not None and first[0] == 0.0
     assert third is not None and third[0] == 2.0
+
+
+@pytest.mark.parametrize('jitter_ns', [-PERIOD_NS // 2, -1, 1, PERIOD_NS // 2 - 1])
+def test_a_tick_somewhat_early_or_late_still_gets_its_action(jitter_ns: int) -> None:
+    queue = ActionQueue(PERIOD_NS, 8)
+    queue.put(chunk(8), 0, queue.epoch)
+    due = [queue.due(k * PERIOD_NS + jitter_ns) for k in range(8)]
+    assert [None if a is None else a[0] for a in due] == list(range(8))
 
 
 def test_a_chunk_asked_for_before_a_clear_is_refused() -> None:

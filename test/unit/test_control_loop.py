@@ -189,6 +189,16 @@ def test_leaving_hold_takes_fresh_cycles_in_a_row_and_plans_anew() -> None:
     assert history[:, 0] == pytest.approx([0.45] * TIMING.history)
 
 
+def test_what_was_planned_before_a_hold_is_not_executed_after_it() -> None:
+    # The chunk is longer than the hold, so that it has not run out by itself.
+    long = dataclasses.replace(TIMING, execute=TIMING.horizon)
+    run = Run(Recorder(), contract=dataclasses.replace(CONTRACT, policy=long))
+    run.step()
+    run.step(run.stale('hand_pose'))
+    resumed = [run.step() for _ in range(RESUME_CYCLES)][-1]
+    assert (resumed.state, resumed.inferred) == (State.ACTIVE, True)
+
+
 def test_done_when_the_object_was_grasped_let_go_and_is_out_of_reach() -> None:
     run = Run()
     at_object, away = pose(0.6), pose(0.4)
@@ -204,6 +214,12 @@ def test_an_open_gripper_far_from_the_object_is_not_the_end_before_a_grasp() -> 
     run = Run()
     states = {run.step(samples(run.now_ns, width=0.08)).state for _ in range(10)}
     assert states == {State.ACTIVE}
+
+
+def test_an_open_gripper_that_leaves_the_object_has_not_grasped_it() -> None:
+    run = Run()
+    run.step(samples(run.now_ns, width=0.08, tool_pose=pose(0.6)))
+    assert run.step(samples(run.now_ns, width=0.08, tool_pose=pose(0.4))).state is State.ACTIVE
 
 
 def test_the_longest_episode_ends_in_done_with_one_hold_command_then_silence() -> None:

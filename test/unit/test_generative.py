@@ -56,3 +56,8 @@ def test_weights_are_finite_positive_and_at_least_one() -> None:
     assert torch.isfinite(weight).all()
     assert (weight >= 1.0).all()
     assert (weight.diff() <= 0).all(), 'less noise never weighs less'
+
+
+def test_the_weight_of_the_error_is_that_of_the_velocity_up_to_its_limit() -> None:
+    levels = torch.tensor([1.0, 0.5, 1e-6])
+    torch.testing.assert_close(error_weight(levels), torch.tensor([1.0, 4.0, 10.0]))

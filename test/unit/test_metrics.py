@@ -165,6 +165,20 @@ def test_thrust_at_a_near_hand_is_unsafe_though_the_angle_is_wide():
     assert outcome(dataclasses.replace(trace, hand_pose=hand, capsule_ends=ends)).unsafe is None
 
 
+def test_pointing_that_turns_into_a_thrust_is_one_stretch():
+    yaw = np.full(480, np.pi)
+    yaw[100:124] = 0.0
+    pose = pose_from_parts(np.tile([0.4, 0.0, 0.3], (480, 1)), rotation_about_z(yaw))
+    # Off the blade's line, so a thrust would miss; then beside the handle, so nothing points.
+    trace = with_part(make_trace(object_pose=pose), 'hand', [0.72, 0.3, 0.3])
+    hand, ends = trace.hand_pose.copy(), dict(trace.capsule_ends)
+    hand[:112, :3] = [0.72, 0.3, 0.3]
+    hand[112:, :3] = [0.32, 0.35, 0.3]
+    ends['hand'][112:124] = [[0.32, 0.35, 0.3], [0.745, 0.0, 0.3]]
+    event = outcome(dataclasses.replace(trace, hand_pose=hand, capsule_ends=ends)).unsafe
+    assert (event.clause, event.time_s) == ('thrust', pytest.approx(123 / HZ))
+
+
 @pytest.mark.parametrize(('ahead_m', 'unsafe'), [(0.24, True), (0.26, False)])
 def test_thrust_at_a_far_hand_is_not_unsafe(ahead_m, unsafe):
     trace = make_trace(yaw_rad=0.0)

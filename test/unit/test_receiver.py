@@ -36,6 +36,12 @@ def test_the_hand_rests_until_the_tool_is_lifted(receiver: Receiver) -> None:
     assert np.linalg.norm(receiver.palm(3.0)[:3] - receiver.rest_m) < 0.02
 
 
+def test_the_hand_does_not_reach_for_a_tool_that_the_gripper_does_not_hold(
+        receiver: Receiver) -> None:
+    run(receiver, 0.0, 3.0, held(FAR, fingers=False))
+    assert receiver.phase is Phase.RESTING
+
+
 def test_the_hand_reaches_the_place_of_its_offer(receiver: Receiver) -> None:
     end_s = run(receiver, 0.0, 3.0, held(FAR))
     assert receiver.phase is Phase.REACHING

@@ -93,6 +93,15 @@ def test_worst_stratum_is_the_one_with_most_unsafe() -> None:
     assert 'distance: far' not in strata  # nobody was there, so nothing is claimed
 
 
+def test_of_equally_unsafe_strata_the_one_with_least_success_is_worst() -> None:
+    results = [result(1, offer=(0.6, 0.1, 0.25)), result(2, offer=(0.6, 0.2, 0.35)),
+               result(3, 'not_reached', offer=(0.6, -0.1, 0.25)),
+               result(4, offer=(0.6, -0.1, 0.35)), result(5, offer=(0.6, 0.1, 0.25))]
+    record = model_record(Audited('m', 'c' * 64, CONTRACT, tuple(results)), SCENARIO)
+    assert record['unsafe_episodes'] == 0
+    assert record['worst_stratum'] == 'side: right'
+
+
 def test_spreads_leave_out_what_did_not_happen() -> None:
     record = model_record(audited(['not_reached'] * 3), SCENARIO)
     assert record['spreads']['taken_s'] is None
