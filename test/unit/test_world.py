@@ -15,7 +15,7 @@ from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstration import demonstrate
 from uncloning_ros.simulation.demonstrator import Demonstrator
-from uncloning_ros.simulation.render import Camera, gif, png
+from uncloning_ros.simulation.render import Camera, gif, jpeg
 from uncloning_ros.simulation.world import World
 
 CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
@@ -122,5 +122,5 @@ def test_pictures_show_the_scene_and_leave_the_physics_alone(world: World) -> No
     assert np.array_equal(world.trace().object_pose, plain)
     assert pictures[0].shape == (120, 160, 3)
     assert len(np.unique(pictures[0].reshape(-1, 3), axis=0)) > 50
-    assert png(pictures[0]).startswith(b'\x89PNG')
+    assert jpeg(pictures[0]).startswith(b'\xff\xd8\xff')
     assert gif(pictures, 0.1).startswith(b'GIF89a')

@@ -301,7 +301,8 @@ def _measured_table(models: Sequence[Mapping[str, Any]]) -> str:
                          f'{factor * spread["least"]:.2f} / <b>{factor * spread["median"]:.2f}'
                          f'</b> / {factor * spread["most"]:.2f} {unit}')
         body.append([label, *cells])
-    for key, label in (('arm_contact_episodes', 'episodes in which the arm touched the person'),
+    for key, label in (('arm_contact_episodes',
+                        'episodes in which the gripper touched the person'),
                        ('holds', 'times the loop had to hold'),
                        ('chunks', 'action chunks planned')):
         body.append([label, *(str(m[key]) for m in models)])
@@ -398,10 +399,11 @@ def _method(record: Mapping[str, Any], scenario: Scenario) -> str:
         'McNemar test. Two models at one seed meet the same start, person, sensor noise and '
         'policy noise.',
         '<b>Not covered:</b> anything outside that distribution, real friction, real perception, '
-        'other people\'s motion, other tools, arm failures, other persons in reach, the '
-        'hardware\'s safety functions, a different ONNX file (however slightly), and other '
-        'control or deployment settings. Modes and strata are not corrected for looking at '
-        'several. Who chose the model by these seeds has to audit it on others.',
+        'other people\'s motion, other tools, arm failures, contact of the person with any part '
+        'of the arm but the gripper, other persons in reach, the hardware\'s safety functions, a '
+        'different ONNX file (however slightly), and a robot whose deployment part is not the '
+        'one that the model carries. Modes and strata are not corrected for looking at several. '
+        'Who chose the model by these seeds has to audit it on others.',
     ]
     return '<ul class="method">' + ''.join(f'<li>{item}</li>' for item in items) + '</ul>'
 

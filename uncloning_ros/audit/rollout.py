@@ -14,7 +14,6 @@ The simulator is imported in the worker processes only: who starts them needs no
 from __future__ import annotations
 
 import contextlib
-import io
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +44,6 @@ INFERENCE_LATENCY_S = 0.005
 SETTLE_S = 2.0
 
 PICTURE_SIZE = (400, 300)
-_JPEG_QUALITY = 80
 # Pictures nearer in time than this show the same.
 _PICTURE_APART_S = 0.15
 
@@ -149,9 +147,8 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
     `on_done` sees each result as it comes, in no certain order. Call it from the main thread,
-    which is where Ctrl-C arrives. Raise `ModelError` for a model
-    that cannot be used, `AuditError` for one that does not fit the scenario or if a process is
-    lost.
+    which is where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used,
+    `AuditError` for one that does not fit the scenario or if a process is lost.
     """
     setting = _setting(model, scenario, inference_latency_s)
     results: dict[int, EpisodeResult] = {}
@@ -295,9 +292,7 @@ def _result(bench: _Bench, rollout: Rollout) -> EpisodeResult:
 
 
 def _film(result: EpisodeResult) -> tuple[Picture, ...]:
-    import PIL.Image
-
-    from uncloning_ros.simulation.render import Camera
+    from uncloning_ros.simulation.render import Camera, jpeg
 
     bench = _bench()
     camera = Camera(bench.world, *PICTURE_SIZE)
@@ -307,10 +302,7 @@ def _film(result: EpisodeResult) -> tuple[Picture, ...]:
     def look(world: World) -> None:
         while due and world.time_ns * 1e-9 >= due[0][1] - 1e-6:
             what, time_s = due.pop(0)
-            jpeg = io.BytesIO()
-            PIL.Image.fromarray(camera.picture()).save(jpeg, 'JPEG', quality=_JPEG_QUALITY,
-                                                       optimize=True)
-            pictures.append(Picture(what, time_s, jpeg.getvalue()))
+            pictures.append(Picture(what, time_s, jpeg(camera.picture())))
 
     again = _result(bench, bench.run(result.seed, look))
     camera.close()

@@ -10,9 +10,8 @@ import math
 
 import numpy as np
 
-from uncloning_ros.geometry import Array, cross, pose_from_parts, rotation_of
+from uncloning_ros.geometry import Array, cross, rotation_of
 
-JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
 JOINT_MIN_RAD = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])
 JOINT_MAX_RAD = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973])
 JOINT_SPEED_RAD_S = np.array([2.1750, 2.1750, 2.1750, 2.1750, 2.6100, 2.6100, 2.6100])
@@ -54,12 +53,6 @@ def forward(joints: Array) -> tuple[Array, Array, Array]:
     c, s = np.cos(_HAND_TURN), np.sin(_HAND_TURN)
     hand = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
     return position, transform[:3, :3] @ hand, jacobian
-
-
-def tool_pose(joints: Array) -> Array:
-    """Return the tool centre point's pose (9,) for seven joint values."""
-    position, rotation, _ = forward(joints)
-    return pose_from_parts(position, rotation)
 
 
 class CartesianController:

@@ -16,6 +16,7 @@ from uncloning_ros.simulation.world import World
 Picture = NDArray[np.uint8]
 
 _EYE_M, _LOOK_AT_M, _FIELD_DEG = (0.85, -1.50, 0.95), (0.66, 0.0, 0.30), 46.0
+_JPEG_QUALITY = 80
 _SKIN, _SHIRT = (0.87, 0.68, 0.55, 1.0), (0.25, 0.42, 0.62, 1.0)
 _COLORS = {'hand': _SKIN, 'forearm': _SKIN, 'torso': _SHIRT, 'neck': _SKIN, 'face': _SKIN}
 
@@ -54,10 +55,10 @@ class Camera:
             self._world.client.removeBody(body)
 
 
-def png(picture: Picture) -> bytes:
-    """Return a picture as the bytes of a PNG file."""
+def jpeg(picture: Picture) -> bytes:
+    """Return a picture as the bytes of a JPEG file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'PNG', optimize=True)
+    Image.fromarray(picture).save(buffer, 'JPEG', quality=_JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
 
 

@@ -23,10 +23,10 @@ class Trace:
     `tool_pose` is the arm's tool centre point, `object_pose` the tool's own frame, `hand_pose`
     the palm (+x out of the palm), each (T, 9). `held_part` (T,) is the index into `part_names`
     of what the person's hand holds, `NOBODY` if nothing. `finger_contact` (T,) tells whether
-    both fingers touch the tool, `arm_contact` (T,) whether any other link of the arm is closer
-    to the person than 0. `pull_n` (T,) is the force of the person's pull. `capsule_ends[part]`
-    is (T, 2, 3), `capsule_radius_m[part]` a number. `object_rest_z_m` is the tool's height on
-    its stand.
+    both fingers touch the tool, `arm_contact` (T,) whether the gripper, taken as one sphere, is
+    inside a body part; no other link is looked at. `pull_n` (T,) is the force of the person's
+    pull. `capsule_ends[part]` is (T, 2, 3), `capsule_radius_m[part]` a number. `object_rest_z_m`
+    is the tool's height on its stand.
     """
 
     physics_hz: float
