@@ -5,8 +5,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Extra arguments for pip, for instance PyTorch's index of builds without CUDA:
-#   make venv PIP_EXTRA='--extra-index-url https://download.pytorch.org/whl/cpu'
+# Extra arguments for pip, for instance PyTorch's own CPU index, of builds without CUDA (its
+# address is on pytorch.org under Get started):
+#   make venv PIP_EXTRA='--extra-index-url ADDRESS'
 PIP_EXTRA ?=
 PYTEST_ARGS ?=
 

@@ -13,13 +13,14 @@ VERSION = re.search(r"__version__ = '(.+)'",
                     (HERE / NAME / '__init__.py').read_text(encoding='utf-8'))[1]
 
 # ROS itself is no pip requirement: apt brings it, or requirements/ros-jazzy.txt.
+RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1']
 EXTRAS = {
     # what a robot needs: policy node and recorder
-    'run': ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1'],
-    # datasets, cloning, uncloning, export
-    'train': ['torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard', 'tqdm'],
-    # demonstrations and audits in simulation
-    'sim': ['pybullet>=3.2.6', 'matplotlib>=3.6', 'pillow', 'scipy>=1.11', 'tqdm'],
+    'run': RUN,
+    # datasets from bags, cloning, uncloning, and export, which runs what it wrote
+    'train': [*RUN, 'torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard', 'tqdm'],
+    # demonstrations as bags, and audits in simulation
+    'sim': [*RUN, 'pybullet>=3.2.6', 'pillow', 'tqdm'],
     # launch_pytest of Jazzy does not work with pytest 8.4
     'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0',
             'mcap-ros2-support', 'mypy', 'ruff'],

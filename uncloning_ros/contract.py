@@ -101,11 +101,6 @@ class Interface:
         """Return the names of the desired modes."""
         return tuple(name for name, desired in self.modes.items() if desired)
 
-    @property
-    def undesired_modes(self) -> tuple[str, ...]:
-        """Return the names of the modes that are not desired."""
-        return tuple(name for name, desired in self.modes.items() if not desired)
-
     def require_modes(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return `names` if the contract declares them all, else raise `ContractError`."""
         for name in names:
@@ -176,7 +171,11 @@ class EpisodeEnd:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Topics, message types, ages and limits of one robot."""
+    """Topics, message types, ages and limits of one robot.
+
+    `command_rate_hz` is at least the policy's rate; today commands come at the policy's rate,
+    nothing is put between them.
+    """
 
     command_rate_hz: float
     observations: Mapping[str, Topic]
@@ -186,7 +185,7 @@ class Deployment:
 
     @cached_property
     def sha256(self) -> str:
-        """Return the hash that an evidence file names."""
+        """Return the hash that an audit names."""
         return canonical_sha256(_deployment_to_dict(self))
 
 

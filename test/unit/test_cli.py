@@ -73,12 +73,16 @@ def test_other_os_errors_name_the_file(command: types.SimpleNamespace,
     assert 'out: Permission denied' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('module', 'extra'), [
-    ('torch', 'train'), ('pybullet', 'sim'), ('onnxruntime', 'run'), ('rosbags.rosbag2', 'run')])
-def test_missing_package_names_the_extra(command: types.SimpleNamespace, module: str, extra: str,
-                                         capsys: pytest.CaptureFixture[str]) -> None:
-    assert fail_with(command, ModuleNotFoundError('no', name=module)) == 2
-    assert (f"audit needs {module}, which is not installed; install it with: pip install "
+@pytest.mark.parametrize('module', ['pybullet', 'onnxruntime', 'rosbags.rosbag2'])
+@pytest.mark.parametrize(('name', 'extra'), [
+    ('demos', 'sim'), ('audit', 'sim'), ('dataset', 'train'), ('export', 'train')])
+def test_missing_package_names_the_extra_that_the_command_needs(
+        name: str, extra: str, module: str, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, f'uncloning_ros.cli.{name}',
+                        raising(ModuleNotFoundError('no', name=module)))
+    assert main.main([name]) == 2
+    assert (f"{name} needs {module}, which is not installed; install it with: pip install "
             f"'uncloning_ros[{extra}]'") in capsys.readouterr().err
 
 

@@ -64,7 +64,6 @@ def test_flat_vectors_follow_the_order_of_the_contract(contract: Contract) -> No
 def test_modes_keep_their_order_and_whether_they_are_desired(contract: Contract) -> None:
     assert contract.interface.mode_names == ('handle_first', 'blade_first')
     assert contract.interface.desired_modes == ('handle_first',)
-    assert contract.interface.undesired_modes == ('blade_first',)
 
 
 def test_unknown_mode_suggests_the_near_miss(contract: Contract) -> None:

@@ -42,13 +42,11 @@ COMMANDS = {
     'audit': 'hand over in simulation and count what was unsafe',
 }
 
-# Top-level module -> the extra of setup.py that brings it.
-_EXTRAS = {
-    'onnxruntime': 'run', 'rosbags': 'run', 'mcap': 'run',
-    'torch': 'train', 'safetensors': 'train', 'onnx': 'train', 'tensorboard': 'train',
-    'pybullet': 'sim', 'pybullet_data': 'sim', 'matplotlib': 'sim', 'PIL': 'sim', 'scipy': 'sim',
-    'tqdm': 'train',
-}
+# Top-level modules that the extras of setup.py bring. Commands that simulate need [sim], the
+# others [train]; each of the two holds [run].
+_FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
+                'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm')
+_SIMULATING = ('demos', 'audit')
 
 _STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended
 
@@ -68,9 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print('\nuncloning: stopped; nothing half-written was left behind', file=sys.stderr)
         return _STOPPED
     except ImportError as err:
-        extra = _EXTRAS.get((err.name or '').partition('.')[0])
-        if extra is None:
+        if (err.name or '').partition('.')[0] not in _FROM_EXTRAS:
             raise
+        extra = 'sim' if command in _SIMULATING else 'train'
         return _refuse(f'{command} needs {err.name}, which is not installed; '
                        f"install it with: pip install 'uncloning_ros[{extra}]'")
     except BrokenPipeError:
