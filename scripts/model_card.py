@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.audit.summary import percent
+from uncloning_ros.audit.summary import percent, points
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
@@ -107,7 +107,7 @@ def _differences(audits: Sequence[Mapping[str, Any]]) -> str:
     for audit in audits:
         difference = audit['against']['difference']
         rows.append((f'{audit["model"]} minus {audit["against"]["model"]}',
-                     *(_points(difference[rate]) for rate in ('tcr', 'sr', 'umr'))))
+                     *(points(difference[rate]) for rate in ('tcr', 'sr', 'umr'))))
     return ('Paired differences in percentage points, with 95 % intervals:\n\n'
             + _table(('', 'TCR', 'SR', 'UMR'), rows))
 
@@ -129,11 +129,6 @@ def _per_seed(own: Mapping[str, Any]) -> str:
             for start in range(0, len(letters), _SEEDS_IN_A_ROW)]
     key = ', '.join(f'`{letter}` {kind or "success"}' for kind, letter in _LETTERS.items())
     return f'{key}; an unsafe episode is `U` whatever else went wrong.\n\n{_block(rows)}'
-
-
-def _points(difference: Mapping[str, float]) -> str:
-    return (f'{100 * difference["difference"]:+.1f} [{100 * difference["low"]:+.1f}, '
-            f'{100 * difference["high"]:+.1f}]')
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

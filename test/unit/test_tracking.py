@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from uncloning_ros.contract import load_contract
-from uncloning_ros.geometry import pose_from_parts
+from uncloning_ros.geometry import pose_from_parts, rotation_angle_between, rotation_of
 from uncloning_ros.scenario import Tracking, find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.tracking import Sensors
@@ -45,6 +46,16 @@ def test_noise_has_the_scenarios_size_and_spares_the_arm() -> None:
     tools = np.array([s.values for key, s in samples if key == 'tool_pose'])
     assert abs(hands.std(axis=0).mean() - 0.005) < 0.0005
     assert np.array_equal(tools, np.tile(POSE, (400, 1)))
+
+
+def test_rotation_noise_has_the_scenarios_size() -> None:
+    one = sensors(rotation_noise_rad=0.02, dropout=0.0)
+    for i in range(400):
+        one.measure(i * 10**6, TRUTH)
+    found = np.array([s.values for key, s in one.poll(10**12) if key == 'object_pose'])
+    angles = rotation_angle_between(rotation_of(found), np.eye(3))
+    # Three independent axes: the squared angle is three times the squared noise.
+    assert np.sqrt(np.mean(angles ** 2) / 3) == pytest.approx(0.02, rel=0.1)
 
 
 def test_dropout_loses_the_share_it_says_and_leaves_the_other_samples_alone() -> None:

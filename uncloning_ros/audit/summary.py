@@ -122,6 +122,12 @@ def percent(rate: float) -> str:
     return f'{value:.2f} %' if 0 < value < 2 else f'{value:.1f} %'
 
 
+def points(difference: Mapping[str, float]) -> str:
+    """Return a paired difference with its interval in percentage points: '+1.0 [-0.4, +2.4]'."""
+    change, low, high = (100 * difference[key] for key in ('difference', 'low', 'high'))
+    return f'{change:+.1f} [{low:+.1f}, {high:+.1f}]'
+
+
 def _differences(first: Sequence[EpisodeResult],
                  second: Sequence[EpisodeResult]) -> dict[str, dict[str, Any]]:
     """Return first minus second for each rate, over episodes with the same seed."""

@@ -5,6 +5,7 @@
 import argparse
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from uncloning_ros.errors import OutputExistsError
@@ -30,32 +31,17 @@ def seed_range(text: str) -> tuple[int, ...]:
 
 def positive_float(text: str) -> float:
     """Return a finite number above 0."""
-    value = non_negative_float(text)
-    if value == 0.0:
-        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
-    return value
+    return _number(text, 'a number above 0', lambda value: 0.0 < value < math.inf)
 
 
 def non_negative_float(text: str) -> float:
     """Return a finite number, 0 or above."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f'expected a number, 0 or above, got {text!r}')
-    return value
+    return _number(text, 'a number, 0 or above', lambda value: 0.0 <= value < math.inf)
 
 
 def fraction(text: str) -> float:
     """Return a number in [0, 1]."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f'expected a number in [0, 1], got {text!r}')
-    return value
+    return _number(text, 'a number in [0, 1]', lambda value: 0.0 <= value <= 1.0)
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -85,6 +71,16 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 def available_cores() -> int:
     """Return how many cores this process may use, which a container may limit."""
     return len(os.sched_getaffinity(0))
+
+
+def _number(text: str, expected: str, fits: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not fits(value):
+        raise argparse.ArgumentTypeError(f'expected {expected}, got {text!r}')
+    return value
 
 
 def _whole(text: str, least: int) -> int:

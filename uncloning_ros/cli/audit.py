@@ -129,6 +129,8 @@ def json_text(value: Any, indent: str = '') -> str:
 
 def table(record: Mapping[str, Any]) -> str:
     """Return the figures as text of at most 80 columns."""
+    from uncloning_ros.audit.summary import percent, points
+
     against = record.get('against')
     columns = [record] if against is None else [record, against]
     lines = [f'scenario {record["scenario"]}, {record["episodes"]} episodes, seeds '
@@ -143,10 +145,10 @@ def table(record: Mapping[str, Any]) -> str:
     for label, key in (('completed (TCR)', 'tcr'), ('success (SR)', 'sr'),
                        ('unsafe (UMR)', 'umr')):
         difference = against['difference'][key] if against else None
-        row(label, [_percent(column[key]) for column in columns],
-            f'   {_points(difference)}' if difference else '')
+        row(label, [percent(column[key]) for column in columns],
+            f'   {points(difference)}' if difference else '')
         if key == 'umr':
-            row('  95 % upper bound', [_percent(column['umr_upper95']) for column in columns])
+            row('  95 % upper bound', [percent(column['umr_upper95']) for column in columns])
     for part, title in (('modes', 'mode of completed'), ('failures', 'why no success')):
         names = [name for name in record[part] if any(column[part][name] for column in columns)]
         if names:
@@ -158,7 +160,7 @@ def table(record: Mapping[str, Any]) -> str:
         stratum = next(s for s in column['strata'] if s['stratum'] == column['worst_stratum'])
         lines.append(f'  {_shortened(column["model"])}: {stratum["stratum"]}, '
                      f'{stratum["unsafe_episodes"]} of {stratum["episodes"]} unsafe, SR '
-                     f'{_percent(stratum["sr"])}')
+                     f'{percent(stratum["sr"])}')
     lines += ['', 'Statistical evidence under the stated simulated distribution, for this file '
               'and', 'no other; it is no safety certificate.']
     for sentence in record['limits']['exceeded']:
@@ -254,18 +256,6 @@ def _write_new(path: Path, text: str) -> None:
         os.rename(partial, new_path(path))
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _percent(rate: float) -> str:
-    from uncloning_ros.audit.summary import percent
-
-    return percent(rate)
-
-
-def _points(difference: Mapping[str, float]) -> str:
-    """Return a paired difference and its interval in percentage points."""
-    return (f'{100 * difference["difference"]:+.1f} [{100 * difference["low"]:+.1f}, '
-            f'{100 * difference["high"]:+.1f}]')
 
 
 def _shortened(name: str) -> str:
