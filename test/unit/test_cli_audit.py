@@ -198,7 +198,7 @@ def test_full_disk_leaves_nothing_half_written(simulated, policy, tmp_path, monk
         self.touch()
         raise OSError(28, 'No space left on device', str(self))
 
-    monkeypatch.setattr(Path, 'write_text', fail)
+    monkeypatch.setattr(Path, 'write_bytes', fail)
     assert run(policy, '--seed', 1000, '--episodes', 2, '--json', tmp_path / 'audit.json') == 2
     assert 'the disk is full' in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ['policy.onnx']

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from uncloning_ros.errors import OutputExistsError
+from uncloning_ros.files import require_new
 
 
 def positive_int(text: str) -> int:
@@ -54,11 +54,7 @@ def names(text: str) -> tuple[str, ...]:
 
 def new_path(text: str | Path) -> Path:
     """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
-    path = Path(text)
-    if os.path.lexists(path):
-        raise OutputExistsError(f'{path} exists already and is never overwritten; '
-                                f'give another name or move it away')
-    return path
+    return require_new(Path(text))
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,6 @@ Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input
 
 import argparse
 import json
-import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from uncloning_ros.cli.arguments import (
     seed,
 )
 from uncloning_ros.errors import AuditError
+from uncloning_ros.files import write_whole
 
 if TYPE_CHECKING:
     from uncloning_ros.audit.metrics import EpisodeResult
@@ -105,9 +105,9 @@ def run(args: argparse.Namespace) -> int:
         page = html_report(record, scenario,
                            _strips(audited, paths, scenario, args.workers, latency_s))
     if args.json is not None:
-        _write_new(args.json, json_text(record) + '\n')
+        write_whole(new_path(args.json), f'{json_text(record)}\n'.encode())
     if page is not None:
-        _write_new(args.html, page)
+        write_whole(new_path(args.html), page.encode())
     print(table(record))
     return 1 if record['limits']['exceeded'] else 0
 
@@ -246,16 +246,6 @@ def _derived_seed(policies: 'Iterable[OnnxPolicy]', scenario: 'Scenario') -> int
     digest = hashlib.sha256(''.join(digests).encode()).digest()
     # Above a million, where no demonstrations are made by habit.
     return 10**6 + int.from_bytes(digest[:4], 'big')
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Write a new file whole or not at all."""
-    partial = path.with_name(f'{path.name}.partial')
-    try:
-        partial.write_text(text, encoding='utf-8')
-        os.rename(partial, new_path(path))
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _shortened(name: str) -> str:

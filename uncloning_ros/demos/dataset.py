@@ -59,7 +59,8 @@ from uncloning_ros.demos.bag import (
     read_episode,
 )
 from uncloning_ros.demos.labels import newest_label, read_labels, rule_label
-from uncloning_ros.errors import ContractError, DatasetError, OutputExistsError
+from uncloning_ros.errors import ContractError, DatasetError
+from uncloning_ros.files import require_new
 from uncloning_ros.geometry import Array
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.strict_yaml import Fields
@@ -228,7 +229,7 @@ def build_dataset(demos_dir: Path, out_dir: Path, scenario: Scenario,
         raise DatasetError(f'expected labels of {", ".join(LABELS)}, got {labels!r}')
     if not 0.0 <= validation < 1.0:
         raise DatasetError(f'expected a validation share in [0, 1), got {validation}')
-    _require_new(out_dir)
+    require_new(out_dir)
     paths = list_episodes(demos_dir)
     if not paths:
         raise DatasetError(f'{demos_dir} holds no episode; record some, or make some with '
@@ -514,12 +515,6 @@ def _warnings(records: Sequence[EpisodeRecord], contract: Contract,
     return tuple(warnings)
 
 
-def _require_new(out_dir: Path) -> None:
-    if os.path.lexists(out_dir):
-        raise OutputExistsError(f'{out_dir} exists already and is never overwritten; give '
-                                f'another name or move it away')
-
-
 def _write(out_dir: Path, observations: Float32, actions: Float32,
            description: dict[str, Any]) -> None:
     """Write both files under a temporary name, then rename; remove it if anything goes wrong."""
@@ -532,7 +527,7 @@ def _write(out_dir: Path, observations: Float32, actions: Float32,
         (temporary / _ARRAYS_FILE).write_bytes(arrays)
         (temporary / _JSON_FILE).write_text(
             json.dumps(description, indent=1, allow_nan=False) + '\n', encoding='utf-8')
-        _require_new(out_dir)
+        require_new(out_dir)
         temporary.rename(out_dir)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -26,6 +26,7 @@ from torch import Tensor
 import uncloning_ros
 from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
 from uncloning_ros.errors import CheckpointError
+from uncloning_ros.files import write_whole
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.strict_yaml import Fields
 
@@ -199,9 +200,9 @@ def remove_folder(folder: Path) -> None:
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
     """Write one safetensors file with a JSON record in its header, whole or not at all."""
-    _write_whole(path, save({name: tensor.detach().contiguous()
-                             for name, tensor in tensors.items()},
-                            {'record': json.dumps(record)}))
+    write_whole(path, save({name: tensor.detach().contiguous()
+                            for name, tensor in tensors.items()},
+                           {'record': json.dumps(record)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -217,18 +218,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write one JSON file, whole or not at all."""
     text = json.dumps(data, indent=2, allow_nan=False) + '\n'
-    _write_whole(path, text.encode('utf-8'))
+    write_whole(path, text.encode('utf-8'))
 
 
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + '.partial')
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

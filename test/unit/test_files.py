@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files are whole or not there, and nothing is overwritten unasked."""
+
+from pathlib import Path
+
+import pytest
+
+from uncloning_ros.errors import OutputExistsError
+from uncloning_ros.files import require_new, write_whole
+
+
+def test_what_exists_is_refused_a_broken_link_too(tmp_path: Path) -> None:
+    link = tmp_path / 'link'
+    link.symlink_to(tmp_path / 'nowhere')
+    for path in (tmp_path, link):
+        with pytest.raises(OutputExistsError, match=f'{path} exists already'):
+            require_new(path)
+    assert require_new(tmp_path / 'new') == tmp_path / 'new'
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'record'
+    write_whole(path, b'old')
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open('wb') as file:
+            file.write(data[:1])
+        raise OSError('the disk is full')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='disk is full'):
+        write_whole(path, b'new')
+    assert path.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [path]
