@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -58,6 +59,38 @@ def test_ctrl_c_is_one_line_and_status_130(command: types.SimpleNamespace,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     assert fail_with(command, KeyboardInterrupt()) == 130
     assert capsys.readouterr().err.strip().startswith('uncloning: stopped')
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_what_an_interrupted_library_raises_is_no_traceback(
+        command: types.SimpleNamespace, capsys: pytest.CaptureFixture[str],
+        number: signal.Signals) -> None:
+    def interrupted(args: argparse.Namespace) -> int:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise RecursionError('half imported') from None
+        return 0
+
+    command.run = interrupted
+    assert main.main(['audit']) == 130
+    assert capsys.readouterr().err.strip().startswith('uncloning: stopped')
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(command: types.SimpleNamespace) -> None:
+    def run(args: argparse.Namespace) -> int:
+        before = signal.signal(signal.SIGINT, lambda *_: heard.append('its own handler'))
+        signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGINT, before)
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    heard: list[str] = []
+    command.run = run
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert main.main(['audit']) == 130
+    assert heard == ['its own handler']
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_full_disk_is_a_sentence(command: types.SimpleNamespace,

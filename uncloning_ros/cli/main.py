@@ -17,16 +17,19 @@ The commands follow one another; each reads what the one before it wrote:
 
 Every command explains itself, as in: uncloning audit --help. Nothing is ever
 overwritten. Exit status: 0 done, 1 a stated limit is exceeded or two models
-differ, 2 bad input, 130 stopped with Ctrl-C.
+differ, 2 bad input, 130 stopped with Ctrl-C or SIGTERM.
 """
 
 import argparse
+import contextlib
 import errno
 import importlib
 import os
+import signal
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import uncloning_ros
 from uncloning_ros.errors import UncloningError, near_miss
@@ -54,6 +57,19 @@ _STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; bad input gives one sentence and 2."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with _signals() as interrupted:
+        try:
+            return _run(words)
+        except KeyboardInterrupt:
+            return _stopped()
+        except Exception:
+            # A library that Ctrl-C met half imported may raise anything because of it.
+            if not interrupted():
+                raise
+            return _stopped()
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         command = _command_of(words)
         args = _parser(command).parse_args(words)
@@ -62,9 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(status)
     except UncloningError as err:
         return _refuse(str(err))
-    except KeyboardInterrupt:
-        print('\nuncloning: stopped; nothing half-written was left behind', file=sys.stderr)
-        return _STOPPED
     except ImportError as err:
         if (err.name or '').partition('.')[0] not in _FROM_EXTRAS:
             raise
@@ -77,6 +90,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as err:
         return _refuse(_os_sentence(err))
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM end a command as Ctrl-C does; yield whether either was received."""
+    received = threading.Event()
+    # Only the main thread may listen for signals.
+    if threading.current_thread() is not threading.main_thread():
+        yield received.is_set
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        received.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    # By way of SIGINT, for which a command may have a handler of its own.
+    before_term = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield received.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, before_term)
+
+
+def _stopped() -> int:
+    print('\nuncloning: stopped; nothing half-written was left behind', file=sys.stderr)
+    return _STOPPED
 
 
 def _command_of(words: Iterable[str]) -> str | None:
