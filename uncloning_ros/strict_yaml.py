@@ -110,18 +110,15 @@ class Fields:
         """Return a finite number in [least, most]."""
         value = self._get(key, 'a number')
         bounds = f'a number in [{least:g}, {most:g}]'
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.fail(key, bounds)
-        if not math.isfinite(value) or not least <= value <= most:
+        if not _is_finite(value) or not least <= value <= most:
             raise self.fail(key, bounds)
         return float(value)
 
     def numbers(self, key: str, length: int) -> tuple[float, ...]:
         """Return a list of `length` finite numbers."""
         value = self._get(key, f'a list of {length} numbers')
-        if not isinstance(value, list) or len(value) != length or not all(
-                isinstance(item, (int, float)) and not isinstance(item, bool)
-                and math.isfinite(item) for item in value):
+        if (not isinstance(value, list) or len(value) != length
+                or not all(map(_is_finite, value))):
             raise self.fail(key, f'a list of {length} numbers')
         return tuple(float(item) for item in value)
 
@@ -160,7 +157,8 @@ def read_yaml(path: Path, error: type[UncloningError]) -> Fields:
         data = _NoDuplicates(path.read_text(encoding='utf-8')).get_single_data()
     except OSError as err:
         raise error(f'cannot read {path}: {err.strerror or err}') from err
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
+    # Values such as 2026-13-45, and deep nesting, get past PyYAML's own errors.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         reason = ' '.join(str(err).split())
         raise error(f'{path} is not valid YAML: {reason}') from err
     return Fields(data, str(path), error)
@@ -171,6 +169,16 @@ def canonical_sha256(data: object) -> str:
     text = json.dumps(data, sort_keys=True, separators=(',', ':'), ensure_ascii=False,
                       allow_nan=False)
     return hashlib.sha256(text.encode('utf-8')).hexdigest()
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether a value is a number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _shown(value: object) -> str:

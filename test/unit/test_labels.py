@@ -103,6 +103,7 @@ def test_a_sidecar_is_replaced_whole_or_not_at_all(
 
 @pytest.mark.parametrize(('content', 'error', 'sentence'), [
     ('{', BagError, 'is not JSON'),
+    pytest.param('[' * 100000, BagError, 'is not JSON', id='deep'),
     ('[]', BagError, 'expected a mapping'),
     ({'schema': 'uncloning/labels@2', 'labels': []}, BagError, "expected 'uncloning/labels@1'"),
     ({'schema': 'uncloning/labels@1'}, BagError, "missing key 'labels'"),

@@ -85,6 +85,10 @@ def test_keys_that_are_no_names_are_refused() -> None:
     ('a: [1, 2\n', 'is not valid YAML'),
     ('a: !!python/object/apply:os.system [true]\n', 'could not determine a constructor'),
     ('\t- x', 'is not valid YAML'),
+    ('schema: 2026-13-45\n', 'month must be in 1..12'),
+    ('schema: !!bool perhaps\n', "is not valid YAML: 'perhaps'"),
+    ('schema: !!timestamp soon\n', 'is not valid YAML'),
+    pytest.param('[' * 20000, 'is not valid YAML: maximum recursion depth', id='deep'),
 ])
 def test_malformed_yaml_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / 'file.yaml'
@@ -102,6 +106,13 @@ def test_missing_file_and_foreign_bytes_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b'\xff\xfe\x00\x01')
     with pytest.raises(ContractError, match='is not valid YAML'):
         read_yaml(path, ContractError)
+
+
+@pytest.mark.parametrize('value', [10**400, [1, 10**400]])
+def test_a_number_that_no_float_can_hold_is_refused(value: object) -> None:
+    part = Fields({'key': value}, 'place', ContractError)
+    with pytest.raises(ContractError, match='place.key: expected a'):
+        part.numbers('key', 2) if isinstance(value, list) else part.number('key')
 
 
 plain = st.recursive(

@@ -109,7 +109,7 @@ def read_labels(episode: Path, interface: Interface) -> tuple[Label, ...]:
         return ()
     except OSError as err:
         raise BagError(f'cannot read {path}: {err.strerror or err}') from err
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise BagError(f'{path} is not JSON: {err}') from err
     fields = Fields(data, str(path), BagError)
     fields.schema(SCHEMA)
