@@ -18,8 +18,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
-from mcap.records import Message
+from mcap.records import Channel, Chunk, Message, Schema
 from mcap.stream_reader import StreamReader
+from mcap.writer import CompressionType, Writer
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
@@ -376,6 +377,36 @@ def test_a_truncated_bag_is_refused(copied: Path, keep: float) -> None:
     file.write_bytes(data[:int(keep * len(data)) if isinstance(keep, float) else keep])
     for read in (read_episode, verify_episode):
         with pytest.raises(BagError, match='truncated'):
+            read(copied)
+
+
+@pytest.mark.parametrize('compression', [CompressionType.ZSTD, CompressionType.LZ4])
+def test_damage_in_a_compressed_chunk_gets_a_sentence(copied: Path,
+                                                      compression: CompressionType) -> None:
+    file = mcap_of(copied)
+    with file.open('rb') as stream:
+        records = list(StreamReader(stream).records)
+    writer = Writer(str(file), compression=compression)
+    writer.start('ros2')
+    schemas = {record.id: writer.register_schema(record.name, record.encoding, record.data)
+               for record in records if isinstance(record, Schema)}
+    channels = {record.id: writer.register_channel(
+        record.topic, record.message_encoding, schemas[record.schema_id], record.metadata)
+        for record in records if isinstance(record, Channel)}
+    for record in records:
+        if isinstance(record, Message):
+            writer.add_message(channels[record.channel_id], record.log_time, record.data,
+                               record.publish_time, record.sequence)
+    writer.finish()
+    read_episode(copied)
+    data = file.read_bytes()
+    with file.open('rb') as stream:
+        chunk = next(record for record in StreamReader(stream, emit_chunks=True).records
+                     if isinstance(record, Chunk))
+    middle = data.index(chunk.data) + len(chunk.data) // 2
+    file.write_bytes(data[:middle] + bytes(100) + data[middle + 100:])
+    for read in (read_episode, verify_episode):
+        with pytest.raises(BagError, match='truncated or damaged'):
             read(copied)
 
 

@@ -34,6 +34,7 @@ from mcap.writer import CompressionType, Writer
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
+from zstandard import ZstdError
 
 from uncloning_ros.contract import (
     Contract,
@@ -75,8 +76,9 @@ _QOS = [{
 _Dumper: Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 _Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
-# What the MCAP reader raises on bytes that are not what they should be.
-_DAMAGE = (McapError, struct.error, ValueError, KeyError, OverflowError, MemoryError)
+# What the MCAP reader raises on bytes that are not what they should be; lz4 a RuntimeError.
+_DAMAGE = (McapError, ZstdError, struct.error, ValueError, KeyError, OverflowError, MemoryError,
+           RuntimeError)
 
 
 class _NoAliases(_Dumper):
@@ -524,7 +526,7 @@ def _read_custom(path: Path, info: Mapping[str, Any]) -> tuple[EpisodeMetadata, 
         expected = custom['contract_sha256']
         if metadata.planned_mode is not None:
             contract.interface.require_modes([metadata.planned_mode])
-    except (KeyError, ValueError, TypeError) as err:
+    except (KeyError, ValueError, TypeError, RecursionError) as err:
         raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
     if contract.sha256 != expected:
         raise BagError(f'{path}: expected a contract of sha256 {expected}, got '
@@ -540,7 +542,7 @@ def _read_info(path: Path) -> dict[str, Any]:
                        f'give the directory of an episode')
     try:
         data = yaml.load(file.read_bytes(), Loader=_Loader)  # noqa: S506 (a safe loader)
-    except (yaml.YAMLError, ValueError) as err:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         raise BagError(f'{file} is not valid YAML: {" ".join(str(err).split())}') from err
     except OSError as err:
         raise BagError(f'cannot read {file}: {err.strerror or err}') from err
@@ -637,7 +639,7 @@ def _event(path: Path, message: Message) -> Mapping[str, Any]:
     text = _deserialise(path, EVENT_TOPIC, EVENT_TYPE, message).data
     try:
         event = json.loads(text)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise BagError(f'{path}: an event is not JSON: {text!r}') from err
     if not isinstance(event, dict):
         raise BagError(f'{path}: expected a mapping as an event, got {text!r}')
