@@ -115,8 +115,8 @@ def test_missing_package_names_the_extra_that_the_command_needs(
     monkeypatch.setitem(sys.modules, f'uncloning_ros.cli.{name}',
                         raising(ModuleNotFoundError('no', name=module)))
     assert main.main([name]) == 2
-    assert (f"{name} needs {module}, which is not installed; install it with: pip install "
-            f"'uncloning_ros[{extra}]'") in capsys.readouterr().err
+    assert (f"{name} needs {module}, which is not installed; install it in the package's folder "
+            f"with: pip install '.[{extra}]'") in capsys.readouterr().err
 
 
 def test_a_defect_is_not_hidden(command: types.SimpleNamespace) -> None:

@@ -83,7 +83,7 @@ def _run(words: Sequence[str]) -> int:
             raise
         extra = 'sim' if command in _SIMULATING else 'train'
         return _refuse(f'{command} needs {err.name}, which is not installed; '
-                       f"install it with: pip install 'uncloning_ros[{extra}]'")
+                       f"install it in the package's folder with: pip install '.[{extra}]'")
     except BrokenPipeError:
         # Whoever read the output has seen enough, as `head` does; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
