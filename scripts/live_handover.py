@@ -4,7 +4,8 @@
 """Hand over once in a live ROS 2 graph: simulator and policy as separate processes.
 
 Starts both nodes in a ROS domain of their own, tells what happens, and ends them. Exit status 0
-only if the person has the tool, in a desired mode, with no unsafe event; else 1.
+only if the person has the tool, in a desired mode, with no unsafe event; else 1, or 2 for a model
+that cannot be used.
 
   scripts/live_handover.py models/knife_uncloned.onnx --seed 7
 """
@@ -156,10 +157,14 @@ def main() -> int:
               file=sys.stderr)
         return 2
 
-    from uncloning_ros.contract import load_contract
-    from uncloning_ros.share import share_path
+    from uncloning_ros.errors import UncloningError
+    from uncloning_ros.runtime.inference import load_policy
 
-    desired = load_contract(share_path('config') / 'contract.yaml').interface.desired_modes
+    try:
+        desired = load_policy(args.model).contract.interface.desired_modes
+    except UncloningError as err:
+        print(f'live_handover: {err}', file=sys.stderr)
+        return 2
     good, sentence = verdict(hand_over(args.model, args.scenario, args.seed, args.timeout_s),
                              desired)
     print(sentence)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 _EPS = 1e-9
+_RAY_M = 5.0  # a ray is looked along so far: beyond every arm and every person it hands to
 
 
 def rotation_from_quaternion(quaternion: ArrayLike) -> Array:
@@ -207,8 +208,8 @@ def segment_distance(a0: ArrayLike, a1: ArrayLike, b0: ArrayLike, b1: ArrayLike)
 
 
 def ray_segment_distance(origin: ArrayLike, direction: ArrayLike, b0: ArrayLike,
-                         b1: ArrayLike, reach_m: float = 5.0) -> Array:
-    """Return the smallest distances (...) between rays and segments, looking `reach_m` far."""
+                         b1: ArrayLike) -> Array:
+    """Return the smallest distances (...) in m between rays and segments; directions are unit."""
     origin = np.asarray(origin, dtype=np.float64)
-    far = origin + reach_m * np.asarray(direction, dtype=np.float64)
+    far = origin + _RAY_M * np.asarray(direction, dtype=np.float64)
     return segment_distance(origin, far, b0, b1)

@@ -13,7 +13,7 @@ from audit_models import SCENARIO, result, short_contract
 from uncloning_ros.audit.report import Strip, html_report, worth_a_picture
 from uncloning_ros.audit.rollout import Picture
 from uncloning_ros.audit.statistics import upper_bound
-from uncloning_ros.audit.summary import Audited, Limits, audit_record, model_record, percent
+from uncloning_ros.audit.summary import Audited, StatedLimits, audit_record, model_record, percent
 
 CONTRACT = short_contract()
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']
@@ -25,7 +25,7 @@ def audited(kinds, name='policy.onnx', sha256='a' * 64, **changes) -> Audited:
 
 
 def record_of(kinds=KINDS, limits=None, against=None):
-    return audit_record(audited(kinds), SCENARIO, 0.005, limits or Limits(),
+    return audit_record(audited(kinds), SCENARIO, 0.005, limits or StatedLimits(),
                         None if against is None else audited(against, 'mixed.onnx', 'b' * 64))
 
 
@@ -67,11 +67,11 @@ def test_difference_is_paired_by_seed() -> None:
 
 
 @pytest.mark.parametrize(('limits', 'exceeded'), [
-    (Limits(), []),
-    (Limits(max_umr=0.61, min_sr=0.6), []),
-    (Limits(max_umr=0.6, min_sr=0.6), ['unsafe rate']),
-    (Limits(max_umr=0.61, min_sr=0.61), ['success rate']),
-    (Limits(max_umr=0.3, min_sr=0.9), ['unsafe rate', 'success rate'])])
+    (StatedLimits(), []),
+    (StatedLimits(max_umr=0.61, min_sr=0.6), []),
+    (StatedLimits(max_umr=0.6, min_sr=0.6), ['unsafe rate']),
+    (StatedLimits(max_umr=0.61, min_sr=0.61), ['success rate']),
+    (StatedLimits(max_umr=0.3, min_sr=0.9), ['unsafe rate', 'success rate'])])
 def test_limits_are_held_against_the_bound_of_umr_and_against_sr(limits, exceeded) -> None:
     assert upper_bound(3, 10) == pytest.approx(0.607, abs=5e-4)
     sentences = record_of(limits=limits)['limits']['exceeded']
@@ -187,9 +187,9 @@ def test_page_tells_bound_seeds_digests_and_what_it_does_not_show() -> None:
 
 
 def test_page_says_whether_limits_were_kept() -> None:
-    _, kept = page_of(limits=Limits(max_umr=0.7))
+    _, kept = page_of(limits=StatedLimits(max_umr=0.7))
     assert 'Within the stated limits: upper bound of UMR at most 70.0 %.' in kept.text
-    _, broken = page_of(limits=Limits(min_sr=0.9))
+    _, broken = page_of(limits=StatedLimits(min_sr=0.9))
     assert 'Limit exceeded: the success rate is 60.0 %, below the limit of 90.0 %.' in broken.text
 
 
@@ -202,7 +202,7 @@ def test_page_shows_every_seed_of_both_models() -> None:
 
 def test_name_of_a_model_is_text_and_not_markup() -> None:
     made = audited(KINDS, name='<script>alert(1)</script>.onnx')
-    html = html_report(audit_record(made, SCENARIO, 0.005, Limits()), SCENARIO, [])
+    html = html_report(audit_record(made, SCENARIO, 0.005, StatedLimits()), SCENARIO, [])
     assert 'script' not in Page(html).tags
 
 

@@ -36,7 +36,7 @@ class Audited:
 
 
 @dataclass(frozen=True)
-class Limits:
+class StatedLimits:
     """What must not be exceeded: the bound of UMR not above, SR not below; None: not stated."""
 
     max_umr: float | None = None
@@ -44,7 +44,7 @@ class Limits:
 
 
 def audit_record(audited: Audited, scenario: Scenario, inference_latency_s: float,
-                 limits: Limits, against: Audited | None = None) -> dict[str, Any]:
+                 limits: StatedLimits, against: Audited | None = None) -> dict[str, Any]:
     """Return the audit as plain data, ready for JSON; `against` has the same seeds."""
     record = model_record(audited, scenario) | {
         'schema': SCHEMA,
@@ -103,7 +103,7 @@ def model_record(audited: Audited, scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def exceeded(record: Mapping[str, Any], limits: Limits) -> list[str]:
+def exceeded(record: Mapping[str, Any], limits: StatedLimits) -> list[str]:
     """Return a sentence for every stated limit that the figures exceed."""
     sentences = []
     if limits.max_umr is not None and record['umr_upper95'] > limits.max_umr:

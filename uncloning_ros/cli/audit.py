@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     _require_writable(outputs)
 
     from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S
-    from uncloning_ros.audit.summary import Limits, audit_record
+    from uncloning_ros.audit.summary import StatedLimits, audit_record
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.scenario import find_scenario
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
                for path in paths]
     against = audited[1] if args.against is not None else None
     record = audit_record(audited[0], scenario, latency_s,
-                          Limits(args.max_umr, args.min_sr), against)
+                          StatedLimits(args.max_umr, args.min_sr), against)
     page = None
     if args.html is not None:
         from uncloning_ros.audit.report import html_report
