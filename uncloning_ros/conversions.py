@@ -20,6 +20,10 @@ from uncloning_ros.geometry import Array, single_pose, single_quaternion
 # Looks up a message class by its full name, as in 'geometry_msgs/msg/PoseStamped'.
 MessageClasses = Callable[[str], Any]
 
+# In m, rad or N: nothing that an arm meets comes near. A finite number above it is a broken
+# publisher, and squares of it could overflow.
+_MOST = 1e4
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -39,13 +43,14 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     """Return the sample that a message carries.
 
     Joints are matched by name and put in the contract's order. Raise `ContractError` for a
-    foreign frame, a missing joint, a wrong length, and values that are not finite.
+    foreign frame, a joint that is missing or named twice, a wrong length, and values that are
+    not finite or beyond anything physical.
     """
     if signal.kind == 'pose':
         _require_frame(signal, message.header.frame_id)
         p, q = message.pose.position, message.pose.orientation
         position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
-        _require_finite(signal, position + quaternion)
+        _require_usable(signal, position + quaternion)
         try:
             values = single_pose(position, quaternion)
         except ValueError as err:
@@ -56,13 +61,14 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         values = np.array((f.x, f.y, f.z), dtype=np.float64)
     elif hasattr(message, 'name'):
         joints = _named_positions(signal, message.name, message.position)
+        _require_usable(signal, joints)
         values = joints.sum(keepdims=True) if signal.kind == 'gripper_width' else joints
     else:
         values = np.asarray(message.data, dtype=np.float64)
         if values.shape != (signal.dim,):
             raise ContractError(f'{signal.key}: expected {signal.dim} values, got '
                                 f'{values.size}; check the publisher of its topic')
-    _require_finite(signal, values)
+    _require_usable(signal, values)
     header = getattr(message, 'header', None)
     stamp_ns = 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
     return Sample(values, stamp_ns or receive_ns, receive_ns)
@@ -112,6 +118,10 @@ def _named_positions(signal: Signal, names: Sequence[str], positions: Sequence[f
         found = len(signal.names) - len(missing)
         raise ContractError(f'{signal.key}: expected {len(signal.names)} joints, got {found} '
                             f'(missing {", ".join(missing)}); check config/contract.yaml')
+    twice = [name for name in signal.names if names.count(name) > 1]
+    if twice:
+        raise ContractError(f'{signal.key}: a joint state names {", ".join(twice)} more than '
+                            f'once; check its publisher')
     if len(positions) != len(names):
         raise ContractError(f'{signal.key}: a joint state names {len(names)} joints but has '
                             f'{len(positions)} positions; check its publisher')
@@ -124,9 +134,16 @@ def _require_frame(signal: Signal, frame_id: str) -> None:
                             f'transform it to the base frame before publishing')
 
 
-def _require_finite(signal: Signal, values: Sequence[float] | Array) -> None:
+def _require_usable(signal: Signal, values: Sequence[float] | Array) -> None:
     if not all(map(math.isfinite, values)):
-        raise ContractError(f'{signal.key}: expected finite values, got {list(values)}')
+        raise ContractError(f'{signal.key}: expected finite values, got {_shown(values)}')
+    if not all(-_MOST <= value <= _MOST for value in values):
+        raise ContractError(f'{signal.key}: expected values of at most {_MOST:g}, got '
+                            f'{_shown(values)}; check its publisher and its unit')
+
+
+def _shown(values: Sequence[float] | Array) -> str:
+    return f'[{", ".join(f"{value:g}" for value in values)}]'
 
 
 def _header(frame: str, stamp_ns: int, classes: MessageClasses) -> Any:

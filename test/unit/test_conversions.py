@@ -121,6 +121,28 @@ def test_values_that_are_not_finite_are_refused(bad: float) -> None:
         decode(FORCE, force, 0)
 
 
+@pytest.mark.parametrize('huge', [1e5, 1e30, -1e308])
+def test_finite_values_beyond_anything_physical_are_refused(huge: float) -> None:
+    with pytest.raises(ContractError, match='joints: expected values of at most 10000'):
+        decode(JOINTS, joint_message(('a', 'b', 'c'), [0.0, huge, 0.0]), 0)
+    with pytest.raises(ContractError, match='gripper_width: expected values of at most 10000'):
+        decode(WIDTH, joint_message(WIDTH.names, [huge, -huge]), 0)
+    message = pose_message()
+    message.pose.position.y = huge
+    with pytest.raises(ContractError, match='tool_pose: expected values of at most 10000'):
+        decode(POSE, message, 0)
+    with pytest.raises(ContractError, match='wrist_force: expected values of at most 10000'):
+        decode(FORCE, message_of(FORCE, FORCE_TYPE, [0.0, 0.0, huge]), 0)
+
+
+def test_a_joint_that_is_named_twice_is_refused() -> None:
+    message = joint_message(('a', 'b', 'c', 'b'), [1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(ContractError, match='joints: a joint state names b more than once'):
+        decode(JOINTS, message, 0)
+    others = joint_message(('a', 'x', 'b', 'c', 'x'), [1.0, 8.0, 2.0, 3.0, 9.0])
+    assert decode(JOINTS, others, 0).values.tolist() == [1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize(('signal', 'type_name', 'values'), [
     (POSE, POSE_TYPE, pose_from_parts([0, 0, 0], np.eye(3))), (FORCE, FORCE_TYPE, np.zeros(3))])
 def test_foreign_frame_is_refused(signal: Signal, type_name: str, values: Array) -> None:
