@@ -166,6 +166,16 @@ def test_a_stale_tool_pose_holds_the_last_command_and_not_an_old_measurement() -
     assert np.array_equal(decision.command, commanded)
 
 
+def test_a_tool_measured_outside_the_workspace_is_never_commanded_by_a_hold() -> None:
+    run = Run()
+    commanded = run.step().command
+    decision = run.step(run.stale('hand_pose', tool_pose=pose(50.0)))
+    assert decision.state is State.HOLD
+    assert np.array_equal(decision.command, commanded)
+    run.loop.stop()
+    assert np.array_equal(run.step(samples(run.now_ns, tool_pose=pose(50.0))).command, commanded)
+
+
 def test_an_input_that_is_not_finite_holds() -> None:
     run = Run()
     run.step()

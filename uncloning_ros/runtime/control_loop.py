@@ -262,7 +262,8 @@ class ControlLoop:
     def _latch(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Array:
         """Return the command that keeps the arm where it was measured, the gripper as commanded.
 
-        Where the measurement itself cannot be used, the last command stays.
+        Where the measurement itself cannot be used, the last command stays; so it does where a
+        pose is measured outside the workspace, for a tracker's wild value must not be commanded.
         """
         if self._last is None:
             raise RuntimeError('nothing was commanded, so there is nothing to hold')
@@ -270,9 +271,11 @@ class ControlLoop:
         command = self._last.copy()
         for signal in self._contract.interface.actions:
             key = self._held_by[signal.key]
-            if signal.kind != 'gripper_width' and key not in unusable:
-                part = self._contract.interface.action_slices[signal.key]
-                command[part] = samples[key].values
+            if signal.kind == 'gripper_width' or key in unusable:
+                continue
+            measured = samples[key].values
+            if signal.kind != 'pose' or self._limiter.inside(measured[:3]):
+                command[self._contract.interface.action_slices[signal.key]] = measured
         return command
 
     def _measured(self, samples: Mapping[str, Sample]) -> Array:

@@ -69,10 +69,17 @@ class OnnxPolicy:
         return chunks
 
     def warm_up(self) -> None:
-        """Run a few times, so that the first real call is as fast as the next."""
-        for _ in range(3):
-            self(np.zeros(self.observation_shape, np.float32),
-                 np.zeros(self.chunk_shape, np.float32))
+        """Run a few times, so that the first real call is as fast as the next.
+
+        Raise `ModelError` if the model cannot be run.
+        """
+        try:
+            for _ in range(3):
+                self(np.zeros(self.observation_shape, np.float32),
+                     np.zeros(self.chunk_shape, np.float32))
+        except Exception as err:  # the library's exceptions have no common base of their own
+            raise ModelError(f'the model with sha256 {self.sha256} cannot be run: '
+                             f'{" ".join(str(err).split())[:200]}; export it anew') from err
 
 
 def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPolicy:

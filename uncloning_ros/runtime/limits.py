@@ -56,6 +56,10 @@ class Limiter:
         """Set every count to zero."""
         self.counts = dict.fromkeys((REJECTED, WORKSPACE, SPEED, ROTATION_SPEED, JOINT_SPEED), 0)
 
+    def inside(self, position: Array) -> bool:
+        """Tell whether a position (3,) lies in the workspace."""
+        return bool(np.all(position >= self._low) and np.all(position <= self._high))
+
     def apply(self, command: Array, previous: Array) -> Array | None:
         """Return the command (action_dim,) within the limits, None if it has to be rejected.
 
