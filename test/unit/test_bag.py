@@ -601,6 +601,15 @@ def test_a_folder_without_episodes_starts_at_zero(tmp_path: Path) -> None:
     assert bag.episode_name(0) == 'episode_000000'
 
 
+def test_a_folder_that_cannot_be_listed_is_told_with_a_sentence(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> None:
+        raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+    monkeypatch.setattr(Path, 'iterdir', forbidden)
+    with pytest.raises(BagError, match='cannot list .*Permission denied'):
+        bag.next_episode_index(tmp_path)
+
+
 def test_a_file_or_a_single_bag_is_no_folder_of_episodes(handover: Path) -> None:
     with pytest.raises(BagError, match='is one episode; give the folder that holds'):
         bag.list_episodes(handover)

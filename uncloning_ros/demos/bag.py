@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, Footer, Message, MessageIndex, Schema
+from mcap.records import Channel, Chunk, Footer, Message, MessageIndex, Metadata, Schema
 from mcap.stream_reader import StreamReader, get_chunk_data_stream
 from mcap.writer import CompressionType, Writer
 from rosbags.serde import SerdeError
@@ -55,6 +55,7 @@ _PREFIX = 'episode_'
 _PARTIAL = '.partial'
 _METADATA_FILE = 'metadata.yaml'
 _STORAGE_SUFFIXES = ('.mcap', '.db3')
+_OWN_RECORD = 'uncloning'
 _ROOT_KEY = 'rosbag2_bagfile_information'
 # A chunk is what a reader has to hold in memory, and what a power cut can cost. The library
 # closes a chunk once it has grown past this; with messages far below 64 KiB none passes 256 KiB.
@@ -209,7 +210,7 @@ class EpisodeWriter:
                                 compression=CompressionType.NONE, enable_crcs=True,
                                 enable_data_crcs=True)
             self._mcap.start(profile='ros2', library='uncloning_ros')
-            self._mcap.add_metadata('uncloning', self._custom)
+            self._mcap.add_metadata(_OWN_RECORD, self._custom)
         types = {name: topic.type for name, topic in self._topics.items()}
         types[EVENT_TOPIC] = EVENT_TYPE
         self._types = types
@@ -464,6 +465,16 @@ def list_unfinished(directory: Path) -> list[Path]:
     return [path for path in _bag_directories(directory) if _is_unfinished(path)]
 
 
+def unfinished_session(path: Path) -> str | None:
+    """Return the session that an unfinished bag was begun in, None if it holds no message yet."""
+    for file in path.glob('*.mcap'):
+        with contextlib.suppress(BagError):
+            for record in _records(file, whole_chunks=True):
+                if isinstance(record, Metadata) and record.name == _OWN_RECORD:
+                    return str(record.metadata.get('session'))
+    return None
+
+
 def episode_name(index: int) -> str:
     """Return the directory name of an episode."""
     return f'{_PREFIX}{index:06d}'
@@ -471,10 +482,13 @@ def episode_name(index: int) -> str:
 
 def next_episode_index(directory: Path) -> int:
     """Return the first index above every episode in `directory`, unfinished ones counted too."""
-    if not directory.is_dir():
-        return 0
     pattern = re.compile(rf'{_PREFIX}(\d+)({re.escape(_PARTIAL)})?')
-    found = [pattern.fullmatch(path.name) for path in directory.iterdir()]
+    try:
+        if not directory.is_dir():
+            return 0
+        found = [pattern.fullmatch(path.name) for path in directory.iterdir()]
+    except OSError as err:
+        raise BagError(f'cannot list {directory}: {err.strerror or err}') from err
     return max((int(match[1]) for match in found if match), default=-1) + 1
 
 
