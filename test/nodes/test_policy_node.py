@@ -4,14 +4,20 @@
 
 import dataclasses
 import json
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from uncloning_ros.errors import ModelError
+from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.errors import ContractError, ModelError
 from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.policy import PolicyNode
 
@@ -128,6 +134,25 @@ def test_a_robot_of_another_interface_is_refused(
     assert 'another interface' in capfd.readouterr().err
 
 
+def test_a_negative_seed_is_refused_with_a_sentence(graph: Any) -> None:
+    with pytest.raises(ContractError, match='seed of at least 0, got -1'):
+        graph.add(PolicyNode, seed=-1)
+
+
+def test_a_topic_that_ros_does_not_take_is_refused_with_a_sentence(
+        graph: Any, load: Any, tools: Any, tmp_path: Path,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    data = contract_to_dict(tools.contract)
+    data['deployment']['observations']['hand_pose']['topic'] = 'hand pose'
+    path = tmp_path / 'contract.yaml'
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    node = graph.add(PolicyNode, model_path='some.onnx', contract_path=str(path))
+    assert node.trigger_configure() is FAILURE
+    said = capfd.readouterr().err
+    assert 'Invalid topic name: topic name must not contain' in said and 'hand pose' in said
+    assert 'Traceback' not in said
+
+
 def test_an_unforeseen_exception_in_a_transition_is_logged_with_its_traceback(
         graph: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
     load(RuntimeError('no such luck'))
@@ -229,4 +254,65 @@ def test_a_policy_that_answers_nan_commands_nothing_and_needs_a_person(
     assert live.node.trigger_cleanup() is SUCCESS
     assert live.node.trigger_configure() is SUCCESS
     assert live.node.trigger_activate() is SUCCESS
+    live.reach('active', 'policy')
+
+
+@pytest.mark.parametrize('wrong', [
+    Transition(id=Transition.TRANSITION_CONFIGURE), Transition(id=Transition.TRANSITION_CLEANUP),
+    Transition(id=99), Transition(label='nonsense')], ids=lambda wrong: wrong.label or wrong.id)
+def test_a_transition_that_the_state_does_not_allow_is_refused_and_motion_goes_on(
+        live: Live, wrong: Transition) -> None:
+    live.moving()
+    client = live.robot.create_client(ChangeState, '/policy/change_state')
+    live.graph.until(client.service_is_ready, lambda: 'no service')
+    future = client.call_async(ChangeState.Request(transition=wrong))
+    live.graph.until(future.done, lambda: 'no answer')
+    assert not future.result().success
+    before = len(live.poses)
+    live.graph.until(lambda: len(live.poses) > before + 2, lambda: live.heard)
+
+
+def test_a_message_without_a_time_stamp_is_refused_and_says_so(
+        live: Live, capfd: pytest.CaptureFixture[str]) -> None:
+    live.moving()
+    live.robot.silent.add('hand_pose')
+    unstamped = live.robot.message('hand_pose')
+    unstamped.header.stamp.sec = unstamped.header.stamp.nanosec = 0
+    live.robot.send('hand_pose', unstamped)
+    live.reach('hold', 'missing_input')
+    assert 'hand_pose: expected a time stamp, got none' in capfd.readouterr().err
+
+
+def test_a_wild_tool_pose_is_never_commanded(live: Live) -> None:
+    live.moving()
+    live.robot.silent.update(live.robot.values)
+    for x in (1e308, 9000.0):
+        live.robot.values['tool_pose'][0] = x
+        live.robot.send('tool_pose', live.robot.message('tool_pose'))
+    live.graph.until(lambda: live.status['state'] == 'hold', lambda: live.heard)
+    assert live.graph.call(live.robot, '/policy/stop').success
+    live.reach('waiting', 'stopped')
+    live.let_rounds_pass()
+    assert max(abs(pose[0]) for pose in live.poses) < 1.0
+
+
+def test_a_control_thread_that_hung_ends_when_it_comes_back(
+        graph: Any, robot: Any, load: Any, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung, go_on = threading.Event(), threading.Event()
+
+    class Hanging(FakePolicy):
+        def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+            hung.set()
+            go_on.wait()
+            return super().__call__(history, noise)
+
+    monkeypatch.setattr(policy_module, '_JOIN_TIMEOUT_S', 0.01)
+    load(Hanging(tools.contract))
+    live = Live(graph, robot, autostart=True)
+    graph.until(hung.is_set, lambda: live.heard)
+    [first] = [thread for thread in threading.enumerate() if thread.name == 'control']
+    assert live.node.trigger_deactivate() is SUCCESS
+    assert live.node.trigger_activate() is SUCCESS
+    go_on.set()
+    graph.until(lambda: not first.is_alive(), lambda: 'two control threads')
     live.reach('active', 'policy')

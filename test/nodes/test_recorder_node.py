@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recorder node: every message, a whole bag or nothing, an answer to every call."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,43 @@ def test_an_episode_cannot_start_before_every_observation_arrives(
     assert not response.success
     assert '/hand_pose' in response.message and '/object_pose' not in response.message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_episode_cannot_start_when_an_observation_fell_silent(session: Session) -> None:
+    session.start()
+    assert session.call('discard').success
+    session.robot.silent.add('hand_pose')
+    response = session.call('start')
+    while response.success:
+        assert session.call('discard').success
+        session.let_rounds_pass(10)
+        response = session.call('start')
+    assert '/hand_pose' in response.message and '/object_pose' not in response.message
+
+
+def test_an_episode_that_cannot_be_kept_is_told_as_failed(
+        session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise BagError('cannot write: No space left on device')
+    session.start()
+    monkeypatch.setattr(EpisodeWriter, 'commit', full)
+    response = session.call('stop')
+    assert not response.success and 'No space left' in response.message
+    session.graph.until(lambda: 'fail' in session.events[-1], lambda: session.events)
+    assert list_episodes(session.out) == []
+
+
+def test_whatever_ends_the_writing_no_bag_with_a_hole_passes_for_whole(
+        session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: Any) -> None:
+        raise struct.error('argument out of range')
+    session.start()
+    monkeypatch.setattr(EpisodeWriter, 'write', odd)
+    session.graph.until(lambda: any('fail' in text for text in session.events),
+                        lambda: session.events)
+    monkeypatch.undo()
+    assert not session.call('stop').success
+    assert list_episodes(session.out) == []
 
 
 def test_discard_leaves_nothing(session: Session) -> None:

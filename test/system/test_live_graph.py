@@ -138,7 +138,11 @@ def test_a_signal_to_the_recorder_finishes_the_open_episode(
     ('simulator', {'scenario': 'knive'}, "did you mean 'knife'"),
     ('demonstrator', {'mode': 'handel_first'}, "did you mean 'handle_first'"),
     ('recorder', {'planned_mode': 'blade_frist'}, "did you mean 'blade_first'"),
-    ('policy', {'model_path': '/nowhere.onnx', 'auto_activate': 'true'}, '/nowhere.onnx')])
+    ('policy', {'model_path': '/nowhere.onnx', 'auto_activate': 'true'}, '/nowhere.onnx'),
+    ('policy', {'seed': 1.5}, "'seed' to '1.5' of type 'DOUBLE', expecting type 'INTEGER'"),
+    ('simulator', {'real_time_factor': 2}, "expecting type 'DOUBLE'"),
+    ('recorder', {'operator': 7}, "expecting type 'STRING'"),
+    ('demonstrator', {'mode': ''}, "Couldn't parse parameter override rule")])
 def test_bad_input_ends_a_node_with_a_sentence_and_status_2(
         processes: Processes, name: str, parameters: dict[str, object], sentence: str) -> None:
     process = processes.start(name, **parameters)

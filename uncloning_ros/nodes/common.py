@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -38,6 +39,8 @@ LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
 
 # How soon a signal is noticed: the middleware's wait does not end on one.
 _SIGNAL_CHECK_S = 0.1
+# A parameter of another type, a topic's name that ROS does not take.
+MISTAKES = (UncloningError, ParameterException, NameValidationException)
 
 
 class ClosableNode(Protocol):
@@ -65,7 +68,10 @@ def run_node(make: Callable[[], ClosableNode], args: Sequence[str] | None) -> in
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as err:  # how rclpy tells of arguments that it cannot read
+        return _refuse(err)
     node = None
     try:
         node = make()
@@ -74,25 +80,56 @@ def run_node(make: Callable[[], ClosableNode], args: Sequence[str] | None) -> in
         while not stopping.is_set():
             executor.spin_once(timeout_sec=_SIGNAL_CHECK_S)
         return 0
-    except UncloningError as err:
-        print(f'uncloning_ros: error: {err}', file=sys.stderr)
-        return 2
+    except MISTAKES as err:
+        return _refuse(err)
     finally:
         if node is not None:
             node.close()
         rclpy.try_shutdown()
 
 
+def sentence_of(err: Exception) -> str:
+    """Return what an exception says on one line; rclpy's span several."""
+    return ' '.join(str(err).split())
+
+
+def _refuse(err: Exception) -> int:
+    print(f'uncloning_ros: error: {sentence_of(err)}', file=sys.stderr)
+    return 2
+
+
 def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Declare a node's parameter table and return the values by name."""
-    return {p.name: node.declare_parameter(
+    """Declare a node's parameter table and return the values by name; no seed is negative."""
+    values = {p.name: node.declare_parameter(
         p.name, p.default, ParameterDescriptor(description=p.description, read_only=True)).value
         for p in parameters}
+    if values.get('seed', 0) < 0:
+        raise ContractError(f'expected a seed of at least 0, got {values["seed"]}')
+    return values
+
+
+def refuse_wrong_transitions(node: Any) -> None:
+    """Answer a transition that a lifecycle node's state does not allow: rclpy ends on it."""
+    service = node._service_change_state
+    answer = service.callback
+
+    def on_change_state(request: Any, response: Any) -> Any:
+        try:
+            return answer(request, response)
+        except RuntimeError as err:  # rclpy's RCLError
+            node.get_logger().error(
+                f'refused transition {request.transition.label or request.transition.id} in '
+                f'state {node._state_machine.current_state[1]}: {sentence_of(err)}')
+            response.success = False
+            return response
+
+    service.callback = on_change_state
 
 
 def contract_at(path: str) -> Contract:
     """Return the contract at `path`, the shipped one for ''."""
-    return load_contract(Path(path) if path else share_path('config') / 'contract.yaml')
+    return load_contract(Path(path).expanduser() if path
+                         else share_path('config') / 'contract.yaml')
 
 
 def message_class(type_name: str) -> Any:
@@ -144,7 +181,12 @@ class Observations:
         receive_ns = time.monotonic_ns()
         for item in signals:
             try:
-                self._samples[item.key] = decode(item, message, receive_ns)
+                sample = decode(item, message, receive_ns)
+                # The time of arrival stood in for it, but that is on another clock.
+                if sample.stamp_ns == receive_ns:
+                    raise ContractError(f'{item.key}: expected a time stamp, got none; its '
+                                        f'publisher has to fill header.stamp')
+                self._samples[item.key] = sample
             except ContractError as err:
                 self._samples.pop(item.key, None)
                 self._node.get_logger().error(f'refused a message: {err}',

@@ -13,7 +13,6 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import Contract
-from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
     Commands,
@@ -49,8 +48,6 @@ class DemonstratorNode(Node):
         self._scenario: Scenario = find_scenario(values['scenario'])
         self._mode: str = values['mode']
         self._seed: int = values['seed']
-        if self._seed < 0:
-            raise ContractError(f'expected a seed of at least 0, got {self._seed}')
         self._status = self.create_publisher(String, '~/status', LATCHED_QOS)
         self._phase = ''
         self._observations = Observations(self, self._contract)

@@ -16,17 +16,21 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from uncloning_ros.contract import Contract, load_contract, require_same_interface
-from uncloning_ros.errors import ModelError, UncloningError
+from uncloning_ros.contract import Contract, require_same_interface
+from uncloning_ros.errors import ModelError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
+    MISTAKES,
     Commands,
     Observations,
     Parameter,
     as_json,
+    contract_at,
     declare,
+    refuse_wrong_transitions,
     ros_now_ns,
     run_node,
+    sentence_of,
 )
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
@@ -68,6 +72,7 @@ class PolicyNode(LifecycleNode):
         self._overruns = 0
         self._told: tuple[str, str] | None = None
         self._told_ns = 0
+        refuse_wrong_transitions(self)
         self.create_service(Trigger, '~/start', self._on_start)
         self.create_service(Trigger, '~/stop', self._on_stop)
 
@@ -110,8 +115,8 @@ class PolicyNode(LifecycleNode):
         try:
             for step in steps:
                 step()
-        except UncloningError as err:
-            self.get_logger().error(str(err))
+        except MISTAKES as err:
+            self.get_logger().error(sentence_of(err))
             return TransitionCallbackReturn.FAILURE
         except Exception:  # noqa: BLE001 - logged here, for rclpy drops it
             self.get_logger().fatal(traceback.format_exc())
@@ -136,7 +141,7 @@ class PolicyNode(LifecycleNode):
         path = self._values['contract_path']
         if not path:
             return policy.contract
-        robot = load_contract(path)
+        robot = contract_at(path)
         require_same_interface(robot.interface, policy.contract.interface,
                                self._values['model_path'])
         return replace(policy.contract, deployment=robot.deployment)
@@ -147,8 +152,10 @@ class PolicyNode(LifecycleNode):
         if self._values['autostart']:
             self._loop.start()
         self._overruns = 0
-        self._ending.clear()
-        self._thread = threading.Thread(target=self._run, name='control', daemon=True)
+        # Not the same event again: a thread that hung in inference must end when it comes back.
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._ending,), name='control',
+                                        daemon=True)
         self._thread.start()
 
     def _clean_up(self) -> None:
@@ -158,7 +165,7 @@ class PolicyNode(LifecycleNode):
         for publisher in self._commands.publishers.values():
             self.destroy_lifecycle_publisher(publisher)
 
-    def _run(self) -> None:
+    def _run(self, ending: threading.Event) -> None:
         """Step the loop at absolute deadlines of the monotonic clock, until told to end.
 
         On an overrun whole periods are skipped and counted, so that ticks stay on their grid.
@@ -166,7 +173,7 @@ class PolicyNode(LifecycleNode):
         try:
             period_ns = self._contract.policy.period_ns
             due_ns = time.monotonic_ns()
-            while not self._ending.wait(max(0, due_ns - time.monotonic_ns()) * 1e-9):
+            while not ending.wait(max(0, due_ns - time.monotonic_ns()) * 1e-9):
                 self._tick()
                 due_ns += period_ns
                 late_ns = time.monotonic_ns() - due_ns

@@ -5,6 +5,7 @@
 import queue
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,8 @@ PARAMETERS = (
 _DEPTH = 1000
 # How often offered QoS, the writer's health and autostart are looked at.
 _CHECK_S = 0.2
+# An observation that did not arrive for so long, or for its maximum age, is silent.
+_SILENT_NS = 2 * 10**9
 # Launch kills a process 5 s after SIGINT; the bag has to be closed well before.
 _CLOSE_TIMEOUT_S = 4.0
 
@@ -110,6 +113,9 @@ class EpisodeThread:
                     self._writer.flush()
         except UncloningError as err:
             self.error = err
+        except Exception as err:  # noqa: BLE001 - a bag with a hole must not pass for whole
+            self.error = BagError(f'cannot write {self._writer.partial_dir}: '
+                                  f'{type(err).__name__}: {err}')
 
 
 class Recorder(Node):
@@ -132,9 +138,10 @@ class Recorder(Node):
         self._autostart: bool = values['autostart']
         self._episode: EpisodeThread | None = None
         self._topics = bag_topics(self._contract)
-        self._watched = {'/' + topic.topic.lstrip('/')
-                         for topic in self._contract.deployment.observations.values()}
-        self._seen: set[str] = set()
+        self._silent_after_ns = {
+            '/' + topic.topic.lstrip('/'): max(_SILENT_NS, round((topic.max_age_s or 0) * 1e9))
+            for topic in self._contract.deployment.observations.values()}
+        self._seen_ns: dict[str, int] = {}
         # Reliable from the start, so that our own publishers' first messages are not lost.
         self._reliability = dict.fromkeys(self._topics, ReliabilityPolicy.RELIABLE)
         self._subscriptions_by_topic = {name: self._subscribe(topic)
@@ -166,7 +173,7 @@ class Recorder(Node):
         return (deployment.observations.get(key) or deployment.actions[key]).topic
 
     def _on_message(self, name: str, cdr: bytes, info: dict[str, int]) -> None:
-        self._seen.add(name)
+        self._seen_ns[name] = time.monotonic_ns()
         if self._episode is not None:
             self._episode.put(name, cdr, info['received_timestamp'], info['source_timestamp'])
 
@@ -186,7 +193,7 @@ class Recorder(Node):
             self.get_logger().error(f'{self._episode.name} ended: {self._episode.error}')
             self._tell('fail', self._episode.index)
             self._episode = None
-        if self._autostart and self._watched <= self._seen:
+        if self._autostart and not self._silent():
             self._autostart = False
             self.get_logger().info(self._start())
 
@@ -203,7 +210,7 @@ class Recorder(Node):
     def _start(self) -> str:
         if self._episode is not None:
             raise BagError(f'{self._episode.name} is open; stop or discard it first')
-        silent = sorted(self._watched - self._seen)
+        silent = self._silent()
         if silent:
             raise BagError(f'nothing arrives on {", ".join(silent)}; check the publishers and '
                            f'deployment in the contract')
@@ -211,13 +218,18 @@ class Recorder(Node):
         metadata = EpisodeMetadata(self._session, index, self._operator, self._planned_mode,
                                    uncloning_ros.__version__)
         writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
-        writer.write_event(self._tell('start', index), ros_now_ns(self))
+        writer.write_event(self._event('start', index), ros_now_ns(self))
         self._episode = EpisodeThread(writer, index)
+        self._tell('start', index)
         return f'recording {writer.final_dir}'
 
     def _stop(self) -> str:
         episode = self._require_open()
-        path = episode.commit(self._event('stop', episode.index), ros_now_ns(self))
+        try:
+            path = episode.commit(self._event('stop', episode.index), ros_now_ns(self))
+        except UncloningError:
+            self._tell('fail', episode.index)
+            raise
         self._tell('stop', episode.index)
         empty = episode.empty_topics()
         if empty:
@@ -236,13 +248,17 @@ class Recorder(Node):
         episode, self._episode = self._episode, None
         return episode
 
+    def _silent(self) -> list[str]:
+        """Return the observations that do not arrive now."""
+        now_ns = time.monotonic_ns()
+        return sorted(name for name, limit_ns in self._silent_after_ns.items()
+                      if name not in self._seen_ns or now_ns - self._seen_ns[name] > limit_ns)
+
     def _event(self, event: str, index: int) -> dict[str, Any]:
         return {'event': event, 'episode': index, 'mode': self._planned_mode}
 
-    def _tell(self, event: str, index: int) -> dict[str, Any]:
-        data = self._event(event, index)
-        self._events.publish(as_json(data))
-        return data
+    def _tell(self, event: str, index: int) -> None:
+        self._events.publish(as_json(self._event(event, index)))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -65,8 +65,6 @@ class Simulator(Node):
             raise ContractError(f'expected a real_time_factor above 0 and at most 10, got '
                                 f'{self._factor:g}')
         self._seed: int = values['seed']
-        if self._seed < 0:
-            raise ContractError(f'expected a seed of at least 0, got {self._seed}')
         self._contract: Contract = contract_at(values['contract_path'])
         self._scenario: Scenario = find_scenario(values['scenario'])
         self._world = World(self._scenario, self._contract.interface)
