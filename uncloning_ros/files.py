@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """How files get on disk: nothing is overwritten unasked, and no file is half there."""
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from uncloning_ros.errors import OutputExistsError
+from uncloning_ros.errors import OutputExistsError, UncloningError
 
 
 def require_new(path: Path) -> Path:
@@ -24,3 +27,18 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that no second run works in it; raise if one does already."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            raise UncloningError(f'another run is at work in {folder}; wait for its end, or give '
+                                 f'another --out') from err
+        yield
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`uncloning demos` makes as many episodes as asked, the same for any number of workers."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,11 +13,20 @@ import pytest
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import load_contract
-from uncloning_ros.demos.bag import episode_digest, list_episodes, read_episode
+from uncloning_ros.demos.bag import (
+    EpisodeMetadata,
+    EpisodeWriter,
+    episode_digest,
+    list_episodes,
+    read_episode,
+    unfinished_session,
+)
 from uncloning_ros.demos.labels import newest_label, read_labels
+from uncloning_ros.files import alone_in
 from uncloning_ros.share import share_path
 
-INTERFACE = load_contract(share_path('config') / 'contract.yaml').interface
+CONTRACT = load_contract(share_path('config') / 'contract.yaml')
+INTERFACE = CONTRACT.interface
 
 
 def arguments(out: Path, episodes: int = 3, workers: int = 2) -> list[str]:
@@ -71,6 +81,38 @@ def test_resuming_with_another_seed_is_refused(demos: Path,
                                               capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments(demos, 4), '--resume', '--seed', '7']) == 2
     assert "session 'knife-41', expected 'knife-7'" in capsys.readouterr().err
+
+
+def test_resuming_leaves_the_unfinished_take_of_a_recorder_alone(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / 'demos'
+    metadata = EpisodeMetadata('tuesday', 0, 'anna', None, '0.1.0')
+    with EpisodeWriter(out / 'episode_000000', CONTRACT, metadata) as writer:
+        writer.write_event({'event': 'start'}, 1)
+    take = out / 'episode_000000.partial'
+    assert unfinished_session(take) == 'tuesday'
+    files = {path: path.read_bytes() for path in take.iterdir()}
+    assert main([*arguments(out), '--resume']) == 2
+    assert "session 'tuesday', expected 'knife-41'" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in take.iterdir()} == files
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    with alone_in(tmp_path):
+        assert main([*arguments(tmp_path), '--resume']) == 2
+    assert 'another run is at work in' in capsys.readouterr().err
+
+
+def test_a_worker_that_cannot_begin_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / 'pybullet.py').write_text("raise ModuleNotFoundError('none', name='pybullet')")
+    done = subprocess.run(
+        [sys.executable, '-m', 'uncloning_ros.cli.main', *arguments(tmp_path / 'demos', 1, 1)],
+        capture_output=True, text=True, timeout=60,
+        env=os.environ | {'PYTHONPATH': str(tmp_path)})
+    assert done.returncode == 2, done.stderr
+    assert 'demos needs pybullet, which is not installed' in done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 def test_an_existing_folder_is_not_touched(demos: Path,

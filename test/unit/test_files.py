@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from uncloning_ros.errors import OutputExistsError
-from uncloning_ros.files import require_new, write_whole
+from uncloning_ros.errors import OutputExistsError, UncloningError
+from uncloning_ros.files import alone_in, require_new, write_whole
 
 
 def test_what_exists_is_refused_a_broken_link_too(tmp_path: Path) -> None:
@@ -34,3 +34,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         write_whole(path, b'new')
     assert path.read_bytes() == b'old'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_runs_never_work_in_one_folder(tmp_path: Path) -> None:
+    with (alone_in(tmp_path), pytest.raises(UncloningError, match='another run is at work in'),
+          alone_in(tmp_path)):
+        pass
+    with alone_in(tmp_path):
+        assert list(tmp_path.iterdir()) == []

@@ -13,21 +13,18 @@ The simulator is imported in the worker processes only: who starts them needs no
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from uncloning_ros.audit.metrics import EpisodeResult, judge
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
 from uncloning_ros.geometry import Array
+from uncloning_ros.processes import submit, worker_pool
 from uncloning_ros.runtime.control_loop import ControlLoop, State
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
@@ -46,9 +43,6 @@ SETTLE_S = 2.0
 PICTURE_SIZE = (400, 300)
 # Pictures nearer in time than this show the same.
 _PICTURE_APART_S = 0.15
-
-_In = TypeVar('_In')
-_Out = TypeVar('_Out')
 
 # Counters of the control loop that are no limit.
 _NO_LIMITS = ('ticks', 'chunks', 'holds')
@@ -152,8 +146,8 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
     """
     setting = _setting(model, scenario, inference_latency_s)
     results: dict[int, EpisodeResult] = {}
-    with _workers(setting, min(workers, len(seeds))) as pool:
-        for future in as_completed(_submit(pool, _episode, seeds)):
+    with worker_pool(min(workers, len(seeds)), 'the audit', AuditError, _enter, setting) as pool:
+        for future in as_completed(submit(pool, _episode, seeds)):
             result = future.result()
             results[result.seed] = result
             if on_done is not None:
@@ -167,8 +161,9 @@ def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResu
     if not results:
         return []
     setting = _setting(model, scenario, inference_latency_s)
-    with _workers(setting, min(workers, len(results))) as pool:
-        return [future.result() for future in _submit(pool, _film, results)]
+    with worker_pool(min(workers, len(results)), 'the audit', AuditError, _enter,
+                     setting) as pool:
+        return [future.result() for future in submit(pool, _film, results)]
 
 
 def moments(result: EpisodeResult) -> list[tuple[str, float]]:
@@ -207,44 +202,6 @@ def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
         raise AuditError(f'{path} was made for the mode {missing[0]!r}, which scenario '
                          f'{scenario.name!r} cannot recognise (known: '
                          f'{", ".join(scenario.modes)}); audit it in its own scenario')
-
-
-@contextlib.contextmanager
-def _workers(setting: Setting, workers: int) -> Iterator[Executor]:
-    """Give a pool of processes; left early, it ends once the episodes under way are over."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _enter, (setting,))
-    try:
-        yield pool
-    except BrokenProcessPool as err:
-        raise AuditError('a process of the audit was ended from outside, perhaps for want of '
-                         'memory; run it again with fewer --workers') from err
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _submit(pool: Executor, task: Callable[[_In], _Out],
-            items: Sequence[_In]) -> list[Future[_Out]]:
-    with _ctrl_c_waits():
-        return [pool.submit(task, item) for item in items]
-
-
-@contextlib.contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Hold Ctrl-C back while processes are born, and let them be born with it blocked.
-
-    Half born, a process ends with a traceback; born, it ends when the parent ends it. Blocking
-    alone would not do: another thread of the parent may take the signal.
-    """
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            signal.raise_signal(signal.SIGINT)
 
 
 class _Bench:

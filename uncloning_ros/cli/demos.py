@@ -12,17 +12,18 @@ same command with --resume makes the rest, and the result is what it would have 
 
 import argparse
 import datetime
-import signal
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, names, new_path, positive_int, seed
 from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import alone_in
+from uncloning_ros.processes import submit, worker_pool
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 
@@ -34,6 +35,7 @@ _EPOCH_NS = round(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()
 _MINUTE_NS = 60 * 10**9
 # Retakes have seeds far away from every first take, so that an audit can use the next numbers.
 _RETAKE_SEEDS = 10_000_000
+_TAKES = 'episode_*.partial'  # those that were left open
 _ATTEMPTS = 10  # a teacher who fails so often in a row cannot do it at all
 
 
@@ -91,30 +93,28 @@ def run(args: argparse.Namespace) -> int:
     if not args.resume:
         new_path(args.out)
     job = _Job(args.scenario, contract, modes, args.episodes, args.seed, args.out)
-    missing = [index for index in range(args.episodes)
-               if not (args.out / episode_name(index)).exists()]
-    _require_same_session(args.out, _session(scenario, args.seed))
-    _sweep(args.out)
+    args.out.mkdir(parents=True, exist_ok=args.resume)
     made: list[_Made] = []
-    workers = min(args.workers, len(missing))
-    if missing:
-        pool = get_context('spawn').Pool(workers, _begin, (job,))
+    with alone_in(args.out):
+        missing = [index for index in range(args.episodes)
+                   if not (args.out / episode_name(index)).exists()]
+        _require_same_session(args.out, _session(scenario, args.seed))
+        _sweep(args.out)
+        futures: list[Future[_Made]] = []
         try:
-            with tqdm(total=len(missing), unit='episode', desc='demonstrations') as bar:
-                for one in pool.imap_unordered(_make, missing):
-                    made.append(one)
+            with (worker_pool(min(args.workers, len(missing)) or 1, 'the simulation',
+                              UncloningError, _begin, job) as pool,
+                  tqdm(total=len(missing), unit='episode', desc='demonstrations') as bar):
+                futures = submit(pool, _make, missing)
+                for future in as_completed(futures):
+                    made.append(future.result())
                     bar.update()
-            pool.close()
         except KeyboardInterrupt:
-            pool.terminate()
-            pool.join()
             _sweep(args.out)
-            print(f'\nstopped: {len(made)} new episodes are complete in {args.out}; '
+            complete = sum(one.done() and not one.cancelled() for one in futures)
+            print(f'\nstopped: {complete} new episodes are complete in {args.out}; '
                   f'go on with the same command and --resume')
             return 130
-        finally:
-            pool.terminate()
-            pool.join()
     _tell(made, args, scenario)
     return 0
 
@@ -125,10 +125,11 @@ def _session(scenario: Scenario, first_seed: int) -> str:
 
 def _require_same_session(out: Path, session: str) -> None:
     """Refuse to mix episodes of another scenario or seed into those that are there."""
-    from uncloning_ros.demos.bag import list_episodes, read_episode
+    from uncloning_ros.demos.bag import list_episodes, read_episode, unfinished_session
 
-    for path in list_episodes(out)[:1] if out.is_dir() else ():
-        found = read_episode(path).metadata.session
+    sessions = [read_episode(path).metadata.session for path in list_episodes(out)[:1]]
+    sessions += [unfinished_session(path) or session for path in out.glob(_TAKES)]
+    for found in sessions:
         if found != session:
             raise UncloningError(f'{out} holds episodes of session {found!r}, expected '
                                  f'{session!r}; resume with the scenario and seed it was begun '
@@ -139,7 +140,7 @@ def _sweep(out: Path) -> None:
     """Remove takes that a stopped run of this command left open."""
     import shutil
 
-    for path in out.glob('episode_*.partial'):
+    for path in out.glob(_TAKES):
         shutil.rmtree(path)
 
 
@@ -157,23 +158,31 @@ def _tell(made: list[_Made], args: argparse.Namespace, scenario: Scenario) -> No
         print(f'... and {len(odd) - 5} more')
 
 
+_job_here: _Job | None = None
 _make_episode: Callable[[int], _Made] | None = None
 
 
 def _begin(job: _Job) -> None:
-    """Prepare a worker process: one world for all its episodes."""
+    """Prepare a worker process; what can fail waits for the first task, which can report it."""
+    global _job_here
+    _job_here = job
+
+
+def _make(index: int) -> _Made:
     global _make_episode
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if _make_episode is None:
+        assert _job_here is not None
+        _make_episode = _maker(_job_here)
+    return _make_episode(index)
+
+
+def _maker(job: _Job) -> Callable[[int], _Made]:
+    """Return what makes episode by episode, in one world for all of them."""
     from uncloning_ros.simulation.world import World
 
     scenario = find_scenario(job.scenario)
     world = World(scenario, job.contract.interface)
-    _make_episode = lambda index: _episode(job, scenario, world, index)  # noqa: E731
-
-
-def _make(index: int) -> _Made:
-    assert _make_episode is not None
-    return _make_episode(index)
+    return lambda index: _episode(job, scenario, world, index)
 
 
 def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made:

@@ -38,9 +38,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from multiprocessing import get_context
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 from typing import Any
 
 import numpy as np
@@ -62,6 +60,7 @@ from uncloning_ros.demos.labels import newest_label, read_labels, rule_label
 from uncloning_ros.errors import ContractError, DatasetError
 from uncloning_ros.files import require_new
 from uncloning_ros.geometry import Array
+from uncloning_ros.processes import submit, worker_pool
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.strict_yaml import Fields
 
@@ -295,7 +294,7 @@ def load_dataset(folder: Path) -> Dataset:
                            f'{err.strerror}; make one with uncloning dataset') from err
     try:
         data = json.loads(text)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise DatasetError(f'{path} is not JSON: {err}') from err
     fields = Fields(data, str(path), DatasetError)
     fields.schema(SCHEMA)
@@ -471,9 +470,9 @@ def _each(job: Callable[[Path], _Loaded | LeftOut], paths: Sequence[Path],
     if workers <= 1 or len(paths) == 1:
         yield from map(job, paths)
         return
-    # Ctrl-C is for the parent: leaving the block ends the workers.
-    with get_context('spawn').Pool(min(workers, len(paths)), signal, (SIGINT, SIG_IGN)) as pool:
-        yield from pool.imap(job, paths, chunksize=4)
+    with worker_pool(min(workers, len(paths)), 'the dataset', DatasetError) as pool:
+        for future in submit(pool, job, paths):
+            yield future.result()
 
 
 def _split(modes: Sequence[str], names: Sequence[str], validation: float,
