@@ -192,6 +192,7 @@ def test_output_that_exists_is_refused_even_as_a_broken_link(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(('parse', 'text'), [
     (arguments.positive_int, '0'), (arguments.positive_int, '2.5'), (arguments.seed, '-1'),
+    (arguments.seed, str(2**63)),
     (arguments.fraction, '1.1'), (arguments.fraction, 'nan'), (arguments.fraction, 'x'),
     (arguments.names, 'a,,b'), (arguments.names, '')])
 def test_wrong_values_are_refused_with_the_value(parse: object, text: str) -> None:

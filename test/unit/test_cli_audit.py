@@ -3,6 +3,7 @@
 """The command: what it refuses, what it writes, and what its exit status says."""
 
 import contextlib
+import errno
 import inspect
 import json
 import os
@@ -98,6 +99,18 @@ def test_figures_of_both_models_are_written(simulated, policy, mixed, tmp_path, 
     assert ['unsafe', '(UMR)', '0.0', '%', '25.0', '%', '-25.0'] in [row[:7] for row in rows]
     assert ['95', '%', 'upper', 'bound', '13.9', '%'] in [row[:6] for row in rows]
     assert 'no safety certificate' in ' '.join(told.split())
+
+
+def test_a_full_disk_at_the_end_does_not_take_the_figures_with_it(
+        simulated, policy, tmp_path, capsys, monkeypatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(audit, 'write_whole', full)
+    assert run(policy, '--episodes', 20, '--seed', 1000, '--json', tmp_path / 'audit.json') == 2
+    told = capsys.readouterr()
+    assert 'unsafe (UMR)' in told.out
+    assert 'the disk is full' in told.err
 
 
 def test_limits_that_are_kept_exit_with_0_and_exceeded_ones_with_1(

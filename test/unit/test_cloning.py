@@ -162,6 +162,17 @@ class TestCommand:
         assert main([*words, '--resume']) == 0
         assert checkpoint.load_run(out).config.training.steps == 4
 
+    def test_ctrl_c_before_the_first_step_tells_how_to_go_on(
+            self, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+            monkeypatch: pytest.MonkeyPatch) -> None:
+        out = tmp_path / 'run'
+        monkeypatch.setattr(cloning, 'train', lambda *_: signal.raise_signal(signal.SIGINT))
+        words = ['train', str(data_dir), '--out', str(out)]
+        assert main([*words, '--batch-size', '8', '--steps', '2']) == 130
+        assert f'uncloning train {data_dir} --out {out} --resume' in capsys.readouterr().out
+        monkeypatch.undo()
+        assert main([*words, '--resume']) == 0
+
     def test_refuses_to_resume_on_other_data(self, dataset: Dataset, tmp_path: Path,
                                              capsys: pytest.CaptureFixture[str]) -> None:
         out = tmp_path / 'run'

@@ -17,8 +17,11 @@ def positive_int(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """Return a whole number, 0 or above."""
-    return _whole(text, 0)
+    """Return a whole number, 0 or above, that every source of random numbers takes."""
+    value = _whole(text, 0)
+    if value >= 2**63:
+        raise argparse.ArgumentTypeError(f'expected a whole number below 2**63, got {text!r}')
+    return value
 
 
 def seed_range(text: str) -> tuple[int, ...]:

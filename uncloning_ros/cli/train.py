@@ -74,10 +74,14 @@ def run(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 
-    result = cloning.train(dataset, args.out, config)
+    go_on = f'go on with:\n  uncloning train {args.data} --out {args.out} --resume'
+    try:
+        result = cloning.train(dataset, args.out, config)
+    except KeyboardInterrupt:
+        print(f'stopped before its state could be saved once more; {go_on}')
+        return _STOPPED
     if not result.ended:
-        print(f'stopped after step {result.steps} of {config.training.steps}; go on with:\n'
-              f'  uncloning train {args.data} --out {args.out} --resume')
+        print(f'stopped after step {result.steps} of {config.training.steps}; {go_on}')
         return _STOPPED
     loss = result.validation_loss
     print(f'{args.out}: {result.steps} steps in {result.elapsed_s:.0f} s, '
