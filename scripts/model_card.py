@@ -49,7 +49,6 @@ def card(folder: Path, name: str) -> str:
 
 def _facts(path: Path, policy: OnnxPolicy) -> str:
     seeds = policy.metadata['seeds']
-    demonstrations = seeds['demonstrations']
     return _table(('', ''), [
         ('sha256', f'`{policy.sha256}`'),
         ('size', f'{path.stat().st_size / 2**20:.2f} MiB'),
@@ -57,10 +56,13 @@ def _facts(path: Path, policy: OnnxPolicy) -> str:
                    f'`noise` [B, {", ".join(map(str, policy.chunk_shape))}], float32'),
         ('interface', f'`{policy.contract.interface.sha256}`'),
         ('software', f'uncloning_ros {policy.metadata["software_version"]}'),
-        ('seeds of demonstrations', f'{len(demonstrations)} from {demonstrations[0]} to '
-                                    f'{demonstrations[-1]}'),
-        ('seeds of development', str(seeds['development'] or 'none')),
+        ('seeds of demonstrations', _span(seeds['demonstrations'])),
+        ('seeds of development', _span(seeds['development'])),
         ('seed of training', str(seeds['training']))])
+
+
+def _span(seeds: Sequence[int]) -> str:
+    return f'{len(seeds)} from {seeds[0]} to {seeds[-1]}' if seeds else 'none'
 
 
 def _commands(folder: Path) -> list[str]:
