@@ -36,7 +36,7 @@ lint: $(INSTALLED) ## check style, types and the direction of imports
 test: lint ## install what is missing, then run every check and test
 	@$(ENV) python -m pytest $(PYTEST_ARGS)
 
-demo: $(INSTALLED) ## the whole story from nothing, about 10 minutes on 2 cores
+demo: $(INSTALLED) ## the whole story from nothing, 5 to 10 minutes on 2 cores
 	@$(ENV) scripts/demo.sh
 
 models: $(INSTALLED) ## make the shipped models and their cards with the full schedule
