@@ -13,7 +13,7 @@ VERSION = re.search(r"__version__ = '(.+)'",
                     (HERE / NAME / '__init__.py').read_text(encoding='utf-8'))[1]
 
 # ROS itself is no pip requirement: apt brings it, or requirements/ros-jazzy.txt.
-RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1']
+RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1', 'zstandard>=0.20']
 EXTRAS = {
     # what a robot needs: policy node and recorder
     'run': RUN,

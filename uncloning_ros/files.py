@@ -5,6 +5,7 @@
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +20,29 @@ def require_new(path: Path) -> Path:
     return path
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write one file whole or not at all, in place of one that may be there."""
-    partial = path.with_name(path.name + '.partial')
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give the temporary name of a file that takes its place at `path` if all goes well.
+
+    The name is nobody else's, so two runs do not write into each other's file. A missing
+    folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+    os.close(descriptor)
+    partial = Path(name)
     try:
-        partial.write_bytes(data)
+        yield partial
+        partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write one file whole or not at all, in place of one that may be there."""
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
 
 
 @contextlib.contextmanager
@@ -42,3 +58,10 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

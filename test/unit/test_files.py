@@ -42,3 +42,14 @@ def test_two_runs_never_work_in_one_folder(tmp_path: Path) -> None:
         pass
     with alone_in(tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_made_and_the_neighbours_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / 'reports' / 'audit.json'
+    write_whole(path, b'one')
+    neighbour = path.with_name('audit.json.partial')
+    neighbour.write_bytes(b'somebody else wrote this')
+    write_whole(path, b'two')
+    assert path.read_bytes() == b'two'
+    assert neighbour.read_bytes() == b'somebody else wrote this'
+    assert path.stat().st_mode == neighbour.stat().st_mode

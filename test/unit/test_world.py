@@ -94,6 +94,18 @@ def test_the_wrist_feels_the_weight_of_the_tool_and_the_persons_pull(world: Worl
     assert np.median([np.hypot(v[0], v[1]) for v in lifts]) < 1.5
 
 
+def test_the_teacher_goes_on_after_a_pause_and_does_not_leap(world: World) -> None:
+    world.reset(4)
+    for _ in range(24):
+        world.advance()
+    values = {key: sample.values for key, sample in world.poll()}
+    teacher = Demonstrator(KNIFE, CONTRACT.interface, 'handle_first', 4)
+    for tick in range(8):
+        before = teacher.act(tick * 0.05, values)
+    after = teacher.act(10.0, values)
+    assert 0.0 < np.linalg.norm(after[:3] - before[:3]) < 0.08
+
+
 def test_an_unknown_mode_suggests_the_near_miss() -> None:
     with pytest.raises(ScenarioError, match=r"did you mean 'handle_first'"):
         Demonstrator(KNIFE, CONTRACT.interface, 'handel_first', 0)

@@ -48,7 +48,8 @@ COMMANDS = {
 # Top-level modules that the extras of setup.py bring. Commands that simulate need [sim], the
 # others [train]; each of the two holds [run].
 _FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
-                'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm')
+                'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
+                'zstandard')
 _SIMULATING = ('demos', 'audit')
 
 _STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended

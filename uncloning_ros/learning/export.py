@@ -16,6 +16,7 @@ import torch
 import uncloning_ros
 from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.errors import ModelError
+from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.runtime.inference import (
@@ -52,14 +53,10 @@ def export(run: Run, path: Path, development_seeds: tuple[int, ...] = ()) -> Exp
     the two differ by more than the tolerance on recorded or random inputs.
     """
     data = _with_digest(_graph(run.policy), _records(run, development_seeds))
-    partial = path.with_name(path.name + '.partial')
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(data)
         exported = load_policy(partial)
         recorded, random = _differences(run, exported)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return Exported(exported.sha256, len(data), recorded, random)
 
 

@@ -41,6 +41,7 @@ _PULL_NEAR_M = 0.09  # ... with the palm this near to the offered end
 _RETREAT_M = 0.16
 _GAIN_1_S = 4.0
 _ACCELERATION_M_S2 = 2.0
+_LONGEST_TICK_S = 0.1  # after a pause the teacher goes on from where it was; it does not leap
 _TURN_GAIN_1_S = 4.0
 _SEEN = 0.4  # share of a new sample in what the teacher believes of object and hand
 _DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
@@ -116,7 +117,7 @@ class Demonstrator:
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
         tool = values['tool_pose']
-        dt_s = 0.0 if self._last_s is None else now_s - self._last_s
+        dt_s = 0.0 if self._last_s is None else min(now_s - self._last_s, _LONGEST_TICK_S)
         if self._last_s is None:
             self._target, self._yaw = position_of(tool).copy(), _yaw_of(tool)
         self._last_s = now_s
