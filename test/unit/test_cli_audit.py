@@ -113,6 +113,17 @@ def test_a_full_disk_at_the_end_does_not_take_the_figures_with_it(
     assert 'the disk is full' in told.err
 
 
+def test_a_reader_who_has_seen_enough_does_not_take_the_files(
+        simulated, policy, tmp_path, monkeypatch) -> None:
+    def closed(record: object) -> str:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(audit, 'table', closed)
+    monkeypatch.setattr(os, 'dup2', lambda *_: None)  # pytest still needs its standard output
+    run(policy, '--episodes', 20, '--seed', 1000, '--json', tmp_path / 'audit.json')
+    assert json.loads((tmp_path / 'audit.json').read_text(encoding='utf-8'))['episodes'] == 20
+
+
 def test_limits_that_are_kept_exit_with_0_and_exceeded_ones_with_1(
         simulated, policy, mixed, capsys) -> None:
     options = ('--episodes', 300, '--seed', 1000)

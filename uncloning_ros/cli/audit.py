@@ -104,12 +104,15 @@ def run(args: argparse.Namespace) -> int:
 
         page = html_report(record, scenario,
                            _strips(audited, paths, scenario, args.workers, latency_s))
-    # First, so that a full disk does not take the figures with it.
-    print(table(record))
-    if args.json is not None:
-        write_whole(new_path(args.json), f'{json_text(record)}\n'.encode())
-    if page is not None:
-        write_whole(new_path(args.html), page.encode())
+    try:
+        if args.json is not None:
+            write_whole(new_path(args.json), f'{json_text(record)}\n'.encode())
+        if page is not None:
+            write_whole(new_path(args.html), page.encode())
+    finally:
+        # Neither takes a full disk the figures from the screen, nor a reader who has seen
+        # enough of them, as `head` does, the files.
+        print(table(record))
     return 1 if record['limits']['exceeded'] else 0
 
 
