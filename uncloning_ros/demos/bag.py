@@ -555,7 +555,7 @@ def _read_info(path: Path) -> dict[str, Any]:
         raise BagError(f'{path} is not a finished rosbag2 directory, it has no {_METADATA_FILE}; '
                        f'give the directory of an episode')
     try:
-        data = yaml.load(file.read_bytes(), Loader=_Loader)  # noqa: S506 (a safe loader)
+        data = _Loader(file.read_bytes()).get_single_data()
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         raise BagError(f'{file} is not valid YAML: {" ".join(str(err).split())}') from err
     except OSError as err:
