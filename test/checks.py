@@ -141,7 +141,8 @@ def last_command_is_the_only_hold(observer: Observer) -> None:
 
 
 def record_one_demonstration(observer: Observer, mode: str, out: Path) -> Path:
-    """Record the demonstrator's handover; return the bag. The tool reaches the person."""
+    """Record the demonstrator's next handover; return the bag. The tool reaches the person."""
+    before = len(list_episodes(out)) if out.is_dir() else 0
     observer.until(lambda: observer.call('/recorder/start_episode').success, 'a recording')
     assert observer.call('/demonstrator/start').success
     observer.until(lambda: observer.of('/demonstrator/status', 'phase') == 'done',
@@ -149,7 +150,8 @@ def record_one_demonstration(observer: Observer, mode: str, out: Path) -> Path:
     assert observer.call('/recorder/stop_episode').success
     observer.until(lambda: observer.of('/simulator/outcome', 'completed'), 'a completed handover')
     assert observer.of('/simulator/outcome', 'mode') == mode
-    [path] = list_episodes(out)
+    *earlier, path = list_episodes(out)
+    assert len(earlier) == before
     return path
 
 

@@ -21,8 +21,11 @@ from uncloning_ros.demos.bag import (
 )
 from uncloning_ros.demos.dataset import align
 from uncloning_ros.demos.labels import rule_label
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.scenario import find_scenario
+
+# A take may be spoilt by a machine that stands still; three in a row are no accident.
+TAKES = 3
 
 
 def bring_up(processes: Processes, observer: Observer, model: Path) -> tuple[Process, Process]:
@@ -72,13 +75,24 @@ def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
     started = [processes.start('recorder', out=out, planned_mode='handle_first'),
                processes.start('simulator', seed=3),
                processes.start('demonstrator', mode='handle_first', seed=3, autostart='false')]
-    path = checks.record_one_demonstration(observer, 'handle_first', out)
+    for _ in range(TAKES):
+        path = checks.record_one_demonstration(observer, 'handle_first', out)
+        episode = read_episode(path, CONTRACT)
+        try:
+            observations, actions, _ = align(episode, patient_contract())
+            break
+        except DatasetError as err:
+            # A machine that stood still for a moment: an operator would make another take.
+            print(f'{path.name}: {err}')
+            assert observer.call('/simulator/reset').success
+            observer.until(lambda: observer.of('/simulator/outcome', 'phase') == 'waiting',
+                           'the next person')
+    else:
+        pytest.fail(f'none of {TAKES} takes can be trained from')
     assert [process.end() for process in started] == [0, 0, 0]
     checks.same_form(path, fast_bag(tmp_path / 'fast'))
-    episode = read_episode(path, CONTRACT)
     label = rule_label(CONTRACT, find_scenario('knife'), episode)
     assert label.mode == 'handle_first', label.reason
-    observations, actions, _ = align(episode, patient_contract())
     assert len(observations) == len(actions)
     # A busy machine skips a tick of the teacher's here and there.
     assert len(actions) == pytest.approx(len(episode.samples['target_pose']), rel=0.2)
