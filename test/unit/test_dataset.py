@@ -259,7 +259,6 @@ def test_windows_of_a_mode_come_from_its_episodes_alone() -> None:
     assert dataset.window_frames('train', ['blade_first']).tolist() == [3, 4, 5, 6]
     assert dataset.window_frames('train', ['handle_first']).tolist() == [0, 1, 2, 7, 8]
     assert dataset.window_frames('validation').tolist() == []
-    assert dataset.mode_ids.tolist() == [0, 1, 0]
     assert dataset.episode_of(np.array([0, 2, 3, 8])).tolist() == [0, 0, 1, 2]
 
 

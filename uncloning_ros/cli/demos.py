@@ -46,7 +46,6 @@ class _Job:
     scenario: str
     contract: Contract
     modes: tuple[str, ...]
-    episodes: int
     seed: int
     out: Path
 
@@ -92,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
     if not args.resume:
         new_path(args.out)
-    job = _Job(args.scenario, contract, modes, args.episodes, args.seed, args.out)
+    job = _Job(args.scenario, contract, modes, args.seed, args.out)
     args.out.mkdir(parents=True, exist_ok=args.resume)
     made: list[_Made] = []
     with alone_in(args.out):

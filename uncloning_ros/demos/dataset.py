@@ -78,7 +78,6 @@ _LATEST_ANSWER_NS = 300_000_000
 _EARLY_PERCENT = 5.0
 # Below so many episodes of a mode a policy is known to learn little; a warning, no refusal.
 _FEW_EPISODES = 20
-_MIN_STD = 1e-6
 
 Float32 = NDArray[np.float32]
 Frames = NDArray[np.int64]
@@ -131,12 +130,6 @@ class Dataset:
     statistics: Statistics
     left_out: tuple[LeftOut, ...]
     sha256: str
-
-    @cached_property
-    def mode_ids(self) -> NDArray[np.int64]:
-        """Return the index (E,) of each episode's mode in the contract's modes."""
-        names = self.contract.interface.mode_names
-        return np.array([names.index(one.mode) for one in self.episodes], dtype=np.int64)
 
     @cached_property
     def bounds(self) -> Frames:

@@ -30,7 +30,6 @@ _CARRY_M = np.array([0.34, 0.0, 0.30])  # where it waits for the hand
 _HAND_OFFERED_X_M = 0.95  # a hand nearer than this, and still, is offered
 _STILL_M = 0.02  # between the quick and the slow belief of a hand that is still
 _SLOW = 0.15  # share of a new sample in the slow belief
-_LIFTED_M = 0.04
 _CLOSE_TICKS = 4
 _GRIPPED_M = 0.0005  # the fingers moved less than this in a tick: they hold something
 _RELEASE_N = 3.5  # of pull against the fingers ...
