@@ -16,7 +16,8 @@ from mcap.reader import make_reader
 
 from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import decode
-from uncloning_ros.demos.bag import Episode, list_episodes, read_episode
+from uncloning_ros.demos.bag import Episode, list_episodes
+from uncloning_ros.demos.bag_reader import read_episode
 from uncloning_ros.geometry import Array
 from uncloning_ros.share import share_path
 

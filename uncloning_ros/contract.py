@@ -27,16 +27,20 @@ KINDS: dict[str, int | None] = {
 _UNITS = {'pose': 'm', 'joint_positions': 'rad', 'gripper_width': 'm', 'force': 'N'}
 _NAMED_KINDS = ('joint_positions', 'gripper_width')
 
+# A pose may come from a tree of transforms: then `child_frame` says whose pose it is.
+TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+
 # kind -> message types that carry it, for what comes from the robot and for what goes to it
 OBSERVATION_TYPES: dict[str, tuple[str, ...]] = {
-    'pose': ('geometry_msgs/msg/PoseStamped',),
+    'pose': ('geometry_msgs/msg/PoseStamped', TRANSFORMS),
     'joint_positions': ('sensor_msgs/msg/JointState',),
     'gripper_width': ('sensor_msgs/msg/JointState',),
     'force': ('geometry_msgs/msg/WrenchStamped',),
 }
 ACTION_TYPES: dict[str, tuple[str, ...]] = {
     'pose': ('geometry_msgs/msg/PoseStamped',),
-    'joint_positions': ('std_msgs/msg/Float64MultiArray',),
+    'joint_positions': ('std_msgs/msg/Float64MultiArray',
+                        'trajectory_msgs/msg/JointTrajectory'),
     'gripper_width': ('std_msgs/msg/Float64MultiArray',),
     'force': (),
 }
@@ -142,22 +146,54 @@ class PolicyTiming:
 
 @dataclass(frozen=True)
 class Topic:
-    """Where a signal comes from or goes to; `max_age_s` is None for commands."""
+    """Where a signal comes from or goes to. All but the first two are for observations alone.
+
+    An observation older than `max_age_s` stops the arm; so does one that repeats the same values
+    for longer than `max_unchanged_s`, where that is given: a live sensor is never that still.
+    `child_frame` is the frame whose pose is read from a tree of transforms. `stamped` tells
+    whether header stamps can be trusted; else the time of arrival stands in for them.
+    """
 
     topic: str
     type: str
     max_age_s: float | None = None
+    max_unchanged_s: float | None = None
+    child_frame: str | None = None
+    stamped: bool = True
+
+
+@dataclass(frozen=True)
+class Enable:
+    """A dead man's switch: `true` has to arrive at least every `max_age_s`, or the arm holds."""
+
+    topic: str
+    max_age_s: float
+
+
+@dataclass(frozen=True)
+class FaultSignal:
+    """A robot's or controller's own word: the value `fault_when` ends the motion with FAULT."""
+
+    topic: str
+    fault_when: bool
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Hardware limits of the commands, in the base frame. Not steering: an audit counts them."""
+    """Hardware limits of the commands, in the base frame. Not steering: an audit counts them.
+
+    Speeds are of the commands; `jump_m` and `jump_rad` are how far a command may lie from the
+    measured state; `joint_limits_rad` are [lowest, highest] of every joint that is commanded.
+    """
 
     workspace_min_m: tuple[float, float, float]
     workspace_max_m: tuple[float, float, float]
     speed_m_s: float
     rotation_speed_rad_s: float
     joint_speed_rad_s: float
+    jump_m: float
+    jump_rad: float
+    joint_limits_rad: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -173,8 +209,8 @@ class EpisodeEnd:
 class Deployment:
     """Topics, message types, ages and limits of one robot.
 
-    `command_rate_hz` is at least the policy's rate; today commands come at the policy's rate,
-    nothing is put between them.
+    Commands come at `command_rate_hz`, a whole multiple of the policy's rate, interpolated
+    between the actions of a chunk.
     """
 
     command_rate_hz: float
@@ -182,6 +218,13 @@ class Deployment:
     actions: Mapping[str, Topic]
     limits: Limits
     episode_end: EpisodeEnd
+    enable: Enable | None = None
+    fault: FaultSignal | None = None
+
+    @property
+    def command_period_ns(self) -> int:
+        """Return the time between two commands."""
+        return round(1e9 / self.command_rate_hz)
 
     @cached_property
     def sha256(self) -> str:
@@ -274,10 +317,12 @@ def _contract(fields: Fields) -> Contract:
     policy = _timing(fields.fields('policy'))
     deployment = _deployment(fields.fields('deployment'), interface)
     fields.done()
-    if deployment.command_rate_hz < policy.rate_hz:
+    ratio = deployment.command_rate_hz / policy.rate_hz
+    if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
         raise ContractError(
-            f'{fields.where}: deployment.command_rate_hz {deployment.command_rate_hz:g} is below '
-            f'policy.rate_hz {policy.rate_hz:g}; commands must be at least as frequent as ticks')
+            f'{fields.where}: deployment.command_rate_hz {deployment.command_rate_hz:g} is no '
+            f'whole multiple of policy.rate_hz {policy.rate_hz:g}; give that or 2, 3, 4 ... '
+            f'times as much')
     return Contract(interface, policy, deployment)
 
 
@@ -338,7 +383,8 @@ def _deployment(fields: Fields, interface: Interface) -> Deployment:
     part = fields.fields('limits')
     limits = Limits(_vector(part, 'workspace_min_m'), _vector(part, 'workspace_max_m'),
                     part.number('speed_m_s', 1e-3), part.number('rotation_speed_rad_s', 1e-3),
-                    part.number('joint_speed_rad_s', 1e-3))
+                    part.number('joint_speed_rad_s', 1e-3), part.number('jump_m', 1e-3),
+                    part.number('jump_rad', 1e-3), _joint_limits(part, interface))
     part.done()
     pairs = zip(limits.workspace_min_m, limits.workspace_max_m, strict=True)
     if any(low >= high for low, high in pairs):
@@ -348,8 +394,29 @@ def _deployment(fields: Fields, interface: Interface) -> Deployment:
     end = EpisodeEnd(part.number('open_width_m', 0.0), part.number('object_distance_m', 0.0),
                      part.number('max_episode_s', 0.1))
     part.done()
+    enable = fault = None
+    if fields.has('enable'):
+        part = fields.fields('enable')
+        enable = Enable(part.text('topic'), part.number('max_age_s', 1e-3))
+        part.done()
+    if fields.has('fault'):
+        part = fields.fields('fault')
+        fault = FaultSignal(part.text('topic'), part.flag('fault_when'))
+        part.done()
     fields.done()
-    return Deployment(rate_hz, observations, actions, limits, end)
+    return Deployment(rate_hz, observations, actions, limits, end, enable, fault)
+
+
+def _joint_limits(limits: Fields, interface: Interface) -> dict[str, tuple[float, float]]:
+    """Return [lowest, highest] of every commanded joint; it may be left out if there is none."""
+    names = [name for signal in interface.actions if signal.kind == 'joint_positions'
+             for name in signal.names]
+    if not names and not limits.has('joint_limits_rad'):
+        return {}
+    part = limits.fields('joint_limits_rad')
+    found = {name: part.span(name) for name in names}
+    part.done()
+    return found
 
 
 def _topics(fields: Fields, signals: Sequence[Signal], types: Mapping[str, tuple[str, ...]],
@@ -360,8 +427,14 @@ def _topics(fields: Fields, signals: Sequence[Signal], types: Mapping[str, tuple
         topic, type_name = part.text('topic'), part.text('type')
         if type_name not in types[signal.kind]:
             raise part.fail('type', f'{" or ".join(types[signal.kind])} for a {signal.kind}')
-        topics[signal.key] = Topic(topic, type_name,
-                                   part.number('max_age_s', 1e-3) if aged else None)
+        if aged:
+            topics[signal.key] = Topic(
+                topic, type_name, part.number('max_age_s', 1e-3),
+                part.number('max_unchanged_s', 1e-3) if part.has('max_unchanged_s') else None,
+                part.text('child_frame') if type_name == TRANSFORMS else None,
+                part.flag('stamped') if part.has('stamped') else True)
+        else:
+            topics[signal.key] = Topic(topic, type_name)
         part.done()
     fields.done()
     return topics
@@ -384,18 +457,40 @@ def _timing_to_dict(timing: PolicyTiming) -> dict[str, Any]:
 
 def _deployment_to_dict(deployment: Deployment) -> dict[str, Any]:
     limits, end = deployment.limits, deployment.episode_end
-    return {
+    data: dict[str, Any] = {
         'command_rate_hz': deployment.command_rate_hz,
-        'observations': {key: {'topic': t.topic, 'type': t.type, 'max_age_s': t.max_age_s}
-                         for key, t in deployment.observations.items()},
+        'observations': {key: _observed_to_dict(t) for key, t in deployment.observations.items()},
         'actions': {key: {'topic': t.topic, 'type': t.type}
                     for key, t in deployment.actions.items()},
         'limits': {'workspace_min_m': list(limits.workspace_min_m),
                    'workspace_max_m': list(limits.workspace_max_m),
                    'speed_m_s': limits.speed_m_s,
                    'rotation_speed_rad_s': limits.rotation_speed_rad_s,
-                   'joint_speed_rad_s': limits.joint_speed_rad_s},
+                   'joint_speed_rad_s': limits.joint_speed_rad_s,
+                   'jump_m': limits.jump_m, 'jump_rad': limits.jump_rad},
         'episode_end': {'open_width_m': end.open_width_m,
                         'object_distance_m': end.object_distance_m,
                         'max_episode_s': end.max_episode_s},
     }
+    if limits.joint_limits_rad:
+        data['limits']['joint_limits_rad'] = {name: list(span) for name, span
+                                              in limits.joint_limits_rad.items()}
+    if deployment.enable is not None:
+        data['enable'] = {'topic': deployment.enable.topic,
+                          'max_age_s': deployment.enable.max_age_s}
+    if deployment.fault is not None:
+        data['fault'] = {'topic': deployment.fault.topic,
+                         'fault_when': deployment.fault.fault_when}
+    return data
+
+
+def _observed_to_dict(topic: Topic) -> dict[str, Any]:
+    data: dict[str, Any] = {'topic': topic.topic, 'type': topic.type,
+                            'max_age_s': topic.max_age_s}
+    if topic.max_unchanged_s is not None:
+        data['max_unchanged_s'] = topic.max_unchanged_s
+    if topic.child_frame is not None:
+        data['child_frame'] = topic.child_frame
+    if not topic.stamped:
+        data['stamped'] = False
+    return data

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from uncloning_ros.demos.bag import EpisodeWriter, list_episodes, read_episode
+from uncloning_ros.demos.bag import list_episodes
+from uncloning_ros.demos.bag_reader import read_episode
+from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError
 from uncloning_ros.nodes.common import Commands, message_class
 from uncloning_ros.nodes.recorder import Recorder

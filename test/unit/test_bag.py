@@ -28,7 +28,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Contract, Topic, contract_from_dict, contract_to_dict
 from uncloning_ros.demos import bag
-from uncloning_ros.demos.bag import EVENT_TOPIC, EpisodeWriter, read_episode, verify_episode
+from uncloning_ros.demos.bag import EVENT_TOPIC
+from uncloning_ros.demos.bag_reader import read_episode, verify_episode
+from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError, UncloningError
 
 STORE = get_typestore(Stores.ROS2_JAZZY)

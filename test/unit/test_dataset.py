@@ -22,7 +22,7 @@ from uncloning_ros.cli.main import main
 from uncloning_ros.contract import Contract, PolicyTiming
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos import dataset as module
-from uncloning_ros.demos.bag import episode_digest
+from uncloning_ros.demos.bag_reader import episode_digest
 from uncloning_ros.demos.dataset import (
     BuildReport,
     Dataset,
@@ -292,7 +292,7 @@ def test_a_dataset_holds_every_episode_with_its_provenance(
 
 def test_frames_of_a_dataset_are_those_of_its_episodes(
         demos: Path, report: BuildReport) -> None:
-    from uncloning_ros.demos.bag import read_episode
+    from uncloning_ros.demos.bag_reader import read_episode
     dataset = report.dataset
     for i, one in enumerate(dataset.episodes):
         observations, actions, _ = align(read_episode(demos / one.name), CONTRACT)

@@ -124,7 +124,8 @@ def _session(scenario: Scenario, first_seed: int) -> str:
 
 def _require_same_session(out: Path, session: str) -> None:
     """Refuse to mix episodes of another scenario or seed into those that are there."""
-    from uncloning_ros.demos.bag import list_episodes, read_episode, unfinished_session
+    from uncloning_ros.demos.bag import list_episodes
+    from uncloning_ros.demos.bag_reader import read_episode, unfinished_session
 
     sessions = [read_episode(path).metadata.session for path in list_episodes(out)[:1]]
     sessions += [unfinished_session(path) or session for path in out.glob(_TAKES)]
@@ -190,7 +191,9 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
 
     import uncloning_ros
     from uncloning_ros.audit.metrics import judge
-    from uncloning_ros.demos.bag import EpisodeMetadata, EpisodeWriter, episode_name, read_episode
+    from uncloning_ros.demos.bag import EpisodeMetadata, episode_name
+    from uncloning_ros.demos.bag_reader import read_episode
+    from uncloning_ros.demos.bag_writer import EpisodeWriter
     from uncloning_ros.demos.labels import Label, add_label, rule_label
     from uncloning_ros.simulation.demonstration import demonstrate
     from uncloning_ros.simulation.demonstrator import Demonstrator

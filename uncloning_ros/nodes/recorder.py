@@ -21,11 +21,11 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bag import (
     BagTopic,
     EpisodeMetadata,
-    EpisodeWriter,
     bag_topics,
     episode_name,
     next_episode_index,
 )
+from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.errors import BagError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
