@@ -37,8 +37,8 @@ def film(model: Path, scenario_name: str, seed: int, width: int, height: int) ->
             pictures.append(camera.picture())
         steps += 1
 
-    loop = ControlLoop(policy.contract, policy, seed)
-    run_episode(world, loop, policy.contract, seed, INFERENCE_LATENCY_S, look)
+    loop = ControlLoop(policy.contract, seed)
+    run_episode(world, loop, policy.contract, policy, seed, INFERENCE_LATENCY_S, look)
     world.close()
     return pictures
 

@@ -40,10 +40,10 @@ def main() -> int:
     policy, scenario = load_policy(args.model), find_scenario(args.scenario)
     contract = policy.contract
     world = World(scenario, contract.interface)
-    loop = ControlLoop(contract, policy, seed=0)
+    loop = ControlLoop(contract, seed=0)
     modes: Counter[str] = Counter()
     for noise_seed in tqdm(range(args.draws), unit='draw', desc='noise draws'):
-        rollout = run_episode(world, loop, contract, args.seed, INFERENCE_LATENCY_S,
+        rollout = run_episode(world, loop, contract, policy, args.seed, INFERENCE_LATENCY_S,
                               noise_seed=noise_seed)
         outcome = judge(rollout.trace, scenario, contract.interface.desired_modes)
         modes[(outcome.mode or BETWEEN_MODES) if outcome.completed else 'not_completed'] += 1

@@ -23,9 +23,8 @@ from uncloning_ros.audit.metrics import EpisodeResult, judge
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
-from uncloning_ros.geometry import Array
 from uncloning_ros.processes import submit, worker_pool
-from uncloning_ros.runtime.control_loop import ControlLoop, State
+from uncloning_ros.runtime.control_loop import ChunkAnswer, ControlLoop, Infer, State, answer
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from uncloning_ros.simulation.trace import Trace
     from uncloning_ros.simulation.world import World
 
-# How long after planning began a chunk's first command takes effect. Stated and not measured,
-# or results would differ from machine to machine; one thread needs about a fifth of it.
+# How long after an observation the answer to it is there. Stated and not measured, or results
+# would differ from machine to machine; one thread needs about a fifth of it.
 INFERENCE_LATENCY_S = 0.005
 
 # After the loop's last command so much is simulated: a hand-off is seen to its end.
@@ -45,7 +44,7 @@ PICTURE_SIZE = (400, 300)
 _PICTURE_APART_S = 0.15
 
 # Counters of the control loop that are no limit.
-_NO_LIMITS = ('ticks', 'chunks', 'holds')
+_NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
 
 
 @dataclass(frozen=True)
@@ -78,46 +77,48 @@ class Setting:
     inference_latency_s: float
 
 
-def run_episode(world: World, loop: ControlLoop, contract: Contract, seed: int,
+def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infer, seed: int,
                 inference_latency_s: float,
                 on_step: Callable[[World], None] | None = None,
                 noise_seed: int | None = None) -> Rollout:
     """Run one episode until nothing more can happen; `on_step` sees the world at each step.
 
-    The loop is asked at the contract's rate. What it commands without planning takes effect at
-    once, what it commands after planning `inference_latency_s` later. The episode ends when
-    the world says so, `SETTLE_S` after the loop ended, or at the contract's longest duration.
-    The policy's noise is seeded with `noise_seed`, by default with `seed`.
+    The loop steps at the contract's command rate. What it asks the policy is answered
+    `inference_latency_s` later. The episode ends when the world says so, `SETTLE_S` after the
+    loop ended, or at the contract's longest duration. The policy's noise is seeded with
+    `noise_seed`, by default with `seed`.
     """
-    period_ns = contract.policy.period_ns
+    period_ns = contract.deployment.command_period_ns
     latency_ns = round(inference_latency_s * 1e9)
-    if not 0 <= latency_ns < period_ns:
+    if not 0 <= latency_ns < contract.policy.period_ns:
         raise AuditError(f'an inference latency of {inference_latency_s:g} s does not fit the '
-                         f'policy\'s period of {period_ns * 1e-9:g} s; give one in [0, '
-                         f'{period_ns * 1e-9:g})')
+                         f'policy\'s period of {contract.policy.period_ns * 1e-9:g} s; give one '
+                         f'in [0, {contract.policy.period_ns * 1e-9:g})')
     world.reset(seed)
     loop.reset(seed if noise_seed is None else noise_seed)
     loop.start()
     end_ns = round((contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
     samples: dict[str, Sample] = {}
-    late: tuple[int, Array] | None = None
-    next_tick_ns, ended, reason = 0, False, ''
+    under_way: tuple[int, ChunkAnswer] | None = None
+    next_cycle_ns, ended, reason = 0, False, ''
     while not world.over and world.time_ns < end_ns:
         now_ns = world.time_ns
         samples.update(world.poll())
-        # The world's time is rounded to whole ns, so a tick may come out one short.
-        if now_ns + 1 >= next_tick_ns:
-            next_tick_ns += period_ns
+        # The world's time is rounded to whole ns, so a cycle may come out one short.
+        if now_ns + 1 >= next_cycle_ns:
+            next_cycle_ns += period_ns
+            if under_way is not None and now_ns >= under_way[0]:
+                loop.deliver(under_way[1], now_ns)
+                under_way = None
             decision = loop.step(now_ns, samples)
             reason = decision.reason
+            if decision.request is not None:
+                under_way = (now_ns + latency_ns, answer(infer, decision.request))
             if decision.command is not None:
-                late = (now_ns + latency_ns * decision.inferred, decision.command)
+                world.command(decision.command)
             if not ended and decision.state in (State.DONE, State.FAULT):
                 ended = True
                 end_ns = min(end_ns, now_ns + round(SETTLE_S * 1e9))
-        if late is not None and now_ns >= late[0]:
-            world.command(late[1])
-            late = None
         world.advance()
         if on_step is not None:
             on_step(world)
@@ -213,11 +214,12 @@ class _Bench:
         policy = load_policy(setting.model, setting.sha256)
         self.setting = setting
         self.contract = policy.contract
+        self.policy = policy
         self.world = World(setting.scenario, policy.contract.interface)
-        self.loop = ControlLoop(policy.contract, policy, seed=0)
+        self.loop = ControlLoop(policy.contract, seed=0)
 
     def run(self, seed: int, on_step: Callable[[World], None] | None = None) -> Rollout:
-        return run_episode(self.world, self.loop, self.contract, seed,
+        return run_episode(self.world, self.loop, self.contract, self.policy, seed,
                            self.setting.inference_latency_s, on_step)
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from uncloning_ros.contract import Contract, Signal
 from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.errors import ContractError
-from uncloning_ros.geometry import Array
+from uncloning_ros.geometry import Array, rotation_from_6d
 from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.limits import Limiter
-from uncloning_ros.runtime.watchdog import Complaint, judge_inputs
+from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
 # (history, observation_dim) and noise (horizon, action_dim) to a chunk (horizon, action_dim)
 Infer = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -24,9 +24,12 @@ Infer = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]
 # The observation that the end of an episode is judged by; the tool pose is the first pose.
 OBJECT_KEY = 'object_pose'
 
-# Leaving HOLD takes so many good cycles in a row: a tracker that flickers must not make the
-# arm stutter.
-RESUME_CYCLES = 5
+# Nothing that an arm is commanded comes near; squares of it do not overflow.
+_MOST = 1e4
+
+# Leaving HOLD takes good cycles for so long: a tracker that flickers must not make the arm
+# stutter.
+RESUME_S = 0.25
 
 
 class State(Enum):
@@ -34,24 +37,46 @@ class State(Enum):
 
     WAITING = 'waiting'  # no motion: not started, stopped, or inputs not there yet; silent
     ACTIVE = 'active'    # the policy commands
-    HOLD = 'hold'        # an input cannot be used: one latched pose is repeated
+    HOLD = 'hold'        # something cannot be trusted: one latched pose is repeated
     DONE = 'done'        # the episode is over: one hold command, then silence
-    FAULT = 'fault'      # the policy cannot be used: one hold command, then silence
+    FAULT = 'fault'      # policy or robot cannot be used: one hold command, then silence
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkRequest:
+    """What the policy is asked: `observation` (history, observation_dim), `noise`, both float32.
+
+    `index` counts the requests since the reset, `tick_ns` is the time of the observation.
+    """
+
+    index: int
+    tick_ns: int
+    observation: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkAnswer:
+    """What came of it: a `chunk` (horizon, action_dim), or the sentence that tells why not."""
+
+    request: ChunkRequest
+    chunk: NDArray[np.float32] | None
+    error: str = ''
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What one tick decided.
+    """What one cycle decided.
 
     `reason` is a code, `sentence` says it to a person. `command` (action_dim,) is to be
-    published; None means silence. `inferred` tells whether the policy was asked in this tick.
+    published; None means silence. `request` is to be answered, soon, with `ControlLoop.deliver`.
     """
 
     state: State
     reason: str
     sentence: str
-    command: Array | None
-    inferred: bool = False
+    command: Array | None = None
+    request: ChunkRequest | None = None
 
 
 def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray[np.float32]:
@@ -63,36 +88,59 @@ def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray
     return rng.standard_normal((horizon, action_dim), dtype=np.float32)
 
 
+def answer(infer: Infer, request: ChunkRequest) -> ChunkAnswer:
+    """Ask the policy; whatever it raises becomes the sentence of the answer."""
+    try:
+        return ChunkAnswer(request, infer(request.observation, request.noise))
+    except Exception as err:  # noqa: BLE001 - whatever it raises must end in a hold
+        return ChunkAnswer(request, None, f'{type(err).__name__}: {err}')
+
+
 class ControlLoop:
-    """Turn the newest samples of each tick into one command, or into silence, with a reason.
+    """Turn the newest samples of each cycle into one command, or into silence, with a reason.
 
-    Call `step` once per tick, at the contract's `policy.rate_hz`. Time, samples, inference and
-    seed are given, so a run can be repeated exactly. Nothing here is thread-safe: whoever calls
-    from several threads holds a lock.
+    Call `step` once per cycle, at the contract's `command_rate_hz`. The loop never waits for the
+    policy: a decision may carry a request, and whoever drives the loop answers it in its own time
+    with `deliver`, between two steps. Time, samples and seed are given, so a run can be repeated
+    exactly. Not thread-safe: one thread owns the loop.
 
-    WAITING -> ACTIVE once `start()` was called and every input is fresh. The first observation
-    fills the history; every `execute` ticks a new chunk is planned. An input that is missing,
-    not finite or too old -> HOLD: the measured pose is latched once and repeated, the gripper
-    keeps its last command. After `RESUME_CYCLES` good ticks -> ACTIVE, with queue and history
-    cleared. DONE when the object was grasped, let go and is out of reach, or after
-    `max_episode_s`. FAULT when the policy raises or answers with something that is no command;
-    only `reset` leads out.
+    WAITING -> ACTIVE once `start()` was called and nothing is complained about. The first
+    observation fills the history; every `execute` ticks of the policy a new chunk is asked for,
+    and until it is there the old one goes on, for as long again at most. An input that is
+    missing, refused, not finite, too old or frozen, a clock that jumps back or stops, an enable
+    switch let go, an answer that is late -> HOLD: the measured pose is latched once and repeated,
+    the gripper keeps its last command. After `RESUME_S` without complaint -> ACTIVE, with queue
+    and history cleared. DONE when the object was grasped, let go and is out of reach, or after
+    `max_episode_s`. FAULT when the policy fails or answers with something that is no command,
+    when the robot says so, and on `fault()`; only `reset` leads out.
     """
 
-    def __init__(self, contract: Contract, infer: Infer, seed: int) -> None:
+    def __init__(self, contract: Contract, seed: int) -> None:
         self._contract = contract
-        self._infer = infer
-        interface, timing = contract.interface, contract.policy
+        interface, timing, deployment = contract.interface, contract.policy, contract.deployment
         self._held_by = {signal.key: measured_by(signal, interface.observations)
                          for signal in interface.actions}
         keys = [signal.key for signal in interface.observations]
         self._object_key = OBJECT_KEY if OBJECT_KEY in keys else None
         self._tool_key = _first_of_kind('pose', interface.observations)
         self._width_key = _first_of_kind('gripper_width', interface.observations)
-        self._queue = ActionQueue(timing.period_ns, timing.execute)
+        self._rotations = [slice(part.start + 3, part.stop) for part in (
+            interface.action_slices[s.key] for s in interface.actions if s.kind == 'pose')]
+        self._queue = ActionQueue(timing.period_ns, deployment.command_period_ns, timing.execute,
+                                  self._rotations)
         self._history: deque[Array] = deque(maxlen=timing.history)
         self._limiter = Limiter(contract)
+        self._watchdog = Watchdog(contract)
+        # A cycle is early or late by less than half of the time to the next.
+        self._slack_ns = deployment.command_period_ns // 2
+        self._patience_ns = 2 * timing.execute * timing.period_ns
+        self._state = State.WAITING
+        self._why = ('', '')
         self._last: Array | None = None
+        self._pending: ChunkRequest | None = None
+        self._foreign_fault: tuple[str, str] | None = None
+        self._good_ns: int | None = None
+        self._began_ns = self._next_tick_ns = self._now_ns = 0
         self.reset(seed)
 
     @property
@@ -101,9 +149,19 @@ class ControlLoop:
         return self._state
 
     @property
+    def planned(self) -> Array | None:
+        """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
+        return self._queue.planned
+
+    @property
     def counters(self) -> dict[str, int]:
-        """Return how many ticks, chunks and holds there were, and the limiter's counts."""
-        return {'ticks': self._ticks, 'chunks': self._chunks, 'holds': self._holds,
+        """Return how many cycles, chunks and holds there were, and the limiter's counts.
+
+        `late_chunks` took longer than a period of the policy; `dropped_chunks` came after the
+        plan that they were asked for was given up.
+        """
+        return {'cycles': self._cycles, 'chunks': self._chunks, 'holds': self._holds,
+                'late_chunks': self._late_chunks, 'dropped_chunks': self._dropped_chunks,
                 **self._limiter.counts}
 
     def reset(self, seed: int) -> None:
@@ -111,9 +169,12 @@ class ControlLoop:
         if seed < 0:
             raise ValueError(f'expected a seed of at least 0, got {seed}')
         self._seed = seed
-        self._ticks = self._chunks = self._holds = 0
+        self._cycles = self._chunks = self._holds = 0
+        self._late_chunks = self._dropped_chunks = 0
         self._limiter.reset()
+        self._watchdog.reset()
         self._state = State.WAITING
+        self._now_ns = 0
         self._forget_episode()
 
     def start(self) -> bool:
@@ -131,31 +192,57 @@ class ControlLoop:
         """End motion: the next step gives one hold command if the arm was commanded, then none."""
         self._motion_allowed = False
 
-    def step(self, now_ns: int, samples: Mapping[str, Sample],
-             ros_now_ns: int | None = None) -> Decision:
-        """Decide one tick from the newest sample of every observation.
+    def fault(self, reason: str, sentence: str) -> None:
+        """End in FAULT with the next step, for a reason that the loop cannot see itself."""
+        self._foreign_fault = (reason, sentence)
 
-        `now_ns` is on the clock of the samples' `receive_ns` and never goes back; `ros_now_ns`
-        is on the clock of their stamps, by default the same.
+    def deliver(self, answered: ChunkAnswer, now_ns: int) -> None:
+        """Take the answer to a request, on the clock of `step`; an outdated one is dropped."""
+        request = answered.request
+        if request is not self._pending:
+            self._dropped_chunks += 1
+            return
+        self._pending = None
+        self._late_chunks += now_ns - request.tick_ns > self._contract.policy.period_ns
+        try:
+            chunk = self._checked(answered)
+        except ValueError as err:
+            self.fault('policy_failed', f'the policy failed: {err}')
+            return
+        self._queue.put(chunk, request.tick_ns, now_ns)
+
+    def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
+             steady_ns: int | None = None, guards: Guards = NO_GUARDS) -> Decision:
+        """Decide one cycle from the newest sample of every observation.
+
+        `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
+        stamps, `steady_ns` on one that never jumps; by default all are the same.
         """
-        self._ticks += 1
-        complaints = judge_inputs(self._contract, samples, now_ns,
-                                  now_ns if ros_now_ns is None else ros_now_ns)
+        self._cycles += 1
+        complaints = self._watchdog.judge(samples, now_ns,
+                                          now_ns if ros_now_ns is None else ros_now_ns,
+                                          now_ns if steady_ns is None else steady_ns, guards)
+        # Should the clock itself go back, the episode is as old as it was.
+        self._began_ns += min(0, now_ns - self._now_ns)
+        self._now_ns = now_ns
         if self._state in (State.DONE, State.FAULT):
-            return Decision(self._state, *self._why, None)
+            return Decision(self._state, *self._why)
+        fault = self._fault(guards)
+        if fault is not None:
+            return self._end(State.FAULT, *fault, samples, complaints)
         if not self._motion_allowed:
             return self._rest(samples, complaints)
         if self._state is State.WAITING:
             if complaints:
-                return self._silent(State.WAITING, complaints[0].reason, complaints[0].sentence)
-            self._began_ns = now_ns
+                return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
+            self._began_ns = self._next_tick_ns = now_ns
             self._state = State.ACTIVE
         most_s = self._contract.deployment.episode_end.max_episode_s
         if (now_ns - self._began_ns) * 1e-9 >= most_s:
             return self._end(State.DONE, 'timeout', f'the episode took {most_s:g} s, as long as '
                              f'it may', samples, complaints)
         if complaints or self._state is State.HOLD:
-            holding = self._hold(samples, complaints)
+            holding = self._hold(now_ns, samples, complaints)
             if holding is not None:
                 return holding
         if self._released(samples):
@@ -163,73 +250,112 @@ class ControlLoop:
                              samples, complaints)
         return self._act(now_ns, samples)
 
+    def _fault(self, guards: Guards) -> tuple[str, str] | None:
+        fault, self._foreign_fault = self._foreign_fault, None
+        topic = self._contract.deployment.fault
+        if topic is not None and guards.faulty is topic.fault_when:
+            return 'robot_fault', (f'{topic.topic} says {str(guards.faulty).lower()}; find the '
+                                   f'cause, then reset')
+        return fault
+
     def _rest(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Decision:
         """Stay silent without leave to move, after one hold command if the arm was commanded."""
         if self._state is not State.WAITING:
             return self._end(State.WAITING, 'stopped', 'motion was stopped', samples, complaints)
         if complaints:
-            return self._silent(State.WAITING, complaints[0].reason, complaints[0].sentence)
-        return self._silent(State.WAITING, 'not_started', 'every input is fresh; motion begins '
-                            'on start')
+            return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
+        return Decision(State.WAITING, 'not_started', 'every input is fresh; motion begins on '
+                                                      'start')
 
-    def _hold(self, samples: Mapping[str, Sample],
+    def _hold(self, now_ns: int, samples: Mapping[str, Sample],
               complaints: Sequence[Complaint]) -> Decision | None:
-        """Enter, keep or leave HOLD; None when the policy may command again in this tick."""
+        """Enter, keep or leave HOLD; None when the policy may command again in this cycle."""
         if self._state is State.ACTIVE:
-            self._state = State.HOLD
+            self._queue.clear()
+            self._history.clear()
+            self._pending = None
+            self._good_ns = None
+            if self._last is None:
+                # Nothing was commanded yet, so there is nothing to hold.
+                self._state = State.WAITING
+                return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
             self._holds += 1
+            self._state = State.HOLD
             self._last = self._latch(samples, complaints)
-            self._good = 0
         if complaints:
-            self._good = 0
+            self._good_ns = None
             return Decision(State.HOLD, complaints[0].reason, complaints[0].sentence, self._last)
-        self._good += 1
-        if self._good < RESUME_CYCLES:
-            return Decision(State.HOLD, 'recovering', f'every input is fresh again for '
-                            f'{self._good} of {RESUME_CYCLES} cycles', self._last)
-        self._queue.clear()
-        self._history.clear()
+        if self._good_ns is None:
+            self._good_ns = now_ns
+        good_s = (now_ns - self._good_ns) * 1e-9
+        if good_s < RESUME_S:
+            return Decision(State.HOLD, 'recovering', f'nothing has been wrong for {good_s:.2f} '
+                            f's; motion goes on after {RESUME_S:g} s', self._last)
+        self._next_tick_ns = now_ns
         self._state = State.ACTIVE
         return None
 
     def _act(self, now_ns: int, samples: Mapping[str, Sample]) -> Decision:
-        """Command the action that is due, planning a new chunk if none is."""
-        observation = flat_observation(self._contract.interface.observations, samples)
-        if not self._history:
-            self._history.extend([observation] * self._contract.policy.history)
-        else:
-            self._history.append(observation)
-        action = self._queue.due(now_ns)
-        inferred = action is None
+        """Command what the plan has for now, and ask for a new chunk when one is due."""
+        request = self._ask(now_ns, samples)
+        action = self._queue.at(now_ns)
         if action is None:
-            try:
-                chunk = self._plan()
-            except Exception as err:  # noqa: BLE001 - whatever it raises must end in a hold
-                return self._end(State.FAULT, 'policy_failed', f'the policy failed: '
-                                 f'{type(err).__name__}: {err}', samples, (), inferred)
-            self._queue.put(chunk, now_ns, self._queue.epoch)
-            action = chunk[0]
-        previous = self._last if self._last is not None else self._measured(samples)
-        command = self._limiter.apply(action, previous)
+            if self._pending is not None and self._queue.replan_ns is None \
+                    and now_ns - self._pending.tick_ns <= self._patience_ns:
+                return Decision(State.ACTIVE, 'planning', 'the policy makes its first plan',
+                                self._last, request)
+            late = Complaint('policy', 'late_chunk', f'the policy has not answered for '
+                             f'{self._patience_ns * 1e-9:g} s; this machine is too slow or busy')
+            holding = self._hold(now_ns, samples, [late])
+            assert holding is not None
+            return holding
+        measured = self._measured(samples)
+        command = self._limiter.apply(action, measured if self._last is None else self._last,
+                                      measured)
         if command is None:
             return self._end(State.FAULT, 'rejected_action', 'the policy answered with an action '
-                             'that is not finite or has no rotation; check the model', samples,
-                             (), inferred)
+                             'that is not finite or has no rotation; check the model', samples, ())
         self._last = command
-        return Decision(State.ACTIVE, 'policy', 'the policy commands', command, inferred)
+        return Decision(State.ACTIVE, 'policy', 'the policy commands', command, request)
 
-    def _plan(self) -> Array:
-        """Return the next chunk (horizon, action_dim) of the policy."""
-        timing, action_dim = self._contract.policy, self._contract.interface.action_dim
-        noise = chunk_noise(self._seed, self._chunks, timing.horizon, action_dim)
+    def _ask(self, now_ns: int, samples: Mapping[str, Sample]) -> ChunkRequest | None:
+        """Take this tick's observation, if the policy has a tick now; ask it if a plan is due."""
+        soon_ns = now_ns + self._slack_ns
+        if soon_ns < self._next_tick_ns:
+            return None
+        timing, interface = self._contract.policy, self._contract.interface
+        # A cycle that was skipped skips its tick: ticks stay on their grid.
+        self._next_tick_ns += timing.period_ns * (
+            1 + (soon_ns - self._next_tick_ns) // timing.period_ns)
+        observation = flat_observation(interface.observations, samples)
+        if not self._history:
+            self._history.extend([observation] * timing.history)
+        else:
+            self._history.append(observation)
+        replan_ns = self._queue.replan_ns
+        if self._pending is not None or (replan_ns is not None and soon_ns < replan_ns):
+            return None
+        self._pending = ChunkRequest(
+            self._chunks, now_ns, np.array(self._history, dtype=np.float32),
+            chunk_noise(self._seed, self._chunks, timing.horizon, interface.action_dim))
         self._chunks += 1
-        answer = self._infer(np.array(self._history, dtype=np.float32), noise)
-        chunk = np.asarray(answer, dtype=np.float64)
-        if chunk.shape != (timing.horizon, action_dim):
-            raise ValueError(f'expected a chunk of shape {(timing.horizon, action_dim)}, got '
-                             f'{chunk.shape}')
+        return self._pending
+
+    def _checked(self, answered: ChunkAnswer) -> Array:
+        """Return the chunk (horizon, action_dim); raise `ValueError` if any of it is no action."""
+        if answered.chunk is None:
+            raise ValueError(answered.error)
+        chunk = np.asarray(answered.chunk, dtype=np.float64)
+        expected = (self._contract.policy.horizon, self._contract.interface.action_dim)
+        if chunk.shape != expected:
+            raise ValueError(f'expected a chunk of shape {expected}, got {chunk.shape}')
         if not np.all(np.isfinite(chunk)):
             raise ValueError('expected finite actions, got NaN or infinity')
+        largest = float(np.max(np.abs(chunk)))
+        if largest > _MOST:
+            raise ValueError(f'expected values of at most {_MOST:g}, got {largest:g}')
+        for part in self._rotations:
+            rotation_from_6d(chunk[:, part])
         return chunk
 
     def _released(self, samples: Mapping[str, Sample]) -> bool:
@@ -237,15 +363,15 @@ class ControlLoop:
         if self._object_key is None or self._tool_key is None or self._width_key is None:
             return False
         end = self._contract.deployment.episode_end
-        apart_m = float(np.linalg.norm(np.subtract(samples[self._object_key].values[:3],
-                                                   samples[self._tool_key].values[:3])))
+        apart_m = float(np.linalg.norm(samples[self._object_key].values[:3]
+                                       - samples[self._tool_key].values[:3]))
         opened = float(samples[self._width_key].values[0]) >= end.open_width_m
         if not opened and apart_m < end.object_distance_m:
             self._grasped = True
         return self._grasped and opened and apart_m >= end.object_distance_m
 
     def _end(self, state: State, reason: str, sentence: str, samples: Mapping[str, Sample],
-             complaints: Sequence[Complaint], inferred: bool = False) -> Decision:
+             complaints: Sequence[Complaint]) -> Decision:
         """Go to a silent state, with one hold command if the arm was commanded at all."""
         command = None
         if self._last is not None:
@@ -254,16 +380,14 @@ class ControlLoop:
         self._forget_episode()
         self._state = state
         self._why = (reason, sentence)
-        return Decision(state, reason, sentence, command, inferred)
-
-    def _silent(self, state: State, reason: str, sentence: str) -> Decision:
-        return Decision(state, reason, sentence, None)
+        return Decision(state, reason, sentence, command)
 
     def _latch(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Array:
         """Return the command that keeps the arm where it was measured, the gripper as commanded.
 
-        Where the measurement itself cannot be used, the last command stays; so it does where a
-        pose is measured outside the workspace, for a tracker's wild value must not be commanded.
+        Where the measurement itself cannot be used, the last command stays; so it does where the
+        arm is measured outside the workspace or joint limits, for a wild value must not be
+        commanded.
         """
         if self._last is None:
             raise RuntimeError('nothing was commanded, so there is nothing to hold')
@@ -274,7 +398,7 @@ class ControlLoop:
             if signal.kind == 'gripper_width' or key in unusable:
                 continue
             measured = samples[key].values
-            if signal.kind != 'pose' or self._limiter.inside(measured[:3]):
+            if self._limiter.inside(signal, measured):
                 command[self._contract.interface.action_slices[signal.key]] = measured
         return command
 
@@ -287,10 +411,12 @@ class ControlLoop:
         self._queue.clear()
         self._history.clear()
         self._last = None
+        self._pending = None
         self._motion_allowed = False
         self._grasped = False
-        self._good = 0
-        self._began_ns = 0
+        self._good_ns = None
+        self._began_ns = self._next_tick_ns = 0
+        self._foreign_fault = None
         self._why = ('', '')
 
 

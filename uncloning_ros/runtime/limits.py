@@ -27,16 +27,25 @@ _SLACK = 1e-9
 
 REJECTED = 'rejected'
 WORKSPACE = 'workspace'
+JUMP = 'jump'
+ROTATION_JUMP = 'rotation_jump'
 SPEED = 'speed'
 ROTATION_SPEED = 'rotation_speed'
+JOINT_LIMIT = 'joint_limit'
+JOINT_JUMP = 'joint_jump'
 JOINT_SPEED = 'joint_speed'
+COUNTS = (REJECTED, WORKSPACE, JUMP, ROTATION_JUMP, SPEED, ROTATION_SPEED, JOINT_LIMIT,
+          JOINT_JUMP, JOINT_SPEED)
 
 
 class Limiter:
     """Bring one command into the limits of the deployment, and count what that took.
 
     `counts` says how many commands were rejected (not finite, or no rotation) and how many were
-    clamped, by limit. Speeds are judged between successive commands, one policy period apart.
+    clamped, by limit. Three things bound a command: where the arm may be at all (workspace,
+    joint limits), how far it may lie from where the arm is measured (an arm that is held back
+    must not be pulled at ever harder), and how far from the command before it (speed; successive
+    commands are one command period apart). The last has the last word: nothing ever leaps.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -45,70 +54,98 @@ class Limiter:
         limits = contract.deployment.limits
         self._low = np.array(limits.workspace_min_m)
         self._high = np.array(limits.workspace_max_m)
-        period_s = 1.0 / contract.policy.rate_hz
+        self._jump_m, self._jump_rad = limits.jump_m, limits.jump_rad
+        period_s = 1.0 / contract.deployment.command_rate_hz
         self._step_m = limits.speed_m_s * period_s
         self._step_rad = limits.rotation_speed_rad_s * period_s
         self._joint_step_rad = limits.joint_speed_rad_s * period_s
+        self._joints = {
+            signal.key: np.array([limits.joint_limits_rad[name] for name in signal.names]).T
+            for signal in self._actions if signal.kind == 'joint_positions'}
         self.counts: dict[str, int] = {}
         self.reset()
 
     def reset(self) -> None:
         """Set every count to zero."""
-        self.counts = dict.fromkeys((REJECTED, WORKSPACE, SPEED, ROTATION_SPEED, JOINT_SPEED), 0)
+        self.counts = dict.fromkeys(COUNTS, 0)
 
-    def inside(self, position: Array) -> bool:
-        """Tell whether a position (3,) lies in the workspace."""
-        return bool(np.all(position >= self._low) and np.all(position <= self._high))
+    def inside(self, signal: Signal, measured: Array) -> bool:
+        """Tell whether a measured state (dim,) is where `signal` may be commanded to at all."""
+        if signal.kind == 'pose':
+            low, high, measured = self._low, self._high, measured[:3]
+        elif signal.kind == 'joint_positions':
+            low, high = self._joints[signal.key]
+        else:
+            return True
+        return bool(np.all(measured >= low) and np.all(measured <= high))
 
-    def apply(self, command: Array, previous: Array) -> Array | None:
+    def apply(self, command: Array, previous: Array, measured: Array) -> Array | None:
         """Return the command (action_dim,) within the limits, None if it has to be rejected.
 
-        `previous` is the command before it, or the measured state for the first one; finite.
-        Poses come back with orthonormal rotation columns, widths not below 0.
+        `previous` is the command before it, `measured` the measured state in the layout of a
+        command; the former is the latter for the first command. Both are finite. Poses come back
+        with orthonormal rotation columns, widths not below 0.
         """
-        if not np.all(np.isfinite(command)):
+        if not math.isfinite(float(command.sum())) and not np.all(np.isfinite(command)):
             self.counts[REJECTED] += 1
             return None
         limited = np.array(command, dtype=np.float64)
         for signal in self._actions:
             part = self._slices[signal.key]
-            value = self._limit(signal, limited[part], previous[part])
+            value = self._limit(signal, limited[part], previous[part], measured[part])
             if value is None:
                 self.counts[REJECTED] += 1
                 return None
             limited[part] = value
         return limited
 
-    def _limit(self, signal: Signal, value: Array, previous: Array) -> Array | None:
+    def _limit(self, signal: Signal, value: Array, previous: Array,
+               measured: Array) -> Array | None:
         if signal.kind == 'pose':
-            return self._limit_pose(value, previous)
+            return self._limit_pose(value, previous, measured)
         if signal.kind == 'joint_positions':
-            clamped: Array = np.clip(value, previous - self._joint_step_rad,
-                                     previous + self._joint_step_rad)
-            self._count(JOINT_SPEED, float(np.max(np.abs(clamped - value))))
-            return clamped
+            low, high = self._joints[signal.key]
+            value = self._clamp(JOINT_LIMIT, value, low, high)
+            value = self._clamp(JOINT_JUMP, value, measured - self._jump_rad,
+                                measured + self._jump_rad)
+            return self._clamp(JOINT_SPEED, value, previous - self._joint_step_rad,
+                               previous + self._joint_step_rad)
         # A width just below 0 is how a network says 'closed'; that is no violation.
         return np.maximum(value, 0.0)
 
-    def _limit_pose(self, value: Array, previous: Array) -> Array | None:
+    def _limit_pose(self, value: Array, previous: Array, measured: Array) -> Array | None:
         if np.max(np.abs(value[3:])) > _MOST_COLUMN:
             return None
         try:
             rotation = rotation_of(value)
         except ValueError:
             return None
-        # The box first: it is convex, so a shortened step from inside ends inside.
-        position = np.clip(value[:3], self._low, self._high)
-        self._count(WORKSPACE, float(np.max(np.abs(position - value[:3]))))
-        step = position - previous[:3]
-        length = float(np.linalg.norm(step))
-        if self._count(SPEED, length - self._step_m):
-            position = previous[:3] + step * (self._step_m / length)
-        before = rotation_of(previous)
-        angle = float(rotation_angle_between(before, rotation))
-        if self._count(ROTATION_SPEED, angle - self._step_rad):
-            rotation = _turn(before, rotation, self._step_rad / angle)
+        position = self._clamp(WORKSPACE, value[:3], self._low, self._high)
+        position = self._shorten(JUMP, position, measured[:3], self._jump_m)
+        position = self._shorten(SPEED, position, previous[:3], self._step_m)
+        rotation = self._turn_less(ROTATION_JUMP, rotation, rotation_of(measured), self._jump_rad)
+        rotation = self._turn_less(ROTATION_SPEED, rotation, rotation_of(previous),
+                                   self._step_rad)
         return pose_from_parts(position, rotation)
+
+    def _clamp(self, limit: str, value: Array, low: Array, high: Array) -> Array:
+        clamped: Array = np.clip(value, low, high)
+        self._count(limit, float(np.max(np.abs(clamped - value))))
+        return clamped
+
+    def _shorten(self, limit: str, position: Array, origin: Array, most_m: float) -> Array:
+        step = position - origin
+        length = math.sqrt(float(step @ step))
+        if not self._count(limit, length - most_m):
+            return position
+        shorter: Array = origin + step * (most_m / length)
+        return shorter
+
+    def _turn_less(self, limit: str, rotation: Array, origin: Array, most_rad: float) -> Array:
+        angle = float(rotation_angle_between(origin, rotation))
+        if not self._count(limit, angle - most_rad):
+            return rotation
+        return _turn(origin, rotation, most_rad / angle)
 
     def _count(self, limit: str, excess: float) -> bool:
         """Count a violation if `excess` is above rounding, and tell whether it is."""

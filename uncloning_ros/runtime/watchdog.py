@@ -1,69 +1,174 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Judge the inputs of one tick: each must be there, finite and young enough."""
+"""Judge what one cycle depends on: every input there, usable, fresh and alive; clocks running."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.contract import Contract, Signal, Topic
 from uncloning_ros.conversions import Sample
 
 MISSING = 'missing_input'
+REFUSED = 'refused_input'
 NOT_FINITE = 'not_finite_input'
 STALE = 'stale_input'
 STALE_STAMP = 'stale_stamp'
 FUTURE_STAMP = 'future_stamp'
+UNCHANGED = 'unchanged_input'
+NOT_ENABLED = 'not_enabled'
+CLOCK_BACKWARDS = 'clock_backwards'
+CLOCK_STOPPED = 'clock_stopped'
+
+CLOCK_KEY = 'clock'
+ENABLE_KEY = 'enable'
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """Why an input cannot be used: its key, a reason code, and a sentence with both values."""
+    """Why a cycle cannot be trusted: a key, a reason code, and a sentence with both values."""
 
     key: str
     reason: str
     sentence: str
 
 
-def judge_inputs(contract: Contract, samples: Mapping[str, Sample], now_ns: int,
-                 ros_now_ns: int) -> list[Complaint]:
-    """Return one complaint for every input that cannot be used, in the contract's order.
+@dataclass(frozen=True)
+class Guards:
+    """What a cycle knows beside its samples.
 
-    `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their stamps.
-    Both ages count: the first sees a publisher that fell silent, the second one that repeats
-    old measurements. A stamp may lie as far in the future as in the past, for clocks differ.
+    `refused` has a sentence for every key whose newest message breaks the contract. `enabled`
+    and `faulty` are the newest words of the contract's `enable` and `fault` topics, None if they
+    never spoke; `enabled_receive_ns` is when the former arrived, on the clock of the samples.
     """
-    complaints = []
-    for signal in contract.interface.observations:
-        max_age_s = contract.deployment.observations[signal.key].max_age_s
-        if max_age_s is None:
-            raise ValueError(f'{signal.key}: an observation needs max_age_s')
-        complaint = _judge(signal, samples.get(signal.key), now_ns, ros_now_ns, max_age_s)
-        if complaint is not None:
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool | None = None
+    enabled_receive_ns: int = 0
+    faulty: bool | None = None
+
+
+NO_GUARDS = Guards()
+
+
+class Watchdog:
+    """Judge every cycle in turn; it remembers what it needs to see that something stands still.
+
+    Every input has its own maximum age, judged twice: by arrival, which sees a publisher that
+    fell silent, and by stamp, which sees one that repeats old measurements. A stamp may lie as
+    far in the future as in the past, for clocks differ. With `max_unchanged_s` a sensor that
+    repeats the very same values is found out as well.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        deployment = contract.deployment
+        self._enable = deployment.enable
+        self._inputs: list[tuple[Signal, Topic, int]] = []
+        for signal in contract.interface.observations:
+            topic = deployment.observations[signal.key]
+            if topic.max_age_s is None:
+                raise ValueError(f'{signal.key}: an observation needs max_age_s')
+            # Whole nanoseconds: an age of exactly the limit is allowed on every machine.
+            self._inputs.append((signal, topic, round(topic.max_age_s * 1e9)))
+        # A clock that stands still for as long as the most urgent input may be silent.
+        self._clock_limit_ns = min(limit_ns for _, _, limit_ns in self._inputs)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        self._ros_ns: int | None = None
+        self._advanced_ns = 0
+        self._seen: dict[str, Sample] = {}
+        self._changed_ns: dict[str, int] = {}
+
+    def judge(self, samples: Mapping[str, Sample], now_ns: int, ros_now_ns: int, steady_ns: int,
+              guards: Guards = NO_GUARDS) -> list[Complaint]:
+        """Return one complaint for all that is wrong: clocks, inputs in order, the enable switch.
+
+        `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
+        stamps, `steady_ns` on one that never stops nor jumps.
+        """
+        complaints = [self._judge_clock(ros_now_ns, steady_ns)]
+        for signal, topic, limit_ns in self._inputs:
+            sample = samples.get(signal.key)
+            complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns,
+                               guards.refused.get(signal.key))
+            if sample is not None and topic.max_unchanged_s is not None:
+                unchanged = self._judge_change(signal.key, sample, topic.max_unchanged_s)
+                complaint = complaint or unchanged
             complaints.append(complaint)
-    return complaints
+        complaints.append(self._judge_enable(now_ns, guards))
+        return [complaint for complaint in complaints if complaint is not None]
+
+    def _judge_clock(self, ros_now_ns: int, steady_ns: int) -> Complaint | None:
+        before_ns, self._ros_ns = self._ros_ns, ros_now_ns
+        if before_ns is None or ros_now_ns > before_ns:
+            self._advanced_ns = steady_ns
+            return None
+        if ros_now_ns < before_ns:
+            self._advanced_ns = steady_ns
+            return Complaint(CLOCK_KEY, CLOCK_BACKWARDS,
+                             f'ROS time went back by {(before_ns - ros_now_ns) * 1e-9:.3f} s, '
+                             f'allowed 0 s; check the clock, or the bag that plays')
+        stopped_ns = steady_ns - self._advanced_ns
+        if stopped_ns > self._clock_limit_ns:
+            return Complaint(CLOCK_KEY, CLOCK_STOPPED,
+                             f'ROS time has stood still for {stopped_ns * 1e-9:.3f} s, allowed '
+                             f'{self._clock_limit_ns * 1e-9:g} s; check the publisher of /clock')
+        return None
+
+    def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
+        seen = self._seen.get(key)
+        if seen is None or not np.array_equal(seen.values, sample.values):
+            self._changed_ns[key] = sample.receive_ns
+        self._seen[key] = sample
+        unchanged_ns = sample.receive_ns - self._changed_ns[key]
+        if unchanged_ns <= round(limit_s * 1e9):
+            return None
+        return Complaint(key, UNCHANGED,
+                         f'{key} has repeated the same values for {unchanged_ns * 1e-9:.3f} s, '
+                         f'allowed {limit_s:g} s; check whether its sensor hangs, or remove '
+                         f'max_unchanged_s if it is as still as that')
+
+    def _judge_enable(self, now_ns: int, guards: Guards) -> Complaint | None:
+        if self._enable is None:
+            return None
+        age_ns = now_ns - guards.enabled_receive_ns
+        if guards.enabled is None:
+            return Complaint(ENABLE_KEY, NOT_ENABLED, f'nothing has arrived on '
+                             f'{self._enable.topic}; press the enable switch')
+        if not guards.enabled:
+            return Complaint(ENABLE_KEY, NOT_ENABLED, f'{self._enable.topic} says false; press '
+                             f'the enable switch')
+        if age_ns > round(self._enable.max_age_s * 1e9):
+            return Complaint(ENABLE_KEY, NOT_ENABLED, f'{self._enable.topic} was heard '
+                             f'{age_ns * 1e-9:.3f} s ago, allowed {self._enable.max_age_s:g} s; '
+                             f'check the enable switch')
+        return None
 
 
-def _judge(signal: Signal, sample: Sample | None, now_ns: int, ros_now_ns: int,
-           max_age_s: float) -> Complaint | None:
-    key = signal.key
+def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_ns: int,
+           refusal: str | None) -> Complaint | None:
+    if refusal is not None:
+        return Complaint(key, REFUSED, refusal)
     if sample is None:
         return Complaint(key, MISSING, f'{key} has not arrived; check its publisher and topic')
-    if not np.all(np.isfinite(sample.values)):
+    # One value that is not finite makes the sum so; finite ones are far from overflow.
+    if not math.isfinite(float(sample.values.sum())):
         return Complaint(key, NOT_FINITE, f'{key} has values that are not finite; check its '
                                           f'publisher')
-    # Whole nanoseconds, so that an age of exactly the limit is allowed on every machine.
-    limit_ns = round(max_age_s * 1e9)
     age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
+    limit_s = limit_ns * 1e-9
     if age_ns > limit_ns:
         return Complaint(key, STALE, f'{key} arrived {age_ns * 1e-9:.3f} s ago, allowed '
-                                     f'{max_age_s:g} s; check its publisher')
+                                     f'{limit_s:g} s; check its publisher')
     if stamp_age_ns > limit_ns:
         return Complaint(key, STALE_STAMP, f'{key} was measured {stamp_age_ns * 1e-9:.3f} s ago, '
-                                           f'allowed {max_age_s:g} s; check latency and clocks')
+                                           f'allowed {limit_s:g} s; check latency and clocks')
     if stamp_age_ns < -limit_ns:
         return Complaint(key, FUTURE_STAMP, f'{key} is stamped {-stamp_age_ns * 1e-9:.3f} s in '
-                                            f'the future, allowed {max_age_s:g} s; check the '
+                                            f'the future, allowed {limit_s:g} s; check the '
                                             f'clocks')
     return None
