@@ -27,9 +27,9 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Contract, Topic, contract_from_dict, contract_to_dict
-from uncloning_ros.demos import bag
+from uncloning_ros.demos import bag, bag_writer
 from uncloning_ros.demos.bag import EVENT_TOPIC
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
+from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError, UncloningError
 
@@ -335,7 +335,7 @@ def test_a_disk_that_refuses_to_sync_prevents_the_commit(
 def test_messages_that_the_disk_lost_prevent_the_commit(
         writer: EpisodeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.write_event({'event': 'start'}, 1)
-    monkeypatch.setattr(bag, 'verify_episode', lambda _: {EVENT_TOPIC: 0})
+    monkeypatch.setattr(bag_writer, 'verify_episode', lambda _: {EVENT_TOPIC: 0})
     with pytest.raises(BagError, match='read back'):
         writer.commit()
     assert not writer.final_dir.exists()
@@ -622,5 +622,5 @@ def test_a_file_or_a_single_bag_is_no_folder_of_episodes(handover: Path) -> None
 def test_equal_recordings_have_equal_digests_and_others_do_not(tmp_path: Path) -> None:
     one, same, other = (episodes.write(tmp_path / name, episodes.handover(seed=seed))
                         for name, seed in (('a', 1), ('b', 1), ('c', 2)))
-    assert bag.episode_digest(one) == bag.episode_digest(same)
-    assert bag.episode_digest(one) != bag.episode_digest(other)
+    assert episode_digest(one) == episode_digest(same)
+    assert episode_digest(one) != episode_digest(other)
