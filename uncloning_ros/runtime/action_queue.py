@@ -49,8 +49,9 @@ class ActionQueue:
         action   a[0]    a[1]   a[2] ...   plan anew     goes on     none: the answer is late
 
     Where a chunk has no more actions, its last one is kept.
-    A new chunk takes over gradually within one period, so that the arm does not jump between two
-    plans. Not thread-safe: one thread owns the queue.
+    A new chunk takes over gradually, so that the arm does not jump: from another chunk within one
+    period, from where the arm rests within `execute` of them. Not thread-safe: one thread owns
+    the queue.
     """
 
     def __init__(self, period_ns: int, command_period_ns: int, execute: int,
@@ -63,6 +64,7 @@ class ActionQueue:
         self._plan: _Plan | None = None
         self._old: _Plan | None = None
         self._taken_ns = 0
+        self._ramp_ns = 0
 
     @property
     def replan_ns(self) -> int | None:
@@ -79,9 +81,18 @@ class ActionQueue:
         """Forget the plan."""
         self._plan = self._old = None
 
-    def put(self, chunk: Array, start_ns: int, now_ns: int) -> None:
-        """Let `chunk` (horizon, action_dim) of the observation of `start_ns` take over now."""
-        self._old, self._taken_ns = self._plan, now_ns
+    def put(self, chunk: Array, start_ns: int, now_ns: int, resting: Array) -> None:
+        """Let `chunk` (horizon, action_dim) of the observation of `start_ns` take over now.
+
+        Without a plan it takes over from `resting` (action_dim,), where the arm is kept.
+        """
+        if self._plan is None:
+            self._old = _Plan(resting[None], now_ns)
+            self._ramp_ns = self._execute * self._period_ns
+        else:
+            self._old = self._plan
+            self._ramp_ns = self._period_ns
+        self._taken_ns = now_ns
         self._plan = _Plan(np.array(chunk, dtype=np.float64), start_ns)
 
     def at(self, now_ns: int) -> Array | None:
@@ -91,7 +102,7 @@ class ActionQueue:
         new = self._plan.at(now_ns, self._period_ns, 2 * self._execute)
         # The first command of a new plan has its share already: with one command for each
         # action there is nothing to spread it over.
-        share = (now_ns - self._taken_ns + self._command_period_ns) / self._period_ns
+        share = (now_ns - self._taken_ns + self._command_period_ns) / self._ramp_ns
         old = None
         if self._old is not None and share < 1:
             old = self._old.at(now_ns, self._period_ns, 2 * self._execute)

@@ -137,6 +137,7 @@ class ControlLoop:
         self._state = State.WAITING
         self._why = ('', '')
         self._last: Array | None = None
+        self._resting = np.zeros(interface.action_dim)  # set before anything is asked
         self._pending: ChunkRequest | None = None
         self._foreign_fault: tuple[str, str] | None = None
         self._good_ns: int | None = None
@@ -209,7 +210,7 @@ class ControlLoop:
         except ValueError as err:
             self.fault('policy_failed', f'the policy failed: {err}')
             return
-        self._queue.put(chunk, request.tick_ns, now_ns)
+        self._queue.put(chunk, request.tick_ns, now_ns, self._resting)
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
              steady_ns: int | None = None, guards: Guards = NO_GUARDS) -> Decision:
@@ -236,6 +237,7 @@ class ControlLoop:
             if complaints:
                 return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
             self._began_ns = self._next_tick_ns = now_ns
+            self._resting = self._measured(samples)
             self._state = State.ACTIVE
         most_s = self._contract.deployment.episode_end.max_episode_s
         if (now_ns - self._began_ns) * 1e-9 >= most_s:
@@ -291,7 +293,9 @@ class ControlLoop:
         if good_s < RESUME_S:
             return Decision(State.HOLD, 'recovering', f'nothing has been wrong for {good_s:.2f} '
                             f's; motion goes on after {RESUME_S:g} s', self._last)
+        assert self._last is not None
         self._next_tick_ns = now_ns
+        self._resting = self._last
         self._state = State.ACTIVE
         return None
 

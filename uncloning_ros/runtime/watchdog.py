@@ -24,6 +24,7 @@ CLOCK_STOPPED = 'clock_stopped'
 
 CLOCK_KEY = 'clock'
 ENABLE_KEY = 'enable'
+FAULT_KEY = 'fault'
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Watchdog:
 
     def __init__(self, contract: Contract) -> None:
         deployment = contract.deployment
-        self._enable = deployment.enable
+        self._enable, self._fault = deployment.enable, deployment.fault
         self._inputs: list[tuple[Signal, Topic, int]] = []
         for signal in contract.interface.observations:
             topic = deployment.observations[signal.key]
@@ -85,7 +86,7 @@ class Watchdog:
 
     def judge(self, samples: Mapping[str, Sample], now_ns: int, ros_now_ns: int, steady_ns: int,
               guards: Guards = NO_GUARDS) -> list[Complaint]:
-        """Return one complaint for all that is wrong: clocks, inputs in order, the enable switch.
+        """Return a complaint for all that is wrong: clock, inputs in order, enable and fault topics.
 
         `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
         stamps, `steady_ns` on one that never stops nor jumps.
@@ -100,6 +101,9 @@ class Watchdog:
                 complaint = complaint or unchanged
             complaints.append(complaint)
         complaints.append(self._judge_enable(now_ns, guards))
+        if self._fault is not None and guards.faulty is None:
+            complaints.append(Complaint(FAULT_KEY, MISSING, f'nothing has arrived on '
+                                        f'{self._fault.topic}; check the robot\'s driver'))
         return [complaint for complaint in complaints if complaint is not None]
 
     def _judge_clock(self, ros_now_ns: int, steady_ns: int) -> Complaint | None:
