@@ -24,6 +24,10 @@ MessageClasses = Callable[[str], Any]
 # publisher, and squares of it could overflow.
 _MOST = 1e4
 
+JOINT_TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
+# An arm that is sent no further trajectory comes to rest so long after its last command was due.
+TRAJECTORY_STOP_S = 0.1
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -40,12 +44,16 @@ class Sample:
 
 
 def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
-    """Return the sample that a message carries.
+    """Return the sample that a message carries; of a trajectory its first point.
 
     Joints are matched by name and put in the contract's order. Raise `ContractError` for a
     foreign frame, a joint that is missing or named twice, a wrong length, and values that are
-    not finite or beyond anything physical.
+    not finite or beyond anything physical; `TypeError` for transforms, which say more than one
+    signal and belong to `uncloning_ros.transforms`. Whether a message may come without a stamp
+    is for the caller to say.
     """
+    if hasattr(message, 'transforms'):
+        raise TypeError(f'{signal.key}: a message of transforms is read with a TransformTree')
     if signal.kind == 'pose':
         _require_frame(signal, message.header.frame_id)
         p, q = message.pose.position, message.pose.orientation
@@ -59,6 +67,10 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         _require_frame(signal, message.header.frame_id)
         f = message.wrench.force
         values = np.array((f.x, f.y, f.z), dtype=np.float64)
+    elif hasattr(message, 'joint_names'):
+        if len(message.points) == 0:
+            raise ContractError(f'{signal.key}: a trajectory has no points; check its publisher')
+        values = _named_positions(signal, message.joint_names, message.points[0].positions)
     elif hasattr(message, 'name'):
         joints = _named_positions(signal, message.name, message.position)
         _require_usable(signal, joints)
@@ -76,10 +88,15 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
 
 def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stamp_ns: int,
            classes: MessageClasses) -> Any:
-    """Return a message of `type_name` that `decode` reads back to `values` (dim,)."""
+    """Return a message of `type_name` that `decode` reads back to `values` (dim,).
+
+    A trajectory goes there at once and rests; `encode_trajectory` writes one that moves.
+    """
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (signal.dim,):
         raise ContractError(f'{signal.key}: expected {signal.dim} values, got {values.size}')
+    if type_name == JOINT_TRAJECTORY:
+        return encode_trajectory(signal, values, np.zeros(signal.dim), 0.0, classes)
     if type_name == 'std_msgs/msg/Float64MultiArray':
         layout = _build(classes, 'std_msgs/msg/MultiArrayLayout', dim=[], data_offset=0)
         return _build(classes, type_name, layout=layout, data=values)
@@ -106,6 +123,30 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
     raise ContractError(f'{signal.key}: cannot write a {type_name}')
 
 
+def encode_trajectory(signal: Signal, values: Sequence[float] | Array,
+                      velocities: Sequence[float] | Array, period_s: float,
+                      classes: MessageClasses) -> Any:
+    """Return a joint trajectory that `decode` reads back to `values` (dim,).
+
+    Its first point is the command: there after one command period `period_s`, still moving at
+    `velocities` (dim,) in rad/s. Give zeros with a command that is to hold the arm. The second
+    point is a stop under constant deceleration, `TRAJECTORY_STOP_S` later: if no command
+    follows, the arm comes to rest by itself, and ros2_control's joint_trajectory_controller
+    refuses a trajectory whose last point moves. The header has no stamp, which means 'begin
+    now': with one, a controller whose clock is ahead would take the command for past and drop
+    it.
+    """
+    positions, speeds = (np.asarray(part, dtype=np.float64) for part in (values, velocities))
+    if positions.shape != (signal.dim,) or speeds.shape != (signal.dim,):
+        raise ContractError(f'{signal.key}: expected {signal.dim} values and velocities, got '
+                            f'{positions.size} and {speeds.size}')
+    stop = positions + speeds * (TRAJECTORY_STOP_S / 2)
+    points = [_point(classes, positions, speeds, period_s),
+              _point(classes, stop, np.zeros(signal.dim), period_s + TRAJECTORY_STOP_S)]
+    return _build(classes, JOINT_TRAJECTORY, header=_header('', 0, classes),
+                  joint_names=list(signal.names), points=points)
+
+
 def flat_observation(signals: Sequence[Signal], samples: Mapping[str, Sample]) -> Array:
     """Return the flat observation (observation_dim,) of one sample for every signal."""
     return np.concatenate([samples[signal.key].values for signal in signals])
@@ -120,10 +161,10 @@ def _named_positions(signal: Signal, names: Sequence[str], positions: Sequence[f
                             f'(missing {", ".join(missing)}); check config/contract.yaml')
     twice = [name for name in signal.names if names.count(name) > 1]
     if twice:
-        raise ContractError(f'{signal.key}: a joint state names {", ".join(twice)} more than '
-                            f'once; check its publisher')
+        raise ContractError(f'{signal.key}: a message names {", ".join(twice)} more than once; '
+                            f'check its publisher')
     if len(positions) != len(names):
-        raise ContractError(f'{signal.key}: a joint state names {len(names)} joints but has '
+        raise ContractError(f'{signal.key}: a message names {len(names)} joints but has '
                             f'{len(positions)} positions; check its publisher')
     return np.array([positions[index[name]] for name in signal.names], dtype=np.float64)
 
@@ -150,6 +191,15 @@ def _header(frame: str, stamp_ns: int, classes: MessageClasses) -> Any:
     sec, nanosec = divmod(stamp_ns, 10**9)
     stamp = _build(classes, 'builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
     return _build(classes, 'std_msgs/msg/Header', stamp=stamp, frame_id=frame)
+
+
+def _point(classes: MessageClasses, positions: Array, velocities: Array, time_s: float) -> Any:
+    sec, nanosec = divmod(round(time_s * 1e9), 10**9)
+    after = _build(classes, 'builtin_interfaces/msg/Duration', sec=sec, nanosec=nanosec)
+    empty = np.zeros(0)
+    return _build(classes, 'trajectory_msgs/msg/JointTrajectoryPoint', positions=positions,
+                  velocities=velocities, accelerations=empty, effort=empty,
+                  time_from_start=after)
 
 
 def _xyz(classes: MessageClasses, type_name: str, values: Array) -> Any:

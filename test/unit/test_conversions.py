@@ -12,7 +12,15 @@ from hypothesis.extra.numpy import arrays
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Signal, load_contract
-from uncloning_ros.conversions import Sample, decode, encode, flat_observation
+from uncloning_ros.conversions import (
+    JOINT_TRAJECTORY,
+    TRAJECTORY_STOP_S,
+    Sample,
+    decode,
+    encode,
+    encode_trajectory,
+    flat_observation,
+)
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import (
     Array,
@@ -137,7 +145,7 @@ def test_finite_values_beyond_anything_physical_are_refused(huge: float) -> None
 
 def test_a_joint_that_is_named_twice_is_refused() -> None:
     message = joint_message(('a', 'b', 'c', 'b'), [1.0, 2.0, 3.0, 4.0])
-    with pytest.raises(ContractError, match='joints: a joint state names b more than once'):
+    with pytest.raises(ContractError, match='joints: a message names b more than once'):
         decode(JOINTS, message, 0)
     others = joint_message(('a', 'x', 'b', 'c', 'x'), [1.0, 8.0, 2.0, 3.0, 9.0])
     assert decode(JOINTS, others, 0).values.tolist() == [1.0, 2.0, 3.0]
@@ -167,6 +175,93 @@ def test_array_of_a_wrong_length_is_refused_both_ways() -> None:
         decode(JOINTS, message, 0)
     with pytest.raises(ContractError, match='joints: expected 3 values, got 2'):
         message_of(JOINTS, ARRAY_TYPE, [1.0, 2.0])
+
+
+def trajectory(values: Any = (1.0, 2.0, 3.0), velocities: Any = (0.5, 0.0, -2.0),
+               period_s: float = 0.01) -> Any:
+    return encode_trajectory(JOINTS, values, velocities, period_s, STORE.types.__getitem__)
+
+
+def seconds(duration: Any) -> float:
+    return duration.sec + duration.nanosec * 1e-9
+
+
+three = arrays(np.float64, 3, elements=finite)
+
+
+@given(three, three, st.floats(0.001, 1.0))
+def test_trajectory_reaches_the_command_in_a_period_and_then_comes_to_rest(
+        values: Array, velocities: Array, period_s: float) -> None:
+    message = over_the_wire(trajectory(values, velocities, period_s))
+    sample = decode(JOINTS, message, 7)
+    np.testing.assert_array_equal(sample.values, values)
+    first, last = message.points
+    np.testing.assert_array_equal(first.velocities, velocities)
+    assert not last.velocities.any()
+    assert seconds(first.time_from_start) == pytest.approx(period_s, abs=1e-9)
+    stop_s = seconds(last.time_from_start) - seconds(first.time_from_start)
+    assert stop_s == pytest.approx(TRAJECTORY_STOP_S, abs=2e-9)
+    # Slowed down evenly, so on the way at half of the speed on average.
+    np.testing.assert_allclose(last.positions - first.positions, velocities * stop_s / 2,
+                               atol=1e-6)
+
+
+def test_trajectory_begins_on_arrival_whatever_the_controllers_clock_says() -> None:
+    message = over_the_wire(trajectory())
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (0, 0)
+    assert message.joint_names == ['a', 'b', 'c']
+    assert decode(JOINTS, message, 7).stamp_ns == 7
+
+
+@given(three)
+def test_trajectory_without_velocities_rests_at_its_command(values: Array) -> None:
+    message = over_the_wire(message_of(JOINTS, JOINT_TRAJECTORY, values))
+    for point in message.points:
+        np.testing.assert_array_equal(point.positions, values)
+        assert not point.velocities.any()
+    times = [seconds(point.time_from_start) for point in message.points]
+    assert times == sorted(set(times))
+
+
+def test_joints_of_a_trajectory_are_matched_by_name() -> None:
+    message = trajectory()
+    message.joint_names = ['c', 'a', 'b']
+    assert decode(JOINTS, message, 0).values.tolist() == [2.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize(('names', 'positions', 'sentence'), [
+    (['a', 'b'], [1.0, 2.0], r'expected 3 joints, got 2 \(missing c\)'),
+    (['a', 'b', 'c', 'c'], [1.0, 2.0, 3.0, 4.0], 'names c more than once'),
+    (['a', 'b', 'c'], [1.0, 2.0], 'names 3 joints but has 2 positions'),
+    (['a', 'b', 'c'], [1.0, 2.0, np.nan], 'expected finite values, got .*nan'),
+    (['a', 'b', 'c'], [1.0, -np.inf, 3.0], 'expected finite values, got .*inf'),
+    (['a', 'b', 'c'], [1.0, 2.0, 1e5], 'expected values of at most 10000'),
+])
+def test_trajectory_that_does_not_say_where_every_joint_goes_is_refused(
+        names: list[str], positions: list[float], sentence: str) -> None:
+    message = trajectory()
+    message.joint_names, message.points[0].positions = names, np.array(positions)
+    with pytest.raises(ContractError, match=f'joints: {sentence}'):
+        decode(JOINTS, message, 0)
+
+
+def test_trajectory_without_points_is_refused() -> None:
+    message = trajectory()
+    message.points = []
+    with pytest.raises(ContractError, match='joints: a trajectory has no points'):
+        decode(JOINTS, message, 0)
+
+
+@pytest.mark.parametrize(('values', 'velocities'), [([1.0], [0.0] * 3), ([1.0] * 3, [0.0] * 4)])
+def test_trajectory_of_a_wrong_length_is_not_written(values: Any, velocities: Any) -> None:
+    with pytest.raises(ContractError, match='joints: expected 3 values and velocities'):
+        trajectory(values, velocities)
+
+
+def test_transforms_are_not_taken_for_a_pose() -> None:
+    message = STORE.types['tf2_msgs/msg/TFMessage'](transforms=[])
+    with pytest.raises(TypeError, match='tool_pose: a message of transforms is read with'):
+        decode(POSE, message, 0)
 
 
 def test_type_that_cannot_be_written_is_refused() -> None:
