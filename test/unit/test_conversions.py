@@ -241,7 +241,7 @@ def test_trajectory_that_does_not_say_where_every_joint_goes_is_refused(
         names: list[str], positions: list[float], sentence: str) -> None:
     message = trajectory()
     message.joint_names, message.points[0].positions = names, np.array(positions)
-    with pytest.raises(ContractError, match=f'joints: {sentence}'):
+    with pytest.raises(ContractError, match=f'joints: .*{sentence}'):
         decode(JOINTS, message, 0)
 
 
