@@ -10,10 +10,13 @@ from uncloning_ros.simulation.bullet import DATA_PATH, connect
 from uncloning_ros.simulation.panda import (
     JOINT_MAX_RAD,
     JOINT_MIN_RAD,
+    JOINT_NAMES,
     JOINT_SPEED_RAD_S,
     READY_RAD,
     CartesianController,
+    JointController,
     forward,
+    joint_order,
     solve,
 )
 
@@ -59,12 +62,42 @@ def test_solve_says_what_is_out_of_reach() -> None:
         solve(pose_from_parts((2.0, 0.0, 0.3), np.diag([1.0, -1.0, -1.0])))
 
 
-def test_a_far_target_moves_no_joint_past_its_limit_or_speed() -> None:
-    controller = CartesianController(READY_RAD)
-    controller.command(pose_from_parts((-0.4, -0.9, 0.9), rotation_about_z(3.0)))
-    before, dt_s = controller.joints, 0.01
+FAR = pose_from_parts((-0.4, -0.9, 0.9), rotation_about_z(3.0))
+
+
+def commanded(controller: CartesianController | JointController,
+              target: np.ndarray) -> CartesianController | JointController:
+    controller.command(target)
+    return controller
+
+
+@pytest.mark.parametrize(('controller', 'share'), [
+    (commanded(CartesianController(READY_RAD), FAR), 1.0),
+    (commanded(CartesianController(READY_RAD, speed_share=0.5), FAR), 0.5),
+    (commanded(JointController(READY_RAD), np.full(7, 9.0)), 1.0),
+    (commanded(JointController(READY_RAD), np.full(7, -9.0)), 1.0)])
+def test_a_far_target_moves_no_joint_past_its_limit_or_speed(
+        controller: CartesianController | JointController, share: float) -> None:
+    before, dt_s, fastest = controller.joints, 0.01, 0.0
     for _ in range(500):
         after = controller.step(dt_s)
-        assert np.all(np.abs(after - before) <= JOINT_SPEED_RAD_S * dt_s + 1e-9)
+        speed = np.abs(after - before) / (dt_s * JOINT_SPEED_RAD_S)
+        assert np.all(speed <= share + 1e-9)
         assert np.all((after > JOINT_MIN_RAD) & (after < JOINT_MAX_RAD))
-        before = after
+        before, fastest = after, max(fastest, float(speed.max()))
+    assert fastest == pytest.approx(share)
+
+
+def test_commanded_joints_are_reached_and_held() -> None:
+    wanted = READY_RAD + (0.3, -0.2, 0.1, 0.4, -0.3, 0.2, -0.5)
+    controller = commanded(JointController(READY_RAD), wanted)
+    for _ in range(240):
+        controller.step(1 / 120)
+    np.testing.assert_allclose(controller.joints, wanted, atol=1e-6)
+
+
+def test_joints_are_ordered_by_name() -> None:
+    names = list(reversed(JOINT_NAMES))
+    joints = np.empty(7)
+    joints[joint_order(names)] = np.arange(7)[::-1]
+    assert joints.tolist() == list(range(7))

@@ -37,6 +37,30 @@ def test_tracked_poses_arrive_late_and_keep_the_stamp_of_their_measurement() -> 
     assert {s.receive_ns for s in late.values()} == {10**9 + 50_000_000}
 
 
+def test_a_glance_is_noisy_loses_nothing_and_changes_no_later_measurement() -> None:
+    plain, looked_at, rng = sensors(dropout=0.5), sensors(dropout=0.5), np.random.default_rng(1)
+    for i in range(40):
+        plain.measure(i * 10**6, TRUTH)
+        looked_at.measure(i * 10**6, TRUTH)
+        glances = [looked_at.glance(i * 10**6, TRUTH, rng) for _ in range(2)]
+        assert all([key for key, _ in one] == list(SIGNALS) for one in glances)
+        one, other = (dict(each) for each in glances)
+        for key in ('object_pose', 'hand_pose', 'wrist_force'):
+            assert not np.array_equal(one[key].values, other[key].values)
+    before, after = plain.poll(10**12), looked_at.poll(10**12)
+    assert [key for key, _ in before] == [key for key, _ in after]
+    assert all(np.array_equal(a.values, b.values)
+               for (_, a), (_, b) in zip(before, after, strict=True))
+
+
+def test_a_glance_at_tracked_poses_is_as_old_as_their_latency() -> None:
+    seen = dict(sensors(latency_s=0.05).glance(10**9, TRUTH, np.random.default_rng(0)))
+    assert {sample.receive_ns for sample in seen.values()} == {10**9}
+    assert {key for key, sample in seen.items() if sample.stamp_ns == 950_000_000} == {
+        'object_pose', 'hand_pose'}
+    assert seen['tool_pose'].stamp_ns == 10**9
+
+
 def test_noise_has_the_scenarios_size_and_spares_the_arm() -> None:
     one = sensors(position_noise_m=0.005, dropout=0.0)
     for i in range(400):

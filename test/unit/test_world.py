@@ -4,6 +4,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,18 @@ from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstration import demonstrate
 from uncloning_ros.simulation.demonstrator import Demonstrator
+from uncloning_ros.simulation.panda import (
+    JOINT_MAX_RAD,
+    JOINT_MIN_RAD,
+    JOINT_NAMES,
+    READY_RAD,
+    forward,
+)
 from uncloning_ros.simulation.render import Camera, gif, jpeg
 from uncloning_ros.simulation.world import World
 
 CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
+JOINT_CONTRACT: Contract = load_contract(share_path('config') / 'contract_joint.yaml')
 KNIFE: Scenario = find_scenario('knife')
 
 
@@ -26,9 +35,10 @@ def ignore(*_: object) -> None:
     """Listen to nothing."""
 
 
-def hand_over(world: World, mode: str, seed: int) -> bool:
-    teacher = Demonstrator(KNIFE, CONTRACT.interface, mode, seed)
-    return demonstrate(world, teacher, CONTRACT, seed, ignore)
+def hand_over(world: World, mode: str, seed: int, contract: Contract = CONTRACT,
+              listen: Any = ignore) -> bool:
+    teacher = Demonstrator(KNIFE, contract.interface, mode, seed)
+    return demonstrate(world, teacher, contract, seed, listen)
 
 
 @pytest.fixture(scope='module')
@@ -38,11 +48,21 @@ def world() -> Iterator[World]:
     one.close()
 
 
+@pytest.fixture(scope='module')
+def joint_world() -> Iterator[World]:
+    one = World(KNIFE, JOINT_CONTRACT.interface)
+    yield one
+    one.close()
+
+
 @pytest.mark.parametrize(('mode', 'unsafe'), [('handle_first', False), ('blade_first', True)])
-def test_the_teacher_hands_over_in_the_requested_mode(world: World, mode: str,
-                                                      unsafe: bool) -> None:
+@pytest.mark.parametrize('by', ['poses', 'joints'])
+def test_the_teacher_hands_over_in_the_requested_mode(
+        request: pytest.FixtureRequest, by: str, mode: str, unsafe: bool) -> None:
+    contract = CONTRACT if by == 'poses' else JOINT_CONTRACT
+    world: World = request.getfixturevalue('world' if by == 'poses' else 'joint_world')
     for seed in (20, 21):
-        assert hand_over(world, mode, seed)
+        assert hand_over(world, mode, seed, contract)
         outcome = judge(world.trace(), KNIFE, CONTRACT.interface.desired_modes)
         assert outcome.completed
         assert outcome.mode == mode
@@ -111,11 +131,95 @@ def test_an_unknown_mode_suggests_the_near_miss() -> None:
         Demonstrator(KNIFE, CONTRACT.interface, 'handel_first', 0)
 
 
-def test_a_signal_that_cannot_be_simulated_is_named() -> None:
-    strange = dataclasses.replace(CONTRACT.interface.observations[0], key='elbow_pose')
-    interface = dataclasses.replace(CONTRACT.interface, observations=(strange,))
-    with pytest.raises(ScenarioError, match='elbow_pose'):
+def changed(**parts: Any) -> Any:
+    """Return the interface that commands joints, with other observations or actions."""
+    return dataclasses.replace(JOINT_CONTRACT.interface, **parts)
+
+
+JOINTS, TOOL_POSE, *_ = JOINT_CONTRACT.interface.observations
+TARGET_JOINTS, TARGET_WIDTH = JOINT_CONTRACT.interface.actions
+SWAPPED = (*JOINT_NAMES[1:], JOINT_NAMES[0])
+
+
+@pytest.mark.parametrize(('interface', 'sentence'), [
+    (changed(observations=(dataclasses.replace(TOOL_POSE, key='tool_poses'),)),
+     r"cannot measure 'tool_poses' \(did you mean 'tool_pose'\?\)"),
+    (changed(observations=(dataclasses.replace(JOINTS, key='tool_pose'),)),
+     "measures 'tool_pose' as a pose, not as a joint_positions"),
+    (changed(observations=(dataclasses.replace(JOINTS, names=('panda_joint9',)),)),
+     r"no joint 'panda_joint9' \(did you mean 'panda_joint7'\?\)"),
+    (changed(actions=(dataclasses.replace(TARGET_JOINTS, names=JOINT_NAMES[:6]),)),
+     "'target_joints' lacks panda_joint7"),
+    (changed(actions=(TARGET_JOINTS, *CONTRACT.interface.actions)),
+     'one command, either a pose or joint positions, but the contract has target_joints, '
+     'target_pose')])
+def test_a_contract_that_cannot_be_simulated_is_refused(interface: Any, sentence: str) -> None:
+    with pytest.raises(ScenarioError, match=sentence):
         World(KNIFE, interface)
+
+
+def test_a_teacher_of_joints_needs_to_see_them() -> None:
+    with pytest.raises(ScenarioError, match='has to observe the joint_positions'):
+        Demonstrator(KNIFE, changed(observations=(TOOL_POSE,)), 'handle_first', 0)
+
+
+def test_measured_joints_are_those_of_the_measured_tool_pose(joint_world: World) -> None:
+    joint_world.reset(3)
+    for _ in range(24):
+        joint_world.advance()
+    newest = {key: sample.values for key, sample in joint_world.poll()}
+    position, _, _ = forward(newest['joint_positions'])
+    np.testing.assert_allclose(position, newest['tool_pose'][:3], atol=1e-5)
+
+
+def test_joints_are_commanded_and_measured_by_name() -> None:
+    world = World(KNIFE, changed(
+        observations=(dataclasses.replace(JOINTS, names=SWAPPED),),
+        actions=(dataclasses.replace(TARGET_JOINTS, names=SWAPPED), TARGET_WIDTH)))
+    target = READY_RAD + (0.2, 0.1, -0.2, 0.1, 0.2, -0.1, 0.3)
+    world.command(np.array([*target[1:], target[0], 0.08]))
+    for _ in range(480):
+        world.advance()
+    measured = [sample.values for _, sample in world.poll()][-1]
+    world.close()
+    np.testing.assert_allclose(measured, [*target[1:], target[0]], atol=0.01)
+
+
+def test_the_teacher_stays_well_within_the_limits_of_the_joint_contract(
+        joint_world: World) -> None:
+    limits = JOINT_CONTRACT.deployment.limits
+    low, high = np.array([limits.joint_limits_rad[name] for name in JOINT_NAMES]).T
+    assert np.all((low > JOINT_MIN_RAD) & (high < JOINT_MAX_RAD))
+    commands: list[np.ndarray] = []
+    measured = np.zeros(7)
+
+    def listen(key: str, values: np.ndarray, *_: int) -> None:
+        nonlocal measured
+        if key == 'joint_positions':
+            measured = values
+        elif key == 'target_joints':
+            assert np.all((values > low) & (values < high))
+            assert np.abs(values - measured).max() < limits.jump_rad
+            commands.append(values)
+
+    assert hand_over(joint_world, 'blade_first', 700001, JOINT_CONTRACT, listen)
+    speed = np.abs(np.diff(commands, axis=0)).max() * JOINT_CONTRACT.policy.rate_hz
+    assert 1.0 < speed < limits.joint_speed_rad_s
+
+
+def test_looking_at_the_world_changes_nothing_of_the_episode(world: World) -> None:
+    rng = np.random.default_rng(0)
+    worlds = []
+    for looks in (False, True):
+        heard: list[bytes] = []
+        world.reset(6)
+        for step in range(120):
+            if looks and step % 7 == 0:
+                world.glance(rng)
+            world.advance()
+            heard += [sample.values.tobytes() for _, sample in world.poll()]
+        worlds.append((heard, world.trace().object_pose.tobytes()))
+    assert worlds[0] == worlds[1]
 
 
 def test_pictures_show_the_scene_and_leave_the_physics_alone(world: World) -> None:

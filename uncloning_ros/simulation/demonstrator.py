@@ -6,13 +6,14 @@ It sees what a policy sees, the newest sample of every observation, and nothing 
 simulator's truth. Speed, path, hesitation and small corrections differ from seed to seed.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from uncloning_ros.contract import Interface
+from uncloning_ros.contract import Interface, Signal
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
@@ -22,6 +23,7 @@ from uncloning_ros.geometry import (
     rotation_of,
 )
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.panda import JOINT_NAMES, CartesianController, joint_order
 
 _OPEN_M, _CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height over the grasp before the descent
@@ -42,7 +44,10 @@ _GAIN_1_S = 4.0
 _ACCELERATION_M_S2 = 2.0
 _LONGEST_TICK_S = 0.1  # after a pause the teacher goes on from where it was; it does not leap
 _TURN_GAIN_1_S = 4.0
+_JOINT_STEP_S = 0.05  # at most, when target joints follow the target pose: one full Newton step
 _SEEN = 0.4  # share of a new sample in what the teacher believes of object and hand
+# Of the joints' speed: who teaches in joints does not drive the arm at its limits.
+_JOINT_SPEED_SHARE = 0.75
 _DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
 
 
@@ -87,6 +92,8 @@ class Demonstrator:
         self._facing = -1.0 if sum(rule.blade_to_hand_rad) > np.pi else 1.0
         self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
         self._interface = interface
+        self._measured_joints = _joints_of(interface)
+        self._arm: CartesianController | None = None
         self._habit = Habit(
             speed_m_s=rng.uniform(0.35, 0.6), turn_rad_s=rng.uniform(1.6, 2.4),
             bow=rng.uniform((-0.25, 0.0), (0.25, 0.25)),
@@ -116,7 +123,8 @@ class Demonstrator:
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
         tool = values['tool_pose']
-        dt_s = 0.0 if self._last_s is None else min(now_s - self._last_s, _LONGEST_TICK_S)
+        dt_s = (0.0 if self._last_s is None
+                else min(max(now_s - self._last_s, 0.0), _LONGEST_TICK_S))
         if self._last_s is None:
             self._target, self._yaw = position_of(tool).copy(), _yaw_of(tool)
         self._last_s = now_s
@@ -126,7 +134,7 @@ class Demonstrator:
         goal, yaw = self._goal(tool)
         self._move(dt_s, goal, yaw)
         self._advance(tool, values, goal, yaw)
-        return self._action()
+        return self._action(dt_s, values)
 
     def _goal(self, tool: Array) -> tuple[Array, float]:
         """Return where the tool centre point should go (3,) and the yaw of the gripper."""
@@ -241,15 +249,43 @@ class Demonstrator:
         lag_m = float(np.linalg.norm(self._hand[:3] - self._hand_slowly[:3]))
         return self._hand[0] < _HAND_OFFERED_X_M and lag_m < _STILL_M
 
-    def _action(self) -> Array:
+    def _action(self, dt_s: float, values: Mapping[str, Array]) -> Array:
         open_steps = (Step.APPROACH, Step.DESCEND, Step.RELEASE, Step.RETREAT, Step.DONE)
-        width = _OPEN_M if self.step in open_steps else _CLOSED_M
-        action = np.zeros(self._interface.action_dim)
+        pose = pose_from_parts(self._target, rotation_about_z(self._yaw) @ _DOWN)
+        parts = []
         for signal in self._interface.actions:
-            action[self._interface.action_slices[signal.key]] = (
-                pose_from_parts(self._target, rotation_about_z(self._yaw) @ _DOWN)
-                if signal.kind == 'pose' else width)
-        return action
+            if signal.kind == 'pose':
+                parts.append(pose)
+            elif signal.kind == 'joint_positions':
+                parts.append(self._joints(dt_s, pose, values)[joint_order(signal.names)])
+            else:
+                parts.append(np.array([_OPEN_M if self.step in open_steps else _CLOSED_M]))
+        return np.concatenate(parts)
+
+    def _joints(self, dt_s: float, pose: Array, values: Mapping[str, Array]) -> Array:
+        """Return the target joints (7,), in the arm's order, that follow the target pose."""
+        if self._arm is None:
+            assert self._measured_joints is not None
+            joints = np.empty(len(JOINT_NAMES))
+            joints[joint_order(self._measured_joints.names)] = values[self._measured_joints.key]
+            self._arm = CartesianController(joints, _JOINT_SPEED_SHARE)
+        self._arm.command(pose)
+        steps = math.ceil(dt_s / _JOINT_STEP_S)
+        for _ in range(steps):
+            self._arm.step(dt_s / steps)
+        return self._arm.joints
+
+
+def _joints_of(interface: Interface) -> Signal | None:
+    """Return the observation that a teacher of joints starts from, None if it moves in poses."""
+    if all(signal.kind != 'joint_positions' for signal in interface.actions):
+        return None
+    for signal in interface.observations:
+        if signal.kind == 'joint_positions' and set(signal.names) == set(JOINT_NAMES):
+            return signal
+    raise ScenarioError('the teacher commands joints, so it has to observe the '
+                        f'joint_positions of {JOINT_NAMES[0]} to {JOINT_NAMES[-1]}; add them '
+                        f'to the observations of the contract')
 
 
 def _believed(before: Array | None, seen: Array, share: float = _SEEN) -> Array:

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kinematics of the Franka Panda and the Cartesian controller that tracks target poses.
+"""Kinematics of the Franka Panda, and the controllers that track target poses or joints.
 
 Pure numpy. Joint values in rad, poses in the frame panda_link0, the tool centre point between
 the finger tips. Dimensions and limits from Franka Emika's published control parameters.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from uncloning_ros.geometry import Array, cross, rotation_of
 
+JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
 JOINT_MIN_RAD = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])
 JOINT_MAX_RAD = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973])
 JOINT_SPEED_RAD_S = np.array([2.1750, 2.1750, 2.1750, 2.1750, 2.6100, 2.6100, 2.6100])
@@ -28,7 +30,7 @@ _HAND_TURN = np.pi / 4  # the hand is mounted 45 degrees off the flange
 
 _DAMPING = 0.03
 _POSTURE_GAIN = 1.0  # 1/s, pull of the null space towards READY_RAD
-_TRACK_GAIN = 20.0  # 1/s, how fast an error of the tool pose is closed
+_TRACK_GAIN = 20.0  # 1/s, how fast an error of the tool pose, or of the joints, is closed
 _LIMIT_MARGIN_RAD = 0.02
 _SOLVE_STEPS, _SOLVE_STEP_S = 600, 0.03
 
@@ -59,11 +61,13 @@ class CartesianController:
     """Turn a stream of target poses into joint targets, as a Cartesian position controller does.
 
     Damped least squares on the reference joints, with joint and speed limits and a null space
-    that keeps the elbow up. The reference does not depend on contact: the arm is stiff.
+    that keeps the elbow up. The reference does not depend on contact: the arm is stiff. No joint
+    is faster than `speed_share` of what it can do.
     """
 
-    def __init__(self, joints: Array) -> None:
+    def __init__(self, joints: Array, speed_share: float = 1.0) -> None:
         self.joints = joints.copy()
+        self._speed_rad_s = speed_share * JOINT_SPEED_RAD_S
         self._target_position, self._target_rotation, _ = forward(joints)
 
     def command(self, pose: Array) -> None:
@@ -81,11 +85,35 @@ class CartesianController:
         posture = _POSTURE_GAIN * (READY_RAD - self.joints)
         gram = jacobian @ jacobian.T + _DAMPING ** 2 * np.eye(6)
         speed = posture + jacobian.T @ np.linalg.solve(gram, twist - jacobian @ posture)
-        # One common factor keeps the direction of the motion when a joint is at its speed limit.
-        speed /= max(1.0, float(np.max(np.abs(speed) / JOINT_SPEED_RAD_S)))
-        self.joints = np.clip(self.joints + dt_s * speed, JOINT_MIN_RAD + _LIMIT_MARGIN_RAD,
-                              JOINT_MAX_RAD - _LIMIT_MARGIN_RAD)
+        self.joints = _moved(self.joints, speed, self._speed_rad_s, dt_s)
         return self.joints
+
+
+class JointController:
+    """Move joint targets towards a stream of commanded joints, as a position controller does.
+
+    The joints in the arm's own order. What is commanded beyond a joint's limits or faster than
+    its speed is followed as far and as fast as the arm can.
+    """
+
+    def __init__(self, joints: Array) -> None:
+        self.joints = joints.copy()
+        self._target = joints.copy()
+
+    def command(self, joints: Array) -> None:
+        """Take new target joints (7,)."""
+        self._target = joints.copy()
+
+    def step(self, dt_s: float) -> Array:
+        """Advance the reference by `dt_s` and return its joint values (7,)."""
+        speed = _TRACK_GAIN * (self._target - self.joints)
+        self.joints = _moved(self.joints, speed, JOINT_SPEED_RAD_S, dt_s)
+        return self.joints
+
+
+def joint_order(names: Sequence[str]) -> list[int]:
+    """Return the indices in `JOINT_NAMES` of joints by name; raise `ValueError` for another."""
+    return [JOINT_NAMES.index(name) for name in names]
 
 
 def solve(pose: Array, start: Array = READY_RAD) -> Array:
@@ -104,6 +132,14 @@ def solve(pose: Array, start: Array = READY_RAD) -> Array:
             return controller.joints
     raise ValueError(f'the arm cannot reach {np.round(pose[:3], 3).tolist()}: '
                      f'{off_m * 1000:.1f} mm and {off_rad:.3f} rad are left')
+
+
+def _moved(joints: Array, speed: Array, most: Array, dt_s: float) -> Array:
+    """Return joints (7,) after `dt_s` at `speed`, `most` (7,) in rad/s, and within limits."""
+    # One common factor keeps the direction of the motion when a joint is at its speed limit.
+    speed = speed / max(1.0, float(np.max(np.abs(speed) / most)))
+    return np.clip(joints + dt_s * speed, JOINT_MIN_RAD + _LIMIT_MARGIN_RAD,
+                   JOINT_MAX_RAD - _LIMIT_MARGIN_RAD)
 
 
 def _rotation_vector(rotation: Array) -> Array:

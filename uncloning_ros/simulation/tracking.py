@@ -28,25 +28,38 @@ class Sensors:
 
     def measure(self, now_ns: int, truth: Mapping[str, Array]) -> None:
         """Take one measurement of every signal: flat values (dim,) by key."""
-        tracking, rng = self._tracking, self._rng
         for key in self._signals:
-            values, arrival_ns = truth[key], now_ns
-            if key in TRACKED_KEYS:
-                # Draw always, so that a dropped sample does not shift the noise of later ones.
-                lost = rng.uniform() < tracking.dropout
-                values = _disturbed(values, tracking, rng)
-                arrival_ns += round(tracking.latency_s * 1e9)
-                if lost:
-                    continue
-            elif self._signals[key].kind == 'force':
-                values = values + rng.normal(0.0, tracking.force_noise_n, size=3)
-            self._under_way.append((key, Sample(values, now_ns, arrival_ns)))
+            # Draw always, so that a dropped sample does not shift the noise of later ones.
+            lost = key in TRACKED_KEYS and self._rng.uniform() < self._tracking.dropout
+            values = self._noisy(key, truth[key], self._rng)
+            if not lost:
+                self._under_way.append(
+                    (key, Sample(values, now_ns, now_ns + self._latency_ns(key))))
+
+    def glance(self, now_ns: int, truth: Mapping[str, Array],
+               rng: np.random.Generator) -> list[tuple[str, Sample]]:
+        """Return what arrives now of a truth that is at rest; noise is drawn from `rng` alone.
+
+        Nothing is lost and no later measurement is changed by it.
+        """
+        return [(key, Sample(self._noisy(key, truth[key], rng),
+                             now_ns - self._latency_ns(key), now_ns)) for key in self._signals]
 
     def poll(self, now_ns: int) -> list[tuple[str, Sample]]:
         """Return the samples that arrived up to `now_ns` and were not polled before."""
         arrived = [item for item in self._under_way if item[1].receive_ns <= now_ns]
         self._under_way = deque(i for i in self._under_way if i[1].receive_ns > now_ns)
         return sorted(arrived, key=lambda item: item[1].receive_ns)
+
+    def _noisy(self, key: str, values: Array, rng: np.random.Generator) -> Array:
+        if key in TRACKED_KEYS:
+            return _disturbed(values, self._tracking, rng)
+        if self._signals[key].kind == 'force':
+            return values + rng.normal(0.0, self._tracking.force_noise_n, size=3)
+        return values
+
+    def _latency_ns(self, key: str) -> int:
+        return round(self._tracking.latency_s * 1e9) if key in TRACKED_KEYS else 0
 
 
 def _disturbed(pose: Array, tracking: Tracking, rng: np.random.Generator) -> Array:

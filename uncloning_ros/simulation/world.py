@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import Interface
+from uncloning_ros.contract import Interface, Signal
 from uncloning_ros.conversions import Sample
-from uncloning_ros.errors import ScenarioError
+from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
     cross,
@@ -30,9 +30,12 @@ from uncloning_ros.scenario import Scenario, ToolPart
 from uncloning_ros.simulation.bullet import DATA_PATH, BulletClient, connect, pybullet
 from uncloning_ros.simulation.panda import (
     FINGER_TRAVEL_M,
+    JOINT_NAMES,
     READY_RAD,
     CartesianController,
+    JointController,
     forward,
+    joint_order,
     solve,
 )
 from uncloning_ros.simulation.receiver import CAPSULE_RADIUS_M, Phase, Receiver, ToolState
@@ -62,6 +65,10 @@ _SETTLE_STEPS = 60  # the tool comes to rest and the force sensor's filter settl
 _TABLE_RGBA, _STAND_RGBA = (0.80, 0.76, 0.70, 1.0), (0.45, 0.48, 0.50, 1.0)
 _LOST_S = 0.5  # a tool that lies on the table for so long is dropped
 _GRAVITY_M_S2 = 9.81
+# What can be measured, and as what.
+_MEASURED = {'tool_pose': 'pose', 'gripper_width': 'gripper_width', 'object_pose': 'pose',
+             'hand_pose': 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
+_ARM_COMMANDS = ('pose', 'joint_positions')
 
 
 @dataclass
@@ -90,6 +97,7 @@ class World:
         self._signals = {signal.key: signal for signal in interface.observations}
         self._parts = tuple(scenario.tool.parts)
         _require_known(interface)
+        self._in_joints = any(s.kind == 'joint_positions' for s in interface.actions)
         self.client = connect()
         friction = _FINGER_FRICTION if finger_friction is None else finger_friction
         self._build(friction)
@@ -113,7 +121,8 @@ class World:
 
         position, rotation, _ = forward(READY_RAD)
         joints = solve(pose_from_parts(position + jitter, rotation))
-        self._controller = CartesianController(joints)
+        self._controller: CartesianController | JointController = (
+            JointController(joints) if self._in_joints else CartesianController(joints))
         for i, q in enumerate((*joints, 0.0, 0.0, FINGER_TRAVEL_M, FINGER_TRAVEL_M)):
             self.client.resetJointState(self._arm, i, q)
         self._width_m = self._width_target_m = 2 * FINGER_TRAVEL_M
@@ -158,12 +167,16 @@ class World:
         return self.dropped or self.receiver.withdrawal(self.time_ns * 1e-9) >= 1.0
 
     def command(self, action: Array) -> None:
-        """Take one flat action (action_dim,): target pose of the tool centre point, width."""
+        """Take one flat action (action_dim,): target pose of the tool or joints, and width."""
         slices = self.interface.action_slices
         for signal in self.interface.actions:
             values = action[slices[signal.key]]
             if signal.kind == 'pose':
                 self._controller.command(values)
+            elif signal.kind == 'joint_positions':
+                joints = np.empty(len(JOINT_NAMES))
+                joints[joint_order(signal.names)] = values
+                self._controller.command(joints)
             elif signal.kind == 'gripper_width':
                 self._width_target_m = float(np.clip(values[0], 0.0, 2 * FINGER_TRAVEL_M))
 
@@ -195,6 +208,13 @@ class World:
     def poll(self) -> list[tuple[str, Sample]]:
         """Return the samples (key, sample) delivered since the last call, oldest first."""
         return self._sensors.poll(self.time_ns)
+
+    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
+        """Return what the sensors would deliver now if everything had been at rest for long.
+
+        Noise is drawn from `rng` alone: looking changes nothing of the episode.
+        """
+        return self._sensors.glance(self.time_ns, self._truth(), rng)
 
     def capsules(self) -> dict[str, Array]:
         """Return the ends (2, 3) of each body part's capsule now."""
@@ -333,25 +353,58 @@ class World:
                 for name, part in self.scenario.tool.parts.items()}
 
     def _measure(self) -> None:
-        self._sensors.measure(self.time_ns, {
+        self._sensors.measure(self.time_ns, self._truth())
+
+    def _truth(self) -> dict[str, Array]:
+        """Return what there is to measure now: flat values (dim,) by key."""
+        truth = {
             'tool_pose': self._tcp,
             'gripper_width': np.array([self._width_m]),
             'object_pose': self._object,
             'hand_pose': self._palm,
             'wrist_force': self._wrench - self._tare_n,
-        })
+        }
+        joints = self._signals.get('joint_positions')
+        if joints is not None:
+            states = self.client.getJointStates(self._arm, joint_order(joints.names))
+            truth[joints.key] = np.array([state[0] for state in states])
+        return truth
 
 
 def _require_known(interface: Interface) -> None:
-    known = ('tool_pose', 'gripper_width', 'object_pose', 'hand_pose', 'wrist_force')
     for signal in interface.observations:
-        if signal.key not in known:
-            raise ScenarioError(f'the simulator cannot measure {signal.key!r}; it measures '
-                                f'{", ".join(known)}')
+        if signal.key not in _MEASURED:
+            raise ScenarioError(f'the simulator cannot measure {signal.key!r}'
+                                f'{near_miss(signal.key, _MEASURED)}; it measures '
+                                f'{", ".join(_MEASURED)}')
+        if signal.kind != _MEASURED[signal.key]:
+            raise ScenarioError(f'the simulator measures {signal.key!r} as a '
+                                f'{_MEASURED[signal.key]}, not as a {signal.kind}')
+        if signal.kind == 'joint_positions':
+            _require_joints(signal)
     for signal in interface.actions:
-        if signal.kind not in ('pose', 'gripper_width'):
+        if signal.kind not in (*_ARM_COMMANDS, 'gripper_width'):
             raise ScenarioError(f'the simulator cannot execute a {signal.kind} command '
-                                f'({signal.key!r}); it executes a pose and a gripper_width')
+                                f'({signal.key!r}); it executes a pose or joint_positions, and '
+                                f'a gripper_width')
+        if signal.kind == 'joint_positions':
+            _require_joints(signal)
+            missing = [name for name in JOINT_NAMES if name not in signal.names]
+            if missing:
+                raise ScenarioError(f'the simulated arm is commanded with {len(JOINT_NAMES)} '
+                                    f'joints, but {signal.key!r} lacks {", ".join(missing)}')
+    arm = [signal.key for signal in interface.actions if signal.kind in _ARM_COMMANDS]
+    if len(arm) > 1:
+        raise ScenarioError(f'the simulated arm takes one command, either a pose or joint '
+                            f'positions, but the contract has {", ".join(arm)}')
+
+
+def _require_joints(signal: Signal) -> None:
+    for name in signal.names:
+        if name not in JOINT_NAMES:
+            raise ScenarioError(f'{signal.key}: the simulated arm has no joint {name!r}'
+                                f'{near_miss(name, JOINT_NAMES)}; its joints are '
+                                f'{JOINT_NAMES[0]} to {JOINT_NAMES[-1]}')
 
 
 def _load_panda(client: BulletClient) -> int:
