@@ -1,15 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The action queue hands out what is due, and nothing else."""
+"""The action queue tells what is due at any time, without a jump, and nothing that is over."""
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uncloning_ros.geometry import rotation_angle_between, rotation_from_6d
 from uncloning_ros.runtime.action_queue import ActionQueue
 
 PERIOD_NS = 50_000_000
+COMMAND_NS = 10_000_000
+EXECUTE = 4
+LAST_NS = 2 * EXECUTE * PERIOD_NS  # a plan goes on for as long again as it was meant to last
+REST = np.zeros(2)
+
+
+def queue(execute: int = EXECUTE, command_ns: int = COMMAND_NS) -> ActionQueue:
+    return ActionQueue(PERIOD_NS, command_ns, execute)
 
 
 def chunk(horizon: int, tag: float = 0.0) -> np.ndarray:
@@ -17,86 +28,174 @@ def chunk(horizon: int, tag: float = 0.0) -> np.ndarray:
     return np.stack([np.arange(horizon, dtype=float), np.full(horizon, tag)], axis=-1)
 
 
-def test_an_empty_queue_asks_for_a_plan() -> None:
-    assert ActionQueue(PERIOD_NS, 8).due(0) is None
+def following(horizon: int = 16, start_ns: int = 0) -> ActionQueue:
+    """Return a queue that follows one chunk alone: what came before it is over."""
+    made = queue()
+    made.put(chunk(horizon), start_ns - EXECUTE * PERIOD_NS, start_ns - EXECUTE * PERIOD_NS, REST)
+    made.put(chunk(horizon), start_ns, start_ns - PERIOD_NS, REST)
+    return made
 
 
-def test_actions_come_in_order_until_execute_is_reached() -> None:
-    queue = ActionQueue(PERIOD_NS, 3)
-    queue.put(chunk(5), 1000, queue.epoch)
-    due = [queue.due(1000 + k * PERIOD_NS) for k in range(5)]
-    assert [None if a is None else a[0] for a in due] == [0.0, 1.0, 2.0, None, None]
+def value(made: ActionQueue, now_ns: int) -> np.ndarray:
+    action = made.at(now_ns)
+    assert action is not None
+    return action
 
 
-def test_a_skipped_tick_skips_its_action() -> None:
-    queue = ActionQueue(PERIOD_NS, 8)
-    queue.put(chunk(8), 0, queue.epoch)
-    first, third = queue.due(0), queue.due(2 * PERIOD_NS)
-    assert first is not None and first[0] == 0.0
-    assert third is not None and third[0] == 2.0
+def test_an_empty_queue_has_nothing_to_tell() -> None:
+    made = queue()
+    assert made.at(0) is None
+    assert made.planned is None
+    assert made.replan_ns is None
 
 
-@pytest.mark.parametrize('jitter_ns', [-PERIOD_NS // 2, -1, 1, PERIOD_NS // 2 - 1])
-def test_a_tick_somewhat_early_or_late_still_gets_its_action(jitter_ns: int) -> None:
-    queue = ActionQueue(PERIOD_NS, 8)
-    queue.put(chunk(8), 0, queue.epoch)
-    due = [queue.due(k * PERIOD_NS + jitter_ns) for k in range(8)]
-    assert [None if a is None else a[0] for a in due] == list(range(8))
+def test_every_action_is_commanded_at_its_time() -> None:
+    made = following()
+    indices = [value(made, k * PERIOD_NS)[0] for k in range(2 * EXECUTE + 1)]
+    assert indices == list(range(2 * EXECUTE + 1))
 
 
-def test_a_chunk_asked_for_before_a_clear_is_refused() -> None:
-    queue = ActionQueue(PERIOD_NS, 8)
-    asked_in = queue.epoch
-    queue.clear()
-    assert not queue.put(chunk(8), 0, asked_in)
-    assert queue.due(0) is None
+@given(st.integers(0, LAST_NS))
+def test_between_two_actions_the_command_moves_evenly(offset_ns: int) -> None:
+    assert value(following(), offset_ns)[0] == pytest.approx(offset_ns / PERIOD_NS)
+
+
+def test_a_plan_is_asked_for_after_execute_and_lasts_as_long_again() -> None:
+    made = following(start_ns=1000)
+    assert made.replan_ns == 1000 + EXECUTE * PERIOD_NS
+    assert value(made, 1000 + LAST_NS)[0] == 2 * EXECUTE
+    assert made.at(1000 + LAST_NS + 1) is None
+
+
+def test_nothing_is_commanded_before_a_plan_begins() -> None:
+    assert following(start_ns=10**9).at(10**9 - 1) is None
+
+
+def test_the_last_action_is_kept_where_a_chunk_has_no_more() -> None:
+    made = following(horizon=EXECUTE + 1)
+    assert value(made, LAST_NS)[0] == EXECUTE
+
+
+def test_from_rest_the_first_plan_takes_over_evenly_within_execute() -> None:
+    made = queue()
+    made.put(chunk(16, tag=1.0), 0, 0, REST)
+    shares = [value(made, k * COMMAND_NS)[1] for k in range(22)]
+    commands = EXECUTE * PERIOD_NS // COMMAND_NS
+    assert shares == pytest.approx([min(1.0, (k + 1) / commands) for k in range(22)])
+
+
+def test_a_new_plan_takes_over_evenly_within_a_period() -> None:
+    made = following()
+    made.put(chunk(16, tag=1.0), 4 * PERIOD_NS, 4 * PERIOD_NS, REST)
+    shares = [value(made, 4 * PERIOD_NS + k * COMMAND_NS)[1] for k in range(7)]
+    assert shares == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+def test_with_one_command_for_each_action_a_new_plan_takes_over_at_once() -> None:
+    made = queue(execute=1, command_ns=PERIOD_NS)
+    made.put(chunk(16, tag=1.0), 0, 0, REST)
+    assert value(made, 0)[1] == 1.0
+
+
+def test_a_late_plan_starts_where_its_observation_was_and_not_where_it_arrives() -> None:
+    made = following()
+    arrival_ns = 5 * PERIOD_NS + 7_000_000
+    made.put(chunk(16), 4 * PERIOD_NS, arrival_ns, REST)
+    assert value(made, 7 * PERIOD_NS)[0] == 3.0
+
+
+@given(st.lists(st.integers(0, 8 * EXECUTE), max_size=8),
+       st.lists(st.floats(-1.0, 1.0), min_size=9, max_size=9))
+def test_however_fast_plans_follow_each_other_the_command_never_jumps(
+        waits: list[int], tags: list[float]) -> None:
+    made = queue()
+    made.put(chunk(99, tags[0]), 0, 0, REST)
+    arrivals = list(itertools.accumulate(waits))
+    seen = REST[1]
+    for cycle in range(8 * EXECUTE * 8 + 1):
+        for tag, arrival in zip(tags[1:], arrivals, strict=False):
+            if arrival == cycle:
+                made.put(chunk(99, tag), cycle * COMMAND_NS, cycle * COMMAND_NS, REST)
+        action = made.at(cycle * COMMAND_NS)
+        if action is None:
+            break
+        # What lies between two plans is 2 at most, and to take over takes 5 commands or more.
+        taking_over = sum(cycle - 5 < arrival <= cycle for arrival in arrivals) + (cycle < 20)
+        assert abs(action[1] - seen) <= taking_over * 2 / 5 + 1e-9
+        seen = action[1]
+
+
+def test_what_was_planned_is_forgotten_by_a_clear() -> None:
+    made = following()
+    made.clear()
+    assert made.at(0) is None
+    assert made.replan_ns is None
+
+
+def test_after_a_clear_a_plan_takes_over_from_rest_and_not_from_what_was_planned() -> None:
+    made = following()
+    made.clear()
+    made.put(chunk(16, tag=1.0), 0, 0, np.array([0.0, 5.0]))
+    assert value(made, 0)[1] == pytest.approx(5.0 - 4.0 / 20)
 
 
 def test_changing_what_came_out_or_went_in_changes_nothing_inside() -> None:
-    queue = ActionQueue(PERIOD_NS, 8)
-    plan = chunk(8)
-    queue.put(plan, 0, queue.epoch)
-    plan[:] = np.nan
-    came_out = queue.due(0)
-    assert came_out is not None
-    came_out[:] = np.nan
-    again = queue.due(0)
-    assert again is not None and np.all(np.isfinite(again))
+    made = queue()
+    plan, rest = chunk(8), np.zeros(2)
+    made.put(plan, 0, 0, rest)
+    plan[:] = rest[:] = np.nan
+    came_out, planned = value(made, 0), made.planned
+    assert planned is not None
+    came_out[:] = planned[:] = np.nan
+    assert np.all(np.isfinite(value(made, 0)))
 
 
-@given(execute=st.integers(1, 16), start_ns=st.integers(0, 10**15),
+TURNS = {
+    'half a turn about z': [-1, 0, 0, 0, -1, 0],
+    'half a turn about x': [1, 0, 0, 0, -1, 0],
+    # The mean of both columns is one and the same vector.
+    'half a turn about the diagonal': [0, 1, 0, 1, 0, 0],
+    'a third of a turn about the diagonal': [0, 1, 0, 0, 0, 1],
+}
+
+
+@pytest.mark.parametrize('turn', TURNS.values(), ids=TURNS.keys())
+@pytest.mark.parametrize('within', [False, True], ids=['plan to plan', 'action to action'])
+def test_between_any_two_rotations_lies_a_rotation(turn: list[float], within: bool) -> None:
+    made = ActionQueue(PERIOD_NS, COMMAND_NS, EXECUTE, rotations=[slice(0, 6)])
+    one, two = np.array([1.0, 0, 0, 0, 1, 0]), np.array(turn, dtype=float)
+    made.put(np.stack([one, two] * 8) if within else np.tile(two, (16, 1)), 0, 0, one)
+    for cycle in range(LAST_NS // COMMAND_NS):
+        columns = value(made, cycle * COMMAND_NS)
+        assert np.linalg.norm(np.cross(columns[:3], columns[3:])) > 0.2
+        turned = rotation_angle_between(rotation_from_6d(one), rotation_from_6d(columns))
+        assert turned <= rotation_angle_between(rotation_from_6d(one),
+                                                rotation_from_6d(two)) + 1e-6
+
+
+@given(execute=st.integers(1, 16), horizon=st.integers(1, 32), start_ns=st.integers(0, 10**15),
        offset_ns=st.integers(-10**10, 10**10))
-def test_an_action_is_never_used_more_than_half_a_period_from_its_time(
-        execute: int, start_ns: int, offset_ns: int) -> None:
-    queue = ActionQueue(PERIOD_NS, execute)
-    queue.put(chunk(16), start_ns, queue.epoch)
-    action = queue.due(start_ns + offset_ns)
-    if action is None:
-        last_due_ns = (execute - 1) * PERIOD_NS
-        assert offset_ns < 0 or offset_ns >= last_due_ns + PERIOD_NS // 2
-    else:
-        assert action[0] < execute
-        assert abs(offset_ns - action[0] * PERIOD_NS) <= PERIOD_NS / 2
+def test_an_action_is_told_exactly_while_a_plan_lasts(execute: int, horizon: int, start_ns: int,
+                                                      offset_ns: int) -> None:
+    made = queue(execute)
+    made.put(chunk(horizon), start_ns, start_ns, REST)
+    action = made.at(start_ns + offset_ns)
+    assert (action is not None) == (0 <= offset_ns <= 2 * execute * PERIOD_NS)
+    assert action is None or 0 <= action[0] <= horizon - 1
 
 
-@given(st.lists(st.one_of(
-    st.just('clear'), st.just('ask'), st.just('answer'),
-    st.integers(0, 20 * PERIOD_NS)), max_size=40))
+@given(st.lists(st.one_of(st.just('clear'), st.just('put'), st.integers(0, 20 * PERIOD_NS)),
+                max_size=40))
 def test_no_history_of_calls_brings_back_a_cleared_plan(calls: list[str | int]) -> None:
-    queue = ActionQueue(PERIOD_NS, 8)
-    asked: list[tuple[int, int]] = []
-    tag, forgotten = 0, -1
+    made = queue()
+    tag, forgotten = 0, 0
     for call in calls:
         if call == 'clear':
-            queue.clear()
+            made.clear()
             forgotten = tag
-        elif call == 'ask':
+        elif call == 'put':
             tag += 1
-            asked.append((queue.epoch, tag))
-        elif call == 'answer':
-            if asked:
-                epoch, answer = asked.pop(0)
-                queue.put(chunk(16, float(answer)), 0, epoch)
+            made.put(chunk(16, float(tag)), 0, 0, np.array([0.0, forgotten + 1.0]))
         else:
-            action = queue.due(int(call))
+            action = made.at(int(call))
             assert action is None or action[1] > forgotten

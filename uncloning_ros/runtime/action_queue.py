@@ -9,9 +9,9 @@ import numpy as np
 
 from uncloning_ros.geometry import Array
 
-# A rotation's columns have length 1. Half way between two that point apart they vanish: below
-# this length a mean of two rotations says nothing.
-_LEAST_COLUMN = 0.5
+# The columns of a rotation span a square of area 1. Half way between two rotations far apart they
+# vanish or fall on one line: below this area a mean of two rotations says nothing.
+_LEAST_AREA = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,22 +21,18 @@ class _Plan:
     actions: Array
     start_ns: int
 
-    def at(self, now_ns: int, period_ns: int, most: int) -> Array | None:
-        """Return the action (action_dim,) at `now_ns`, linear between two, the last one kept.
 
-        None before the start, and later than `most` periods after it.
-        """
-        place = (now_ns - self.start_ns) / period_ns
-        if not 0 <= place <= most:
-            return None
-        last = len(self.actions) - 1
-        before = min(int(place), last)
-        share = place - before
-        if before == last or share == 0:
-            action: Array = self.actions[before].copy()
-            return action
-        mixed: Array = (1 - share) * self.actions[before] + share * self.actions[before + 1]
-        return mixed
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """What is commanded since `taken_ns`: `plan`, at first mixed with the course before it.
+
+    The share of the plan grows evenly and is whole after `ramp_ns`.
+    """
+
+    plan: _Plan
+    before: '_Course | None'
+    taken_ns: int
+    ramp_ns: int
 
 
 class ActionQueue:
@@ -49,9 +45,9 @@ class ActionQueue:
         action   a[0]    a[1]   a[2] ...   plan anew     goes on     none: the answer is late
 
     Where a chunk has no more actions, its last one is kept.
-    A new chunk takes over gradually, so that the arm does not jump: from another chunk within one
-    period, from where the arm rests within `execute` of them. Not thread-safe: one thread owns
-    the queue.
+    A new chunk takes over gradually, so that the arm does not jump: from what was commanded before
+    within one period, from where the arm rests within `execute` of them. Not thread-safe: one
+    thread owns the queue.
     """
 
     def __init__(self, period_ns: int, command_period_ns: int, execute: int,
@@ -61,56 +57,78 @@ class ActionQueue:
         self._command_period_ns = command_period_ns
         self._execute = execute
         self._rotations = tuple(rotations)
-        self._plan: _Plan | None = None
-        self._old: _Plan | None = None
-        self._taken_ns = 0
-        self._ramp_ns = 0
+        self._course: _Course | None = None
 
     @property
     def replan_ns(self) -> int | None:
         """Return when the policy is to plan anew, None if there is no plan at all."""
-        return (None if self._plan is None
-                else self._plan.start_ns + self._execute * self._period_ns)
+        return (None if self._course is None
+                else self._course.plan.start_ns + self._execute * self._period_ns)
 
     @property
     def planned(self) -> Array | None:
         """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
-        return None if self._plan is None else self._plan.actions.copy()
+        return None if self._course is None else self._course.plan.actions.copy()
 
     def clear(self) -> None:
         """Forget the plan."""
-        self._plan = self._old = None
+        self._course = None
 
     def put(self, chunk: Array, start_ns: int, now_ns: int, resting: Array) -> None:
         """Let `chunk` (horizon, action_dim) of the observation of `start_ns` take over now.
 
         Without a plan it takes over from `resting` (action_dim,), where the arm is kept.
         """
-        if self._plan is None:
-            self._old = _Plan(resting[None], now_ns)
-            self._ramp_ns = self._execute * self._period_ns
-        else:
-            self._old = self._plan
-            self._ramp_ns = self._period_ns
-        self._taken_ns = now_ns
-        self._plan = _Plan(np.array(chunk, dtype=np.float64), start_ns)
+        before, periods = self._course, 1
+        if before is None:
+            before = _Course(_Plan(resting[None].copy(), now_ns), None, now_ns, 0)
+            periods = self._execute
+        elif self._share(before, now_ns) >= 1:
+            before = _Course(before.plan, None, before.taken_ns, 0)  # what it came from is over
+        self._course = _Course(_Plan(np.array(chunk, dtype=np.float64), start_ns), before, now_ns,
+                               periods * self._period_ns)
 
     def at(self, now_ns: int) -> Array | None:
         """Return the action (action_dim,) for `now_ns`, None if no plan reaches there."""
-        if self._plan is None:
-            return None
-        new = self._plan.at(now_ns, self._period_ns, 2 * self._execute)
-        # The first command of a new plan has its share already: with one command for each
-        # action there is nothing to spread it over.
-        share = (now_ns - self._taken_ns + self._command_period_ns) / self._ramp_ns
-        old = None
-        if self._old is not None and share < 1:
-            old = self._old.at(now_ns, self._period_ns, 2 * self._execute)
-        if new is None or old is None:
+        return None if self._course is None else self._follow(self._course, now_ns)
+
+    def _follow(self, course: _Course, now_ns: int) -> Array | None:
+        new = self._planned(course.plan, now_ns)
+        if new is None or course.before is None:
             return new
+        share = self._share(course, now_ns)
+        old = self._follow(course.before, now_ns) if share < 1 else None
+        return new if old is None else self._mixed(old, new, share)
+
+    def _share(self, course: _Course, now_ns: int) -> float:
+        """Return the share of a course's own plan, above 1 once it is followed alone.
+
+        The first command has a share already: with one command for each action there is nothing
+        to spread it over.
+        """
+        if course.before is None:
+            return 1.0
+        return (now_ns - course.taken_ns + self._command_period_ns) / course.ramp_ns
+
+    def _planned(self, plan: _Plan, now_ns: int) -> Array | None:
+        """Return a plan's action (action_dim,), between two of them a mean, the last one kept."""
+        place = (now_ns - plan.start_ns) / self._period_ns
+        if not 0 <= place <= 2 * self._execute:
+            return None
+        last = len(plan.actions) - 1
+        before = min(int(place), last)
+        share = place - before
+        if before == last or share == 0:
+            action: Array = plan.actions[before].copy()
+            return action
+        return self._mixed(plan.actions[before], plan.actions[before + 1], share)
+
+    def _mixed(self, old: Array, new: Array, share: float) -> Array:
+        """Return the mean of two actions; of rotations that have none, the new one."""
         mixed: Array = (1 - share) * old + share * new
         for part in self._rotations:
-            columns = mixed[part].reshape(2, 3)
-            if np.min(np.linalg.norm(columns, axis=1)) < _LEAST_COLUMN:
+            ax, ay, az, bx, by, bz = mixed[part].tolist()
+            x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+            if x * x + y * y + z * z < _LEAST_AREA ** 2:
                 mixed[part] = new[part]
         return mixed

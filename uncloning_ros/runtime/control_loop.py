@@ -176,6 +176,7 @@ class ControlLoop:
         self._watchdog.reset()
         self._state = State.WAITING
         self._now_ns = 0
+        self._foreign_fault = None
         self._forget_episode()
 
     def start(self) -> bool:
@@ -207,7 +208,7 @@ class ControlLoop:
         self._late_chunks += now_ns - request.tick_ns > self._contract.policy.period_ns
         try:
             chunk = self._checked(answered)
-        except ValueError as err:
+        except (TypeError, ValueError) as err:
             self.fault('policy_failed', f'the policy failed: {err}')
             return
         self._queue.put(chunk, request.tick_ns, now_ns, self._resting)
@@ -226,11 +227,13 @@ class ControlLoop:
         # Should the clock itself go back, the episode is as old as it was.
         self._began_ns += min(0, now_ns - self._now_ns)
         self._now_ns = now_ns
-        if self._state in (State.DONE, State.FAULT):
+        if self._state is State.FAULT:
             return Decision(self._state, *self._why)
         fault = self._fault(guards)
         if fault is not None:
             return self._end(State.FAULT, *fault, samples, complaints)
+        if self._state is State.DONE:
+            return Decision(self._state, *self._why)
         if not self._motion_allowed:
             return self._rest(samples, complaints)
         if self._state is State.WAITING:
@@ -301,18 +304,20 @@ class ControlLoop:
 
     def _act(self, now_ns: int, samples: Mapping[str, Sample]) -> Decision:
         """Command what the plan has for now, and ask for a new chunk when one is due."""
-        request = self._ask(now_ns, samples)
         action = self._queue.at(now_ns)
-        if action is None:
-            if self._pending is not None and self._queue.replan_ns is None \
-                    and now_ns - self._pending.tick_ns <= self._patience_ns:
-                return Decision(State.ACTIVE, 'planning', 'the policy makes its first plan',
-                                self._last, request)
-            late = Complaint('policy', 'late_chunk', f'the policy has not answered for '
-                             f'{self._patience_ns * 1e-9:g} s; this machine is too slow or busy')
+        planning = self._queue.replan_ns is None and (
+            self._pending is None or now_ns - self._pending.tick_ns <= self._patience_ns)
+        if action is None and not planning:
+            late = Complaint('policy', 'late_chunk', f'no plan answers to anything that was seen '
+                             f'in the last {self._patience_ns * 1e-9:g} s; this machine is too '
+                             f'slow or busy for the policy')
             holding = self._hold(now_ns, samples, [late])
             assert holding is not None
             return holding
+        request = self._ask(now_ns, samples)
+        if action is None:
+            return Decision(State.ACTIVE, 'planning', 'the policy makes its first plan',
+                            self._last, request)
         measured = self._measured(samples)
         command = self._limiter.apply(action, measured if self._last is None else self._last,
                                       measured)
@@ -336,8 +341,10 @@ class ControlLoop:
             self._history.extend([observation] * timing.history)
         else:
             self._history.append(observation)
+        # The tick nearest to its time: ticks are early and late themselves.
         replan_ns = self._queue.replan_ns
-        if self._pending is not None or (replan_ns is not None and soon_ns < replan_ns):
+        if self._pending is not None or (replan_ns is not None
+                                         and now_ns + timing.period_ns // 2 < replan_ns):
             return None
         self._pending = ChunkRequest(
             self._chunks, now_ns, np.array(self._history, dtype=np.float32),
@@ -420,7 +427,6 @@ class ControlLoop:
         self._grasped = False
         self._good_ns = None
         self._began_ns = self._next_tick_ns = 0
-        self._foreign_fault = None
         self._why = ('', '')
 
 

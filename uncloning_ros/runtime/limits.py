@@ -42,10 +42,11 @@ class Limiter:
     """Bring one command into the limits of the deployment, and count what that took.
 
     `counts` says how many commands were rejected (not finite, or no rotation) and how many were
-    clamped, by limit. Three things bound a command: where the arm may be at all (workspace,
-    joint limits), how far it may lie from where the arm is measured (an arm that is held back
-    must not be pulled at ever harder), and how far from the command before it (speed; successive
-    commands are one command period apart). The last has the last word: nothing ever leaps.
+    clamped, by limit. Three things bound a command, each stronger than the one before: how far
+    it may lie from where the arm is measured (an arm that is held back must not be pulled at
+    ever harder), where the arm may be at all (workspace, joint limits), and how far it may lie
+    from the command before it (speed; successive commands are one command period apart). So
+    nothing ever leaps, and once within workspace and joint limits commands stay there.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -105,9 +106,9 @@ class Limiter:
             return self._limit_pose(value, previous, measured)
         if signal.kind == 'joint_positions':
             low, high = self._joints[signal.key]
-            value = self._clamp(JOINT_LIMIT, value, low, high)
             value = self._clamp(JOINT_JUMP, value, measured - self._jump_rad,
                                 measured + self._jump_rad)
+            value = self._clamp(JOINT_LIMIT, value, low, high)
             return self._clamp(JOINT_SPEED, value, previous - self._joint_step_rad,
                                previous + self._joint_step_rad)
         # A width just below 0 is how a network says 'closed'; that is no violation.
@@ -120,8 +121,8 @@ class Limiter:
             rotation = rotation_of(value)
         except ValueError:
             return None
-        position = self._clamp(WORKSPACE, value[:3], self._low, self._high)
-        position = self._shorten(JUMP, position, measured[:3], self._jump_m)
+        position = self._shorten(JUMP, value[:3], measured[:3], self._jump_m)
+        position = self._clamp(WORKSPACE, position, self._low, self._high)
         position = self._shorten(SPEED, position, previous[:3], self._step_m)
         rotation = self._turn_less(ROTATION_JUMP, rotation, rotation_of(measured), self._jump_rad)
         rotation = self._turn_less(ROTATION_SPEED, rotation, rotation_of(previous),
