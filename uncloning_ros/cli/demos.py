@@ -194,7 +194,8 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
     from uncloning_ros.demos.bag import EpisodeMetadata, episode_name
     from uncloning_ros.demos.bag_reader import read_episode
     from uncloning_ros.demos.bag_writer import EpisodeWriter
-    from uncloning_ros.demos.labels import Label, add_label, rule_label
+    from uncloning_ros.demos.labels import add_label
+    from uncloning_ros.demos.mode_rule import label_of_rule, rule_label
     from uncloning_ros.simulation.demonstration import demonstrate
     from uncloning_ros.simulation.demonstrator import Demonstrator
 
@@ -229,5 +230,5 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
     label = rule_label(contract, scenario, read_episode(path))
     if label.mode is not None:
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-        add_label(path, Label(label.mode, 'rule', label.confidence, at), contract.interface)
+        add_label(path, label_of_rule(label, scenario, at), contract.interface)
     return _Made(path.name, mode, label.mode, attempt)

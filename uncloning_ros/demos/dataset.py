@@ -51,7 +51,8 @@ from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dic
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bag import Episode, list_episodes, list_unfinished
 from uncloning_ros.demos.bag_reader import episode_digest, read_episode
-from uncloning_ros.demos.labels import newest_label, read_labels, rule_label
+from uncloning_ros.demos.labels import newest_label, read_labels
+from uncloning_ros.demos.mode_rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError
 from uncloning_ros.files import require_new
 from uncloning_ros.geometry import Array
