@@ -38,6 +38,10 @@ class AuditError(UncloningError):
     """Report an audit that cannot be run, or an episode that cannot be judged."""
 
 
+class IncidentError(UncloningError):
+    """Report an incident of the policy node that cannot be read or repeated."""
+
+
 class OutputExistsError(UncloningError):
     """Report an output that exists already; nothing is ever overwritten."""
 

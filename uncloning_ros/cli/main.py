@@ -43,6 +43,7 @@ COMMANDS = {
     'export': 'write a trained policy as one self-contained ONNX file',
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'hand over in simulation and count what was unsafe',
+    'replay': 'repeat what a policy answered before an incident',
 }
 
 # Top-level modules that the extras of setup.py bring. Commands that simulate need [sim], the

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,23 +17,36 @@ from typing import Any, Protocol
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 
-from uncloning_ros.contract import Contract, Signal, Topic, load_contract
-from uncloning_ros.conversions import Sample, decode, encode
+from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic, load_contract
+from uncloning_ros.conversions import (
+    JOINT_TRAJECTORY,
+    Sample,
+    decode,
+    encode,
+    encode_trajectory,
+)
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.geometry import Array
+from uncloning_ros.runtime.watchdog import Guards
 from uncloning_ros.share import share_path
+from uncloning_ros.transforms import TransformTree, static_topic
 
 # Only the newest measurement counts, and best effort matches every publisher.
 OBSERVATION_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 # What the simulator offers, so that a recorder can ask for every message.
 SENSOR_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 COMMAND_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Every transform counts, since each may carry another link.
+TRANSFORMS_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+STATIC_TRANSFORMS_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE,
+                                   durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Whoever joins late still learns the state.
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                          durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -55,7 +69,7 @@ class Parameter:
     """One row of a node's parameter table: all are read-only, for a typo must not go unnoticed."""
 
     name: str
-    default: str | int | float | bool
+    default: str | int | float | bool | list[str]
     description: str
 
 
@@ -158,54 +172,143 @@ def by_topic(signals: Sequence[Signal], topics: Mapping[str, Topic]) -> dict[str
 
 
 class Observations:
-    """Keep the newest sample of every observation, received on the monotonic clock.
+    """Keep the newest sample of every observation, and what the enable and fault topics said.
 
-    The executor's thread alone writes; `newest()` may be called from any thread. A message that
-    breaks the contract takes its sample away, so that whoever reads sees that input missing.
+    The executor's thread alone writes; `newest()` and `guards()` may be called from any thread. A
+    message that breaks the contract takes its sample away and leaves the sentence that tells why.
+    Samples are received on the monotonic clock, under `use_sim_time` on ROS time: then all ages
+    are in simulated time.
     """
 
     def __init__(self, node: Any, contract: Contract) -> None:
         self._node = node
         self._samples: dict[str, Sample] = {}
-        topics = contract.deployment.observations
-        self.subscriptions = [
-            node.create_subscription(message_class(topics[signals[0].key].type), topic,
-                                     partial(self._receive, signals), OBSERVATION_QOS)
-            for topic, signals in by_topic(contract.interface.observations, topics).items()]
+        self._refused: dict[str, str] = {}
+        self._enabled: tuple[bool, int] | None = None
+        self._faulty: bool | None = None
+        self._transforms = TransformTree()
+        self.arrived: Counter[str] = Counter()
+        self.simulated = bool(node.get_parameter('use_sim_time').value)
+        deployment = contract.deployment
+        topics = deployment.observations
+        self.subscriptions: list[Any] = []
+        for topic, signals in by_topic(contract.interface.observations, topics).items():
+            kind = message_class(topics[signals[0].key].type)
+            pairs = [(signal, topics[signal.key]) for signal in signals]
+            if topics[signals[0].key].type == TRANSFORMS:
+                for name, static in ((topic, False), (static_topic(topic), True)):
+                    self._subscribe(kind, name, partial(self._receive_transforms, pairs, static),
+                                    STATIC_TRANSFORMS_QOS if static else TRANSFORMS_QOS)
+            else:
+                self._subscribe(kind, topic, partial(self._receive, pairs), OBSERVATION_QOS)
+        if deployment.enable is not None:
+            self._subscribe(Bool, deployment.enable.topic, self._receive_enable, OBSERVATION_QOS)
+        if deployment.fault is not None:
+            # Some drivers say it once and latch it, others repeat it: listen to both, and do not
+            # warn that one of the two does not fit.
+            for qos in (OBSERVATION_QOS, LATCHED_QOS):
+                self._subscribe(Bool, deployment.fault.topic, self._receive_fault, qos,
+                                SubscriptionEventCallbacks(use_default_callbacks=False))
+
+    def now_ns(self) -> int:
+        """Return the time on the clock that samples are received on."""
+        return ros_now_ns(self._node) if self.simulated else time.monotonic_ns()
 
     def newest(self) -> dict[str, Sample]:
-        """Return the newest sample by key; keys that never arrived are missing."""
+        """Return the newest sample by key; keys that never arrived or were refused are missing."""
         return dict(self._samples)
 
-    def _receive(self, signals: Sequence[Signal], message: Any) -> None:
-        receive_ns = time.monotonic_ns()
-        for item in signals:
+    def guards(self) -> Guards:
+        """Return what was refused, and the newest words of the enable and fault topics."""
+        enabled, at_ns = self._enabled or (None, 0)
+        return Guards(dict(self._refused), enabled, at_ns, self._faulty)
+
+    def destroy(self) -> None:
+        """Take the subscriptions away."""
+        for subscription in self.subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(self, kind: Any, topic: str, receive: Callable[[Any], None],
+                   qos: QoSProfile, events: SubscriptionEventCallbacks | None = None) -> None:
+        self.subscriptions.append(self._node.create_subscription(kind, topic, receive, qos,
+                                                                 event_callbacks=events))
+
+    def _receive(self, pairs: Sequence[tuple[Signal, Topic]], message: Any) -> None:
+        receive_ns = self.now_ns()
+        for item, topic in pairs:
             try:
-                sample = decode(item, message, receive_ns)
-                # The time of arrival stood in for it, but that is on another clock.
-                if sample.stamp_ns == receive_ns:
-                    raise ContractError(f'{item.key}: expected a time stamp, got none; its '
-                                        f'publisher has to fill header.stamp')
-                self._samples[item.key] = sample
+                sample = decode(item, message, 0)
+                stamp_ns = sample.stamp_ns
+                if not topic.stamped:
+                    stamp_ns = ros_now_ns(self._node)
+                elif stamp_ns == 0:
+                    raise ContractError(f'{item.key}: expected a time stamp, got none; have its '
+                                        f'publisher fill header.stamp, or set stamped: false in '
+                                        f'the contract')
+                self._accept(item.key, Sample(sample.values, stamp_ns, receive_ns))
             except ContractError as err:
-                self._samples.pop(item.key, None)
-                self._node.get_logger().error(f'refused a message: {err}',
-                                              throttle_duration_sec=1.0)
+                self._refuse(item.key, err)
+
+    def _receive_transforms(self, pairs: Sequence[tuple[Signal, Topic]], static: bool,
+                            message: Any) -> None:
+        placed = self._transforms.add(message, static)
+        for item, topic in pairs:
+            try:
+                sample = self._transforms.sample(item, topic, placed, self.now_ns(),
+                                                 ros_now_ns(self._node))
+                if sample is not None:
+                    self._accept(item.key, sample)
+            except ContractError as err:
+                self._refuse(item.key, err)
+
+    def _receive_enable(self, message: Any) -> None:
+        self._enabled = (bool(message.data), self.now_ns())
+
+    def _receive_fault(self, message: Any) -> None:
+        self._faulty = bool(message.data)
+
+    def _accept(self, key: str, sample: Sample) -> None:
+        self._samples[key] = sample
+        self.arrived[key] += 1
+        self._refused.pop(key, None)
+
+    def _refuse(self, key: str, err: ContractError) -> None:
+        self._samples.pop(key, None)
+        self._refused[key] = f'a message was refused: {err}'
+        self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
 
 
 class Commands:
-    """Publish flat actions on the contract's action topics."""
+    """Publish flat actions on the contract's action topics, or in the shadow of them.
 
-    def __init__(self, create_publisher: Callable[..., Any], contract: Contract) -> None:
+    With `shadow` every topic is `~/shadow_command/KEY`: nothing that moves listens there.
+    """
+
+    def __init__(self, create_publisher: Callable[..., Any], contract: Contract,
+                 shadow: bool = False) -> None:
         self._interface = contract.interface
+        self._period_s = 1 / contract.deployment.command_rate_hz
         self._types = {key: topic.type for key, topic in contract.deployment.actions.items()}
+        self._previous: Array | None = None
         self.publishers = {
-            key: create_publisher(message_class(topic.type), topic.topic, COMMAND_QOS)
+            key: create_publisher(message_class(topic.type),
+                                  f'~/shadow_command/{key}' if shadow else topic.topic,
+                                  COMMAND_QOS)
             for key, topic in contract.deployment.actions.items()}
 
-    def publish(self, action: Array, stamp_ns: int) -> None:
-        """Publish one flat action (action_dim,), stamped in ROS time."""
+    def publish(self, action: Array, stamp_ns: int, moving: bool = True) -> None:
+        """Publish one flat action (action_dim,), stamped in ROS time.
+
+        A trajectory carries on at the speed of the last two commands, unless it is not `moving`.
+        """
+        before = self._previous if moving and self._previous is not None else action
+        speeds, self._previous = (action - before) / self._period_s, action
         for item in self._interface.actions:
-            values = action[self._interface.action_slices[item.key]]
-            self.publishers[item.key].publish(
-                encode(item, self._types[item.key], values, stamp_ns, message_class))
+            part = self._interface.action_slices[item.key]
+            if self._types[item.key] == JOINT_TRAJECTORY:
+                message = encode_trajectory(item, action[part], speeds[part], self._period_s,
+                                            message_class)
+            else:
+                message = encode(item, self._types[item.key], action[part], stamp_ns,
+                                 message_class)
+            self.publishers[item.key].publish(message)

@@ -24,7 +24,7 @@ from uncloning_ros.nodes.common import (
     ros_now_ns,
     run_node,
 )
-from uncloning_ros.runtime.watchdog import judge_inputs
+from uncloning_ros.runtime.watchdog import Watchdog
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.demonstration import AFTERWARDS_S
 from uncloning_ros.simulation.demonstrator import Demonstrator
@@ -51,6 +51,7 @@ class DemonstratorNode(Node):
         self._status = self.create_publisher(String, '~/status', LATCHED_QOS)
         self._phase = ''
         self._observations = Observations(self, self._contract)
+        self._watchdog = Watchdog(self._contract)
         self._commands = Commands(self.create_publisher, self._contract)
         self._running: bool = values['autostart']
         self._prepare()
@@ -83,9 +84,10 @@ class DemonstratorNode(Node):
     def _on_tick(self) -> None:
         if not self._running:
             return
-        now_ns, samples = time.monotonic_ns(), self._observations.newest()
+        now_ns, samples = self._observations.now_ns(), self._observations.newest()
         ros_ns = ros_now_ns(self)
-        complaints = judge_inputs(self._contract, samples, now_ns, ros_ns)
+        complaints = self._watchdog.judge(samples, now_ns, ros_ns, time.monotonic_ns(),
+                                          self._observations.guards())
         if complaints:
             self.get_logger().info(f'waiting: {complaints[0].sentence}',
                                    throttle_duration_sec=2.0)

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run an exported policy on the robot's topics: a lifecycle node around `ControlLoop`."""
+"""Run an exported policy on the robot's topics: a lifecycle node around a `PolicyRun`."""
 
+import gc
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,28 +11,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rclpy.duration import Duration
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import MarkerArray
 
 from uncloning_ros.contract import Contract, require_same_interface
-from uncloning_ros.errors import ModelError
+from uncloning_ros.errors import ContractError, ModelError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
     MISTAKES,
-    Commands,
     Observations,
     Parameter,
-    as_json,
     contract_at,
     declare,
     refuse_wrong_transitions,
-    ros_now_ns,
     run_node,
     sentence_of,
 )
-from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State
+from uncloning_ros.nodes.policy_run import PolicyRun, RunOptions
+from uncloning_ros.nodes.policy_view import diagnostics, markers
+from uncloning_ros.runtime.control_loop import State
+from uncloning_ros.runtime.control_thread import SWITCH_INTERVAL_S
+from uncloning_ros.runtime.incident import write_incident
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 PARAMETERS = (
@@ -42,39 +44,43 @@ PARAMETERS = (
     Parameter('seed', 0, 'seed of the noise that the policy draws its actions from'),
     Parameter('auto_activate', False, 'configure and activate without being asked'),
     Parameter('autostart', False, 'begin motion on activation, without ~/start'),
+    Parameter('shadow', False, 'command nothing; publish to ~/shadow_command/KEY instead'),
+    Parameter('realtime_priority', 0, 'SCHED_FIFO priority of the control thread; 0 is none'),
+    Parameter('incident_dir', '~/.ros/uncloning_incidents', 'where incidents are written to'),
 )
 
-# The status is repeated so often, though nothing changed: silence would be a fault.
-_STATUS_EVERY_NS = 10**9
-# A control thread that does not end within this hangs in inference.
-_JOIN_TIMEOUT_S = 2.0
-# The last command must reach the robot before the middleware is taken down.
-_ACK_TIMEOUT = Duration(seconds=1)
+_VIEW_S, _DIAGNOSTICS_S = 0.2, 1.0
+# A tracker that flickers must not fill the disk.
+_INCIDENT_EVERY_NS = 10 * 10**9
+_MOST_INCIDENTS = 100
 
 
 class PolicyNode(LifecycleNode):
-    """Feed the control loop with live samples and publish what it decides.
+    """Subscribe, advertise, answer services; a `PolicyRun` does the rest while active.
 
-    Two threads: the executor's receives samples, answers services and changes the lifecycle
-    state; while active, one control thread steps the loop at the policy's rate. `_lock` guards
-    the loop. When active ends, the control thread ends first; then exactly one hold command is
-    published if the arm was commanded, then nothing.
+    The executor's thread runs everything here. Whatever concerns the control loop is handed to
+    its own thread and done between two cycles.
     """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('policy', **node_options)
         self._values = declare(self, PARAMETERS)
+        if not 0 <= self._values['realtime_priority'] <= 99:
+            raise ContractError(f'expected a realtime_priority of 0 to 99, got '
+                                f'{self._values["realtime_priority"]}')
+        self._shadow: bool = self._values['shadow']
         self._status = self.create_publisher(String, '~/status', LATCHED_QOS)
-        self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._loop: ControlLoop | None = None
-        self._overruns = 0
-        self._told: tuple[str, str] | None = None
-        self._told_ns = 0
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
+        self._policy: OnnxPolicy | None = None
+        self._run: PolicyRun | None = None
+        self._incidents, self._incident_ns = 0, -_INCIDENT_EVERY_NS
         refuse_wrong_transitions(self)
-        self.create_service(Trigger, '~/start', self._on_start)
-        self.create_service(Trigger, '~/stop', self._on_stop)
+        for name in ('start', 'stop', 'reset', 'dump'):
+            self.create_service(Trigger, f'~/{name}', self._answering(getattr(self, f'_{name}')))
+        self.create_service(SetBool, '~/set_shadow', self._answering(self._set_shadow))
+        self.create_timer(_VIEW_S, self._on_view)
+        self.create_timer(_DIAGNOSTICS_S, self._on_diagnostics)
 
     def bring_up(self) -> None:
         """Configure and activate at once if the parameters ask for it; raise if that fails."""
@@ -86,11 +92,11 @@ class PolicyNode(LifecycleNode):
 
     def close(self) -> None:
         """End motion, publish the one hold command, destroy the node."""
-        self._end_motion()
+        self._end_run()
         self.destroy_node()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read and check the model, build and warm up the session, subscribe and advertise."""
+        """Read and check the model, build and warm up the session, subscribe."""
         return self._guarded(self._configure, lambda: super(PolicyNode, self).on_configure(state))
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -99,8 +105,7 @@ class PolicyNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End the control thread, publish one hold command, fall silent."""
-        return self._guarded(self._end_motion,
-                             lambda: super(PolicyNode, self).on_deactivate(state))
+        return self._guarded(self._end_run, lambda: super(PolicyNode, self).on_deactivate(state))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the model and its topics."""
@@ -108,7 +113,7 @@ class PolicyNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End motion as on deactivation, from whatever state."""
-        return self._guarded(self._end_motion, lambda: super(PolicyNode, self).on_shutdown(state))
+        return self._guarded(self._end_run, lambda: super(PolicyNode, self).on_shutdown(state))
 
     def _guarded(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
         """Run the steps of a transition; rclpy would swallow what they raise."""
@@ -126,14 +131,12 @@ class PolicyNode(LifecycleNode):
     def _configure(self) -> None:
         if not self._values['model_path']:
             raise ModelError('no model was given; set the parameter model_path to a .onnx file')
-        policy = load_policy(Path(self._values['model_path']).expanduser(),
-                             self._values['expected_sha256'] or None)
+        self._model_path = Path(self._values['model_path']).expanduser().absolute()
+        policy = load_policy(self._model_path, self._values['expected_sha256'] or None)
         self._contract = self._contract_for(policy)
-        self._loop = ControlLoop(self._contract, policy, self._values['seed'])
         policy.warm_up()
-        self._model_sha256 = policy.sha256
         self._observations = Observations(self, self._contract)
-        self._commands = Commands(self.create_lifecycle_publisher, self._contract)
+        self._policy = policy
         self.get_logger().info(f'policy {policy.sha256[:12]} is ready')
 
     def _contract_for(self, policy: OnnxPolicy) -> Contract:
@@ -147,112 +150,117 @@ class PolicyNode(LifecycleNode):
         return replace(policy.contract, deployment=robot.deployment)
 
     def _activate(self) -> None:
-        assert self._loop is not None
-        self._loop.reset(self._values['seed'])
-        if self._values['autostart']:
-            self._loop.start()
-        self._overruns = 0
-        # Not the same event again: a thread that hung in inference must end when it comes back.
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(self._ending,), name='control',
-                                        daemon=True)
-        self._thread.start()
+        assert self._policy is not None
+        for sentence in self._observations.guards().refused.values():
+            raise ContractError(f'cannot be activated: {sentence}')
+        options = RunOptions(self._model_path, self._values['seed'], self._shadow,
+                             self._values['realtime_priority'])
+        self._run = PolicyRun(self, self._policy, self._contract, self._observations, options,
+                              self._status)
+        try:
+            self._run.require_no_rival()
+        except UncloningError:
+            self._run.close()
+            self._run = None
+            raise
+        self._run.begin(start=self._values['autostart'])
+
+    def _end_run(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.end()
+            self._write_incidents(run)
+            run.close()
 
     def _clean_up(self) -> None:
-        self._loop = None
-        for subscription in self._observations.subscriptions:
-            self.destroy_subscription(subscription)
-        for publisher in self._commands.publishers.values():
-            self.destroy_lifecycle_publisher(publisher)
+        self._policy = None
+        self._observations.destroy()
 
-    def _run(self, ending: threading.Event) -> None:
-        """Step the loop at absolute deadlines of the monotonic clock, until told to end.
+    def _answering(self, do: Callable[..., tuple[bool, str]]) -> Callable[[Any, Any], Any]:
+        """Return the callback of a service that answers with what `do` says."""
+        def on_call(request: Any, response: Any) -> Any:
+            try:
+                response.success, response.message = do(request)
+            except (UncloningError, TimeoutError) as err:
+                response.success, response.message = False, sentence_of(err)
+            return response
+        return on_call
 
-        On an overrun whole periods are skipped and counted, so that ticks stay on their grid.
-        """
-        try:
-            period_ns = self._contract.policy.period_ns
-            due_ns = time.monotonic_ns()
-            while not ending.wait(max(0, due_ns - time.monotonic_ns()) * 1e-9):
-                self._tick()
-                due_ns += period_ns
-                late_ns = time.monotonic_ns() - due_ns
-                if late_ns > 0:
-                    skipped = -(-late_ns // period_ns)
-                    due_ns += skipped * period_ns
-                    self._overruns += skipped
-        except Exception:  # noqa: BLE001 - a thread that dies unseen would leave the arm moving
-            self.get_logger().fatal(f'the control thread ended: {traceback.format_exc()}')
-            self._hold_and_tell()
+    def _start(self, _: Any) -> tuple[bool, str]:
+        if self._run is None:
+            return False, 'not active; configure and activate first'
+        self._run.require_no_rival()
+        allowed, state = self._run.start()
+        if allowed:
+            return True, 'motion begins once every input is fresh'
+        return False, (f'motion cannot begin in state {state.value}'
+                       + ('; find the cause, then call ~/reset' if state is State.FAULT else ''))
 
-    def _tick(self) -> None:
-        with self._lock:
-            assert self._loop is not None
-            samples = self._observations.newest()
-            stamp_ns = ros_now_ns(self)
-            decision = self._loop.step(time.monotonic_ns(), samples, stamp_ns)
-            if decision.command is not None:
-                self._commands.publish(decision.command, stamp_ns)
-        self._tell(decision)
+    def _stop(self, _: Any) -> tuple[bool, str]:
+        if self._run is None:
+            return True, 'not active, so there is no motion'
+        self._run.stop()
+        return True, 'motion ends with one hold command'
 
-    def _end_motion(self) -> None:
-        """End the control thread, then publish the one hold command."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._ending.set()
-        thread.join(_JOIN_TIMEOUT_S)
-        if thread.is_alive():
-            self.get_logger().fatal('the control thread hangs; the arm was sent no hold command')
-            return
-        self._hold_and_tell()
-        for publisher in self._commands.publishers.values():
-            publisher.wait_for_all_acked(_ACK_TIMEOUT)
+    def _reset(self, _: Any) -> tuple[bool, str]:
+        if self._run is None:
+            return False, 'not active; configure and activate first'
+        self._run.reset()
+        return True, 'waiting for ~/start; counters and faults are forgotten'
 
-    def _hold_and_tell(self) -> None:
-        assert self._loop is not None
-        with self._lock:
-            self._loop.stop()
-        self._tick()
+    def _dump(self, _: Any) -> tuple[bool, str]:
+        if self._run is None:
+            return False, 'not active, so there is nothing to write'
+        incident = self._run.incident()
+        return True, f'wrote {write_incident(incident, self._incident_path("dump"))}'
 
-    def _on_start(self, _: Trigger.Request, response: Any) -> Any:
-        response.success, response.message = False, 'not active; configure and activate first'
-        if self._thread is not None and self._loop is not None:
-            with self._lock:
-                response.success = self._loop.start()
-                state = self._loop.state
-            response.message = ('motion begins once every input is fresh' if response.success
-                                else f'motion cannot begin in state {state.value}')
-            if state is State.FAULT:
-                response.message += '; find the cause, then deactivate and activate'
-        return response
+    def _set_shadow(self, request: Any) -> tuple[bool, str]:
+        if self._run is not None:
+            return False, 'active; deactivate first, so that nothing moves while topics change'
+        self._shadow = bool(request.data)
+        return True, ('commands will go to ~/shadow_command' if self._shadow
+                      else "commands will go to the robot's topics")
 
-    def _on_stop(self, _: Trigger.Request, response: Any) -> Any:
-        response.success, response.message = True, 'not active, so there is no motion'
-        if self._thread is not None and self._loop is not None:
-            with self._lock:
-                self._loop.stop()
-            response.message = 'motion ends with one hold command'
-        return response
+    def _on_view(self) -> None:
+        if self._run is not None:
+            self._write_incidents(self._run)
+            self._markers.publish(markers(self._contract.interface, self._run.planned,
+                                          self._observations.newest(),
+                                          self.get_clock().now().to_msg()))
 
-    def _tell(self, decision: Decision) -> None:
-        """Publish the status when it changes, and once a second."""
-        now_ns = time.monotonic_ns()
-        told = (decision.state.value, decision.reason)
-        if told == self._told and now_ns - self._told_ns < _STATUS_EVERY_NS:
-            return
-        assert self._loop is not None
-        if told != self._told:
-            self.get_logger().info(f'{decision.state.name}: {decision.sentence}')
-        self._told, self._told_ns = told, now_ns
-        self._status.publish(as_json({
-            'state': decision.state.value, 'reason': decision.reason,
-            'sentence': decision.sentence, 'model_sha256': self._model_sha256,
-            'overruns': self._overruns, 'counters': self._loop.counters}))
+    def _on_diagnostics(self) -> None:
+        if self._run is not None:
+            # The young garbage of a second; what is older was frozen when the thread began.
+            gc.collect(1)
+            self._run.watch_for_rivals()
+        self._diagnostics.publish(diagnostics(
+            self.get_fully_qualified_name(), None if self._run is None else self._run.health(),
+            self.get_clock().now().to_msg()))
+
+    def _write_incidents(self, run: PolicyRun) -> None:
+        """Write what the run kept when it went to HOLD or FAULT, in moderation."""
+        for reason, incident in run.take_incidents():
+            now_ns = time.monotonic_ns()
+            if (self._incidents >= _MOST_INCIDENTS
+                    or now_ns - self._incident_ns < _INCIDENT_EVERY_NS):
+                continue
+            self._incidents, self._incident_ns = self._incidents + 1, now_ns
+            try:
+                path = write_incident(incident, self._incident_path(reason))
+                self.get_logger().info(f'wrote {path}; repeat it with: uncloning replay')
+            except (UncloningError, OSError) as err:
+                self.get_logger().error(f'cannot write the incident: {err}')
+
+    def _incident_path(self, reason: str) -> Path:
+        stamp = time.strftime('%Y%m%d_%H%M%S')
+        folder = Path(self._values['incident_dir']).expanduser()
+        return folder / f'{stamp}_{self.get_clock().now().nanoseconds % 10**9:09d}_{reason}.npz'
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the policy node until SIGINT or SIGTERM."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
     def make() -> PolicyNode:
         node = PolicyNode()
         node.bring_up()

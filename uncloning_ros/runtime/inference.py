@@ -22,6 +22,10 @@ from numpy.typing import NDArray
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError
 
+# What results depend on beside model and processor.
+VERSION: str = onnxruntime.__version__
+THREADS = 1
+
 SCHEMA = 'uncloning/policy@1'
 DIGEST_MARK = 'uncloning-sha256:'
 INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
@@ -136,7 +140,7 @@ def digest_of(data: bytes) -> str:
 
 def _session(path: Path, data: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = THREADS
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     # The digest covers this file alone: weights that lie in another one are not to be found.
     options.add_session_config_entry('session.model_external_initializers_file_folder_path',

@@ -86,7 +86,7 @@ class Watchdog:
 
     def judge(self, samples: Mapping[str, Sample], now_ns: int, ros_now_ns: int, steady_ns: int,
               guards: Guards = NO_GUARDS) -> list[Complaint]:
-        """Return a complaint for all that is wrong: clock, inputs in order, enable and fault topics.
+        """Return a complaint for all that is wrong: clock, inputs in order, enable, fault topic.
 
         `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
         stamps, `steady_ns` on one that never stops nor jumps.

@@ -1,0 +1,253 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One activation of the policy node: control thread, inference worker, commands, status."""
+
+import queue
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rclpy.duration import Duration
+
+from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.conversions import decode
+from uncloning_ros.errors import ContractError, UncloningError
+from uncloning_ros.geometry import Array
+from uncloning_ros.nodes.common import (
+    COMMAND_QOS,
+    Commands,
+    Observations,
+    as_json,
+    message_class,
+    ros_now_ns,
+)
+from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State
+from uncloning_ros.runtime.control_thread import ControlThread, Latencies
+from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
+from uncloning_ros.runtime.inference import OnnxPolicy
+from uncloning_ros.runtime.inference_worker import InferenceWorker
+from uncloning_ros.runtime.shadow import ShadowReport, distances
+
+# A control thread that does not end within this hangs.
+_JOIN_TIMEOUT_S = 2.0
+# The last command must reach the robot before the middleware is taken down.
+_ACK_TIMEOUT = Duration(seconds=1)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the parameters of the node say of a run."""
+
+    model_path: Path
+    seed: int
+    shadow: bool
+    realtime_priority: int
+
+
+class PolicyRun:
+    """Step the control loop in a thread of its own, publish what it decides and say why.
+
+    While the thread runs it alone touches the loop; other threads hand it what they want done.
+    When it ends, the thread ends first; then exactly one hold command is published if the arm
+    was commanded, then nothing.
+    """
+
+    def __init__(self, node: Any, policy: OnnxPolicy, contract: Contract,
+                 observations: Observations, options: RunOptions, status: Any) -> None:
+        self._node, self._policy, self._contract = node, policy, contract
+        self._observations, self._options, self._status = observations, options, status
+        self._shadow = ShadowReport() if options.shadow else None
+        self._loop = ControlLoop(contract, options.seed)
+        self._record = FlightRecord()
+        self._incidents: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._worker = InferenceWorker(policy)
+        self._inference, self._answers = Latencies(), Latencies()
+        self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
+        self._told_ns = 0
+        self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
+        self._commands = Commands(node.create_publisher, contract, options.shadow)
+        self._demonstrated: dict[str, Array] = {}
+        self._listening = [] if self._shadow is None else [
+            node.create_subscription(message_class(topic.type), topic.topic,
+                                     partial(self._on_demonstrated, signal), COMMAND_QOS)
+            for signal in contract.interface.actions
+            for topic in [contract.deployment.actions[signal.key]]]
+        logger = node.get_logger()
+        self._thread = ControlThread(self._cycle, contract.deployment.command_period_ns,
+                                     self._on_crash, logger.warning, options.realtime_priority)
+
+    @property
+    def planned(self) -> Array | None:
+        """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
+        return self._loop.planned
+
+    def begin(self, start: bool) -> None:
+        """Begin to cycle, and with `start` to move as soon as every input is fresh."""
+        if start:
+            self._loop.start()
+        self._thread.start()
+
+    def end(self) -> None:
+        """End the thread, publish the one hold command, wait until it has arrived."""
+        if not self._thread.end(_JOIN_TIMEOUT_S):
+            self._node.get_logger().fatal('the control thread hangs; the arm was sent no hold '
+                                          'command')
+            return
+        self._loop.stop()
+        self._cycle()
+        for publisher in self._commands.publishers.values():
+            publisher.wait_for_all_acked(_ACK_TIMEOUT)
+
+    def close(self) -> None:
+        """Take the topics and the worker away."""
+        self._worker.end()
+        for publisher in self._commands.publishers.values():
+            self._node.destroy_publisher(publisher)
+        for subscription in self._listening:
+            self._node.destroy_subscription(subscription)
+
+    def start(self) -> tuple[bool, State]:
+        """Allow motion; tell whether it is allowed, and the state."""
+        allowed, state = self._thread.call(lambda: (self._loop.start(), self._loop.state))
+        return allowed, state
+
+    def stop(self) -> None:
+        """End motion with one hold command."""
+        self._thread.call(self._loop.stop)
+
+    def reset(self) -> None:
+        """Hold if the arm was commanded, then forget everything, faults as well."""
+        def hold_and_reset() -> None:
+            self._loop.stop()
+            self._cycle()
+            self._loop.reset(self._options.seed)
+        self._thread.call(hold_and_reset)
+
+    def incident(self) -> Incident:
+        """Return what is kept at this moment."""
+        return self._incident_of(*self._thread.call(self._record.snapshot))
+
+    def take_incidents(self) -> list[tuple[str, Incident]]:
+        """Return (reason, incident) of every HOLD and FAULT since the last call."""
+        taken = []
+        while not self._incidents.empty():
+            reason, snapshot = self._incidents.get()
+            taken.append((reason, self._incident_of(*snapshot)))
+        return taken
+
+    def require_no_rival(self) -> None:
+        """Raise `ContractError` if another node publishes on a topic of our commands."""
+        rival = self._rival()
+        if rival is not None:
+            raise ContractError(rival)
+
+    def watch_for_rivals(self) -> None:
+        """Go to FAULT if another node publishes on a topic of our commands while we move."""
+        rival = self._rival()
+        if rival is not None and self._loop.state in (State.ACTIVE, State.HOLD):
+            self._thread.post(partial(self._loop.fault, 'second_publisher', rival))
+
+    def health(self) -> dict[str, Any]:
+        """Return what diagnostics tell: state, inputs, timing, counters."""
+        now_ns, samples = self._observations.now_ns(), self._observations.newest()
+        topics = self._contract.deployment.observations
+        return {
+            'state': self._decision.state.value, 'reason': self._decision.reason,
+            'sentence': self._decision.sentence, 'model_sha256': self._policy.sha256,
+            'seed': self._options.seed, 'counters': self._loop.counters,
+            'shadow': None if self._shadow is None else self._shadow.summary(),
+            'ages_s': {key: None if key not in samples
+                       else round((now_ns - samples[key].receive_ns) * 1e-9, 3)
+                       for key in topics},
+            'max_ages_s': {key: topic.max_age_s for key, topic in topics.items()},
+            'rates_hz': self._rates_hz(),
+            'refused': dict(self._observations.guards().refused),
+            'deadline_misses': self._thread.misses,
+            'wake_up': self._thread.wake_ups.summary_ms(),
+            'cycle': self._thread.cycles.summary_ms(),
+            'inference': self._inference.summary_ms(),
+            'observation_to_chunk': self._answers.summary_ms()}
+
+    def _rates_hz(self) -> dict[str, float]:
+        """Return how often each observation arrived since the last call."""
+        (then_ns, before), now_ns = self._counted, time.monotonic_ns()
+        counts = Counter(self._observations.arrived)
+        self._counted = (now_ns, counts)
+        return {key: round((counts[key] - before[key]) / max((now_ns - then_ns) * 1e-9, 1e-3), 1)
+                for key in self._contract.deployment.observations}
+
+    def _cycle(self) -> None:
+        now_ns, steady_ns = self._observations.now_ns(), time.monotonic_ns()
+        for timed in self._worker.take():
+            self._loop.deliver(timed.answer, now_ns)
+            self._record.add_answer(timed.answer)
+            self._inference.add(timed.answered_ns - timed.submitted_ns)
+            self._answers.add(steady_ns - timed.submitted_ns)
+        stamp_ns = ros_now_ns(self._node)
+        decision = self._loop.step(now_ns, self._observations.newest(), stamp_ns, steady_ns,
+                                   self._observations.guards())
+        if decision.command is not None:
+            self._commands.publish(decision.command, stamp_ns, decision.state is State.ACTIVE)
+            if self._shadow is not None:
+                self._shadow.add(distances(self._contract.interface, decision.command,
+                                           self._demonstrated))
+        if decision.request is not None:
+            self._worker.submit(decision.request)
+        self._tell(decision, now_ns, steady_ns)
+
+    def _tell(self, decision: Decision, now_ns: int, steady_ns: int) -> None:
+        """Publish the status when it changes, and at every tick of the policy."""
+        before, self._decision = self._decision, decision
+        changed = self._record.add_decision(decision, now_ns)
+        if not changed and steady_ns - self._told_ns < self._contract.policy.period_ns:
+            return
+        self._told_ns = steady_ns
+        self._status.publish(as_json(
+            {'state': decision.state.value, 'reason': decision.reason,
+             'sentence': decision.sentence, 'model_sha256': self._policy.sha256,
+             'shadow': self._shadow is not None, 'overruns': self._thread.misses,
+             'counters': self._loop.counters}))
+        if changed:
+            self._node.get_logger().info(f'{decision.state.name}: {decision.sentence}')
+        if decision.state is not before.state and decision.state in (State.HOLD, State.FAULT):
+            self._incidents.put((f'{decision.state.value}_{decision.reason}',
+                                 self._record.snapshot()))
+
+    def _incident_of(self, answers: Any, events: Any) -> Incident:
+        return incident_of(answers, events, self._options.model_path, self._policy.sha256,
+                           self._contract.sha256, self._options.seed,
+                           self._policy.chunk_shape, self._policy.observation_shape)
+
+    def _rival(self) -> str | None:
+        """Return the sentence that names another publisher of our command topics, or None."""
+        if self._shadow is not None:
+            return None
+        for topic in self._contract.deployment.actions.values():
+            name = self._node.resolve_topic_name(topic.topic)
+            found = self._node.get_publishers_info_by_topic(name)
+            if len(found) > 1:
+                others = [f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in found]
+                others.remove(self._node.get_fully_qualified_name())
+                return (f'{", ".join(others)} publishes on {name} as well; two may not command '
+                        f'one arm: end the other one, or use shadow mode')
+        return None
+
+    def _on_demonstrated(self, signal: Signal, message: Any) -> None:
+        try:
+            self._demonstrated[signal.key] = decode(signal, message, 0).values
+        except UncloningError as err:
+            self._node.get_logger().error(f'refused a command of the demonstrator: {err}',
+                                          throttle_duration_sec=1.0)
+
+    def _on_crash(self, sentence: str) -> None:
+        """Hold and fall silent; what crashed may crash again, so the log comes first."""
+        self._node.get_logger().fatal(sentence)
+        self._loop.fault('crashed', sentence)
+        try:
+            self._cycle()
+        except Exception as err:  # noqa: BLE001 - nothing is left but to say so
+            self._node.get_logger().fatal(f'no hold command could be sent: {err!r}')
+

@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that owns the control loop: absolute deadlines, a quiet heap, a count of misses."""
+
+import gc
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+# So many latest cycles are kept for percentiles: some seconds at any rate.
+_KEPT = 4096
+# Another thread gives way to the control thread after this at the latest, instead of 5 ms.
+SWITCH_INTERVAL_S = 0.0005
+
+Say = Callable[[str], None]
+
+
+class Latencies:
+    """The newest durations of something, and what they amount to."""
+
+    def __init__(self) -> None:
+        self._kept_ns: deque[int] = deque(maxlen=_KEPT)
+        self.worst_ns = 0
+
+    def add(self, duration_ns: int) -> None:
+        """Take one duration."""
+        self._kept_ns.append(duration_ns)
+        self.worst_ns = max(self.worst_ns, duration_ns)
+
+    def summary_ms(self) -> dict[str, float]:
+        """Return p50 and p99 of the newest and the worst of all, in ms; nothing without any."""
+        kept = np.array(self._kept_ns, dtype=np.float64)
+        if not len(kept):
+            return {}
+        p50, p99 = np.percentile(kept, (50, 99)) * 1e-6
+        return {'p50_ms': round(float(p50), 3), 'p99_ms': round(float(p99), 3),
+                'worst_ms': round(self.worst_ns * 1e-6, 3)}
+
+
+class ControlThread:
+    """Call `cycle` at absolute deadlines of the monotonic clock, until told to end.
+
+    Whatever else touches the loop is handed over with `call` and runs between two cycles, so
+    that nothing needs a lock. On an overrun whole periods are skipped and counted, so that cycles
+    stay on their grid. Garbage is not collected while the thread runs: what is there is frozen,
+    and a pause of the collector never falls into a cycle.
+    """
+
+    def __init__(self, cycle: Callable[[], None], period_ns: int, failed: Say, warn: Say,
+                 realtime_priority: int = 0) -> None:
+        """Take what to do, how often, whom to tell of a crash or a refusal, and a priority.
+
+        With `realtime_priority` above 0 the thread asks for SCHED_FIFO at that priority; where
+        the system refuses it, that is a warning and not an end.
+        """
+        self._cycle = cycle
+        self._period_ns = period_ns
+        self._failed, self._warn = failed, warn
+        self._priority = realtime_priority
+        self._ending = False
+        self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name='control', daemon=True)
+        self.wake_ups = Latencies()
+        self.cycles = Latencies()
+        self.misses = 0
+
+    def start(self) -> None:
+        """Begin with the first cycle at once."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._thread.start()
+
+    def call(self, do: Callable[[], Any], timeout_s: float = 1.0) -> Any:
+        """Run `do` between two cycles and return its result; from any other thread.
+
+        Raise `TimeoutError` if the thread has ended or hangs.
+        """
+        call = _Call(do)
+        self._calls.put(call)
+        if not call.done.wait(timeout_s):
+            raise TimeoutError('the control thread does not answer')
+        return call.result
+
+    def post(self, do: Callable[[], Any]) -> None:
+        """Have `do` run between two cycles, without waiting for it."""
+        self._calls.put(_Call(do))
+
+    def end(self, timeout_s: float) -> bool:
+        """End after the cycle that is under way; tell whether it ended within `timeout_s`."""
+        self._ending = True
+        self._thread.join(timeout_s)
+        gc.enable()
+        gc.unfreeze()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._ask_for_priority()
+            due_ns = time.monotonic_ns()
+            while not self._ending:
+                time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+                woken_ns = time.monotonic_ns()
+                self.wake_ups.add(woken_ns - due_ns)
+                while not self._calls.empty():
+                    self._calls.get().run()
+                self._cycle()
+                now_ns = time.monotonic_ns()
+                self.cycles.add(now_ns - woken_ns)
+                due_ns += self._period_ns
+                if now_ns > due_ns:
+                    skipped = -(-(now_ns - due_ns) // self._period_ns)
+                    due_ns += skipped * self._period_ns
+                    self.misses += skipped
+        except Exception as err:  # noqa: BLE001 - a thread that dies unseen leaves the arm moving
+            self._failed(f'the control thread ended: {type(err).__name__}: {err}')
+
+    def _ask_for_priority(self) -> None:
+        if not self._priority:
+            return
+        try:
+            # On Linux, 0 is the calling thread.
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+        except OSError as err:
+            self._warn(f'real-time priority {self._priority} was refused ({err.strerror}); allow '
+                       f'rtprio in /etc/security/limits.conf; going on without')
+
+
+class _Call:
+    """Something to be done by the control thread."""
+
+    def __init__(self, do: Callable[[], Any]) -> None:
+        self._do = do
+        self.done = threading.Event()
+        self.result: Any = None
+
+    def run(self) -> None:
+        self.result = self._do()
+        self.done.set()

@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The last chunks and decisions of a policy in one file: every chunk can be repeated from it."""
+
+import io
+import json
+import platform
+import zipfile
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import uncloning_ros
+from uncloning_ros.errors import IncidentError
+from uncloning_ros.files import require_new, write_whole
+from uncloning_ros.runtime.control_loop import ChunkAnswer, Decision
+from uncloning_ros.runtime.inference import THREADS, VERSION
+
+SCHEMA = 'uncloning/incident@1'
+_ARRAYS = ('indices', 'ticks_ns', 'observations', 'noises', 'chunks', 'answered')
+# At 20 Hz with 4 actions executed this is most of a minute, longer than any handover.
+_CHUNKS = 256
+_EVENTS = 512
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What floating point results depend on beside the model: bit for bit only if all is equal."""
+
+    processor: str
+    onnxruntime: str
+    threads: int
+    python: str
+    software_version: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of what the loop does, on the clock of its steps."""
+
+    now_ns: int
+    state: str
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Incident:
+    """What was kept: the model, the machine, the events, and every chunk with its inputs.
+
+    `observations` (n, history, observation_dim), `noises` and `chunks` (n, horizon, action_dim)
+    are float32; of a request without an answer `answered` is False and the chunk zero.
+    """
+
+    model_path: str
+    model_sha256: str
+    contract_sha256: str
+    seed: int
+    machine: Machine
+    events: tuple[Event, ...]
+    indices: NDArray[np.int64]
+    ticks_ns: NDArray[np.int64]
+    observations: NDArray[np.float32]
+    noises: NDArray[np.float32]
+    chunks: NDArray[np.float32]
+    answered: NDArray[np.bool_]
+
+
+def this_machine() -> Machine:
+    """Return what results depend on here."""
+    return Machine(_processor(), VERSION, THREADS, platform.python_version(),
+                   uncloning_ros.__version__)
+
+
+class FlightRecord:
+    """A ring buffer of the newest answers and events. One thread writes and takes snapshots."""
+
+    def __init__(self) -> None:
+        self._answers: deque[ChunkAnswer] = deque(maxlen=_CHUNKS)
+        self._events: deque[Event] = deque(maxlen=_EVENTS)
+
+    def add_answer(self, answered: ChunkAnswer) -> None:
+        """Keep one answer with its request."""
+        self._answers.append(answered)
+
+    def add_decision(self, decision: Decision, now_ns: int) -> bool:
+        """Keep the decision if it differs from the one before; tell whether it does."""
+        state = decision.state.value
+        if self._events and (self._events[-1].state, self._events[-1].reason) == (
+                state, decision.reason):
+            return False
+        self._events.append(Event(now_ns, state, decision.reason, decision.sentence))
+        return True
+
+    def snapshot(self) -> tuple[tuple[ChunkAnswer, ...], tuple[Event, ...]]:
+        """Return what is kept, oldest first."""
+        return tuple(self._answers), tuple(self._events)
+
+
+def incident_of(answers: Sequence[ChunkAnswer], events: Sequence[Event], model_path: Path,
+                model_sha256: str, contract_sha256: str, seed: int,
+                chunk_shape: tuple[int, int], observation_shape: tuple[int, int]) -> Incident:
+    """Return the incident that a snapshot amounts to."""
+    def stacked(arrays: Sequence[NDArray[np.float32]],
+                shape: tuple[int, int]) -> NDArray[np.float32]:
+        return np.array(arrays, dtype=np.float32).reshape(-1, *shape)
+
+    requests = [answered.request for answered in answers]
+    good = [answered.chunk is not None and np.shape(answered.chunk) == chunk_shape
+            for answered in answers]
+    chunks = [answered.chunk if fits and answered.chunk is not None
+              else np.zeros(chunk_shape, np.float32)
+              for answered, fits in zip(answers, good, strict=True)]
+    return Incident(
+        str(model_path), model_sha256, contract_sha256, seed, this_machine(), tuple(events),
+        np.array([request.index for request in requests], dtype=np.int64),
+        np.array([request.tick_ns for request in requests], dtype=np.int64),
+        stacked([request.observation for request in requests], observation_shape),
+        stacked([request.noise for request in requests], chunk_shape),
+        stacked(chunks, chunk_shape), np.array(good, dtype=np.bool_))
+
+
+def write_incident(incident: Incident, path: Path) -> Path:
+    """Write an incident to a new file, whole or not at all; return its path.
+
+    A NumPy archive of plain arrays and one JSON text. Raise `OutputExistsError` rather than
+    overwrite.
+    """
+    require_new(path)
+    record = {'schema': SCHEMA, 'model_path': incident.model_path,
+              'model_sha256': incident.model_sha256, 'contract_sha256': incident.contract_sha256,
+              'seed': incident.seed, 'machine': asdict(incident.machine),
+              'events': [asdict(event) for event in incident.events]}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, record=np.frombuffer(json.dumps(record).encode(), np.uint8),
+                        **{name: getattr(incident, name) for name in _ARRAYS})
+    write_whole(path, buffer.getvalue())
+    return path
+
+
+def read_incident(path: Path) -> Incident:
+    """Read an incident; raise `IncidentError` for a file that is none, or is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            record = json.loads(archive['record'].tobytes())
+            arrays = {name: archive[name] for name in _ARRAYS}
+    except OSError as err:
+        raise IncidentError(f'cannot read {path}: {err.strerror or err}') from err
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, UnicodeDecodeError,
+            RecursionError) as err:
+        raise IncidentError(f'{path} is no incident of the policy node, or it is damaged '
+                            f'({" ".join(str(err).split())[:120]}); give a file that ~/dump '
+                            f'named') from err
+    try:
+        return _incident(record, arrays)
+    except (KeyError, TypeError, ValueError) as err:
+        raise IncidentError(f'{path} is damaged: {err!r}; give a file that ~/dump named') from err
+
+
+def _incident(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Incident:
+    if record['schema'] != SCHEMA:
+        raise ValueError(f'expected schema {SCHEMA!r}, got {record["schema"]!r}')
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f'expected arrays of one length, got {lengths}')
+    for name in ('observations', 'noises', 'chunks'):
+        if arrays[name].ndim != 3 or arrays[name].dtype != np.float32:
+            raise ValueError(f'expected float32 {name} of 3 dimensions')
+    return Incident(str(record['model_path']), str(record['model_sha256']),
+                    str(record['contract_sha256']), int(record['seed']),
+                    Machine(**record['machine']),
+                    tuple(Event(**event) for event in record['events']), **arrays)
+
+
+def _processor() -> str:
+    """Return the processor's name as Linux tells it; Python's own says no more than x86_64."""
+    try:
+        for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
+            if line.startswith('model name'):
+                return line.partition(':')[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ask the policy of an incident once more, and compare every chunk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from uncloning_ros.errors import IncidentError
+from uncloning_ros.runtime.incident import Incident, Machine, this_machine
+from uncloning_ros.runtime.inference import OnnxPolicy
+
+# Other processors and versions of the runtime add in another order.
+ELSEWHERE = 1e-5
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How the chunks of an incident came out again.
+
+    `differences` are the largest of each answered chunk, in the contract's units; `tolerance` is
+    what is allowed here: 0 on the machine of the incident, else `ELSEWHERE`. `other` tells what
+    differs from that machine.
+    """
+
+    indices: tuple[int, ...]
+    differences: tuple[float, ...]
+    tolerance: float
+    other: tuple[str, ...]
+
+    @property
+    def reproduced(self) -> bool:
+        """Tell whether every chunk came out again."""
+        return all(difference <= self.tolerance for difference in self.differences)
+
+
+def replay(incident: Incident, policy: OnnxPolicy,
+           on_chunk: Callable[[], object] = lambda: None) -> Replay:
+    """Repeat every answered chunk of `incident`; raise `IncidentError` for another model."""
+    if policy.sha256 != incident.model_sha256:
+        raise IncidentError(f'the incident is of a model with sha256 {incident.model_sha256}, '
+                            f'got {policy.sha256}; give the right file with --model')
+    shapes = (incident.observations.shape[1:], incident.chunks.shape[1:],
+              incident.noises.shape[1:])
+    expected = (policy.observation_shape, policy.chunk_shape, policy.chunk_shape)
+    if shapes != expected:
+        raise IncidentError(f'expected observations, chunks and noises of shapes {expected}, got '
+                            f'{shapes}; the file is damaged')
+    here = this_machine()
+    other = tuple(f'{field.name}: {getattr(incident.machine, field.name)} there, '
+                  f'{getattr(here, field.name)} here'
+                  for field in fields(Machine) if field.name in ('processor', 'onnxruntime',
+                                                                 'threads')
+                  and getattr(incident.machine, field.name) != getattr(here, field.name))
+    indices, differences = [], []
+    for index, observation, noise, chunk, answered in zip(
+            incident.indices, incident.observations, incident.noises, incident.chunks,
+            incident.answered, strict=True):
+        if answered:
+            again = policy(observation, noise)
+            indices.append(int(index))
+            differences.append(float(np.max(np.abs(again.astype(np.float64) - chunk))))
+        on_chunk()
+    return Replay(tuple(indices), tuple(differences), ELSEWHERE if other else 0.0, other)
