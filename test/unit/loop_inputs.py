@@ -1,18 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs for the control loop: samples of the shipped contract, and policies that are known."""
+"""Inputs for the control loop: samples of the shipped contract, known policies, and a driver."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.geometry import Array
+from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
+from uncloning_ros.runtime.control_loop import (
+    ChunkAnswer,
+    ChunkRequest,
+    ControlLoop,
+    Decision,
+    Infer,
+    answer,
+)
 from uncloning_ros.share import share_path
 
 CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
 PERIOD_NS = CONTRACT.policy.period_ns
+CYCLE_NS = CONTRACT.deployment.command_period_ns
+LIMITS = CONTRACT.deployment.limits
 
 DOWN = np.array([1.0, 0.0, 0.0, 0.0, -1.0, 0.0])
 
@@ -28,9 +41,14 @@ def action(x: float, width: float = 0.08) -> Array:
 
 
 def samples(now_ns: int, width: float = 0.08, **values: Array) -> dict[str, Sample]:
-    """Return one fresh sample of every observation; keywords replace values."""
+    """Return one fresh sample of every observation; keywords replace values.
+
+    What trackers see trembles, for what stands still is taken for frozen.
+    """
+    tremor = 1e-4 * math.sin(now_ns * 1e-7)
     default = {'tool_pose': pose(0.4), 'gripper_width': np.array([width]),
-               'object_pose': pose(0.6), 'hand_pose': pose(0.7), 'wrist_force': np.zeros(3)}
+               'object_pose': pose(0.6, z=0.3 + tremor), 'hand_pose': pose(0.7, z=0.3 + tremor),
+               'wrist_force': np.zeros(3)}
     return {key: Sample(np.asarray(value, dtype=np.float64), now_ns, now_ns)
             for key, value in (default | values).items()}
 
@@ -40,7 +58,87 @@ def without(inputs: Mapping[str, Sample], key: str) -> dict[str, Sample]:
     return {name: sample for name, sample in inputs.items() if name != key}
 
 
-def constant_policy(value: Array) -> Callable[..., np.ndarray]:
+def constant_policy(value: Array) -> Infer:
     """Return a policy whose every action is `value`."""
     chunk = np.tile(np.asarray(value, dtype=np.float32), (CONTRACT.policy.horizon, 1))
     return lambda history, noise: chunk
+
+
+def deployed(**changes: Any) -> Contract:
+    """Return the shipped contract with parts of its deployment replaced."""
+    return replace(CONTRACT, deployment=replace(CONTRACT.deployment, **changes))
+
+
+class Run:
+    """A started loop, one cycle after the other, and a policy that answers after a while.
+
+    An answer is delivered before the first cycle that begins `latency_ns` or more after the one
+    that asked.
+    """
+
+    def __init__(self, infer: Infer | None = None, seed: int = 0, contract: Contract = CONTRACT,
+                 latency_ns: int = 0, begin_ns: int = 0) -> None:
+        self.infer = infer or constant_policy(action(0.41, 0.0))
+        self.loop = ControlLoop(contract, seed)
+        self.loop.start()
+        self.cycle_ns = contract.deployment.command_period_ns
+        self.latency_ns = latency_ns
+        self.now_ns = begin_ns
+        self.asked: list[ChunkRequest] = []
+        self._under_way: list[tuple[int, ChunkAnswer]] = []
+
+    def step(self, inputs: Mapping[str, Sample] | None = None, **options: Any) -> Decision:
+        """Deliver what is due and step once, with fresh inputs by default."""
+        for due in [item for item in self._under_way if item[0] <= self.now_ns]:
+            self._under_way.remove(due)
+            self.loop.deliver(due[1], self.now_ns)
+        decision = self.loop.step(self.now_ns, samples(self.now_ns) if inputs is None else inputs,
+                                  **options)
+        if decision.request is not None:
+            self.asked.append(decision.request)
+            self._under_way.append((self.now_ns + self.latency_ns,
+                                    answer(self.infer, decision.request)))
+        self.now_ns += self.cycle_ns
+        return decision
+
+    def steps(self, count: int, **options: Any) -> list[Decision]:
+        """Step so many times."""
+        return [self.step(**options) for _ in range(count)]
+
+    def until(self, wanted: Callable[[Decision], bool], most: int = 1000) -> Decision:
+        """Step until a decision is as wanted."""
+        for _ in range(most):
+            decision = self.step()
+            if wanted(decision):
+                return decision
+        raise AssertionError(f'not once in {most} cycles')
+
+    def moving(self) -> Decision:
+        """Step until the policy commands."""
+        return self.until(lambda decision: decision.reason == 'policy')
+
+
+def commanded(decision: Decision) -> Array:
+    """Return the command of a decision, which has to have one."""
+    assert decision.command is not None, decision
+    return decision.command
+
+
+def require_reachable(previous: Array, command: Array, contract: Contract = CONTRACT) -> None:
+    """Assert that a command of the shipped interface is near enough to the one before it."""
+    limits, period_s = contract.deployment.limits, 1 / contract.deployment.command_rate_hz
+    assert np.all(np.isfinite(command))
+    assert np.linalg.norm(command[:3] - previous[:3]) <= limits.speed_m_s * period_s + 1e-6
+    turn = rotation_angle_between(rotation_of(previous[:9]), rotation_of(command[:9]))
+    assert turn <= limits.rotation_speed_rad_s * period_s + 1e-6
+
+
+def require_inside(command: Array, contract: Contract = CONTRACT) -> None:
+    """Assert that a command of the shipped interface lies in the workspace and is a pose."""
+    limits = contract.deployment.limits
+    assert np.all(np.isfinite(command))
+    assert np.all(command[:3] >= np.array(limits.workspace_min_m) - 1e-9)
+    assert np.all(command[:3] <= np.array(limits.workspace_max_m) + 1e-9)
+    x, y = command[3:6], command[6:9]
+    assert np.allclose([x @ x, y @ y, x @ y], [1.0, 1.0, 0.0], atol=1e-6)
+    assert command[9] >= 0.0

@@ -1,26 +1,50 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The watchdog names every input that cannot be used, and why."""
+"""The watchdog names whatever cannot be trusted, and why: inputs, clocks, switches."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loop_inputs import CONTRACT, samples, without
+from loop_inputs import CONTRACT, deployed, samples, without
 
+from uncloning_ros.contract import Contract, Enable, FaultSignal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.runtime.watchdog import (
+    CLOCK_BACKWARDS,
+    CLOCK_KEY,
+    CLOCK_STOPPED,
+    ENABLE_KEY,
+    FAULT_KEY,
     FUTURE_STAMP,
     MISSING,
+    NO_GUARDS,
+    NOT_ENABLED,
     NOT_FINITE,
+    REFUSED,
     STALE,
     STALE_STAMP,
-    judge_inputs,
+    UNCHANGED,
+    Complaint,
+    Guards,
+    Watchdog,
 )
 
 NOW_NS = 10**12
+MS = 10**6
+TOPICS = CONTRACT.deployment.observations
 KEYS = [signal.key for signal in CONTRACT.interface.observations]
+LIMIT_NS = {key: round((TOPICS[key].max_age_s or math.nan) * 1e9) for key in KEYS}
+TREMBLING = [key for key in KEYS if TOPICS[key].max_unchanged_s is not None]
+
+
+def judged(inputs: dict[str, Sample], guards: Guards = NO_GUARDS,
+           contract: Contract = CONTRACT) -> list[Complaint]:
+    """Return what a new watchdog says of one cycle."""
+    return Watchdog(contract).judge(inputs, NOW_NS, NOW_NS, NOW_NS, guards)
 
 
 def replaced(key: str, stamp_ns: int = NOW_NS, receive_ns: int = NOW_NS) -> dict[str, Sample]:
@@ -29,42 +53,50 @@ def replaced(key: str, stamp_ns: int = NOW_NS, receive_ns: int = NOW_NS) -> dict
     return inputs | {key: Sample(inputs[key].values, stamp_ns, receive_ns)}
 
 
+def the_only(complaints: list[Complaint]) -> tuple[str, str]:
+    [complaint] = complaints
+    assert complaint.key in complaint.sentence or complaint.key in (CLOCK_KEY, ENABLE_KEY,
+                                                                    FAULT_KEY)
+    assert ';' in complaint.sentence, 'a sentence names its remedy'
+    return complaint.key, complaint.reason
+
+
 def test_fresh_inputs_give_no_complaint() -> None:
-    assert judge_inputs(CONTRACT, samples(NOW_NS), NOW_NS, NOW_NS) == []
+    assert judged(samples(NOW_NS)) == []
 
 
 @pytest.mark.parametrize('key', KEYS)
 def test_a_missing_input_is_named(key: str) -> None:
-    [complaint] = judge_inputs(CONTRACT, without(samples(NOW_NS), key), NOW_NS, NOW_NS)
-    assert (complaint.key, complaint.reason) == (key, MISSING)
-    assert key in complaint.sentence
+    assert the_only(judged(without(samples(NOW_NS), key))) == (key, MISSING)
+
+
+@pytest.mark.parametrize('key', KEYS)
+def test_a_refused_message_is_told_in_its_own_words_and_not_as_missing(key: str) -> None:
+    refused = Guards(refused={key: 'expected frame base, got camera'})
+    for inputs in (samples(NOW_NS), without(samples(NOW_NS), key)):
+        assert judged(inputs, refused) == [
+            Complaint(key, REFUSED, 'expected frame base, got camera')]
 
 
 @pytest.mark.parametrize('key', KEYS)
 @pytest.mark.parametrize(('late', 'reason'), [('receive_ns', STALE), ('stamp_ns', STALE_STAMP)])
 def test_each_input_has_its_own_age_limit_for_arrival_and_for_measurement(
         key: str, late: str, reason: str) -> None:
-    limit_ns = round((CONTRACT.deployment.observations[key].max_age_s or math.nan) * 1e9)
-    at_limit = replaced(key, **{late: NOW_NS - limit_ns})
-    assert judge_inputs(CONTRACT, at_limit, NOW_NS, NOW_NS) == []
-    over = replaced(key, **{late: NOW_NS - limit_ns - 1000})
-    [complaint] = judge_inputs(CONTRACT, over, NOW_NS, NOW_NS)
-    assert (complaint.key, complaint.reason) == (key, reason)
+    assert judged(replaced(key, **{late: NOW_NS - LIMIT_NS[key]})) == []
+    over = replaced(key, **{late: NOW_NS - LIMIT_NS[key] - 1})
+    assert the_only(judged(over)) == (key, reason)
 
 
 @pytest.mark.parametrize('key', KEYS)
 def test_a_stamp_may_lie_as_far_in_the_future_as_in_the_past(key: str) -> None:
-    limit_ns = round((CONTRACT.deployment.observations[key].max_age_s or math.nan) * 1e9)
-    at_limit = replaced(key, stamp_ns=NOW_NS + limit_ns)
-    assert judge_inputs(CONTRACT, at_limit, NOW_NS, NOW_NS) == []
-    over = replaced(key, stamp_ns=NOW_NS + limit_ns + 1000)
-    [complaint] = judge_inputs(CONTRACT, over, NOW_NS, NOW_NS)
-    assert (complaint.key, complaint.reason) == (key, FUTURE_STAMP)
+    assert judged(replaced(key, stamp_ns=NOW_NS + LIMIT_NS[key])) == []
+    over = replaced(key, stamp_ns=NOW_NS + LIMIT_NS[key] + 1)
+    assert the_only(judged(over)) == (key, FUTURE_STAMP)
 
 
 def test_stamps_are_judged_on_their_own_clock() -> None:
     ros_now_ns = NOW_NS + 10**18
-    complaints = judge_inputs(CONTRACT, samples(NOW_NS), NOW_NS, ros_now_ns)
+    complaints = Watchdog(CONTRACT).judge(samples(NOW_NS), NOW_NS, ros_now_ns, NOW_NS)
     assert {complaint.reason for complaint in complaints} == {STALE_STAMP}
 
 
@@ -75,8 +107,7 @@ def test_no_input_with_a_value_that_is_not_finite_passes(key: str, bad: float, a
     values = inputs[key].values.copy()
     values[at % len(values)] = bad
     inputs[key] = Sample(values, NOW_NS, NOW_NS)
-    [complaint] = judge_inputs(CONTRACT, inputs, NOW_NS, NOW_NS)
-    assert (complaint.key, complaint.reason) == (key, NOT_FINITE)
+    assert the_only(judged(inputs)) == (key, NOT_FINITE)
 
 
 @given(ages=st.lists(st.integers(0, 10**9), min_size=len(KEYS), max_size=len(KEYS)))
@@ -84,7 +115,135 @@ def test_exactly_the_inputs_beyond_their_limit_are_complained_of(ages: list[int]
     inputs, expected = samples(NOW_NS), []
     for key, age_ns in zip(KEYS, ages, strict=True):
         inputs[key] = Sample(inputs[key].values, NOW_NS, NOW_NS - age_ns)
-        if age_ns > round(1e9 * (CONTRACT.deployment.observations[key].max_age_s or math.nan)):
+        if age_ns > LIMIT_NS[key]:
             expected.append(key)
-    complaints = judge_inputs(CONTRACT, inputs, NOW_NS, NOW_NS)
-    assert [complaint.key for complaint in complaints] == expected
+    assert [complaint.key for complaint in judged(inputs)] == expected
+
+
+class Frozen:
+    """A tracker that goes on publishing one and the same measurement."""
+
+    def __init__(self, key: str, contract: Contract = CONTRACT) -> None:
+        self.key, self.watchdog = key, Watchdog(contract)
+        self.values = samples(0)[key].values
+
+    def judge(self, now_ns: int, values: np.ndarray | None = None) -> list[Complaint]:
+        frozen = Sample(self.values if values is None else values, now_ns, now_ns)
+        return self.watchdog.judge(samples(now_ns) | {self.key: frozen}, now_ns, now_ns, now_ns)
+
+
+@pytest.mark.parametrize('key', TREMBLING)
+def test_a_tracker_that_repeats_its_values_is_found_out_though_its_stamps_are_new(
+        key: str) -> None:
+    tracker = Frozen(key)
+    limit_ns = round((TOPICS[key].max_unchanged_s or math.nan) * 1e9)
+    found = {now_ns: tracker.judge(now_ns) for now_ns in range(0, limit_ns + 50 * MS, 10 * MS)}
+    assert [now_ns for now_ns, complaints in found.items() if complaints] == [
+        limit_ns + 10 * MS, limit_ns + 20 * MS, limit_ns + 30 * MS, limit_ns + 40 * MS]
+    assert the_only(tracker.judge(limit_ns + 50 * MS)) == (key, UNCHANGED)
+
+
+@pytest.mark.parametrize('key', TREMBLING)
+def test_a_tracker_that_moves_by_the_least_amount_is_alive(key: str) -> None:
+    tracker = Frozen(key)
+    for k in range(200):
+        moved = tracker.values.copy()
+        moved[2] = np.nextafter(moved[2], math.inf) if k % 40 == 39 else moved[2]
+        assert tracker.judge(k * 10 * MS, moved) == []
+
+
+def test_a_tracker_that_moves_again_is_trusted_again_at_once() -> None:
+    tracker = Frozen('hand_pose')
+    for k in range(100):
+        tracker.judge(k * 10 * MS)
+    assert tracker.judge(1000 * MS)
+    assert tracker.judge(1010 * MS, tracker.values + 1e-6) == []
+
+
+def test_an_input_without_that_limit_may_be_as_still_as_it_likes() -> None:
+    gripper = Frozen('gripper_width')
+    assert [gripper.judge(k * 10 * MS) for k in range(500)] == [[]] * 500
+
+
+def test_a_frozen_tracker_is_forgotten_by_a_reset() -> None:
+    tracker = Frozen('hand_pose')
+    for k in range(100):
+        tracker.judge(k * 10 * MS)
+    tracker.watchdog.reset()
+    assert tracker.judge(1000 * MS) == []
+
+
+def at(watchdog: Watchdog, ros_ns: int, steady_ns: int) -> list[Complaint]:
+    """Judge a cycle whose inputs are fresh on every clock."""
+    inputs = {key: Sample(sample.values, ros_ns, steady_ns)
+              for key, sample in samples(steady_ns).items()}
+    return watchdog.judge(inputs, steady_ns, ros_ns, steady_ns)
+
+
+def test_a_clock_that_goes_back_is_complained_of_once() -> None:
+    watchdog = Watchdog(CONTRACT)
+    assert at(watchdog, 1000 * MS, 0) == []
+    assert the_only(at(watchdog, 999 * MS, 10 * MS)) == (CLOCK_KEY, CLOCK_BACKWARDS)
+    assert at(watchdog, 1009 * MS, 20 * MS) == []
+
+
+def test_a_clock_that_stands_still_is_complained_of_after_the_shortest_age() -> None:
+    watchdog = Watchdog(CONTRACT)
+    assert at(watchdog, NOW_NS, 0) == []
+    shortest_ns = min(LIMIT_NS.values())
+    assert at(watchdog, NOW_NS, shortest_ns) == []
+    assert the_only(at(watchdog, NOW_NS, shortest_ns + 1)) == (CLOCK_KEY, CLOCK_STOPPED)
+    assert at(watchdog, NOW_NS + 1, shortest_ns + 2) == []
+
+
+def test_a_clock_that_goes_back_and_then_stands_still_is_found_out_again() -> None:
+    watchdog = Watchdog(CONTRACT)
+    at(watchdog, NOW_NS, 0)
+    at(watchdog, 0, 10 * MS)
+    assert at(watchdog, 0, 20 * MS) == []
+    assert the_only(at(watchdog, 0, 10 * MS + min(LIMIT_NS.values()) + 1)) == (
+        CLOCK_KEY, CLOCK_STOPPED)
+
+
+def test_what_the_clock_did_is_forgotten_by_a_reset() -> None:
+    watchdog = Watchdog(CONTRACT)
+    at(watchdog, NOW_NS, 0)
+    watchdog.reset()
+    assert at(watchdog, 0, 10**9) == []
+
+
+@given(st.integers(-10**15, 10**15), st.lists(st.integers(1, 100 * MS), max_size=20))
+def test_any_clock_that_goes_forward_is_trusted(begin_ns: int, steps: list[int]) -> None:
+    watchdog, now_ns = Watchdog(CONTRACT), begin_ns
+    for step_ns in steps:
+        now_ns += step_ns
+        assert at(watchdog, now_ns, now_ns) == []
+
+
+SWITCHED = deployed(enable=Enable('enable', 0.2))
+
+
+def test_an_enable_switch_that_was_never_heard_is_complained_of() -> None:
+    assert the_only(judged(samples(NOW_NS), contract=SWITCHED)) == (ENABLE_KEY, NOT_ENABLED)
+
+
+def test_an_enable_switch_that_is_let_go_is_complained_of() -> None:
+    guards = Guards(enabled=False, enabled_receive_ns=NOW_NS)
+    assert the_only(judged(samples(NOW_NS), guards, SWITCHED)) == (ENABLE_KEY, NOT_ENABLED)
+
+
+def test_an_enable_switch_that_falls_silent_is_complained_of() -> None:
+    held = Guards(enabled=True, enabled_receive_ns=NOW_NS - 200 * MS)
+    assert judged(samples(NOW_NS), held, SWITCHED) == []
+    silent = replace(held, enabled_receive_ns=NOW_NS - 200 * MS - 1)
+    assert the_only(judged(samples(NOW_NS), silent, SWITCHED)) == (ENABLE_KEY, NOT_ENABLED)
+
+
+def test_without_an_enable_switch_in_the_contract_none_is_needed() -> None:
+    assert judged(samples(NOW_NS), Guards(enabled=False)) == []
+
+
+def test_a_robot_whose_fault_topic_was_never_heard_is_complained_of() -> None:
+    contract = deployed(fault=FaultSignal('fault', True))
+    assert the_only(judged(samples(NOW_NS), contract=contract)) == (FAULT_KEY, MISSING)
+    assert judged(samples(NOW_NS), Guards(faulty=False), contract) == []
