@@ -17,6 +17,10 @@ from uncloning_ros.strict_yaml import Fields, canonical_sha256, read_yaml
 
 SCHEMA = 'uncloning/contract@1'
 
+# More is a slip of the pen. Ages in ns, and the arrays of a policy's window, have to fit.
+_MOST_S = 86400.0
+_MOST_TICKS = 1000
+
 # kind -> number of values; None means one value for each name.
 KINDS: dict[str, int | None] = {
     'pose': 9,  # x, y, z in m, then the first two columns of the rotation matrix (6D rotation)
@@ -366,8 +370,9 @@ def _signals(parent: Fields, part: str, base_frame: str) -> tuple[Signal, ...]:
 
 
 def _timing(fields: Fields) -> PolicyTiming:
-    timing = PolicyTiming(fields.number('rate_hz', 1, 1000), fields.count('history'),
-                          fields.count('horizon'), fields.count('execute'))
+    timing = PolicyTiming(fields.number('rate_hz', 1, 1000),
+                          *(fields.count(key, most=_MOST_TICKS)
+                            for key in ('history', 'horizon', 'execute')))
     fields.done()
     if timing.execute > timing.horizon:
         raise ContractError(f'{fields.where}: execute {timing.execute} is above horizon '
@@ -392,12 +397,12 @@ def _deployment(fields: Fields, interface: Interface) -> Deployment:
                             f'below workspace_max_m {limits.workspace_max_m} along every axis')
     part = fields.fields('episode_end')
     end = EpisodeEnd(part.number('open_width_m', 0.0), part.number('object_distance_m', 0.0),
-                     part.number('max_episode_s', 0.1))
+                     part.number('max_episode_s', 0.1, _MOST_S))
     part.done()
     enable = fault = None
     if fields.has('enable'):
         part = fields.fields('enable')
-        enable = Enable(part.text('topic'), part.number('max_age_s', 1e-3))
+        enable = Enable(part.text('topic'), part.number('max_age_s', 1e-3, _MOST_S))
         part.done()
     if fields.has('fault'):
         part = fields.fields('fault')
@@ -429,8 +434,9 @@ def _topics(fields: Fields, signals: Sequence[Signal], types: Mapping[str, tuple
             raise part.fail('type', f'{" or ".join(types[signal.kind])} for a {signal.kind}')
         if aged:
             topics[signal.key] = Topic(
-                topic, type_name, part.number('max_age_s', 1e-3),
-                part.number('max_unchanged_s', 1e-3) if part.has('max_unchanged_s') else None,
+                topic, type_name, part.number('max_age_s', 1e-3, _MOST_S),
+                (part.number('max_unchanged_s', 1e-3, _MOST_S) if part.has('max_unchanged_s')
+                 else None),
                 part.text('child_frame') if type_name == TRANSFORMS else None,
                 part.flag('stamped') if part.has('stamped') else True)
         else:

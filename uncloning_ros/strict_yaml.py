@@ -58,7 +58,7 @@ class Fields:
     def keys(self) -> Iterator[str]:
         """Return the keys of a mapping whose keys are names that the user chose."""
         for key in self._data:
-            if not isinstance(key, str) or not key:
+            if not _is_text(key) or not key:
                 raise self.error(f'{self.where}: expected names as keys, got {_shown(key)}')
         self._asked.extend(self._data)
         return iter(list(self._data))
@@ -78,7 +78,7 @@ class Fields:
     def text(self, key: str) -> str:
         """Return a text that is not empty."""
         value = self._get(key, 'a text')
-        if not isinstance(value, str) or not value.strip():
+        if not _is_text(value) or not value.strip():
             raise self.fail(key, 'a text')
         return value
 
@@ -86,7 +86,7 @@ class Fields:
         """Return a list of distinct texts."""
         value = self._get(key, 'a list of names')
         if (not isinstance(value, list) or not value
-                or not all(isinstance(item, str) and item for item in value)):
+                or not all(_is_text(item) and item for item in value)):
             raise self.fail(key, 'a list of names')
         if len(set(value)) != len(value):
             raise self.fail(key, 'distinct names')
@@ -99,11 +99,15 @@ class Fields:
             raise self.fail(key, 'true or false')
         return value
 
-    def count(self, key: str, least: int = 1) -> int:
-        """Return a whole number, at least `least`."""
-        value = self._get(key, f'a whole number, at least {least}')
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.fail(key, f'a whole number, at least {least}')
+    def count(self, key: str, least: int = 1, most: int | None = None) -> int:
+        """Return a whole number, at least `least` and at most `most`."""
+        expected = f'a whole number, at least {least}'
+        if most is not None:
+            expected += f' and at most {most}'
+        value = self._get(key, expected)
+        if (isinstance(value, bool) or not isinstance(value, int) or value < least
+                or (most is not None and value > most)):
+            raise self.fail(key, expected)
         return value
 
     def number(self, key: str, least: float = -math.inf, most: float = math.inf) -> float:
@@ -169,6 +173,17 @@ def canonical_sha256(data: object) -> str:
     text = json.dumps(data, sort_keys=True, separators=(',', ':'), ensure_ascii=False,
                       allow_nan=False)
     return hashlib.sha256(text.encode('utf-8')).hexdigest()
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether a value is a text that can be written: JSON may hold half a character."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_finite(value: object) -> bool:

@@ -21,10 +21,11 @@ from uncloning_ros.contract import (
     load_contract,
 )
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
+from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.share import share_path
 
 SCENARIO = fixed_scenario()
-NO_LIMITS = {'rejected': 0, 'workspace': 0, 'speed': 0}
+NO_LIMITS = dict.fromkeys(COUNTS, 0)
 
 
 def short_contract(max_episode_s: float = 0.5, **modes: bool) -> Contract:

@@ -33,7 +33,8 @@ def toy_contract(**interface: Any) -> Contract:
                     'target_width': {'topic': 'width',
                                      'type': 'std_msgs/msg/Float64MultiArray'}},
         'limits': {'workspace_min_m': [-1, -1, -1], 'workspace_max_m': [1, 1, 1],
-                   'speed_m_s': 1.0, 'rotation_speed_rad_s': 1.0, 'joint_speed_rad_s': 1.0},
+                   'speed_m_s': 1.0, 'rotation_speed_rad_s': 1.0, 'joint_speed_rad_s': 1.0,
+                   'jump_m': 0.5, 'jump_rad': 1.0},
         'episode_end': {'open_width_m': 0.06, 'object_distance_m': 0.1, 'max_episode_s': 10.0}}
     return contract_from_dict({
         'schema': 'uncloning/contract@1',

@@ -12,12 +12,15 @@ import yaml
 
 from uncloning_ros.contract import (
     Contract,
+    Enable,
+    FaultSignal,
     contract_from_dict,
     contract_to_dict,
     load_contract,
     require_same_interface,
 )
 from uncloning_ros.errors import ContractError
+from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.share import share_path
 
 PATH = share_path('config') / 'contract.yaml'
@@ -76,16 +79,91 @@ def test_period_is_the_time_between_ticks(contract: Contract) -> None:
     assert contract.policy.period_ns == 50_000_000
 
 
-def test_joint_contract_has_a_value_for_each_named_joint() -> None:
+def joint_data(type_name: str) -> dict[str, Any]:
+    """Return the data of a contract that commands three joints."""
     data = copy.deepcopy(DATA)
     data['interface']['actions'][0] = {
         'key': 'joints', 'kind': 'joint_positions', 'unit': 'rad', 'names': ['a', 'b', 'c']}
-    data['deployment']['actions']['joints'] = {
-        'topic': 'forward_position_controller/commands', 'type': 'std_msgs/msg/Float64MultiArray'}
     del data['deployment']['actions']['target_pose']
-    contract = contract_from_dict(data)
+    data['deployment']['actions']['joints'] = {
+        'topic': 'forward_position_controller/commands', 'type': type_name}
+    data['deployment']['limits']['joint_limits_rad'] = {
+        'c': [0.0, 1.0], 'a': [-3, 3], 'b': [-1.0, -1.0]}
+    return data
+
+
+@pytest.mark.parametrize('type_name', ['std_msgs/msg/Float64MultiArray',
+                                       'trajectory_msgs/msg/JointTrajectory'])
+def test_joint_contract_has_a_value_and_limits_for_each_named_joint(type_name: str) -> None:
+    contract = contract_from_dict(joint_data(type_name))
     assert contract.interface.action_dim == 4
+    assert contract.deployment.limits.joint_limits_rad == {
+        'a': (-3.0, 3.0), 'b': (-1.0, -1.0), 'c': (0.0, 1.0)}
     assert contract_from_dict(contract_to_dict(contract)) == contract
+
+
+@pytest.mark.parametrize(('limits', 'sentence'), [
+    (REMOVE, "limits: missing key 'joint_limits_rad'"),
+    ({'a': [-3, 3], 'b': [0, 1]}, "missing key 'c'"),
+    ({'a': [-3, 3], 'b': [0, 1], 'c': [1, 0]}, r'c: expected a pair \[least, most\]'),
+    ({'a': [-3, 3], 'b': [0, 1], 'c': [0]}, 'c: expected a list of 2 numbers'),
+    ({'a': [-3, 3], 'b': [0, 1], 'c': [0, 1], 'cc': [0, 1]}, "unknown key 'cc'"),
+])
+def test_a_joint_without_its_own_limits_is_never_commanded(limits: Any, sentence: str) -> None:
+    data = joint_data('std_msgs/msg/Float64MultiArray')
+    data['deployment']['limits']['joint_limits_rad'] = limits
+    if limits is REMOVE:
+        del data['deployment']['limits']['joint_limits_rad']
+    with pytest.raises(ContractError, match=sentence):
+        contract_from_dict(data)
+
+
+@pytest.mark.parametrize('path', sorted(PATH.parent.glob('contract*.yaml')), ids=lambda p: p.name)
+def test_every_shipped_contract_can_be_run(path: Path) -> None:
+    contract = load_contract(path)
+    ControlLoop(contract, 0)
+    assert contract_from_dict(contract_to_dict(contract)) == contract
+
+
+GUARDED = {'enable': {'topic': 'enable', 'max_age_s': 0.2},
+           'fault': {'topic': 'robot/fault', 'fault_when': True}}
+
+
+def test_what_is_optional_survives_the_way_through_plain_data() -> None:
+    data = copy.deepcopy(DATA)
+    data['deployment'] |= GUARDED
+    observations = data['deployment']['observations']
+    observations['wrist_force'] |= {'stamped': False, 'max_unchanged_s': 3}
+    observations['hand_pose'] = {'topic': '/tf', 'type': 'tf2_msgs/msg/TFMessage',
+                                 'child_frame': 'hand', 'max_age_s': 0.3}
+    contract = contract_from_dict(data)
+    deployment = contract.deployment
+    assert deployment.enable == Enable('enable', 0.2)
+    assert deployment.fault == FaultSignal('robot/fault', True)
+    assert deployment.observations['hand_pose'].child_frame == 'hand'
+    assert deployment.observations['wrist_force'].stamped is False
+    assert deployment.observations['wrist_force'].max_unchanged_s == 3.0
+    assert contract_from_dict(contract_to_dict(contract)) == contract
+
+
+def test_what_is_optional_is_off_unless_asked_for() -> None:
+    data = copy.deepcopy(DATA)
+    for topic in data['deployment']['observations'].values():
+        topic.pop('max_unchanged_s', None)
+    deployment = contract_from_dict(data).deployment
+    assert (deployment.enable, deployment.fault) == (None, None)
+    for topic in deployment.observations.values():
+        assert (topic.max_unchanged_s, topic.child_frame, topic.stamped) == (None, None, True)
+    stamped = copy.deepcopy(data)
+    stamped['deployment']['observations']['hand_pose']['stamped'] = True
+    assert contract_from_dict(stamped).deployment.sha256 == deployment.sha256
+
+
+def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract) -> None:
+    assert contract.deployment.command_period_ns == 10_000_000
+    for rate_hz in (20, 40, 1000):
+        data = changed('deployment.command_rate_hz', rate_hz)
+        assert contract_from_dict(data).deployment.command_period_ns == 10**9 // rate_hz
 
 
 @pytest.mark.parametrize(('place', 'value', 'sentence'), [
@@ -96,7 +174,11 @@ def test_joint_contract_has_a_value_for_each_named_joint() -> None:
     ('policy.history', REMOVE, "policy: missing key 'history', expected a whole number"),
     ('policy.rate_hz', 0, r'policy.rate_hz: expected a number in \[1, 1000\], got 0'),
     ('policy.execute', 17, 'execute 17 is above horizon 16'),
-    ('policy.rate_hz', 40, 'deployment.command_rate_hz 20 is below policy.rate_hz 40'),
+    ('policy.rate_hz', 40, 'deployment.command_rate_hz 100 is no whole multiple of policy.rate_hz'
+                           ' 40; give that or 2, 3, 4'),
+    ('deployment.command_rate_hz', 10, 'command_rate_hz 10 is no whole multiple of'),
+    ('policy.history', 1001, 'history: expected a whole number, at least 1 and at most 1000'),
+    ('policy.horizon', 10**30, 'horizon: expected a whole number, at least 1 and at most 1000'),
     ('interface.modes.handle_first.desired', False, 'at least one mode must be desired'),
     ('interface.modes.handle_first.desired', 'yes', "expected true or false, got 'yes'"),
     ('interface.modes.handle_first.wanted', True, "unknown key 'wanted'"),
@@ -112,11 +194,24 @@ def test_joint_contract_has_a_value_for_each_named_joint() -> None:
     ('deployment.observations.hand_pose', REMOVE, "missing key 'hand_pose'"),
     ('deployment.observations.hand_pse', {}, r"unknown key 'hand_pse' \(did you mean 'hand_pose'"),
     ('deployment.observations.hand_pose.type', 'geometry_msgs/msg/Pose',
-     'expected geometry_msgs/msg/PoseStamped for a pose, got'),
+     'expected geometry_msgs/msg/PoseStamped or tf2_msgs/msg/TFMessage for a pose, got'),
+    ('deployment.observations.hand_pose.type', 'tf2_msgs/msg/TFMessage',
+     "hand_pose: missing key 'child_frame'"),
+    ('deployment.observations.hand_pose.child_frame', 'hand', "unknown key 'child_frame'"),
+    ('deployment.observations.hand_pose.stamped', 'no', "expected true or false, got 'no'"),
+    ('deployment.observations.hand_pose.max_unchanged_s', 0, 'max_unchanged_s: expected a number'),
     ('deployment.observations.hand_pose.max_age_s', 0, 'max_age_s: expected a number in'),
+    ('deployment.observations.hand_pose.max_age_s', 1e300, 'max_age_s: expected a number in'),
     ('deployment.actions.target_pose.max_age_s', 1.0, "unknown key 'max_age_s'"),
     ('deployment.limits.workspace_min_m', [0.9, -0.6, 0.02], 'must be below workspace_max_m'),
     ('deployment.limits.speed_m_s', 0, 'speed_m_s: expected a number in'),
+    ('deployment.limits.jump_m', REMOVE, "missing key 'jump_m'"),
+    ('deployment.limits.jump_rad', -1, 'jump_rad: expected a number in'),
+    ('deployment.limits.joint_limits_rad', {'a': [0, 1]}, "unknown key 'a'"),
+    ('deployment.enable', {'topic': 'enable'}, "enable: missing key 'max_age_s'"),
+    ('deployment.enable', True, 'enable: expected a mapping, got True'),
+    ('deployment.fault', {'topic': 'fault', 'fault_when': 1}, 'expected true or false, got 1'),
+    ('interface.base_frame', '\ud800', r"base_frame: expected a text, got '\\ud800'"),
     ('deployment.episode_end.max_episode_s', REMOVE, "missing key 'max_episode_s'"),
 ])
 def test_wrong_contract_is_refused_with_a_sentence(place: str, value: object,
