@@ -41,6 +41,17 @@ def submit(pool: Executor, task: Callable[[_In], _Out],
         return [pool.submit(task, item) for item in items]
 
 
+def in_order(task: Callable[[_In], _Out], items: Sequence[_In], workers: int, what: str,
+             error: type[UncloningError]) -> Iterator[_Out]:
+    """Yield what a task makes of each item, in their order; `what` and `error` as for a pool."""
+    if workers <= 1 or len(items) <= 1:
+        yield from map(task, items)
+        return
+    with worker_pool(min(workers, len(items)), what, error) as pool:
+        for future in submit(pool, task, items):
+            yield future.result()
+
+
 @contextlib.contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
     """Hold Ctrl-C back while processes are born, and let them be born with it blocked.

@@ -194,9 +194,16 @@ def test_an_unknown_mode_is_not_added(take: Path) -> None:
     assert list(take.parent.iterdir()) == [take]
 
 
-def test_an_episode_that_is_not_there_is_not_labelled(tmp_path: Path) -> None:
+def test_a_piece_of_a_bag_is_labelled_beside_the_bag(take: Path) -> None:
+    piece = take.with_name('episode_000003#2')
+    add_label(piece, label(), INTERFACE)
+    assert read_labels(piece, INTERFACE) == (label(),)
+    assert read_labels(take, INTERFACE) == ()
+
+
+def test_a_folder_that_is_not_there_takes_no_label(tmp_path: Path) -> None:
     with pytest.raises(BagError, match='cannot label .*episode_9: No such file'):
-        add_label(tmp_path / 'episode_9', label(), INTERFACE)
+        add_label(tmp_path / 'nowhere' / 'episode_9', label(), INTERFACE)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,7 +113,7 @@ def read_labels(episode: Path, interface: Interface) -> tuple[Label, ...]:
 def add_label(episode: Path, label: Label, interface: Interface) -> None:
     """Add one label to an episode's sidecar; the labels that are there stay.
 
-    The bag directory is held meanwhile, so that of two who add at once none is lost.
+    The bag is held meanwhile, so that of two labels that are added at once none is lost.
     """
     if label.mode is not None:
         interface.require_modes([label.mode])
@@ -163,9 +163,12 @@ def _as_data(label: Label) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _held(episode: Path) -> Iterator[None]:
-    """Hold a bag directory, waiting until nobody else does."""
+    """Hold a bag, waiting until nobody else does.
+
+    An episode that is one piece of a bag has no file of its own; then its folder is held.
+    """
     try:
-        descriptor = os.open(episode, os.O_RDONLY)
+        descriptor = os.open(episode if episode.exists() else episode.parent, os.O_RDONLY)
     except OSError as err:
         raise BagError(f'cannot label {episode}: {err.strerror or err}') from err
     try:
