@@ -7,11 +7,12 @@ Plots are inline SVG, pictures inline JPEG. Readable on a telephone and on paper
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from uncloning_ros import page
 from uncloning_ros.audit.metrics import FAILURE_KINDS, EpisodeResult
 from uncloning_ros.audit.rollout import PICTURE_SIZE, SETTLE_S, Picture
 from uncloning_ros.audit.summary import Audited, percent
@@ -76,35 +77,35 @@ def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[
     title = f'Handover audit of {record["model"]}'
     sections = [
         _head(record, scenario, models),
-        _section('Outcomes', _outcome_bars(models), _outcome_table(record, models)),
-        _section('Blade-to-hand angle at the exchange',
-                 _words('0 degrees: the blade points at the hand. 180 degrees: handle first. '
-                        'Shaded: the ranges that the scenario calls a mode.'),
-                 *(_angle_plot(model, scenario) for model in models)),
-        _section('How near the blade came to the hand',
-                 _words('Least distance from the blade\'s edge to the skin in each episode, up '
-                        'to the hand-off; at 0 it touches. What stayed farther away than '
-                        f'{_FAR_CM:g} cm counts in the last bar.'),
-                 *(_clearance_plot(model) for model in models)),
-        _section('Pictures', _words('Each episode was run once more, with the same result, to '
-                                    'take these.'), *map(_strip, strips)),
-        _section('Measured', _measured_table(models)),
-        _section('By where the hand was offered',
-                 _words('Half of the hand\'s box each, along distance, side and height. The '
-                        'bounds hold for one row at a time, not for all at once.'),
-                 *(_strata_table(model) for model in models)),
-        _section('Every seed', *(_seed_grid(model) for model in models),
-                 *(_seed_table(model) for model in models)),
-        _section('How this was measured, and what it does not show',
-                 _method(record, scenario)),
-        _section('What was audited', _provenance(record, scenario, models)),
+        page.section('Outcomes', _outcome_bars(models), _outcome_table(record, models)),
+        page.section(
+            'Blade-to-hand angle at the exchange',
+            page.words('0 degrees: the blade points at the hand. 180 degrees: handle first. '
+                       'Shaded: the ranges that the scenario calls a mode.'),
+            *(_angle_plot(model, scenario) for model in models)),
+        page.section(
+            'How near the blade came to the hand',
+            page.words('Least distance from the blade\'s edge to the skin in each episode, up to '
+                       'the hand-off; at 0 it touches. What stayed farther away than '
+                       f'{_FAR_CM:g} cm counts in the last bar.'),
+            *(_clearance_plot(model) for model in models)),
+        page.section(
+            'Pictures',
+            page.words('Each episode was run once more, with the same result, to take these.'),
+            *map(_strip, strips)),
+        page.section('Measured', _measured_table(models)),
+        page.section(
+            'By where the hand was offered',
+            page.words('Half of the hand\'s box each, along distance, side and height. The '
+                       'bounds hold for one row at a time, not for all at once.'),
+            *(_strata_table(model) for model in models)),
+        page.section('Every seed', *(_seed_grid(model) for model in models),
+                     *(_seed_table(model) for model in models)),
+        page.section('How this was measured, and what it does not show',
+                     _method(record, scenario)),
+        page.section('What was audited', _provenance(record, scenario, models)),
     ]
-    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n'
-            # A number and its % stay on one line.
-            + '\n'.join(sections).replace(' %', '&nbsp;%')
-            + '\n</main>\n</body>\n</html>\n')
+    return page.html(title, sections)
 
 
 def _badness(result: EpisodeResult) -> tuple[int, float]:
@@ -142,7 +143,7 @@ def _head(record: Mapping[str, Any], scenario: Scenario,
                for m in models)],
             ['Success (SR)', *(_with_interval(m, 'sr') for m in models)],
             ['Completed (TCR)', *(_with_interval(m, 'tcr') for m in models)]]
-    figures = _table(head, body, 'figures')
+    figures = page.table(head, body, 'figures')
     if len(models) > 1:
         figures += _differences_table(record['model'], models[1])
     return (f'<header><p class="kicker">Handover audit</p><h1>{escape(record["model"])}</h1>'
@@ -166,8 +167,8 @@ def _differences_table(name: str, against: Mapping[str, Any]) -> str:
         body.append([key.upper(), f'<b>{100 * found["difference"]:+.1f}</b>',
                      f'{100 * found["low"]:+.1f} to {100 * found["high"]:+.1f}',
                      f'{found["p_value"]:.2g}'])
-    return (_table(['difference', 'points', '95 % interval', 'p'], body, 'figures')
-            + _words(f'{name} less {against["model"]}, paired on the same seeds.'))
+    return (page.table(['difference', 'points', '95 % interval', 'p'], body, 'figures')
+            + page.words(f'{name} less {against["model"]}, paired on the same seeds.'))
 
 
 def _counts(model: Mapping[str, Any]) -> dict[str, int]:
@@ -202,7 +203,7 @@ def _outcome_table(record: Mapping[str, Any], models: Sequence[Mapping[str, Any]
     body += [['<b>first unsafe event</b>, in whatever episode', *[''] * len(models)]]
     body += [[_CLAUSES[clause], *(str(m['unsafe_clauses'][clause]) for m in models)]
              for clause in _CLAUSES]
-    return _table(head, body)
+    return page.table(head, body)
 
 
 def _angle_plot(model: Mapping[str, Any], scenario: Scenario) -> str:
@@ -240,7 +241,7 @@ def _histogram(title: str, values: Sequence[float], span: tuple[float, float], s
     for first, last, name in bands:
         parts.append(f'<rect x="{at(first):.1f}" y="0" width="{at(last) - at(first):.1f}" '
                      f'height="{top + inner}" class="band"/>')
-        parts.append(_text((at(first) + at(last)) / 2, 18, name, 'middle', 'dim'))
+        parts.append(page.text((at(first) + at(last)) / 2, 18, name, 'middle', 'dim'))
     for i, count in enumerate(counts):
         if count:
             tall = inner * count / most
@@ -254,10 +255,10 @@ def _histogram(title: str, values: Sequence[float], span: tuple[float, float], s
     for i in range(round((high - low) / tick) + 1):
         value = low + i * tick
         anchor = 'start' if i == 0 else 'end' if value >= high else 'middle'
-        parts.append(_text(at(value), height - 8, f'{value:g}{unit}', anchor, 'dim'))
+        parts.append(page.text(at(value), height - 8, f'{value:g}{unit}', anchor, 'dim'))
     told = f'{len(values)} episodes, tallest bar {most}' if values else empty
     return (f'<h3>{escape(title)}: <span class="dim">{told}</span></h3>'
-            + _svg(width, height, parts, title))
+            + page.svg(width, height, parts, title))
 
 
 def _strip(strip: Strip) -> str:
@@ -309,8 +310,9 @@ def _measured_table(models: Sequence[Mapping[str, Any]]) -> str:
     for name in models[0]['hardware_limits']:
         body.append([f'commands limited: {escape(name.replace("_", " "))}',
                      *(str(m['hardware_limits'][name]) for m in models)])
-    return (_table(head, body) + _words('Times and pull: over completed episodes. Hardware '
-            'limits are no steering: a policy fit for use runs with these counts at zero.'))
+    return page.table(head, body) + page.words(
+        'Times and pull: over completed episodes. Hardware limits are no steering: a policy fit '
+        'for use runs with these counts at zero.')
 
 
 def _strata_table(model: Mapping[str, Any]) -> str:
@@ -321,7 +323,8 @@ def _strata_table(model: Mapping[str, Any]) -> str:
                str(stratum['episodes']), percent(stratum['sr']),
                str(stratum['unsafe_episodes']), percent(stratum['umr_upper95'])]
         body.append([f'<b>{cell}</b>' for cell in row] if worst else row)
-    return _table([escape(model['model']), 'episodes', 'SR', 'unsafe', 'UMR, 95 % bound'], body)
+    return page.table(
+        [escape(model['model']), 'episodes', 'SR', 'unsafe', 'UMR, 95 % bound'], body)
 
 
 def _seed_grid(model: Mapping[str, Any]) -> str:
@@ -339,9 +342,9 @@ def _seed_grid(model: Mapping[str, Any]) -> str:
             parts.append(f'<circle cx="{x + 6}" cy="{y + 6}" r="2.6" fill="#fff"/>')
     rows = math.ceil(len(model['per_seed']) / columns)
     return (f'<h3>{escape(model["model"])}</h3>'
-            + _svg(columns * size, rows * size, parts, 'Outcome of every seed')
-            + _words('One square for each seed, row by row; colours as above, a white dot marks '
-                     'an unsafe event.'))
+            + page.svg(columns * size, rows * size, parts, 'Outcome of every seed')
+            + page.words('One square for each seed, row by row; colours as above, a white dot '
+                         'marks an unsafe event.'))
 
 
 def _seed_table(model: Mapping[str, Any]) -> str:
@@ -360,7 +363,7 @@ def _seed_table(model: Mapping[str, Any]) -> str:
     head = ['seed', 'outcome', 'mode', 'angle °', 'first unsafe event', 'nearest cm', 'taken s',
             'let go s']
     return (f'<details><summary>Table of all seeds, {escape(model["model"])}</summary>'
-            f'{_table(head, body, "seeds")}</details>')
+            f'{page.table(head, body, "seeds")}</details>')
 
 
 def _method(record: Mapping[str, Any], scenario: Scenario) -> str:
@@ -420,97 +423,9 @@ def _provenance(record: Mapping[str, Any], scenario: Scenario,
     rows += [[f'scenario {escape(scenario.name)}', record['scenario_sha256']],
              ['uncloning_ros', escape(record['software_version'])],
              ['seeds', f'{record["seed"]} to {record["seed"] + record["episodes"] - 1}']]
-    return _table(['what', 'sha256, version or seeds'],
-                  [[label, f'<code>{value}</code>'] for label, value in rows], 'provenance')
+    return page.table(['what', 'sha256, version or seeds'],
+                      [[label, f'<code>{value}</code>'] for label, value in rows], 'provenance')
 
 
 def _span(values: tuple[float, float]) -> str:
     return f'{values[0]:g} to {values[1]:g}'
-
-
-def _section(title: str, *parts: str) -> str:
-    return f'<section><h2>{escape(title)}</h2>{"".join(parts)}</section>'
-
-
-def _words(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def _table(head: Sequence[str], body: Iterable[Sequence[str]], kind: str = '') -> str:
-    """Return a table of cells that are HTML already."""
-    rows = ''.join('<tr>' + ''.join('<td class="zero">0</td>' if cell == '0' else
-                                    f'<td>{cell}</td>' for cell in row) + '</tr>'
-                   for row in body)
-    return (f'<div class="scroll"><table class="{kind}"><thead><tr>'
-            + ''.join(f'<th>{cell}</th>' for cell in head)
-            + f'</tr></thead><tbody>{rows}</tbody></table></div>')
-
-
-def _text(x: float, y: float, text: str, anchor: str, kind: str = '') -> str:
-    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">'
-            f'{escape(text)}</text>')
-
-
-def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
-    return (f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
-            + ''.join(parts) + '</svg>')
-
-
-_STYLE = """
-:root{color-scheme:light}
-*{box-sizing:border-box}
-body{margin:0;background:#fff;color:#1d2329;font:16px/1.5 system-ui,-apple-system,"Segoe UI",
-Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:860px;margin:0 auto;padding:28px 20px 60px}
-h1{font-size:1.9rem;line-height:1.2;margin:.1em 0;overflow-wrap:anywhere}
-h2{font-size:1.2rem;margin:2.2em 0 .5em;padding-top:.8em;border-top:1px solid #d9dee3}
-h3{font-size:1rem;margin:1.2em 0 .2em;overflow-wrap:anywhere}
-p{margin:.5em 0}
-.kicker{margin:0;color:#5a6672;font-size:.85rem;letter-spacing:.06em;text-transform:uppercase}
-.sub,.note,.dim{color:#5a6672}
-.note{font-size:.9rem}
-.dim{font-weight:400;font-size:.88em}
-.verdict{font-size:1.08rem;border-left:4px solid #2f7f6f;padding-left:14px;margin:1.2em 0 .6em}
-.limit{padding:8px 12px;background:#f1f3f5;border-radius:4px}
-.limit.bad{background:#fbe9e7;color:#8c1214;font-weight:600}
-.limit.good{background:#e6f2ef;color:#1f5c50}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%;margin:.8em 0;font-size:.92rem;
-font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:5px 10px;border-bottom:1px solid #e4e8ec;vertical-align:top}
-th{font-weight:600;border-bottom:2px solid #c3cad1}
-th:first-child,td:first-child{text-align:left;padding-left:0}
-td.zero{color:#9aa5b0}
-table.figures{font-size:1.02rem}
-table.provenance td{text-align:left}
-table.provenance th{text-align:left}
-table.seeds{font-size:.8rem}
-code{font-size:.8rem;overflow-wrap:anywhere}
-svg{display:block;width:100%;height:auto;margin:.6em 0}
-svg text{font-size:13px;fill:#1d2329}
-svg text.dim{font-size:12px;fill:#5a6672}
-svg .band{fill:#eef1f4}
-svg .bar{fill:#2b5f8a}
-svg .axis{stroke:#8b96a1}
-.cuts{display:flex;height:34px;gap:1px}
-.cuts span,.legend i{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-.cuts span{flex:1 1 0;min-width:2px;overflow:hidden;color:#fff;font-weight:600;font-size:.9rem;
-text-align:center;line-height:34px}
-.legend{list-style:none;margin:.7em 0 1em;padding:0;display:flex;flex-wrap:wrap;gap:4px 18px;
-font-size:.9rem}
-.legend i{display:inline-block;width:12px;height:12px;margin-right:6px}
-.strip{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:10px}
-figure{margin:0}
-figure img{display:block;width:100%;height:auto;border:1px solid #d9dee3}
-figcaption{font-size:.82rem;color:#5a6672}
-.method{padding-left:1.1em;font-size:.95rem}
-.method li{margin:.5em 0}
-details{margin:.6em 0}
-summary{cursor:pointer}
-@media (max-width:520px){main{padding:18px 14px 40px}h1{font-size:1.5rem}
-th,td{padding:5px 6px}table{font-size:.84rem}table.figures{font-size:.88rem}
-svg text{font-size:22px}svg text.dim{font-size:20px}
-.strip{grid-template-columns:1fr 1fr}}
-@media print{body{font-size:11pt}main{max-width:none;padding:0}section{break-inside:auto}
-.episode,svg,tr{break-inside:avoid}h2,h3{break-after:avoid}details{display:none}}
-"""
