@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated arm, tool and person on the robot's topics.
 
-Nothing moves before the first command: until then the sensors repeat what they see at rest, so
-an episode does not depend on how long the other nodes took to come up.
+Nothing moves before the first command: until then the sensors look at a world at rest, with the
+noise that they always have, so an episode does not depend on how long the other nodes took to
+come up. Time passes all the same.
 """
 
 import sys
@@ -13,13 +14,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from uncloning_ros.audit.metrics import judge
-from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.contract import TRANSFORMS, Contract, Signal
 from uncloning_ros.conversions import Sample, decode, encode
-from uncloning_ros.errors import ContractError
+from uncloning_ros.errors import ContractError, ScenarioError
 from uncloning_ros.nodes.common import (
     COMMAND_QOS,
     LATCHED_QOS,
@@ -35,26 +37,32 @@ from uncloning_ros.nodes.common import (
 )
 from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.scenario import Scenario, find_scenario
-from uncloning_ros.simulation.world import PHYSICS_HZ, World
+from uncloning_ros.simulation.faults import CLOCK, Faults, parse_fault
+from uncloning_ros.simulation.world import PHYSICS_HZ, SENSOR_EVERY, World
 
 PARAMETERS = (
     Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file'),
     Parameter('seed', 0, 'seed of the first episode; ~/reset goes on to the next'),
     Parameter('contract_path', '', "contract with this robot's topics; '' is the shipped one"),
     Parameter('real_time_factor', 1.0, 'simulated seconds per second, above 0 and at most 10'),
+    Parameter('publish_clock', False, 'publish /clock and stamp in simulated time'),
+    Parameter('faults', [''], 'faults to inject, each as key:kind[=value][@from_s[+for_s]]'),
 )
 
-_TICK_S = 1 / 40
+_TICK_S = 1 / 120
 # Behind by more than this, simulated time slips instead of catching up in a burst.
 _MOST_BEHIND_S = 0.25
 # A world that nothing ends on its own rests after so long; its record is kept in memory.
 _LONGEST_EPISODE_S = 60.0
+# Simulated time begins here: a stamp of 0 would mean 'none', and faults set time back.
+_BEGIN_NS = 1000 * 10**9
 
 
 class Simulator(Node):
     """Advance the world in step with the wall clock; publish what its sensors deliver.
 
-    Everything happens on the executor's thread.
+    Everything happens on the executor's thread. Simulated time is counted in physics steps over
+    the life of the node, through resets, while the world rests as well.
     """
 
     def __init__(self, **node_options: Any) -> None:
@@ -67,19 +75,21 @@ class Simulator(Node):
         self._seed: int = values['seed']
         self._contract: Contract = contract_at(values['contract_path'])
         self._scenario: Scenario = find_scenario(values['scenario'])
-        self._world = World(self._scenario, self._contract.interface)
-        self._slipped_s = 0.0
         interface, deployment = self._contract.interface, self._contract.deployment
-        for topic, signals in by_topic(interface.observations, deployment.observations).items():
-            if len(signals) > 1:
-                raise ContractError(f'the simulator publishes one observation on a topic, but '
-                                    f'{topic} carries {", ".join(s.key for s in signals)}')
-        self._publishers_by_key = {
-            signal.key: self.create_publisher(
-                message_class(deployment.observations[signal.key].type),
-                deployment.observations[signal.key].topic, SENSOR_QOS)
-            for signal in interface.observations}
         self._signals = {signal.key: signal for signal in interface.observations}
+        self._asked = [parse_fault(text, self._signals) for text in values['faults'] if text]
+        if not values['publish_clock'] and any(fault.key == CLOCK for fault in self._asked):
+            raise ScenarioError('a fault of the clock needs one: set publish_clock to true')
+        self._require_own_topics()
+        self._world = World(self._scenario, interface)
+        self._steps = 0
+        self._slipped_s = 0.0
+        self._publishers_by_key = {
+            key: self.create_publisher(message_class(topic.type), topic.topic, SENSOR_QOS)
+            for key, topic in deployment.observations.items()}
+        self._clock_publisher = (
+            self.create_publisher(message_class('rosgraph_msgs/msg/Clock'), '/clock', SENSOR_QOS)
+            if values['publish_clock'] else None)
         self._outcome = self.create_publisher(message_class('std_msgs/msg/String'), '~/outcome',
                                               LATCHED_QOS)
         self._begin()
@@ -88,7 +98,9 @@ class Simulator(Node):
                 message_class(deployment.actions[signals[0].key].type), topic,
                 partial(self._on_command, signals), COMMAND_QOS)
         self.create_service(Trigger, '~/reset', self._on_reset)
-        self.create_timer(_TICK_S, self._on_tick)
+        self._owed, self._wall_s = 0.0, time.monotonic()
+        # Not the node's own clock: that may be the one which is published here.
+        self.create_timer(_TICK_S, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f'scenario {self._scenario.name}, seed {self._seed}: waiting for '
                                f'the first command')
 
@@ -97,19 +109,38 @@ class Simulator(Node):
         self._world.close()
         self.destroy_node()
 
+    @property
+    def _now_ns(self) -> int:
+        """Return the simulated time."""
+        return _BEGIN_NS + self._steps * 10**9 // PHYSICS_HZ
+
+    def _require_own_topics(self) -> None:
+        """Raise `ContractError` for a topic that cannot be published here."""
+        observations = self._contract.deployment.observations
+        for topic, signals in by_topic(tuple(self._signals.values()), observations).items():
+            if observations[signals[0].key].type == TRANSFORMS:
+                raise ContractError(f'the simulator publishes no transforms, but '
+                                    f'{signals[0].key} is read from {topic}; give it a topic of '
+                                    f'type geometry_msgs/msg/PoseStamped')
+            if len(signals) > 1:
+                raise ContractError(f'the simulator publishes one observation on a topic, but '
+                                    f'{topic} carries {", ".join(s.key for s in signals)}')
+
     def _begin(self) -> None:
         """Bring the world to where every sensor has delivered, and rest there."""
         interface = self._contract.interface
         self._world.reset(self._seed)
-        self._newest: dict[str, Sample] = {}
-        while len(self._newest) < len(interface.observations):
+        newest: dict[str, Sample] = {}
+        while len(newest) < len(interface.observations):
             self._world.advance()
-            self._newest.update(self._world.poll())
+            newest.update(self._world.poll())
         self._action = np.concatenate([
-            self._newest[measured_by(signal, interface.observations)].values
+            newest[measured_by(signal, interface.observations)].values
             for signal in interface.actions])
-        self._origin_s: float | None = None
-        self._announced = ''
+        fault_seed, rest_seed = np.random.SeedSequence((self._seed, 0xF)).spawn(2)
+        self._faults = Faults(self._asked, self._signals, np.random.default_rng(fault_seed))
+        self._rest_rng = np.random.default_rng(rest_seed)
+        self._phase = ''
         self._announce('waiting')
 
     def _on_command(self, signals: Sequence[Signal], message: Any) -> None:
@@ -121,8 +152,8 @@ class Simulator(Node):
                 return
             self._action[self._contract.interface.action_slices[signal.key]] = sample.values
         self._world.command(self._action)
-        if self._origin_s is None:
-            self._origin_s = time.monotonic() - self._world.time_ns * 1e-9 / self._factor
+        if self._phase == 'waiting':
+            self._faults.begin(self._now_ns)
             self._announce('running')
 
     def _on_reset(self, _: Any, response: Any) -> Any:
@@ -133,42 +164,60 @@ class Simulator(Node):
         return response
 
     def _on_tick(self) -> None:
-        if self._origin_s is None or self._announced == 'over':
-            self._publish([(key, sample, 0) for key, sample in self._newest.items()])
-            return
-        wanted = (time.monotonic() - self._origin_s) * self._factor
-        behind = wanted - self._world.time_ns * 1e-9
-        if behind > _MOST_BEHIND_S:
-            self._origin_s += (behind - _MOST_BEHIND_S) / self._factor
-            self._slipped_s += behind - _MOST_BEHIND_S
-            self.get_logger().warning(
-                f'this machine is too slow: simulated time slipped by {self._slipped_s:.2f} s',
-                throttle_duration_sec=5.0)
-        for _ in range(int(min(behind, _MOST_BEHIND_S) * PHYSICS_HZ)):
-            self._world.advance()
-        arrived = self._world.poll()
-        self._newest.update(arrived)
-        now_ns = self._world.time_ns
-        self._publish([(key, sample, now_ns - sample.stamp_ns) for key, sample in arrived])
-        if self._world.over or now_ns * 1e-9 > _LONGEST_EPISODE_S:
+        moving = self._phase in ('running', 'completed')
+        steps = self._steps_due(moving)
+        self._steps += steps
+        if moving:
+            for _ in range(steps):
+                self._world.advance()
+            self._publish(self._world.poll())
+        else:
+            looks = self._steps % SENSOR_EVERY < steps
+            self._publish(self._world.glance(self._rest_rng) if looks else [])
+        if self._world.over or self._world.time_ns * 1e-9 > _LONGEST_EPISODE_S:
             self._announce('over')
         elif self._world.completed:
             self._announce('completed')
 
-    def _publish(self, samples: Sequence[tuple[str, Sample, int]]) -> None:
-        """Publish samples stamped in ROS time, each with its age in simulated ns."""
-        now_ns = ros_now_ns(self)
-        for key, sample, age_ns in samples:
-            type_name = self._contract.deployment.observations[key].type
-            self._publishers_by_key[key].publish(
-                encode(self._signals[key], type_name, sample.values,
-                       now_ns - round(age_ns / self._factor), message_class))
+    def _steps_due(self, moving: bool) -> int:
+        """Return how many physics steps the simulated time is behind the wall clock."""
+        now_s = time.monotonic()
+        self._owed += (now_s - self._wall_s) * self._factor * PHYSICS_HZ
+        self._wall_s = now_s
+        slipped = self._owed - _MOST_BEHIND_S * PHYSICS_HZ
+        if slipped > 0:
+            self._owed -= slipped
+            self._slipped_s += slipped / PHYSICS_HZ
+            if moving:
+                self.get_logger().warning(f'this machine is too slow: simulated time slipped by '
+                                          f'{self._slipped_s:.2f} s', throttle_duration_sec=5.0)
+        steps = int(self._owed)
+        self._owed -= steps
+        return steps
+
+    def _publish(self, arrived: Sequence[tuple[str, Sample]]) -> None:
+        """Publish the time and what the sensors delivered, after the faults."""
+        if self._clock_publisher is None:
+            now_ns, factor = ros_now_ns(self), self._factor
+        else:
+            now_ns, factor = self._faults.clock_ns(self._now_ns), 1.0
+            sec, nanosec = divmod(now_ns, 10**9)
+            stamp = message_class('builtin_interfaces/msg/Time')(sec=sec, nanosec=nanosec)
+            self._clock_publisher.publish(message_class('rosgraph_msgs/msg/Clock')(clock=stamp))
+        stamped = [(key, Sample(
+            sample.values, now_ns - round((self._world.time_ns - sample.stamp_ns) / factor),
+            self._now_ns)) for key, sample in arrived]
+        for key, sample in self._faults.deliver(stamped, self._now_ns):
+            message = encode(self._signals[key], self._contract.deployment.observations[key].type,
+                             sample.values, sample.stamp_ns, message_class)
+            self._faults.corrupt(key, message, self._now_ns)
+            self._publishers_by_key[key].publish(message)
 
     def _announce(self, phase: str) -> None:
         """Publish the outcome so far, once for each phase."""
-        if phase == self._announced:
+        if phase == self._phase:
             return
-        self._announced = phase
+        self._phase = phase
         outcome: dict[str, Any] = {'phase': phase, 'scenario': self._scenario.name,
                                    'seed': self._seed}
         if phase in ('completed', 'over'):

@@ -43,7 +43,7 @@ from uncloning_ros.simulation.trace import NOBODY, Trace
 from uncloning_ros.simulation.tracking import Sensors
 
 PHYSICS_HZ = 240
-_SENSOR_EVERY = 6  # physics steps: 40 Hz
+SENSOR_EVERY = 6  # physics steps: 40 Hz
 _CONTROL_EVERY = 2  # physics steps: the arm's controller runs at 120 Hz
 
 _ARM_FORCE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
@@ -202,7 +202,7 @@ class World:
         resting = self._object[2] < self._rest_z_m - 0.5 * self._stand_half_m
         free = not self._in_fingers and self.receiver.held_part is None
         self._lying_s = self._lying_s + 1 / PHYSICS_HZ if resting and free else 0.0
-        if self._step % _SENSOR_EVERY == 0:
+        if self._step % SENSOR_EVERY == 0:
             self._measure()
 
     def poll(self) -> list[tuple[str, Sample]]:
