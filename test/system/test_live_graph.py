@@ -12,10 +12,10 @@ from policies import patient_contract
 from processes import Process, Processes
 
 import uncloning_ros
+from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import EpisodeMetadata, list_episodes
 from uncloning_ros.demos.bag_reader import read_episode, verify_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.dataset import align
 from uncloning_ros.demos.mode_rule import rule_label
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.scenario import find_scenario

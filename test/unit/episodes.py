@@ -23,7 +23,7 @@ def _contract() -> Contract:
     shipped = load_contract(share_path('config') / 'contract.yaml')
     ages_s = {'tool_pose': 0.1, 'gripper_width': 0.1, 'object_pose': 0.3, 'hand_pose': 0.3,
               'wrist_force': 0.1}
-    topics = {key: replace(topic, max_age_s=ages_s[key])
+    topics = {key: replace(topic, max_age_s=ages_s[key], max_unchanged_s=None)
               for key, topic in shipped.deployment.observations.items()}
     return replace(shipped, policy=PolicyTiming(rate_hz=20.0, history=2, horizon=16, execute=8),
                    deployment=replace(shipped.deployment, observations=topics))

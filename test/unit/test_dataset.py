@@ -21,17 +21,11 @@ from uncloning_ros.cli.dataset import summary
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import Contract, PolicyTiming
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos import dataset as module
+from uncloning_ros.demos import building
+from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag_reader import episode_digest
-from uncloning_ros.demos.dataset import (
-    BuildReport,
-    Dataset,
-    EpisodeRecord,
-    Statistics,
-    align,
-    build_dataset,
-    load_dataset,
-)
+from uncloning_ros.demos.building import BuildReport, build_dataset
+from uncloning_ros.demos.dataset import Dataset, EpisodeRecord, Statistics, load_dataset
 from uncloning_ros.demos.labels import Label, add_label
 from uncloning_ros.errors import (
     BagError,
@@ -87,7 +81,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def report(demos: Path, tmp_path_factory: pytest.TempPathFactory) -> BuildReport:
-    return build_dataset(demos, tmp_path_factory.mktemp('made') / 'data', episodes.KNIFE,
+    return build_dataset([demos], tmp_path_factory.mktemp('made') / 'data', episodes.KNIFE,
                          validation=0.25)
 
 
@@ -102,7 +96,7 @@ def some(demos: Path, tmp_path: Path) -> Path:
 
 
 def build(folder: Path, **more: Any) -> BuildReport:
-    return build_dataset(folder, folder.parent / 'data', episodes.KNIFE, **more)
+    return build_dataset([folder], folder.parent / 'data', episodes.KNIFE, **more)
 
 
 # --- alignment ---
@@ -173,7 +167,7 @@ def test_a_measurement_that_is_repeated_with_an_old_stamp_is_stale() -> None:
     samples['hand_pose'] = [
         replace(s, stamp_ns=frozen.stamp_ns, values=frozen.values) if i > 20 else s
         for i, s in enumerate(samples['hand_pose'])]
-    with pytest.raises(DatasetError, match=r'hand_pose is older than 0.3 s'):
+    with pytest.raises(DatasetError, match=r'hand_pose is stamped 0.350 s before it arrived'):
         align(episodes.episode(samples), CONTRACT)
 
 
@@ -313,14 +307,14 @@ def test_statistics_are_those_of_the_train_split_alone(report: BuildReport) -> N
 def test_the_result_does_not_depend_on_the_number_of_workers(demos: Path,
                                                              tmp_path: Path) -> None:
     for workers in (1, 3):
-        build_dataset(demos, tmp_path / str(workers), episodes.KNIFE, workers=workers)
+        build_dataset([demos], tmp_path / str(workers), episodes.KNIFE, workers=workers)
     for name in ('dataset.json', 'dataset.safetensors'):
         assert (tmp_path / '1' / name).read_bytes() == (tmp_path / '3' / name).read_bytes()
 
 
 def test_the_split_depends_on_its_seed(demos: Path, tmp_path: Path) -> None:
     splits = {tuple(one.split for one in build_dataset(
-        demos, tmp_path / str(seed), episodes.KNIFE, validation=0.5,
+        [demos], tmp_path / str(seed), episodes.KNIFE, validation=0.5,
         seed=seed).dataset.episodes) for seed in range(4)}
     assert len(splits) > 1
 
@@ -328,7 +322,7 @@ def test_the_split_depends_on_its_seed(demos: Path, tmp_path: Path) -> None:
 @given(st.lists(st.sampled_from(INTERFACE.mode_names), min_size=1, max_size=60),
        st.floats(0.0, 0.99), st.integers(0, 2**32 - 1))
 def test_every_mode_is_split_alike(modes: list[str], validation: float, seed: int) -> None:
-    splits = module._split(modes, INTERFACE.mode_names, validation, seed)
+    splits = building._split(modes, INTERFACE.mode_names, validation, seed)
     for mode in INTERFACE.mode_names:
         mine = [split for one, split in zip(modes, splits, strict=True) if one == mode]
         held = mine.count('validation')
@@ -542,7 +536,7 @@ def test_the_command_prints_a_table_and_ends_with_0(
 
 
 @pytest.mark.parametrize(('words', 'sentence'), [
-    (['nowhere', '--out', 'new'], 'nowhere is not a directory'),
+    (['nowhere', '--out', 'new'], 'nowhere does not exist'),
     (['.', '--out', 'new', '--scenario', 'knive'], "did you mean 'knife'"),
     (['.', '--out', '.'], '. exists already'),
     (['.', '--out', 'new', '--contract', 'none.yaml'], 'cannot read none.yaml'),

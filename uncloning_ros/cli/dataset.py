@@ -1,12 +1,35 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Align, label, resample and split bags into training data.
+r"""Cut, align, label, resample and split bags into training data.
 
-Reads every episode of a folder, made by this package's recorder or by plain ros2 bag record,
-and writes one folder with float32 arrays and a description. Episodes without a label, too
-short, or with a gap are left out and named; a damaged bag or one of another interface stops it.
+Reads bags of this package's recorder and of plain ros2 bag record (MCAP or SQLite, split,
+compressed), and writes one folder with float32 arrays and a description. Episodes without a
+label, too short, or with a gap are left out and named; a damaged bag or one of another
+interface stops it.
 
   uncloning dataset demos/ --out data/
+
+Bags of plain ros2 bag record need a contract, which tells topics, types, rate and modes.
+Topics that are called otherwise in the bags can be named here:
+
+  uncloning dataset monday/ rosbag2_2026_01_31/ --contract my_contract.yaml \
+      --topic hand_pose=/tracker/hand --out data/
+
+With --cut one bag holds several episodes. Each is named after its bag, as in monday#3, and is
+labelled and split like any other; what belongs to none is reported. Cut by
+
+  event    a topic that says where an episode begins and ends: a
+           std_msgs/msg/Bool, true and false, or a std_msgs/msg/String, start,
+           stop and discard, as plain words or as the "event" of JSON; a
+           discard, or a second start, drops what was begun
+  gripper  the measured width: open, closed, opened again, with open_width_m
+           of the contract; an episode ends as the running policy's does, and
+           begins where the one before it ended, after the last pause of the
+           commands
+  idle     stillness of the tool, of --idle seconds or more
+
+  uncloning dataset monday/ --contract my_contract.yaml --cut event \
+      --event-topic /pedal --out data/
 """
 
 import argparse
@@ -14,17 +37,29 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_workers, fraction, new_path, seed
+from uncloning_ros.cli.arguments import add_workers, fraction, new_path, positive_float, seed
+from uncloning_ros.errors import UncloningError
 
 if TYPE_CHECKING:
-    from uncloning_ros.demos.dataset import BuildReport
+    from uncloning_ros.demos.bag_cutting import Cutting
+    from uncloning_ros.demos.building import BuildReport
 
 _SHOWN = 10  # episodes left out that are named; the rest is in dataset.json
 
 
+def topic_name(text: str) -> tuple[str, str]:
+    """Return the key and the topic of a text 'KEY=TOPIC'."""
+    key, _, topic = text.partition('=')
+    if not key.strip() or not topic.strip('/ '):
+        raise argparse.ArgumentTypeError(f'expected KEY=TOPIC, as in hand_pose=/tracker/hand, '
+                                         f'got {text!r}')
+    return key.strip(), topic.strip()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument('demos', type=Path, metavar='DEMOS', help='folder of episodes (bags)')
+    parser.add_argument('bags', type=Path, metavar='BAG', nargs='+',
+                        help='bag (directory, .mcap or .db3 file), or folder of bags')
     parser.add_argument('--out', required=True, type=new_path, metavar='DATA',
                         help='folder to make')
     parser.add_argument('--scenario', default='knife', metavar='NAME',
@@ -33,11 +68,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--contract', type=Path, metavar='YAML',
                         help='policy and deployment parts to use instead of those in the bags; '
                              'needed for bags of plain ros2 bag record')
-    parser.add_argument('--labels', choices=('auto', 'operator', 'rule', 'truth', 'planned'),
-                        default='auto',
+    parser.add_argument('--topic', type=topic_name, action='append', default=[],
+                        metavar='KEY=TOPIC',
+                        help='read an observation or action of the contract from another topic; '
+                             'may be given several times')
+    parser.add_argument('--cut', choices=('event', 'gripper', 'idle'),
+                        help='cut each bag into several episodes')
+    parser.add_argument('--event-topic', metavar='TOPIC',
+                        help='topic for --cut event (default: /recorder/episode_event)')
+    parser.add_argument('--idle', type=positive_float, metavar='SECONDS',
+                        help='stillness for --cut idle, at least 1 (default: 3); longer than the '
+                             'robot ever waits within an episode')
+    parser.add_argument('--labels', default='auto',
+                        choices=('auto', 'operator', 'rule', 'cluster', 'truth', 'planned'),
                         help="where an episode's mode comes from: what an operator said, the "
-                             'geometric rule, the simulator, or the mode that was asked for; '
-                             'auto takes the first of the first three (default: %(default)s)')
+                             'geometric rule, a named cluster, the simulator, or the mode that '
+                             'was asked for; auto takes the first of the first four that has '
+                             'one (default: %(default)s)')
     parser.add_argument('--validation', type=fraction, default=0.1, metavar='SHARE',
                         help='share of the episodes of each mode that is held out '
                              '(default: %(default)s)')
@@ -51,21 +98,43 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from uncloning_ros.contract import load_contract
-    from uncloning_ros.demos.dataset import build_dataset
+    from uncloning_ros.demos.building import build_dataset
     from uncloning_ros.scenario import find_scenario
 
     scenario = find_scenario(args.scenario)
     contract = None if args.contract is None else load_contract(args.contract)
+    topics, cutting = _topics(args), _cutting(args)
     with tqdm(desc='reading episodes', unit='episode') as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = build_dataset(args.demos, args.out, scenario, contract, args.labels,
-                               args.validation, args.seed, args.workers, advance)
+        report = build_dataset(args.bags, args.out, scenario, contract, args.labels,
+                               args.validation, args.seed, args.workers, advance, topics, cutting)
     print(summary(report))
     print(f'wrote {args.out}')
     return 0
+
+
+def _topics(args: argparse.Namespace) -> dict[str, str]:
+    twice = [key for key, n in Counter(key for key, _ in args.topic).items() if n > 1]
+    if twice:
+        raise UncloningError(f'--topic names {twice[0]} more than once; a signal has one topic')
+    return dict(args.topic)
+
+
+def _cutting(args: argparse.Namespace) -> 'Cutting | None':
+    from uncloning_ros.demos.bag_cutting import Cutting
+
+    for option, value, by in (('--event-topic', args.event_topic, 'event'),
+                              ('--idle', args.idle, 'idle')):
+        if value is not None and args.cut != by:
+            raise UncloningError(f'{option} goes with --cut {by} alone, got '
+                                 f'{"no --cut" if args.cut is None else f"--cut {args.cut}"}')
+    if args.cut is None:
+        return None
+    given = {'event_topic': args.event_topic, 'idle_s': args.idle}
+    return Cutting(args.cut, **{key: value for key, value in given.items() if value is not None})
 
 
 def summary(report: 'BuildReport') -> str:
@@ -83,6 +152,7 @@ def summary(report: 'BuildReport') -> str:
                      f'{splits["validation"]:>10} {frames:>8} {mean_s:>7.1f}')
     sources = Counter(one.label_source for one in dataset.episodes)
     lines.append('labels by ' + ', '.join(f'{source} {n}' for source, n in sources.items()))
+    lines += _cut_lines(report)
     if dataset.left_out:
         lines.append(f'left out {len(dataset.left_out)}:')
         lines += [f'  {one.name}: {one.reason}' for one in dataset.left_out[:_SHOWN]]
@@ -90,3 +160,18 @@ def summary(report: 'BuildReport') -> str:
             lines.append(f'  ... and {len(dataset.left_out) - _SHOWN} more, named in dataset.json')
     lines += [f'warning: {warning}' for warning in report.warnings]
     return '\n'.join(lines)
+
+
+def _cut_lines(report: 'BuildReport') -> list[str]:
+    """Return what each bag was cut into, and how long what remains is, by reason."""
+    lines = []
+    for one in report.cuts[:_SHOWN]:
+        lines.append(f'cut {one.name} into {len(one.cut.pieces)}')
+        rest_ns: Counter[str] = Counter()
+        for rest in one.cut.remainders:
+            rest_ns[rest.reason] += rest.end_ns - rest.begin_ns
+        lines += [f'  cut off {length_ns * 1e-9:.1f} s: {reason}'
+                  for reason, length_ns in rest_ns.items()]
+    if len(report.cuts) > _SHOWN:
+        lines.append(f'... and {len(report.cuts) - _SHOWN} more bags, named in dataset.json')
+    return lines

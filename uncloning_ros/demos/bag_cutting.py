@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cut a bag into its episodes: read what has to be known for that, and no more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uncloning_ros.contract import Contract
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bag import EVENT_TOPIC
+from uncloning_ros.demos.bag_info import read_info
+from uncloning_ros.demos.bag_reader import contract_for
+from uncloning_ros.demos.cutting import (
+    CUTS,
+    EVENT_TYPES,
+    LEAST_IDLE_S,
+    Cut,
+    Mark,
+    Times,
+    cut_by_events,
+    cut_by_gripper,
+    cut_by_idle,
+    read_mark,
+)
+from uncloning_ros.demos.decoding import Decoder, deserialise
+from uncloning_ros.demos.raw import EVER, Query, RawMessage, Tally
+from uncloning_ros.demos.storage import raw_messages
+from uncloning_ros.demos.topics import listed, with_topics
+from uncloning_ros.errors import BagError, ContractError, DatasetError
+from uncloning_ros.geometry import Array
+
+# The observation that the end of an episode is judged by, as in the control loop.
+_OBJECT_KEY = 'object_pose'
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How bags are cut: `by` is one of `CUTS`; the others matter to one of them each."""
+
+    by: str
+    event_topic: str = EVENT_TOPIC
+    idle_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.by not in CUTS:
+            raise DatasetError(f'expected a cut by {", ".join(CUTS)}, got {self.by!r}')
+        if not self.idle_s >= LEAST_IDLE_S:
+            raise DatasetError(f'expected at least {LEAST_IDLE_S:g} s of stillness to cut at, got '
+                               f'{self.idle_s:g}')
+
+
+def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
+            cutting: Cutting) -> Cut:
+    """Read a bag to its end and tell where its episodes lie.
+
+    Raise as `read_episode` does; `ContractError` if the contract lacks what the cut goes by;
+    `BagError` for an event topic of another type, `DatasetError` for one that starts nothing.
+    """
+    info = read_info(path)
+    used = with_topics(contract_for(info, contract), topics)
+    keys = _keys(used, cutting.by)
+    every, decoder, tally = Decoder(path, used), Decoder(path, used, keys.values()), Tally()
+    event_topics = {'/' + cutting.event_topic.lstrip('/')} if cutting.by == 'event' else set()
+    marks: list[Mark] = []
+    first_ns, last_ns = EVER[1], EVER[0]
+    for raw in raw_messages(info, Query(every.topics | event_topics), tally):
+        if raw.topic in every.topics:
+            first_ns, last_ns = min(first_ns, raw.receive_ns), max(last_ns, raw.receive_ns)
+        if raw.topic in decoder.topics:
+            decoder.take(raw)
+        if raw.topic in event_topics:
+            marks.append(_mark(path, raw))
+    every.require_topics(tally)
+    samples = decoder.finish()
+    decoder.require_poses(samples)
+    if cutting.by == 'event':
+        try:
+            return cut_by_events(marks, first_ns, last_ns)
+        except DatasetError as err:
+            raise DatasetError(f'{err}, on {event_topics.pop()}; name the event topic with '
+                           f'--event-topic; there are {listed(tally.types, EVENT_TYPES)}'
+                           ) from err
+    if cutting.by == 'idle':
+        return cut_by_idle(*_track(samples[keys['tool']]), cutting.idle_s, first_ns, last_ns)
+    apart_ns, apart_m = _apart(samples.get(keys.get('tool', '')), samples.get(_OBJECT_KEY))
+    command_ns = np.sort(np.concatenate(
+        [_track(samples[signal.key])[0] for signal in used.interface.actions]))
+    width_ns, width_m = _track(samples[keys['width']])
+    return cut_by_gripper(width_ns, width_m[:, 0], apart_ns, apart_m, command_ns,
+                          used.deployment.episode_end, first_ns, last_ns)
+
+
+def _mark(path: Path, raw: RawMessage) -> Mark:
+    if raw.type not in EVENT_TYPES:
+        raise BagError(f'{path}: event topic {raw.topic} is a {raw.type}, expected a '
+                       f'{" or a ".join(EVENT_TYPES)}')
+    return read_mark(raw.receive_ns, deserialise(path, raw))
+
+
+def _keys(contract: Contract, by: str) -> dict[str, str]:
+    """Return the signals that a cut goes by, by what they are to it."""
+    interface = contract.interface
+    if by == 'event':
+        return {}
+    tool = next((s.key for s in interface.observations
+                 if s.kind == 'pose' and s.key != _OBJECT_KEY), None)
+    if by == 'idle':
+        tool = tool or next((s.key for s in interface.observations
+                             if s.kind == 'joint_positions'), None)
+        if tool is None:
+            raise ContractError('the contract observes neither a pose nor joints, so nobody can '
+                                'tell when the tool stands still; cut by event or gripper')
+        return {'tool': tool}
+    width = next((s.key for s in interface.observations if s.kind == 'gripper_width'), None)
+    if width is None:
+        raise ContractError('the contract observes no gripper width to cut by; cut by event or '
+                            'idle')
+    keys = {'width': width} | {s.key: s.key for s in interface.actions}
+    if tool is not None and any(s.key == _OBJECT_KEY for s in interface.observations):
+        keys |= {'tool': tool, 'object': _OBJECT_KEY}
+    return keys
+
+
+def _apart(tool: Sequence[Sample] | None, objects: Sequence[Sample] | None) -> tuple[Times, Array]:
+    """Return how far the newest object pose lies from each tool pose, and when; none if unseen."""
+    if not tool or not objects:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    times_ns, poses = _track(tool)
+    object_ns, object_poses = _track(objects)
+    seen = times_ns >= object_ns[0]
+    newest = np.searchsorted(object_ns, times_ns[seen], side='right') - 1
+    return times_ns[seen], np.linalg.norm(poses[seen, :3] - object_poses[newest, :3], axis=1)
+
+
+def _track(samples: Sequence[Sample]) -> tuple[Times, Array]:
+    """Return the receive times (N,) and the values (N, dim)."""
+    return (np.array([sample.receive_ns for sample in samples], dtype=np.int64),
+            np.stack([sample.values for sample in samples]))

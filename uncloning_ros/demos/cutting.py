@@ -1,0 +1,253 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several demonstrations in one bag: where one ends and the next begins.
+
+    event     a topic says so. std_msgs/msg/Bool: true begins an episode, false ends it.
+              std_msgs/msg/String: the words start, stop and discard, or JSON with one of them as
+              its "event", as this package's recorder publishes it
+    gripper   each time that the gripper was open, closed, and opened again
+    idle      wherever the tool stood still for so long
+
+All times are receive times of the bag in ns.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncloning_ros.contract import EpisodeEnd
+from uncloning_ros.errors import DatasetError
+from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
+
+CUTS = ('event', 'gripper', 'idle')
+EVENT_TYPES = ('std_msgs/msg/Bool', 'std_msgs/msg/String')
+WORDS = ('start', 'stop', 'discard')
+
+Times = NDArray[np.int64]
+
+# A teacher who has not commanded for so long has paused: an episode does not begin before that.
+PAUSE_NS = 300_000_000
+# A gripper that crosses its threshold for less has not moved: its encoder jittered.
+_JITTER_NS = 200_000_000
+# A tool that nobody pulled away is gone after so long, and the arm is back at rest.
+_RETREAT_NS = 2_000_000_000
+# A tool that stays within these stands still; a person's hand on the teaching device trembles.
+_STILL_M = 0.005
+_STILL_RAD = 0.035
+_LOOK_NS = 50_000_000  # stillness is looked for at such intervals
+# So much of the stillness stays with the motion beside it, for motion begins and ends slowly.
+_MARGIN_NS = 500_000_000
+LEAST_IDLE_S = 2 * _MARGIN_NS * 1e-9
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One episode of a bag: its number, from 1, and its first and last receive time in ns."""
+
+    number: int
+    begin_ns: int
+    end_ns: int
+    planned_mode: str | None = None
+
+    def name(self, bag_name: str) -> str:
+        """Return the name of the episode."""
+        return f'{bag_name}#{self.number}'
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What of a bag belongs to no episode, and why."""
+
+    begin_ns: int
+    end_ns: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The episodes of one bag and what remains; together they cover all of it."""
+
+    pieces: tuple[Piece, ...]
+    remainders: tuple[Remainder, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What an event topic said: one of `WORDS`, and the mode that was asked for, if it tells."""
+
+    receive_ns: int
+    word: str
+    planned_mode: str | None = None
+
+
+def read_mark(receive_ns: int, message: Any) -> Mark:
+    """Return the mark that a std_msgs Bool or String is; its word may be none of `WORDS`."""
+    if isinstance(message.data, bool):
+        return Mark(receive_ns, 'start' if message.data else 'stop')
+    text = str(message.data).strip()
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        event = text
+    if not isinstance(event, dict):
+        return Mark(receive_ns, text.lower())
+    word, mode = event.get('event'), event.get('mode')
+    word = 'discard' if word == 'fail' else word  # the recorder's word for a disk that gave up
+    return Mark(receive_ns, str(word), mode if isinstance(mode, str) and mode else None)
+
+
+def cut_by_events(marks: Sequence[Mark], first_ns: int, last_ns: int) -> Cut:
+    """Cut a bag at its marks, in the order of their times; words not in `WORDS` say nothing.
+
+    A stop keeps what was started last, a discard does not, nor does a second start. A discard
+    right after a stop takes that episode back. Raise `DatasetError` if nothing was started.
+    """
+    if not any(mark.word == 'start' for mark in marks):
+        said = sorted({mark.word for mark in marks})[:10]
+        raise DatasetError(f'expected a start as true or {WORDS[0]!r}, got '
+                           f'{", ".join(map(repr, said)) or "no message"}')
+    pieces: list[Piece] = []
+    others: list[Remainder] = []
+    begun: Mark | None = None
+    before = ''
+    for mark in sorted(marks, key=lambda one: one.receive_ns):
+        if mark.word == 'start':
+            if begun is not None:
+                others.append(Remainder(begun.receive_ns, mark.receive_ns,
+                                        'started again without a stop'))
+            begun = mark
+        elif mark.word in WORDS and begun is not None:
+            if mark.word == 'stop':
+                pieces.append(Piece(len(pieces) + 1, begun.receive_ns, mark.receive_ns,
+                                    begun.planned_mode))
+            else:
+                others.append(Remainder(begun.receive_ns, mark.receive_ns, 'discarded'))
+            begun = None
+        elif mark.word == 'discard' and before == 'stop' and pieces:
+            taken_back = pieces.pop()
+            others.append(Remainder(taken_back.begin_ns, taken_back.end_ns, 'discarded'))
+        before = mark.word if mark.word in WORDS else before
+    if begun is not None:
+        others.append(Remainder(begun.receive_ns, last_ns, 'never stopped'))
+    return _covering(pieces, others, first_ns, last_ns, 'outside of every start and stop')
+
+
+def cut_by_gripper(width_ns: Times, width_m: Array, apart_ns: Times, apart_m: Array,
+                   command_ns: Times, end: EpisodeEnd, first_ns: int, last_ns: int) -> Cut:
+    """Cut a bag into handovers: open, closed, and opened again, by the measured width.
+
+    `apart_m` (M,) is how far the object is from the tool centre point at the times `apart_ns`;
+    empty where nobody measures it. `command_ns` are the times of all commands. A handover ends
+    as the running policy's does: once the gripper is open `end.open_width_m` and the object
+    `end.object_distance_m` away, or 2 s after it opened. It begins where the one before it
+    ended, but not before the last pause of the commands, and lasts `end.max_episode_s` at most.
+    """
+    runs = _runs(width_ns, width_m < end.open_width_m)
+    pieces: list[Piece] = []
+    ended_ns = first_ns
+    for i in range(1, len(runs) - 1):
+        closed_ns, closed = runs[i]
+        if not closed:
+            continue
+        opened_ns = runs[i + 1][0]
+        latest_ns = min(opened_ns + _RETREAT_NS, last_ns,
+                        runs[i + 2][0] if i + 2 < len(runs) else last_ns)
+        away = apart_ns[(apart_ns >= opened_ns) & (apart_ns <= latest_ns)
+                        & (apart_m >= end.object_distance_m)]
+        end_ns = int(away[0]) if len(away) else latest_ns
+        begin_ns = max(ended_ns, end_ns - round(end.max_episode_s * 1e9))
+        begin_ns = max(begin_ns, _last_pause_ns(command_ns, begin_ns, closed_ns))
+        pieces.append(Piece(len(pieces) + 1, begin_ns, end_ns))
+        ended_ns = end_ns
+    return _covering(pieces, [], first_ns, last_ns, 'the gripper did not open, close and open')
+
+
+def cut_by_idle(times_ns: Times, poses: Array, idle_s: float, first_ns: int, last_ns: int) -> Cut:
+    """Cut a bag wherever the tool stands still for `idle_s` or longer.
+
+    `poses` (N, 9) are those of the tool at the times `times_ns` (N,), or joint positions (N, J)
+    in rad. Half a second of the stillness stays with the motion on either side.
+    """
+    looks_ns = np.arange(int(times_ns[0]), int(times_ns[-1]) + 1, _LOOK_NS, dtype=np.int64)
+    seen = poses[np.searchsorted(times_ns, looks_ns, side='right') - 1]
+    length = max(1, round(idle_s * 1e9 / _LOOK_NS))
+    still_ns = [(int(looks_ns[begin]) + _MARGIN_NS, int(looks_ns[end]) - _MARGIN_NS)
+                for begin, end in _still(seen, length)]
+    begins_ns = [first_ns, *(end_ns for _, end_ns in still_ns)]
+    ends_ns = [*(begin_ns for begin_ns, _ in still_ns), last_ns]
+    spans = [(begin_ns, end_ns) for begin_ns, end_ns in zip(begins_ns, ends_ns, strict=True)
+             if end_ns - begin_ns > 2 * _MARGIN_NS]
+    pieces = [Piece(i, *span) for i, span in enumerate(spans, start=1)]
+    return _covering(pieces, [], first_ns, last_ns, f'the tool stood still for {idle_s:g} s')
+
+
+def _runs(times_ns: Times, flags: NDArray[np.bool_]) -> list[tuple[int, bool]]:
+    """Return when a flag took which value, from the first; what is too short did not happen."""
+    changes = np.concatenate(([0], np.flatnonzero(np.diff(flags)) + 1))
+    begins_ns = [int(times_ns[i]) for i in changes]
+    ends_ns = [*begins_ns[1:], int(times_ns[-1])]
+    runs: list[tuple[int, bool]] = []
+    for i, begin_ns, end_ns in zip(changes, begins_ns, ends_ns, strict=True):
+        flag = bool(flags[i])
+        if runs and (runs[-1][1] == flag or end_ns - begin_ns < _JITTER_NS):
+            continue
+        runs.append((begin_ns, flag))
+    return runs
+
+
+def _last_pause_ns(times_ns: Times, begin_ns: int, end_ns: int) -> int:
+    """Return the end of the last pause of the commands within a span, its beginning if none."""
+    within = times_ns[(times_ns >= begin_ns) & (times_ns <= end_ns)]
+    pauses = np.flatnonzero(np.diff(within) > PAUSE_NS)
+    # The measurements that the first command answered came before it.
+    return int(within[pauses[-1] + 1]) - PAUSE_NS if len(pauses) else begin_ns
+
+
+def _still(poses: Array, length: int) -> list[tuple[int, int]]:
+    """Return first and last index of each longest run of at least `length` steps in one place."""
+    found: list[tuple[int, int]] = []
+    begin = 0
+    while begin + length < len(poses):
+        ahead = poses[begin:begin + length + 1]
+        if _moved(ahead, poses[begin]).any():
+            begin += 1
+            continue
+        end = begin + length
+        while end + 1 < len(poses):
+            gone = _moved(poses[end + 1:end + 1 + length], poses[begin])
+            end += int(np.argmax(gone)) if gone.any() else len(gone)
+            if gone.any():
+                break
+        # A slow drift is stillness too: what touches the stretch before it belongs to it.
+        if found and begin <= found[-1][1] + 1:
+            begin = found.pop()[0]
+        found.append((begin, end))
+        begin = end + 1
+    return found
+
+
+def _moved(poses: Array, place: Array) -> NDArray[np.bool_]:
+    """Tell which poses (N, 9), or joint positions (N, J), are no longer at `place`."""
+    if place.shape != (9,):
+        return np.asarray(np.abs(poses - place).max(axis=1) > _STILL_RAD)
+    far = np.linalg.norm(poses[:, :3] - place[:3], axis=1) > _STILL_M
+    turned = rotation_angle_between(rotation_of(poses), rotation_of(place)) > _STILL_RAD
+    return np.asarray(far | turned)
+
+
+def _covering(pieces: Sequence[Piece], others: Sequence[Remainder], first_ns: int, last_ns: int,
+              reason: str) -> Cut:
+    """Return a cut of all of a bag: what nobody named yet remains for `reason`."""
+    named = sorted([*((one.begin_ns, one.end_ns) for one in pieces),
+                    *((one.begin_ns, one.end_ns) for one in others)])
+    remainders = list(others)
+    at_ns = first_ns
+    for begin_ns, end_ns in (*named, (last_ns, last_ns)):
+        if begin_ns > at_ns:
+            remainders.append(Remainder(at_ns, begin_ns, reason))
+        at_ns = max(at_ns, end_ns)
+    return Cut(tuple(pieces), tuple(sorted(remainders, key=lambda one: one.begin_ns)))

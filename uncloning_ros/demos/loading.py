@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One bag to its episodes, one episode to labelled frames: what a process does for a dataset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.alignment import align
+from uncloning_ros.demos.bag import Episode
+from uncloning_ros.demos.bag_cutting import Cutting, cut_bag
+from uncloning_ros.demos.bag_info import read_info
+from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
+from uncloning_ros.demos.cutting import Cut, Piece
+from uncloning_ros.demos.dataset import Float32, LeftOut
+from uncloning_ros.demos.labels import SOURCES, newest_label, read_labels
+from uncloning_ros.demos.mode_rule import rule_label
+from uncloning_ros.errors import BagError, ContractError, DatasetError
+from uncloning_ros.scenario import Scenario
+
+# Where an episode's mode comes from; `auto` takes the first of the others that has one, except
+# `planned`: what was asked for is not what was shown.
+LABELS = ('auto', *SOURCES, 'planned')
+
+
+@dataclass(frozen=True)
+class CutBag:
+    """What one bag was cut into: its name, its episodes, and what belongs to none of them."""
+
+    name: str
+    cut: Cut
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How episodes become frames: what to read, how to label and how to cut.
+
+    `topics` renames topics by key; `any_policy` tells that the contract was given and so
+    replaces whatever policy part the bags carry.
+    """
+
+    scenario: Scenario
+    contract: Contract
+    any_policy: bool
+    labels: str
+    topics: Mapping[str, str]
+    cutting: Cutting | None
+
+
+@dataclass(frozen=True)
+class Take:
+    """One episode to be: a bag or a piece of it, with the name that it has in the dataset."""
+
+    path: Path
+    name: str
+    piece: Piece | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One aligned and labelled episode, as a worker returns it."""
+
+    take: Take
+    mode: str
+    label_source: str
+    planned_mode: str | None
+    digest: str
+    seed: int | None
+    observations: Float32
+    actions: Float32
+
+
+def cut_take(recipe: Recipe, take: Take) -> CutBag | LeftOut:
+    """Find the episodes of one bag."""
+    assert recipe.cutting is not None
+    if (lost := _lost(take)) is not None:
+        return lost
+    try:
+        cut = cut_bag(take.path, recipe.contract, recipe.topics, recipe.cutting)
+    except DatasetError as err:
+        return LeftOut(take.name, str(err))
+    if not cut.pieces:
+        reason = '; '.join(dict.fromkeys(rest.reason for rest in cut.remainders))
+        return LeftOut(take.name, f'it holds no episode: {reason}')
+    modes = [piece.planned_mode for piece in cut.pieces if piece.planned_mode is not None]
+    try:
+        recipe.contract.interface.require_modes(modes)
+    except ContractError as err:
+        raise ContractError(f'{take.path}: an event: {err}') from err
+    return CutBag(take.name, cut)
+
+
+def load_take(recipe: Recipe, take: Take) -> Loaded | LeftOut:
+    """Read, label and align one episode."""
+    if take.piece is None and (lost := _lost(take)) is not None:
+        return lost
+    try:
+        episode = read_episode(take.path, recipe.contract, recipe.topics, take.piece)
+        own, given = episode.contract.policy, recipe.contract.policy
+        if not recipe.any_policy and own != given:
+            raise ContractError(f'{take.path}: expected the policy part {given} as in the first '
+                                f'episode, got {own}; choose with --contract')
+        mode, source = _mode(episode, recipe)
+        if mode is None:
+            return LeftOut(take.name, source)
+        observations, actions, _ = align(episode, recipe.contract)
+    except DatasetError as err:
+        return LeftOut(take.name, str(err))
+    return Loaded(take, mode, source, episode.metadata.planned_mode, episode_digest(take.path),
+                   episode.metadata.seed, observations, actions)
+
+
+def _lost(take: Take) -> LeftOut | None:
+    """Tell of a bag whose recording broke off: without metadata.yaml, and not whole."""
+    if read_info(take.path).counts is not None:
+        return None
+    try:
+        verify_episode(take.path)
+    except BagError as err:
+        return LeftOut(take.name, f'it was never finished: {err}')
+    return None
+
+
+def _mode(episode: Episode, recipe: Recipe) -> tuple[str | None, str]:
+    """Return the mode and its source, or None and why there is none."""
+    labels, contract = recipe.labels, recipe.contract
+    if labels == 'planned':
+        return episode.metadata.planned_mode, (
+            'planned' if episode.metadata.planned_mode else 'nobody planned a mode')
+    known = read_labels(episode.path, contract.interface)
+    reason = f'it has no {labels} label'
+    for source in SOURCES:
+        if labels not in ('auto', source):
+            continue
+        label = newest_label(known, source)
+        if label is not None:
+            return label.mode, source
+        if source == 'rule':
+            found = rule_label(contract, recipe.scenario, episode)
+            if found.mode is not None:
+                return found.mode, source
+            reason = f'the rule abstains: {found.reason}'
+    return None, reason

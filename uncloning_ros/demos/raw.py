@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a bag's storage, and what it answers: messages as bytes."""
+
+from collections import Counter
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from uncloning_ros.errors import BagError
+
+Span = tuple[int, int]  # first and last receive time in ns, both included
+EVER: Span = (-2**63, 2**64)
+
+
+class RawMessage(NamedTuple):
+    """One message as it lies in a bag; `receive_ns` is when the recorder had it."""
+
+    topic: str
+    type: str
+    receive_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which messages are asked for: those of `topics` within `span`.
+
+    Those of the topics in `from_the_start` are asked for up to the span's end, for what a
+    latched topic said long ago still holds.
+    """
+
+    topics: Set[str]
+    span: Span = EVER
+    from_the_start: Set[str] = frozenset()
+
+    def span_of(self, topic: str) -> Span:
+        """Return the span in which the messages of one of the topics are asked for."""
+        return (EVER[0], self.span[1]) if topic in self.from_the_start else self.span
+
+
+@dataclass
+class Tally:
+    """The message types and the number of messages by topic, as far as a bag was read."""
+
+    types: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def require_cdr(file: object, topic: str, encoding: str) -> None:
+    """Raise `BagError` if the messages of a topic are serialised in another way than CDR."""
+    if encoding != 'cdr':
+        raise BagError(f'{file}: messages on {topic} are {encoding!r}, expected cdr; convert the '
+                       f'bag with ros2 bag convert')
