@@ -4,6 +4,7 @@
 
 import dataclasses
 import itertools
+import math
 import multiprocessing
 import os
 import signal
@@ -26,7 +27,8 @@ from uncloning_ros.errors import AuditError, ModelError
 from uncloning_ros.runtime.control_loop import ControlLoop, chunk_noise
 
 HZ = 240
-TICK_STEPS = 12  # 20 Hz
+# The first physics steps at which a cycle of 100 Hz is due.
+CYCLE_STEPS = [math.ceil(k * HZ / 100) for k in range(100)]
 CONTRACT = short_contract(max_episode_s=1.0)
 
 
@@ -80,25 +82,34 @@ class Counting:
 
 def run(world: FakeWorld, latency_s: float = 0.0, seed: int = 5, policy: Counting | None = None,
         **options):
-    loop = ControlLoop(CONTRACT, policy or Counting(), seed=0)
-    return run_episode(world, loop, CONTRACT, seed, latency_s, **options)
+    loop = ControlLoop(CONTRACT, seed=0)
+    return run_episode(world, loop, CONTRACT, policy or Counting(), seed, latency_s, **options)
 
 
-def test_loop_is_asked_at_the_contracts_rate_and_its_commands_take_effect_at_once() -> None:
+def test_loop_is_stepped_at_the_contracts_command_rate() -> None:
     world = FakeWorld()
     run(world)
-    steps = [step for step, _ in world.commands]
-    assert steps[:5] == [0, 12, 24, 36, 48]
-    np.testing.assert_allclose([command[0] for _, command in world.commands[:3]],
-                               [0.4, 0.401, 0.402], atol=1e-6)
+    assert [step for step, _ in world.commands[:60]] == CYCLE_STEPS[1:61]
 
 
-def test_only_a_command_that_was_planned_for_comes_late() -> None:
+@pytest.mark.parametrize(('latency_s', 'cycle'), [
+    (0.0, 1), (0.005, 1), (0.0125, 1), (0.013, 2), (0.02, 2), (0.03, 3), (0.049, 5)])
+def test_an_answer_is_there_in_the_first_cycle_after_the_latency(latency_s: float,
+                                                                 cycle: int) -> None:
     world = FakeWorld()
-    run(world, latency_s=0.005)
-    # 5 ms are 1.2 physics steps: the second step after the tick is the first that is not early.
-    assert [step for step, _ in world.commands[:10]] == [
-        2, 12, 24, 36, 48, 60, 72, 84, 8 * TICK_STEPS + 2, 108]
+    run(world, latency_s=latency_s)
+    # While the policy plans anew the old plan goes on: no later command is missing.
+    assert [step for step, _ in world.commands[:60]] == CYCLE_STEPS[cycle:cycle + 60]
+
+
+def test_the_policy_is_asked_once_for_each_chunk_and_its_chunk_is_followed() -> None:
+    world, policy = FakeWorld(), Counting()
+    run(world, policy=policy)
+    assert len(policy.noises) == 3  # 20 ticks, 8 of each chunk
+    at = dict(world.commands)
+    # The second chunk starts at cycle 40, so cycle 60 has its action 4.
+    assert at[CYCLE_STEPS[60]][0] == pytest.approx(0.41 + 0.004, abs=1e-6)
+    assert at[CYCLE_STEPS[55]][0] < at[CYCLE_STEPS[57]][0] < at[CYCLE_STEPS[60]][0]
 
 
 @pytest.mark.parametrize('latency_s', [-0.001, 0.05, 1.0])
@@ -107,13 +118,15 @@ def test_latency_that_does_not_fit_the_period_is_refused(latency_s: float) -> No
         run(FakeWorld(), latency_s=latency_s)
 
 
-def test_noise_follows_from_the_environments_seed() -> None:
+@pytest.mark.parametrize(('options', 'seed'), [({}, 41), ({'noise_seed': 6}, 6)])
+def test_noise_follows_from_the_environments_seed_unless_another_is_given(
+        options: dict[str, int], seed: int) -> None:
     policy, world = Counting(), FakeWorld()
-    run(world, seed=41, policy=policy)
+    run(world, seed=41, policy=policy, **options)
     assert world.seeds == [41]
     shape = policy.noises[0].shape
     for index, noise in enumerate(policy.noises):
-        np.testing.assert_array_equal(noise, chunk_noise(41, index, *shape))
+        np.testing.assert_array_equal(noise, chunk_noise(seed, index, *shape))
 
 
 def test_episode_ends_when_the_world_is_over() -> None:
@@ -141,7 +154,9 @@ def test_a_policy_that_fails_ends_the_episode_early() -> None:
     world = FakeWorld()
     rollout = run(world, policy=fail)
     assert rollout.ended == 'policy_failed'
-    assert world.step == round(SETTLE_S * HZ)
+    assert world.commands == []
+    # The failure is known one cycle after the first request.
+    assert world.step == CYCLE_STEPS[1] + round(SETTLE_S * HZ)
 
 
 def test_inputs_that_never_arrive_end_an_episode_too() -> None:
@@ -196,8 +211,9 @@ def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
         return chunk.astype(np.float32)
 
     world = World(SCENARIO, CONTRACT.interface)
-    loop = ControlLoop(CONTRACT, shove, seed=0)
-    first, _, again = (run_episode(world, loop, CONTRACT, seed, 0.005) for seed in (3, 4, 3))
+    loop = ControlLoop(CONTRACT, seed=0)
+    first, _, again = (run_episode(world, loop, CONTRACT, shove, seed, 0.005)
+                       for seed in (3, 4, 3))
     world.close()
     assert np.ptp(first.trace.object_pose, axis=0).max() > 0.01  # it was shoved indeed
     np.testing.assert_array_equal(first.trace.object_pose, again.trace.object_pose)
