@@ -128,9 +128,15 @@ def _info_without_metadata(path: Path) -> BagInfo:
 def _parts(directory: Path) -> list[Path] | None:
     """Return the files of one recording in order, None if a directory holds anything else.
 
-    rosbag2 names them NAME_0, NAME_1 and so on; files of other names are bags of their own.
+    rosbag2 names them NAME_0, NAME_1 and so on, and rosbags one as its directory. Files of other
+    names, or beside directories of bags, are bags of their own.
     """
-    files = [path for path in directory.iterdir() if _suffix(path) in STORAGES.values()]
+    inside = list(directory.iterdir())
+    files = [path for path in inside if path.is_file() and _suffix(path) in STORAGES.values()]
+    if any(path.is_dir() and is_bag(path) for path in inside):
+        return None
+    if len(files) == 1 and files[0].name.partition('.')[0] == directory.name:
+        return files
     found = [re.fullmatch(r'(.+)_(\d+)\.(mcap|db3)(\.zstd)?', file.name) for file in files]
     if len({None if match is None else match[1] for match in found}) != 1 or None in found:
         return None

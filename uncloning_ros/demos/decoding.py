@@ -92,8 +92,8 @@ class Decoder:
         for name, signals in (self._plain | self._posed).items():
             key = signals[0][0].key
             if name not in tally.types:
-                raise BagError(f'{self._path} has '
-                               f'{absent(name, self._types[name], key, tally.types)}')
+                raise BagError(f'{self._path} has ' + absent(name, self._types[name], key,
+                                                             tally.types, self._types))
             if not tally.counts[name]:
                 raise BagError(f'{self._path} has no message on {name} ({key}); record every '
                                f'topic of the contract')

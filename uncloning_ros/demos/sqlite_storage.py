@@ -19,7 +19,7 @@ from urllib.parse import quote
 import zstandard
 
 from uncloning_ros.demos.bag_info import COMPRESSED
-from uncloning_ros.demos.raw import Query, RawMessage, Tally, require_cdr
+from uncloning_ros.demos.raw import EVER, Query, RawMessage, Tally, require_cdr
 from uncloning_ros.errors import BagError
 
 _LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
@@ -28,10 +28,14 @@ _LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
 def sqlite_messages(file: Path, query: Query, tally: Tally) -> Iterator[RawMessage]:
     """Yield the messages of a file that are asked for, in the order of their receive times.
 
-    Raise `BagError` if it is damaged, or if they are not CDR. SQLite has no checksums: a flipped
-    bit in a message goes unnoticed unless the message no longer decodes.
+    Raise `BagError` if it is damaged, or if they are not CDR. SQLite checks its tables, but has no
+    checksums: a flipped bit in a message goes unnoticed unless the message no longer decodes.
     """
     with _opened(file) as database:
+        if query.span == EVER:
+            (found,) = database.execute('PRAGMA quick_check(1)').fetchone()
+            if found != 'ok':
+                raise BagError(f'{file} is damaged: {" ".join(str(found).split())}')
         asked: dict[int, tuple[str, str]] = {}
         names: dict[int, str] = {}
         for topic_id, topic, type_name, encoding in database.execute(
@@ -80,6 +84,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
             elif not file.is_file():
                 raise BagError(f'cannot read {file}: No such file or directory')
             _require_closed(plain)
+            _require_whole(plain)
             database = sqlite3.connect(f'file:{quote(str(plain))}?immutable=1', uri=True)
             stack.callback(database.close)
             yield database
@@ -88,6 +93,23 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         except (sqlite3.Error, zstandard.ZstdError, OverflowError, MemoryError) as err:
             raise BagError(f'{file} is truncated or damaged, or no bag ({type(err).__name__}: '
                            f'{err}); leave it out') from err
+
+
+def _require_whole(file: Path) -> None:
+    """Refuse a file shorter than its header says: SQLite would read zeros for what is missing.
+
+    The header is described at https://www.sqlite.org/fileformat.html, section 1.3.
+    """
+    with file.open('rb') as stream:
+        header = stream.read(100)
+    if not header.startswith(b'SQLite format 3\0'):
+        raise BagError(f'{file} is damaged, or no SQLite file: it does not begin as one')
+    if len(header) == 100:
+        page_bytes, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+        expected = pages * (65536 if page_bytes == 1 else page_bytes)
+        if file.stat().st_size < expected:
+            raise BagError(f'{file} is truncated: expected {expected} bytes, got '
+                           f'{file.stat().st_size}')
 
 
 def _require_closed(file: Path) -> None:

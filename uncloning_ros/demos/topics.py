@@ -33,15 +33,23 @@ def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
         actions=renamed(deployment.actions)))
 
 
-def absent(name: str, type_name: str, key: str, there: Mapping[str, str]) -> str:
-    """Return the sentence that a bag lacks a topic; `there` are those that it has, with types."""
+def absent(name: str, type_name: str, key: str, there: Mapping[str, str],
+           taken: Collection[str]) -> str:
+    """Return the sentence that a bag lacks a topic.
+
+    `there` are those that it has, with their types, `taken` those that other signals come from.
+    """
     text = f'no topic {name} ({key}, {type_name})'
     if not there:
         return f'{text}, nor any other'
-    fitting = [topic for topic, found in there.items() if found == type_name]
-    nearest = difflib.get_close_matches(name, fitting or list(there), n=1, cutoff=0.0)[0]
+    fitting = [topic for topic, found in there.items()
+               if found == type_name and topic not in taken]
+    listing = f'there are {listed(there, (type_name,))}'
+    if not fitting:
+        return f'{text}; {listing}'
+    nearest = difflib.get_close_matches(name, fitting, n=1, cutoff=0.0)[0]
     return (f'{text}; the nearest is {nearest} ({there[nearest]}), which --topic {key}={nearest} '
-            f'would read; there are {listed(there, (type_name,))}')
+            f'would read; {listing}')
 
 
 def listed(there: Mapping[str, str], types: Collection[str]) -> str:
