@@ -77,7 +77,7 @@ class Simulator(Node):
         self._scenario: Scenario = find_scenario(values['scenario'])
         interface, deployment = self._contract.interface, self._contract.deployment
         self._signals = {signal.key: signal for signal in interface.observations}
-        self._asked = [parse_fault(text, self._signals) for text in values['faults'] if text]
+        self._asked = [parse_fault(text, self._signals) for text in values['faults'] or () if text]
         if not values['publish_clock'] and any(fault.key == CLOCK for fault in self._asked):
             raise ScenarioError('a fault of the clock needs one: set publish_clock to true')
         self._require_own_topics()
