@@ -37,23 +37,19 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_workers, fraction, new_path, positive_float, seed
-from uncloning_ros.errors import UncloningError
+from uncloning_ros.cli.arguments import (
+    add_reading,
+    add_workers,
+    fraction,
+    new_path,
+    reading_of,
+    seed,
+)
 
 if TYPE_CHECKING:
-    from uncloning_ros.demos.bag_cutting import Cutting
     from uncloning_ros.demos.building import BuildReport
 
 _SHOWN = 10  # episodes left out that are named; the rest is in dataset.json
-
-
-def topic_name(text: str) -> tuple[str, str]:
-    """Return the key and the topic of a text 'KEY=TOPIC'."""
-    key, _, topic = text.partition('=')
-    if not key.strip() or not topic.strip('/ '):
-        raise argparse.ArgumentTypeError(f'expected KEY=TOPIC, as in hand_pose=/tracker/hand, '
-                                         f'got {text!r}')
-    return key.strip(), topic.strip()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,20 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenario', default='knife', metavar='NAME',
                         help='shipped scenario, or the path of a .yaml file: how modes are '
                              'recognised (default: %(default)s)')
-    parser.add_argument('--contract', type=Path, metavar='YAML',
-                        help='policy and deployment parts to use instead of those in the bags; '
-                             'needed for bags of plain ros2 bag record')
-    parser.add_argument('--topic', type=topic_name, action='append', default=[],
-                        metavar='KEY=TOPIC',
-                        help='read an observation or action of the contract from another topic; '
-                             'may be given several times')
-    parser.add_argument('--cut', choices=('event', 'gripper', 'idle'),
-                        help='cut each bag into several episodes')
-    parser.add_argument('--event-topic', metavar='TOPIC',
-                        help='topic for --cut event (default: /recorder/episode_event)')
-    parser.add_argument('--idle', type=positive_float, metavar='SECONDS',
-                        help='stillness for --cut idle, at least 1 (default: 3); longer than the '
-                             'robot ever waits within an episode')
+    add_reading(parser, 'policy and deployment parts to use instead of those in the bags; ')
     parser.add_argument('--labels', default='auto',
                         choices=('auto', 'operator', 'rule', 'cluster', 'truth', 'planned'),
                         help="where an episode's mode comes from: what an operator said, the "
@@ -97,44 +80,22 @@ def run(args: argparse.Namespace) -> int:
     """Build the dataset, print what is in it and what is not."""
     from tqdm import tqdm
 
-    from uncloning_ros.contract import load_contract
     from uncloning_ros.demos.building import build_dataset
     from uncloning_ros.scenario import find_scenario
 
     scenario = find_scenario(args.scenario)
-    contract = None if args.contract is None else load_contract(args.contract)
-    topics, cutting = _topics(args), _cutting(args)
+    reading = reading_of(args)
     with tqdm(desc='reading episodes', unit='episode') as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = build_dataset(args.bags, args.out, scenario, contract, args.labels,
-                               args.validation, args.seed, args.workers, advance, topics, cutting)
+        report = build_dataset(args.bags, args.out, scenario, reading.contract, args.labels,
+                               args.validation, args.seed, args.workers, advance,
+                               reading.topics, reading.cutting)
     print(summary(report))
     print(f'wrote {args.out}')
     return 0
-
-
-def _topics(args: argparse.Namespace) -> dict[str, str]:
-    twice = [key for key, n in Counter(key for key, _ in args.topic).items() if n > 1]
-    if twice:
-        raise UncloningError(f'--topic names {twice[0]} more than once; a signal has one topic')
-    return dict(args.topic)
-
-
-def _cutting(args: argparse.Namespace) -> 'Cutting | None':
-    from uncloning_ros.demos.bag_cutting import Cutting
-
-    for option, value, by in (('--event-topic', args.event_topic, 'event'),
-                              ('--idle', args.idle, 'idle')):
-        if value is not None and args.cut != by:
-            raise UncloningError(f'{option} goes with --cut {by} alone, got '
-                                 f'{"no --cut" if args.cut is None else f"--cut {args.cut}"}')
-    if args.cut is None:
-        return None
-    given = {'event_topic': args.event_topic, 'idle_s': args.idle}
-    return Cutting(args.cut, **{key: value for key, value in given.items() if value is not None})
 
 
 def summary(report: 'BuildReport') -> str:

@@ -34,14 +34,14 @@ from uncloning_ros.demos.loading import (
     CutBag,
     Loaded,
     Recipe,
-    Take,
     cut_take,
     load_take,
 )
+from uncloning_ros.demos.takes import Take, names_of
 from uncloning_ros.demos.topics import with_topics
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import require_new
-from uncloning_ros.processes import submit, worker_pool
+from uncloning_ros.processes import in_order
 from uncloning_ros.scenario import Scenario
 
 # Below so many episodes of a mode a policy is known to learn little; a warning, no refusal.
@@ -93,7 +93,7 @@ def build_dataset(sources: Sequence[Path], out_dir: Path, scenario: Scenario,
                            f'make some with uncloning demos')
     used = with_topics(contract or contract_for(read_info(paths[0]), None), topics or {})
     recipe = Recipe(scenario, used, contract is not None, labels, topics or {}, cutting)
-    takes = [Take(path, name) for path, name in zip(paths, _names(paths), strict=True)]
+    takes = [Take(path, name) for path, name in zip(paths, names_of(paths), strict=True)]
     steps = _Steps(on_done)
     cuts: list[CutBag] = []
     if cutting is not None:
@@ -175,30 +175,11 @@ class _Steps:
     def each(self, task: Callable[[_In], _Out], items: Sequence[_In],
              workers: int) -> Iterator[_Out]:
         """Yield the results in the order of the items, from as many processes as asked for."""
-        for result in _each(task, items, workers):
+        for result in in_order(task, items, workers, 'the dataset', DatasetError):
             self.done += 1
             if self._on_done is not None:
                 self._on_done(self.done, self._total)
             yield result
-
-
-def _each(task: Callable[[_In], _Out], items: Sequence[_In], workers: int) -> Iterator[_Out]:
-    if workers <= 1 or len(items) <= 1:
-        yield from map(task, items)
-        return
-    with worker_pool(min(workers, len(items)), 'the dataset', DatasetError) as pool:
-        for future in submit(pool, task, items):
-            yield future.result()
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each bag: its own, with its folder's where two are alike, or its path."""
-    own = [path.name for path in paths]
-    with_folder = [f'{path.resolve().parent.name}/{path.name}' for path in paths]
-    for names in (own, with_folder):
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
 
 
 def _split(modes: Sequence[str], names: Sequence[str], validation: float,

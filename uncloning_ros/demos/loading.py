@@ -4,7 +4,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.alignment import align
@@ -12,10 +11,11 @@ from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.bag_cutting import Cutting, cut_bag
 from uncloning_ros.demos.bag_info import read_info
 from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
-from uncloning_ros.demos.cutting import Cut, Piece
+from uncloning_ros.demos.cutting import Cut
 from uncloning_ros.demos.dataset import Float32, LeftOut
 from uncloning_ros.demos.labels import SOURCES, newest_label, read_labels
 from uncloning_ros.demos.mode_rule import rule_label
+from uncloning_ros.demos.takes import Take
 from uncloning_ros.errors import BagError, ContractError, DatasetError
 from uncloning_ros.scenario import Scenario
 
@@ -46,15 +46,6 @@ class Recipe:
     labels: str
     topics: Mapping[str, str]
     cutting: Cutting | None
-
-
-@dataclass(frozen=True)
-class Take:
-    """One episode to be: a bag or a piece of it, with the name that it has in the dataset."""
-
-    path: Path
-    name: str
-    piece: Piece | None = None
 
 
 @dataclass(frozen=True)
