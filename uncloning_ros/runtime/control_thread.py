@@ -80,13 +80,14 @@ class ControlThread:
     def call(self, do: Callable[[], Any], timeout_s: float = 1.0) -> Any:
         """Run `do` between two cycles and return its result; from any other thread.
 
-        Raise `TimeoutError` if the thread has ended or hangs.
+        Raise `TimeoutError` if the thread has ended or hangs; then `do` is not run later either.
         """
         call = _Call(do)
         self._calls.put(call)
-        if not call.done.wait(timeout_s):
-            raise TimeoutError('the control thread does not answer')
-        return call.result
+        # Past its time it is withdrawn, unless it runs at this moment.
+        if call.done.wait(timeout_s) or (not call.claim() and call.done.wait(timeout_s)):
+            return call.result
+        raise TimeoutError('the control thread does not answer; deactivate the node')
 
     def post(self, do: Callable[[], Any]) -> None:
         """Have `do` run between two cycles, without waiting for it."""
@@ -95,7 +96,8 @@ class ControlThread:
     def end(self, timeout_s: float) -> bool:
         """End after the cycle that is under way; tell whether it ended within `timeout_s`."""
         self._ending = True
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
         gc.enable()
         gc.unfreeze()
         return not self._thread.is_alive()
@@ -109,7 +111,9 @@ class ControlThread:
                 woken_ns = time.monotonic_ns()
                 self.wake_ups.add(woken_ns - due_ns)
                 while not self._calls.empty():
-                    self._calls.get().run()
+                    call = self._calls.get()
+                    if call.claim():
+                        call.run()
                 self._cycle()
                 now_ns = time.monotonic_ns()
                 self.cycles.add(now_ns - woken_ns)
@@ -133,12 +137,16 @@ class ControlThread:
 
 
 class _Call:
-    """Something to be done by the control thread."""
+    """Something to be done by the control thread: once, by whoever claims it first."""
 
     def __init__(self, do: Callable[[], Any]) -> None:
         self._do = do
+        self._claimed = threading.Lock()
         self.done = threading.Event()
         self.result: Any = None
+
+    def claim(self) -> bool:
+        return self._claimed.acquire(blocking=False)
 
     def run(self) -> None:
         self.result = self._do()

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask the policy of an incident once more, and compare every chunk."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uncloning_ros.errors import IncidentError
 from uncloning_ros.runtime.incident import Incident, Machine, this_machine
@@ -60,6 +62,14 @@ def replay(incident: Incident, policy: OnnxPolicy,
         if answered:
             again = policy(observation, noise)
             indices.append(int(index))
-            differences.append(float(np.max(np.abs(again.astype(np.float64) - chunk))))
+            differences.append(_difference(chunk, again))
         on_chunk()
     return Replay(tuple(indices), tuple(differences), ELSEWHERE if other else 0.0, other)
+
+
+def _difference(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    """Return the largest difference of two chunks; what is NaN in both is the same."""
+    same = (one == two) | (np.isnan(one) & np.isnan(two))
+    with np.errstate(invalid='ignore'):
+        apart = np.where(same, 0.0, np.abs(one.astype(np.float64) - two))
+    return math.inf if np.any(np.isnan(apart)) else float(np.max(apart))
