@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the nodes share: how one is run, its parameters, and the contract's topics."""
 
+import contextlib
 import importlib
 import json
 import signal
@@ -32,7 +33,7 @@ from uncloning_ros.conversions import (
     encode,
     encode_trajectory,
 )
-from uncloning_ros.errors import ContractError, UncloningError
+from uncloning_ros.errors import ContractError, UncloningError, near_miss
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.watchdog import Guards
 from uncloning_ros.share import share_path
@@ -113,10 +114,18 @@ def _refuse(err: Exception) -> int:
 
 
 def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Declare a node's parameter table and return the values by name; no seed is negative."""
+    """Declare a node's parameter table and return the values by name.
+
+    Raise `ContractError` for a negative seed, and for a parameter that was given but is not in
+    the table: with `shaddow:=true` the arm must not move.
+    """
     values = {p.name: node.declare_parameter(
         p.name, p.default, ParameterDescriptor(description=p.description, read_only=True)).value
         for p in parameters}
+    for name in node._parameter_overrides:
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
+            raise ContractError(f'{node.get_name()} has no parameter {name!r}'
+                                f'{near_miss(name, values)}')
     if values.get('seed', 0) < 0:
         raise ContractError(f'expected a seed of at least 0, got {values["seed"]}')
     return values
@@ -189,9 +198,15 @@ class Observations:
         self._transforms = TransformTree()
         self.arrived: Counter[str] = Counter()
         self.simulated = bool(node.get_parameter('use_sim_time').value)
+        self.subscriptions: list[Any] = []
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.destroy)
+            self._listen(contract)
+            undo.pop_all()
+
+    def _listen(self, contract: Contract) -> None:
         deployment = contract.deployment
         topics = deployment.observations
-        self.subscriptions: list[Any] = []
         for topic, signals in by_topic(contract.interface.observations, topics).items():
             kind = message_class(topics[signals[0].key].type)
             pairs = [(signal, topics[signal.key]) for signal in signals]

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
@@ -34,7 +36,7 @@ from uncloning_ros.nodes.policy_run import PolicyRun, RunOptions
 from uncloning_ros.nodes.policy_view import diagnostics, markers
 from uncloning_ros.runtime.control_loop import State
 from uncloning_ros.runtime.control_thread import SWITCH_INTERVAL_S
-from uncloning_ros.runtime.incident import write_incident
+from uncloning_ros.runtime.incident_files import IncidentFiles
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 PARAMETERS = (
@@ -50,9 +52,6 @@ PARAMETERS = (
 )
 
 _VIEW_S, _DIAGNOSTICS_S = 0.2, 1.0
-# A tracker that flickers must not fill the disk.
-_INCIDENT_EVERY_NS = 10 * 10**9
-_MOST_INCIDENTS = 100
 
 
 class PolicyNode(LifecycleNode):
@@ -73,14 +72,17 @@ class PolicyNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
         self._policy: OnnxPolicy | None = None
+        self._observations: Observations | None = None
         self._run: PolicyRun | None = None
-        self._incidents, self._incident_ns = 0, -_INCIDENT_EVERY_NS
+        self._incidents = IncidentFiles(Path(self._values['incident_dir']).expanduser())
         refuse_wrong_transitions(self)
         for name in ('start', 'stop', 'reset', 'dump'):
             self.create_service(Trigger, f'~/{name}', self._answering(getattr(self, f'_{name}')))
         self.create_service(SetBool, '~/set_shadow', self._answering(self._set_shadow))
-        self.create_timer(_VIEW_S, self._on_view)
-        self.create_timer(_DIAGNOSTICS_S, self._on_diagnostics)
+        # Not ROS time: that it stands still is one of the things to tell.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_VIEW_S, self._on_view, clock=steady)
+        self.create_timer(_DIAGNOSTICS_S, self._on_diagnostics, clock=steady)
 
     def bring_up(self) -> None:
         """Configure and activate at once if the parameters ask for it; raise if that fails."""
@@ -113,7 +115,13 @@ class PolicyNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End motion as on deactivation, from whatever state."""
-        return self._guarded(self._end_run, lambda: super(PolicyNode, self).on_shutdown(state))
+        return self._guarded(self._end_run, self._clean_up,
+                             lambda: super(PolicyNode, self).on_shutdown(state))
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a transition that ended in a way nobody foresaw: begin anew, unconfigured."""
+        return self._guarded(self._end_run, self._clean_up,
+                             lambda: super(PolicyNode, self).on_error(state))
 
     def _guarded(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
         """Run the steps of a transition; rclpy would swallow what they raise."""
@@ -135,6 +143,8 @@ class PolicyNode(LifecycleNode):
         policy = load_policy(self._model_path, self._values['expected_sha256'] or None)
         self._contract = self._contract_for(policy)
         policy.warm_up()
+        for topic in self._contract.deployment.actions.values():
+            validate_topic_name(topic.topic)
         self._observations = Observations(self, self._contract)
         self._policy = policy
         self.get_logger().info(f'policy {policy.sha256[:12]} is ready')
@@ -150,7 +160,7 @@ class PolicyNode(LifecycleNode):
         return replace(policy.contract, deployment=robot.deployment)
 
     def _activate(self) -> None:
-        assert self._policy is not None
+        assert self._policy is not None and self._observations is not None
         for sentence in self._observations.guards().refused.values():
             raise ContractError(f'cannot be activated: {sentence}')
         options = RunOptions(self._model_path, self._values['seed'], self._shadow,
@@ -168,20 +178,24 @@ class PolicyNode(LifecycleNode):
     def _end_run(self) -> None:
         run, self._run = self._run, None
         if run is not None:
-            run.end()
-            self._write_incidents(run)
-            run.close()
+            try:
+                run.end()
+                self._write_incidents(run)
+            finally:
+                run.close()
 
     def _clean_up(self) -> None:
         self._policy = None
-        self._observations.destroy()
+        observations, self._observations = self._observations, None
+        if observations is not None:
+            observations.destroy()
 
     def _answering(self, do: Callable[..., tuple[bool, str]]) -> Callable[[Any, Any], Any]:
         """Return the callback of a service that answers with what `do` says."""
         def on_call(request: Any, response: Any) -> Any:
             try:
                 response.success, response.message = do(request)
-            except (UncloningError, TimeoutError) as err:
+            except (UncloningError, OSError) as err:  # a full disk, a thread that hangs
                 response.success, response.message = False, sentence_of(err)
             return response
         return on_call
@@ -212,7 +226,7 @@ class PolicyNode(LifecycleNode):
         if self._run is None:
             return False, 'not active, so there is nothing to write'
         incident = self._run.incident()
-        return True, f'wrote {write_incident(incident, self._incident_path("dump"))}'
+        return True, f'wrote {self._incidents.write(incident, "dump", time.time())}'
 
     def _set_shadow(self, request: Any) -> tuple[bool, str]:
         if self._run is not None:
@@ -222,7 +236,7 @@ class PolicyNode(LifecycleNode):
                       else "commands will go to the robot's topics")
 
     def _on_view(self) -> None:
-        if self._run is not None:
+        if self._run is not None and self._observations is not None:
             self._write_incidents(self._run)
             self._markers.publish(markers(self._contract.interface, self._run.planned,
                                           self._observations.newest(),
@@ -239,22 +253,14 @@ class PolicyNode(LifecycleNode):
 
     def _write_incidents(self, run: PolicyRun) -> None:
         """Write what the run kept when it went to HOLD or FAULT, in moderation."""
-        for reason, incident in run.take_incidents():
-            now_ns = time.monotonic_ns()
-            if (self._incidents >= _MOST_INCIDENTS
-                    or now_ns - self._incident_ns < _INCIDENT_EVERY_NS):
-                continue
-            self._incidents, self._incident_ns = self._incidents + 1, now_ns
+        for state, reason, incident in run.take_incidents():
             try:
-                path = write_incident(incident, self._incident_path(reason))
-                self.get_logger().info(f'wrote {path}; repeat it with: uncloning replay')
+                path = self._incidents.write_some(incident, state, reason, time.time(),
+                                                  time.monotonic())
+                if path is not None:
+                    self.get_logger().info(f'wrote {path}; repeat it with: uncloning replay')
             except (UncloningError, OSError) as err:
                 self.get_logger().error(f'cannot write the incident: {err}')
-
-    def _incident_path(self, reason: str) -> Path:
-        stamp = time.strftime('%Y%m%d_%H%M%S')
-        folder = Path(self._values['incident_dir']).expanduser()
-        return folder / f'{stamp}_{self.get_clock().now().nanoseconds % 10**9:09d}_{reason}.npz'
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -62,14 +62,15 @@ class PolicyRun:
         self._shadow = ShadowReport() if options.shadow else None
         self._loop = ControlLoop(contract, options.seed)
         self._record = FlightRecord()
-        self._incidents: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._worker = InferenceWorker(policy)
+        self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
         self._told_ns = 0
+        # Actions (n, action_dim) of the chunk in use, None if there is none; for any thread.
+        self.planned: Array | None = None
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
-        self._commands = Commands(node.create_publisher, contract, options.shadow)
         self._demonstrated: dict[str, Array] = {}
+        self._commands = Commands(node.create_publisher, contract, options.shadow)
         self._listening = [] if self._shadow is None else [
             node.create_subscription(message_class(topic.type), topic.topic,
                                      partial(self._on_demonstrated, signal), COMMAND_QOS)
@@ -78,11 +79,7 @@ class PolicyRun:
         logger = node.get_logger()
         self._thread = ControlThread(self._cycle, contract.deployment.command_period_ns,
                                      self._on_crash, logger.warning, options.realtime_priority)
-
-    @property
-    def planned(self) -> Array | None:
-        """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
-        return self._loop.planned
+        self._worker = InferenceWorker(policy)
 
     def begin(self, start: bool) -> None:
         """Begin to cycle, and with `start` to move as soon as every input is fresh."""
@@ -116,7 +113,11 @@ class PolicyRun:
 
     def stop(self) -> None:
         """End motion with one hold command."""
-        self._thread.call(self._loop.stop)
+        try:
+            self._thread.call(self._loop.stop)
+        except TimeoutError:
+            self._thread.post(self._loop.stop)  # better late than never
+            raise
 
     def reset(self) -> None:
         """Hold if the arm was commanded, then forget everything, faults as well."""
@@ -130,12 +131,12 @@ class PolicyRun:
         """Return what is kept at this moment."""
         return self._incident_of(*self._thread.call(self._record.snapshot))
 
-    def take_incidents(self) -> list[tuple[str, Incident]]:
-        """Return (reason, incident) of every HOLD and FAULT since the last call."""
+    def take_incidents(self) -> list[tuple[State, str, Incident]]:
+        """Return (state, reason, incident) of every HOLD and FAULT since the last call."""
         taken = []
         while not self._incidents.empty():
-            reason, snapshot = self._incidents.get()
-            taken.append((reason, self._incident_of(*snapshot)))
+            state, reason, snapshot = self._incidents.get()
+            taken.append((state, reason, self._incident_of(*snapshot)))
         return taken
 
     def require_no_rival(self) -> None:
@@ -205,6 +206,7 @@ class PolicyRun:
         if not changed and steady_ns - self._told_ns < self._contract.policy.period_ns:
             return
         self._told_ns = steady_ns
+        self.planned = self._loop.planned
         self._status.publish(as_json(
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._policy.sha256,
@@ -213,8 +215,7 @@ class PolicyRun:
         if changed:
             self._node.get_logger().info(f'{decision.state.name}: {decision.sentence}')
         if decision.state is not before.state and decision.state in (State.HOLD, State.FAULT):
-            self._incidents.put((f'{decision.state.value}_{decision.reason}',
-                                 self._record.snapshot()))
+            self._incidents.put((decision.state, decision.reason, self._record.snapshot()))
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
         return incident_of(answers, events, self._options.model_path, self._policy.sha256,
