@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,22 +15,26 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
+from rclpy.clock import Clock, ClockType  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from uncloning_ros.contract import Signal, load_contract  # noqa: E402
 from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
 from uncloning_ros.errors import ContractError  # noqa: E402
 from uncloning_ros.geometry import Array  # noqa: E402
-from uncloning_ros.nodes.common import LATCHED_QOS, message_class  # noqa: E402
+from uncloning_ros.nodes.common import message_class  # noqa: E402
 from uncloning_ros.share import share_path  # noqa: E402
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 PATIENCE_S = 30.0  # before a wait is given up as vain
 DOWN = np.array([1.0, 0.0, 0.0, 0.0, -1.0, 0.0])
+# Every text counts, also those that a latched topic has replaced by now.
+ALL_TEXTS_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def pose(x: float) -> Array:
@@ -54,6 +59,12 @@ class Graph:
         self.executor.add_node(node)
         return node
 
+    def remove(self, node: Any) -> None:
+        """End a node before the others."""
+        self._nodes.remove(node)
+        self.executor.remove_node(node)
+        getattr(node, 'close', node.destroy_node)()
+
     def until(self, condition: Callable[[], Any], seen: Callable[[], object]) -> None:
         """Run until the condition holds; fail with what was seen instead."""
         end_s = time.monotonic() + PATIENCE_S
@@ -63,12 +74,13 @@ class Graph:
             self.executor.spin_once(timeout_sec=0.05)
         pytest.fail(f'waited in vain; saw {seen()}')
 
-    def call(self, client_of: Any, name: str) -> Any:
-        """Call a Trigger service and return its response."""
-        client = client_of.create_client(Trigger, name)
+    def call(self, client_of: Any, name: str, kind: Any = Trigger, **request: Any) -> Any:
+        """Call a service, a Trigger unless another kind is given, and return its response."""
+        client = client_of.create_client(kind, name)
         self.until(client.service_is_ready, lambda: f'no service {name}')
-        future = client.call_async(Trigger.Request())
+        future = client.call_async(kind.Request(**request))
         self.until(future.done, lambda: f'no answer from {name}')
+        client_of.destroy_client(client)
         return future.result()
 
     def close(self) -> None:
@@ -81,7 +93,8 @@ class Graph:
 class Robot(Node):
     """Publish every observation at 50 Hz; keep the commands and the JSON that arrives.
 
-    The force along x counts the rounds, so that a lost message is noticed.
+    The force along x counts the rounds, so that a lost message is noticed. What trackers see
+    trembles unless it is `frozen`. Stamps are in ROS time, rounds are not.
     """
 
     def __init__(self, **node_options: Any) -> None:
@@ -90,6 +103,7 @@ class Robot(Node):
                        'object_pose': pose(0.6), 'hand_pose': pose(0.7),
                        'wrist_force': np.zeros(3)}
         self.silent: set[str] = set()
+        self.frozen: set[str] = set()
         self.rounds = 0
         self.commands: dict[str, list[Sample]] = {s.key: [] for s in CONTRACT.interface.actions}
         self.said: dict[str, list[str]] = {}
@@ -101,7 +115,7 @@ class Robot(Node):
             self.create_subscription(
                 message_class(topic.type), topic.topic,
                 partial(self._on_command, signal), 100)
-        self.create_timer(0.02, self._publish)
+        self.create_timer(0.02, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _on_command(self, signal: Signal, message: Any) -> None:
         with contextlib.suppress(ContractError):  # a test may send a foreign one
@@ -109,7 +123,10 @@ class Robot(Node):
 
     def message(self, key: str) -> Any:
         signal = next(s for s in CONTRACT.interface.observations if s.key == key)
-        return encode(signal, CONTRACT.deployment.observations[key].type, self.values[key],
+        values = self.values[key]
+        if key in ('object_pose', 'hand_pose') and key not in self.frozen:
+            values = values + np.eye(9)[2] * 1e-4 * np.sin(self.rounds)
+        return encode(signal, CONTRACT.deployment.observations[key].type, values,
                       self.get_clock().now().nanoseconds, message_class)
 
     def send(self, key: str, message: Any) -> None:
@@ -119,7 +136,7 @@ class Robot(Node):
         """Return the list that the texts of a latched topic are appended to."""
         heard = self.said.setdefault(topic, [])
         self.create_subscription(message_class('std_msgs/msg/String'), topic,
-                                 lambda message: heard.append(message.data), LATCHED_QOS)
+                                 lambda message: heard.append(message.data), ALL_TEXTS_QOS)
         return heard
 
     def _publish(self) -> None:
@@ -140,6 +157,36 @@ def graph() -> Iterator[Graph]:
 @pytest.fixture
 def robot(graph: Graph) -> Robot:
     return graph.add(Robot)
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Return a function that decides what loading a model gives: a policy, or an exception."""
+    from live_policy import CONTRACT as PATIENT
+    from live_policy import FakePolicy
+
+    from uncloning_ros.nodes import policy as policy_module
+
+    def decide(given: Any) -> None:
+        def load_policy(path: Any, expected: Any) -> Any:
+            if isinstance(given, Exception):
+                raise given
+            return given
+        monkeypatch.setattr(policy_module, 'load_policy', load_policy)
+    decide(FakePolicy(PATIENT))
+    return decide
+
+
+@pytest.fixture
+def activate(graph: Graph, robot: Robot, load: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that makes an active policy node with these parameters."""
+    from live_policy import Live
+    return lambda **parameters: Live(graph, robot, tmp_path / 'incidents', **parameters)
+
+
+@pytest.fixture
+def live(activate: Callable[..., Any]) -> Any:
+    return activate()
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node's lifecycle: what it refuses, what it survives, what it gives back."""
+
+import dataclasses
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from live_policy import CONTRACT, ERROR, FAILURE, SUCCESS, FakePolicy, Live
+from policies import wandering_policy
+from rclpy.node import Node
+
+from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.errors import ModelError
+from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
+from uncloning_ros.nodes.policy import PolicyNode
+from uncloning_ros.nodes.policy_run import PolicyRun
+from uncloning_ros.share import share_path
+
+SHIPPED = str(share_path('config') / 'contract.yaml')
+
+
+def missing(folder: Path) -> dict[str, str]:
+    return {'model_path': str(folder / 'nowhere.onnx')}
+
+
+def random_bytes(folder: Path) -> dict[str, str]:
+    path = folder / 'model.onnx'
+    path.write_bytes(bytes(range(256)) * 64)
+    return {'model_path': str(path)}
+
+
+def flipped_byte(folder: Path) -> dict[str, str]:
+    path = wandering_policy(folder / 'model.onnx')
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    return {'model_path': str(path)}
+
+
+def wrong_digest(folder: Path) -> dict[str, str]:
+    return {'model_path': str(wandering_policy(folder / 'model.onnx')),
+            'expected_sha256': 'e' * 64}
+
+
+@pytest.mark.parametrize(('given', 'sentence'), [
+    (lambda _: {}, 'no model was given; set the parameter model_path to a .onnx file'),
+    (missing, 'nowhere.onnx: No such file or directory'),
+    (random_bytes, 'is not an intact exported policy'),
+    (flipped_byte, 'is corrupted'),
+    (wrong_digest, f'expected {"e" * 64}; it is not the file that was meant')])
+def test_a_model_that_cannot_be_trusted_is_refused_at_configure_with_a_sentence(
+        graph: Any, tmp_path: Path, given: Callable[[Path], dict[str, str]], sentence: str,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    node = graph.add(PolicyNode, **given(tmp_path))
+    assert node.trigger_configure() is FAILURE
+    said = capfd.readouterr().err
+    assert sentence in said
+    assert 'Traceback' not in said
+
+
+def test_bringing_up_by_itself_raises_if_the_model_cannot_be_used(graph: Any, load: Any) -> None:
+    load(ModelError('some.onnx is corrupted'))
+    node = graph.add(PolicyNode, model_path='some.onnx', auto_activate=True)
+    with pytest.raises(ModelError, match='could not be brought up'):
+        node.bring_up()
+
+
+def test_a_robot_of_another_interface_is_refused(
+        graph: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    interface = dataclasses.replace(CONTRACT.interface, modes={'only': True})
+    load(FakePolicy(dataclasses.replace(CONTRACT, interface=interface)))
+    node = graph.add(PolicyNode, model_path='some.onnx', contract_path=SHIPPED)
+    assert node.trigger_configure() is FAILURE
+    assert 'some.onnx was made for another interface: expected modes' in capfd.readouterr().err
+
+
+def topics(node: Any) -> Counter[str]:
+    """Return what the node has in the graph."""
+    return Counter([f'in {s.topic_name}' for s in node.subscriptions]
+                   + [f'out {p.topic_name}' for p in node.publishers])
+
+
+@pytest.mark.parametrize(('part', 'key'), [('observations', 'hand_pose'),
+                                           ('actions', 'target_width')])
+def test_a_topic_that_ros_does_not_take_is_refused_at_configure_and_leaves_nothing_behind(
+        graph: Any, load: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], part: str,
+        key: str) -> None:
+    data = contract_to_dict(CONTRACT)
+    data['deployment'][part][key]['topic'] = 'not a name'
+    path = tmp_path / 'contract.yaml'
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    node = graph.add(PolicyNode, model_path='some.onnx', contract_path=str(path))
+    before = topics(node)
+    assert node.trigger_configure() is FAILURE
+    assert topics(node) == before
+    said = capfd.readouterr().err
+    assert 'Invalid topic name: topic name must not contain' in said and 'not a name' in said
+    assert 'Traceback' not in said
+
+
+@pytest.mark.parametrize(('transition', 'owner', 'broken'), [
+    ('configure', FakePolicy, 'warm_up'), ('activate', PolicyRun, 'require_no_rival'),
+    ('activate', PolicyRun, 'begin'), ('deactivate', PolicyRun, 'end'),
+    ('cleanup', Observations, 'destroy')])
+def test_an_unforeseen_exception_in_a_transition_is_logged_and_the_node_can_begin_anew(
+        graph: Any, load: Any, transition: str, owner: Any, broken: str,
+        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    node = graph.add(PolicyNode, model_path='some.onnx')
+    for name in ('configure', 'activate', 'deactivate', 'cleanup'):
+        if name == transition:
+            break
+        assert getattr(node, f'trigger_{name}')() is SUCCESS
+
+    def raising(*_: Any, **__: Any) -> None:
+        raise RuntimeError('no such luck')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, broken, raising)
+        assert getattr(node, f'trigger_{transition}')() is ERROR
+    said = capfd.readouterr().err
+    assert 'Traceback' in said and 'RuntimeError: no such luck' in said
+    assert node.trigger_configure() is SUCCESS
+    assert node.trigger_activate() is SUCCESS
+
+
+def test_five_rounds_through_the_lifecycle_leave_nothing_behind(
+        live: Live, load: Any) -> None:
+    seen = []
+    for _ in range(5):
+        live.moving()
+        assert live.node.trigger_deactivate() is SUCCESS
+        inactive = topics(live.node)
+        assert live.node.trigger_cleanup() is SUCCESS
+        seen.append((inactive, topics(live.node)))
+        assert live.node.trigger_configure() is SUCCESS
+        assert live.node.trigger_activate() is SUCCESS
+    assert all(pair == seen[0] for pair in seen)
+    unconfigured = seen[0][1]
+    for topic in CONTRACT.deployment.observations.values():
+        assert unconfigured[f'in /{topic.topic}'] == 0
+    for topic in CONTRACT.deployment.actions.values():
+        assert unconfigured[f'out /{topic.topic}'] == 0
+
+    def names() -> list[str]:
+        return sorted(thread.name for thread in threading.enumerate()
+                      if thread.name in ('control', 'inference'))
+    live.until(lambda: names() == ['control', 'inference'])
+    assert live.node.trigger_deactivate() is SUCCESS
+    live.until(lambda: names() == [])
+
+
+@pytest.mark.parametrize('wrong', [
+    Transition(id=Transition.TRANSITION_CONFIGURE), Transition(id=Transition.TRANSITION_CLEANUP),
+    Transition(id=99), Transition(label='nonsense')], ids=lambda wrong: wrong.label or wrong.id)
+def test_a_transition_that_the_state_does_not_allow_is_refused_and_motion_goes_on(
+        live: Live, wrong: Transition) -> None:
+    live.moving()
+    assert not live.call('change_state', kind=ChangeState, transition=wrong).success
+    before = len(live.poses)
+    live.until(lambda: len(live.poses) > before + 2)
+    assert live.status['state'] == 'active'
+
+
+class Rival(Node):
+    """Another node that publishes where the policy does."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__('teleoperation', namespace='/left', **node_options)
+        topic = CONTRACT.deployment.actions['target_pose']
+        self.create_publisher(message_class(topic.type), f'/{topic.topic}', COMMAND_QOS)
+
+
+RIVAL = '/left/teleoperation publishes on /target_pose as well; two may not command one arm'
+
+
+def test_activation_is_refused_while_another_node_may_command_the_arm(
+        graph: Any, robot: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    rival = graph.add(Rival)
+    node = graph.add(PolicyNode, model_path='some.onnx')
+    assert node.trigger_configure() is SUCCESS
+    before = topics(node)
+    assert node.trigger_activate() is FAILURE
+    said = capfd.readouterr().err
+    assert RIVAL in said and 'Traceback' not in said
+    assert topics(node) == before
+    graph.remove(rival)
+    graph.until(lambda: node.count_publishers('/target_pose') == 0, lambda: 'the rival')
+    assert node.trigger_activate() is SUCCESS
+
+
+def test_a_second_publisher_that_appears_in_motion_ends_in_fault_with_one_hold_command(
+        live: Live, graph: Any, tools: Any) -> None:
+    live.moving()
+    live.robot.values['tool_pose'] = tools.pose(0.45)
+    live.follows()
+    graph.add(Rival)
+    live.reach('fault', 'second_publisher')
+    assert RIVAL in live.status['sentence']
+    live.let_rounds_pass()
+    assert sum(pose[0] == pytest.approx(0.45, abs=1e-9) for pose in live.poses) == 1
+    assert live.poses[-1][0] == pytest.approx(0.45)
+
+
+def test_start_is_refused_while_another_node_may_command_the_arm(
+        live: Live, graph: Any) -> None:
+    graph.add(Rival)
+    live.until(lambda: live.node.count_publishers('/target_pose') == 2)
+    refused = live.call('start')
+    assert not refused.success
+    assert RIVAL in refused.message
+    live.let_rounds_pass()
+    assert live.status['state'] == 'waiting'  # nothing moves, so nothing is wrong
+    assert live.poses == []
+
+
+def test_activation_is_refused_after_a_message_in_a_foreign_frame(
+        graph: Any, robot: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    robot.silent.add('hand_pose')
+    node = graph.add(PolicyNode, model_path='some.onnx')
+    assert node.trigger_configure() is SUCCESS
+    foreign = robot.message('hand_pose')
+    foreign.header.frame_id = 'camera'
+    graph.until(lambda: robot.count_subscribers('/hand_pose') == 1, lambda: 'no subscriber')
+    robot.send('hand_pose', foreign)
+    capfd.readouterr()
+    graph.until(lambda: node._observations.guards().refused, lambda: 'no refusal')
+    assert node.trigger_activate() is FAILURE
+    said = capfd.readouterr().err
+    assert "cannot be activated: a message was refused: hand_pose: expected frame" in said
+    assert "'panda_link0', got 'camera'" in said
+    robot.silent.clear()
+    graph.until(lambda: not node._observations.guards().refused, lambda: 'a refusal')
+    assert node.trigger_activate() is SUCCESS

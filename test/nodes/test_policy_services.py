@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node's services answer in every state; its parameters are what they were."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_policy import SUCCESS, FakePolicy, Live
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
+
+from uncloning_ros.errors import ContractError
+from uncloning_ros.nodes import policy_run
+from uncloning_ros.nodes.policy import PARAMETERS, PolicyNode
+
+NOT_ACTIVE = 'not active; configure and activate first'
+# service -> (success, sentence) in the states unconfigured, inactive and finalized
+ANSWERS = {'start': (False, NOT_ACTIVE), 'reset': (False, NOT_ACTIVE),
+           'stop': (True, 'not active, so there is no motion'),
+           'dump': (False, 'not active, so there is nothing to write')}
+
+
+def test_every_service_answers_with_a_sentence_in_every_lifecycle_state(
+        activate: Any, graph: Any, robot: Any, load: Any) -> None:
+    node = graph.add(PolicyNode, model_path='some.onnx')
+
+    def require_answers() -> None:
+        for name, (success, sentence) in ANSWERS.items():
+            answer = graph.call(robot, f'/policy/{name}')
+            assert (answer.success, answer.message) == (success, sentence)
+        answer = graph.call(robot, '/policy/set_shadow', SetBool, data=False)
+        assert (answer.success, answer.message) == (
+            True, "commands will go to the robot's topics")
+
+    require_answers()
+    assert node.trigger_configure() is SUCCESS
+    require_answers()
+    assert node.trigger_activate() is SUCCESS
+    refused = graph.call(robot, '/policy/set_shadow', SetBool, data=True)
+    assert not refused.success and 'deactivate first' in refused.message
+    for name in ('start', 'stop', 'reset'):
+        answer = graph.call(robot, f'/policy/{name}')
+        assert answer.success and answer.message
+    assert node.trigger_shutdown() is SUCCESS
+    require_answers()
+
+
+def test_starting_twice_is_no_mistake(live: Live) -> None:
+    live.moving()
+    assert live.call('start').success
+    live.let_rounds_pass()
+    assert live.status['state'] == 'active'
+
+
+def test_stop_takes_a_start_back_that_still_waits_for_its_inputs(live: Live) -> None:
+    live.reach('waiting', 'not_started')
+    live.robot.frozen.add('hand_pose')
+    live.reach('waiting', 'unchanged_input')
+    assert live.call('start').success
+    assert live.call('stop').success
+    live.robot.frozen.clear()
+    live.reach('waiting', 'not_started')
+    live.let_rounds_pass()
+    assert live.poses == []
+
+
+def test_reset_in_motion_publishes_one_hold_command_and_forgets(live: Live, tools: Any) -> None:
+    live.moving()
+    live.robot.values['tool_pose'] = tools.pose(0.45)
+    live.follows()
+    answer = live.call('reset')
+    assert answer.success and 'waiting for ~/start' in answer.message
+    live.reach('waiting', 'not_started')
+    live.let_rounds_pass()
+    assert sum(pose[0] == pytest.approx(0.45, abs=1e-9) for pose in live.poses) == 1
+    assert live.poses[-1][0] == pytest.approx(0.45)
+    assert live.status['counters']['chunks'] == 0
+    live.moving()
+
+
+def test_reset_leads_out_of_fault(activate: Any, load: Any) -> None:
+    policy = FakePolicy(bad=True)
+    load(policy)
+    live = activate(autostart=True)
+    live.reach('fault', 'policy_failed')
+    policy._bad = False
+    assert live.call('reset').success
+    live.moving()
+
+
+def test_a_service_that_the_control_thread_does_not_answer_says_so_and_moves_nothing_later(
+        live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.reach('waiting', 'not_started')
+    hung, go_on = threading.Event(), threading.Event()
+    tell = policy_run.PolicyRun._tell
+
+    def hanging(*args: Any) -> None:
+        hung.set()
+        go_on.wait()
+        tell(*args)
+
+    monkeypatch.setattr(policy_run.PolicyRun, '_tell', hanging)
+    monkeypatch.setattr(policy_run.ControlThread.call, '__defaults__', (0.05,))
+    live.until(hung.is_set)
+    for name in ('start', 'reset', 'stop', 'dump'):
+        answer = live.call(name)
+        assert not answer.success
+        assert 'the control thread does not answer' in answer.message
+    go_on.set()
+    live.let_rounds_pass()
+    assert live.status['state'] == 'waiting'
+    assert live.poses == []
+
+
+def test_dump_into_a_folder_that_cannot_be_written_says_so_and_motion_goes_on(
+        activate: Any, tmp_path: Path) -> None:
+    (tmp_path / 'incidents').write_text('no folder')
+    live = activate()
+    live.moving()
+    answer = live.call('dump')
+    assert not answer.success
+    assert str(tmp_path / 'incidents') in answer.message
+    live.let_rounds_pass()
+    assert live.status['state'] == 'active'
+
+
+def test_every_parameter_is_described_and_read_only(graph: Any, robot: Any, load: Any) -> None:
+    graph.add(PolicyNode, model_path='some.onnx')
+    names = [parameter.name for parameter in PARAMETERS]
+    described = graph.call(robot, '/policy/describe_parameters', DescribeParameters,
+                           names=names).descriptors
+    assert [(d.name, d.description) for d in described] == [
+        (parameter.name, parameter.description) for parameter in PARAMETERS]
+    changes = [Parameter(parameter.name, value=parameter.default).to_parameter_msg()
+               for parameter in PARAMETERS]
+    results = graph.call(robot, '/policy/set_parameters', SetParameters,
+                         parameters=changes).results
+    assert [result.successful for result in results] == [False] * len(PARAMETERS)
+    assert all('read-only' in result.reason for result in results)
+
+
+@pytest.mark.parametrize(('parameters', 'sentence'), [
+    ({'seed': -1}, 'expected a seed of at least 0, got -1'),
+    ({'realtime_priority': 100}, 'expected a realtime_priority of 0 to 99, got 100'),
+    ({'realtime_priority': -1}, 'expected a realtime_priority of 0 to 99, got -1'),
+    ({'shaddow': True}, r"policy has no parameter 'shaddow' \(did you mean 'shadow'\?\)")])
+def test_a_parameter_that_cannot_be_meant_is_refused(
+        graph: Any, parameters: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        graph.add(PolicyNode, **parameters)
+
+
+def test_a_refused_real_time_priority_is_a_warning_and_not_an_end(
+        activate: Any, monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, 'Operation not permitted')
+
+    monkeypatch.setattr('os.sched_setscheduler', refuse)
+    live = activate(realtime_priority=30)
+    live.moving()
+    assert 'real-time priority 30 was refused (Operation not permitted)' in capfd.readouterr().err
