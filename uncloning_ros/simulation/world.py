@@ -15,9 +15,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import Interface, Signal
+from uncloning_ros.contract import Interface
 from uncloning_ros.conversions import Sample
-from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
     cross,
@@ -28,6 +27,7 @@ from uncloning_ros.geometry import (
 )
 from uncloning_ros.scenario import Scenario, ToolPart
 from uncloning_ros.simulation.bullet import DATA_PATH, BulletClient, connect, pybullet
+from uncloning_ros.simulation.interface import require_simulable
 from uncloning_ros.simulation.panda import (
     FINGER_TRAVEL_M,
     JOINT_NAMES,
@@ -65,10 +65,6 @@ _SETTLE_STEPS = 60  # the tool comes to rest and the force sensor's filter settl
 _TABLE_RGBA, _STAND_RGBA = (0.80, 0.76, 0.70, 1.0), (0.45, 0.48, 0.50, 1.0)
 _LOST_S = 0.5  # a tool that lies on the table for so long is dropped
 _GRAVITY_M_S2 = 9.81
-# What can be measured, and as what.
-_MEASURED = {'tool_pose': 'pose', 'gripper_width': 'gripper_width', 'object_pose': 'pose',
-             'hand_pose': 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
-_ARM_COMMANDS = ('pose', 'joint_positions')
 
 
 @dataclass
@@ -96,7 +92,7 @@ class World:
         self.interface = interface
         self._signals = {signal.key: signal for signal in interface.observations}
         self._parts = tuple(scenario.tool.parts)
-        _require_known(interface)
+        require_simulable(interface)
         self._in_joints = any(s.kind == 'joint_positions' for s in interface.actions)
         self.client = connect()
         friction = _FINGER_FRICTION if finger_friction is None else finger_friction
@@ -369,42 +365,6 @@ class World:
             states = self.client.getJointStates(self._arm, joint_order(joints.names))
             truth[joints.key] = np.array([state[0] for state in states])
         return truth
-
-
-def _require_known(interface: Interface) -> None:
-    for signal in interface.observations:
-        if signal.key not in _MEASURED:
-            raise ScenarioError(f'the simulator cannot measure {signal.key!r}'
-                                f'{near_miss(signal.key, _MEASURED)}; it measures '
-                                f'{", ".join(_MEASURED)}')
-        if signal.kind != _MEASURED[signal.key]:
-            raise ScenarioError(f'the simulator measures {signal.key!r} as a '
-                                f'{_MEASURED[signal.key]}, not as a {signal.kind}')
-        if signal.kind == 'joint_positions':
-            _require_joints(signal)
-    for signal in interface.actions:
-        if signal.kind not in (*_ARM_COMMANDS, 'gripper_width'):
-            raise ScenarioError(f'the simulator cannot execute a {signal.kind} command '
-                                f'({signal.key!r}); it executes a pose or joint_positions, and '
-                                f'a gripper_width')
-        if signal.kind == 'joint_positions':
-            _require_joints(signal)
-            missing = [name for name in JOINT_NAMES if name not in signal.names]
-            if missing:
-                raise ScenarioError(f'the simulated arm is commanded with {len(JOINT_NAMES)} '
-                                    f'joints, but {signal.key!r} lacks {", ".join(missing)}')
-    arm = [signal.key for signal in interface.actions if signal.kind in _ARM_COMMANDS]
-    if len(arm) > 1:
-        raise ScenarioError(f'the simulated arm takes one command, either a pose or joint '
-                            f'positions, but the contract has {", ".join(arm)}')
-
-
-def _require_joints(signal: Signal) -> None:
-    for name in signal.names:
-        if name not in JOINT_NAMES:
-            raise ScenarioError(f'{signal.key}: the simulated arm has no joint {name!r}'
-                                f'{near_miss(name, JOINT_NAMES)}; its joints are '
-                                f'{JOINT_NAMES[0]} to {JOINT_NAMES[-1]}')
 
 
 def _load_panda(client: BulletClient) -> int:

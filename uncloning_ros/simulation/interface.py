@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the simulator can measure and execute of a contract's interface."""
+
+from uncloning_ros.contract import Interface, Signal
+from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.simulation.panda import JOINT_NAMES
+
+# What can be measured, and as what.
+_MEASURED = {'tool_pose': 'pose', 'gripper_width': 'gripper_width', 'object_pose': 'pose',
+             'hand_pose': 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
+_ARM_COMMANDS = ('pose', 'joint_positions')
+
+
+def require_simulable(interface: Interface) -> None:
+    """Raise `ScenarioError` naming the first signal that the simulator does not have."""
+    for signal in interface.observations:
+        if signal.key not in _MEASURED:
+            raise ScenarioError(f'the simulator cannot measure {signal.key!r}'
+                                f'{near_miss(signal.key, _MEASURED)}; it measures '
+                                f'{", ".join(_MEASURED)}')
+        if signal.kind != _MEASURED[signal.key]:
+            raise ScenarioError(f'the simulator measures {signal.key!r} as a '
+                                f'{_MEASURED[signal.key]}, not as a {signal.kind}')
+        if signal.kind == 'joint_positions':
+            _require_joints(signal)
+    for signal in interface.actions:
+        if signal.kind not in (*_ARM_COMMANDS, 'gripper_width'):
+            raise ScenarioError(f'the simulator cannot execute a {signal.kind} command '
+                                f'({signal.key!r}); it executes a pose or joint_positions, and '
+                                f'a gripper_width')
+        if signal.kind == 'joint_positions':
+            _require_joints(signal)
+            missing = [name for name in JOINT_NAMES if name not in signal.names]
+            if missing:
+                raise ScenarioError(f'the simulated arm is commanded with {len(JOINT_NAMES)} '
+                                    f'joints, but {signal.key!r} lacks {", ".join(missing)}')
+    arm = [signal.key for signal in interface.actions if signal.kind in _ARM_COMMANDS]
+    if len(arm) > 1:
+        raise ScenarioError(f'the simulated arm takes one command, either a pose or joint '
+                            f'positions, but the contract has {", ".join(arm)}')
+
+
+def _require_joints(signal: Signal) -> None:
+    for name in signal.names:
+        if name not in JOINT_NAMES:
+            raise ScenarioError(f'{signal.key}: the simulated arm has no joint {name!r}'
+                                f'{near_miss(name, JOINT_NAMES)}; its joints are '
+                                f'{JOINT_NAMES[0]} to {JOINT_NAMES[-1]}')
