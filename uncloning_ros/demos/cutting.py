@@ -201,7 +201,7 @@ def _runs(times_ns: Times, flags: NDArray[np.bool_]) -> list[tuple[int, bool]]:
 
 def _last_pause_ns(times_ns: Times, begin_ns: int, end_ns: int) -> int:
     """Return the end of the last pause of the commands within a span, its beginning if none."""
-    within = times_ns[(times_ns >= begin_ns) & (times_ns <= end_ns)]
+    within = np.concatenate(([begin_ns], times_ns[(times_ns >= begin_ns) & (times_ns <= end_ns)]))
     pauses = np.flatnonzero(np.diff(within) > PAUSE_NS)
     # The measurements that the first command answered came before it.
     return int(within[pauses[-1] + 1]) - PAUSE_NS if len(pauses) else begin_ns
