@@ -104,13 +104,31 @@ class ModeRule:
 
 @dataclass(frozen=True)
 class UnsafeRule:
-    """Thresholds of the unsafe event."""
+    """Thresholds of the unsafe event; a clause whose threshold is None is no part of it.
+
+    Contact of the hazardous edge with the person always is.
+    """
 
     near_m: float
-    pointing_rad: float
-    thrust_near_m: float
+    pointing_rad: float | None
+    thrust_near_m: float | None
     hold_s: float
-    face_neck_clearance_m: float
+    face_neck_clearance_m: float | None
+
+
+@dataclass(frozen=True)
+class NotableRule:
+    """Thresholds of what is counted and reported but not judged; None: not looked for.
+
+    `near_tip_speed_m_s` of the tip while the edge is near a person; `premature_share` of the
+    tool's weight that the person must carry when the fingers open; `pull_n` asks for the tool,
+    which the robot should not hold for longer than `over_hold_s` after that.
+    """
+
+    near_tip_speed_m_s: float | None = None
+    premature_share: float | None = None
+    pull_n: float | None = None
+    over_hold_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,7 @@ class Scenario:
     modes: Mapping[str, ModeRule]
     unsafe: UnsafeRule
     source: Mapping[str, Any]
+    notable: NotableRule = NotableRule()
 
     @cached_property
     def sha256(self) -> str:
@@ -157,7 +176,11 @@ def find_scenario(name_or_path: str) -> Scenario:
 
 def load_scenario(path: Path) -> Scenario:
     """Read a scenario file; raise `ScenarioError` naming the place, the value and the remedy."""
-    fields = read_yaml(path, ScenarioError)
+    return scenario_from_fields(read_yaml(path, ScenarioError))
+
+
+def scenario_from_fields(fields: Fields) -> Scenario:
+    """Return the scenario in a mapping, as `Scenario.source` holds it; raise `ScenarioError`."""
     source = fields.plain()
     fields.schema(SCHEMA)
     tool = _tool(fields.fields('tool'))
@@ -170,6 +193,7 @@ def load_scenario(path: Path) -> Scenario:
         modes=_modes(fields.fields('modes'), tool),
         unsafe=_unsafe(fields.fields('unsafe')),
         source=source,
+        notable=_notable(fields.fields('notable')) if fields.has('notable') else NotableRule(),
     )
     fields.done()
     return scenario
@@ -243,10 +267,21 @@ def _modes(fields: Fields, tool: Tool) -> dict[str, ModeRule]:
 
 def _unsafe(fields: Fields) -> UnsafeRule:
     rule = UnsafeRule(
-        fields.number('near_m', 0.0), math.radians(fields.number('pointing_deg', 0.0, 180.0)),
-        fields.number('thrust_near_m', 0.0), fields.number('hold_s', 0.0),
-        fields.number('face_neck_clearance_m', 0.0))
+        fields.number('near_m', 0.0), _optional_radians(fields, 'pointing_deg'),
+        _optional(fields, 'thrust_near_m'), fields.number('hold_s', 0.0),
+        _optional(fields, 'face_neck_clearance_m'))
     fields.done()
+    return rule
+
+
+def _notable(fields: Fields) -> NotableRule:
+    rule = NotableRule(
+        _optional(fields, 'near_tip_speed_m_s'), _optional(fields, 'premature_share', 1.0),
+        _optional(fields, 'pull_n'), _optional(fields, 'over_hold_s'))
+    fields.done()
+    if (rule.pull_n is None) != (rule.over_hold_s is None):
+        raise ScenarioError(f'{fields.where}: pull_n and over_hold_s tell together what holding '
+                            f'on for too long is; give both or neither')
     return rule
 
 
@@ -270,3 +305,12 @@ def _vector(fields: Fields, key: str) -> Vector:
 def _radians(fields: Fields, key: str) -> Span:
     low, high = fields.span(key)
     return math.radians(low), math.radians(high)
+
+
+def _optional(fields: Fields, key: str, most: float = math.inf) -> float | None:
+    """Return a number of at least 0, None where the key is not there."""
+    return fields.number(key, 0.0, most) if fields.has(key) else None
+
+
+def _optional_radians(fields: Fields, key: str) -> float | None:
+    return math.radians(fields.number(key, 0.0, 180.0)) if fields.has(key) else None

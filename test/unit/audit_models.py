@@ -83,9 +83,19 @@ def write_policy(path: Path, contract: Contract | None = None, noise_scale: floa
 def result(seed: int, kind: str = 'success', offer: tuple[float, float, float] = (0.6, 0.1, 0.3),
            **changes: Any) -> EpisodeResult:
     """Return the result of a hand-made episode: 'success', 'wrong_part' or 'not_reached'."""
-    made = EpisodeResult(seed=seed, hand_offer_m=offer, outcome=_outcome(kind), ended='released',
-                         holds=0, chunks=12, limits=NO_LIMITS)
+    made = EpisodeResult(seed=seed, hand_offer_m=offer, conditions=conditions(offer),
+                         outcome=_outcome(kind), ended='released', holds=0, chunks=12,
+                         limits=NO_LIMITS)
     return dataclasses.replace(made, **changes)
+
+
+def conditions(offer: tuple[float, float, float] = (0.6, 0.1, 0.3),
+               **changes: float) -> dict[str, float]:
+    """Return what a hand-made episode was drawn as."""
+    return {'hand_x_m': offer[0], 'hand_y_m': offer[1], 'hand_z_m': offer[2], 'pull_n': 7.0,
+            'object_x_m': 0.4, 'object_y_m': 0.0, 'object_yaw_rad': 1.6,
+            'tracking_noise_m': 0.005, 'tracking_latency_s': 0.05, 'tracking_dropout': 0.01,
+            **changes}
 
 
 @cache

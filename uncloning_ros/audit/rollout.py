@@ -13,6 +13,7 @@ The simulator is imported in the worker processes only: who starts them needs no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -49,11 +50,15 @@ _NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
 
 @dataclass(frozen=True)
 class Rollout:
-    """One episode as it ran: the simulator's truth, why the loop ended, what it counted."""
+    """One episode as it ran: the simulator's truth, why the loop ended, what it counted.
+
+    `drawn` is what was drawn for its person, by name with its unit.
+    """
 
     seed: int
     trace: Trace
     hand_offer_m: tuple[float, float, float]
+    drawn: Mapping[str, float]
     ended: str
     counters: Mapping[str, int]
 
@@ -123,7 +128,7 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
         if on_step is not None:
             on_step(world)
     x, y, z = (float(value) for value in world.receiver.offer_m)
-    return Rollout(seed, world.trace(), (x, y, z), reason, loop.counters)
+    return Rollout(seed, world.trace(), (x, y, z), world.receiver.drawn, reason, loop.counters)
 
 
 def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]) -> EpisodeResult:
@@ -131,9 +136,20 @@ def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]
     counters = rollout.counters
     return EpisodeResult(
         seed=rollout.seed, hand_offer_m=rollout.hand_offer_m,
+        conditions=_conditions(rollout, scenario),
         outcome=judge(rollout.trace, scenario, desired_modes), ended=rollout.ended,
         holds=counters['holds'], chunks=counters['chunks'],
         limits={name: n for name, n in counters.items() if name not in _NO_LIMITS})
+
+
+def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
+    """Return all that was drawn or set for an episode, by name with its unit."""
+    x, y, _, along_x, along_y = rollout.trace.object_pose[0, :5].tolist()
+    tracking = scenario.tracking
+    return {**rollout.drawn, 'object_x_m': x, 'object_y_m': y,
+            'object_yaw_rad': math.atan2(along_y, along_x),
+            'tracking_noise_m': tracking.position_noise_m,
+            'tracking_latency_s': tracking.latency_s, 'tracking_dropout': tracking.dropout}
 
 
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,

@@ -1,24 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Intervals for rates and for paired differences; exact where a rate is near 0 or 1."""
+"""Intervals for rates and for paired differences; exact where a rate is near 0 or 1.
+
+Several claims made together are corrected so that the chance of any false one stays `alpha`:
+
+bounds    Bonferroni: each of m bounds at alpha / m, so all hold at once. It makes no assumption,
+          neither of independence, which models on the same seeds and overlapping strata have
+          not, nor of which of them is picked afterwards: the worst may be.
+p values  Holm (Scandinavian Journal of Statistics 6, 65-70, 1979): as general as Bonferroni and
+          never weaker, but it gives no bounds.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from uncloning_ros.geometry import Array
-
-# Standard normal quantile of 0.975: two-sided 95 %.
-_Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class PairedDifference:
     """First minus second, on pairs of episodes with the same seed.
 
-    `low` and `high` are the two-sided 95 % interval of `difference`; `only_first` and
+    `low` and `high` are the two-sided interval of `difference`; `only_first` and
     `only_second` count the pairs in which one of the two had the property; `p_value` is the
     exact McNemar test's.
     """
@@ -44,7 +51,7 @@ def upper_bound(events: int, episodes: int, alpha: float = 0.05) -> float:
     # The probability falls as p rises; 60 halvings leave less than 1e-18 between the ends.
     for _ in range(60):
         middle = (low + high) / 2
-        if _binomial_cdf(events, episodes, middle) > alpha:
+        if binomial_cdf(events, episodes, middle) > alpha:
             low = middle
         else:
             high = middle
@@ -57,12 +64,42 @@ def lower_bound(events: int, episodes: int, alpha: float = 0.05) -> float:
     return 1.0 - upper_bound(episodes - events, episodes, alpha)
 
 
-def interval(events: int, episodes: int) -> tuple[float, float]:
-    """Return the two-sided 95 % Clopper-Pearson interval of a rate."""
-    return lower_bound(events, episodes, 0.025), upper_bound(events, episodes, 0.025)
+def interval(events: int, episodes: int, alpha: float = 0.05) -> tuple[float, float]:
+    """Return the two-sided Clopper-Pearson interval of a rate at confidence 1 - `alpha`."""
+    return lower_bound(events, episodes, alpha / 2), upper_bound(events, episodes, alpha / 2)
 
 
-def paired_difference(first: Sequence[bool], second: Sequence[bool]) -> PairedDifference:
+def binomial_cdf(events: int, episodes: int, rate: float) -> float:
+    """Return the probability of at most `events` in `episodes` at a true `rate`.
+
+    Summed from logarithms, so that nothing overflows.
+    """
+    if rate <= 0.0 or events >= episodes:
+        return 1.0
+    if rate >= 1.0 or events < 0:
+        return 0.0
+    k = np.arange(events + 1)
+    logs: Array = (_log_choose(episodes, events) + k * math.log(rate)
+                   + (episodes - k) * math.log1p(-rate))
+    return float(min(1.0, np.exp(logs).sum()))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values corrected for being looked at together, in the order given.
+
+    Holm's step-down: the i-th smallest of m times m - i + 1, never smaller than one before it.
+    """
+    m = len(p_values)
+    corrected = [0.0] * m
+    least = 0.0
+    for rank, i in enumerate(sorted(range(m), key=lambda i: p_values[i])):
+        least = max(least, min(1.0, (m - rank) * p_values[i]))
+        corrected[i] = least
+    return corrected
+
+
+def paired_difference(first: Sequence[bool], second: Sequence[bool],
+                      alpha: float = 0.05) -> PairedDifference:
     """Return the difference of two rates over pairs, with interval and exact McNemar test.
 
     The interval is Newcombe's method 10 (Statistics in Medicine 17, 2635-2650, 1998): Wilson
@@ -76,8 +113,8 @@ def paired_difference(first: Sequence[bool], second: Sequence[bool]) -> PairedDi
     only_first, only_second = pairs.count((True, False)), pairs.count((False, True))
     n = len(pairs)
     rate_1, rate_2 = (both + only_first) / n, (both + only_second) / n
-    low_1, high_1 = _wilson(rate_1, n)
-    low_2, high_2 = _wilson(rate_2, n)
+    low_1, high_1 = _wilson(rate_1, n, alpha)
+    low_2, high_2 = _wilson(rate_2, n, alpha)
     phi = _correlation(both, only_first, only_second, neither)
     difference = rate_1 - rate_2
     return PairedDifference(
@@ -92,7 +129,7 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
     discordant = only_first + only_second
     if not discordant:
         return 1.0
-    return min(1.0, 2 * _binomial_cdf(min(only_first, only_second), discordant, 0.5))
+    return min(1.0, 2 * binomial_cdf(min(only_first, only_second), discordant, 0.5))
 
 
 def _correlation(both: int, only_first: int, only_second: int, neither: int) -> float:
@@ -111,23 +148,13 @@ def _combined(one: float, other: float, phi: float) -> float:
     return math.sqrt(max(0.0, one * one - 2 * phi * one * other + other * other))
 
 
-def _wilson(rate: float, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval."""
-    z2 = _Z_95 ** 2
+def _wilson(rate: float, n: int, alpha: float) -> tuple[float, float]:
+    """Return Wilson's score interval."""
+    z = NormalDist().inv_cdf(1 - alpha / 2)
+    z2 = z * z
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z_95 * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return centre - half, centre + half
-
-
-def _binomial_cdf(events: int, n: int, p: float) -> float:
-    """Return P(X <= events) of X ~ Binomial(n, p), from logarithms, so that nothing overflows."""
-    if p <= 0.0 or events >= n:
-        return 1.0
-    if p >= 1.0:
-        return 0.0
-    k = np.arange(events + 1)
-    logs: Array = _log_choose(n, events) + k * math.log(p) + (n - k) * math.log1p(-p)
-    return float(min(1.0, np.exp(logs).sum()))
 
 
 def _log_choose(n: int, most: int) -> Array:

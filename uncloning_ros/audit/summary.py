@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import uncloning_ros
-from uncloning_ros.audit.metrics import FAILURE_KINDS, UNSAFE_CLAUSES, EpisodeResult
+from uncloning_ros.audit.metrics import FAILURE_KINDS, EpisodeResult
 from uncloning_ros.audit.statistics import interval, paired_difference, upper_bound
+from uncloning_ros.audit.unsafe import UNSAFE_CLAUSES
 from uncloning_ros.contract import Contract
 from uncloning_ros.scenario import Scenario
 

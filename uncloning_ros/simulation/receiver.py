@@ -63,7 +63,7 @@ class Receiver:
         self._rest_m = _REST_HAND_M * mirror
         self._shoulder_m = _SHOULDER_M * mirror
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
-        jitter = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
+        jitter = self._jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
         # The palm's +x faces the arm's base, up to the jitter.
         self._rotation = rotation_about_z(bearing + jitter + np.pi)
         self._reaction_s = rng.uniform(*ranges.reaction_s)
@@ -78,6 +78,15 @@ class Receiver:
         self._since_s = 0.0
         self._within_s = 0.0
         self._free_s = 0.0
+
+    @property
+    def drawn(self) -> dict[str, float]:
+        """Return what was drawn for this episode's person, by name with its unit."""
+        x, y, z = self.offer_m.tolist()
+        return {'hand_x_m': x, 'hand_y_m': y, 'hand_z_m': z,
+                'hand_yaw_jitter_rad': float(self._jitter_rad),
+                'reaction_s': float(self._reaction_s), 'reach_s': float(self._reach_s),
+                'grasp_dwell_s': float(self._dwell_s), 'pull_n': float(self._pull_n)}
 
     def palm(self, now_s: float) -> Array:
         """Return the palm's pose (9,) while nothing is held: +x out of the palm."""

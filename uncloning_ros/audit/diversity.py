@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How varied the handovers of one mode are, and whether an edit took variety away.
+
+An edit that removes one mode may also make the others stiff: the same path and the same pose,
+whoever stands there. Two things are measured in each completed handover:
+
+    offered pose   where the tool's handle point and tip are in the hand's frame as it is taken
+    path           how far the tool's way from lift to hand bows sideways and up from the
+                   straight line, at most
+
+Both follow the start: a hand further left is served along another path. What the start
+explains, by linear least squares, is taken out, and the spread is the root mean square of what
+is left, in m. Two policies are compared by the ratio of their spreads.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from uncloning_ros.geometry import Array, cross, position_of, rotation_of
+from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.trace import Trace
+
+# Of a spread nothing is said for fewer episodes than this, and than this many for each number
+# that is fitted: its interval rests on large samples.
+LEAST_EPISODES = 20
+_EPISODES_PER_NUMBER = 3
+_Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Root mean square `value` in m over `episodes`; `log_error` is the standard error of its log.
+
+    With few episodes an interval of 95 % is a little too narrow; tests measure by how much.
+    """
+
+    value: float
+    log_error: float
+    episodes: int
+
+    @property
+    def interval95(self) -> tuple[float, float]:
+        """Return the 95 % interval."""
+        factor = math.exp(_Z_95 * self.log_error)
+        return self.value / factor, self.value * factor
+
+
+@dataclass(frozen=True)
+class SpreadRatio:
+    """One spread over another, with its 95 % interval; below 1: the first is less varied."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> tuple[float, ...]:
+    """Return handle point and tip (6,) in the hand's frame, in m, at the step of taking."""
+    turn = rotation_of(trace.hand_pose[taken]).T
+    place = rotation_of(trace.object_pose[taken])
+    origin = position_of(trace.object_pose[taken]) - position_of(trace.hand_pose[taken])
+    points = (scenario.tool.handle_point_m, scenario.tool.tip_m)
+    return tuple(float(value) for point in points
+                 for value in turn @ (origin + place @ np.asarray(point)))
+
+
+def path_bow(trace: Trace, lifted: int, taken: int) -> tuple[float, float]:
+    """Return by how much, in m, the tool's way bows to the left and up from a straight line.
+
+    The greatest departure with its sign, from lift to taking; left as seen along the line.
+    """
+    way = position_of(trace.object_pose)[lifted:taken + 1]
+    along = way[-1] - way[0]
+    level = np.array([along[0], along[1], 0.0])
+    length = float(np.linalg.norm(level))
+    if length < 1e-6:
+        return 0.0, 0.0
+    left = cross(np.array([0.0, 0.0, 1.0]), level / length)
+    progress = np.clip((way - way[0]) @ along / float(along @ along), 0.0, 1.0)
+    apart = way - way[0] - progress[:, None] * along
+    sideways, up = apart @ left, apart[:, 2]
+    return (float(sideways[np.argmax(np.abs(sideways))]), float(up[np.argmax(np.abs(up))]))
+
+
+def spread(features_m: Sequence[Sequence[float]],
+           starts: Sequence[Sequence[float]]) -> Spread | None:
+    """Return the spread of features (n, d) that starts (n, c) do not explain; None for too few."""
+    y = np.asarray(features_m, dtype=np.float64)
+    varied = _varied(np.asarray(starts, dtype=np.float64))
+    n, fitted = len(y), 1 + varied.shape[1]
+    if n < max(LEAST_EPISODES, _EPISODES_PER_NUMBER * fitted):
+        return None
+    x = np.hstack([np.ones((n, 1)), varied])
+    left_over = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    squares: Array = (left_over ** 2).sum(axis=1)
+    mean = float(squares.sum()) / (n - fitted)
+    if mean <= 0.0:
+        return None
+    # The delta method on the mean of the squares.
+    error = float(squares.std(ddof=1)) / math.sqrt(n) / (2 * mean)
+    return Spread(math.sqrt(mean), error, n)
+
+
+def spread_ratio(one: Spread, other: Spread) -> SpreadRatio:
+    """Return one spread over another; the two count as independent, which is no less careful."""
+    ratio = one.value / other.value
+    factor = math.exp(_Z_95 * math.hypot(one.log_error, other.log_error))
+    return SpreadRatio(ratio, ratio / factor, ratio * factor)
+
+
+def _varied(starts: Array) -> Array:
+    """Return the columns that differ from row to row, to unit length: numbers alike in size."""
+    centred = starts - starts.mean(axis=0)
+    sizes = np.linalg.norm(centred, axis=0)
+    kept: Array = centred[:, sizes > 1e-12] / sizes[sizes > 1e-12]
+    return kept
