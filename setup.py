@@ -63,6 +63,7 @@ setup(
             'simulator = uncloning_ros.nodes.simulator:main',
             'demonstrator = uncloning_ros.nodes.demonstrator:main',
             'recorder = uncloning_ros.nodes.recorder:main',
+            'keyboard = uncloning_ros.nodes.keyboard:main',
             'policy = uncloning_ros.nodes.policy:main',
         ],
     },

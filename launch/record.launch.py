@@ -2,8 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record demonstrations, from a robot or (simulate:=true) from the scripted teacher.
 
-An episode is /recorder/start_episode, the demonstration (/demonstrator/start when simulated),
-then /recorder/stop_episode or /recorder/discard_episode; /simulator/reset sets up the next.
+Takes are made from another terminal, by keys (s start, e stop, d discard, u undo, digits label):
+
+    ros2 run uncloning_ros keyboard
+
+or by services: /recorder/start_episode, the demonstration (/demonstrator/start when simulated),
+/recorder/stop_episode or /recorder/discard_episode, then /recorder/label_<mode>, or
+/recorder/undo_last to put the take aside; /recorder/plan_<mode> before a take tells what was
+asked for. /simulator/reset sets up the next simulated person. What a crash left unfinished is
+finished by: uncloning recover FOLDER
 """
 
 from launch import LaunchDescription
@@ -20,6 +27,7 @@ def generate_launch_description() -> LaunchDescription:
     scenario = ParameterValue(LaunchConfiguration('scenario'), value_type=str)
     seed = ParameterValue(LaunchConfiguration('seed'), value_type=int)
     contract_path = ParameterValue(LaunchConfiguration('contract_path'), value_type=str)
+    use_sim_time = ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
     return LaunchDescription([
         DeclareLaunchArgument('out', default_value='demos', description='folder of the episodes'),
         DeclareLaunchArgument('session', default_value='',
@@ -28,6 +36,14 @@ def generate_launch_description() -> LaunchDescription:
                               description='who demonstrates'),
         DeclareLaunchArgument('mode', default_value='',
                               description="mode that is demonstrated; '' if nobody asked for one"),
+        DeclareLaunchArgument('record_all', default_value='false',
+                              description='record every other topic of the graph as well'),
+        DeclareLaunchArgument('exclude', default_value='',
+                              description='topics that record_all leaves out: names with commas '
+                                          'between, * stands for anything'),
+        DeclareLaunchArgument('use_sim_time', default_value='false',
+                              description='take the time from /clock, which the simulator '
+                                          'then publishes'),
         DeclareLaunchArgument('contract_path', default_value='',
                               description="contract with this robot's topics; '' is the shipped "
                                           'one'),
@@ -43,12 +59,16 @@ def generate_launch_description() -> LaunchDescription:
                 'session': ParameterValue(LaunchConfiguration('session'), value_type=str),
                 'operator': ParameterValue(LaunchConfiguration('operator'), value_type=str),
                 'planned_mode': ParameterValue(LaunchConfiguration('mode'), value_type=str),
+                'record_all': ParameterValue(LaunchConfiguration('record_all'), value_type=bool),
+                'exclude': ParameterValue(LaunchConfiguration('exclude'), value_type=str),
                 'contract_path': contract_path,
+                'use_sim_time': use_sim_time,
             }],
             on_exit=Shutdown()),
         Node(
             package='uncloning_ros', executable='simulator', name='simulator', output='screen',
-            parameters=[{'scenario': scenario, 'seed': seed, 'contract_path': contract_path}],
+            parameters=[{'scenario': scenario, 'seed': seed, 'contract_path': contract_path,
+                         'publish_clock': use_sim_time}],
             condition=simulate),
         Node(
             package='uncloning_ros', executable='demonstrator', name='demonstrator',
@@ -59,6 +79,7 @@ def generate_launch_description() -> LaunchDescription:
                 'mode': ParameterValue(LaunchConfiguration('mode'), value_type=str),
                 'contract_path': contract_path,
                 'autostart': False,
+                'use_sim_time': use_sim_time,
             }],
             condition=simulate),
     ])

@@ -183,4 +183,5 @@ def _form(path: Path) -> dict[str, Any]:
 
 
 def _event_form(episode: Episode) -> list[tuple[str, list[str]]]:
-    return [(event['event'], sorted(event)) for _, event in episode.events]
+    # A simulated sensor is not judged, for it does what it was told to.
+    return [(event['event'], sorted({*event} - {'health'})) for _, event in episode.events]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recorder node: every message, a whole bag or nothing, an answer to every call."""
 
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from uncloning_ros.demos.bag import list_episodes
-from uncloning_ros.demos.bag_reader import read_episode
+from uncloning_ros.demos.bag_reader import read_episode, verify_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
+from uncloning_ros.demos.health import recorded_health
+from uncloning_ros.demos.labels import read_labels
 from uncloning_ros.errors import BagError, ContractError
 from uncloning_ros.nodes.common import Commands, message_class
-from uncloning_ros.nodes.recorder import Recorder
+from uncloning_ros.nodes.recorder import Recorder, service_word
 
 
 class Session:
@@ -32,12 +35,12 @@ class Session:
             action, robot.get_clock().now().nanoseconds))
 
     def call(self, what: str) -> Any:
-        return self.graph.call(self.robot, f'/recorder/{what}_episode')
+        return self.graph.call(self.robot, f'/recorder/{what}')
 
     def start(self) -> None:
         """Start an episode once everything arrives."""
         for _ in range(50):
-            response = self.call('start')
+            response = self.call('start_episode')
             if response.success:
                 return
             self.let_rounds_pass(5)
@@ -57,7 +60,7 @@ def session(graph: Any, robot: Any, tools: Any, tmp_path: Path) -> Session:
 def test_an_episode_becomes_a_bag_that_says_who_did_what(session: Session) -> None:
     session.start()
     session.let_rounds_pass()
-    response = session.call('stop')
+    response = session.call('stop_episode')
     assert response.success and 'kept' in response.message
     [path] = list_episodes(session.out)
     episode = read_episode(path, session.tools.contract)
@@ -72,7 +75,7 @@ def test_an_episode_becomes_a_bag_that_says_who_did_what(session: Session) -> No
 def test_no_message_between_start_and_stop_is_lost(session: Session) -> None:
     session.start()
     session.let_rounds_pass(60)
-    assert session.call('stop').success
+    assert session.call('stop_episode').success
     [path] = list_episodes(session.out)
     numbers = [int(sample.values[0]) for sample in read_episode(path).samples['wrist_force']]
     assert len(numbers) >= 60
@@ -82,7 +85,7 @@ def test_no_message_between_start_and_stop_is_lost(session: Session) -> None:
 def test_stamps_are_those_of_the_middleware_in_order(session: Session) -> None:
     session.start()
     session.let_rounds_pass()
-    assert session.call('stop').success
+    assert session.call('stop_episode').success
     [path] = list_episodes(session.out)
     for samples in read_episode(path).samples.values():
         times = [sample.receive_ns for sample in samples]
@@ -95,22 +98,23 @@ def test_an_episode_cannot_start_before_every_observation_arrives(
     robot.silent.add('hand_pose')
     session = Session(graph, robot, tools, tmp_path)
     session.let_rounds_pass(50)
-    response = session.call('start')
+    response = session.call('start_episode')
     assert not response.success
-    assert '/hand_pose' in response.message and '/object_pose' not in response.message
+    assert '/hand_pose (never)' in response.message and '/object_pose' not in response.message
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_episode_cannot_start_when_an_observation_fell_silent(session: Session) -> None:
     session.start()
-    assert session.call('discard').success
+    assert session.call('discard_episode').success
     session.robot.silent.add('hand_pose')
-    response = session.call('start')
+    response = session.call('start_episode')
     while response.success:
-        assert session.call('discard').success
+        assert session.call('discard_episode').success
         session.let_rounds_pass(10)
-        response = session.call('start')
-    assert '/hand_pose' in response.message and '/object_pose' not in response.message
+        response = session.call('start_episode')
+    assert re.search(r'/hand_pose \(stale \d+\.\d s\)', response.message)
+    assert '/object_pose' not in response.message
 
 
 def test_an_episode_that_cannot_be_kept_is_told_as_failed(
@@ -119,7 +123,7 @@ def test_an_episode_that_cannot_be_kept_is_told_as_failed(
         raise BagError('cannot write: No space left on device')
     session.start()
     monkeypatch.setattr(EpisodeWriter, 'commit', full)
-    response = session.call('stop')
+    response = session.call('stop_episode')
     assert not response.success and 'No space left' in response.message
     session.graph.until(lambda: 'fail' in session.events[-1], lambda: session.events)
     assert list_episodes(session.out) == []
@@ -134,31 +138,93 @@ def test_whatever_ends_the_writing_no_bag_with_a_hole_passes_for_whole(
     session.graph.until(lambda: any('fail' in text for text in session.events),
                         lambda: session.events)
     monkeypatch.undo()
-    assert not session.call('stop').success
+    assert not session.call('stop_episode').success
     assert list_episodes(session.out) == []
 
 
-def test_discard_leaves_nothing(session: Session) -> None:
+def test_discard_keeps_no_episode_and_puts_the_take_aside(session: Session) -> None:
     session.start()
     session.let_rounds_pass()
-    assert session.call('discard').success
-    assert list(session.out.iterdir()) == []
-    assert not session.call('stop').success
+    assert session.call('discard_episode').success
+    assert list_episodes(session.out) == []
+    assert [path.name for path in session.out.iterdir()] == ['discarded']
+    assert not session.call('stop_episode').success
+
+
+def test_undo_puts_the_last_kept_take_aside(session: Session) -> None:
+    assert not session.call('undo_last').success
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop_episode').success
+    response = session.call('undo_last')
+    assert response.success and 'discarded/episode_000000' in response.message
+    assert list_episodes(session.out) == []
+
+
+def test_a_label_and_a_plan_are_a_service_each_for_every_mode(session: Session) -> None:
+    assert session.call('plan_blade_first').success
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('label_handle_first').success
+    assert session.call('stop_episode').success
+    [path] = list_episodes(session.out)
+    assert read_episode(path).metadata.planned_mode == 'blade_first'
+    interface = session.tools.contract.interface
+    assert [label.mode for label in read_labels(path, interface)] == ['handle_first']
+    assert session.call('label_blade_first').success
+    assert [label.mode for label in read_labels(path, interface)] == ['handle_first',
+                                                                      'blade_first']
+
+
+def test_modes_of_any_name_have_services() -> None:
+    modes = ['handle_first', 'blade first!', '刃', '2nd']
+    assert [service_word(mode, n) for n, mode in enumerate(modes, start=1)] == [
+        'handle_first', 'blade_first', 'mode_3', '2nd']
+
+
+def test_a_sensor_that_dies_is_named_in_the_answer_and_in_the_bag(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass(10)
+    session.robot.silent.add('hand_pose')
+    session.let_rounds_pass(30)
+    response = session.call('stop_episode')
+    assert response.success and '/hand_pose: nothing for' in response.message
+    [path] = list_episodes(session.out)
+    health = recorded_health(read_episode(path).events)
+    assert health is not None
+    assert ('gap', '/hand_pose') in [(one.kind, one.topic) for one in health.findings]
+
+
+def test_messages_that_the_middleware_lost_are_counted(session: Session) -> None:
+    session.start()
+    session.let_rounds_pass()
+    message = session.robot.message('wrist_force')
+    for _ in range(1500):  # more than the middleware keeps while nobody takes them
+        session.robot.send('wrist_force', message)
+    session.let_rounds_pass()
+    response = session.call('stop_episode')
+    [path] = list_episodes(session.out)
+    health = recorded_health(read_episode(path).events)
+    assert health is not None
+    lost = health.topics['/ft_sensor/wrench']['lost']
+    assert lost >= 500
+    assert f'/ft_sensor/wrench: {lost:.0f} messages never arrived' in response.message
+    assert 1520 <= verify_episode(path)['/ft_sensor/wrench'] + lost <= 1600
 
 
 def test_a_second_start_is_refused_and_harms_nothing(session: Session) -> None:
     session.start()
-    response = session.call('start')
+    response = session.call('start_episode')
     assert not response.success and 'episode_000000 is open' in response.message
     session.let_rounds_pass()
-    assert session.call('stop').success
+    assert session.call('stop_episode').success
 
 
 def test_episodes_are_numbered_on_and_nothing_is_overwritten(session: Session) -> None:
     for _ in range(2):
         session.start()
         session.let_rounds_pass()
-        assert session.call('stop').success
+        assert session.call('stop_episode').success
     assert [path.name for path in list_episodes(session.out)] == ['episode_000000',
                                                                   'episode_000001']
 
@@ -186,7 +252,7 @@ def test_a_disk_that_fails_is_told_and_the_next_episode_can_start(
     assert [path.name for path in session.out.iterdir()] == ['episode_000000.partial']
     session.start()
     session.let_rounds_pass()
-    assert session.call('stop').success
+    assert session.call('stop_episode').success
     assert [path.name for path in list_episodes(session.out)] == ['episode_000001']
 
 
@@ -202,7 +268,7 @@ def test_a_best_effort_publisher_is_recorded_too(
     session = Session(graph, robot, tools, tmp_path)
     session.start()
     session.let_rounds_pass()
-    assert session.call('stop').success
+    assert session.call('stop_episode').success
     [path] = list_episodes(session.out)
     assert read_episode(path).samples['hand_pose']
 
@@ -213,7 +279,7 @@ def test_autostart_waits_for_every_observation(
     graph.until(lambda: any('start' in text for text in session.events),
                 lambda: session.events)
     session.let_rounds_pass()
-    assert session.call('stop').success
+    assert session.call('stop_episode').success
 
 
 def test_an_unknown_planned_mode_is_refused_with_the_near_miss(

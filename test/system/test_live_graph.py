@@ -102,12 +102,14 @@ def fast_bag(final_dir: Path) -> Path:
     scenario = find_scenario('knife')
     world = World(scenario, CONTRACT.interface)
     metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)
+    begin_ns = 10**18  # a stamp of 0 means that there is none
     with EpisodeWriter(final_dir, CONTRACT, metadata) as writer:
-        writer.write_event({'event': 'start', 'episode': 0, 'mode': 'handle_first'}, 0)
+        writer.write_event({'event': 'start', 'episode': 0, 'mode': 'handle_first'}, begin_ns)
         demonstrate(world, Demonstrator(scenario, CONTRACT.interface, 'handle_first', 3),
-                    CONTRACT, 3, writer.write_values)
+                    CONTRACT, 3, lambda key, values, stamp_ns, receive_ns: writer.write_values(
+                        key, values, begin_ns + stamp_ns, begin_ns + receive_ns))
         writer.write_event({'event': 'stop', 'episode': 0, 'mode': 'handle_first'},
-                           world.time_ns)
+                           begin_ns + world.time_ns)
         writer.commit()
     world.close()
     return final_dir

@@ -37,6 +37,7 @@ from uncloning_ros.errors import UncloningError, near_miss
 # Command -> what it does, as the overview tells it. Each lives in the module of its name.
 COMMANDS = {
     'demos': 'simulate demonstrations and record them as bags',
+    'recover': 'finish the recordings that a crash or a full disk left unfinished',
     'dataset': 'align, resample and split bags into training data',
     'train': 'clone a policy from a dataset',
     'unclone': 'remove undesired modes from the weights of a trained policy',

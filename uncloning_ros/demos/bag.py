@@ -11,12 +11,14 @@ Format: rosbag2's metadata.yaml version 9 and MCAP profile `ros2`, as written by
 described at https://mcap.dev/spec).
 """
 
+import glob
 import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,9 @@ EVENT_TYPE = 'std_msgs/msg/String'
 
 _PREFIX = 'episode_'
 PARTIAL = '.partial'
+# Beside the episodes: takes that a person did not want, and what could not be made whole.
+DISCARDED = 'discarded'
+QUARANTINE = 'quarantine'
 METADATA_FILE = 'metadata.yaml'
 _STORAGE_SUFFIXES = ('.mcap', '.db3')
 OWN_RECORD = 'uncloning'
@@ -176,6 +181,36 @@ def next_episode_index(directory: Path) -> int:
     except OSError as err:
         raise BagError(f'cannot list {directory}: {err.strerror or err}') from err
     return max((int(match[1]) for match in found if match), default=-1) + 1
+
+
+def place_aside(path: Path, folder: str) -> Path:
+    """Return where a bag directory goes in `folder` beside it, which is made if missing.
+
+    What lies there already stays: a newcomer gets a number behind its name.
+    """
+    shelf = path.parent / folder
+    try:
+        shelf.mkdir(exist_ok=True)
+    except OSError as err:
+        raise BagError(f'cannot make {shelf}: {err.strerror or err}') from err
+    names = (path.name if n == 1 else f'{path.name}-{n}' for n in count(1))
+    return next(shelf / name for name in names if not (shelf / name).exists()
+                and not any(shelf.glob(f'{glob.escape(name)}.*')))
+
+
+def set_aside(path: Path, folder: str) -> Path:
+    """Move a bag directory and its sidecars to `folder` beside it; return its new place."""
+    place = place_aside(path, folder)
+    try:
+        path.rename(place)
+        for sidecar in path.parent.glob(f'{glob.escape(path.name)}.*'):
+            if sidecar.is_file():
+                sidecar.rename(place.with_name(place.name + sidecar.name[len(path.name):]))
+        sync_directory(place.parent)
+        sync_directory(path.parent)
+    except OSError as err:
+        raise BagError(f'cannot move {path} to {place}: {err.strerror or err}') from err
+    return place
 
 
 def bag_directories(directory: Path) -> list[Path]:

@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the recorder from a terminal, over SSH as well: one key for each of its services.
+
+Start it in a terminal of its own, `ros2 run uncloning_ros keyboard`; `ros2 launch` gives its
+nodes no keyboard.
+"""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from uncloning_ros.nodes.common import Parameter, contract_at, declare, run_node
+from uncloning_ros.nodes.recorder import service_word
+
+PARAMETERS = (
+    Parameter('recorder', '/recorder', 'name of the recorder node'),
+    Parameter('contract_path', '', 'contract whose modes the digits stand for, that of the '
+                                   "recorder; '' is the shipped one"),
+)
+
+_KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'discard_episode',
+         'u': 'undo_last'}
+_END = '\x04'  # Ctrl-D
+_SEQUENCE = re.compile('\x1b[[O][0-9;]*.')
+# How often the keyboard is looked at.
+_LOOK_S = 0.05
+# A service that does not answer for so long is given up; keeping an episode takes its time.
+_PATIENCE_S = 30.0
+
+
+class Keys:
+    """What each key means: `press()` turns one character into what is to be done."""
+
+    def __init__(self, modes: Sequence[str]) -> None:
+        self._modes = tuple(modes)[:9]
+        self._planning = False
+
+    def help(self) -> str:
+        """Return what the keys do, for the screen."""
+        modes = [f'  {number}        label the open or the last take {mode}'
+                 for number, mode in enumerate(self._modes, start=1)]
+        plans = f'  p {"/".join(map(str, range(1, len(self._modes) + 1)))}' .ljust(11)
+        return '\n'.join(['  s        start a take',
+                          '  e, space stop and keep it',
+                          '  d        discard the open take',
+                          '  u        undo: put the last kept take aside',
+                          *modes,
+                          f'{plans}plan the mode of the next takes',
+                          '  h        show this list',
+                          '  q        quit'])
+
+    def press(self, key: str) -> str | None:
+        """Return a service's name, 'help', 'quit', or None for a key that does nothing yet."""
+        planning, self._planning = self._planning, key == 'p'
+        if key.isdecimal() and key.isascii() and 1 <= int(key) <= len(self._modes):
+            word = service_word(self._modes[int(key) - 1], int(key))
+            return f'plan_{word}' if planning else f'label_{word}'
+        if key in ('q', _END):
+            return 'quit'
+        if key in ('h', '?'):
+            return 'help'
+        return _KEYS.get(key)
+
+
+class Keyboard(Node):
+    """Call the recorder's services at the press of a key and print what they answer.
+
+    `source` is the file descriptor that keys are read from. Ctrl-C, q and the end of the
+    terminal end it; the recorder goes on.
+    """
+
+    def __init__(self, source: int, **node_options: Any) -> None:
+        super().__init__('keyboard', **node_options)
+        values = declare(self, PARAMETERS)
+        self._source = source
+        modes = contract_at(values['contract_path']).interface.mode_names
+        self._keys = Keys(modes)
+        self._recorder: str = values['recorder'].rstrip('/')
+        self._callers: dict[str, Any] = {}
+        self._typed = ''
+        self._waiting: tuple[str, Any, int] | None = None
+        self._warned = ''
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self.create_timer(_LOOK_S, self._look, clock=self._steady)
+        self._say(self._keys.help())
+
+    def close(self) -> None:
+        """Destroy the node."""
+        self.destroy_node()
+
+    def _look(self) -> None:
+        if self._waiting is not None:
+            name, future, since_ns = self._waiting
+            if not future.done() and self._steady.now().nanoseconds - since_ns > _PATIENCE_S * 1e9:
+                self._waiting = None
+                self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is the recorder busy?')
+        if select.select([self._source], [], [], 0)[0]:
+            self._typed += self._read()
+        while self._typed and self._waiting is None:
+            key, self._typed = self._typed[0], self._typed[1:]
+            action = self._keys.press(key)
+            if action == 'quit':
+                signal.raise_signal(signal.SIGINT)  # as Ctrl-C does: run_node() ends in order
+                return
+            if action == 'help':
+                self._say(self._keys.help())
+            elif action is not None:
+                self._call(action)
+
+    def _read(self) -> str:
+        """Return what was typed, without the sequences that arrows and other such keys send."""
+        try:
+            typed = os.read(self._source, 1024).decode('ascii', 'replace')
+        except OSError:  # the terminal is gone
+            typed = ''
+        return _SEQUENCE.sub('', typed) if typed else _END
+
+    def _call(self, name: str) -> None:
+        full = f'{self._recorder}/{name}'
+        if name not in self._callers:
+            self._callers[name] = self.create_client(Trigger, full)
+        if not self._callers[name].wait_for_service(timeout_sec=1.0):
+            self._say(f'! nobody offers {full}; start the recorder, or name it with '
+                      f'-p recorder:=/NAME')
+            return
+        future = self._callers[name].call_async(Trigger.Request())
+        self._waiting = name, future, self._steady.now().nanoseconds
+        future.add_done_callback(partial(self._on_answer, name))
+
+    def _on_answer(self, name: str, future: Any) -> None:
+        if self._waiting is not None and self._waiting[1] is future:
+            self._waiting = None
+        answer = future.result()
+        self._say(f'{"" if answer.success else "! "}{answer.message or name}')
+
+    def _on_diagnostics(self, array: Any) -> None:
+        """Print what the recorder warns of, once for as long as it is the same."""
+        for status in array.status:
+            if status.name == f'{self._recorder.rpartition("/")[2]}: recording':
+                warning = '' if status.level == DiagnosticStatus.OK else status.message
+                if warning and warning != self._warned:
+                    self._say(f'! {warning}')
+                self._warned = warning
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(text, flush=True)
+
+
+@contextlib.contextmanager
+def key_by_key(terminal: int) -> Iterator[None]:
+    """Have a terminal hand over every key at once and unseen; restore it whatever happens."""
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the keyboard until q, Ctrl-C or the end of the terminal."""
+    if not sys.stdin.isatty():
+        print('uncloning_ros: error: the keyboard needs a terminal to read keys from; start it '
+              'with ros2 run in one of its own, not with ros2 launch', file=sys.stderr)
+        return 2
+    terminal = sys.stdin.fileno()
+    with key_by_key(terminal):
+        return run_node(partial(Keyboard, terminal), args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

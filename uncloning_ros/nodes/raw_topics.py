@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every message of many topics as bytes, whatever QoS is offered; what is lost is counted."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.exceptions import NameValidationException
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bag import EVENT_TOPIC, bag_topics, typestore
+from uncloning_ros.demos.bag_writer import described
+from uncloning_ros.demos.message_text import message_text
+from uncloning_ros.demos.rosbag2_writer import RecordedTopic
+from uncloning_ros.nodes.common import message_class
+
+# So many messages of each topic wait in the middleware: seconds at any robot's rate.
+_DEPTH = 1000
+# No topic keeps the others waiting for longer than it takes to take so many messages.
+_MOST_AT_ONCE = 1000
+# A topic that was quiet for so long is no stream: what it latched is asked for again.
+_QUIET_NS = 10**9
+
+# What is called with (topic, cdr, info) for each message; info has the middleware's stamps.
+Sink = Callable[[str, bytes, dict[str, Any]], None]
+
+
+class _Polled(CallbackGroup):
+    """Subscriptions that an executor never waits for: `RawTopics.take()` empties them.
+
+    An executor of rclpy looks at every entity anew for every message. Messages wait in the
+    middleware, which has stamped them already, so that taking all of them together every few
+    milliseconds costs a fraction of that and changes nothing in the recording.
+    """
+
+    def can_execute(self, entity: Any) -> bool:
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        pass
+
+
+class _Live:
+    """One topic: its subscription, what is offered, and what arrived last."""
+
+    def __init__(self, bag_name: str, live_name: str, recorded: RecordedTopic) -> None:
+        self.bag_name, self.live_name, self.recorded = bag_name, live_name, recorded
+        self.subscription: Any = None
+        # Reliable from the start, so that our own publishers' first messages are not lost.
+        self.reliability = ReliabilityPolicy.RELIABLE
+        self.durability = DurabilityPolicy.VOLATILE
+        self.publishers: frozenset[bytes] = frozenset()
+        self.sequence: int | None = None
+        self.newest: tuple[bytes, dict[str, Any]] | None = None  # if it is latched
+        self.newest_ns = 0
+        self.source_ns = 0  # source stamp of the newest message
+        self.handed_over: int | None = None  # source stamp of the latched message given out
+        self.skip_until = 0  # source stamp up to which a new subscription repeats the old one
+
+
+class RawTopics:
+    """Subscribe to the contract's topics, and with `record_all` to every other one.
+
+    Names are those of the bag: the contract's, whatever namespace or remapping applies to them
+    here, and the graph's own for other topics. `look()` adapts to what is offered, `take()` hands
+    over what arrived. All on the executor's thread.
+    """
+
+    def __init__(self, node: Any, contract: Contract, record_all: bool, exclude: Sequence[str],
+                 sink: Sink) -> None:
+        self._node, self._sink = node, sink
+        self._record_all, self._exclude = record_all, tuple(exclude)
+        self._group = _Polled()
+        self._live: dict[str, _Live] = {}
+        self._refused: set[str] = set()
+        self.lost: Counter[str] = Counter()  # by topic, since the beginning
+        self.on_topic: Callable[[RecordedTopic], None] = lambda _: None  # is new or offered anew
+        deployment = contract.deployment
+        for name, topic in bag_topics(contract).items():
+            key = topic.signals[0].key
+            source = deployment.observations.get(key) or deployment.actions[key]
+            self._add(_Live(name, node.resolve_topic_name(source.topic),
+                            described(name, topic.type)))
+        # The recorder writes its own events itself.
+        self._taken_names = {node.resolve_topic_name('~/episode_event'), EVENT_TOPIC,
+                             *(live.live_name for live in self._live.values())}
+
+    def recorded(self) -> list[RecordedTopic]:
+        """Return every topic with what is offered on it."""
+        return [live.recorded for live in self._live.values()]
+
+    def take(self, now_ns: int) -> Counter[str]:
+        """Hand over everything that arrived; return the number of messages by topic."""
+        taken: Counter[str] = Counter()
+        for live in list(self._live.values()):
+            handle, kind = live.subscription.handle, live.subscription.msg_type
+            with handle:
+                for _ in range(_MOST_AT_ONCE):
+                    found = handle.take_message(kind, True)
+                    if found is None:
+                        break
+                    self._receive(live, *found)
+                    taken[live.bag_name] += 1
+            if live.bag_name in taken:
+                live.newest_ns = now_ns
+        return taken
+
+    def look(self) -> None:
+        """Adapt to what is offered now, and with `record_all` find new topics."""
+        if self._record_all:
+            for name, types in self._node.get_topic_names_and_types():
+                # As with ros2 bag record, a name with a leading underscore is hidden.
+                if '/_' not in name and not any(fnmatchcase(name, pattern)
+                                                for pattern in self._exclude):
+                    self._discover(name, types)
+        if self._node.get_parameter('use_sim_time').value:
+            self._discover('/clock', ['rosgraph_msgs/msg/Clock'])
+        for live in self._live.values():
+            self._adapt(live)
+
+    def latched_again(self, now_ns: int, stamp_ns: int) -> None:
+        """Hand over what is latched once more, as if it arrived at `stamp_ns`.
+
+        For the start of an episode. The newest message comes at once; the middleware is asked for
+        the others, since several publishers may have latched one each.
+        """
+        for live in self._live.values():
+            if (live.durability == DurabilityPolicy.TRANSIENT_LOCAL
+                    and now_ns - live.newest_ns > _QUIET_NS):
+                live.skip_until = 0
+                if live.newest is not None:
+                    cdr, info = live.newest
+                    live.handed_over = info['source_timestamp']
+                    self._sink(live.bag_name, cdr, info | {'received_timestamp': stamp_ns})
+                self._subscribe(live)
+
+    def _receive(self, live: _Live, cdr: bytes, info: dict[str, Any]) -> None:
+        sequence = info['publication_sequence_number']
+        if sequence is not None:
+            if live.sequence is not None and sequence > live.sequence + 1:
+                self._count_lost(live, sequence - live.sequence - 1)
+            live.sequence = sequence
+        if live.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+            source_ns = info['source_timestamp']
+            if source_ns == live.handed_over or source_ns <= live.skip_until:
+                return
+            live.newest = cdr, info
+        live.source_ns = info['source_timestamp']
+        self._sink(live.bag_name, cdr, info)
+
+    def _count_lost(self, live: _Live, count: int) -> None:
+        """Count a hole in the numbers of one publisher; those of several say nothing."""
+        before = live.publishers
+        self._adapt(live)
+        if len(before) == 1 and live.publishers == before:
+            self.lost[live.bag_name] += count
+
+    def _discover(self, name: str, types: Sequence[str]) -> None:
+        if name in self._taken_names or name in self._refused:
+            return
+        try:
+            if name in self._live:
+                raise TypeError('the contract gives this name to another topic')
+            if len(types) != 1:
+                raise TypeError(f'it has the types {", ".join(types)}')
+            recorded = self._described(name, types[0])
+            self._add(_Live(name, name, recorded))
+        except (ImportError, AttributeError, ValueError, TypeError,
+                NameValidationException) as err:
+            self._refused.add(name)
+            self._node.get_logger().warning(f'{name} is not recorded: {err}')
+            return
+        self._taken_names.add(name)
+        self.on_topic(recorded)
+
+    def _described(self, name: str, type_name: str) -> RecordedTopic:
+        message_class(type_name)
+        if type_name in typestore().types:
+            return described(name, type_name)
+        [*offers] = self._node.get_publishers_info_by_topic(name)
+        type_hash = str(offers[0].topic_type_hash) if offers else ''
+        return RecordedTopic(name, type_name, message_text(type_name, message_class).encode(),
+                             type_hash)
+
+    def _add(self, live: _Live) -> None:
+        self._subscribe(live)
+        self._live[live.bag_name] = live
+
+    def _subscribe(self, live: _Live) -> None:
+        if live.subscription is not None:
+            self._node.destroy_subscription(live.subscription)
+        live.sequence = None
+        live.subscription = self._node.create_subscription(
+            message_class(live.recorded.type), live.live_name, _never,
+            QoSProfile(depth=_DEPTH, reliability=live.reliability, durability=live.durability),
+            raw=True, callback_group=self._group)
+
+    def _adapt(self, live: _Live) -> None:
+        offers = self._node.get_publishers_info_by_topic(live.live_name)
+        publishers = frozenset(bytes(offer.endpoint_gid) for offer in offers)
+        if not offers or publishers == live.publishers:
+            return
+        live.publishers, live.sequence = publishers, None
+        live.recorded = RecordedTopic(
+            live.bag_name, live.recorded.type, live.recorded.definition,
+            live.recorded.type_hash, _distinct(_offered(offer.qos_profile) for offer in offers))
+        self.on_topic(live.recorded)
+        reliability = (ReliabilityPolicy.BEST_EFFORT if any(
+            offer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for offer in offers)
+            else live.reliability)
+        # A subscription that wants what is latched does not match a publisher that latches none.
+        durability = (DurabilityPolicy.TRANSIENT_LOCAL if all(
+            offer.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+            else DurabilityPolicy.VOLATILE)
+        if reliability != live.reliability:
+            self._node.get_logger().warning(f'{live.bag_name} is offered as best effort: losses '
+                                            f'in the network will be losses in the bag')
+        if (reliability, durability) != (live.reliability, live.durability):
+            live.reliability, live.durability = reliability, durability
+            if len(offers) == 1:
+                live.skip_until = live.source_ns
+            self._subscribe(live)
+
+
+def _never(_: Any) -> None:
+    """Stand where rclpy wants a callback."""
+
+
+def _distinct(profiles: Any) -> tuple[dict[str, Any], ...]:
+    found: list[dict[str, Any]] = []
+    for profile in profiles:
+        if profile not in found:
+            found.append(profile)
+    return tuple(found)
+
+
+def _offered(qos: QoSProfile) -> dict[str, Any]:
+    """Return an offered profile as rosbag2 writes it.
+
+    Discovery does not tell history and depth; they are then written as what `ros2 bag play` and
+    the nodes of this package use.
+    """
+    known = qos.history not in (HistoryPolicy.UNKNOWN, HistoryPolicy.SYSTEM_DEFAULT)
+    return {
+        'history': 'keep_all' if qos.history == HistoryPolicy.KEEP_ALL else 'keep_last',
+        'depth': qos.depth if known else 10,
+        'reliability': _name(qos.reliability, ReliabilityPolicy.RELIABLE),
+        'durability': _name(qos.durability, DurabilityPolicy.VOLATILE),
+        'deadline': _time(qos.deadline),
+        'lifespan': _time(qos.lifespan),
+        'liveliness': _name(qos.liveliness, LivelinessPolicy.AUTOMATIC),
+        'liveliness_lease_duration': _time(qos.liveliness_lease_duration),
+        'avoid_ros_namespace_conventions': bool(qos.avoid_ros_namespace_conventions),
+    }
+
+
+def _name(policy: Any, otherwise: Any) -> str:
+    return str((policy if policy.name != 'UNKNOWN' else otherwise).name).lower()
+
+
+def _time(duration: Any) -> dict[str, int]:
+    sec, nsec = divmod(duration.nanoseconds, 10**9)
+    return {'sec': sec, 'nsec': nsec}
