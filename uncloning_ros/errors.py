@@ -38,6 +38,10 @@ class AuditError(UncloningError):
     """Report an audit that cannot be run, or an episode that cannot be judged."""
 
 
+class EvidenceError(UncloningError):
+    """Report evidence of an audit that cannot be read, or does not hold for what was given."""
+
+
 class IncidentError(UncloningError):
     """Report an incident of the policy node that cannot be read or repeated."""
 
