@@ -42,11 +42,14 @@ def wandering_policy(path: Path) -> Path:
     timing, interface = contract.policy, contract.interface
     scale = np.array([WANDER_M] * 3 + [0.0] * 7, np.float32)
     # The tool pose comes first in the observation, the target pose first in the action.
-    constants = {'from': np.array([timing.history - 1, 0]), 'to': np.array([timing.history, 9]),
-                 'axes': np.array([1, 2]), 'scale': scale,
-                 'width': np.array(WIDTH_M, np.float32), 'pad': np.array([0, 0, 0, 0, 0, 1])}
-    nodes = [helper.make_node('Slice', [INPUTS[0], 'from', 'to', 'axes'], ['pose']),
-             helper.make_node('Pad', ['pose', 'pad', 'width'], ['still']),
+    pose = np.zeros((interface.observation_dim, interface.action_dim), np.float32)
+    pose[:9, :9] = np.eye(9)
+    width = np.array([0.0] * 9 + [WIDTH_M], np.float32)
+    constants = {'from': np.array([timing.history - 1]), 'to': np.array([timing.history]),
+                 'axes': np.array([1]), 'pose': pose, 'width': width, 'scale': scale}
+    nodes = [helper.make_node('Slice', [INPUTS[0], 'from', 'to', 'axes'], ['newest']),
+             helper.make_node('MatMul', ['newest', 'pose'], ['at']),
+             helper.make_node('Add', ['at', 'width'], ['still']),
              helper.make_node('Mul', [INPUTS[1], 'scale'], ['wander']),
              helper.make_node('Add', ['still', 'wander'], [OUTPUT])]
     batch_chunk = ['batch', timing.horizon, interface.action_dim]

@@ -2,29 +2,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """A policy file is run only if it is whole, ours, and the one that was meant."""
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from audit_models import write_policy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.errors import ModelError
+from uncloning_ros.runtime import inference
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
     digest_of,
     load_policy,
     read_checked,
 )
+from uncloning_ros.runtime.model_structure import require_structure
 
 
 def _forge(original: Path, path: Path, metadata: Mapping[str, str | None] | None = None,
-           graph: onnx.GraphProto | None = None) -> Path:
+           graph: onnx.GraphProto | None = None,
+           change: Callable[[onnx.ModelProto], None] | None = None) -> Path:
     """Write the model anew with other metadata or graph, and with a digest that is right."""
     model = onnx.load(original)
     props = {prop.key: prop.value for prop in model.metadata_props}
@@ -32,6 +38,8 @@ def _forge(original: Path, path: Path, metadata: Mapping[str, str | None] | None
     onnx.helper.set_model_props(model, {k: v for k, v in props.items() if v is not None})
     if graph is not None:
         model.graph.CopyFrom(graph)
+    if change is not None:
+        change(model)
     blank = model.SerializeToString(deterministic=True)
     path.write_bytes(blank.replace((DIGEST_MARK + '0' * 64).encode(),
                                    (DIGEST_MARK + digest_of(blank)).encode()))
@@ -115,7 +123,7 @@ def test_a_digest_alone_makes_no_policy(tmp_path: Path) -> None:
     blank = b'junk ' + DIGEST_MARK.encode() + b'0' * 64
     path = tmp_path / 'junk.onnx'
     path.write_bytes(blank.replace(b'0' * 64, digest_of(blank).encode()))
-    with pytest.raises(ModelError, match='cannot be run by onnxruntime'):
+    with pytest.raises(ModelError, match='is not an exported policy: expected .*; make it with'):
         load_policy(path)
 
 
@@ -134,6 +142,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     ({'schema': 'uncloning/policy@9'}, "expected schema 'uncloning/policy@1', got"),
     ({'contract': None, 'seeds': None}, 'has no metadata contract, seeds'),
     ({'training': '{'}, 'metadata training is not JSON'),
+    ({'training': '[' * 100000}, 'metadata training is not JSON'),
+    ({'contract': '"\\ud800"'}, 'expected a mapping'),
     ({'contract': '{"schema": "uncloning/contract@1"}'}, 'missing key'),
     ({'interface_sha256': 'abc'}, 'interface_sha256 is abc, but that of its contract is'),
 ])
@@ -168,8 +178,123 @@ def test_weights_in_another_file_are_refused(mixed_onnx: Path, tmp_path: Path, l
     onnx.external_data_helper.set_external_data(tensor, location.format(folder=tmp_path))
     tensor.ClearField('raw_data')
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match='expected fields .* of tensor, got 13'):
+        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', graph=graph))
+
+
+@pytest.mark.parametrize('location', ['weights.bin', '{folder}/weights.bin'])
+def test_onnxruntime_itself_reads_no_weights_from_another_file(
+        mixed_onnx: Path, tmp_path: Path, location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second lock on that door, should the first one ever be opened.
+    monkeypatch.setattr(inference, 'require_structure', lambda data: None)
+    graph = onnx.load(mixed_onnx).graph
+    tensor = graph.initializer[0]
+    (tmp_path / 'weights.bin').write_bytes(tensor.raw_data)
+    onnx.external_data_helper.set_external_data(tensor, location.format(folder=tmp_path))
+    tensor.ClearField('raw_data')
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match='cannot be run by onnxruntime'):
         load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', graph=graph))
+
+
+def _loop(model: onnx.ModelProto) -> None:
+    body = onnx.helper.make_graph([], 'body', [], [])
+    model.graph.node.append(onnx.helper.make_node('Loop', ['', ''], ['endless'], body=body))
+
+
+def _subgraph(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute(
+        'body', onnx.helper.make_graph([], 'body', [], [])))
+
+
+def _custom_domain(model: onnx.ModelProto) -> None:
+    model.graph.node[0].domain = 'com.example'
+
+
+def _function(model: onnx.ModelProto) -> None:
+    model.functions.append(onnx.helper.make_function(
+        'local', 'f', ['x'], ['y'], [onnx.helper.make_node('Identity', ['x'], ['y'])],
+        [onnx.helper.make_opsetid('', 17)]))
+
+
+def _training(model: onnx.ModelProto) -> None:
+    model.training_info.add().algorithm.name = 'more'
+
+
+def _sparse(model: onnx.ModelProto) -> None:
+    model.graph.sparse_initializer.add().dims.append(10**12)
+
+
+def _opset(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 18
+
+
+def _foreign_opset(model: onnx.ModelProto) -> None:
+    model.opset_import.append(onnx.helper.make_opsetid('com.example', 17))
+
+
+def _no_type(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.sequence_type.elem_type.tensor_type.elem_type = 1
+
+
+@pytest.mark.parametrize(('add', 'sentence'), [
+    (_loop, "expected operators Add, .*; got 'Loop'"),
+    (_subgraph, 'of attribute, got 6'),
+    (_custom_domain, "expected operators of the domain '', got 'com.example'"),
+    (_foreign_opset, "expected operators of the domain '', got 'com.example'"),
+    (_function, 'of model, got 25'),
+    (_training, 'of model, got 20'),
+    (_sparse, 'of graph, got 15'),
+    (_opset, 'expected opset 17, got 18'),
+    (_no_type, 'of type, got 4'),
+])
+def test_what_no_policy_needs_is_refused_before_onnxruntime_sees_it(
+        mixed_onnx: Path, tmp_path: Path, add: Callable[[onnx.ModelProto], None], sentence: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', None)
+    with pytest.raises(ModelError, match=f'is not an exported policy: .*{sentence}'):
+        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', change=add))
+
+
+@given(st.binary(max_size=40))
+def test_whatever_bytes_there_are_they_are_judged(data: bytes) -> None:
+    with contextlib.suppress(ValueError):  # and nothing else
+        require_structure(data)
+
+
+def test_a_graph_that_would_fill_the_memory_fails_by_itself(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / 'still.onnx')
+
+    def swell(model: onnx.ModelProto) -> None:
+        # 16 TB out of two times 4 kB, multiplied by 0 and cut to one value at the end
+        for name, shape in (('tall', [10**6, 1]), ('wide', [1, 10**6])):
+            model.graph.initializer.append(onnx.numpy_helper.from_array(
+                np.zeros(shape, np.float32), name))
+        make_node = onnx.helper.make_node
+        model.graph.node[-1].output[0] = 'chunk'
+        model.graph.node.extend([
+            make_node('Slice', ['noise', 'one', 'two', 'axes'], ['little']),
+            make_node('Add', ['little', 'tall'], ['column']),
+            make_node('Add', ['column', 'wide'], ['all']),
+            make_node('Slice', ['all', 'one', 'two', 'axes'], ['cut']),
+            make_node('Add', ['chunk', 'cut'], ['action_chunk'])])
+        for name, value in (('one', 0), ('two', 1)):
+            model.graph.initializer.append(onnx.numpy_helper.from_array(
+                np.full(2, value), name))
+
+    policy = load_policy(_forge(path, tmp_path / 'swollen.onnx', change=swell))
+    with pytest.raises(ModelError, match='cannot be run'):
+        policy.warm_up()
+
+
+def test_a_file_that_is_larger_than_any_policy_is_refused_unread(
+        mixed_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, '_MOST_FILE_BYTES', mixed_onnx.stat().st_size - 1)
+    with pytest.raises(ModelError, match='is larger than .* bytes, which no policy is'):
+        read_checked(mixed_onnx)
+    monkeypatch.setattr(inference, '_MOST_FILE_BYTES', 1000)
+    with pytest.raises(ModelError, match='is larger than 1000 bytes'):
+        read_checked(Path('/dev/zero'))
 
 
 def _identity(path: Path) -> Path:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError
+from uncloning_ros.runtime.model_structure import require_structure
 
 # What results depend on beside model and processor.
 VERSION: str = onnxruntime.__version__
@@ -34,6 +35,10 @@ INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
 _JSON_KEYS = ('contract', 'training', 'edit', 'seeds')
 _KEYS = ('schema', 'contract', 'interface_sha256', 'policy_sha256', 'training', 'seeds',
          'software_version')
+
+# A policy has some MB. More is refused: as a file, and as what its graph may take while it runs.
+_MOST_FILE_BYTES = 2**28
+_MOST_MEMORY_BYTES = 2**30
 
 _DIGEST = re.compile(DIGEST_MARK.encode() + rb'([0-9a-f]{64})')
 
@@ -98,6 +103,11 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
     if expected_sha256 is not None and sha256 != expected_sha256.lower():
         raise ModelError(f'{path} has sha256 {sha256}, expected {expected_sha256}; it is not the '
                          f'file that was meant')
+    try:
+        require_structure(data)
+    except ValueError as err:
+        raise ModelError(f'{path} is not an exported policy: {err}; make it with uncloning '
+                         f'export') from err
     session = _session(path, data)
     metadata = _metadata(path, session.get_modelmeta().custom_metadata_map)
     try:
@@ -117,9 +127,13 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
 def read_checked(path: Path) -> bytes:
     """Return the bytes of an exported policy whose digest is right; raise `ModelError` else."""
     try:
-        data = path.read_bytes()
+        with path.open('rb') as file:
+            data = file.read(_MOST_FILE_BYTES + 1)
     except OSError as err:
         raise ModelError(f'cannot read {path}: {err.strerror or err}') from err
+    if len(data) > _MOST_FILE_BYTES:
+        raise ModelError(f'{path} is larger than {_MOST_FILE_BYTES} bytes, which no policy is; '
+                         f'check the path')
     found = _DIGEST.findall(data)
     if len(found) != 1:
         raise ModelError(f'{path} is not an intact exported policy: expected one digest '
@@ -146,6 +160,12 @@ def _session(path: Path, data: bytes) -> onnxruntime.InferenceSession:
     options.add_session_config_entry('session.model_external_initializers_file_folder_path',
                                      os.devnull)
     options.log_severity_level = 4  # whatever is wrong is raised, and said below
+    # A few numbers can be broadcast to any size: let that fail before the machine does.
+    options.add_session_config_entry('session.use_env_allocators', '1')
+    onnxruntime.create_and_register_allocator(
+        onnxruntime.OrtMemoryInfo('Cpu', onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
+                                  onnxruntime.OrtMemType.DEFAULT),
+        onnxruntime.OrtArenaCfg(_MOST_MEMORY_BYTES, -1, -1, -1))
     try:
         return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
     except Exception as err:  # the library's exceptions have no common base of their own
@@ -167,7 +187,7 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
         if key in texts:
             try:
                 metadata[key] = json.loads(texts[key])
-            except ValueError as err:
+            except (ValueError, RecursionError) as err:
                 raise ModelError(f'{path}: metadata {key} is not JSON: {err}') from err
     return metadata
 

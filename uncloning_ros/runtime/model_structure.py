@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at what an ONNX file is made of before anything runs it, without the onnx library.
+
+The format can do far more than a policy needs: loops without end, code of other domains, weights
+in other files, tensors of any size made from a few numbers. An exported policy has none of it.
+So what is allowed is listed, the fields of the format and the operators of the graph, and
+anything else is refused. Field numbers are those of onnx.proto, the encoding is that of Protocol
+Buffers (protobuf.dev/programming-guides/encoding).
+"""
+
+from collections.abc import Iterator
+
+# What the export writes; none of them makes more of its inputs than broadcasting does.
+OPERATORS = frozenset({
+    'Add', 'Cast', 'Clip', 'Constant', 'Div', 'Flatten', 'Gemm', 'Identity', 'LayerNormalization',
+    'MatMul', 'Max', 'Min', 'Mul', 'Reshape', 'Sigmoid', 'Slice', 'Sub', 'Unsqueeze'})
+OPSET = 17
+
+# message -> number of a field -> the message that it holds, '' if it holds none
+_FIELDS = {
+    'model': {1: '', 2: '', 3: '', 4: '', 5: '', 6: '', 7: 'graph', 8: 'opset', 14: 'property'},
+    'opset': {1: '', 2: ''},
+    'property': {1: '', 2: ''},
+    'graph': {1: 'node', 2: '', 5: 'tensor', 10: '', 11: 'value', 12: 'value', 13: 'value'},
+    'node': {1: '', 2: '', 3: '', 4: '', 5: 'attribute', 6: '', 7: ''},
+    'attribute': {1: '', 2: '', 3: '', 4: '', 5: 'tensor', 7: '', 8: '', 13: '', 20: ''},
+    'tensor': {1: '', 2: '', 4: '', 5: '', 7: '', 8: '', 9: '', 10: '', 12: ''},
+    'value': {1: '', 2: 'type', 3: ''},
+    'type': {1: 'tensor_type', 6: ''},
+    'tensor_type': {1: '', 2: 'shape'},
+    'shape': {1: 'dimension'},
+    'dimension': {1: '', 2: '', 3: ''},
+}
+# (message, number of a field) whose values are looked at
+_OPERATOR, _NODE_DOMAIN = ('node', 4), ('node', 7)
+_OPSET_DOMAIN, _OPSET_VERSION = ('opset', 1), ('opset', 2)
+
+_VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
+
+
+def require_structure(data: bytes) -> None:
+    """Raise `ValueError` naming the first thing in an ONNX file that no exported policy has."""
+    _require(memoryview(data), 'model')
+
+
+def _require(data: memoryview, message: str) -> None:
+    for number, value in _fields(data):
+        inner = _FIELDS[message].get(number)
+        if inner is None:
+            raise ValueError(f'expected fields {", ".join(map(str, _FIELDS[message]))} of '
+                             f'{message}, got {number}')
+        if inner:
+            if isinstance(value, int):
+                raise ValueError(f'expected a {inner} in a {message}, got a number')
+            _require(value, inner)
+        else:
+            _require_value((message, number), value)
+
+
+def _require_value(place: tuple[str, int], value: int | memoryview) -> None:
+    if place == _OPERATOR:
+        name = '' if isinstance(value, int) else bytes(value).decode(errors='replace')
+        if name not in OPERATORS:
+            raise ValueError(f'expected operators {", ".join(sorted(OPERATORS))}; got {name!r}')
+    elif place in (_NODE_DOMAIN, _OPSET_DOMAIN):
+        domain = str(value) if isinstance(value, int) else bytes(value).decode(errors='replace')
+        if domain:
+            raise ValueError(f"expected operators of the domain '', got {domain!r}")
+    elif place == _OPSET_VERSION and value != OPSET:
+        raise ValueError(f'expected opset {OPSET}, got {value!r}')
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield number and value of every field of an encoded message."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if kind == _BYTES:
+            size, at = _varint(data, at)
+        elif kind in (_FIXED_32, _FIXED_64):
+            size = 4 if kind == _FIXED_32 else 8
+        else:
+            raise ValueError(f'expected fields of kind 0, 1, 2 or 5, got {kind}')
+        if size > len(data) - at:
+            raise ValueError(f'expected a field of {size} bytes, got {len(data) - at}')
+        yield number, data[at:at + size]
+        at += size
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """Return the number that begins at a place, and the place after it."""
+    value = 0
+    for i, byte in enumerate(data[at:at + 10]):
+        value |= (byte & 0x7f) << (7 * i)
+        if byte < 0x80:
+            return value, at + i + 1
+    raise ValueError('expected a number of at most 10 bytes, got more or an end')
