@@ -65,7 +65,9 @@ class PolicyRun:
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
-        self._told_ns = 0
+        self._untold = 0
+        self._cycles_per_tick = round(contract.deployment.command_rate_hz
+                                      / contract.policy.rate_hz)
         # Actions (n, action_dim) of the chunk in use, None if there is none; for any thread.
         self.planned: Array | None = None
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
@@ -197,15 +199,16 @@ class PolicyRun:
                                            self._demonstrated))
         if decision.request is not None:
             self._worker.submit(decision.request)
-        self._tell(decision, now_ns, steady_ns)
+        self._tell(decision, now_ns)
 
-    def _tell(self, decision: Decision, now_ns: int, steady_ns: int) -> None:
+    def _tell(self, decision: Decision, now_ns: int) -> None:
         """Publish the status when it changes, and at every tick of the policy."""
         before, self._decision = self._decision, decision
         changed = self._record.add_decision(decision, now_ns)
-        if not changed and steady_ns - self._told_ns < self._contract.policy.period_ns:
+        self._untold += 1
+        if not changed and self._untold < self._cycles_per_tick:
             return
-        self._told_ns = steady_ns
+        self._untold = 0
         self.planned = self._loop.planned
         self._status.publish(as_json(
             {'state': decision.state.value, 'reason': decision.reason,
