@@ -78,7 +78,8 @@ class Live:
 
     @property
     def status(self) -> dict[str, Any]:
-        return json.loads(self.heard[-1]) if self.heard else {'state': None, 'reason': None}
+        return (json.loads(self.heard[-1]) if self.heard
+                else {'state': None, 'reason': None, 'sentence': ''})
 
     @property
     def told(self) -> list[tuple[str, str]]:

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The policy node on simulated time: a clock that stops or jumps back is a fault like others."""
+
+import json
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from live_policy import CONTRACT, FakePolicy, Live, hasty
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+
+
+class Time(Node):
+    """A clock that runs at 100 Hz and as fast as the wall's, until it is told something else."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__('time', **node_options)
+        self.now_ns = 10**12
+        self.running = True
+        self._out = self.create_publisher(Clock, '/clock', 10)
+        self.create_timer(0.01, self._tick, clock=RosClock(clock_type=ClockType.STEADY_TIME))
+
+    def _tick(self) -> None:
+        self.now_ns += 10**7 * self.running
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(self.now_ns, 10**9)
+        self._out.publish(message)
+
+
+@pytest.fixture
+def time(graph: Any) -> Time:
+    return graph.add(Time)
+
+
+@pytest.fixture
+def robot(graph: Any, time: Time) -> Any:
+    """The pretended robot, on simulated time."""
+    from conftest import Robot
+    return graph.add(Robot, use_sim_time=True)
+
+
+@pytest.fixture
+def simulated(activate: Any, load: Any) -> Live:
+    """An active node whose ages and stamps are all in simulated time."""
+    load(FakePolicy(hasty(CONTRACT, 'hand_pose', 'tool_pose')))
+    live = activate(use_sim_time=True)
+    live.moving()
+    return live
+
+
+def diagnosed(live: Live) -> list[Any]:
+    """Return the list that the node's diagnostics of its control are appended to."""
+    heard: list[Any] = []
+    live.robot.create_subscription(
+        DiagnosticArray, '/diagnostics', lambda message: heard.extend(message.status[:1]), 10)
+    return heard
+
+
+def test_a_clock_that_stands_still_holds_and_is_told_in_status_and_diagnostics(
+        simulated: Live, time: Time) -> None:
+    heard = diagnosed(simulated)
+    time.running = False
+    simulated.reach('hold', 'clock_stopped')
+    assert simulated.status['sentence'].endswith('check the publisher of /clock')
+    simulated.commands(simulated.robot.values['tool_pose'][0])
+    simulated.until(lambda: heard and heard[-1].message.endswith('the publisher of /clock'))
+    assert {v.key: v.value for v in heard[-1].values}['reason'] == 'clock_stopped'
+    simulated.until(lambda: list(simulated.incident_dir.glob('*_hold_clock_stopped.npz')))
+    time.running = True
+    simulated.reach('active', 'policy')
+
+
+def test_a_clock_that_goes_back_holds_and_motion_goes_on_from_there(
+        simulated: Live, time: Time) -> None:
+    time.now_ns -= 5 * 10**9
+    simulated.until(lambda: ('hold', 'clock_backwards') in simulated.told)
+    [sentence] = {said['sentence'] for said in map(json.loads, simulated.heard)
+                  if said['reason'] == 'clock_backwards'}
+    assert sentence.startswith('ROS time went back by ')
+    simulated.reach('active', 'policy')
+
+
+def test_ages_are_in_simulated_time(simulated: Live, time: Time) -> None:
+    simulated.robot.silent.add('hand_pose')
+    simulated.reach('hold', 'stale_input')
+    assert 'hand_pose arrived ' in simulated.status['sentence']
+
+
+def test_without_a_clock_under_simulated_time_nothing_moves_and_the_clock_is_named(
+        graph: Any, activate: Any, load: Any, time: Time) -> None:
+    time.running = False
+    graph.remove(time)
+    load(FakePolicy(hasty(CONTRACT, 'hand_pose')))
+    live = activate(use_sim_time=True, autostart=True)
+    live.reach('waiting', 'clock_stopped')
+    assert live.poses == []
