@@ -5,6 +5,7 @@
 A process holds one episode at a time. The result does not depend on how many there are.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +40,7 @@ from uncloning_ros.demos.loading import (
 )
 from uncloning_ros.demos.takes import Take, names_of
 from uncloning_ros.demos.topics import with_topics
-from uncloning_ros.errors import DatasetError
+from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
 from uncloning_ros.scenario import Scenario
@@ -91,7 +92,7 @@ def build_dataset(sources: Sequence[Path], out_dir: Path, scenario: Scenario,
     if not paths:
         raise DatasetError(f'{", ".join(map(str, sources))} holds no episode; record some, or '
                            f'make some with uncloning demos')
-    used = with_topics(contract or contract_for(read_info(paths[0]), None), topics or {})
+    used = with_topics(contract or _carried_contract(paths), topics or {})
     recipe = Recipe(scenario, used, contract is not None, labels, topics or {}, cutting)
     takes = [Take(path, name) for path, name in zip(paths, names_of(paths), strict=True)]
     steps = _Steps(on_done)
@@ -180,6 +181,15 @@ class _Steps:
             if self._on_done is not None:
                 self._on_done(self.done, self._total)
             yield result
+
+
+def _carried_contract(paths: Sequence[Path]) -> Contract:
+    """Return the first contract that a bag carries; raise `BagError` if none does."""
+    for path in paths:
+        # What is wrong with a bag is told when it is read.
+        with contextlib.suppress(BagError):
+            return contract_for(read_info(path), None)
+    return contract_for(read_info(paths[0]), None)
 
 
 def _split(modes: Sequence[str], names: Sequence[str], validation: float,

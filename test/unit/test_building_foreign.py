@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets from bags of other recorders: cut, renamed, broken off, with joint commands."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import episodes
+import foreign_bags
+import numpy as np
+import pytest
+
+from uncloning_ros.cli.dataset import summary
+from uncloning_ros.contract import load_contract
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.alignment import align
+from uncloning_ros.demos.bag_cutting import Cutting
+from uncloning_ros.demos.building import BuildReport, build_dataset
+from uncloning_ros.demos.dataset import load_dataset
+from uncloning_ros.share import share_path
+
+MS = episodes.MS
+NOON = '2026-01-31T12:00:00+00:00'
+CONTRACT = episodes.CONTRACT
+INTERFACE = CONTRACT.interface
+GRIPPER = INTERFACE.observation_slices['gripper_width']
+WIDTH = INTERFACE.action_slices['target_width']
+
+
+@pytest.fixture
+def some(tmp_path: Path) -> Path:
+    """A folder of this package's own bags, two of each mode."""
+    for i, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST] * 2):
+        episodes.write(tmp_path / 'some', episodes.handover(kind, i), i)
+    return tmp_path / 'some'
+
+
+def build(source: Path, **more: Any) -> BuildReport:
+    return build_dataset([source], source.parent / 'data', episodes.KNIFE, **more)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A day of plain ros2 bag record: four handovers in one SQLite bag, with a pedal."""
+    parts = [foreign_bags.at_distance(episodes.handover(kind, seed), 5.0 * seed)
+             for seed, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST] * 2)]
+    messages = foreign_bags.messages_of(foreign_bags.joined(*parts))
+    messages += [foreign_bags.flag(episodes.BEGIN_NS + round((5 * i + at_s) * 1e9), on)
+                 for i in range(4) for at_s, on in ((-0.2, True), (3.1, False))]
+    return foreign_bags.write(tmp_path / 'days' / 'monday', sorted(messages),
+                              'sqlite3, message zstd')
+
+
+@pytest.mark.parametrize('cutting', [Cutting('event', '/pedal'), Cutting('gripper'),
+                                     Cutting('idle', idle_s=2.0)])
+def test_the_pieces_of_a_bag_are_episodes_like_any_other(recorded: Path,
+                                                         cutting: Cutting) -> None:
+    report = build(recorded, contract=CONTRACT, cutting=cutting)
+    assert [(one.name, one.mode) for one in report.dataset.episodes] == [
+        ('monday#1', 'handle_first'), ('monday#2', 'blade_first'),
+        ('monday#3', 'handle_first'), ('monday#4', 'blade_first')]
+    assert len({one.digest for one in report.dataset.episodes}) == 1
+    assert {one.split for one in report.dataset.episodes} == {'train', 'validation'}
+    assert 'cut monday into 4' in summary(report)
+    assert 'cut off ' in summary(report)
+    told = json.loads((recorded.parent / 'data' / 'dataset.json').read_text())['cut']
+    assert told['by'] == cutting.by
+    assert len(told['bags']['monday']['episodes_ns']) == 4
+    assert load_dataset(recorded.parent / 'data').sha256 == report.dataset.sha256
+
+
+def test_a_piece_has_the_frames_of_the_same_episode_in_a_bag_of_its_own(
+        recorded: Path, tmp_path: Path) -> None:
+    cut = build(recorded, contract=CONTRACT, cutting=Cutting('event', '/pedal')).dataset
+    alone = align(episodes.episode(foreign_bags.at_distance(
+        episodes.handover(episodes.BLADE_FIRST, 1), 5.0)), CONTRACT)
+    rows = slice(cut.bounds[1], cut.bounds[2])
+    np.testing.assert_allclose(cut.observations[rows], alone[0], atol=1e-6)
+    np.testing.assert_allclose(cut.actions[rows], alone[1], atol=1e-6)
+
+
+def test_the_pieces_do_not_depend_on_the_number_of_workers(recorded: Path,
+                                                           tmp_path: Path) -> None:
+    for workers in (1, 2):
+        build_dataset([recorded], tmp_path / str(workers), episodes.KNIFE, CONTRACT,
+                      workers=workers, cutting=Cutting('gripper'))
+    for name in ('dataset.json', 'dataset.safetensors'):
+        assert (tmp_path / '1' / name).read_bytes() == (tmp_path / '2' / name).read_bytes()
+
+
+def test_a_piece_may_have_a_label_of_its_own(recorded: Path) -> None:
+    sidecar = recorded.with_name('monday#2.labels.json')
+    sidecar.write_text(json.dumps({'schema': 'uncloning/labels@1', 'labels': [
+        {'mode': 'handle_first', 'source': 'operator', 'confidence': 1.0, 'at': NOON}]}))
+    dataset = build(recorded, contract=CONTRACT, cutting=Cutting('gripper')).dataset
+    assert (dataset.episodes[1].mode, dataset.episodes[1].label_source) == (
+        'handle_first', 'operator')
+
+
+def test_a_copy_of_a_bag_is_no_second_recording(recorded: Path) -> None:
+    shutil.copytree(recorded, recorded.with_name('tuesday'))
+    report = build_dataset([recorded.parent], recorded.parent.parent / 'data', episodes.KNIFE,
+                           CONTRACT, cutting=Cutting('gripper'))
+    assert len(report.dataset.episodes) == 4
+    assert [one.reason for one in report.dataset.left_out] == [
+        f'it is the same recording as monday#{i}' for i in (1, 2, 3, 4)]
+
+
+def test_a_bag_without_an_episode_is_left_out_and_named(recorded: Path, some: Path) -> None:
+    report = build_dataset([recorded, *sorted(some.iterdir())], some.parent / 'data',
+                           episodes.KNIFE, CONTRACT, cutting=Cutting('event', '/pedal'))
+    assert len(report.dataset.episodes) == 4
+    assert [one.name for one in report.dataset.left_out] == [path.name
+                                                             for path in sorted(some.iterdir())]
+    assert 'expected a start' in report.dataset.left_out[0].reason
+
+
+def test_bags_from_several_folders_keep_names_apart(some: Path) -> None:
+    other = some.with_name('other')
+    episodes.write(other, episodes.handover(seed=7), 0)
+    report = build_dataset([some, other], some.parent / 'data', episodes.KNIFE)
+    assert [one.name for one in report.dataset.episodes] == [
+        'some/episode_000000', 'some/episode_000001', 'some/episode_000002',
+        'some/episode_000003', 'other/episode_000000']
+
+
+def test_a_recording_that_broke_off_is_left_out_and_named(some: Path) -> None:
+    path = foreign_bags.write(some / 'cut', foreign_bags.messages_of(episodes.handover(seed=5)))
+    (path / 'metadata.yaml').unlink()
+    file = next(path.iterdir())
+    file.write_bytes(file.read_bytes()[:-50])
+    report = build(some)
+    assert [one.name for one in report.dataset.left_out] == ['cut']
+    assert 'it was never finished: ' in report.dataset.left_out[0].reason
+    assert len(report.dataset.episodes) == 4
+
+
+def test_topics_of_another_robot_may_be_named(tmp_path: Path) -> None:
+    messages = [one._replace(topic='/tracker/hand') if one.topic == '/hand_pose' else one
+                for one in foreign_bags.messages_of(episodes.handover())]
+    path = foreign_bags.write(tmp_path / 'bags' / 'take', messages)
+    dataset = build(path, contract=CONTRACT, topics={'hand_pose': '/tracker/hand'}).dataset
+    assert dataset.contract.deployment.observations['hand_pose'].topic == '/tracker/hand'
+    assert dataset.contract.interface == CONTRACT.interface
+
+
+JOINTS = load_contract(share_path('config') / 'contract_joint.yaml')
+
+
+@pytest.mark.parametrize('type_name', ['std_msgs/msg/Float64MultiArray',
+                                       'trajectory_msgs/msg/JointTrajectory'])
+def test_joint_commands_become_actions_whatever_carries_them(type_name: str,
+                                                             tmp_path: Path) -> None:
+    deployment = JOINTS.deployment
+    contract = replace(JOINTS, deployment=replace(
+        deployment, observations={key: replace(topic, max_unchanged_s=None)
+                                  for key, topic in deployment.observations.items()},
+        actions={**deployment.actions, 'target_joints': replace(
+            deployment.actions['target_joints'], type=type_name)}))
+    samples = episodes.handover()
+    del samples['target_pose']
+    times = [s.receive_ns for s in samples['tool_pose']]
+    samples['joint_positions'] = [Sample(np.full(7, 0.001 * i), at_ns, at_ns)
+                                  for i, at_ns in enumerate(times)]
+    samples['target_joints'] = [Sample(np.full(7, 0.5 + 0.001 * i), at_ns, at_ns)
+                                for i, at_ns in enumerate(times)]
+    path = foreign_bags.write(tmp_path / 'bags' / 'take',
+                              foreign_bags.messages_of(samples, contract))
+    dataset = build(path, contract=contract).dataset
+    seen = dataset.observations[:, contract.interface.observation_slices['joint_positions']]
+    done = dataset.actions[:, contract.interface.action_slices['target_joints']]
+    np.testing.assert_allclose(done - seen, 0.5, atol=1e-6)
