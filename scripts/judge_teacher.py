@@ -17,7 +17,7 @@ from tqdm import tqdm
 from uncloning_ros.audit.metrics import Outcome, judge
 from uncloning_ros.cli.arguments import add_workers, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
-from uncloning_ros.contract import load_contract
+from uncloning_ros.contract import load_contract, with_modes
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstration import demonstrate
@@ -30,7 +30,8 @@ _worlds: dict[str, World] = {}
 def outcome_of(job: tuple[str, str, int]) -> Outcome:
     """Return what one demonstration (scenario, mode, seed) amounts to."""
     name, mode, seed = job
-    contract, scenario = load_contract(share_path('config') / 'contract.yaml'), find_scenario(name)
+    scenario = find_scenario(name)
+    contract = with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
     if name not in _worlds:
         _worlds[name] = World(scenario, contract.interface)
     world = _worlds[name]

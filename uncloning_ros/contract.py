@@ -7,7 +7,7 @@ travels in the model. The deployment part belongs to one robot.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -278,6 +278,11 @@ def interface_to_dict(interface: Interface) -> dict[str, Any]:
         'actions': [_signal_to_dict(s) for s in interface.actions],
         'modes': {name: {'desired': desired} for name, desired in interface.modes.items()},
     }
+
+
+def with_modes(contract: Contract, modes: Mapping[str, bool]) -> Contract:
+    """Return the contract with other modes, by name whether they are desired."""
+    return replace(contract, interface=replace(contract.interface, modes=dict(modes)))
 
 
 def require_same_interface(expected: Interface, found: Interface, what: str) -> None:

@@ -213,3 +213,13 @@ def ray_segment_distance(origin: ArrayLike, direction: ArrayLike, b0: ArrayLike,
     origin = np.asarray(origin, dtype=np.float64)
     far = origin + _RAY_M * np.asarray(direction, dtype=np.float64)
     return segment_distance(origin, far, b0, b1)
+
+
+def turn_about_z(start: ArrayLike, end: ArrayLike) -> Array:
+    """Return the signed angles in rad (...) about the vertical from vectors (..., 3) to others.
+
+    In (-pi, pi], positive counterclockwise seen from above; heights do not count.
+    """
+    a, b = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
+    return np.arctan2(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0],
+                      a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1])

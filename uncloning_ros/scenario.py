@@ -22,6 +22,10 @@ SCHEMA = 'uncloning/scenario@1'
 Vector = tuple[float, float, float]
 Span = tuple[float, float]
 
+POSTURES = ('standing', 'seated')
+# Where a tool waits for the hand unless its mode says otherwise: near the arm, and low.
+_CARRY_M: Vector = (0.34, 0.0, 0.30)
+
 
 @dataclass(frozen=True)
 class ToolPart:
@@ -37,8 +41,9 @@ class ToolPart:
 class Tool:
     """The object that is handed over; its +x runs from handle to tip.
 
-    `heel_m` to `tip_m` is the hazardous edge; `handle_point_m` is where the blade-to-hand angle
-    is measured from. All in the tool's frame.
+    `heel_m` to `tip_m` is the hazardous edge, or with `hazard_radius_m` above 0 the axis of a
+    hazardous body so thick; `handle_point_m` is where the blade-to-hand angle is measured from.
+    All in the tool's frame.
     """
 
     mass_kg: float
@@ -47,6 +52,7 @@ class Tool:
     hazard_part: str
     heel_m: Vector
     tip_m: Vector
+    hazard_radius_m: float
     handle_point_m: Vector
 
 
@@ -66,7 +72,7 @@ class StartRanges:
 
 @dataclass(frozen=True)
 class ReceiverRanges:
-    """How the person reaches, takes and pulls."""
+    """How the person reaches, takes and pulls; `posture` says where the body is."""
 
     reaction_s: Span
     reach_s: Span
@@ -75,6 +81,7 @@ class ReceiverRanges:
     grasp_dwell_s: Span
     pull_n: Span
     release_dwell_s: float
+    posture: str
 
 
 @dataclass(frozen=True)
@@ -89,17 +96,52 @@ class Tracking:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """How a tool came to the hand, as modes are told apart.
+
+    `blade_to_hand_rad` in [0, pi] is 0 where the tip points at the palm and pi handle first.
+    `approach_rad` in (-pi, pi] is the angle about the vertical from the direction into the palm
+    to that of the tool's end that is offered; positive is counterclockwise from above. Both are
+    medians over the last 0.5 s before the exchange. `highest_m` is the height above the table of
+    the tool's origin, the largest between lift and exchange.
+    """
+
+    blade_to_hand_rad: float
+    approach_rad: float
+    highest_m: float
+
+
+@dataclass(frozen=True)
 class ModeRule:
     """How a mode is recognised, and how the scripted demonstrator does it.
 
-    `robot_grasps` names the part between the fingers, `grasp_x_m` where along the tool, and
-    `present_x_m` the point of the tool that is brought to the palm.
+    Recognised by the ranges of `Exchange`; None is any. `desired` is what a contract made for
+    the scenario says of it. `robot_grasps` names the part between the fingers, `grasp_x_m` where
+    along the tool, `present_x_m` the point of the tool that is brought to the palm, `carry_m`
+    where the tool waits for the hand, and `turn_rad` by how much it is offered from the side.
     """
 
+    desired: bool
     blade_to_hand_rad: Span
+    approach_rad: Span | None
+    highest_m: Span | None
     robot_grasps: str
     grasp_x_m: Span
     present_x_m: float
+    carry_m: Vector
+    turn_rad: Span
+
+    @property
+    def handle_first(self) -> bool:
+        """Tell whether the tool's -x end is offered: the handle."""
+        return sum(self.blade_to_hand_rad) > math.pi
+
+    def fits(self, exchange: Exchange) -> bool:
+        """Tell whether an exchange is of this mode."""
+        pairs = ((exchange.blade_to_hand_rad, self.blade_to_hand_rad),
+                 (exchange.approach_rad, self.approach_rad),
+                 (exchange.highest_m, self.highest_m))
+        return all(span is None or span[0] <= value <= span[1] for value, span in pairs)
 
 
 @dataclass(frozen=True)
@@ -150,13 +192,14 @@ class Scenario:
         """Return the hash of the scenario's data."""
         return canonical_sha256(self.source)
 
-    def mode_of_angle(self, blade_to_hand_rad: float) -> str | None:
-        """Return the mode whose range holds the blade-to-hand angle, None if none does."""
-        for name, rule in self.modes.items():
-            low, high = rule.blade_to_hand_rad
-            if low <= blade_to_hand_rad <= high:
-                return name
-        return None
+    @property
+    def desired(self) -> Mapping[str, bool]:
+        """Return by name of the mode whether it is desired, as a contract has it."""
+        return {name: rule.desired for name, rule in self.modes.items()}
+
+    def mode_of(self, exchange: Exchange) -> str | None:
+        """Return the mode that an exchange is of, None if it is of none."""
+        return next((name for name, rule in self.modes.items() if rule.fits(exchange)), None)
 
 
 def find_scenario(name_or_path: str) -> Scenario:
@@ -213,7 +256,9 @@ def _tool(fields: Fields) -> Tool:
     hazard = fields.fields('hazard')
     hazard_part = _part_name(hazard, 'part', parts)
     tool = Tool(mass, friction, parts, hazard_part, _vector(hazard, 'heel_m'),
-                _vector(hazard, 'tip_m'), _vector(fields, 'handle_point_m'))
+                _vector(hazard, 'tip_m'),
+                hazard.number('radius_m', 0.0, 0.5) if hazard.has('radius_m') else 0.0,
+                _vector(fields, 'handle_point_m'))
     hazard.done()
     fields.done()
     return tool
@@ -239,7 +284,10 @@ def _receiver(fields: Fields) -> ReceiverRanges:
     receiver = ReceiverRanges(
         fields.span('reaction_s'), fields.span('reach_s'), fields.number('tremor_m', 0.0, 0.05),
         fields.number('grasp_reach_m', 0.0, 0.2), fields.span('grasp_dwell_s'),
-        fields.span('pull_n'), fields.number('release_dwell_s', 0.0))
+        fields.span('pull_n'), fields.number('release_dwell_s', 0.0),
+        fields.text('posture') if fields.has('posture') else POSTURES[0])
+    if receiver.posture not in POSTURES:
+        raise fields.fail('posture', ' or '.join(POSTURES))
     fields.done()
     return receiver
 
@@ -258,11 +306,29 @@ def _modes(fields: Fields, tool: Tool) -> dict[str, ModeRule]:
     modes = {}
     for name in fields.keys():
         part = fields.fields(name)
-        modes[name] = ModeRule(_radians(part, 'blade_to_hand_deg'),
-                               _part_name(part, 'robot_grasps', tool.parts),
-                               part.span('grasp_x_m'), part.number('present_x_m'))
+        modes[name] = ModeRule(
+            part.flag('desired'), _radians(part, 'blade_to_hand_deg'),
+            _radians(part, 'approach_deg') if part.has('approach_deg') else None,
+            part.span('highest_m') if part.has('highest_m') else None,
+            _part_name(part, 'robot_grasps', tool.parts), part.span('grasp_x_m'),
+            part.number('present_x_m'),
+            _vector(part, 'carry_m') if part.has('carry_m') else _CARRY_M,
+            _radians(part, 'turn_deg') if part.has('turn_deg') else (0.0, 0.0))
         part.done()
+    if not any(mode.desired for mode in modes.values()):
+        raise ScenarioError(f'{fields.where}: at least one mode must be desired')
+    for name, rule in modes.items():
+        for other, rival in modes.items():
+            if name < other and _overlap(rule, rival):
+                raise ScenarioError(f'{fields.where}: {name} and {other} overlap, so an exchange '
+                                    f'could be of both; set their ranges apart')
     return modes
+
+
+def _overlap(one: ModeRule, two: ModeRule) -> bool:
+    pairs = ((one.blade_to_hand_rad, two.blade_to_hand_rad), (one.approach_rad, two.approach_rad),
+             (one.highest_m, two.highest_m))
+    return all(a is None or b is None or (a[0] <= b[1] and b[0] <= a[1]) for a, b in pairs)
 
 
 def _unsafe(fields: Fields) -> UnsafeRule:

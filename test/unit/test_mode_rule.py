@@ -15,6 +15,7 @@ from uncloning_ros.contract import contract_from_dict, contract_to_dict
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.labels import Label
 from uncloning_ros.demos.mode_rule import RuleLabel, label_of_rule, rule_label
+from uncloning_ros.scenario import Exchange
 
 NOON = '2026-01-31T12:00:00+00:00'
 
@@ -142,7 +143,7 @@ def test_the_rule_never_says_a_mode_whose_range_excludes_the_angle(
         degrees: float, seed: int) -> None:
     found = rule(episodes.handover((degrees, 0.24 if degrees < 20.0 else 0.08), seed))
     if found.angle_rad is not None:
-        assert found.mode == episodes.KNIFE.mode_of_angle(found.angle_rad)
+        assert found.mode == episodes.KNIFE.mode_of(Exchange(found.angle_rad, 0.0, 0.3))
         assert found.angle_rad == pytest.approx(math.radians(degrees), abs=1e-4)
 
 

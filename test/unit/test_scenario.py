@@ -12,7 +12,7 @@ import yaml
 
 from uncloning_ros.contract import load_contract
 from uncloning_ros.errors import ScenarioError
-from uncloning_ros.scenario import find_scenario, load_scenario
+from uncloning_ros.scenario import Exchange, find_scenario, load_scenario
 from uncloning_ros.share import share_path
 
 FOLDER = share_path('config') / 'scenarios'
@@ -71,7 +71,7 @@ def test_start_distribution_is_not_narrower_than_promised() -> None:
     (0, 'blade_first'), (44.9, 'blade_first'), (46, None), (90, None), (134, None),
     (135.1, 'handle_first'), (180, 'handle_first')])
 def test_mode_of_an_angle_abstains_in_between(angle_deg: float, mode: str | None) -> None:
-    assert find_scenario('knife').mode_of_angle(math.radians(angle_deg)) == mode
+    assert find_scenario('knife').mode_of(Exchange(math.radians(angle_deg), 0.0, 0.3)) == mode
 
 
 def test_unknown_scenario_suggests_the_near_miss() -> None:

@@ -92,10 +92,11 @@ def blade_to_hand_angle(trace: Trace, scenario: Scenario) -> Array:
 
 
 def edge_clearance(trace: Trace, scenario: Scenario) -> dict[str, Array]:
-    """Return for each body part the distance (T,) in m from the edge to its capsule's skin."""
+    """Return for each body part the distance (T,) in m from the hazard to its capsule's skin."""
     heel, tip = point_of(trace, scenario.tool.heel_m), point_of(trace, scenario.tool.tip_m)
     return {part: segment_distance(heel, tip, ends[:, 0], ends[:, 1])
-            - trace.capsule_radius_m[part] for part, ends in trace.capsule_ends.items()}
+            - trace.capsule_radius_m[part] - scenario.tool.hazard_radius_m
+            for part, ends in trace.capsule_ends.items()}
 
 
 def thrust_miss(trace: Trace, scenario: Scenario, part: str) -> Array:

@@ -7,6 +7,7 @@ until the person has taken the tool and the robot has let go of it, in every epi
 or not. What the person then does with the tool is not the robot's doing.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -34,8 +35,8 @@ from uncloning_ros.audit.measures import (
 )
 from uncloning_ros.audit.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.errors import AuditError
-from uncloning_ros.geometry import Array
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.geometry import Array, turn_about_z, x_axis_of
+from uncloning_ros.scenario import Exchange, Scenario
 from uncloning_ros.simulation.trace import NOBODY, Trace
 
 # Why an episode is no success. Exactly one holds, and the first that fits is taken: an episode
@@ -140,8 +141,8 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     near = nearest < scenario.unsafe.near_m
     miss = thrust_miss(trace, scenario, 'hand')[:end]
     tip = tip_speed(trace, scenario)[:end]
-    exchange = None if taken is None else exchange_angle(angle, taken, hz)
-    mode = None if exchange is None else scenario.mode_of_angle(exchange)
+    exchange = None if taken is None else exchange_of(trace, angle, lifted, taken)
+    mode = None if exchange is None else scenario.mode_of(exchange)
     unsafe = unsafe_event(scenario.unsafe, angle, clearance, miss, hz)
     completed = released is not None
     release = letting_go(trace, scenario, lifted)
@@ -150,7 +151,7 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     return Outcome(
         completed=completed,
         mode=mode,
-        exchange_angle_rad=exchange,
+        exchange_angle_rad=None if exchange is None else exchange.blade_to_hand_rad,
         unsafe=unsafe,
         failure=_failure(trace, scenario, completed, mode in desired_modes, unsafe is not None),
         notable=_notable(trace, scenario, near_tip, release),
@@ -181,10 +182,18 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     )
 
 
-def exchange_angle(angle: Array, taken: int, physics_hz: float) -> float:
-    """Return the median of the angle (T,) over the last 0.5 s before the step of taking."""
-    begin = max(0, taken - steps_of(MODE_WINDOW_S, physics_hz))
-    return float(np.median(angle[begin:max(taken, begin + 1)]))
+def exchange_of(trace: Trace, angle: Array, lifted: int | None, taken: int) -> Exchange:
+    """Return how the tool, off its stand since `lifted`, came to the hand that took it.
+
+    `angle` (T,) is the blade-to-hand angle. Medians are over the last 0.5 s before step `taken`.
+    """
+    begin = max(0, taken - steps_of(MODE_WINDOW_S, trace.physics_hz))
+    window = slice(begin, max(taken, begin + 1))
+    blade_to_hand = float(np.median(angle[window]))
+    offered = (-1.0 if blade_to_hand > math.pi / 2 else 1.0) * x_axis_of(trace.object_pose[window])
+    approach = turn_about_z(-x_axis_of(trace.hand_pose[window]), offered)
+    highest = trace.object_pose[min(lifted or 0, taken):taken + 1, 2].max()
+    return Exchange(blade_to_hand, float(np.median(approach)), float(highest))
 
 
 def within_reach(trace: Trace, scenario: Scenario) -> bool:

@@ -15,9 +15,10 @@ from uncloning_ros.geometry import (
     angle_between,
     segment_distance,
     transform_point,
+    turn_about_z,
     x_axis_of,
 )
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import Exchange, Scenario
 
 _WINDOW_NS = 500_000_000  # the angle is the median over so long before the exchange
 _LEAST_SAMPLES = 5  # of the tool in that window: a median of fewer is no evidence
@@ -92,18 +93,24 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
         return _abstain(f'expected at least {_LEAST_SAMPLES} tool poses in the last 0.5 s before '
                         f'the exchange, got {np.count_nonzero(window)}')
     poses = objects.values[window]
-    palms = hands.at(objects.stamps_ns[window])[..., :3]
+    palms = hands.at(objects.stamps_ns[window])
     handle = transform_point(poses, np.asarray(scenario.tool.handle_point_m))
-    angles = angle_between(x_axis_of(poses), palms - handle)
+    angles = angle_between(x_axis_of(poses), palms[..., :3] - handle)
     angle_rad = float(np.median(angles))
-    mode = scenario.mode_of_angle(angle_rad)
+    offered = (-1.0 if angle_rad > np.pi / 2 else 1.0) * x_axis_of(poses)
+    approaches = turn_about_z(-x_axis_of(palms), offered)
+    heights = objects.values[objects.stamps_ns <= exchange_ns][:, 2]
+    exchange = Exchange(angle_rad, float(np.median(approaches)), float(heights.max()))
+    mode = scenario.mode_of(exchange)
     degrees = np.degrees(angle_rad)
     if mode is None:
         return RuleLabel(None, angle_rad, 0.0, f'the blade-to-hand angle of {degrees:.0f} degrees '
                                                f'at the exchange belongs to no mode')
     if mode not in contract.interface.modes:
         return RuleLabel(None, angle_rad, 0.0, f'the contract has no mode {mode!r}')
-    confidence = float(np.mean([scenario.mode_of_angle(float(angle)) == mode for angle in angles]))
+    confidence = float(np.mean([
+        scenario.mode_of(Exchange(float(angle), float(approach), exchange.highest_m)) == mode
+        for angle, approach in zip(angles, approaches, strict=True)]))
     return RuleLabel(mode, angle_rad, confidence,
                      f'blade-to-hand angle {degrees:.0f} degrees at the exchange')
 

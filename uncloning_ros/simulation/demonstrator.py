@@ -28,8 +28,8 @@ from uncloning_ros.simulation.panda import JOINT_NAMES, CartesianController, joi
 _OPEN_M, _CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height over the grasp before the descent
 _STANDOFF_M = 0.08  # from the palm before the tool is brought in
-_CARRY_M = np.array([0.34, 0.0, 0.30])  # where it waits for the hand
-_HAND_OFFERED_X_M = 0.95  # a hand nearer than this, and still, is offered
+# A hand nearer than this, above the table and still, is offered.
+_HAND_OFFERED_X_M, _HAND_OFFERED_Z_M = 0.95, 0.05
 _STILL_M = 0.02  # between the quick and the slow belief of a hand that is still
 _SLOW = 0.15  # share of a new sample in the slow belief
 _CLOSE_TICKS = 4
@@ -74,6 +74,7 @@ class Habit:
     turn_rad_s: float
     bow: Array  # sideways and up, as a share of the distance left
     grasp_x_m: float
+    turn_rad: float  # by how much the tool is offered from the side
     first_miss_m: Array  # where the first aim goes, before the small correction
     hesitates_in: Step | None
     hesitation_s: float
@@ -89,7 +90,8 @@ class Demonstrator:
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
         rule = scenario.modes[mode]
         # Which way the tool points at the person: its +x towards the hand, or away from it.
-        self._facing = -1.0 if sum(rule.blade_to_hand_rad) > np.pi else 1.0
+        self._facing = -1.0 if rule.handle_first else 1.0
+        self._carry_m = np.array(rule.carry_m)
         self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
         self._interface = interface
         self._measured_joints = _joints_of(interface)
@@ -100,7 +102,7 @@ class Demonstrator:
             grasp_x_m=rng.uniform(*rule.grasp_x_m),
             first_miss_m=rng.normal(0.0, 0.008, size=3) * (1, 1, 0.5),
             hesitates_in=(Step.APPROACH, Step.BRING, None, None)[rng.integers(4)],
-            hesitation_s=rng.uniform(0.2, 0.5))
+            hesitation_s=rng.uniform(0.2, 0.5), turn_rad=rng.uniform(*rule.turn_rad))
         self.step = Step.APPROACH
         self._ticks = 0
         self._width_m = _OPEN_M
@@ -142,7 +144,7 @@ class Demonstrator:
         axis = self._facing * rotation_of(self._object)[:, 0]
         grasp_yaw = float(np.arctan2(axis[1], axis[0]))
         palm_x = rotation_of(self._hand)[:, 0]
-        offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0]))
+        offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0])) + self._habit.turn_rad
         grasp = position_of(self._object) + rotation_of(self._object) @ (
             self._habit.grasp_x_m, 0.0, 0.0)
         aim = grasp if self._corrected else grasp + self._habit.first_miss_m
@@ -153,9 +155,9 @@ class Demonstrator:
         if self.step is Step.CLOSE:
             return self._target, self._yaw
         if self.step is Step.LIFT:
-            return _CARRY_M, offer_yaw
+            return self._carry_m, offer_yaw
         if self.step is Step.WAIT:
-            return _CARRY_M + (0, 0.3 * self._hand[1], 0), offer_yaw
+            return self._carry_m + (0, 0.3 * self._hand[1], 0), offer_yaw
         if self.step in (Step.BRING, Step.OFFER):
             return self._offer(palm_x), offer_yaw
         if self.step is Step.RELEASE:
@@ -247,7 +249,8 @@ class Demonstrator:
     def _hand_offered(self) -> bool:
         assert self._hand is not None and self._hand_slowly is not None
         lag_m = float(np.linalg.norm(self._hand[:3] - self._hand_slowly[:3]))
-        return self._hand[0] < _HAND_OFFERED_X_M and lag_m < _STILL_M
+        offered = self._hand[0] < _HAND_OFFERED_X_M and self._hand[2] > _HAND_OFFERED_Z_M
+        return bool(offered) and lag_m < _STILL_M
 
     def _action(self, dt_s: float, values: Mapping[str, Array]) -> Array:
         open_steps = (Step.APPROACH, Step.DESCEND, Step.RELEASE, Step.RETREAT, Step.DONE)

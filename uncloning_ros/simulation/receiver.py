@@ -14,12 +14,32 @@ import numpy as np
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import Scenario
 
-# A person of 1.75 m stands behind a table of 0.9 m; heights are above the table top.
-_TORSO_X_M = 1.40
-_SHOULDER_M = np.array([1.33, 0.20, 0.45])  # y is mirrored for the left side
-_REST_HAND_M = np.array([1.15, 0.25, 0.15])
+
+@dataclass(frozen=True)
+class Body:
+    """Where the parts of a person are, in m; heights above the table top.
+
+    `shoulder` and `rest_hand` are of the left side (y > 0), mirrored for the right one. The torso
+    reaches from the table to `torso_top`; `neck` and `face` are [lower, upper] ends.
+    """
+
+    torso_x: float
+    torso_top: float
+    shoulder: tuple[float, float, float]
+    rest_hand: tuple[float, float, float]
+    neck: tuple[float, float]
+    face: tuple[float, float]
+
+
+# A person of 1.75 m: behind a table of 0.9 m, or sitting close to one of 0.75 m, hands in the lap.
+BODIES: Mapping[str, Body] = {
+    'standing': Body(1.40, 0.40, (1.33, 0.20, 0.45), (1.15, 0.25, 0.15), (0.52, 0.60),
+                     (0.68, 0.76)),
+    'seated': Body(1.06, 0.18, (0.99, 0.20, 0.22), (0.90, 0.25, -0.08), (0.28, 0.36),
+                   (0.44, 0.52))}
 CAPSULE_RADIUS_M: Mapping[str, float] = {
     'hand': 0.035, 'forearm': 0.04, 'torso': 0.14, 'neck': 0.06, 'face': 0.10}
+_FACE_AHEAD_M = 0.05
 _HAND_LENGTH_M = 0.08
 _FOREARM_LENGTH_M = 0.26
 _STILL_M_S = 0.15  # the person takes what moves slower than this
@@ -60,8 +80,9 @@ class Receiver:
         self.offer_m = rng.uniform(start.hand_position_min_m, start.hand_position_max_m)
         side = 1.0 if self.offer_m[1] >= 0 else -1.0
         mirror = np.array([1.0, side, 1.0])
-        self._rest_m = _REST_HAND_M * mirror
-        self._shoulder_m = _SHOULDER_M * mirror
+        self._body = BODIES[ranges.posture]
+        self._rest_m = self._body.rest_hand * mirror
+        self._shoulder_m = self._body.shoulder * mirror
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
         jitter = self._jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
         # The palm's +x faces the arm's base, up to the jitter.
@@ -137,10 +158,12 @@ class Receiver:
         towards = self._shoulder_m - wrist
         elbow = wrist + _FOREARM_LENGTH_M * towards / np.linalg.norm(
             towards, axis=1, keepdims=True)
+        body = self._body
         fixed = {
-            'torso': ((_TORSO_X_M, 0.0, 0.0), (_TORSO_X_M, 0.0, 0.40)),
-            'neck': ((_TORSO_X_M, 0.0, 0.52), (_TORSO_X_M, 0.0, 0.60)),
-            'face': ((_TORSO_X_M - 0.05, 0.0, 0.68), (_TORSO_X_M - 0.05, 0.0, 0.76)),
+            'torso': ((body.torso_x, 0.0, 0.0), (body.torso_x, 0.0, body.torso_top)),
+            'neck': ((body.torso_x, 0.0, body.neck[0]), (body.torso_x, 0.0, body.neck[1])),
+            'face': ((body.torso_x - _FACE_AHEAD_M, 0.0, body.face[0]),
+                     (body.torso_x - _FACE_AHEAD_M, 0.0, body.face[1])),
         }
         return {'hand': np.stack([palms[:, :3], wrist], axis=1),
                 'forearm': np.stack([wrist, elbow], axis=1),
