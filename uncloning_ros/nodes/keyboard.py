@@ -35,7 +35,7 @@ PARAMETERS = (
 _KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'discard_episode',
          'u': 'undo_last'}
 _END = '\x04'  # Ctrl-D
-_SEQUENCE = re.compile('\x1b[[O][0-9;]*.')
+_SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
 # How often the keyboard is looked at.
 _LOOK_S = 0.05
 # A service that does not answer for so long is given up; keeping an episode takes its time.

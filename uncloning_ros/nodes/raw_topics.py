@@ -9,26 +9,24 @@ from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import NameValidationException
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    LivelinessPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-)
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from uncloning_ros.contract import Contract
-from uncloning_ros.demos.bag import EVENT_TOPIC, bag_topics, typestore
+from uncloning_ros.contract import TRANSFORMS, Contract
+from uncloning_ros.demos.bag import EVENT_TOPIC, typestore
 from uncloning_ros.demos.bag_writer import described
 from uncloning_ros.demos.message_text import message_text
 from uncloning_ros.demos.rosbag2_writer import RecordedTopic
+from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.common import message_class
+from uncloning_ros.nodes.offered_qos import offered_profiles
+from uncloning_ros.transforms import static_topic
 
 # So many messages of each topic wait in the middleware: seconds at any robot's rate.
 _DEPTH = 1000
 # No topic keeps the others waiting for longer than it takes to take so many messages.
 _MOST_AT_ONCE = 1000
-# A topic that was quiet for so long is no stream: what it latched is asked for again.
+# A topic that said one thing at most for so long is no stream: what is latched on it is asked for
+# again, and what a stream would lose meanwhile cannot be lost.
 _QUIET_NS = 10**9
 
 # What is called with (topic, cdr, info) for each message; info has the middleware's stamps.
@@ -65,7 +63,7 @@ class _Live:
         self.publishers: frozenset[bytes] = frozenset()
         self.sequence: int | None = None
         self.newest: tuple[bytes, dict[str, Any]] | None = None  # if it is latched
-        self.newest_ns = 0
+        self.arrivals_ns = (0, 0)  # when messages were taken the time before last, and last
         self.source_ns = 0  # source stamp of the newest message
         self.handed_over: int | None = None  # source stamp of the latched message given out
         self.skip_until = 0  # source stamp up to which a new subscription repeats the old one
@@ -88,12 +86,13 @@ class RawTopics:
         self._refused: set[str] = set()
         self.lost: Counter[str] = Counter()  # by topic, since the beginning
         self.on_topic: Callable[[RecordedTopic], None] = lambda _: None  # is new or offered anew
-        deployment = contract.deployment
-        for name, topic in bag_topics(contract).items():
-            key = topic.signals[0].key
-            source = deployment.observations.get(key) or deployment.actions[key]
-            self._add(_Live(name, node.resolve_topic_name(source.topic),
-                            described(name, topic.type)))
+        for topic, type_name in _topics_of(contract):
+            name = '/' + topic.lstrip('/')
+            try:
+                self._add(_Live(name, node.resolve_topic_name(topic), described(name, type_name)))
+            except (ImportError, AttributeError) as err:
+                raise ContractError(f'{name} is a {type_name}, and its package cannot be '
+                                    f'imported: {err}; install it') from err
         # The recorder writes its own events itself.
         self._taken_names = {node.resolve_topic_name('~/episode_event'), EVENT_TOPIC,
                              *(live.live_name for live in self._live.values())}
@@ -115,7 +114,7 @@ class RawTopics:
                     self._receive(live, *found)
                     taken[live.bag_name] += 1
             if live.bag_name in taken:
-                live.newest_ns = now_ns
+                live.arrivals_ns = (live.arrivals_ns[1], now_ns)
         return taken
 
     def look(self) -> None:
@@ -138,13 +137,14 @@ class RawTopics:
         the others, since several publishers may have latched one each.
         """
         for live in self._live.values():
-            if (live.durability == DurabilityPolicy.TRANSIENT_LOCAL
-                    and now_ns - live.newest_ns > _QUIET_NS):
+            if live.durability != DurabilityPolicy.TRANSIENT_LOCAL:
+                continue
+            if live.newest is not None:
+                cdr, info = live.newest
+                live.handed_over = info['source_timestamp']
+                self._sink(live.bag_name, cdr, info | {'received_timestamp': stamp_ns})
+            if now_ns - live.arrivals_ns[0] > _QUIET_NS:
                 live.skip_until = 0
-                if live.newest is not None:
-                    cdr, info = live.newest
-                    live.handed_over = info['source_timestamp']
-                    self._sink(live.bag_name, cdr, info | {'received_timestamp': stamp_ns})
                 self._subscribe(live)
 
     def _receive(self, live: _Live, cdr: bytes, info: dict[str, Any]) -> None:
@@ -216,7 +216,7 @@ class RawTopics:
         live.publishers, live.sequence = publishers, None
         live.recorded = RecordedTopic(
             live.bag_name, live.recorded.type, live.recorded.definition,
-            live.recorded.type_hash, _distinct(_offered(offer.qos_profile) for offer in offers))
+            live.recorded.type_hash, offered_profiles(offers))
         self.on_topic(live.recorded)
         reliability = (ReliabilityPolicy.BEST_EFFORT if any(
             offer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for offer in offers)
@@ -235,42 +235,18 @@ class RawTopics:
             self._subscribe(live)
 
 
+def _topics_of(contract: Contract) -> list[tuple[str, str]]:
+    """Return every topic that the contract names, as it names it, with its type."""
+    deployment = contract.deployment
+    sources = [*deployment.observations.values(), *deployment.actions.values()]
+    found = {source.topic: source.type for source in sources}
+    found |= {static_topic(source.topic): TRANSFORMS for source in sources
+              if source.type == TRANSFORMS}
+    for guard in (deployment.enable, deployment.fault):
+        if guard is not None:
+            found[guard.topic] = 'std_msgs/msg/Bool'
+    return list(found.items())
+
+
 def _never(_: Any) -> None:
     """Stand where rclpy wants a callback."""
-
-
-def _distinct(profiles: Any) -> tuple[dict[str, Any], ...]:
-    found: list[dict[str, Any]] = []
-    for profile in profiles:
-        if profile not in found:
-            found.append(profile)
-    return tuple(found)
-
-
-def _offered(qos: QoSProfile) -> dict[str, Any]:
-    """Return an offered profile as rosbag2 writes it.
-
-    Discovery does not tell history and depth; they are then written as what `ros2 bag play` and
-    the nodes of this package use.
-    """
-    known = qos.history not in (HistoryPolicy.UNKNOWN, HistoryPolicy.SYSTEM_DEFAULT)
-    return {
-        'history': 'keep_all' if qos.history == HistoryPolicy.KEEP_ALL else 'keep_last',
-        'depth': qos.depth if known else 10,
-        'reliability': _name(qos.reliability, ReliabilityPolicy.RELIABLE),
-        'durability': _name(qos.durability, DurabilityPolicy.VOLATILE),
-        'deadline': _time(qos.deadline),
-        'lifespan': _time(qos.lifespan),
-        'liveliness': _name(qos.liveliness, LivelinessPolicy.AUTOMATIC),
-        'liveliness_lease_duration': _time(qos.liveliness_lease_duration),
-        'avoid_ros_namespace_conventions': bool(qos.avoid_ros_namespace_conventions),
-    }
-
-
-def _name(policy: Any, otherwise: Any) -> str:
-    return str((policy if policy.name != 'UNKNOWN' else otherwise).name).lower()
-
-
-def _time(duration: Any) -> dict[str, int]:
-    sec, nsec = divmod(duration.nanoseconds, 10**9)
-    return {'sec': sec, 'nsec': nsec}

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder from a plain terminal: keys become calls, and the terminal is as it was before."""
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from processes import REPOSITORY
+from std_srvs.srv import Trigger
+
+from uncloning_ros.nodes.keyboard import Keys, key_by_key
+
+PATIENCE_S = 30.0
+
+
+# --- what keys mean ---
+
+def pressed(text: str) -> list[str | None]:
+    keys = Keys(['handle_first', 'blade first'])
+    return [keys.press(key) for key in text]
+
+
+def test_each_key_is_one_service() -> None:
+    assert pressed('se du12hq') == [
+        'start_episode', 'stop_episode', 'stop_episode', 'discard_episode', 'undo_last',
+        'label_handle_first', 'label_blade_first', 'help', 'quit']
+
+
+def test_a_digit_after_p_plans_and_the_next_one_labels_again() -> None:
+    assert pressed('p2' '2' 'px1') == [None, 'plan_blade_first', 'label_blade_first',
+                                       None, None, 'label_handle_first']
+
+
+@given(st.characters())
+def test_any_other_key_does_nothing(key: str) -> None:
+    action = Keys(['a', 'b']).press(key)
+    assert (action is None) == (key not in 'se du12hq?\x04')
+
+
+def test_the_help_names_every_key_and_mode() -> None:
+    text = Keys(['handle_first', 'blade_first']).help()
+    for words in ('s        start', 'e, space stop', 'd        discard', 'u        undo',
+                  '1        label', '2        label', 'p 1/2', 'q        quit'):
+        assert words in text
+    assert 'handle_first' in text and 'blade_first' in text
+
+
+# --- the terminal ---
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """Give both ends of a pseudo-terminal: the person's, and the program's."""
+    person, program = pty.openpty()
+    yield person, program
+    for end in (person, program):
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError, SystemExit, None])
+def test_the_terminal_is_restored_whatever_happens(terminal: tuple[int, int],
+                                                   error: type[BaseException] | None) -> None:
+    _, program = terminal
+    before = termios.tcgetattr(program)
+
+    def use() -> None:
+        with key_by_key(program):
+            assert not termios.tcgetattr(program)[3] & (termios.ICANON | termios.ECHO)
+            if error is not None:
+                raise error
+
+    if error is None:
+        use()
+    else:
+        with pytest.raises(error):
+            use()
+    assert termios.tcgetattr(program) == before
+
+
+class Typist:
+    """A person at a terminal in which the keyboard node runs as a process."""
+
+    def __init__(self, terminal: tuple[int, int], graph: Any, *arguments: str) -> None:
+        self._person, program = terminal
+        self._graph = graph
+        self.shown = ''
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', 'uncloning_ros.nodes.keyboard', *arguments], stdin=program,
+            stdout=program, stderr=program, start_new_session=True, cwd=REPOSITORY)
+
+    def type(self, text: str) -> None:
+        os.write(self._person, text.encode())
+
+    def until(self, words: str) -> None:
+        """Wait until the screen shows these words; the graph goes on meanwhile."""
+        end_s = time.monotonic() + PATIENCE_S
+        while words not in self.shown:
+            if time.monotonic() > end_s or self.process.poll() is not None:
+                self._read()
+                if words in self.shown:
+                    return
+                pytest.fail(f'waited in vain for {words!r}; the screen shows: {self.shown}')
+            self._graph.executor.spin_once(timeout_sec=0.02)
+            self._read()
+
+    def _read(self) -> None:
+        while select.select([self._person], [], [], 0)[0]:
+            self.shown += os.read(self._person, 4096).decode()
+
+    def ended(self) -> int:
+        end_s = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None and time.monotonic() < end_s:
+            self._graph.executor.spin_once(timeout_sec=0.02)
+        return self.process.wait(1.0)
+
+
+@pytest.fixture
+def recorder(robot: Any) -> list[str]:
+    """Answer for a recorder; return the list of what it was asked."""
+    asked: list[str] = []
+
+    def answer(name: str, response: Any) -> Any:
+        asked.append(name)
+        response.success = name != 'stop_episode'
+        response.message = f'did {name}' if response.success else 'no episode is open'
+        return response
+
+    for name in ('start_episode', 'stop_episode', 'undo_last', 'label_handle_first',
+                 'plan_blade_first'):
+        robot.create_service(Trigger, f'/recorder/{name}',
+                             lambda _, response, name=name: answer(name, response))
+    return asked
+
+
+def test_keys_call_the_recorder_and_print_its_answers(
+        terminal: tuple[int, int], graph: Any, recorder: list[str]) -> None:
+    before = termios.tcgetattr(terminal[1])
+    typist = Typist(terminal, graph)
+    typist.until('q        quit')
+    typist.type('s\x1b[1~1')  # the key Home is no digit
+    typist.until('did label_handle_first')
+    typist.type('p2eu')
+    typist.until('did undo_last')
+    assert '! no episode is open' in typist.shown
+    assert recorder == ['start_episode', 'label_handle_first', 'plan_blade_first', 'stop_episode',
+                        'undo_last']
+    typist.type('q')
+    assert typist.ended() == 0
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_restores_the_terminal(
+        terminal: tuple[int, int], graph: Any, number: signal.Signals) -> None:
+    before = termios.tcgetattr(terminal[1])
+    typist = Typist(terminal, graph)
+    typist.until('q        quit')
+    assert termios.tcgetattr(terminal[1]) != before
+    typist.process.send_signal(number)
+    assert typist.ended() == 0
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_without_a_recorder_it_says_so(terminal: tuple[int, int], graph: Any) -> None:
+    typist = Typist(terminal, graph, '--ros-args', '-p', 'recorder:=/other')
+    typist.until('q        quit')
+    typist.type('s')
+    typist.until('! nobody offers /other/start_episode; start the recorder')
+    typist.type('\x04')
+    assert typist.ended() == 0
+
+
+def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, '-m', 'uncloning_ros.nodes.keyboard'],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          cwd=REPOSITORY)
+    assert done.returncode == 2
+    assert 'the keyboard needs a terminal to read keys from' in done.stderr
+    assert 'Traceback' not in done.stderr
