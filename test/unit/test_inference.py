@@ -233,6 +233,10 @@ def _foreign_opset(model: onnx.ModelProto) -> None:
     model.opset_import.append(onnx.helper.make_opsetid('com.example', 17))
 
 
+def _input_left_out(model: onnx.ModelProto) -> None:
+    model.graph.node[0].input[0] = ''
+
+
 def _no_type(model: onnx.ModelProto) -> None:
     model.graph.input[0].type.sequence_type.elem_type.tensor_type.elem_type = 1
 
@@ -247,6 +251,7 @@ def _no_type(model: onnx.ModelProto) -> None:
     (_sparse, 'of graph, got 15'),
     (_opset, 'expected opset 17, got 18'),
     (_no_type, 'of type, got 4'),
+    (_input_left_out, 'expected every input and output of a node to be there'),
 ])
 def test_what_no_policy_needs_is_refused_before_onnxruntime_sees_it(
         mixed_onnx: Path, tmp_path: Path, add: Callable[[onnx.ModelProto], None], sentence: str,
@@ -254,6 +259,18 @@ def test_what_no_policy_needs_is_refused_before_onnxruntime_sees_it(
     monkeypatch.setattr(onnxruntime, 'InferenceSession', None)
     with pytest.raises(ModelError, match=f'is not an exported policy: .*{sentence}'):
         load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', change=add))
+
+
+def test_records_that_are_no_text_are_refused(mixed_onnx: Path, tmp_path: Path) -> None:
+    blank = mixed_onnx.read_bytes()
+    mark = blank.index(DIGEST_MARK.encode()) + len(DIGEST_MARK)
+    blank = blank[:mark] + b'0' * 64 + blank[mark + 64:]
+    blank = blank.replace(b'"demonstrations"', b'"demon\x96trations"')
+    path = tmp_path / 'other.onnx'
+    path.write_bytes(blank.replace(DIGEST_MARK.encode() + b'0' * 64,
+                                   (DIGEST_MARK + digest_of(blank)).encode()))
+    with pytest.raises(ModelError, match='has names or records that are no text'):
+        load_policy(path)
 
 
 @given(st.binary(max_size=40))

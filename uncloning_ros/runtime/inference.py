@@ -109,7 +109,12 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
         raise ModelError(f'{path} is not an exported policy: {err}; make it with uncloning '
                          f'export') from err
     session = _session(path, data)
-    metadata = _metadata(path, session.get_modelmeta().custom_metadata_map)
+    try:
+        texts, ports = session.get_modelmeta().custom_metadata_map, _ports(session)
+    except UnicodeDecodeError as err:
+        raise ModelError(f'{path} has names or records that are no text: {err}; export it '
+                         f'anew') from err
+    metadata = _metadata(path, texts)
     try:
         contract = contract_from_dict(metadata['contract'], f'{path}: contract')
     except UncloningError as err:
@@ -120,7 +125,7 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
             raise ModelError(f'{path}: {key} is {metadata[key]}, but that of its contract is '
                              f'{found}; export it anew')
     policy = OnnxPolicy(session, contract, metadata, sha256)
-    _require_signature(path, session, policy)
+    _require_signature(path, ports, policy)
     return policy
 
 
@@ -167,7 +172,9 @@ def _session(path: Path, data: bytes) -> onnxruntime.InferenceSession:
                                   onnxruntime.OrtMemType.DEFAULT),
         onnxruntime.OrtArenaCfg(_MOST_MEMORY_BYTES, -1, -1, -1))
     try:
-        return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
+        # Without fallback: it would print what failed, and try the very same again.
+        return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'],
+                                            enable_fallback=0)
     except Exception as err:  # the library's exceptions have no common base of their own
         reason = ' '.join(str(err).split())[:200]
         raise ModelError(f'{path} cannot be run by onnxruntime {onnxruntime.__version__}: '
@@ -188,15 +195,20 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
             try:
                 metadata[key] = json.loads(texts[key])
             except (ValueError, RecursionError) as err:
-                raise ModelError(f'{path}: metadata {key} is not JSON: {err}') from err
+                raise ModelError(f'{path}: metadata {key} is not JSON: {err}; export it '
+                                 f'anew') from err
     return metadata
 
 
-def _require_signature(path: Path, session: onnxruntime.InferenceSession,
+def _ports(session: onnxruntime.InferenceSession) -> dict[str, tuple[str, tuple[Any, ...]]]:
+    """Return type and shape, but for the batch, of every input and output by its name."""
+    return {port.name: (port.type, tuple(port.shape[1:]))
+            for port in (*session.get_inputs(), *session.get_outputs())}
+
+
+def _require_signature(path: Path, found: Mapping[str, tuple[str, tuple[Any, ...]]],
                        policy: OnnxPolicy) -> None:
     """Raise `ModelError` unless inputs and output are those that the contract asks for."""
-    found = {part.name: (part.type, tuple(part.shape[1:]))
-             for part in (*session.get_inputs(), *session.get_outputs())}
     expected = {INPUTS[0]: policy.observation_shape, INPUTS[1]: policy.chunk_shape,
                 OUTPUT: policy.chunk_shape}
     wanted = {name: ('tensor(float)', shape) for name, shape in expected.items()}

@@ -33,7 +33,7 @@ _FIELDS = {
     'dimension': {1: '', 2: '', 3: ''},
 }
 # (message, number of a field) whose values are looked at
-_OPERATOR, _NODE_DOMAIN = ('node', 4), ('node', 7)
+_NODE_INPUT, _NODE_OUTPUT, _OPERATOR, _NODE_DOMAIN = (('node', number) for number in (1, 2, 4, 7))
 _OPSET_DOMAIN, _OPSET_VERSION = ('opset', 1), ('opset', 2)
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
@@ -59,14 +59,18 @@ def _require(data: memoryview, message: str) -> None:
 
 
 def _require_value(place: tuple[str, int], value: int | memoryview) -> None:
+    text = str(value) if isinstance(value, int) else bytes(value[:80]).decode(errors='replace')
     if place == _OPERATOR:
-        name = '' if isinstance(value, int) else bytes(value).decode(errors='replace')
-        if name not in OPERATORS:
-            raise ValueError(f'expected operators {", ".join(sorted(OPERATORS))}; got {name!r}')
+        if text not in OPERATORS:
+            raise ValueError(f'expected operators {", ".join(sorted(OPERATORS))}; got {text!r}')
     elif place in (_NODE_DOMAIN, _OPSET_DOMAIN):
-        domain = str(value) if isinstance(value, int) else bytes(value).decode(errors='replace')
-        if domain:
-            raise ValueError(f"expected operators of the domain '', got {domain!r}")
+        if text:
+            raise ValueError(f"expected operators of the domain '', got {text!r}")
+    elif place in (_NODE_INPUT, _NODE_OUTPUT):
+        # An input left out is where onnxruntime 1.31 was seen to end the process.
+        if not text:
+            raise ValueError('expected every input and output of a node to be there, got one '
+                             'left out')
     elif place == _OPSET_VERSION and value != OPSET:
         raise ValueError(f'expected opset {OPSET}, got {value!r}')
 
