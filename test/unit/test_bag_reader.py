@@ -259,6 +259,13 @@ def test_a_pose_from_transforms_is_the_pose_that_a_topic_would_carry(how: str,
     require_same(dict(read_episode(path, BY_TF).samples), dict(SAMPLES), atol=1e-9)
 
 
+@pytest.mark.parametrize('how', ['mcap, no chunks', 'sqlite3 of Foxy'])
+def test_transforms_count_in_the_order_of_their_arrival_however_they_lie(how: str,
+                                                                         tmp_path: Path) -> None:
+    path = foreign_bags.write(tmp_path / 'bag', with_transforms()[::-1], how)
+    require_same(dict(read_episode(path, BY_TF).samples), dict(SAMPLES), atol=1e-9)
+
+
 def test_the_pose_begins_with_the_last_of_its_links(tmp_path: Path) -> None:
     static_ns = BEGIN_NS + 1000 * MS
     path = foreign_bags.write(tmp_path / 'bag', with_transforms(static_ns))

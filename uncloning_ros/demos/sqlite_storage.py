@@ -26,7 +26,7 @@ _LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
 
 
 def sqlite_messages(file: Path, query: Query, tally: Tally) -> Iterator[RawMessage]:
-    """Yield the messages of a file that are asked for, in the order of their receive times.
+    """Yield the messages of a file that are asked for, in whatever order it holds them.
 
     Raise `BagError` if it is damaged, or if they are not CDR. SQLite checks its tables, but has no
     checksums: a flipped bit in a message goes unnoticed unless the message no longer decodes.
@@ -59,7 +59,7 @@ def sqlite_messages(file: Path, query: Query, tally: Tally) -> Iterator[RawMessa
         marks = ','.join('?' * len(asked))
         for topic_id, receive_ns, data in database.execute(
                 f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) '  # noqa: S608 (question marks)
-                f'AND timestamp BETWEEN ? AND ? ORDER BY timestamp, id',
+                f'AND timestamp BETWEEN ? AND ?',
                 (*asked, first_ns, last_ns)):
             if not isinstance(receive_ns, int) or not isinstance(data, bytes):
                 raise BagError(f'{file} is damaged: a message has the time {receive_ns!r} and '

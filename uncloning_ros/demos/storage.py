@@ -17,7 +17,7 @@ _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
 
 def raw_messages(info: BagInfo, query: Query, tally: Tally) -> Iterator[RawMessage]:
-    """Yield the messages of a bag that are asked for, file after file.
+    """Yield the messages of a bag that are asked for, file after file, not sorted by time.
 
     `tally` tells what was met; without a span that is the whole bag. Raise `BagError` for a file
     that is missing, truncated or damaged, for messages that are not CDR, and, once all of a bag
