@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What went wrong is kept: a HOLD writes a file from which every chunk comes out again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from live_policy import CONTRACT, FakePolicy, Live
+from policies import wandering_policy
+
+from uncloning_ros.cli import main
+from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.nodes import policy as policy_module
+from uncloning_ros.runtime.incident import read_incident
+
+
+@pytest.fixture
+def real(graph: Any, robot: Any, tmp_path: Path) -> Live:
+    """An active node with a policy from a file, and a robot that is soon missed."""
+    contract_path = tmp_path / 'contract.yaml'
+    contract_path.write_text(yaml.safe_dump(contract_to_dict(CONTRACT), sort_keys=False))
+    live = Live(graph, robot, tmp_path / 'incidents', seed=7, contract_path=str(contract_path),
+                model_path=str(wandering_policy(tmp_path / 'wandering.onnx')))
+    live.reach('waiting', 'not_started')
+    assert live.call('start').success
+    live.until(lambda: live.status['counters']['chunks'] >= 3)
+    return live
+
+
+def files(live: Live, reason: str = '') -> list[Path]:
+    return sorted(live.incident_dir.glob(f'*{reason}.npz'))
+
+
+def test_a_hold_writes_an_incident_that_replays_bit_for_bit(
+        real: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    real.robot.frozen.add('hand_pose')
+    real.reach('hold', 'unchanged_input')
+    real.until(lambda: files(real, '_hold_unchanged_input'))
+    [path] = files(real)
+    incident = read_incident(path)
+    assert incident.seed == 7
+    assert incident.answered.any()
+    assert [event.reason for event in incident.events][-1] == 'unchanged_input'
+    assert main.main(['replay', str(path)]) == 0
+    said = capsys.readouterr().out
+    assert 'hold    hand_pose has repeated the same values' in said
+    assert f'{incident.answered.sum()} chunks came out again, bit for bit' in said
+
+
+def test_dump_writes_an_incident_in_motion_and_names_it(real: Live) -> None:
+    answer = real.call('dump')
+    assert answer.success
+    [path] = files(real, '_dump')
+    assert answer.message == f'wrote {path}'
+    assert main.main(['replay', str(path)]) == 0
+    real.let_rounds_pass()
+    assert real.status['state'] == 'active'
+    assert real.call('dump').success
+    assert len(files(real, '_dump')) == 2
+
+
+def test_a_fault_right_after_a_hold_writes_an_incident_of_its_own(
+        activate: Any, load: Any) -> None:
+    policy = FakePolicy()
+    load(policy)
+    live = activate(autostart=True)
+    live.reach('active', 'policy')
+    live.robot.frozen.add('hand_pose')
+    live.reach('hold', 'unchanged_input')
+    policy._bad = True
+    live.robot.frozen.clear()
+    live.reach('fault', 'policy_failed')
+    live.until(lambda: files(live, '_fault_policy_failed'))
+    assert len(files(live, '_hold_unchanged_input')) == 1
+
+
+def test_what_happened_just_before_the_end_is_written_as_well(
+        activate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_module, '_VIEW_S', 3600.0)
+    live = activate(autostart=True)
+    live.reach('active', 'policy')
+    live.robot.frozen.add('hand_pose')
+    live.reach('hold', 'unchanged_input')
+    assert files(live) == []
+    live.node.trigger_deactivate()
+    assert len(files(live, '_hold_unchanged_input')) == 1
+
+
+def test_an_incident_that_cannot_be_written_is_told_and_the_node_goes_on(
+        activate: Any, monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('uncloning_ros.runtime.incident_files.write_incident', full)
+    live = activate(autostart=True)
+    live.reach('active', 'policy')
+    for _ in range(2):
+        live.robot.frozen.add('hand_pose')
+        live.reach('hold', 'unchanged_input')
+        live.let_rounds_pass(15)  # the files are looked after 5 times a second
+        live.robot.frozen.clear()
+        live.reach('active', 'policy')
+    assert capfd.readouterr().err.count('cannot write the incident') == 1
+    answer = live.call('dump')
+    assert not answer.success and 'No space left on device' in answer.message
