@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import REPOSITORY
@@ -104,13 +105,13 @@ class Typist:
     def type(self, text: str) -> None:
         os.write(self._person, text.encode())
 
-    def until(self, words: str) -> None:
-        """Wait until the screen shows these words; the graph goes on meanwhile."""
+    def until(self, words: str, times: int = 1) -> None:
+        """Wait until the screen shows these words so often; the graph goes on meanwhile."""
         end_s = time.monotonic() + PATIENCE_S
-        while words not in self.shown:
+        while self.shown.count(words) < times:
             if time.monotonic() > end_s or self.process.poll() is not None:
                 self._read()
-                if words in self.shown:
+                if self.shown.count(words) >= times:
                     return
                 pytest.fail(f'waited in vain for {words!r}; the screen shows: {self.shown}')
             self._graph.executor.spin_once(timeout_sec=0.02)
@@ -160,6 +161,25 @@ def test_keys_call_the_recorder_and_print_its_answers(
     typist.type('q')
     assert typist.ended() == 0
     assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_what_the_recorder_warns_of_is_shown_once(terminal: tuple[int, int], graph: Any,
+                                                  robot: Any) -> None:
+    out = robot.create_publisher(DiagnosticArray, '/diagnostics', 10)
+
+    def tell() -> None:
+        for name in ('recorder: recording', 'policy: control'):
+            out.publish(DiagnosticArray(status=[DiagnosticStatus(
+                name=name, level=DiagnosticStatus.WARN, message=f'{name} is unwell')]))
+
+    robot.create_timer(0.02, tell)
+    typist = Typist(terminal, graph)
+    typist.until('! recorder: recording is unwell')
+    typist.type('h')
+    typist.until('q        quit', times=2)
+    assert typist.shown.count('unwell') == 1
+    typist.type('q')
+    assert typist.ended() == 0
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

@@ -13,11 +13,11 @@ from processes import Process, Processes
 
 import uncloning_ros
 from uncloning_ros.demos.alignment import align
-from uncloning_ros.demos.bag import EpisodeMetadata, list_episodes
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
+from uncloning_ros.demos.bag import EpisodeMetadata
+from uncloning_ros.demos.bag_reader import read_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.demos.mode_rule import rule_label
-from uncloning_ros.errors import BagError, DatasetError
+from uncloning_ros.errors import DatasetError
 from uncloning_ros.scenario import find_scenario
 
 # A take may be spoilt by a machine that stands still; three in a row are no accident.
@@ -113,37 +113,6 @@ def fast_bag(final_dir: Path) -> Path:
         writer.commit()
     world.close()
     return final_dir
-
-
-def test_a_recorder_that_is_killed_loses_no_finished_episode_and_hides_no_loss(
-        processes: Processes, observer: Observer, tmp_path: Path) -> None:
-    out = tmp_path / 'demos'
-    recorder = processes.start('recorder', out=out)
-    processes.start('simulator')
-    for _ in range(2):
-        observer.until(lambda: observer.call('/recorder/start_episode').success, 'a recording')
-        observer.let_poses_pass(20)
-        if not list_episodes(out):
-            assert observer.call('/recorder/stop_episode').success
-    assert recorder.end(signal.SIGKILL) == -signal.SIGKILL
-    [finished] = list_episodes(out)
-    verify_episode(finished)
-    [partial] = out.glob('*.partial')
-    with pytest.raises(BagError):
-        read_episode(partial)
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_the_recorder_finishes_the_open_episode(
-        processes: Processes, observer: Observer, tmp_path: Path,
-        number: signal.Signals) -> None:
-    recorder = processes.start('recorder', out=tmp_path / 'demos', autostart='true')
-    processes.start('simulator')
-    observer.until(lambda: list((tmp_path / 'demos').glob('*.partial')), 'an open episode')
-    observer.let_poses_pass(20)
-    assert recorder.end(number) == 0
-    [path] = list_episodes(tmp_path / 'demos')
-    assert verify_episode(path)['/current_pose'] >= 10
 
 
 @pytest.mark.parametrize(('name', 'parameters', 'sentence'), [
