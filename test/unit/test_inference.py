@@ -199,7 +199,7 @@ def test_onnxruntime_itself_reads_no_weights_from_another_file(
 
 def _loop(model: onnx.ModelProto) -> None:
     body = onnx.helper.make_graph([], 'body', [], [])
-    model.graph.node.append(onnx.helper.make_node('Loop', ['', ''], ['endless'], body=body))
+    model.graph.node.append(onnx.helper.make_node('Loop', ['noise'], ['endless'], body=body))
 
 
 def _subgraph(model: onnx.ModelProto) -> None:
