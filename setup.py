@@ -13,14 +13,14 @@ VERSION = re.search(r"__version__ = '(.+)'",
                     (HERE / NAME / '__init__.py').read_text(encoding='utf-8'))[1]
 
 # ROS itself is no pip requirement: apt brings it, or requirements/ros-jazzy.txt.
-RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1', 'zstandard>=0.20']
+RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1', 'zstandard>=0.20', 'tqdm']
 EXTRAS = {
     # what a robot needs: policy node and recorder
     'run': RUN,
     # datasets from bags, cloning, uncloning, and export, which runs what it wrote
-    'train': [*RUN, 'torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard', 'tqdm'],
+    'train': [*RUN, 'torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard'],
     # demonstrations as bags, and audits in simulation
-    'sim': [*RUN, 'pybullet>=3.2.6', 'pillow', 'tqdm'],
+    'sim': [*RUN, 'pybullet>=3.2.6', 'pillow'],
     # launch_pytest of Jazzy does not work with pytest 8.4
     'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0',
             'mcap-ros2-support', 'mypy', 'ruff'],

@@ -88,6 +88,7 @@ svg text.dim{font-size:12px;fill:#5a6672}
 svg .band{fill:#eef1f4}
 svg .bar{fill:#2b5f8a}
 svg .axis{stroke:#8b96a1}
+svg .grid{stroke:#eef1f4}
 .cuts{display:flex;height:34px;gap:1px}
 .cuts span,.legend i{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .cuts span{flex:1 1 0;min-width:2px;overflow:hidden;color:#fff;font-weight:600;font-size:.9rem;

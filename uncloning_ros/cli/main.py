@@ -5,6 +5,8 @@ r"""Turn demonstrations of mixed handover modes into a policy that keeps the des
 The commands follow one another; each reads what the one before it wrote:
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
+  uncloning label demos/ --rule --scenario knife
+  uncloning inspect demos/ --html session.html
   uncloning dataset demos/ --out data/
   uncloning train data/ --out runs/mixed
   uncloning unclone runs/mixed --data data/ --remove blade_first \
@@ -38,6 +40,8 @@ from uncloning_ros.errors import UncloningError, near_miss
 COMMANDS = {
     'demos': 'simulate demonstrations and record them as bags',
     'recover': 'finish the recordings that a crash or a full disk left unfinished',
+    'label': 'say which mode each episode shows: by hand, by rule, by clustering',
+    'inspect': 'show what a session of demonstrations holds, and what it lacks',
     'dataset': 'align, resample and split bags into training data',
     'train': 'clone a policy from a dataset',
     'unclone': 'remove undesired modes from the weights of a trained policy',
@@ -47,12 +51,13 @@ COMMANDS = {
     'replay': 'repeat what a policy answered before an incident',
 }
 
-# Top-level modules that the extras of setup.py bring. Commands that simulate need [sim], the
-# others [train]; each of the two holds [run].
+# Top-level modules that the extras of setup.py bring. Commands that simulate need [sim], those
+# that a robot is recorded with [run], the others [train]; either of the two holds [run].
 _FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
                 'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
                 'zstandard')
 _SIMULATING = ('demos', 'audit')
+_RECORDING = ('recover', 'label', 'inspect')
 
 _STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended
 
@@ -84,7 +89,8 @@ def _run(words: Sequence[str]) -> int:
     except ImportError as err:
         if (err.name or '').partition('.')[0] not in _FROM_EXTRAS:
             raise
-        extra = 'sim' if command in _SIMULATING else 'train'
+        extra = ('sim' if command in _SIMULATING else
+                 'run' if command in _RECORDING else 'train')
         return _refuse(f'{command} needs {err.name}, which is not installed; '
                        f"install it in the package's folder with: pip install '.[{extra}]'")
     except BrokenPipeError:

@@ -20,15 +20,17 @@ from uncloning_ros.demos.tracks import Track
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array, rotation_of
 
-# Approaches of one mode chain up with gaps of 1 to 8 cm, those of opposite modes lie 21 cm apart
-# at least, of modes that are a quarter turn apart 13 cm (400 simulated handovers, 12 mm noise).
+# Approaches of one mode chain up with gaps of 1 to 9 cm, those of opposite modes lie 20 cm apart
+# at least, of modes that are a quarter turn apart 13 cm (400 simulated handovers, 10 mm noise).
 APART_M = 0.12
 LEAST = 3  # episodes in a cluster; fewer are outliers
 
 STEPS = 12
 # The hand's frame tells the modes apart only near the hand; what is done before depends on where
 # the tool lay.
-_STRETCH_M = 0.15
+STRETCH_M = 0.2
+# Once the hand has the object they stay as near for long; what is this near has just come.
+THERE_M = 0.01
 # So far from its origin two points of the object are looked at: half the length of a tool.
 LEVER_M = 0.15
 _SMOOTH = 5  # samples of the distance, so that noise does not look like coming near
@@ -73,7 +75,7 @@ def approach(episode: Episode) -> Array:
     nearest = int(np.argmin(distance))
     # The first time that the object was so near; it may draw back for a while and come again.
     nearer = np.minimum.accumulate(distance[:nearest + 1])
-    levels = distance[nearest] + np.linspace(_STRETCH_M, 0.0, STEPS)
+    levels = distance[nearest] + THERE_M + np.linspace(STRETCH_M, 0.0, STEPS)
     steps = np.argmax(nearer <= levels[:, None], axis=1)
     around = steps[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
     return np.median(points[np.clip(around, 0, len(points) - 1)], axis=1)

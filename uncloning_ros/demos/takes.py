@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which episodes there are: whole bags, or the pieces that bags are cut into."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.bag_cutting import Cutting, cut_bag
 from uncloning_ros.demos.bag_info import find_bags
-from uncloning_ros.demos.bag_reader import read_episode
+from uncloning_ros.demos.bag_reader import episode_digest, read_episode
 from uncloning_ros.demos.cutting import Cut, Piece
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.processes import in_order
@@ -34,6 +35,12 @@ class Take:
     name: str
     piece: Piece | None = None
 
+    @property
+    def labelled_path(self) -> Path:
+        """Return the path beside which its labels lie: the path of the episode that it is."""
+        name = self.path.name
+        return self.path if self.piece is None else self.path.with_name(self.piece.name(name))
+
     def read(self, reading: Reading) -> Episode:
         """Read and decode it; raise as `read_episode` does."""
         return read_episode(self.path, reading.contract, reading.topics, self.piece)
@@ -55,6 +62,14 @@ def find_takes(sources: Sequence[Path], reading: Reading,
         raise DatasetError(f'{", ".join(map(str, sources))} holds no episode; record some, or '
                            f'make some with uncloning demos')
     return takes, [path.name for path in unfinished]
+
+
+def digests_of(takes: Sequence[Take]) -> list[str]:
+    """Return the sha256 of each episode: that of its bag, and of its span if it is a piece."""
+    bags = {path: episode_digest(path) for path in dict.fromkeys(take.path for take in takes)}
+    return [bags[take.path] if take.piece is None else hashlib.sha256(
+        f'{bags[take.path]} {take.piece.begin_ns} {take.piece.end_ns}'.encode()).hexdigest()
+        for take in takes]
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

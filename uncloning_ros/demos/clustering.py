@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters of episodes as a file, so that whoever names them names what was looked at.
+"""Clusters of named episodes, and their file: who names them names what was looked at.
 
     {"schema": "uncloning/clusters@1", "software_version": "0.1.0",
      "at": "2026-01-31T12:00:00+00:00", "interface_sha256": "...", "apart_m": 0.12,
@@ -15,11 +15,15 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uncloning_ros import __version__
+from uncloning_ros.demos.clusters import distances, find_clusters
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import require_new, write_whole
+from uncloning_ros.geometry import Array
 from uncloning_ros.strict_yaml import Fields
 
 SCHEMA = 'uncloning/clusters@1'
@@ -59,6 +63,19 @@ class Clustering:
     def outliers(self) -> tuple[str, ...]:
         """Return the names of the episodes that lie in no cluster."""
         return tuple(one.name for one in self.episodes if one.cluster is None)
+
+
+def cluster_episodes(names: Sequence[str], digests: Sequence[str], approaches: Array,
+                     interface_sha256: str, apart_m: float, at: str) -> Clustering:
+    """Cluster episodes by their approaches (N, STEPS, 3, 3)."""
+    found = find_clusters(distances(approaches), apart_m)
+    members = tuple(
+        Member(name, digest, None if label < 0 else int(label), round(float(confidence), 3))
+        for name, digest, label, confidence
+        in zip(names, digests, found.labels, found.confidence, strict=True))
+    clusters = tuple(Cluster(number, int((found.labels == number).sum()), names[index])
+                     for number, index in enumerate(found.medoids))
+    return Clustering(__version__, at, interface_sha256, apart_m, clusters, members)
 
 
 def write_clustering(path: Path, clustering: Clustering) -> None:

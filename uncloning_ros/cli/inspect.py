@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Show what a session of demonstrations holds, and what it lacks, before anybody trains on it.
+
+Episodes of each mode and who labelled them, how long they are, how fast and how evenly every
+observation and action arrived, where opinions differ; and warnings: too few desired
+demonstrations, a mode that was shown on one side of the arm only, gaps, missing labels.
+
+  uncloning inspect demos/
+  uncloning inspect demos/ --html page.html --json session.json
+"""
+
+import argparse
+import json
+import statistics
+import textwrap
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uncloning_ros.cli.arguments import add_reading, add_workers, new_path, reading_of
+from uncloning_ros.errors import BagError, UncloningError
+
+if TYPE_CHECKING:
+    from uncloning_ros.demos.inspection import EpisodeFacts
+    from uncloning_ros.demos.session import Session
+
+_WIDTH = 80
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument('folder', type=Path, metavar='FOLDER', help='folder of episodes (bags)')
+    parser.add_argument('--html', type=new_path, metavar='FILE',
+                        help='write a page with pictures to this file')
+    parser.add_argument('--json', type=new_path, metavar='FILE',
+                        help='write everything to this file, for other programs')
+    add_reading(parser)
+    add_workers(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at every episode, write the files, print the table and the warnings."""
+    from dataclasses import replace
+
+    from tqdm import tqdm
+
+    from uncloning_ros.demos.bag_info import read_info
+    from uncloning_ros.demos.bag_reader import contract_for
+    from uncloning_ros.demos.inspection import EpisodeFacts, Unreadable, look_at
+    from uncloning_ros.demos.session import Session, record_of, warnings_of
+    from uncloning_ros.demos.session_page import session_page
+    from uncloning_ros.demos.takes import find_takes
+    from uncloning_ros.files import write_whole
+    from uncloning_ros.processes import in_order
+
+    if args.html is not None and args.html == args.json:
+        raise UncloningError(f'--html and --json both name {args.html}; give two files')
+    reading = reading_of(args)
+    takes, unfinished = find_takes([args.folder], reading, args.workers)
+    contract = contract_for(read_info(takes[0].path), reading.contract)
+    reading = replace(reading, contract=contract)
+    looks = [*tqdm(in_order(partial(look_at, reading=reading), takes, args.workers,
+                            'the inspection', BagError),
+                   desc='reading episodes', unit='episode', total=len(takes))]
+    session = Session(args.folder.resolve().name, contract,
+                      tuple(one for one in looks if isinstance(one, EpisodeFacts)),
+                      tuple(one for one in looks if isinstance(one, Unreadable)),
+                      tuple(unfinished))
+    warnings = warnings_of(session)
+    if args.json is not None:
+        record = json.dumps(record_of(session, warnings), indent=1, allow_nan=False)
+        write_whole(args.json, (record + '\n').encode())
+    if args.html is not None:
+        write_whole(args.html, session_page(session, warnings).encode())
+    print(summary(session))
+    for warning in warnings:
+        print(textwrap.fill(f'warning: {warning}', _WIDTH, subsequent_indent='  ',
+                            break_long_words=False, break_on_hyphens=False))
+    for file in filter(None, (args.json, args.html)):
+        print(f'wrote {file}')
+    return 0
+
+
+def summary(session: 'Session') -> str:
+    """Return the modes and the streams of a session as tables of at most 80 columns."""
+    return '\n'.join([*_modes(session), '', *_streams(session)])
+
+
+def _modes(session: 'Session') -> list[str]:
+    lines = [f'{"mode":<30} {"episodes":>8} {"share":>6} {"length s: least":>16} {"median":>7} '
+             f'{"most":>7}']
+    modes = session.contract.interface.modes
+    for mode in (*modes, None, 'all'):
+        found = session.episodes if mode == 'all' else session.of_mode(mode)
+        if not found and mode is None:
+            continue
+        name = 'without a label' if mode is None else mode + (' *' if modes.get(mode) else '')
+        share = f'{len(found) / len(session.episodes):.0%}' if session.episodes else ''
+        lines.append(f'{name:<30.30} {len(found):>8} {share:>6} {_lengths(found)}'.rstrip())
+    sources = Counter(one.label.source for one in session.episodes if one.label is not None)
+    told = ', '.join(f'{source} {n}' for source, n in sources.items())
+    return [*lines, f'* desired; labels by {told or "nobody"}']
+
+
+def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:
+    lengths = [one.length_s for one in found]
+    if not lengths:
+        return ''
+    return f'{min(lengths):>16.1f} {statistics.median(lengths):>7.1f} {max(lengths):>7.1f}'
+
+
+def _streams(session: 'Session') -> list[str]:
+    from uncloning_ros.demos.inspection import signals_of
+
+    lines = [f'{"stream":<20} {"topic":<26} {"median Hz":>9} {"least":>6} {"longest gap":>15}']
+    for signal, topic in signals_of(session.contract):
+        found = [one.streams[signal.key] for one in session.episodes]
+        if not found:
+            continue
+        rates_hz = [one.rate_hz for one in found]
+        worst = max(found, key=lambda one: one.longest_gap_s)
+        gap = f'{worst.longest_gap_s:.2f}' + (
+            f' (max {worst.allowed_s:g})' if worst.longest_gap_s > worst.allowed_s else '')
+        shown = topic if len(topic) <= 26 else f'...{topic[-23:]}'
+        lines.append(f'{signal.key:<20.20} {shown:<26} {statistics.median(rates_hz):>9.1f} '
+                     f'{min(rates_hz):>6.1f} {gap:>15}')
+    return lines
