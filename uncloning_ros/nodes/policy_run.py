@@ -234,7 +234,9 @@ class PolicyRun:
             found = self._node.get_publishers_info_by_topic(name)
             if len(found) > 1:
                 others = [f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in found]
-                others.remove(self._node.get_fully_qualified_name())
+                ours = self._node.get_fully_qualified_name()
+                if ours in others:  # discovery may not know the name yet
+                    others.remove(ours)
                 return (f'{", ".join(others)} publishes on {name} as well; two may not command '
                         f'one arm: end the other one, or use shadow mode')
         return None
