@@ -112,6 +112,26 @@ def single_pose(position: Sequence[float], quaternion: Sequence[float]) -> Array
                      2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)))
 
 
+def single_rotation(columns: Sequence[float]) -> Array:
+    """Return the rotation matrix (3, 3) of one 6D rotation (6,), in plain floats.
+
+    The very same as `rotation_from_6d`, for one command at a time; raise `ValueError` as it does.
+    """
+    ax, ay, az, bx, by, bz = columns
+    length = math.sqrt(ax * ax + ay * ay + az * az)
+    if not length > 1e-6:
+        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
+    ax, ay, az = ax / length, ay / length, az / length
+    along = ax * bx + ay * by + az * bz
+    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
+    width = math.sqrt(bx * bx + by * by + bz * bz)
+    if not width > 1e-6:
+        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
+    bx, by, bz = bx / width, by / width, bz / width
+    return np.array(((ax, bx, ay * bz - az * by), (ay, by, az * bx - ax * bz),
+                     (az, bz, ax * by - ay * bx)))
+
+
 def single_quaternion(pose: Sequence[float]) -> tuple[float, float, float, float]:
     """Return the quaternion x, y, z, w, w >= 0, of one pose (9,), in plain floats.
 

@@ -91,6 +91,19 @@ def test_6d_rotation_without_two_directions_is_refused(columns: g.Array) -> None
         g.rotation_from_6d(columns)
     with pytest.raises(ValueError, match='zero or parallel'):
         g.single_quaternion([0.0, 0.0, 0.0, *columns.tolist()])
+    with pytest.raises(ValueError, match='zero or parallel'):
+        g.single_rotation(columns.tolist())
+
+
+@given(arrays(np.float64, 6, elements=st.floats(-1e3, 1e3)))
+def test_a_single_rotation_is_the_very_same_as_that_of_arrays(columns: g.Array) -> None:
+    try:
+        expected = g.rotation_from_6d(columns)
+    except ValueError:
+        with pytest.raises(ValueError, match='zero or parallel'):
+            g.single_rotation(columns.tolist())
+    else:
+        np.testing.assert_array_equal(g.single_rotation(columns.tolist()), expected)
 
 
 @given(point, quaternion, point)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decide every command: the same code in the live policy node and in an audit."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -374,8 +375,8 @@ class ControlLoop:
         if self._object_key is None or self._tool_key is None or self._width_key is None:
             return False
         end = self._contract.deployment.episode_end
-        apart_m = float(np.linalg.norm(samples[self._object_key].values[:3]
-                                       - samples[self._tool_key].values[:3]))
+        apart = samples[self._object_key].values[:3] - samples[self._tool_key].values[:3]
+        apart_m = math.sqrt(float(apart.dot(apart)))
         opened = float(samples[self._width_key].values[0]) >= end.open_width_m
         if not opened and apart_m < end.object_distance_m:
             self._grasped = True

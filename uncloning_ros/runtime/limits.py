@@ -16,7 +16,7 @@ from uncloning_ros.geometry import (
     quaternion_from_rotation,
     rotation_angle_between,
     rotation_from_quaternion,
-    rotation_of,
+    single_rotation,
 )
 
 # The columns of a rotation have length 1; a network's are near that. Far above it the output
@@ -87,7 +87,7 @@ class Limiter:
         command; the former is the latter for the first command. Both are finite. Poses come back
         with orthonormal rotation columns, widths not below 0.
         """
-        if not math.isfinite(float(command.sum())) and not np.all(np.isfinite(command)):
+        if not np.isfinite(command).all():
             self.counts[REJECTED] += 1
             return None
         limited = np.array(command, dtype=np.float64)
@@ -115,23 +115,24 @@ class Limiter:
         return np.maximum(value, 0.0)
 
     def _limit_pose(self, value: Array, previous: Array, measured: Array) -> Array | None:
-        if np.max(np.abs(value[3:])) > _MOST_COLUMN:
+        if np.abs(value[3:]).max() > _MOST_COLUMN:
             return None
         try:
-            rotation = rotation_of(value)
+            rotation = single_rotation(value[3:].tolist())
         except ValueError:
             return None
         position = self._shorten(JUMP, value[:3], measured[:3], self._jump_m)
         position = self._clamp(WORKSPACE, position, self._low, self._high)
         position = self._shorten(SPEED, position, previous[:3], self._step_m)
-        rotation = self._turn_less(ROTATION_JUMP, rotation, rotation_of(measured), self._jump_rad)
-        rotation = self._turn_less(ROTATION_SPEED, rotation, rotation_of(previous),
-                                   self._step_rad)
+        rotation = self._turn_less(ROTATION_JUMP, rotation, single_rotation(measured[3:].tolist()),
+                                   self._jump_rad)
+        rotation = self._turn_less(ROTATION_SPEED, rotation,
+                                   single_rotation(previous[3:].tolist()), self._step_rad)
         return pose_from_parts(position, rotation)
 
     def _clamp(self, limit: str, value: Array, low: Array, high: Array) -> Array:
-        clamped: Array = np.clip(value, low, high)
-        self._count(limit, float(np.max(np.abs(clamped - value))))
+        clamped: Array = np.minimum(np.maximum(value, low), high)
+        self._count(limit, float(np.abs(clamped - value).max()))
         return clamped
 
     def _shorten(self, limit: str, position: Array, origin: Array, most_m: float) -> Array:

@@ -125,9 +125,10 @@ class Watchdog:
 
     def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
         seen = self._seen.get(key)
-        if seen is None or not np.array_equal(seen.values, sample.values):
-            self._changed_ns[key] = sample.receive_ns
-        self._seen[key] = sample
+        if seen is not sample:
+            if seen is None or not np.array_equal(seen.values, sample.values):
+                self._changed_ns[key] = sample.receive_ns
+            self._seen[key] = sample
         unchanged_ns = sample.receive_ns - self._changed_ns[key]
         if unchanged_ns <= round(limit_s * 1e9):
             return None
@@ -160,7 +161,7 @@ def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_
     if sample is None:
         return Complaint(key, MISSING, f'{key} has not arrived; check its publisher and topic')
     # One value that is not finite makes the sum so; finite ones are far from overflow.
-    if not math.isfinite(float(sample.values.sum())):
+    if not math.isfinite(sum(sample.values.tolist())):
         return Complaint(key, NOT_FINITE, f'{key} has values that are not finite; check its '
                                           f'publisher')
     age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
