@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.demos.session import Session, record_of, warnings_of
     from uncloning_ros.demos.session_page import session_page
     from uncloning_ros.demos.takes import find_takes
+    from uncloning_ros.demos.topics import with_topics
     from uncloning_ros.files import write_whole
     from uncloning_ros.processes import in_order
 
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
         raise UncloningError(f'--html and --json both name {args.html}; give two files')
     reading = reading_of(args)
     takes, unfinished = find_takes([args.folder], reading, args.workers)
-    contract = contract_for(read_info(takes[0].path), reading.contract)
+    contract = with_topics(contract_for(read_info(takes[0].path), reading.contract),
+                           reading.topics)
     reading = replace(reading, contract=contract)
     looks = [*tqdm(in_order(partial(look_at, reading=reading), takes, args.workers,
                             'the inspection', BagError),

@@ -25,8 +25,8 @@ CLUSTERS = ('#2b5f8a', '#e07a1f', '#1f6f61', '#a4161a', '#6a4c93', '#c9b458')
 # What `approaches_picture` shows.
 APPROACHES_SAY = (
     f'In the frame of the hand, over the last {100 * STRETCH_M:.0f} cm of the way. Thick: the '
-    f"object's +x axis when it has come, {100 * LEVER_M:.0f} cm of it, with a dot at its end; of a "
-    f'knife that is the tip of the blade.')
+    f"object's +x axis when it has come, {100 * LEVER_M:.0f} cm of it, with a dot at its end; of "
+    f'a knife that is the tip of the blade.')
 
 _WIDTH, _GAP, _TALLEST = 820.0, 24.0, 400.0  # px
 _MARGIN, _TOP = 30.0, 22.0  # px, for the words at the edges

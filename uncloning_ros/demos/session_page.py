@@ -178,7 +178,7 @@ def _episodes(session: Session) -> str:
     body += [[escape(one.name), '', '', '', '', escape(f'cannot be read: {one.reason}')]
              for one in session.unreadable]
     body += [[escape(name), '', '', '', '', 'never finished'] for name in session.unfinished]
-    return (f'<details><summary>Table of all episodes</summary>'
+    return ('<details><summary>Table of all episodes</summary>'
             + page.table(['episode', 'mode', 'labelled by', 'planned', 'length s', 'remarks'],
                          body, 'seeds') + '</details>')
 
