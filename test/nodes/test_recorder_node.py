@@ -16,6 +16,7 @@ from uncloning_ros.demos.bag_reader import read_episode, verify_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.demos.health import recorded_health
 from uncloning_ros.demos.labels import read_labels
+from uncloning_ros.demos.recovery import recover
 from uncloning_ros.errors import BagError, ContractError
 from uncloning_ros.nodes.common import Commands, message_class
 from uncloning_ros.nodes.recorder import Recorder, service_word
@@ -127,6 +128,23 @@ def test_an_episode_that_cannot_be_kept_is_told_as_failed(
     assert not response.success and 'No space left' in response.message
     session.graph.until(lambda: 'fail' in session.events[-1], lambda: session.events)
     assert list_episodes(session.out) == []
+
+
+def test_a_defect_fails_one_call_and_not_the_recorder(
+        session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: Any) -> None:
+        raise ZeroDivisionError('odd')
+    session.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(EpisodeWriter, 'commit', odd)
+        response = session.call('stop_episode')
+    assert not response.success and 'ZeroDivisionError: odd' in response.message
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop_episode').success
+    [outcome] = recover(session.out)
+    assert outcome.kind == 'finished'
+    assert len(list_episodes(session.out)) == 2
 
 
 def test_whatever_ends_the_writing_no_bag_with_a_hole_passes_for_whole(

@@ -224,7 +224,7 @@ class Recording:
             event = self._event(kind, episode) | {'health': health.to_dict()}
             thread.writer.write_event(event, now_ns)
             path = thread.writer.commit(final_dir)
-        except UncloningError:
+        except Exception:
             if not thread.is_alive():
                 thread.writer.close()
             self._tell(self._event('fail', episode))

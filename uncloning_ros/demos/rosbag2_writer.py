@@ -79,15 +79,17 @@ class BagWriter:
         self._last_ns = 0
         self._open = True
         self._bag_path = self.partial_dir / f'{final_dir.name}_0.mcap'
-        with self._disk_errors():
-            self.partial_dir.mkdir(parents=True)
         try:
-            with self._disk_errors():
-                self._begin()
-        except BagError:
+            self.partial_dir.mkdir(parents=True)
+        except OSError as err:
+            raise BagError(f'cannot make {self.partial_dir}: {err.strerror or err}') from err
+        try:
+            self._begin()
+        except OSError as err:
             # Nothing was recorded yet, so no number is lost to a start that failed.
             shutil.rmtree(self.partial_dir, ignore_errors=True)
-            raise
+            raise BagError(f'cannot write {self.partial_dir}: {err.strerror or err}; nothing was '
+                           f'recorded') from err
 
     def _begin(self) -> None:
         self._file = AppendFile(self._bag_path)

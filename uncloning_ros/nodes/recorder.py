@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,9 @@ class Recorder(Node):
         except (UncloningError, OSError) as err:
             self.get_logger().error(str(err))
             return False, str(err)
+        except Exception as err:  # noqa: BLE001 - one defect must not cost the next takes as well
+            self.get_logger().error(traceback.format_exc())
+            return False, f'this is a defect: {type(err).__name__}: {err}; the log has more'
         self.get_logger().info(sentence)
         return True, sentence
 
