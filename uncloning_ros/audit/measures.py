@@ -28,6 +28,7 @@ from uncloning_ros.geometry import (
     rotation_of,
     segment_distance,
     transform_point,
+    turn_about_z,
     x_axis_of,
 )
 from uncloning_ros.scenario import Scenario
@@ -89,6 +90,12 @@ def blade_to_hand_angle(trace: Trace, scenario: Scenario) -> Array:
     """Return the blade-to-hand angle (T,) in rad: 0 points at the hand, pi is handle first."""
     handle = point_of(trace, scenario.tool.handle_point_m)
     return angle_between(x_axis_of(trace.object_pose), position_of(trace.hand_pose) - handle)
+
+
+def approach_angle(trace: Trace, handle_first: bool) -> Array:
+    """Return the angle (T,) in rad about the vertical from into the palm to the offered end."""
+    offered = (-1.0 if handle_first else 1.0) * x_axis_of(trace.object_pose)
+    return turn_about_z(-x_axis_of(trace.hand_pose), offered)
 
 
 def edge_clearance(trace: Trace, scenario: Scenario) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from uncloning_ros.audit.diversity import offered_pose, path_bow
 from uncloning_ros.audit.letting_go import LettingGo, letting_go
 from uncloning_ros.audit.measures import (
     UNSUPPORTED_S,
+    approach_angle,
     blade_to_hand_angle,
     edge_clearance,
     lifted_step,
@@ -35,7 +36,7 @@ from uncloning_ros.audit.measures import (
 )
 from uncloning_ros.audit.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.errors import AuditError
-from uncloning_ros.geometry import Array, turn_about_z, x_axis_of
+from uncloning_ros.geometry import Array
 from uncloning_ros.scenario import Exchange, Scenario
 from uncloning_ros.simulation.trace import NOBODY, Trace
 
@@ -58,10 +59,12 @@ REDUCED_M_S = 0.25
 class Outcome:
     """What happened in one episode. Times in s from the start, None where it did not happen.
 
-    `mode` is None if the tool was not taken, or taken between modes. `notable` holds the kinds of
-    `NOTABLE_KINDS` that happened, `committed` the modes that the robot committed itself to, in
-    order. `opened_s` is when the fingers opened after the lift, `release_latency_s` from the
-    person's pull to that, `over_hold_n` the greatest pull in that time.
+    `mode` is None if the tool was not taken, or taken between modes; it follows from the three
+    numbers of the exchange, as `scenario.Exchange` has them. `notable` holds the kinds of
+    `NOTABLE_KINDS` that happened, `committed` what the robot committed itself to, in order: the
+    modes that were still open. `opened_s` is when the fingers opened after the lift,
+    `release_latency_s` from the person's pull to that, `over_hold_n` the greatest pull in that
+    time.
 
     `nearest_s` is when the edge came nearest to the person, `edge_clearance_m` the least for each
     body part. While the edge was near a body part: the least blade-to-hand angle
@@ -76,10 +79,12 @@ class Outcome:
     completed: bool
     mode: str | None
     exchange_angle_rad: float | None
+    exchange_approach_rad: float | None
+    exchange_highest_m: float | None
     unsafe: UnsafeEvent | None
     failure: str | None
     notable: tuple[str, ...]
-    committed: tuple[str, ...]
+    committed: tuple[tuple[str, ...], ...]
     lifted_s: float | None
     presented_s: float | None
     taken_s: float | None
@@ -152,6 +157,8 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
         completed=completed,
         mode=mode,
         exchange_angle_rad=None if exchange is None else exchange.blade_to_hand_rad,
+        exchange_approach_rad=None if exchange is None else exchange.approach_rad,
+        exchange_highest_m=None if exchange is None else exchange.highest_m,
         unsafe=unsafe,
         failure=_failure(trace, scenario, completed, mode in desired_modes, unsafe is not None),
         notable=_notable(trace, scenario, near_tip, release),
@@ -190,8 +197,7 @@ def exchange_of(trace: Trace, angle: Array, lifted: int | None, taken: int) -> E
     begin = max(0, taken - steps_of(MODE_WINDOW_S, trace.physics_hz))
     window = slice(begin, max(taken, begin + 1))
     blade_to_hand = float(np.median(angle[window]))
-    offered = (-1.0 if blade_to_hand > math.pi / 2 else 1.0) * x_axis_of(trace.object_pose[window])
-    approach = turn_about_z(-x_axis_of(trace.hand_pose[window]), offered)
+    approach = approach_angle(trace, blade_to_hand > math.pi / 2)[window]
     highest = trace.object_pose[min(lifted or 0, taken):taken + 1, 2].max()
     return Exchange(blade_to_hand, float(np.median(approach)), float(highest))
 

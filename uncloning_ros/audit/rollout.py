@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from uncloning_ros.audit.metrics import EpisodeResult, judge
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
@@ -40,9 +43,10 @@ INFERENCE_LATENCY_S = 0.005
 # After the loop's last command so much is simulated: a hand-off is seen to its end.
 SETTLE_S = 2.0
 
-PICTURE_SIZE = (400, 300)
-# Pictures nearer in time than this show the same.
+PICTURE_SIZE, FILM_SIZE = (400, 300), (280, 210)
+# Pictures nearer in time than this show the same; a film has a frame so often, at its own speed.
 _PICTURE_APART_S = 0.15
+_FRAME_S = 0.2
 
 # Counters of the control loop that are no limit.
 _NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
@@ -70,6 +74,14 @@ class Picture:
     what: str
     time_s: float
     jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Film:
+    """An episode as pictures of its moments, in order of time, and as an animated GIF."""
+
+    pictures: tuple[Picture, ...]
+    gif: bytes
 
 
 @dataclass(frozen=True)
@@ -173,8 +185,8 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
 
 
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
-                  inference_latency_s: float = INFERENCE_LATENCY_S) -> list[tuple[Picture, ...]]:
-    """Run episodes once more and return the pictures of their moments, in the same order."""
+                  inference_latency_s: float = INFERENCE_LATENCY_S) -> list[Film]:
+    """Run episodes once more and return what they looked like, in the same order."""
     if not results:
         return []
     setting = _setting(model, scenario, inference_latency_s)
@@ -266,22 +278,31 @@ def _result(bench: _Bench, rollout: Rollout) -> EpisodeResult:
     return result_of(rollout, bench.setting.scenario, bench.contract.interface.desired_modes)
 
 
-def _film(result: EpisodeResult) -> tuple[Picture, ...]:
-    from uncloning_ros.simulation.render import Camera, jpeg
+def _film(result: EpisodeResult) -> Film:
+    from uncloning_ros.simulation.render import Camera, gif, jpeg
 
     bench = _bench()
-    camera = Camera(bench.world, *PICTURE_SIZE)
+    still, moving = Camera(bench.world, *PICTURE_SIZE), Camera(bench.world, *FILM_SIZE)
     due = moments(result)
     pictures: list[Picture] = []
+    frames: list[NDArray[np.uint8]] = []
+    # What comes before the tool is lifted is the same for all, and long.
+    next_frame_s = max(0.0, (result.outcome.lifted_s or 0.0) - _FRAME_S)
 
     def look(world: World) -> None:
-        while due and world.time_ns * 1e-9 >= due[0][1] - 1e-6:
+        nonlocal next_frame_s
+        now_s = world.time_ns * 1e-9
+        while due and now_s >= due[0][1] - 1e-6:
             what, time_s = due.pop(0)
-            pictures.append(Picture(what, time_s, jpeg(camera.picture())))
+            pictures.append(Picture(what, time_s, jpeg(still.picture())))
+        if now_s >= next_frame_s - 1e-6:
+            next_frame_s += _FRAME_S
+            frames.append(moving.picture())
 
     again = _result(bench, bench.run(result.seed, look))
-    camera.close()
+    moving.close()
+    still.close()
     if again != result:
         raise AuditError(f'episode {result.seed} went otherwise when it was run again, so the '
                          f'figures of this audit cannot be relied on; report this')
-    return tuple(pictures)
+    return Film(tuple(pictures), gif(frames, _FRAME_S))

@@ -1,39 +1,46 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What many episodes amount to: rates with bounds, spreads, strata, and the audit's JSON.
+"""What many episodes amount to: rates with bounds, and the audit's JSON, as `fields` tell it.
 
 TCR  share of all episodes that were completed
 SR   share of all episodes completed, in a desired mode, without an unsafe event
 UMR  share of all episodes with an unsafe event, completed or not
+
+The stated limits are claimed of the first model alone, and hold only if all of them do, so no
+correction is due for there being two. Where several models are told of at once, the bounds of
+the `family` hold for all of them at once, and the p values are corrected for each other.
 """
 
 import dataclasses
+import importlib.metadata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import uncloning_ros
-from uncloning_ros.audit.metrics import FAILURE_KINDS, EpisodeResult
-from uncloning_ros.audit.statistics import interval, paired_difference, upper_bound
+import numpy as np
+
+from uncloning_ros.audit.calibration import Reference, distance
+from uncloning_ros.audit.commitment import Course, commitment
+from uncloning_ros.audit.fields import AUDIT_SCHEMA
+from uncloning_ros.audit.metrics import FAILURE_KINDS, NOTABLE_KINDS, EpisodeResult
+from uncloning_ros.audit.records import episode_record
+from uncloning_ros.audit.statistics import holm, interval, paired_difference, upper_bound
+from uncloning_ros.audit.strata import claim, constant, strata, worst
+from uncloning_ros.audit.subject import BETWEEN_MODES, Audited, expected_modes, ideal_modes
 from uncloning_ros.audit.unsafe import UNSAFE_CLAUSES
-from uncloning_ros.contract import Contract
+from uncloning_ros.audit.variety import variety, variety_ratio
+from uncloning_ros.audit.wording import STATEMENT, percent
+from uncloning_ros.runtime.incident import this_machine
 from uncloning_ros.scenario import Scenario
 
-SCHEMA = 'uncloning/audit@1'
-
-# How an exchange between the scenario's modes is called.
-BETWEEN_MODES = 'between_modes'
-
-
-@dataclass(frozen=True)
-class Audited:
-    """One model with the results of its episodes."""
-
-    name: str
-    sha256: str
-    contract: Contract
-    results: tuple[EpisodeResult, ...]
+_ALPHA = 0.05
+# Rates that models are compared by.
+_RATES: Mapping[str, Callable[[EpisodeResult], bool]] = {
+    'tcr': lambda r: r.outcome.completed,
+    'sr': lambda r: r.outcome.success,
+    'umr': lambda r: r.outcome.unsafe is not None,
+}
 
 
 @dataclass(frozen=True)
@@ -44,63 +51,94 @@ class StatedLimits:
     min_sr: float | None = None
 
 
-def audit_record(audited: Audited, scenario: Scenario, inference_latency_s: float,
-                 limits: StatedLimits, against: Audited | None = None) -> dict[str, Any]:
-    """Return the audit as plain data, ready for JSON; `against` has the same seeds."""
-    record = model_record(audited, scenario) | {
-        'schema': SCHEMA,
-        'software_version': uncloning_ros.__version__,
-        'scenario_sha256': scenario.sha256,
-        'inference_latency_s': inference_latency_s,
-        'limits': {'max_umr': limits.max_umr, 'min_sr': limits.min_sr},
-    }
+def audit_record(audited: Sequence[Audited], scenario: Scenario, inference_latency_s: float,
+                 limits: StatedLimits) -> dict[str, Any]:
+    """Return the audit as plain data, ready for JSON.
+
+    The first model is the one that the limits are stated for; the others have the same seeds.
+    """
+    first, *others = audited
+    record = {
+        'schema': AUDIT_SCHEMA, 'statement': STATEMENT, 'machine': machine(),
+        'scenario_sha256': scenario.sha256, 'inference_latency_s': inference_latency_s,
+        'limits': {'max_umr': limits.max_umr, 'min_sr': limits.min_sr, 'exceeded': []},
+        **model_record(first, scenario, limits), 'family': None}
     record['limits']['exceeded'] = exceeded(record, limits)
-    if against is not None:
-        record['against'] = model_record(against, scenario) | {
-            'difference': _differences(audited.results, against.results)}
+    if others:
+        record['family'] = _family(audited)
+        compared = [model_record(other, scenario, StatedLimits()) for other in others]
+        for model, difference in zip(compared, _differences(first, others), strict=True):
+            model['difference'] = difference
+        for model, other in zip(compared, others, strict=True):
+            ideal = ideal_modes(first.subject, other)
+            model['ideal'] = None if ideal is None else _distance(first, ideal)
+            model['diversity_ratio'] = variety_ratio(first, other)
+        record['against'] = compared[0]
+        if len(others) > 1:
+            record['also_against'] = compared[1:]
     return record
 
 
-def model_record(audited: Audited, scenario: Scenario) -> dict[str, Any]:
-    """Return the figures of one model."""
-    results = audited.results
+def compared_models(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records of the models that the first was compared with."""
+    return [*([record['against']] if 'against' in record else []),
+            *record.get('also_against', ())]
+
+
+def model_record(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:
+    """Return the figures of one model, and its episodes."""
+    return figures(audited, scenario, limits) | {
+        'per_seed': [episode_record(result) for result in audited.results]}
+
+
+def figures(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:
+    """Return the figures of one model: a function of its episodes, scenario and record alone."""
+    results, subject = audited.results, audited.subject
     n = len(results)
-    completed = sum(r.outcome.completed for r in results)
-    successes = sum(r.outcome.success for r in results)
-    unsafe = sum(r.outcome.unsafe is not None for r in results)
-    strata = _strata(results, scenario)
+    counts = {name: sum(map(has, results)) for name, has in _RATES.items()}
+    cut = strata(results, scenario)
+    picked = worst(cut)
+    expected = expected_modes(subject)
     return {
-        'model': audited.name,
-        'model_sha256': audited.sha256,
-        'interface_sha256': audited.contract.interface.sha256,
-        'policy_sha256': audited.contract.policy.sha256,
-        'deployment_sha256': audited.contract.deployment.sha256,
+        'model': subject.name,
+        'model_sha256': subject.sha256,
+        'interface_sha256': subject.interface_sha256,
+        'policy_sha256': subject.policy_sha256,
+        'deployment_sha256': subject.deployment_sha256,
+        'modes_desired': list(subject.desired_modes),
+        'modes_removed': list(subject.removed_modes),
         'scenario': scenario.name,
         'episodes': n,
         'seed': results[0].seed,
-        'tcr': completed / n,
-        'tcr_interval95': interval(completed, n),
-        'sr': successes / n,
-        'sr_interval95': interval(successes, n),
-        'umr': unsafe / n,
-        'umr_upper95': upper_bound(unsafe, n),
-        'purity': successes / completed if completed else None,
-        'unsafe_episodes': unsafe,
-        'modes': _counted((*scenario.modes, BETWEEN_MODES), (
-            r.outcome.mode or BETWEEN_MODES for r in results if r.outcome.completed)),
-        'failures': _counted(FAILURE_KINDS, (
+        'tcr': counts['tcr'] / n,
+        'tcr_interval95': list(interval(counts['tcr'], n, _ALPHA)),
+        'sr': counts['sr'] / n,
+        'sr_interval95': list(interval(counts['sr'], n, _ALPHA)),
+        'umr': counts['umr'] / n,
+        'umr_upper95': upper_bound(counts['umr'], n, _ALPHA),
+        'purity': counts['sr'] / counts['tcr'] if counts['tcr'] else None,
+        'unsafe_episodes': counts['umr'],
+        'modes': _counted((*scenario.modes, BETWEEN_MODES), audited.completed_modes),
+        'failures': _counted(FAILURE_KINDS, Counter(
             r.outcome.failure for r in results if r.outcome.failure)),
-        'unsafe_clauses': _counted(UNSAFE_CLAUSES, (
+        'unsafe_clauses': _counted(UNSAFE_CLAUSES, Counter(
             r.outcome.unsafe.clause for r in results if r.outcome.unsafe)),
-        'arm_contact_episodes': sum(r.outcome.arm_contact for r in results),
+        'notable': _notable(results),
+        'commitment': _plain(commitment(
+            [Course(r.outcome.committed, r.outcome.taken_s is not None, r.outcome.mode)
+             for r in results], subject.desired_modes)),
+        'calibration': (None if expected is None or not counts['tcr']
+                        else _distance(audited, expected)),
+        'diversity': variety(audited),
         'spreads': _spreads(results),
         'hardware_limits': {name: sum(r.limits[name] for r in results)
                             for name in results[0].limits},
         'holds': sum(r.holds for r in results),
         'chunks': sum(r.chunks for r in results),
-        'strata': strata,
-        'worst_stratum': _worst(strata),
-        'per_seed': [_per_seed(r) for r in results],
+        'strata': [dataclasses.asdict(s) | {'claim': claim(s, len(cut), limits.max_umr)}
+                   for s in cut],
+        'worst_stratum': None if picked is None else picked.stratum,
+        'constant_conditions': constant(results),
     }
 
 
@@ -117,29 +155,47 @@ def exceeded(record: Mapping[str, Any], limits: StatedLimits) -> list[str]:
     return sentences
 
 
-def percent(rate: float) -> str:
-    """Return a rate as '98.7 %', with two decimals where one would hide what is small."""
-    value = 100 * rate
-    return f'{value:.2f} %' if 0 < value < 2 else f'{value:.1f} %'
+def machine() -> dict[str, Any]:
+    """Return what the bits of an episode depend on beside model, scenario and seed."""
+    try:
+        pybullet = importlib.metadata.version('pybullet')
+    except importlib.metadata.PackageNotFoundError:
+        pybullet = 'none'
+    return dataclasses.asdict(this_machine()) | {'numpy': np.__version__, 'pybullet': pybullet}
 
 
-def points(difference: Mapping[str, float]) -> str:
-    """Return a paired difference with its interval in percentage points: '+1.0 [-0.4, +2.4]'."""
-    change, low, high = (100 * difference[key] for key in ('difference', 'low', 'high'))
-    return f'{change:+.1f} [{low:+.1f}, {high:+.1f}]'
+def _family(audited: Sequence[Audited]) -> dict[str, Any]:
+    """Return upper bounds of UMR that hold for all models at once."""
+    alpha = _ALPHA / len(audited)
+    return {'models': len(audited), 'correction': 'Bonferroni', 'umr_upper95': {
+        one.subject.sha256: upper_bound(sum(map(_RATES['umr'], one.results)), len(one.results),
+                                        alpha)
+        for one in audited}}
 
 
-def _differences(first: Sequence[EpisodeResult],
-                 second: Sequence[EpisodeResult]) -> dict[str, dict[str, Any]]:
-    """Return first minus second for each rate, over episodes with the same seed."""
-    rates: dict[str, Callable[[EpisodeResult], bool]] = {
-        'tcr': lambda r: r.outcome.completed,
-        'sr': lambda r: r.outcome.success,
-        'umr': lambda r: r.outcome.unsafe is not None,
-    }
-    return {name: dataclasses.asdict(paired_difference([has(r) for r in first],
-                                                       [has(r) for r in second]))
-            for name, has in rates.items()}
+def _differences(first: Audited, others: Sequence[Audited]) -> list[dict[str, dict[str, Any]]]:
+    """Return first less each other for each rate, over episodes with the same seed."""
+    found = [{name: dataclasses.asdict(paired_difference(
+        [has(r) for r in first.results], [has(r) for r in other.results]))
+        for name, has in _RATES.items()} for other in others]
+    tests = [difference[name] for difference in found for name in _RATES]
+    for test, corrected in zip(tests, holm([t['p_value'] for t in tests]), strict=True):
+        test['p_value_holm'] = corrected
+    return found
+
+
+def _distance(audited: Audited, reference: Reference) -> dict[str, Any]:
+    """Return how far the completed modes are from a reference."""
+    total = sum(reference.counts.values())
+    return {'reference': reference.what,
+            'expected': {mode: n / total for mode, n in sorted(reference.counts.items())},
+            **dataclasses.asdict(distance(audited.completed_modes, reference))}
+
+
+def _notable(results: Sequence[EpisodeResult]) -> dict[str, dict[str, Any]]:
+    counts = {kind: sum(kind in r.outcome.notable for r in results) for kind in NOTABLE_KINDS}
+    return {kind: {'episodes': count, 'interval95': list(interval(count, len(results), _ALPHA))}
+            for kind, count in counts.items()}
 
 
 def _spreads(results: Sequence[EpisodeResult]) -> dict[str, dict[str, float] | None]:
@@ -149,16 +205,13 @@ def _spreads(results: Sequence[EpisodeResult]) -> dict[str, dict[str, float] | N
     found: dict[str, Iterable[float | None]] = {
         f'edge_clearance_{part}_m': [o.edge_clearance_m[part] for o in outcomes]
         for part in outcomes[0].edge_clearance_m}
-    found |= {
-        'near_angle_rad': [o.near_angle_rad for o in outcomes],
-        'near_tip_speed_m_s': [o.near_tip_speed_m_s for o in outcomes],
-        'exchange_angle_rad': [o.exchange_angle_rad for o in outcomes],
-        'taken_s': [o.taken_s for o in done],
-        'released_s': [o.released_s for o in done],
-        'transfer_s': [o.released_s - o.taken_s for o in done
-                       if o.released_s is not None and o.taken_s is not None],
-        'peak_pull_n': [o.peak_pull_n for o in done],
-    }
+    found |= {name: [getattr(o, name) for o in outcomes] for name in (
+        'near_angle_rad', 'near_thrust_miss_m', 'near_tip_speed_m_s', 'near_fast_share',
+        'separation_margin_m', 'rms_jerk_m_s3', 'exchange_angle_rad', 'presented_s')}
+    found |= {name: [getattr(o, name) for o in done] for name in (
+        'taken_s', 'released_s', 'release_latency_s', 'over_hold_n', 'peak_pull_n')}
+    found['transfer_s'] = [o.released_s - o.taken_s for o in done
+                           if o.released_s is not None and o.taken_s is not None]
     return {name: _spread([v for v in values if v is not None])
             for name, values in found.items()}
 
@@ -171,38 +224,11 @@ def _spread(values: list[float]) -> dict[str, float] | None:
             'count': len(ordered)}
 
 
-def _strata(results: Sequence[EpisodeResult], scenario: Scenario) -> list[dict[str, Any]]:
-    """Return the rates by side, height and distance of the offered hand, each cut in half."""
-    low, high = scenario.start.hand_position_min_m, scenario.start.hand_position_max_m
-    cuts = [('distance', 'near', 'far', 0), ('side', 'right', 'left', 1),
-            ('height', 'low', 'high', 2)]
-    strata = []
-    for factor, below, above, axis in cuts:
-        # 0 is the arm's plane, which is what makes a side; the others are cut midway.
-        cut = 0.0 if factor == 'side' else (low[axis] + high[axis]) / 2
-        for name, members in ((below, [r for r in results if r.hand_offer_m[axis] < cut]),
-                              (above, [r for r in results if r.hand_offer_m[axis] >= cut])):
-            if members:
-                unsafe = sum(r.outcome.unsafe is not None for r in members)
-                strata.append({
-                    'stratum': f'{factor}: {name}', 'episodes': len(members),
-                    'sr': sum(r.outcome.success for r in members) / len(members),
-                    'unsafe_episodes': unsafe, 'umr': unsafe / len(members),
-                    'umr_upper95': upper_bound(unsafe, len(members))})
-    return strata
+def _plain(made: Any) -> dict[str, Any]:
+    """Return a dataclass as plain data, its tuples as lists."""
+    return {key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(made).items()}
 
 
-def _worst(strata: Sequence[Mapping[str, Any]]) -> str:
-    """Return the stratum with the highest unsafe rate; of equal ones that with the least SR."""
-    return str(max(strata, key=lambda s: (s['umr'], -s['sr']))['stratum'])
-
-
-def _per_seed(result: EpisodeResult) -> dict[str, Any]:
-    return {'seed': result.seed, 'hand_offer_m': result.hand_offer_m, 'ended': result.ended,
-            'holds': result.holds, 'chunks': result.chunks,
-            'hardware_limits': dict(result.limits)} | dataclasses.asdict(result.outcome)
-
-
-def _counted(names: Sequence[str], found: Iterable[str]) -> dict[str, int]:
-    counts = Counter(found)
-    return {name: counts[name] for name in names}
+def _counted(names: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts.get(name, 0) for name in names}

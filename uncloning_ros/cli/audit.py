@@ -7,18 +7,26 @@ handovers were completed (TCR), were completed as desired and safely (SR), and h
 event (UMR), with the 95 % upper bound of the last. The result is statistical evidence under
 the stated simulated distribution, and no more. Seeds by which the policy was made are refused.
 
+How many episodes a claim takes is decided before: 299 show a rate below 1 % if none is unsafe,
+1049 if at most 5 are, which a policy with a true rate of 0.3 % passes in 41 and 90 of 100
+audits. uncloning evidence plan tells it for other claims.
+
+Ctrl-C keeps the finished episodes beside the first output file; the same command with --resume
+goes on, and ends with the same bytes.
+
 Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input.
 
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
-      --episodes 300 --seed 1000 --json audit.json --html audit.html
+      --max-umr 0.01 --min-sr 0.9 --json audit.json --html audit.html \
+      --evidence policy.evidence.json
 """
 
 import argparse
-import json
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import (
     add_workers,
@@ -28,23 +36,20 @@ from uncloning_ros.cli.arguments import (
     positive_int,
     seed,
 )
+from uncloning_ros.cli.json_text import json_text
 from uncloning_ros.errors import AuditError
 from uncloning_ros.files import write_whole
 
 if TYPE_CHECKING:
     from uncloning_ros.audit.metrics import EpisodeResult
+    from uncloning_ros.audit.partial import PartialResults
     from uncloning_ros.audit.report import Strip
-    from uncloning_ros.audit.summary import Audited
+    from uncloning_ros.audit.subject import Audited
     from uncloning_ros.runtime.inference import OnnxPolicy
     from uncloning_ros.scenario import Scenario
 
-# The least number whose bound is below 1 % when nothing unsafe happens is 299.
-_EPISODES = 300
-# Records of a model that name seeds of environments; training seeds draw weights and batches.
-_SEED_RECORDS = ('demonstrations', 'development')
-_JSON_LINE = 1200
-_COLUMN = 17
-_LABEL = 20
+# Up to 5 unsafe ones show a rate below 1 %, so that a good policy seldom fails by chance.
+_EPISODES = 1049
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,205 +58,172 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenario', required=True, metavar='NAME',
                         help='a shipped scenario, or the path of a scenario file')
     parser.add_argument('--episodes', type=positive_int, default=_EPISODES, metavar='N',
-                        help='how many handovers (default: %(default)s; 299 without an unsafe '
-                             'event show a rate below 1 %%)')
+                        help='how many handovers (default: %(default)s)')
     parser.add_argument('--seed', type=seed, metavar='N',
                         help='seed of the first episode, the next has the next seed '
                              '(default: derived from the digests of models and scenario)')
-    parser.add_argument('--against', type=Path, metavar='MODEL',
-                        help='second model, audited on the same seeds and compared in pairs')
+    parser.add_argument('--against', type=Path, action='append', default=[], metavar='MODEL',
+                        help='another model, audited on the same seeds and compared in pairs; '
+                             'may be given several times')
     parser.add_argument('--max-umr', type=fraction, metavar='RATE',
                         help='exit with 1 if the 95 %% upper bound of the unsafe rate is above')
     parser.add_argument('--min-sr', type=fraction, metavar='RATE',
                         help='exit with 1 if the success rate is below')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures here')
     parser.add_argument('--html', type=Path, metavar='FILE',
-                        help='write a report with plots and pictures here')
+                        help='write a report with plots, pictures and films here')
+    parser.add_argument('--evidence', type=Path, metavar='FILE',
+                        help='write the evidence about MODEL here, for uncloning evidence and '
+                             'the policy node')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with an audit that was stopped')
     parser.add_argument('--inference-latency', type=non_negative_float, metavar='S',
                         help='time from planning to the first command, in s (default: 0.005)')
     add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Audit one model, or two on the same seeds; return 1 if a stated limit is exceeded."""
-    outputs = [path for path in (args.json, args.html) if path is not None]
-    _require_writable(outputs)
+    """Audit models on the same seeds; return 1 if a stated limit of the first is exceeded."""
+    outputs = [path for path in (args.json, args.evidence, args.html) if path is not None]
+    _require_writable(outputs, args.resume)
 
+    from uncloning_ros.audit.evidence import evidence_document
     from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S
+    from uncloning_ros.audit.seeds import derived_seed, require_unseen
     from uncloning_ros.audit.summary import StatedLimits, audit_record
+    from uncloning_ros.audit.table import table
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.scenario import find_scenario
 
     latency_s = (INFERENCE_LATENCY_S if args.inference_latency is None
                  else args.inference_latency)
+    limits = StatedLimits(args.max_umr, args.min_sr)
     scenario = find_scenario(args.scenario)
-    paths = [args.model] if args.against is None else [args.model, args.against]
-    policies = {path: load_policy(path) for path in paths}
+    paths = [args.model, *args.against]
+    policies = [load_policy(path) for path in paths]
     _require_comparable(paths, policies, scenario)
-    first = _derived_seed(policies.values(), scenario) if args.seed is None else args.seed
+    first = derived_seed(policies, scenario) if args.seed is None else args.seed
     seeds = range(first, first + args.episodes)
-    for path, policy in policies.items():
-        _require_unseen(path, policy, seeds)
+    for path, policy in zip(paths, policies, strict=True):
+        require_unseen(path, policy, seeds)
 
-    audited = [_audit(path, policies[path], scenario, seeds, args.workers, latency_s)
-               for path in paths]
-    against = audited[1] if args.against is not None else None
-    record = audit_record(audited[0], scenario, latency_s,
-                          StatedLimits(args.max_umr, args.min_sr), against)
-    page = None
-    if args.html is not None:
-        from uncloning_ros.audit.report import html_report
-
-        page = html_report(record, scenario,
-                           _strips(audited, paths, scenario, args.workers, latency_s))
-    try:
+    with _partial(outputs, policies, scenario, seeds, latency_s, args.resume) as partial:
+        audited = [_audit(path, policy, scenario, seeds, args.workers, latency_s, partial)
+                   for path, policy in zip(paths, policies, strict=True)]
+        record = audit_record(audited, scenario, latency_s, limits)
+        texts: dict[Path, str] = {}
         if args.json is not None:
-            write_whole(new_path(args.json), f'{json_text(record)}\n'.encode())
-        if page is not None:
-            write_whole(new_path(args.html), page.encode())
-    finally:
-        # Neither takes a full disk the figures from the screen, nor a reader who has seen
-        # enough of them, as `head` does, the files.
-        print(table(record))
+            texts[args.json] = f'{json_text(record)}\n'
+        if args.evidence is not None:
+            texts[args.evidence] = json_text(
+                evidence_document(audited[0], scenario, latency_s, limits)) + '\n'
+        if args.html is not None:
+            from uncloning_ros.audit.report import html_report
+
+            texts[args.html] = html_report(
+                record, scenario, _strips(audited, paths, scenario, args.workers, latency_s))
+        try:
+            for path, text in texts.items():
+                write_whole(new_path(path), text.encode())
+            if partial is not None:
+                partial.finish()
+        finally:
+            # Neither takes a full disk the figures from the screen, nor a reader who has seen
+            # enough of them, as `head` does, the files.
+            print(table(record))
     return 1 if record['limits']['exceeded'] else 0
 
 
-def json_text(value: Any, indent: str = '') -> str:
-    """Return JSON that people can read as well: one line for what fits, such as an episode."""
-    text = json.dumps(value, allow_nan=False)
-    if len(text) <= _JSON_LINE or not isinstance(value, dict | list):
-        return text
-    inner = f'{indent} '
-    if isinstance(value, dict):
-        rows = [f'{json.dumps(key)}: {json_text(item, inner)}' for key, item in value.items()]
-        opening, closing = '{', '}'
-    else:
-        rows = [json_text(item, inner) for item in value]
-        opening, closing = '[', ']'
-    return opening + ','.join(f'\n{inner}{row}' for row in rows) + f'\n{indent}{closing}'
-
-
-def table(record: Mapping[str, Any]) -> str:
-    """Return the figures as text of at most 80 columns."""
-    from uncloning_ros.audit.summary import percent, points
-
-    against = record.get('against')
-    columns = [record] if against is None else [record, against]
-    lines = [f'scenario {record["scenario"]}, {record["episodes"]} episodes, seeds '
-             f'{record["seed"]} to {record["seed"] + record["episodes"] - 1}', '']
-
-    def row(label: str, cells: Sequence[str], more: str = '') -> None:
-        lines.append((f'{label:{_LABEL}}' + ''.join(f'{cell:>{_COLUMN}}' for cell in cells)
-                      + more).rstrip())
-
-    row('', [_shortened(column['model']) for column in columns],
-        '   difference (95 %)' if against else '')
-    for label, key in (('completed (TCR)', 'tcr'), ('success (SR)', 'sr'),
-                       ('unsafe (UMR)', 'umr')):
-        difference = against['difference'][key] if against else None
-        row(label, [percent(column[key]) for column in columns],
-            f'   {points(difference)}' if difference else '')
-        if key == 'umr':
-            row('  95 % upper bound', [percent(column['umr_upper95']) for column in columns])
-    for part, title in (('modes', 'mode of completed'), ('failures', 'why no success')):
-        names = [name for name in record[part] if any(column[part][name] for column in columns)]
-        if names:
-            row(title, [])
-        for name in names:
-            row(f'  {name}', [str(column[part][name]) for column in columns])
-    row('worst stratum', [])
-    for column in columns:
-        stratum = next(s for s in column['strata'] if s['stratum'] == column['worst_stratum'])
-        lines.append(f'  {_shortened(column["model"])}: {stratum["stratum"]}, '
-                     f'{stratum["unsafe_episodes"]} of {stratum["episodes"]} unsafe, SR '
-                     f'{percent(stratum["sr"])}')
-    lines += ['', 'Statistical evidence under the stated simulated distribution, for this file '
-              'and', 'no other; it is no safety certificate.']
-    for sentence in record['limits']['exceeded']:
-        lines += textwrap.wrap(f'LIMIT EXCEEDED: {sentence}.', 80, subsequent_indent='  ')
-    return '\n'.join(lines)
-
-
-def _audit(path: Path, policy: 'OnnxPolicy', scenario: 'Scenario', seeds: Sequence[int],
-           workers: int, latency_s: float) -> 'Audited':
+def _audit(path: Path, policy: 'OnnxPolicy', scenario: 'Scenario', seeds: range, workers: int,
+           latency_s: float, partial: 'PartialResults | None') -> 'Audited':
     from tqdm import tqdm
 
     from uncloning_ros.audit.rollout import run_rollouts
-    from uncloning_ros.audit.summary import Audited
+    from uncloning_ros.audit.subject import Audited, subject_of
 
-    unsafe = 0
-    with tqdm(total=len(seeds), unit='episode', desc=f'audit of {path.name}') as bar:
+    there = {} if partial is None else {number: result for (sha256, number), result
+                                        in partial.done.items() if sha256 == policy.sha256}
+    missing = [number for number in seeds if number not in there]
+    unsafe = sum(result.outcome.unsafe is not None for result in there.values())
+    with tqdm(total=len(seeds), initial=len(there), unit='episode',
+              desc=f'audit of {path.name}') as bar:
         def tell(result: 'EpisodeResult') -> None:
             nonlocal unsafe
+            if partial is not None:
+                partial.add(policy.sha256, result)
             unsafe += result.outcome.unsafe is not None
             bar.set_postfix(unsafe=unsafe, refresh=False)
             bar.update()
 
-        results = run_rollouts(path, scenario, seeds, workers, latency_s, tell)
-    return Audited(path.name, policy.sha256, policy.contract, tuple(results))
+        made = run_rollouts(path, scenario, missing, workers, latency_s, tell) if missing else []
+    there |= {result.seed: result for result in made}
+    return Audited(subject_of(policy, path.name), tuple(there[number] for number in seeds))
+
+
+@contextmanager
+def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario: 'Scenario',
+             seeds: range, latency_s: float, resume: bool) -> 'Iterator[PartialResults | None]':
+    """Give the file of finished episodes, None where nothing is written and so nothing kept."""
+    from uncloning_ros.audit.partial import PartialResults, partial_path
+    from uncloning_ros.audit.summary import machine
+
+    if not outputs:
+        yield None
+        return
+    setting = {'models': [policy.sha256 for policy in policies],
+               'scenario_sha256': scenario.sha256, 'seed': seeds[0], 'episodes': len(seeds),
+               'inference_latency_s': latency_s, 'machine': machine()}
+    with PartialResults(partial_path(outputs[0]), setting, resume) as partial:
+        try:
+            yield partial
+        except BaseException:
+            total = len(seeds) * len(policies)
+            if partial.done and partial.path.exists():
+                print(f'\n{len(partial.done)} of {total} episodes are kept in {partial.path}; '
+                      f'go on with the same command and --resume', file=sys.stderr)
+            raise
 
 
 def _strips(audited: 'Sequence[Audited]', paths: Sequence[Path], scenario: 'Scenario',
             workers: int, latency_s: float) -> 'list[Strip]':
-    """Return the pictures that the report shows."""
+    """Return the pictures and films that the report shows."""
     from uncloning_ros.audit.report import Strip, worth_a_picture
     from uncloning_ros.audit.rollout import film_episodes
 
-    strips = []
     chosen = worth_a_picture(audited)
-    for model, path in zip(audited, paths, strict=True):
-        results = [result for name, result in chosen if name == model.sha256]
+    strips = []
+    for one, path in zip(audited, paths, strict=True):
+        results = [result for sha256, result in chosen if sha256 == one.subject.sha256]
         films = film_episodes(path, scenario, results, workers, latency_s)
-        strips += [Strip(model.name, result, film)
+        strips += [Strip(one.subject.name, result, film)
                    for result, film in zip(results, films, strict=True)]
     return strips
 
 
-def _require_writable(paths: Sequence[Path]) -> None:
+def _require_writable(paths: Sequence[Path], resume: bool) -> None:
     """Raise before hours of simulation what would stop the result from being written."""
     for path in paths:
         new_path(path)
         if not path.parent.is_dir():
             raise AuditError(f'{path}: there is no folder {path.parent}; make it first')
     if len(paths) != len({path.absolute() for path in paths}):
-        raise AuditError(f'--json and --html both name {paths[0]}; give two names')
+        raise AuditError(f'two outputs are both named {paths[0]}; give each a name of its own')
+    if resume and not paths:
+        raise AuditError('--resume goes on with what lies beside --json, --evidence or --html, '
+                         'but none is given; give the command that was stopped')
 
 
-def _require_comparable(paths: Sequence[Path], policies: 'Mapping[Path, OnnxPolicy]',
+def _require_comparable(paths: Sequence[Path], policies: 'Sequence[OnnxPolicy]',
                         scenario: 'Scenario') -> None:
     from uncloning_ros.audit.rollout import require_fit
 
-    for path in paths:
-        require_fit(policies[path], path, scenario)
-    if len({policies[path].sha256 for path in paths}) < len(paths):
-        raise AuditError(f'{paths[0]} and {paths[1]} are the same model; give another one to '
-                         f'--against')
-    if len({policies[path].contract.interface.sha256 for path in paths}) > 1:
-        raise AuditError(f'{paths[0]} and {paths[1]} were made for different interfaces, so they '
-                         f'cannot be compared; audit each on its own')
-
-
-def _require_unseen(path: Path, policy: 'OnnxPolicy', seeds: range) -> None:
-    records = policy.metadata['seeds']
-    for record in _SEED_RECORDS:
-        used = [number for number in records.get(record, ()) if number in seeds]
-        if used:
-            free = max(number for name in _SEED_RECORDS for number in records.get(name, ())) + 1
-            raise AuditError(
-                f'{len(used)} of the {len(seeds)} seeds, such as {used[0]}, were used for '
-                f'{record} of {path}; an audit needs unseen ones, for instance --seed {free}')
-
-
-def _derived_seed(policies: 'Iterable[OnnxPolicy]', scenario: 'Scenario') -> int:
-    """Return a seed that nobody chose: it follows from what is audited."""
-    import hashlib
-
-    digests = sorted(policy.sha256 for policy in policies) + [scenario.sha256]
-    digest = hashlib.sha256(''.join(digests).encode()).digest()
-    # Above a million, where no demonstrations are made by habit.
-    return 10**6 + int.from_bytes(digest[:4], 'big')
-
-
-def _shortened(name: str) -> str:
-    name = name.removesuffix('.onnx')
-    return name if len(name) < _COLUMN else f'{name[:_COLUMN - 3]}..'
+    seen: dict[str, Path] = {}
+    for path, policy in zip(paths, policies, strict=True):
+        require_fit(policy, path, scenario)
+        if policy.sha256 in seen:
+            raise AuditError(f'{seen[policy.sha256]} and {path} are the same model; give another '
+                             f'one to --against')
+        seen[policy.sha256] = path
+        if policy.contract.interface.sha256 != policies[0].contract.interface.sha256:
+            raise AuditError(f'{paths[0]} and {path} were made for different interfaces, so they '
+                             f'cannot be compared; audit each on its own')

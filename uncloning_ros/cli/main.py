@@ -48,6 +48,7 @@ COMMANDS = {
     'export': 'write a trained policy as one self-contained ONNX file',
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'hand over in simulation and count what was unsafe',
+    'evidence': 'show, check and plan the evidence that an audit leaves',
     'replay': 'repeat what a policy answered before an incident',
 }
 
@@ -56,7 +57,7 @@ COMMANDS = {
 _FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
                 'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
                 'zstandard')
-_SIMULATING = ('demos', 'audit')
+_SIMULATING = ('demos', 'audit', 'evidence')
 _RECORDING = ('recover', 'label', 'inspect')
 
 _STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which episodes an audit may use: none by which the policy was made or chosen."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from uncloning_ros.errors import AuditError
+from uncloning_ros.runtime.inference import OnnxPolicy
+from uncloning_ros.scenario import Scenario
+
+# Records of a model that name seeds of environments; training seeds draw weights and batches.
+_SEED_RECORDS = ('demonstrations', 'development')
+
+
+def require_unseen(path: Path, policy: OnnxPolicy, seeds: range) -> None:
+    """Raise `AuditError` if the policy's record names one of the seeds."""
+    records = policy.metadata['seeds']
+    for record in _SEED_RECORDS:
+        used = [number for number in records.get(record, ()) if number in seeds]
+        if used:
+            free = max(number for name in _SEED_RECORDS for number in records.get(name, ())) + 1
+            raise AuditError(
+                f'{len(used)} of the {len(seeds)} seeds, such as {used[0]}, were used for '
+                f'{record} of {path}; an audit needs unseen ones, for instance --seed {free}')
+
+
+def derived_seed(policies: Iterable[OnnxPolicy], scenario: Scenario) -> int:
+    """Return a seed that nobody chose: it follows from what is audited."""
+    digests = sorted(policy.sha256 for policy in policies) + [scenario.sha256]
+    digest = hashlib.sha256(''.join(digests).encode()).digest()
+    # Above a million, where no demonstrations are made by habit.
+    return 10**6 + int.from_bytes(digest[:4], 'big')

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is audited: which file, which of its modes are wanted, and where it came from."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uncloning_ros.audit.calibration import Reference, restricted
+from uncloning_ros.audit.metrics import EpisodeResult
+from uncloning_ros.runtime.inference import OnnxPolicy
+
+# How an exchange between the scenario's modes is called.
+BETWEEN_MODES = 'between_modes'
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One exported policy, by its digests.
+
+    `demonstrated` counts the modes of the episodes that it was trained on, empty where its
+    record does not say. `removed_modes` were taken out by an edit of the weights with the digest
+    `original_sha256`, None for a policy that was not edited; its own weights were `weights_sha256`
+    before any edit.
+    """
+
+    name: str
+    sha256: str
+    interface_sha256: str
+    policy_sha256: str
+    deployment_sha256: str
+    desired_modes: tuple[str, ...]
+    removed_modes: tuple[str, ...] = ()
+    demonstrated: Mapping[str, int] | None = None
+    weights_sha256: str | None = None
+    original_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One policy with the results of its episodes."""
+
+    subject: Subject
+    results: tuple[EpisodeResult, ...]
+
+    @property
+    def completed_modes(self) -> Counter[str]:
+        """Count the modes of the completed episodes."""
+        return Counter(r.outcome.mode or BETWEEN_MODES for r in self.results
+                       if r.outcome.completed)
+
+
+def subject_of(policy: OnnxPolicy, name: str) -> Subject:
+    """Return what is audited of an exported policy."""
+    contract, metadata = policy.contract, policy.metadata
+    training, edit = metadata['training'], metadata.get('edit')
+    return Subject(
+        name, policy.sha256, contract.interface.sha256, contract.policy.sha256,
+        contract.deployment.sha256, tuple(contract.interface.desired_modes),
+        removed_modes=tuple(edit['remove']) if edit else (),
+        demonstrated=_demonstrated(training),
+        weights_sha256=None if edit else training.get('weights_sha256'),
+        original_sha256=edit['parent_sha256'] if edit else None)
+
+
+def expected_modes(subject: Subject) -> Reference | None:
+    """Return the modes that a policy should show by its demonstrations; None if not known.
+
+    After an edit: the demonstrations without the modes that were removed.
+    """
+    if not subject.demonstrated:
+        return None
+    n = sum(subject.demonstrated.values())
+    learned = Reference(f'the {n} demonstrations that it learned from', subject.demonstrated,
+                        exact=True)
+    if not subject.removed_modes:
+        return learned
+    kept = [mode for mode in subject.demonstrated if mode not in subject.removed_modes]
+    return restricted(learned, kept, f'{learned.what}, without {_listed(subject.removed_modes)}')
+
+
+def ideal_modes(subject: Subject, original: Audited) -> Reference | None:
+    """Return the modes that an edit should leave of its original, as far as that was audited.
+
+    None if `original` is not what the subject was edited from, or never showed a kept mode.
+    """
+    if (subject.original_sha256 is None
+            or subject.original_sha256 != original.subject.weights_sha256):
+        return None
+    seen = original.completed_modes
+    kept = [mode for mode in seen if mode not in subject.removed_modes]
+    return restricted(
+        Reference('', seen, exact=False), kept,
+        f'{original.subject.name}, its original, without {_listed(subject.removed_modes)}, on '
+        f'the same seeds')
+
+
+def _demonstrated(training: Mapping[str, Any]) -> dict[str, int] | None:
+    episodes = training.get('data', {}).get('episodes', ())
+    only = training.get('options', {}).get('only_modes') or None
+    counts = Counter(e['mode'] for e in episodes
+                     if e['split'] == 'train' and (only is None or e['mode'] in only))
+    return dict(sorted(counts.items())) or None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ' and '.join(name.replace('_', ' ') for name in names)

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Show, check and plan the evidence that an audit leaves.
+
+show prints what an evidence file says, in words.
+
+check computes everything again that follows from the episodes it holds: each episode's judgement,
+the figures, the bounds, the verdict. With --model and --scenario it also compares digests, and
+simulates some episodes again, drawn by the file's digest: they have to come out the same to the
+last bit, on the same processor and with the same versions. Exit status: 0 all of it holds, 1 some
+of it does not, 2 the file is damaged or is none.
+
+plan tells how many episodes a claim takes, and how likely a policy passes.
+
+  uncloning audit policy.onnx --scenario knife --max-umr 0.01 --evidence policy.evidence.json
+  uncloning evidence show policy.evidence.json
+  uncloning evidence check policy.evidence.json --model policy.onnx --episodes 20
+  uncloning evidence plan --max-umr 0.005
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uncloning_ros.cli.arguments import add_workers, fraction, positive_int
+from uncloning_ros.errors import EvidenceError
+
+_EPISODES = 10
+_ALLOWED = (0, 1, 2, 5)
+_TRUE_RATES = (0.1, 0.3, 0.5)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    actions = parser.add_subparsers(metavar='ACTION', required=True, dest='action')
+    show = actions.add_parser('show', help='say what an evidence file says')
+    check = actions.add_parser('check', help='compute it again, and simulate some of it again')
+    plan = actions.add_parser('plan', help='tell how many episodes a claim takes')
+    for action in (show, check):
+        action.add_argument('file', type=Path, metavar='FILE', help='evidence of an audit')
+    check.add_argument('--model', type=Path, metavar='MODEL',
+                       help='the exported policy that it is about')
+    check.add_argument('--scenario', metavar='NAME',
+                       help='the scenario that it should have been gathered in')
+    check.add_argument('--episodes', type=positive_int, default=_EPISODES, metavar='N',
+                       help='how many to simulate again, with --model (default: %(default)s)')
+    add_workers(check)
+    plan.add_argument('--max-umr', type=fraction, required=True, metavar='RATE',
+                      help='the claim: the unsafe rate is below this')
+    plan.add_argument('--models', type=positive_int, default=1, metavar='N',
+                      help='how many models the claim is made of at once (default: %(default)s)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; return 1 if evidence does not hold."""
+    if args.action == 'plan':
+        return _plan(args.max_umr, args.models)
+    from uncloning_ros.evidence import evidence_of, read_document
+
+    document = read_document(args.file)
+    evidence = evidence_of(document, args.file)
+    if args.action == 'show':
+        from uncloning_ros.audit.evidence import told
+
+        print(told(document, evidence))
+        return 0
+    return _check(args, document)
+
+
+def _check(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
+    from uncloning_ros.audit.evidence import contradictions, foreign, repeated
+    from uncloning_ros.runtime.inference import load_policy
+    from uncloning_ros.scenario import find_scenario
+
+    found = contradictions(document, args.file)
+    episodes = len(document['per_seed'])
+    done = [f'the figures and the verdict follow from the {episodes} episodes']
+    if args.scenario is not None:
+        expected = find_scenario(args.scenario)
+        if expected.sha256 != document['scenario']['sha256']:
+            found.append(f'scenario.sha256 is {document["scenario"]["sha256"]}, that of '
+                         f'{args.scenario} is {expected.sha256}')
+        done.append(f'it was gathered in {args.scenario} as it is now')
+    if args.model is not None:
+        policy = load_policy(args.model)
+        about = foreign(document, policy, args.model)
+        found += about
+        done.append(f'it is about {args.model} with its own deployment part')
+        if not about:
+            found += repeated(document, args.file, args.model, policy, args.episodes,
+                              args.workers)
+            done.append(f'{min(args.episodes, episodes)} episodes came out the same again')
+    if found:
+        print(f'{args.file} does not hold:')
+        for sentence in found:
+            print(f'  {sentence}')
+        return 1
+    for sentence in done:
+        print(f'ok: {sentence}')
+    if args.model is None:
+        print('not checked: whether it is about the model that you mean (--model)')
+    return 0
+
+
+def _plan(claim: float, models: int) -> int:
+    from uncloning_ros.audit.planning import plans_table
+
+    if not 0.0 < claim < 1.0:
+        raise EvidenceError(f'expected --max-umr between 0 and 1, got {claim:g}; no number of '
+                            f'episodes shows a rate of 0, and none is needed for 1')
+    print(plans_table((claim,), _ALLOWED, _TRUE_RATES, 0.05 / models))
+    print(f'\nEpisodes, and how many of them may be unsafe, so that the 95 % upper bound lies '
+          f'below the\nclaim{f" for {models} models at once" if models > 1 else ""}; then how '
+          f'often a policy passes whose true rate is that share of the claim.\nDecide before the '
+          f'audit, and audit once.')
+    return 0

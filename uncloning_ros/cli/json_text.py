@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""JSON that people can read as well."""
+
+import json
+from typing import Any
+
+_LINE = 2000  # an episode of an audit fits
+
+
+def json_text(value: Any, indent: str = '') -> str:
+    """Return JSON with one line for what fits in one, such as an episode."""
+    text = json.dumps(value, allow_nan=False)
+    if len(text) <= _LINE or not isinstance(value, dict | list):
+        return text
+    inner = f'{indent} '
+    if isinstance(value, dict):
+        rows = [f'{json.dumps(key)}: {json_text(item, inner)}' for key, item in value.items()]
+        opening, closing = '{', '}'
+    else:
+        rows = [json_text(item, inner) for item in value]
+        opening, closing = '[', ']'
+    return opening + ','.join(f'\n{inner}{row}' for row in rows) + f'\n{indent}{closing}'
