@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import episodes
+import foreign_bags
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.cli import main
+from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.demos.labels import (
     Label,
     add_label,
@@ -294,6 +296,59 @@ def test_where_nothing_is_alike_the_remedy_is_told(
         demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert label(demos, '--cluster', '--apart', '0.000001') == 0
     assert 'try more than --apart 1e-06, or label by hand' in capsys.readouterr().out
+
+
+# --- bags of plain ros2 bag record ---
+
+@pytest.fixture
+def monday(tmp_path: Path) -> Path:
+    """Return a folder with one foreign bag that holds two handovers, and a contract beside it."""
+    parts = [foreign_bags.at_distance(faced(kind, seed), 5.0 * seed)
+             for seed, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST])]
+    messages = foreign_bags.messages_of(foreign_bags.joined(*parts))
+    foreign_bags.write(tmp_path / 'days' / 'monday', sorted(messages))
+    (tmp_path / 'contract.yaml').write_text(json.dumps(contract_to_dict(episodes.CONTRACT)))
+    return tmp_path / 'days'
+
+
+def test_the_pieces_of_a_bag_are_labelled_one_by_one(
+        monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut = ('--contract', str(monday.parent / 'contract.yaml'), '--cut', 'gripper')
+    assert label(monday, *cut, '--rule', '--scenario', 'knife') == 0
+    modes = [standing_label(read_labels(monday / f'monday#{i}', INTERFACE)) for i in (1, 2)]
+    assert [one and one.mode for one in modes] == ['handle_first', 'blade_first']
+    assert label(monday, *cut, '--episode', 'monday#2', '--mode', 'handle_first', '--operator',
+                 'anna') == 0
+    assert "there is no episode 'monday#3' among the 2 (did you mean" in refused(
+        capsys, monday, *cut, '--episode', 'monday#3', '--mode', 'handle_first', '--operator',
+        'anna')
+    assert 'carries no contract' in refused(capsys, monday, '--rule', '--scenario', 'knife')
+
+
+def test_pieces_that_were_cut_otherwise_are_not_labelled_by_old_clusters(
+        monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract = ('--contract', str(monday.parent / 'contract.yaml'))
+    assert label(monday, *contract, '--cut', 'gripper', '--cluster', '--apart', '9') == 0
+    assert 'no way was shown often enough' in capsys.readouterr().out
+    file = monday / 'clusters.json'
+    found = json.loads(file.read_text())
+    assert len({one['digest'] for one in found['episodes']}) == 2
+    found['clusters'] = [{'cluster': 0, 'size': 2, 'medoid': 'monday#1'}]
+    found['episodes'] = [one | {'cluster': 0} for one in found['episodes']]
+    file.write_text(json.dumps(found))
+    name = ('--name-cluster', '0=handle_first')
+    assert 'monday#1 is another recording' in refused(
+        capsys, monday, *contract, '--cut', 'idle', '--idle', '2', *name)
+    assert label(monday, *contract, '--cut', 'gripper', *name) == 0
+
+
+def test_clusters_of_a_single_bag_lie_beside_it(monday: Path) -> None:
+    bag = monday / 'monday'
+    assert label(bag, '--contract', str(monday.parent / 'contract.yaml'), '--cut', 'gripper',
+                 '--cluster') == 0
+    assert (monday / 'monday.clusters.json').exists()
+    assert (monday / 'monday.clusters.html').exists()
+    assert {path.suffix for path in bag.iterdir()} == {'.mcap', '.yaml'}
 
 
 # --- what is refused ---

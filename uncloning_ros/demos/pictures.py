@@ -120,7 +120,7 @@ def picture(panels: Sequence[Panel], label: str) -> str:
     """Return panels side by side, all to the same scale, with a grid of 0.1 m."""
     boxes = [_box(panel) for panel in panels]
     width = (_WIDTH - _GAP * (len(panels) - 1)) / len(panels)
-    scale = min(min((width - _MARGIN) / (high[0] - low[0]), _TALLEST / (high[1] - low[1]))
+    scale = min(min((width - 1.4 * _MARGIN) / (high[0] - low[0]), _TALLEST / (high[1] - low[1]))
                 for low, high in boxes)
     tall = max(high[1] - low[1] for low, high in boxes) * scale
     parts: list[str] = []
