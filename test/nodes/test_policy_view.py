@@ -27,6 +27,7 @@ HEALTH = {
     'ages_s': {'tool_pose': 0.01, 'hand_pose': 0.2},
     'max_ages_s': {'tool_pose': 0.15, 'hand_pose': 0.3},
     'rates_hz': {'tool_pose': 100.0, 'hand_pose': 30.0}, 'refused': {}, 'deadline_misses': 0,
+    'first_deadline_ns': 123,
     'wake_up': LATENCY, 'cycle': LATENCY, 'inference': {}, 'observation_to_chunk': LATENCY}
 
 
@@ -58,6 +59,7 @@ def test_diagnostics_tell_state_digest_inputs_counters_and_latencies() -> None:
         'tool_pose_age_s': '0.01', 'hand_pose_age_s': '0.2', 'tool_pose_rate_hz': '100.0',
         'hand_pose_rate_hz': '30.0'}
     assert values(found['timing'])['deadline_misses'] == '0'
+    assert values(found['timing'])['first_deadline_ns'] == '123'
     assert values(found['timing'])['wake_up_p99_ms'] == '2.0'
     assert values(found['timing'])['observation_to_chunk_worst_ms'] == '3.0'
     assert not any(key.startswith('inference') for key in values(found['timing']))

@@ -62,6 +62,7 @@ def test_cycles_begin_on_the_grid_however_long_each_takes(time: FakeTime) -> Non
     made, began = run(time, [1_000_000, 9_999_999, 0, 5_000_000, 0])
     assert began == [k * PERIOD_NS for k in range(5)]
     assert made.misses == 0
+    assert made.first_due_ns == 5 * PERIOD_NS
 
 
 def test_lateness_of_one_cycle_is_not_handed_on_to_the_next(time: FakeTime) -> None:

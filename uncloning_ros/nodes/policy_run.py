@@ -24,7 +24,7 @@ from uncloning_ros.nodes.common import (
     message_class,
     ros_now_ns,
 )
-from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State
+from uncloning_ros.runtime.control_loop import ChunkRequest, ControlLoop, Decision, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 from uncloning_ros.runtime.inference import OnnxPolicy
@@ -64,6 +64,8 @@ class PolicyRun:
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
+        # The newest request, and when the newest observation in it arrived, on the steady clock.
+        self._asked: tuple[ChunkRequest | None, int] = (None, 0)
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
         self._untold = 0
         self._cycles_per_tick = round(contract.deployment.command_rate_hz
@@ -169,6 +171,7 @@ class PolicyRun:
             'rates_hz': self._rates_hz(),
             'refused': dict(self._observations.guards().refused),
             'deadline_misses': self._thread.misses,
+            'first_deadline_ns': self._thread.first_due_ns,
             'wake_up': self._thread.wake_ups.summary_ms(),
             'cycle': self._thread.cycles.summary_ms(),
             'inference': self._inference.summary_ms(),
@@ -188,9 +191,11 @@ class PolicyRun:
             self._loop.deliver(timed.answer, now_ns)
             self._record.add_answer(timed.answer)
             self._inference.add(timed.answered_ns - timed.submitted_ns)
-            self._answers.add(steady_ns - timed.submitted_ns)
-        stamp_ns = ros_now_ns(self._node)
-        decision = self._loop.step(now_ns, self._observations.newest(), stamp_ns, steady_ns,
+            asked, seen_ns = self._asked
+            if timed.answer.request is asked:
+                self._answers.add(steady_ns - seen_ns)
+        stamp_ns, samples = ros_now_ns(self._node), self._observations.newest()
+        decision = self._loop.step(now_ns, samples, stamp_ns, steady_ns,
                                    self._observations.guards())
         if decision.command is not None:
             self._commands.publish(decision.command, stamp_ns, decision.state is State.ACTIVE)
@@ -199,6 +204,8 @@ class PolicyRun:
                                            self._demonstrated))
         if decision.request is not None:
             self._worker.submit(decision.request)
+            age_ns = now_ns - max(sample.receive_ns for sample in samples.values())
+            self._asked = decision.request, steady_ns - age_ns
         self._tell(decision, now_ns)
 
     def _tell(self, decision: Decision, now_ns: int) -> None:

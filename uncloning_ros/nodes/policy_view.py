@@ -51,7 +51,8 @@ def diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) -> Diag
                     **{f'{key}_rate_hz': rate for key, rate in health['rates_hz'].items()}}),
         _status(f'{name}: timing', DiagnosticStatus.WARN if misses else DiagnosticStatus.OK,
                 f'{misses} deadlines missed' if misses else 'every deadline met',
-                {'deadline_misses': misses, **timing})]
+                {'deadline_misses': misses, 'first_deadline_ns': health['first_deadline_ns'],
+                 **timing})]
     return array
 
 

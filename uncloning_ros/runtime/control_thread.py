@@ -69,6 +69,8 @@ class ControlThread:
         self.wake_ups = Latencies()
         self.cycles = Latencies()
         self.misses = 0
+        # When the first cycle was due; all others are whole periods later.
+        self.first_due_ns: int | None = None
 
     def start(self) -> None:
         """Begin with the first cycle at once."""
@@ -105,7 +107,7 @@ class ControlThread:
     def _run(self) -> None:
         try:
             self._ask_for_priority()
-            due_ns = time.monotonic_ns()
+            due_ns = self.first_due_ns = time.monotonic_ns()
             while not self._ending:
                 time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
                 woken_ns = time.monotonic_ns()
