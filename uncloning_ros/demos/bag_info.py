@@ -9,6 +9,7 @@ one, or a single storage file. Storage is MCAP or SQLite; a file may be compress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +158,15 @@ def _suffix(path: Path) -> str:
     return Path(path.name.removesuffix(COMPRESSED)).suffix
 
 
+@lru_cache(maxsize=1)
+def _parsed(data: bytes) -> Any:
+    """Return what a YAML file holds; a bag's is asked for several times in a row."""
+    return _Loader(data).get_single_data()
+
+
 def _load_yaml(file: Path) -> Any:
     try:
-        return _Loader(file.read_bytes()).get_single_data()
+        return _parsed(file.read_bytes())
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         raise BagError(f'{file} is not valid YAML: {" ".join(str(err).split())}') from err
     except OSError as err:

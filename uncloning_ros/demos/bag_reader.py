@@ -15,7 +15,7 @@ from uncloning_ros.demos.bag import EVENT_TOPIC, EVENT_TYPE, SCHEMA, Episode, Ep
 from uncloning_ros.demos.bag_info import BagInfo, read_info
 from uncloning_ros.demos.cutting import Piece
 from uncloning_ros.demos.decoding import Decoder, deserialise
-from uncloning_ros.demos.mcap_storage import own_record
+from uncloning_ros.demos.mcap_file import own_record
 from uncloning_ros.demos.raw import Query, RawMessage, Tally
 from uncloning_ros.demos.storage import raw_messages
 from uncloning_ros.demos.topics import with_topics
@@ -44,9 +44,10 @@ def read_episode(path: Path, contract: Contract | None = None,
     query = Query(decoder.topics | own_events)
     if piece is not None:
         query = Query(query.topics, (piece.begin_ns, piece.end_ns), decoder.static_topics)
+    decoded, take = decoder.topics, decoder.take
     for raw in raw_messages(info, query, tally):
-        if raw.topic in decoder.topics:
-            decoder.take(raw)
+        if raw.topic in decoded:
+            take(raw)
         if raw.topic in own_events and raw.type == EVENT_TYPE:
             events.append((raw.receive_ns, _event(path, raw)))
     samples = decoder.finish()

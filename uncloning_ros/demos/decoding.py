@@ -24,7 +24,9 @@ _BAD_CDR = (SerdeError, struct.error, ValueError, IndexError, OverflowError, Mem
 class Decoder:
     """Decode the messages of one bag: `take()` each, then `finish()`.
 
-    `path` names the bag in errors. With `keys` given only these signals are decoded.
+    `path` names the bag in errors. With `keys` given only these signals are decoded. `topics`
+    are those whose messages are to be taken, `static_topics` those of them whose messages hold
+    from when they were sent, however long ago.
     """
 
     def __init__(self, path: Path, contract: Contract,
@@ -46,18 +48,10 @@ class Decoder:
                 self._types[static_topic(name)] = TRANSFORMS
             else:
                 self._plain[name] = [(s, self._observed.get(s.key)) for s in signals]
+        self.topics = frozenset(self._types)
+        self.static_topics = frozenset(static_topic(name) for name in self._posed)
         self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
         self._trees = {name: TransformTree() for name in self._posed}
-
-    @property
-    def topics(self) -> frozenset[str]:
-        """Return the topics whose messages are to be taken, those of static transforms too."""
-        return frozenset(self._types)
-
-    @property
-    def static_topics(self) -> frozenset[str]:
-        """Return the topics whose messages hold from when they were sent, however long ago."""
-        return frozenset(static_topic(name) for name in self._posed)
 
     def take(self, raw: RawMessage) -> None:
         """Decode one message.

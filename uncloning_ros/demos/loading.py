@@ -4,6 +4,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.alignment import align
@@ -98,8 +100,19 @@ def load_take(recipe: Recipe, take: Take) -> Loaded | LeftOut:
         observations, actions, _ = align(episode, recipe.contract)
     except DatasetError as err:
         return LeftOut(take.name, str(err))
-    return Loaded(take, mode, source, episode.metadata.planned_mode, episode_digest(take.path),
-                   episode.metadata.seed, observations, actions)
+    return Loaded(take, mode, source, episode.metadata.planned_mode, _digest(take.path),
+                  episode.metadata.seed, observations, actions)
+
+
+def _digest(path: Path) -> str:
+    stats = tuple(file.stat() for file in read_info(path).files)
+    return _digest_of(path, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
+
+
+@lru_cache(maxsize=1)
+def _digest_of(path: Path, _: tuple[tuple[int, int], ...]) -> str:
+    """Return the digest of a bag; the pieces of one come one after the other."""
+    return episode_digest(path)
 
 
 def _lost(take: Take) -> LeftOut | None:

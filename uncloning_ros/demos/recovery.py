@@ -41,7 +41,7 @@ from uncloning_ros.demos.bag_writer import described, event_cdr
 from uncloning_ros.demos.episode_thread import FLUSH_S
 from uncloning_ros.demos.health import EpisodeJudge, Finding, Health, topic_rules
 from uncloning_ros.demos.labels import Label, add_label
-from uncloning_ros.demos.mcap_storage import own_record
+from uncloning_ros.demos.mcap_file import own_record
 from uncloning_ros.demos.rosbag2_writer import BagWriter, RecordedTopic
 from uncloning_ros.demos.salvage import Remains, salvaged
 from uncloning_ros.errors import BagError, UncloningError

@@ -23,10 +23,11 @@ from uncloning_ros.demos.raw import EVER, Query, RawMessage, Tally, require_cdr
 from uncloning_ros.errors import BagError
 
 _LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
+_BATCH = 256  # messages at a time
 
 
-def sqlite_messages(file: Path, query: Query, tally: Tally) -> Iterator[RawMessage]:
-    """Yield the messages of a file that are asked for, in whatever order it holds them.
+def sqlite_batches(file: Path, query: Query, tally: Tally) -> Iterator[list[RawMessage]]:
+    """Yield the messages of a file that are asked for, in batches, in the order of its rows.
 
     Raise `BagError` if it is damaged, or if they are not CDR. SQLite checks its tables, but has no
     checksums: a flipped bit in a message goes unnoticed unless the message no longer decodes.
@@ -57,15 +58,16 @@ def sqlite_messages(file: Path, query: Query, tally: Tally) -> Iterator[RawMessa
         first_ns = max(_LEAST, min((span[0] for span in spans.values()), default=0))
         last_ns = min(_MOST, query.span[1])
         marks = ','.join('?' * len(asked))
-        for topic_id, receive_ns, data in database.execute(
-                f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) '  # noqa: S608 (question marks)
-                f'AND timestamp BETWEEN ? AND ?',
-                (*asked, first_ns, last_ns)):
-            if not isinstance(receive_ns, int) or not isinstance(data, bytes):
-                raise BagError(f'{file} is damaged: a message has the time {receive_ns!r} and '
-                               f'{type(data).__name__} as its data')
-            if receive_ns >= spans[topic_id][0]:
-                yield RawMessage(*asked[topic_id], receive_ns, data)
+        rows = database.execute(
+            f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) '  # noqa: S608 (question marks)
+            f'AND timestamp BETWEEN ? AND ?', (*asked, first_ns, last_ns))
+        while batch := rows.fetchmany(_BATCH):
+            for _, receive_ns, data in batch:
+                if not isinstance(receive_ns, int) or not isinstance(data, bytes):
+                    raise BagError(f'{file} is damaged: a message has the time {receive_ns!r} and '
+                                   f'{type(data).__name__} as its data')
+            yield [RawMessage(*asked[topic_id], receive_ns, data)
+                   for topic_id, receive_ns, data in batch if receive_ns >= spans[topic_id][0]]
 
 
 @contextlib.contextmanager

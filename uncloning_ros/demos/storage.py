@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import zstandard
 
 from uncloning_ros.demos.bag_info import BagInfo
-from uncloning_ros.demos.mcap_storage import mcap_messages
+from uncloning_ros.demos.mcap_storage import mcap_batches
 from uncloning_ros.demos.raw import EVER, Query, RawMessage, Tally
-from uncloning_ros.demos.sqlite_storage import sqlite_messages
+from uncloning_ros.demos.sqlite_storage import sqlite_batches
 from uncloning_ros.errors import BagError
 
 # rosbag2 may compress every message for itself. CDR never begins with these bytes.
@@ -23,20 +23,23 @@ def raw_messages(info: BagInfo, query: Query, tally: Tally) -> Iterator[RawMessa
     that is missing, truncated or damaged, for messages that are not CDR, and, once all of a bag
     was read, if its metadata.yaml counts otherwise.
     """
-    read = mcap_messages if info.storage == 'mcap' else sqlite_messages
+    read = mcap_batches if info.storage == 'mcap' else sqlite_batches
+    decompressor = zstandard.ZstdDecompressor()
     for file in info.files:
-        for message in read(file, query, tally):
-            if message.data.startswith(_ZSTD_MAGIC):
-                yield _decompressed(info, message)
-            else:
-                yield message
+        for batch in read(file, query, tally):
+            for message in batch:
+                if message.data.startswith(_ZSTD_MAGIC):
+                    yield _decompressed(info, message, decompressor)
+                else:
+                    yield message
     if query.span == EVER:
         _require_counts(info, tally)
 
 
-def _decompressed(info: BagInfo, message: RawMessage) -> RawMessage:
+def _decompressed(info: BagInfo, message: RawMessage,
+                  decompressor: zstandard.ZstdDecompressor) -> RawMessage:
     try:
-        return message._replace(data=zstandard.ZstdDecompressor().decompress(message.data))
+        return message._replace(data=decompressor.decompress(message.data))
     except (zstandard.ZstdError, MemoryError) as err:
         raise BagError(f'{info.path}: a compressed message on {message.topic} at '
                        f'{message.receive_ns} ns is damaged: {err}') from err
