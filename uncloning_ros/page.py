@@ -109,5 +109,5 @@ th,td{padding:5px 6px}table{font-size:.84rem}table.figures{font-size:.88rem}
 svg text{font-size:22px}svg text.dim{font-size:20px}
 .strip{grid-template-columns:1fr 1fr}}
 @media print{body{font-size:11pt}main{max-width:none;padding:0}section{break-inside:auto}
-.episode,svg,tr{break-inside:avoid}h2,h3{break-after:avoid}details{display:none}}
+.episode,svg,tr{break-inside:avoid}h2,h3{break-after:avoid}details,.film{display:none}}
 """
