@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The action queue tells what is due at any time, without a jump, and nothing that is over."""
 
+import gc
 import itertools
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncloning_ros.geometry import rotation_angle_between, rotation_from_6d
-from uncloning_ros.runtime.action_queue import ActionQueue
+from uncloning_ros.runtime.action_queue import ActionQueue, _Plan
 
 PERIOD_NS = 50_000_000
 COMMAND_NS = 10_000_000
@@ -148,6 +149,14 @@ def test_changing_what_came_out_or_went_in_changes_nothing_inside() -> None:
     assert planned is not None
     came_out[:] = planned[:] = np.nan
     assert np.all(np.isfinite(value(made, 0)))
+
+
+def test_what_is_over_is_not_kept() -> None:
+    made = queue()
+    for k in range(100):
+        made.put(chunk(16), k * EXECUTE * PERIOD_NS, k * EXECUTE * PERIOD_NS, REST)
+    gc.collect()
+    assert sum(isinstance(item, _Plan) for item in gc.get_objects()) < 10
 
 
 TURNS = {

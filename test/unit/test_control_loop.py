@@ -133,16 +133,30 @@ def test_a_skipped_cycle_leaves_ticks_on_their_grid() -> None:
     assert run.asked[1].observation[:, -1].tolist() == [3 * RATIO + 2, PLAN_CYCLES]
 
 
+def test_after_a_long_pause_no_tick_is_made_up_for() -> None:
+    run = Run()
+    run.steps(RATIO)
+    back = PLAN_CYCLES - 3  # all ticks between are over
+    run.now_ns = back * CYCLE_NS
+    for cycle in range(back, PLAN_CYCLES + 1):
+        run.step(samples(run.now_ns, wrist_force=np.full(3, float(cycle))))
+    assert run.asked[1].tick_ns == PLAN_CYCLES * CYCLE_NS
+    assert run.asked[1].observation[:, -1].tolist() == [back, PLAN_CYCLES]
+
+
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.integers(0, CYCLE_NS // 2 - 1), min_size=3 * PLAN_CYCLES + 1,
-                max_size=3 * PLAN_CYCLES + 1))
-def test_cycles_that_are_somewhat_late_change_no_plan(late_ns: list[int]) -> None:
+@given(st.lists(st.integers(-CYCLE_NS // 2 + 1, CYCLE_NS // 2 - 1),
+                min_size=3 * PLAN_CYCLES + 1, max_size=3 * PLAN_CYCLES + 1))
+def test_cycles_that_are_somewhat_early_or_late_change_no_plan(late_ns: list[int]) -> None:
     run = Run()
     for cycle, late in enumerate(late_ns):
         run.now_ns = cycle * CYCLE_NS + (late if cycle else 0)
-        run.step()
+        run.step(samples(run.now_ns, wrist_force=np.full(3, float(cycle))))
     assert [round(request.tick_ns / PERIOD_NS) for request in run.asked] == [
         k * TIMING.execute for k in range(4)]
+    for request in run.asked[1:]:
+        cycle = round(request.tick_ns / CYCLE_NS)
+        assert request.observation[:, -1].tolist() == [cycle - RATIO, cycle]
 
 
 def test_noise_is_a_function_of_seed_and_chunk_alone() -> None:
@@ -291,6 +305,18 @@ def test_the_first_command_is_a_step_away_from_the_measured_pose_at_most() -> No
     run = Run(constant_policy(action(0.8)))
     first = run.moving()
     require_reachable(action(0.4), commanded(first))
+
+
+def test_after_a_hold_the_arm_is_led_on_from_where_it_was_held() -> None:
+    run = Run(constant_policy(action(0.4)))
+    run.moving()
+    elsewhere = pose(0.5)
+    held = run.step(without(samples(run.now_ns, tool_pose=elsewhere), 'hand_pose'))
+    run.infer = constant_policy(action(0.5, commanded(held)[9]))
+    for _ in range(RESUME_CYCLES + PLAN_CYCLES):
+        decision = run.step(samples(run.now_ns, tool_pose=elsewhere))
+        assert commanded(decision) == pytest.approx(commanded(held), abs=1e-6)
+    assert decision.reason == 'policy'
 
 
 def test_from_rest_the_arm_is_led_gradually() -> None:
