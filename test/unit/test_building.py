@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncloning_ros.cli.dataset import summary
-from uncloning_ros.cli.main import main
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos import building
 from uncloning_ros.demos.alignment import align
@@ -276,38 +275,3 @@ def test_a_full_disk_leaves_nothing(some: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OSError, match='No space left'):
         build(some)
     assert [path.name for path in some.parent.iterdir()] == ['some']
-
-
-# --- the command ---
-
-def test_the_command_prints_a_table_and_ends_with_0(
-        some: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = some.parent / 'data'
-    assert main(['dataset', str(some), '--out', str(out), '--workers', '1']) == 0
-    printed = capsys.readouterr().out
-    assert 'handle_first                2       1          1' in printed
-    assert f'wrote {out}' in printed
-
-
-@pytest.mark.parametrize(('words', 'sentence'), [
-    (['.', '--out', 'new', '--cut', 'gripper', '--idle', '2'],
-     '--idle goes with --cut idle alone, got --cut gripper'),
-    (['.', '--out', 'new', '--event-topic', '/pedal'],
-     '--event-topic goes with --cut event alone, got no --cut'),
-    (['.', '--out', 'new', '--cut', 'idle', '--idle', '0.5'],
-     'expected at least 1 s of stillness'),
-    (['.', '--out', 'new', '--topic', 'a=/b', '--topic', 'a=/c'], '--topic names a more than'),
-    (['nowhere', '--out', 'new'], 'nowhere does not exist'),
-    (['.', '--out', 'new', '--scenario', 'knive'], "did you mean 'knife'"),
-    (['.', '--out', '.'], '. exists already'),
-    (['.', '--out', 'new', '--contract', 'none.yaml'], 'cannot read none.yaml'),
-])
-def test_bad_input_gives_one_sentence_and_2(
-        words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(['dataset', *words]) == 2
-    printed = capsys.readouterr().err
-    assert sentence in printed
-    assert 'Traceback' not in printed
-    assert list(tmp_path.iterdir()) == []
