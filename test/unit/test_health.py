@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verdict on an episode names what is wrong with it and nothing else."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bag import bag_topics, message_class, typestore
 from uncloning_ros.demos.health import (
@@ -19,8 +20,10 @@ from uncloning_ros.demos.health import (
     Finding,
     Health,
     recorded_health,
+    rule_name,
     topic_rules,
 )
+from uncloning_ros.demos.peek import peek
 from uncloning_ros.demos.rates import RateWatch
 
 
@@ -164,6 +167,65 @@ def test_a_clock_that_runs_backwards_is_found() -> None:
     health = judged(found + [(name, data, t - 2 * S) for name, data, t in found[-7:]])
     assert ('clock', '') in kinds(health)
     assert 'time ran 2.00 s backwards' in health.sentence()
+
+
+# --- transforms: one topic, and every frame counts for itself ---
+
+def transforms(frames: dict[str, float], stamp_ns: int, odd: str = 'panda_link0') -> bytes:
+    """Return a serialised TFMessage with one transform for each frame, at an x."""
+    types = typestore().types
+    made = []
+    for frame, x in frames.items():
+        header = types['std_msgs/msg/Header'](
+            stamp=types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, S)), frame_id=odd)
+        made.append(types['geometry_msgs/msg/TransformStamped'](
+            header=header, child_frame_id=frame, transform=types['geometry_msgs/msg/Transform'](
+                translation=types['geometry_msgs/msg/Vector3'](x, 0.0, 0.0),
+                rotation=types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0))))
+    message = types[TRANSFORMS](transforms=made)
+    return bytes(typestore().serialize_cdr(message, TRANSFORMS))
+
+
+@given(st.dictionaries(st.text(st.characters(codec='utf-8', exclude_characters='\0'),
+                               max_size=9),
+                       st.floats(-1e4, 1e4), max_size=4), st.text(st.characters(codec='utf-8'),
+                                                                  max_size=9))
+def test_what_a_message_of_transforms_says_is_found_without_decoding(
+        frames: dict[str, float], parent: str) -> None:
+    told = list(peek(TRANSFORMS, transforms(frames, 7 * S + 5, parent)))
+    assert [(one.frame, one.stamp_ns) for one in told] == [(name, 7 * S + 5) for name in frames]
+    assert [struct.unpack('<d', one.value[:8])[0] for one in told] == list(frames.values())
+
+
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_bytes_that_are_no_transforms_say_what_they_can(noise: bytes, at: int) -> None:
+    good = transforms({'hand': 0.5, 'tool': 0.25}, S)
+    assert len(list(peek(TRANSFORMS, good[:at] + noise + good[at + len(noise):]))) <= 60
+    assert list(peek(TRANSFORMS, noise[:3])) == []
+
+
+def test_each_frame_of_the_transforms_is_judged_by_itself() -> None:
+    deployment = CONTRACT.deployment
+    topics = {key: replace(topic, topic='tf', type=TRANSFORMS, child_frame=key)
+              if key in ('object_pose', 'hand_pose') else topic
+              for key, topic in deployment.observations.items()}
+    contract = replace(CONTRACT, deployment=replace(deployment, observations=topics))
+    assert {'/tf object_pose', '/tf hand_pose'} <= set(topic_rules(contract))
+    assert rule_name(contract, 'hand_pose') == '/tf hand_pose'
+    found = [one for one in arrivals() if one[0] not in ('/object_pose', '/hand_pose')]
+    for step in range(61):
+        now_ns = 10 * S + step * S // 20
+        frames = {'object_pose': step * 1e-3, 'camera': 1.0}
+        if step < 20:
+            frames['hand_pose'] = step * 1e-3
+        found.append(('/tf', transforms(frames, now_ns), now_ns))
+    health = judged(found, contract=contract)
+    assert kinds(health) == [('gap', '/tf hand_pose')]
+    assert health.topics['/tf object_pose']['messages'] == health.topics['/tf']['messages'] == 61
+    assert health.topics['/tf hand_pose']['messages'] == 20
+    still = [(name, transforms({'object_pose': 0.1, 'hand_pose': 0.1 + t * 1e-9}, t), t)
+             if name == '/tf' else (name, data, t) for name, data, t in found]
+    assert kinds(judged(still, contract=contract)) == [('frozen', '/tf object_pose')]
 
 
 def test_lost_and_dropped_messages_are_never_silent() -> None:

@@ -12,7 +12,7 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.clusters import approach
-from uncloning_ros.demos.health import recorded_health, topic_rules
+from uncloning_ros.demos.health import recorded_health, rule_name, topic_rules
 from uncloning_ros.demos.labels import SOURCES, Label, newest_label, read_labels, standing_label
 from uncloning_ros.demos.takes import Reading, Take
 from uncloning_ros.demos.tracks import Track
@@ -148,8 +148,8 @@ def scene_of(episode: Episode) -> Scene | None:
 def _streams(episode: Episode, begin_ns: int) -> dict[str, Stream]:
     rules = topic_rules(episode.contract)
     return {signal.key: _stream(episode.samples[signal.key], begin_ns,
-                                rules['/' + topic.lstrip('/')].max_gap_s)
-            for signal, topic in signals_of(episode.contract)}
+                                rules[rule_name(episode.contract, signal.key)].max_gap_s)
+            for signal, _ in signals_of(episode.contract)}
 
 
 def _stream(samples: Sequence[Sample], begin_ns: int, allowed_s: float) -> Stream:

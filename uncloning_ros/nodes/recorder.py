@@ -18,9 +18,10 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.demos.bag import list_unfinished
 from uncloning_ros.demos.health import topic_rules
+from uncloning_ros.demos.peek import peek
 from uncloning_ros.demos.rates import RateWatch
 from uncloning_ros.demos.recording import Recording
 from uncloning_ros.errors import UncloningError
@@ -82,8 +83,10 @@ class Recorder(Node):
             self._out, contract, session, values['operator'], values['planned_mode'] or None,
             values['min_free_mib'] * 2**20, values['queue_mib'] * 2**20,
             lambda event: self._events.publish(as_json(event)))
+        rules = topic_rules(contract)
         self._limits_s = {name: max(_SILENT_S, rule.max_gap_s)
-                          for name, rule in topic_rules(contract).items() if rule.observation}
+                          for name, rule in rules.items() if rule.observation}
+        self._transforms = {rule.topic for rule in rules.values() if rule.type == TRANSFORMS}
         self._watch = RateWatch()
         exclude = [name.strip() for name in values['exclude'].split(',') if name.strip()]
         self._topics = RawTopics(self, contract, values['record_all'], exclude, self._receive)
@@ -161,6 +164,9 @@ class Recorder(Node):
             self._watch.seen(topic, count, now_ns)
 
     def _receive(self, topic: str, cdr: bytes, info: dict[str, Any]) -> None:
+        if topic in self._transforms:
+            for told in peek(TRANSFORMS, cdr):  # one topic, and every frame may fall silent
+                self._watch.seen(f'{topic} {told.frame}', 1, self._take_ns)
         if not self._simulated:
             self._recording.put(topic, cdr, info['received_timestamp'], info['source_timestamp'])
         elif self._take_ns > 0:  # else nobody knows yet what time it is
