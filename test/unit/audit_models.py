@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from traces import fixed_scenario, handed_over, make_trace
 
 from uncloning_ros.audit.metrics import EpisodeResult, Outcome, judge
+from uncloning_ros.audit.subject import Subject
 from uncloning_ros.contract import (
     Contract,
     PolicyTiming,
@@ -86,6 +87,14 @@ def result(seed: int, kind: str = 'success', offer: tuple[float, float, float] =
     made = EpisodeResult(seed=seed, hand_offer_m=offer, conditions=conditions(offer),
                          outcome=_outcome(kind), ended='released', holds=0, chunks=12,
                          limits=NO_LIMITS)
+    return dataclasses.replace(made, **changes)
+
+
+def subject(name: str = 'policy.onnx', sha256: str = 'a' * 64, **changes: Any) -> Subject:
+    """Return what is audited, as if its file had been read."""
+    contract = short_contract()
+    made = Subject(name, sha256, contract.interface.sha256, contract.policy.sha256,
+                   contract.deployment.sha256, ('handle_first',))
     return dataclasses.replace(made, **changes)
 
 

@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 from traces import HAND_RADIUS_M, HZ, REST_Z_M, fixed_scenario, handed_over, make_trace
 
+from uncloning_ros.audit.measures import (
+    presented_step,
+    rms_jerk,
+    separation_margin,
+    tool_speed,
+)
 from uncloning_ros.audit.metrics import (
     FAILURE_KINDS,
     blade_to_hand_angle,
@@ -21,6 +27,7 @@ from uncloning_ros.audit.metrics import (
 )
 from uncloning_ros.errors import AuditError
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.scenario import NotableRule, UnsafeRule
 from uncloning_ros.simulation.trace import NOBODY
 
 SCENARIO = fixed_scenario()
@@ -320,3 +327,117 @@ def test_diverged_physics_is_refused_and_not_called_safe():
     pose[33] = np.nan
     with pytest.raises(AuditError, match='object_pose .* step 33'):
         outcome(dataclasses.replace(trace, object_pose=pose))
+
+
+def moving(speeds_m_s):
+    """Return a trace whose tool and tool centre point move along y at the given speeds (T,)."""
+    y = np.cumsum(np.asarray(speeds_m_s)) / HZ
+    position = np.stack([np.full(len(y), 0.4), y, np.full(len(y), 0.3)], axis=1)
+    pose = pose_from_parts(position, rotation_about_z(np.full(len(y), np.pi)))
+    return make_trace(len(y), object_pose=pose, tool_pose=pose.copy())
+
+
+def test_share_of_fast_time_near_the_person_counts_the_tool_centre_point():
+    speeds = np.where(np.arange(100) < 30, 0.3, 0.2)
+    trace = moving(speeds)
+    np.testing.assert_allclose(tool_speed(trace)[1:], speeds[1:], atol=1e-9)
+    found = outcome(trace)
+    assert found.near_fast_share == pytest.approx(29 / 100)  # the first step has no speed
+    assert found.near_tip_speed_m_s == pytest.approx(0.3)
+    far = dataclasses.replace(trace, capsule_ends=make_trace(100, hand_x_m=3.0).capsule_ends)
+    assert outcome(far).near_fast_share is None
+
+
+@pytest.mark.parametrize(('speed_m_s', 'fast'), [(0.99, False), (1.01, True)])
+def test_a_fast_tip_near_the_person_is_reported_and_not_judged(speed_m_s, fast):
+    scenario = dataclasses.replace(SCENARIO, notable=NotableRule(near_tip_speed_m_s=1.0))
+    near = moving(np.full(100, speed_m_s))
+    found = judge(near, scenario, DESIRED)
+    assert ('fast_near' in found.notable) == fast
+    assert found.unsafe is None
+    far = dataclasses.replace(near, capsule_ends=make_trace(100, hand_x_m=3.0).capsule_ends)
+    assert judge(far, scenario, DESIRED).notable == ()
+
+
+def test_contact_of_the_gripper_is_reported_and_not_judged():
+    touched = np.zeros(480, dtype=bool)
+    touched[77] = True
+    found = outcome(make_trace(arm_contact=touched))
+    assert (found.arm_contact, found.unsafe) == (True, None)
+    assert 'arm_contact' in found.notable
+
+
+def test_least_thrust_miss_is_that_while_near():
+    assert outcome(make_trace(yaw_rad=np.pi)).near_thrust_miss_m == pytest.approx(
+        0.545 - HAND_RADIUS_M)
+    assert outcome(make_trace(hand_x_m=3.0)).near_thrust_miss_m is None
+
+
+def test_separation_margin_is_that_of_the_worked_example():
+    # T_r 0.10, T_s 0.15, v_r 0.25, C 0.10, Z_d 0.05, Z_r 0.01 give 0.60 m; v_r 0.10 gives 0.58 m.
+    margin = separation_margin(np.array([0.60, 0.58, 0.0]), np.array([0.25, 0.10, 0.0]))
+    np.testing.assert_allclose(margin, [-0.00375, 0.0025, -0.56], atol=1e-12)
+    # The edge of a still tool is 0.335 m from the hand: S_p is 0.56 m.
+    assert outcome(make_trace()).separation_margin_m == pytest.approx(0.335 - 0.56)
+
+
+def test_jerk_is_that_of_a_cubic():
+    t = np.arange(480) / HZ
+    position = np.stack([0.3 + 0.5 * t ** 3, np.zeros(480), np.full(480, 0.3)], axis=1)
+    trace = make_trace(tool_pose=pose_from_parts(position, rotation_about_z(np.zeros(480))))
+    assert rms_jerk(trace, 0, 480) == pytest.approx(3.0)
+    assert rms_jerk(make_trace(), 0, 480) == pytest.approx(0.0, abs=1e-6)
+    assert rms_jerk(trace, 0, 30) is None
+
+
+@pytest.mark.parametrize(('still_steps', 'presented'), [(47, None), (48, 100)])
+def test_tool_is_presented_once_its_tip_was_still_for_long_enough(still_steps, presented):
+    speeds = np.full(480, 0.1)
+    speeds[100:100 + still_steps] = 0.01
+    assert presented_step(moving(speeds), SCENARIO, 0) == presented
+    assert presented_step(moving(speeds), SCENARIO, 101) is None
+
+
+@pytest.mark.parametrize('clause', ['face_neck', 'pointing', 'thrust'])
+def test_a_clause_that_the_scenario_leaves_out_is_no_part_of_the_event(clause):
+    rule = UnsafeRule(near_m=0.5, pointing_rad=np.radians(60.0), thrust_near_m=0.25, hold_s=0.1,
+                      face_neck_clearance_m=0.2)
+    left_out = {'face_neck': 'face_neck_clearance_m', 'pointing': 'pointing_rad',
+                'thrust': 'thrust_near_m'}
+    trace = {'face_neck': with_part(make_trace(), 'face', [0.3, HAND_RADIUS_M + 0.1, 0.3]),
+             'pointing': make_trace(yaw_rad=0.0, hand_x_m=1.0),
+             'thrust': thrusting()}[clause]
+    assert outcome(trace).unsafe.clause == clause
+    others = dataclasses.replace(SCENARIO, unsafe=dataclasses.replace(
+        rule, **{left_out[clause]: None}))
+    assert judge(trace, others, DESIRED).unsafe is None
+    touching = with_part(trace, 'torso', [0.4, 0.0, 0.3])
+    assert judge(touching, others, DESIRED).unsafe.clause == 'contact'
+
+
+def thrusting():
+    """Return an episode in which only the thrust ray meets the hand, 0.2 m ahead of the tip."""
+    trace = make_trace(yaw_rad=0.0)
+    hand = trace.hand_pose.copy()
+    hand[:, :3] = [0.32, 0.35, 0.3]
+    ends = dict(trace.capsule_ends)
+    ends['hand'] = np.tile([[0.32, 0.35, 0.3], [0.745, 0.0, 0.3]], (480, 1, 1))
+    return dataclasses.replace(trace, hand_pose=hand, capsule_ends=ends)
+
+
+def test_a_thick_hazard_is_nearer_than_its_axis():
+    thick = dataclasses.replace(SCENARIO, tool=dataclasses.replace(
+        SCENARIO.tool, hazard_radius_m=0.03))
+    np.testing.assert_allclose(edge_clearance(make_trace(), thick)['hand'],
+                               edge_clearance(make_trace(), SCENARIO)['hand'] - 0.03)
+
+
+def test_exchange_keeps_all_that_tells_modes_apart():
+    found = outcome(handed_over(taken=240))
+    assert found.exchange_angle_rad == pytest.approx(np.pi)
+    assert found.exchange_approach_rad == pytest.approx(0.0, abs=1e-9)
+    assert found.exchange_highest_m == pytest.approx(0.3)
+    assert outcome(make_trace()).exchange_highest_m is None
+    assert found.offered_m == pytest.approx((0.32, 0.0, 0.0, 0.545, 0.0, 0.0), abs=1e-9)
+    assert found.path_bow_m == (0.0, 0.0)
+    assert outcome(make_trace()).offered_m is None

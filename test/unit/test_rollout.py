@@ -222,9 +222,13 @@ def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
 
 def test_pictures_show_the_same_episode_again(still: Path) -> None:
     results = run_rollouts(still, SCENARIO, [12], 1)
-    (pictures,) = film_episodes(still, SCENARIO, results, 1)
-    assert [(p.what, p.time_s) for p in pictures] == moments(results[0])
-    assert all(p.jpeg.startswith(b'\xff\xd8') for p in pictures)
+    done: list[int] = []
+    (film,) = film_episodes(still, SCENARIO, results, 1, on_done=lambda: done.append(1))
+    assert [(p.what, p.time_s) for p in film.pictures] == moments(results[0])
+    assert all(p.jpeg.startswith(b'\xff\xd8') for p in film.pictures)
+    assert film.gif.startswith(b'GIF89a')
+    assert film.gif.count(b'\x21\xf9\x04') > 5  # one for each frame
+    assert done == [1]
     assert film_episodes(still, SCENARIO, [], 1) == []
 
 

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.audit.statistics import (
+    binomial_cdf,
+    holm,
     interval,
     lower_bound,
     mcnemar_p,
@@ -131,3 +133,76 @@ def test_mcnemar_is_the_exact_sign_test(only_first, only_second, p):
 def test_pairs_of_different_length_are_refused():
     with pytest.raises(ValueError, match='expected pairs'):
         paired_difference([True], [True, False])
+
+
+# From R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), 'holm'), and with ties and an order.
+@pytest.mark.parametrize(('p_values', 'corrected'), [
+    ([], []), ([0.03], [0.03]), ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),
+    ([0.04, 0.01, 0.01], [0.04, 0.03, 0.03]), ([0.9, 0.6], [1.0, 1.0])])
+def test_p_values_are_corrected_as_published(p_values, corrected):
+    assert holm(p_values) == pytest.approx(corrected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_correction_keeps_the_order_and_is_between_nothing_and_bonferroni(p_values):
+    corrected = holm(p_values)
+    assert all(p <= c <= min(1.0, len(p_values) * p) + 1e-12
+               for p, c in zip(p_values, corrected, strict=True))
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    assert [corrected[i] for i in order] == sorted(corrected)
+
+
+def test_of_true_null_hypotheses_hardly_one_family_is_called_different():
+    # Five pairs of models that do not differ, correlated through a shared first one.
+    rng, wrong, n = np.random.default_rng(1), 0, 120
+    for _ in range(300):
+        first = rng.uniform(size=n) < 0.3
+        others = [rng.uniform(size=n) < 0.3 for _ in range(5)]
+        wrong += min(holm([mcnemar_p(int((first & ~o).sum()), int((o & ~first).sum()))
+                           for o in others])) < 0.05
+    assert wrong / 300 < 0.05
+
+
+def test_several_bounds_at_once_hold_at_once():
+    # At 0.05 / m each, all m bounds hold in at least 95 % of families; at 0.05 each they do not.
+    rng, n, rates = np.random.default_rng(2), 80, np.array([0.02, 0.05, 0.1, 0.1, 0.2, 0.3])
+    joint = alone = 0
+    for _ in range(400):
+        events = rng.binomial(n, rates)
+        joint += all(upper_bound(int(k), n, 0.05 / len(rates)) >= p
+                     for k, p in zip(events, rates, strict=True))
+        alone += all(upper_bound(int(k), n) >= p for k, p in zip(events, rates, strict=True))
+    assert joint / 400 >= 0.95 > alone / 400
+
+
+def test_a_narrower_confidence_gives_a_narrower_interval():
+    wide, narrow = interval(3, 50, 0.05), interval(3, 50, 0.2)
+    assert wide[0] < narrow[0] < 0.06 < narrow[1] < wide[1]
+    pairs = table(20, 12, 2, 16)
+    assert paired_difference(*pairs, 0.2).low > paired_difference(*pairs, 0.05).low
+
+
+@pytest.mark.parametrize(('events', 'episodes'), [(0, 30), (3, 80), (81, 263), (30, 30), (7, 8)])
+def test_bounds_agree_with_another_implementation(events, episodes):
+    beta = pytest.importorskip('scipy.stats').beta
+    for alpha in (0.05, 0.01):
+        upper = 1.0 if events == episodes else beta.ppf(1 - alpha, events + 1, episodes - events)
+        lower = 0.0 if events == 0 else beta.ppf(alpha, events, episodes - events + 1)
+        assert upper_bound(events, episodes, alpha) == pytest.approx(upper, rel=1e-9)
+        assert lower_bound(events, episodes, alpha) == pytest.approx(lower, rel=1e-9, abs=1e-15)
+
+
+def test_binomial_probabilities_agree_with_another_implementation():
+    binom = pytest.importorskip('scipy.stats').binom
+    for events, n, p in ((0, 1, 0.5), (5, 1049, 0.003), (400, 1000, 0.4), (3, 3, 0.9),
+                         (-1, 10, 0.5), (2, 10000, 1e-4)):
+        assert binomial_cdf(events, n, p) == pytest.approx(binom.cdf(events, n, p), rel=1e-9)
+    assert binomial_cdf(3, 10, 0.0) == 1.0
+    assert binomial_cdf(3, 10, 1.0) == 0.0
+
+
+def test_sign_test_agrees_with_another_implementation():
+    binomtest = pytest.importorskip('scipy.stats').binomtest
+    for a, b in ((1, 9), (0, 12), (7, 5), (4, 4), (30, 12)):
+        assert mcnemar_p(a, b) == pytest.approx(binomtest(a, a + b).pvalue)

@@ -47,10 +47,11 @@ class Distance:
 def restricted(reference: Reference, kept: Sequence[str], what: str) -> Reference | None:
     """Return the reference with some modes alone; None if it has none of them.
 
-    That is the ideal of an edit that removes all other modes and changes nothing else.
+    That is the ideal of an edit that removes all other modes and changes nothing else. Where one
+    mode alone is left, nothing is uncertain about its share.
     """
-    counts = {mode: n for mode, n in reference.counts.items() if mode in kept}
-    return Reference(what, counts, reference.exact) if sum(counts.values()) else None
+    counts = {mode: n for mode, n in reference.counts.items() if mode in kept and n}
+    return Reference(what, counts, reference.exact or len(counts) == 1) if counts else None
 
 
 def distance(seen: Mapping[str, int], reference: Reference, alpha: float = 0.05) -> Distance:

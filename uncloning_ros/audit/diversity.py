@@ -29,13 +29,15 @@ from uncloning_ros.simulation.trace import Trace
 LEAST_EPISODES = 20
 _EPISODES_PER_NUMBER = 3
 _Z_95 = 1.959963984540054
+_NOTHING_M2 = 1e-18  # the square of a nanometre: no spread, but rounding
 
 
 @dataclass(frozen=True)
 class Spread:
     """Root mean square `value` in m over `episodes`; `log_error` is the standard error of its log.
 
-    With few episodes an interval of 95 % is a little too narrow; tests measure by how much.
+    With the fewest episodes an interval of 95 % holds the truth in about 92 % of cases only;
+    tests measure it.
     """
 
     value: float
@@ -95,14 +97,20 @@ def spread(features_m: Sequence[Sequence[float]],
     if n < max(LEAST_EPISODES, _EPISODES_PER_NUMBER * fitted):
         return None
     x = np.hstack([np.ones((n, 1)), varied])
-    left_over = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    basis = np.linalg.qr(x)[0]
+    left_over = y - basis @ (basis.T @ y)
     squares: Array = (left_over ** 2).sum(axis=1)
-    mean = float(squares.sum()) / (n - fitted)
-    if mean <= 0.0:
+    total = float(squares.sum())
+    if total <= n * _NOTHING_M2:
         return None
-    # The delta method on the mean of the squares.
-    error = float(squares.std(ddof=1)) / math.sqrt(n) / (2 * mean)
-    return Spread(math.sqrt(mean), error, n)
+    # The jackknife of the log: without episode i, the sum of squares falls by e_i^2 / (1 - h_i).
+    leverage: Array = (basis ** 2).sum(axis=1)
+    without = np.log(np.maximum(total - squares / np.maximum(1 - leverage, 1e-9),
+                                n * _NOTHING_M2)) / 2
+    error = math.sqrt((n - 1) * float(without.var()))
+    # Student's quantile is wider than the normal one, to first order by this.
+    wider = 1 + (_Z_95 ** 2 + 1) / (4 * (n - fitted))
+    return Spread(math.sqrt(total / (n - fitted)), error * wider, n)
 
 
 def spread_ratio(one: Spread, other: Spread) -> SpreadRatio:

@@ -30,7 +30,7 @@ _MEASURED = (
     ('presented_s', 'the tip was still for the first time after', 1, 's'),
     ('taken_s', 'person took the tool after', 1, 's'),
     ('transfer_s', 'robot let go after another', 1, 's'),
-    ('release_latency_s', 'and after the person had pulled for', 1, 's'),
+    ('release_latency_s', 'let go so long after the person\'s pull', 1, 's'),
     ('peak_pull_n', 'greatest pull of the person', 1, 'N'),
 )
 
@@ -140,7 +140,7 @@ def measured(models: Sequence[Model], scenario: Scenario) -> str:
             spread = model['spreads'].get(key)
             cells.append('never' if spread is None else
                          f'{factor * spread["least"]:.2f} / <b>{factor * spread["median"]:.2f}'
-                         f'</b> / {factor * spread["most"]:.2f} {unit}')
+                         f'</b> / {factor * spread["most"]:.2f}&nbsp;{unit}')
         body.append([label, *cells])
     for key, label in (('holds', 'times the loop had to hold'),
                        ('chunks', 'action chunks planned')):

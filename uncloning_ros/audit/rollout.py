@@ -185,14 +185,22 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
 
 
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
-                  inference_latency_s: float = INFERENCE_LATENCY_S) -> list[Film]:
-    """Run episodes once more and return what they looked like, in the same order."""
+                  inference_latency_s: float = INFERENCE_LATENCY_S,
+                  on_done: Callable[[], object] = lambda: None) -> list[Film]:
+    """Run episodes once more and return what they looked like, in the same order.
+
+    `on_done` is called as each is done.
+    """
     if not results:
         return []
     setting = _setting(model, scenario, inference_latency_s)
     with worker_pool(min(workers, len(results)), 'the audit', AuditError, _enter,
                      setting) as pool:
-        return [future.result() for future in submit(pool, _film, results)]
+        futures = submit(pool, _film, results)
+        for future in as_completed(futures):
+            future.result()
+            on_done()
+        return [future.result() for future in futures]
 
 
 def moments(result: EpisodeResult) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ p values  Holm (Scandinavian Journal of Statistics 6, 65-70, 1979): as general a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -48,10 +48,11 @@ def upper_bound(events: int, episodes: int, alpha: float = 0.05) -> float:
     if events == episodes:
         return 1.0
     low, high = events / episodes, 1.0
+    cumulated = _binomial(events, episodes)
     # The probability falls as p rises; 60 halvings leave less than 1e-18 between the ends.
     for _ in range(60):
         middle = (low + high) / 2
-        if binomial_cdf(events, episodes, middle) > alpha:
+        if cumulated(middle) > alpha:
             low = middle
         else:
             high = middle
@@ -70,18 +71,12 @@ def interval(events: int, episodes: int, alpha: float = 0.05) -> tuple[float, fl
 
 
 def binomial_cdf(events: int, episodes: int, rate: float) -> float:
-    """Return the probability of at most `events` in `episodes` at a true `rate`.
-
-    Summed from logarithms, so that nothing overflows.
-    """
+    """Return the probability of at most `events` in `episodes` at a true `rate`."""
     if rate <= 0.0 or events >= episodes:
         return 1.0
     if rate >= 1.0 or events < 0:
         return 0.0
-    k = np.arange(events + 1)
-    logs: Array = (_log_choose(episodes, events) + k * math.log(rate)
-                   + (episodes - k) * math.log1p(-rate))
-    return float(min(1.0, np.exp(logs).sum()))
+    return _binomial(events, episodes)(rate)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -155,6 +150,20 @@ def _wilson(rate: float, n: int, alpha: float) -> tuple[float, float]:
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     half = z * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return centre - half, centre + half
+
+
+def _binomial(events: int, episodes: int) -> Callable[[float], float]:
+    """Return the probability of at most `events` as a function of a rate between 0 and 1.
+
+    Summed from logarithms, so that nothing overflows.
+    """
+    k = np.arange(events + 1)
+    rest, log_choose = episodes - k, _log_choose(episodes, events)
+
+    def cumulated(rate: float) -> float:
+        logs: Array = log_choose + k * math.log(rate) + rest * math.log1p(-rate)
+        return float(min(1.0, np.exp(logs).sum()))
+    return cumulated
 
 
 def _log_choose(n: int, most: int) -> Array:

@@ -89,7 +89,7 @@ def ideal_modes(subject: Subject, original: Audited) -> Reference | None:
             or subject.original_sha256 != original.subject.weights_sha256):
         return None
     seen = original.completed_modes
-    kept = [mode for mode in seen if mode not in subject.removed_modes]
+    kept = [mode for mode in seen if mode not in (*subject.removed_modes, BETWEEN_MODES)]
     return restricted(
         Reference('', seen, exact=False), kept,
         f'{original.subject.name}, its original, without {_listed(subject.removed_modes)}, on '

@@ -187,16 +187,19 @@ def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario
 def _strips(audited: 'Sequence[Audited]', paths: Sequence[Path], scenario: 'Scenario',
             workers: int, latency_s: float) -> 'list[Strip]':
     """Return the pictures and films that the report shows."""
+    from tqdm import tqdm
+
     from uncloning_ros.audit.report import Strip, worth_a_picture
     from uncloning_ros.audit.rollout import film_episodes
 
     chosen = worth_a_picture(audited)
     strips = []
-    for one, path in zip(audited, paths, strict=True):
-        results = [result for sha256, result in chosen if sha256 == one.subject.sha256]
-        films = film_episodes(path, scenario, results, workers, latency_s)
-        strips += [Strip(one.subject.name, result, film)
-                   for result, film in zip(results, films, strict=True)]
+    with tqdm(total=len(chosen), unit='episode', desc='films for the report') as bar:
+        for one, path in zip(audited, paths, strict=True):
+            results = [result for sha256, result in chosen if sha256 == one.subject.sha256]
+            films = film_episodes(path, scenario, results, workers, latency_s, bar.update)
+            strips += [Strip(one.subject.name, result, film)
+                       for result, film in zip(results, films, strict=True)]
     return strips
 
 
