@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cut a bag into its episodes: read what has to be known for that, and no more."""
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,21 +62,26 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     """
     info = read_info(path)
     used = with_topics(contract_for(info, contract), topics)
-    keys = _keys(used, cutting.by)
-    every, decoder, tally = Decoder(path, used), Decoder(path, used, keys.values()), Tally()
+    tracks = {key: _Track() for key in _keys(used, cutting.by)}
+    every, tally = Decoder(path, used), Tally()
+    decoder = Decoder(path, used, {key: track.add for key, track in tracks.items()})
     event_topics = {'/' + cutting.event_topic.lstrip('/')} if cutting.by == 'event' else set()
+    command_topics = {'/' + topic.topic.lstrip('/') for topic in used.deployment.actions.values()}
     marks: list[Mark] = []
+    command_ns = array('q')
     first_ns, last_ns = EVER[1], EVER[0]
     for raw in raw_messages(info, Query(every.topics | event_topics), tally):
         if raw.topic in every.topics:
             first_ns, last_ns = min(first_ns, raw.receive_ns), max(last_ns, raw.receive_ns)
         if raw.topic in decoder.topics:
             decoder.take(raw)
+        if raw.topic in command_topics:
+            command_ns.append(raw.receive_ns)
         if raw.topic in event_topics:
             marks.append(_mark(path, raw))
     every.require_topics(tally)
-    samples = decoder.finish()
-    decoder.require_poses(samples)
+    decoder.finish()
+    decoder.require_poses()
     if cutting.by == 'event':
         try:
             return cut_by_events(marks, first_ns, last_ns)
@@ -83,14 +89,30 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
             raise DatasetError(f'{err}, on {event_topics.pop()}; name the event topic with '
                            f'--event-topic; there are {listed(tally.types, EVENT_TYPES)}'
                            ) from err
+    first, *others = (track.arrays() for track in tracks.values())
     if cutting.by == 'idle':
-        return cut_by_idle(*_track(samples[keys['tool']]), cutting.idle_s, first_ns, last_ns)
-    apart_ns, apart_m = _apart(samples.get(keys.get('tool', '')), samples.get(_OBJECT_KEY))
-    command_ns = np.sort(np.concatenate(
-        [_track(samples[signal.key])[0] for signal in used.interface.actions]))
-    width_ns, width_m = _track(samples[keys['width']])
-    return cut_by_gripper(width_ns, width_m[:, 0], apart_ns, apart_m, command_ns,
+        return cut_by_idle(*first, cutting.idle_s, first_ns, last_ns)
+    width_ns, width_m = first
+    return cut_by_gripper(width_ns, width_m[:, 0], *_apart(*others),
+                          np.sort(np.array(command_ns, dtype=np.int64)),
                           used.deployment.episode_end, first_ns, last_ns)
+
+
+class _Track:
+    """Receive times and values of one signal, packed: a day of them fits into memory."""
+
+    def __init__(self) -> None:
+        self._times_ns, self._values = array('q'), array('d')
+
+    def add(self, sample: Sample) -> None:
+        self._times_ns.append(sample.receive_ns)
+        self._values.frombytes(sample.values.tobytes())
+
+    def arrays(self) -> tuple[Times, Array]:
+        """Return the times (N,), sorted, and the values (N, dim)."""
+        times_ns = np.array(self._times_ns, dtype=np.int64)
+        order = np.argsort(times_ns, kind='stable')
+        return times_ns[order], np.array(self._values).reshape(len(times_ns), -1)[order]
 
 
 def _mark(path: Path, raw: RawMessage) -> Mark:
@@ -100,11 +122,11 @@ def _mark(path: Path, raw: RawMessage) -> Mark:
     return read_mark(raw.receive_ns, deserialise(path, raw))
 
 
-def _keys(contract: Contract, by: str) -> dict[str, str]:
-    """Return the signals that a cut goes by, by what they are to it."""
+def _keys(contract: Contract, by: str) -> list[str]:
+    """Return the signals that a cut goes by: tool, or width, tool and object."""
     interface = contract.interface
     if by == 'event':
-        return {}
+        return []
     tool = next((s.key for s in interface.observations
                  if s.kind == 'pose' and s.key != _OBJECT_KEY), None)
     if by == 'idle':
@@ -113,29 +135,21 @@ def _keys(contract: Contract, by: str) -> dict[str, str]:
         if tool is None:
             raise ContractError('the contract observes neither a pose nor joints, so nobody can '
                                 'tell when the tool stands still; cut by event or gripper')
-        return {'tool': tool}
+        return [tool]
     width = next((s.key for s in interface.observations if s.kind == 'gripper_width'), None)
     if width is None:
         raise ContractError('the contract observes no gripper width to cut by; cut by event or '
                             'idle')
-    keys = {'width': width} | {s.key: s.key for s in interface.actions}
-    if tool is not None and any(s.key == _OBJECT_KEY for s in interface.observations):
-        keys |= {'tool': tool, 'object': _OBJECT_KEY}
-    return keys
+    if tool is None or all(s.key != _OBJECT_KEY for s in interface.observations):
+        return [width]
+    return [width, tool, _OBJECT_KEY]
 
 
-def _apart(tool: Sequence[Sample] | None, objects: Sequence[Sample] | None) -> tuple[Times, Array]:
-    """Return how far the newest object pose lies from each tool pose, and when; none if unseen."""
-    if not tool or not objects:
+def _apart(*tracks: tuple[Times, Array]) -> tuple[Times, Array]:
+    """Return when and how far the newest object pose lies from each tool pose; none if unseen."""
+    if not tracks:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    times_ns, poses = _track(tool)
-    object_ns, object_poses = _track(objects)
+    (times_ns, poses), (object_ns, object_poses) = tracks
     seen = times_ns >= object_ns[0]
     newest = np.searchsorted(object_ns, times_ns[seen], side='right') - 1
     return times_ns[seen], np.linalg.norm(poses[seen, :3] - object_poses[newest, :3], axis=1)
-
-
-def _track(samples: Sequence[Sample]) -> tuple[Times, Array]:
-    """Return the receive times (N,) and the values (N, dim)."""
-    return (np.array([sample.receive_ns for sample in samples], dtype=np.int64),
-            np.stack([sample.values for sample in samples]))

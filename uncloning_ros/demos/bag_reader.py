@@ -53,7 +53,7 @@ def read_episode(path: Path, contract: Contract | None = None,
     samples = decoder.finish()
     if piece is None:
         decoder.require_topics(tally)
-        decoder.require_poses(samples)
+        decoder.require_poses()
     else:
         path = path.with_name(piece.name(path.name))
         metadata = replace(metadata, planned_mode=piece.planned_mode or metadata.planned_mode)

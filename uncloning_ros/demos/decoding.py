@@ -3,7 +3,7 @@
 """Raw messages of a bag to samples of the contract's signals, as a live node decodes them."""
 
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,25 +24,30 @@ _BAD_CDR = (SerdeError, struct.error, ValueError, IndexError, OverflowError, Mem
 class Decoder:
     """Decode the messages of one bag: `take()` each, then `finish()`.
 
-    `path` names the bag in errors. With `keys` given only these signals are decoded. `topics`
-    are those whose messages are to be taken, `static_topics` those of them whose messages hold
-    from when they were sent, however long ago.
+    `path` names the bag in errors. With `sinks` given only their signals are decoded, and each
+    sample goes to the sink of its key at once, in no order; else all are kept for `finish()`.
+    `topics` are those whose messages are to be taken, `static_topics` those of them whose
+    messages hold from when they were sent, however long ago.
     """
 
     def __init__(self, path: Path, contract: Contract,
-                 keys: Collection[str] | None = None) -> None:
+                 sinks: Mapping[str, Callable[[Sample], object]] | None = None) -> None:
         self._path = path
         self._observed = contract.deployment.observations
         self._samples: dict[str, list[Sample]] = {}
+        self._sinks = dict(sinks or {})
         self._types: dict[str, str] = {}
         self._plain: dict[str, list[tuple[Signal, Topic | None]]] = {}
         self._posed: dict[str, list[tuple[Signal, Topic]]] = {}
         for name, topic in bag_topics(contract).items():
-            signals = [s for s in topic.signals if keys is None or s.key in keys]
+            signals = [s for s in topic.signals if sinks is None or s.key in sinks]
             if not signals:
                 continue
             self._types[name] = topic.type
-            self._samples |= {signal.key: [] for signal in signals}
+            if sinks is None:
+                for signal in signals:
+                    self._samples[signal.key] = []
+                    self._sinks[signal.key] = self._samples[signal.key].append
             if topic.type == TRANSFORMS:
                 self._posed[name] = [(s, self._observed[s.key]) for s in signals]
                 self._types[static_topic(name)] = TRANSFORMS
@@ -51,6 +56,7 @@ class Decoder:
         self.topics = frozenset(self._types)
         self.static_topics = frozenset(static_topic(name) for name in self._posed)
         self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
+        self._told: set[str] = set()  # poses that the transforms told
         self._trees = {name: TransformTree() for name in self._posed}
 
     def take(self, raw: RawMessage) -> None:
@@ -74,10 +80,10 @@ class Decoder:
                     sample = _with_stamp(signal, observed, message, sample)
             except ContractError as err:
                 raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
-            self._samples[signal.key].append(sample)
+            self._sinks[signal.key](sample)
 
     def finish(self) -> dict[str, tuple[Sample, ...]]:
-        """Return the samples of every key in the order of their receive times."""
+        """Return the samples that were kept, of every key in the order of their receive times."""
         self._pose_all()
         return {key: tuple(sorted(found, key=_receive_ns)) for key, found in self._samples.items()}
 
@@ -92,11 +98,11 @@ class Decoder:
                 raise BagError(f'{self._path} has no message on {name} ({key}); record every '
                                f'topic of the contract')
 
-    def require_poses(self, samples: Mapping[str, Collection[Sample]]) -> None:
+    def require_poses(self) -> None:
         """Raise `BagError` for a pose that the transforms of all of a bag never told."""
         for name, signals in self._posed.items():
             for signal, topic in signals:
-                if not samples[signal.key]:
+                if signal.key not in self._told:
                     assert topic.child_frame is not None
                     why = self._trees[name].missing(signal.frame, topic.child_frame)
                     raise BagError(f'{self._path}: {signal.key}: '
@@ -115,7 +121,8 @@ class Decoder:
                 except ContractError as err:
                     raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
                 if sample is not None:
-                    self._samples[signal.key].append(sample)
+                    self._sinks[signal.key](sample)
+                    self._told.add(signal.key)
         self._transforms.clear()
 
 
