@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from uncloning_ros.demos.bag import list_episodes
@@ -19,7 +21,7 @@ from uncloning_ros.demos.labels import read_labels
 from uncloning_ros.demos.recovery import recover
 from uncloning_ros.errors import BagError, ContractError
 from uncloning_ros.nodes.common import Commands, message_class
-from uncloning_ros.nodes.recorder import Recorder, service_word
+from uncloning_ros.nodes.recorder import Recorder, service_words
 
 
 class Session:
@@ -194,10 +196,18 @@ def test_a_label_and_a_plan_are_a_service_each_for_every_mode(session: Session) 
                                                                       'blade_first']
 
 
-def test_modes_of_any_name_have_services() -> None:
-    modes = ['handle_first', 'blade first!', '刃', '2nd']
-    assert [service_word(mode, n) for n, mode in enumerate(modes, start=1)] == [
-        'handle_first', 'blade_first', 'mode_3', '2nd']
+def test_modes_of_any_name_have_services_of_their_own() -> None:
+    assert service_words(['handle_first', 'blade first!', '刃', '2nd', 'blade_first', '柄']) == {
+        'handle_first': 'handle_first', 'blade first!': 'blade_first_2', '刃': 'mode',
+        '2nd': '2nd', 'blade_first': 'blade_first', '柄': 'mode_6'}
+
+
+@given(st.lists(st.text(min_size=1, max_size=5), max_size=6, unique=True))
+def test_no_two_modes_share_a_service(modes: list[str]) -> None:
+    words = service_words(modes)
+    assert list(words) == modes
+    assert len(set(words.values())) == len(modes)
+    assert all(re.fullmatch('[0-9A-Za-z_]+', word) for word in words.values())
 
 
 def test_a_sensor_that_dies_is_named_in_the_answer_and_in_the_bag(session: Session) -> None:
@@ -298,6 +308,11 @@ def test_autostart_waits_for_every_observation(
                 lambda: session.events)
     session.let_rounds_pass()
     assert session.call('stop_episode').success
+
+
+def test_a_queue_without_room_is_refused(graph: Any, tmp_path: Path) -> None:
+    with pytest.raises(BagError, match='expected queue_mib of at least 1, got 0'):
+        graph.add(Recorder, out=str(tmp_path), queue_mib=0)
 
 
 def test_an_unknown_planned_mode_is_refused_with_the_near_miss(

@@ -24,7 +24,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from uncloning_ros.nodes.common import Parameter, contract_at, declare, run_node
-from uncloning_ros.nodes.recorder import service_word
+from uncloning_ros.nodes.recorder import service_words
 
 PARAMETERS = (
     Parameter('recorder', '/recorder', 'name of the recorder node'),
@@ -38,6 +38,8 @@ _END = '\x04'  # Ctrl-D
 _SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
 # How often the keyboard is looked at.
 _LOOK_S = 0.05
+# A service that is not seen for so long is not there.
+_DISCOVERY_S = 3.0
 # A service that does not answer for so long is given up; keeping an episode takes its time.
 _PATIENCE_S = 30.0
 
@@ -47,6 +49,7 @@ class Keys:
 
     def __init__(self, modes: Sequence[str]) -> None:
         self._modes = tuple(modes)[:9]
+        self._words = service_words(modes)
         self._planning = False
 
     def help(self) -> str:
@@ -67,7 +70,7 @@ class Keys:
         """Return a service's name, 'help', 'quit', or None for a key that does nothing yet."""
         planning, self._planning = self._planning, key == 'p'
         if key.isdecimal() and key.isascii() and 1 <= int(key) <= len(self._modes):
-            word = service_word(self._modes[int(key) - 1], int(key))
+            word = self._words[self._modes[int(key) - 1]]
             return f'plan_{word}' if planning else f'label_{word}'
         if key in ('q', _END):
             return 'quit'
@@ -134,7 +137,7 @@ class Keyboard(Node):
         full = f'{self._recorder}/{name}'
         if name not in self._callers:
             self._callers[name] = self.create_client(Trigger, full)
-        if not self._callers[name].wait_for_service(timeout_sec=1.0):
+        if not self._callers[name].wait_for_service(timeout_sec=_DISCOVERY_S):
             self._say(f'! nobody offers {full}; start the recorder, or name it with '
                       f'-p recorder:=/NAME')
             return

@@ -24,7 +24,7 @@ from uncloning_ros.demos.health import topic_rules
 from uncloning_ros.demos.peek import peek
 from uncloning_ros.demos.rates import RateWatch
 from uncloning_ros.demos.recording import Recording
-from uncloning_ros.errors import UncloningError
+from uncloning_ros.errors import BagError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
     Parameter,
@@ -73,6 +73,8 @@ class Recorder(Node):
     def __init__(self, **node_options: Any) -> None:
         super().__init__('recorder', **node_options)
         values = declare(self, PARAMETERS)
+        if values['queue_mib'] < 1:
+            raise BagError(f'expected queue_mib of at least 1, got {values["queue_mib"]}')
         contract = contract_at(values['contract_path'])
         self._simulated = bool(self.get_parameter('use_sim_time').value)
         self._out = Path(values['out']).expanduser()
@@ -110,8 +112,7 @@ class Recorder(Node):
         actions: dict[str, Callable[[], str]] = {
             '~/start_episode': self._start, '~/stop_episode': self._stop,
             '~/discard_episode': self._discard, '~/undo_last': self._recording.undo}
-        for number, mode in enumerate(contract.interface.mode_names, start=1):
-            word = service_word(mode, number)
+        for mode, word in service_words(contract.interface.mode_names).items():
             actions[f'~/plan_{word}'] = partial(self._recording.plan, mode)
             actions[f'~/label_{word}'] = partial(self._label, mode)
         for name, action in actions.items():
@@ -204,9 +205,14 @@ class Recorder(Node):
                     f'{shlex.quote(str(self._out))}')
 
 
-def service_word(mode: str, number: int) -> str:
-    """Return what a mode is called in the name of a service, where only few characters may be."""
-    return re.sub(r'[^0-9A-Za-z]+', '_', mode).strip('_') or f'mode_{number}'
+def service_words(modes: Sequence[str]) -> dict[str, str]:
+    """Return what each mode is called in the names of services, where few characters may be."""
+    words: dict[str, str] = {}
+    for number, mode in enumerate(modes, start=1):
+        word = re.sub(r'[^0-9A-Za-z]+', '_', mode).strip('_') or 'mode'
+        words[mode] = word if mode == word or word not in (*modes, *words.values()) else (
+            f'{word}_{number}')
+    return words
 
 
 def main(args: Sequence[str] | None = None) -> int:
