@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How late a command is, how late a plan is, and how many deadlines are missed.
+
+The policy node runs as on a robot, as a process of its own over DDS on loopback, fed with fresh
+observations by another process. This process receives its commands. In turns with it, in the same
+run, a bare rclpy process sends the same messages at the same rate: the floor.
+
+- from a deadline of the control thread to the command's reception, p99, to the same of the floor,
+  and to the floor's way from publishing to reception alone;
+- from the newest observation's reception to the chunk that answers it being in use;
+- deadlines missed, as the node counts them and as seen from outside; its share of one core.
+
+  bench/control.py --short
+  bench/control.py --minutes 10 --json control.json
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import measure  # limits the threads, so it comes before numpy
+import numpy as np
+from measure import Array, Figure, Report
+from tqdm import tqdm
+
+from uncloning_ros.cli.arguments import positive_float
+from uncloning_ros.contract import Contract, contract_to_dict
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.share import share_path
+
+HERE = Path(__file__).resolve().parent
+
+_AIM = 1.5
+_BLOCKS, _BLOCKS_SHORT, _SHORT_S = 10, 4, 20.0
+_MOST_BARE_S = 20.0  # of one block of the bare sender: enough for its p99
+_TIMEOUT_S = 30.0
+_TICK_HZ = os.sysconf('SC_CLK_TCK')
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = measure.parser(__doc__)
+    parser.add_argument('--model', type=Path, default=share_path('models') / 'knife_uncloned.onnx',
+                        help='exported policy (default: the shipped one)')
+    parser.add_argument('--minutes', type=positive_float, default=10.0,
+                        help='how long the policy commands in all (default: %(default)g)')
+    return measure.run(compare, parser.parse_args())
+
+
+@dataclass(frozen=True)
+class Block:
+    """One activation of the policy, or one turn of the bare sender, seen from outside.
+
+    `late_ms` from each deadline to the reception of its command; `way_ms` from the call of
+    publish on, for the bare sender; `missing` are deadlines without a command of their own.
+    """
+
+    late_ms: Array
+    way_ms: Array
+    missing: int
+
+
+def compare(args: argparse.Namespace) -> Report:
+    """Let policy and bare sender take turns."""
+    blocks, seconds = ((_BLOCKS_SHORT, _SHORT_S) if args.short
+                       else (_BLOCKS, args.minutes * 60))
+    policy = load_policy(args.model)
+    contract = patient(policy.contract)
+    policy_s, bare_s = seconds / blocks, min(seconds / blocks, _MOST_BARE_S)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_own_domain())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='control_bench_')))
+        path = folder / 'contract.yaml'
+        path.write_text(json.dumps(contract_to_dict(contract)))
+        from listener import Listener  # ROS settles its domain when it is imported
+        listener = Listener(contract)
+        stack.callback(listener.close)
+        stack.enter_context(_process(HERE / 'neighbours.py', 'sense', str(path)))
+        node = stack.enter_context(_process(
+            '-m', 'uncloning_ros.nodes.policy', '--ros-args', '--log-level', 'warn',
+            *_parameters(model_path=args.model.resolve(), contract_path=path, autostart='true',
+                         auto_activate='true', incident_dir=folder)))
+        bar = stack.enter_context(tqdm(total=blocks * (policy_s + bare_s), unit='s',
+                                       desc='policy and bare sender in turns', disable=None))
+        commanded, bare, told, cores = [], [], [], []
+        for turn in range(blocks):
+            if turn:
+                listener.transition('activate', _TIMEOUT_S)
+            block, share, words = _policy_turn(listener, node, contract, policy_s, bar.update)
+            commanded.append(block)
+            cores.append(share)
+            told.append(words)
+            listener.transition('deactivate', _TIMEOUT_S)
+            bare.append(_bare_turn(listener, contract, bare_s, bar.update))
+    return _report(contract, commanded, bare, told, cores)
+
+
+def patient(contract: Contract) -> Contract:
+    """Return the contract of a robot that stands in the open for as long as it takes."""
+    deployment = contract.deployment
+    limits = replace(deployment.limits, workspace_min_m=(-2.0, -2.0, -2.0),
+                     workspace_max_m=(2.0, 2.0, 2.0), jump_m=4.0, jump_rad=3.0)
+    end = replace(deployment.episode_end, max_episode_s=86400.0)
+    return replace(contract, deployment=replace(deployment, limits=limits, episode_end=end))
+
+
+def deadlines(stamps_ns: Array, first_ns: int, period_ns: int) -> Array:
+    """Return the deadline that each command belongs to, on a grid that is known.
+
+    `stamps_ns` are when the cycles began. A command after a gap belongs to the first deadline
+    of the gap: that one it should have met.
+    """
+    places = (stamps_ns - first_ns) // period_ns
+    gap_free = np.concatenate([places[:1], np.minimum(places[1:], places[:-1] + 1)])
+    return first_ns + gap_free * period_ns
+
+
+def _policy_turn(listener: Any, node: subprocess.Popen[bytes], contract: Contract,
+                 seconds: float, passed: Callable[[float], object]
+                 ) -> tuple[Block, float, dict[str, str]]:
+    """Listen to the policy for so long; return what was seen, its share of a core, its words."""
+    listener.forget()
+    listener.until(lambda: listener.commands and 'first_deadline_ns' in listener.timing,
+                   _TIMEOUT_S, 'the policy to command')
+    began_s, before_s = time.monotonic(), _cpu_s(node)
+    listener.listen(seconds, passed)
+    share = (_cpu_s(node) - before_s) / (time.monotonic() - began_s)
+    received_ns, stamps_ns = np.array(listener.commands, dtype=np.int64).T
+    listener.timing.clear()
+    listener.until(lambda: listener.timing, _TIMEOUT_S, 'diagnostics')
+    # Stamps are in ROS time; where between two deadlines a cycle began needs no more exactness.
+    stamps_ns = stamps_ns - (time.time_ns() - time.monotonic_ns())
+    period_ns = contract.deployment.command_period_ns
+    due_ns = deadlines(stamps_ns, int(listener.timing['first_deadline_ns']), period_ns)
+    block = Block((received_ns - due_ns) * 1e-6, np.zeros(0), _missing(stamps_ns, period_ns))
+    return block, share, {**listener.control, **listener.timing}
+
+
+def _missing(stamps_ns: Array, period_ns: int) -> int:
+    """Return how many deadlines between the first and the last command have no command."""
+    return round((stamps_ns[-1] - stamps_ns[0]) / period_ns) + 1 - len(stamps_ns)
+
+
+def _bare_turn(listener: Any, contract: Contract, seconds: float,
+               passed: Callable[[float], object]) -> Block:
+    """Listen to a bare sender for so long."""
+    listener.forget()
+    period_ns = contract.deployment.command_period_ns
+    with _process(HERE / 'neighbours.py', 'send', str(period_ns), str(seconds + 1)):
+        listener.until(lambda: listener.bare, _TIMEOUT_S, 'the bare sender')
+        listener.listen(seconds, passed)
+    received_ns, stamps_ns, sent_ns = np.array(listener.bare, dtype=np.int64).T
+    due_ns = deadlines(stamps_ns, int(stamps_ns[0]), period_ns)
+    return Block((received_ns - due_ns) * 1e-6, (received_ns - sent_ns) * 1e-6,
+                 _missing(stamps_ns, period_ns))
+
+
+def _report(contract: Contract, commanded: list[Block], bare: list[Block],
+            told: list[dict[str, str]], cores: list[float]) -> Report:
+    period_ms = contract.deployment.command_period_ns * 1e-6
+    late, floor = [block.late_ms for block in commanded], [block.late_ms for block in bare]
+    way = [block.way_ms for block in bare]
+
+    def summed(key: str) -> int:
+        return sum(int(words[key]) for words in told)
+
+    def worst(key: str) -> float:
+        return max(float(words[key]) for words in told)
+
+    def middle(key: str) -> float:
+        return round(float(np.median([float(words[key]) for words in told])), 3)
+
+    return Report(
+        f'Commands at {contract.deployment.command_rate_hz:g} Hz, received by another process',
+        [measure.ratio('deadline to command, p99 / bare process, p99', late, floor, _AIM, 99.0),
+         measure.ratio('deadline to command, p50 / bare process, p50', late, floor),
+         measure.ratio('deadline to command, p99 / bare publish to receive, p99', late, way,
+                       percentile=99.0)],
+        [measure.spread_ms('deadline to command received', late),
+         measure.spread_ms('the same of a bare process', floor),
+         measure.spread_ms('bare publish to receive', way),
+         Figure('deadlines', {
+             'missed': summed('deadline_misses'),
+             'received_over_a_period_late': int(sum((part > period_ms).sum() for part in late)),
+             'without_a_command': sum(block.missing for block in commanded),
+             'commands': sum(map(len, late)), 'bare_without': sum(b.missing for b in bare),
+             'holds': summed('holds'), 'late_chunks': summed('late_chunks')}),
+         *(Figure(name, {'p50_ms': middle(f'{key}_p50_ms'), 'p99_ms': middle(f'{key}_p99_ms'),
+                         'worst_ms': worst(f'{key}_worst_ms')})
+           for name, key in (('newest observation to its chunk in use', 'observation_to_chunk'),
+                             ('inference', 'inference'), ('wake-up after the deadline', 'wake_up'),
+                             ('cycle', 'cycle'))),
+         Figure('policy process', {'share_of_a_core': round(float(np.mean(cores)), 3),
+                                   'largest': round(max(cores), 3)})],
+        'The last five lines are what the node says of itself: p50 and p99 are the medians over '
+        'its activations,\n  each of its newest 4096 cycles.')
+
+
+@contextlib.contextmanager
+def _own_domain() -> Iterator[None]:
+    """Set a ROS domain that nobody else on this machine uses, unless one is set."""
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    if 'ROS_DOMAIN_ID' in os.environ:
+        yield
+        return
+    try:
+        import domain_coordinator
+    except ImportError as err:
+        raise UncloningError('ROS 2 is not installed; source it or run: make venv') from err
+    with domain_coordinator.domain_id() as number:
+        os.environ['ROS_DOMAIN_ID'] = str(number)
+        yield
+
+
+def _parameters(**values: object) -> list[str]:
+    return [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
+
+
+@contextlib.contextmanager
+def _process(*words: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python process; end it with SIGINT."""
+    process = subprocess.Popen([sys.executable, *map(str, words)])
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _cpu_s(process: subprocess.Popen[bytes]) -> float:
+    """Return the user and system time that a process has used, all its threads included."""
+    try:
+        stat = Path(f'/proc/{process.pid}/stat').read_text(encoding='ascii')
+    except OSError as err:
+        raise UncloningError('the policy node ended; it tells why above') from err
+    user, system = stat.rpartition(')')[2].split()[11:13]
+    return (int(user) + int(system)) / _TICK_HZ
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The receiving end of the benchmark of the control path: one node that notes when what came."""
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from neighbours import BARE_POSE, BARE_WIDTH
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Float64MultiArray
+
+from uncloning_ros.contract import Contract
+from uncloning_ros.errors import UncloningError
+
+# Deeper than what the nodes use: what is late must be seen to be late, not be lost.
+_QOS = QoSProfile(depth=1000)
+
+
+class Listener:
+    """Receive the policy's commands and those of the bare sender, and the diagnostics.
+
+    `commands` has (received, stamp) and `bare` (received, deadline, sent) of each, in ns; all but
+    the stamp on the monotonic clock. `timing` and `control` are the policy's newest words.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        actions = contract.deployment.actions
+        self.commands: list[tuple[int, int]] = []
+        self.bare: list[tuple[int, int, int]] = []
+        self.timing: dict[str, str] = {}
+        self.control: dict[str, str] = {}
+        rclpy.init()
+        self._node = rclpy.create_node('listener')
+        for kind, topic, receive in (
+                (PoseStamped, actions['target_pose'].topic, self._on_command),
+                (Float64MultiArray, actions['target_width'].topic, lambda _: None),
+                (PoseStamped, BARE_POSE, self._on_bare),
+                (Float64MultiArray, BARE_WIDTH, lambda _: None),
+                (DiagnosticArray, '/diagnostics', self._on_diagnostics)):
+            self._node.create_subscription(kind, topic, receive, _QOS)
+        self._change = self._node.create_client(ChangeState, '/policy/change_state')
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def forget(self) -> None:
+        """Forget what was received."""
+        for noted in (self.commands, self.bare, self.timing, self.control):
+            noted.clear()
+
+    def until(self, true: Callable[[], object], timeout_s: float, what: str) -> None:
+        """Receive until something is true; raise `UncloningError` if it does not come to be."""
+        end_s = time.monotonic() + timeout_s
+        while not true():
+            if time.monotonic() > end_s:
+                raise UncloningError(f'waited {timeout_s:g} s for {what} in vain; what '
+                                     f'went wrong may stand above')
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def listen(self, seconds: float, passed: Callable[[float], object]) -> None:
+        """Receive for so long, without garbage collection; tell each second that `passed`."""
+        gc.collect()
+        gc.disable()
+        try:
+            began_s = told_s = time.monotonic()
+            while told_s - began_s < seconds:
+                self._executor.spin_once(timeout_sec=0.1)
+                if time.monotonic() - told_s >= 1.0:
+                    passed(time.monotonic() - told_s)
+                    told_s = time.monotonic()
+        finally:
+            gc.enable()
+
+    def transition(self, name: str, timeout_s: float) -> None:
+        """Have the policy node make a transition of its lifecycle."""
+        number = getattr(Transition, f'TRANSITION_{name.upper()}')
+        asked = self._change.call_async(ChangeState.Request(transition=Transition(id=number)))
+        self.until(asked.done, timeout_s, f'the policy to {name}')
+        if not asked.result().success:
+            raise UncloningError(f'the policy did not {name}; it tells why above')
+
+    def _on_command(self, message: Any) -> None:
+        now_ns, stamp = time.monotonic_ns(), message.header.stamp
+        self.commands.append((now_ns, stamp.sec * 10**9 + stamp.nanosec))
+
+    def _on_bare(self, message: Any) -> None:
+        now_ns, stamp = time.monotonic_ns(), message.header.stamp
+        self.bare.append((now_ns, stamp.sec * 10**9 + stamp.nanosec,
+                          int(message.pose.position.x)))
+
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name.endswith(': timing'):
+                self.timing = values
+            elif status.name.endswith(': control'):
+                self.control = values

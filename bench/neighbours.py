@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What runs beside the policy in the benchmark of the control path: processes of their own.
+
+    python bench/neighbours.py sense CONTRACT          publish observations until SIGINT
+    python bench/neighbours.py send PERIOD_NS SECONDS  send commands as barely as rclpy can
+
+The sensors are those of a robot at rest: arm and gripper at 125 Hz, trackers at 50 Hz, all with
+noise. The bare sender keeps absolute deadlines as the policy does, skips whole periods on an
+overrun as well, and sends the same two messages with nothing else to do. It writes each deadline
+(monotonic clock) into the stamp, and when it began to send into the pose: only its own listener
+reads them.
+"""
+
+import gc
+import heapq
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import PoseStamped
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Float64MultiArray
+
+from uncloning_ros.contract import Signal, load_contract
+from uncloning_ros.conversions import encode
+from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.nodes.common import COMMAND_QOS, SENSOR_QOS, message_class
+
+BARE_POSE, BARE_WIDTH = 'bare/target_pose', 'bare/target_width'
+
+_ROBOT_HZ, _TRACKER_HZ = 125, 50
+_TRACKED = ('object_pose', 'hand_pose')
+_WHERE_M = {'tool_pose': (0.45, 0.0, 0.4), 'object_pose': (0.5, 0.2, 0.1),
+            'hand_pose': (0.7, -0.1, 0.35)}
+# So many different messages of each sensor are made beforehand.
+_VARIETY = 64
+_NOISE = {'pose': 1e-3, 'force': 0.1, 'gripper_width': 1e-5, 'joint_positions': 1e-4}
+_LISTENER_TIMEOUT_S = 10.0
+
+
+def sense(contract_path: str) -> None:
+    """Publish every observation at its rate, stamped as it is sent."""
+    contract = load_contract(Path(contract_path))
+    rng = np.random.default_rng(0)
+    ending = _init()
+    node = rclpy.create_node('sensors')
+    begin_ns = time.monotonic_ns()
+    due = []
+    for i, item in enumerate(contract.interface.observations):
+        topic = contract.deployment.observations[item.key]
+        publisher = node.create_publisher(message_class(topic.type), topic.topic, SENSOR_QOS)
+        messages = [encode(item, topic.type, _values(item, rng), 0, message_class)
+                    for _ in range(_VARIETY)]
+        period_ns = 10**9 // (_TRACKER_HZ if item.key in _TRACKED else _ROBOT_HZ)
+        # Sensors know nothing of each other: their phases differ.
+        heapq.heappush(due, (begin_ns + i * 1_700_000, i, period_ns, publisher, messages))
+    gc.disable()
+    sent = 0
+    while not ending:
+        due_ns, i, period_ns, publisher, messages = due[0]
+        time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+        message = messages[sent % _VARIETY]
+        sent += 1
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(time.time_ns(), 10**9)
+        publisher.publish(message)
+        heapq.heapreplace(due, (due_ns + period_ns, i, period_ns, publisher, messages))
+    rclpy.try_shutdown()
+
+
+def send(period_ns: int, seconds: float) -> None:
+    """Send commands for so long, once somebody listens."""
+    ending = _init()
+    node = rclpy.create_node('bare_sender')
+    pose_out = node.create_publisher(PoseStamped, BARE_POSE, COMMAND_QOS)
+    width_out = node.create_publisher(Float64MultiArray, BARE_WIDTH, COMMAND_QOS)
+    give_up_s = time.monotonic() + _LISTENER_TIMEOUT_S
+    while not (pose_out.get_subscription_count() and width_out.get_subscription_count()):
+        if time.monotonic() > give_up_s:
+            sys.exit('bare_sender: nobody listens')
+        time.sleep(0.05)
+    pose, width = PoseStamped(), Float64MultiArray(data=[0.08])
+    pose.header.frame_id = 'panda_link0'
+    gc.disable()
+    due_ns = time.monotonic_ns()
+    end_ns = due_ns + round(seconds * 1e9)
+    while due_ns < end_ns and not ending:
+        time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+        pose.header.stamp.sec, pose.header.stamp.nanosec = divmod(due_ns, 10**9)
+        pose.pose.position.x = float(time.monotonic_ns())
+        pose_out.publish(pose)
+        width_out.publish(width)
+        due_ns += period_ns
+        due_ns += max(0, -(-(time.monotonic_ns() - due_ns) // period_ns)) * period_ns
+    rclpy.try_shutdown()
+
+
+def _init() -> list[bool]:
+    """Join the graph; return a list that is empty until a signal says to leave it."""
+    ending: list[bool] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.append(True))
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    return ending
+
+
+def _values(item: Signal, rng: np.random.Generator) -> np.ndarray:
+    """Return plausible values (dim,) of one observation, with noise."""
+    noise = rng.normal(scale=_NOISE[item.kind], size=item.dim)
+    if item.kind == 'pose':
+        noise[3:] = 0.0
+        return pose_from_parts(_WHERE_M[item.key], rotation_about_z(0.3)) + noise
+    return np.full(item.dim, 0.08 if item.kind == 'gripper_width' else 0.0) + noise
+
+
+def main(words: Sequence[str]) -> None:
+    """Be what the words say."""
+    if words[0] == 'sense':
+        sense(words[1])
+    else:
+        send(int(words[1]), float(words[2]))
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
