@@ -20,6 +20,7 @@ from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag_cutting import Cutting
 from uncloning_ros.demos.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset import load_dataset
+from uncloning_ros.errors import DatasetError
 from uncloning_ros.share import share_path
 
 MS = episodes.MS
@@ -70,6 +71,16 @@ def test_the_pieces_of_a_bag_are_episodes_like_any_other(recorded: Path,
     assert told['by'] == cutting.by
     assert len(told['bags']['monday']['episodes_ns']) == 4
     assert load_dataset(recorded.parent / 'data').sha256 == report.dataset.sha256
+
+
+def test_a_long_bag_that_is_not_cut_is_left_out_with_the_remedy(recorded: Path) -> None:
+    short = replace(CONTRACT, deployment=replace(CONTRACT.deployment, episode_end=replace(
+        CONTRACT.deployment.episode_end, max_episode_s=10.0)))
+    with pytest.raises(DatasetError, match='it lasts 18 s, and an episode 10 s at most: if it '
+                                           'holds several, cut it with --cut'):
+        build(recorded, contract=short)
+    with pytest.raises(DatasetError, match=r'is older .* max_age_s in the contract$'):
+        build(recorded, contract=CONTRACT)
 
 
 def test_a_piece_has_the_frames_of_the_same_episode_in_a_bag_of_its_own(

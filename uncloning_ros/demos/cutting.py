@@ -163,7 +163,9 @@ def cut_by_gripper(width_ns: Times, width_m: Array, apart_ns: Times, apart_m: Ar
         begin_ns = max(begin_ns, _last_pause_ns(command_ns, begin_ns, closed_ns))
         pieces.append(Piece(len(pieces) + 1, begin_ns, end_ns))
         ended_ns = end_ns
-    return _covering(pieces, [], first_ns, last_ns, 'the gripper did not open, close and open')
+    reason = ('outside of the handovers' if pieces
+              else 'the gripper was never open, closed and opened again')
+    return _covering(pieces, [], first_ns, last_ns, reason)
 
 
 def cut_by_idle(times_ns: Times, poses: Array, idle_s: float, first_ns: int, last_ns: int) -> Cut:

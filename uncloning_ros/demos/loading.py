@@ -88,20 +88,34 @@ def load_take(recipe: Recipe, take: Take) -> Loaded | LeftOut:
     """Read, label and align one episode."""
     if take.piece is None and (lost := _lost(take)) is not None:
         return lost
+    hint = ''
     try:
         episode = read_episode(take.path, recipe.contract, recipe.topics, take.piece)
+        hint = _hint(episode, recipe)
         own, given = episode.contract.policy, recipe.contract.policy
         if not recipe.any_policy and own != given:
             raise ContractError(f'{take.path}: expected the policy part {given} as in the first '
                                 f'episode, got {own}; choose with --contract')
         mode, source = _mode(episode, recipe)
         if mode is None:
-            return LeftOut(take.name, source)
+            return LeftOut(take.name, source + hint)
         observations, actions, _ = align(episode, recipe.contract)
     except DatasetError as err:
-        return LeftOut(take.name, str(err))
+        return LeftOut(take.name, f'{err}{hint}')
     return Loaded(take, mode, source, episode.metadata.planned_mode, _digest(take.path),
                   episode.metadata.seed, observations, actions)
+
+
+def _hint(episode: Episode, recipe: Recipe) -> str:
+    """Return what to say beside the reason why a very long episode is left out."""
+    times_ns = [sample.receive_ns for found in episode.samples.values()
+                for sample in (found[0], found[-1])]
+    length_s = (max(times_ns) - min(times_ns)) * 1e-9
+    most_s = recipe.contract.deployment.episode_end.max_episode_s
+    if recipe.cutting is not None or length_s <= most_s:
+        return ''
+    return (f'; it lasts {length_s:.0f} s, and an episode {most_s:g} s at most: if it holds '
+            f'several, cut it with --cut')
 
 
 def _digest(path: Path) -> str:
