@@ -17,11 +17,16 @@ import pytest
 from audit_models import result, short_contract, write_policy
 
 from uncloning_ros.audit import rollout
-from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, Picture
+from uncloning_ros.audit.evidence import contradictions
+from uncloning_ros.audit.fields import AUDIT
+from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, Film, Picture
+from uncloning_ros.audit.schema import require
 from uncloning_ros.audit.statistics import upper_bound
-from uncloning_ros.audit.summary import percent
+from uncloning_ros.audit.wording import percent
 from uncloning_ros.cli import audit
 from uncloning_ros.cli.main import main
+from uncloning_ros.evidence import read_evidence
+from uncloning_ros.runtime.inference import load_policy
 
 SEEDS = {'demonstrations': list(range(100, 140)), 'development': [205], 'training': 1000}
 
@@ -55,7 +60,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
         return results
 
     def film_episodes(model: Path, scenario: object, results: list, *_: object) -> list:
-        return [(Picture('end', 2.0, b'\xff\xd8'),) for _ in results]
+        return [Film((Picture('end', 2.0, b'\xff\xd8'),), b'GIF89a') for _ in results]
 
     monkeypatch.setattr(rollout, 'run_rollouts', run_rollouts)
     monkeypatch.setattr(rollout, 'film_episodes', film_episodes)
@@ -84,6 +89,7 @@ def test_figures_of_both_models_are_written(simulated, policy, mixed, tmp_path, 
                          ('mixed.onnx', list(range(1000, 1020)))]
     text = json_path.read_text()
     record = json.loads(text)
+    require(record, AUDIT, 'audit.json')
     assert sum(line.lstrip().startswith('{"seed": ') for line in text.splitlines()) == 40
     assert record.keys() >= KEYS
     assert record['against'].keys() >= KEYS | {'difference'}
@@ -118,7 +124,7 @@ def test_a_reader_who_has_seen_enough_does_not_take_the_files(
     def closed(record: object) -> str:
         raise BrokenPipeError
 
-    monkeypatch.setattr(audit, 'table', closed)
+    monkeypatch.setattr('uncloning_ros.audit.table.table', closed)
     monkeypatch.setattr(os, 'dup2', lambda *_: None)  # pytest still needs its standard output
     run(policy, '--episodes', 20, '--seed', 1000, '--json', tmp_path / 'audit.json')
     assert json.loads((tmp_path / 'audit.json').read_text(encoding='utf-8'))['episodes'] == 20
@@ -188,7 +194,9 @@ def test_output_that_exists_is_refused_before_anything_is_simulated(
 @pytest.mark.parametrize(('words', 'told'), [
     (['--scenario', 'knive'], "did you mean 'knife'"),
     (['--scenario', 'knife', '--json', 'nowhere/audit.json'], 'there is no folder'),
-    (['--scenario', 'knife', '--json', 'a.out', '--html', 'a.out'], 'give two names'),
+    (['--scenario', 'knife', '--json', 'a.out', '--html', 'a.out'], 'give each a name of its own'),
+    (['--scenario', 'knife', '--json', 'a.out', '--evidence', 'a.out'], 'are both named a.out'),
+    (['--scenario', 'knife', '--resume'], '--resume goes on with what lies beside'),
     (['--scenario', 'knife', '--inference-latency', '0.05', '--seed', '1000', '--workers', '1'],
      'does not fit the policy')])
 def test_bad_options_get_a_sentence(policy, tmp_path, monkeypatch, capsys, words, told) -> None:
@@ -216,16 +224,105 @@ def test_model_is_not_compared_with_itself_or_with_another_interface(
     assert simulated == []
 
 
-def test_full_disk_leaves_nothing_half_written(simulated, policy, tmp_path, monkeypatch,
-                                               capsys) -> None:
+def test_full_disk_leaves_nothing_half_written_and_loses_no_episode(
+        simulated, policy, tmp_path, monkeypatch, capsys) -> None:
     def fail(self: Path, *_: object, **__: object) -> None:
         self.touch()
         raise OSError(28, 'No space left on device', str(self))
 
-    monkeypatch.setattr(Path, 'write_bytes', fail)
-    assert run(policy, '--seed', 1000, '--episodes', 2, '--json', tmp_path / 'audit.json') == 2
-    assert 'the disk is full' in capsys.readouterr().err
-    assert [p.name for p in tmp_path.iterdir()] == ['policy.onnx']
+    options = ('--seed', 1000, '--episodes', 2, '--json', tmp_path / 'audit.json')
+    with monkeypatch.context() as full:
+        full.setattr(Path, 'write_bytes', fail)
+        assert run(policy, *options) == 2
+    told = capsys.readouterr().err
+    assert 'the disk is full' in told
+    assert '2 of 2 episodes are kept in' in told
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['audit.json.partial', 'policy.onnx']
+    assert run(policy, *options, '--resume') == 0
+    assert len(simulated) == 1  # nothing had to be simulated again
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['audit.json', 'policy.onnx']
+
+
+def test_several_models_are_compared_on_the_same_seeds(simulated, policy, mixed, tmp_path,
+                                                       capsys) -> None:
+    third = write_policy(tmp_path / 'third.onnx', noise_scale=0.04, seeds=SEEDS)
+    assert run(policy, '--against', mixed, '--against', third, '--episodes', 20, '--seed', 1000,
+               '--json', tmp_path / 'audit.json', '--html', tmp_path / 'audit.html') == 0
+    record = json.loads((tmp_path / 'audit.json').read_text())
+    require(record, AUDIT, 'audit.json')
+    assert record['family']['models'] == 3
+    assert [m['model'] for m in record['also_against']] == ['third.onnx']
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    rows = [line.split() for line in told.splitlines()]
+    assert ['mixed', '100.0', '%', '75.0', '%', '25.0', '%', '45.6', '%'] in rows
+    assert 'p is corrected for 6 tests (Holm).' in told
+    page = (tmp_path / 'audit.html').read_text()
+    assert 'bound for all 3 at once' in page
+
+
+def test_evidence_of_the_model_is_written_and_holds(simulated, policy, mixed, tmp_path,
+                                                    capsys) -> None:
+    path = tmp_path / 'policy.evidence.json'
+    assert run(policy, '--against', mixed, '--episodes', 300, '--seed', 1000, '--max-umr', 0.01,
+               '--evidence', path) == 0
+    found = read_evidence(path)
+    assert found.model_sha256 == load_policy(policy).sha256
+    assert found.deployment_sha256 == load_policy(policy).contract.deployment.sha256
+    assert (found.episodes, found.unsafe_episodes, found.within_limits) == (300, 0, True)
+    assert contradictions(json.loads(path.read_text()), path) == []
+
+
+def test_an_audit_that_was_stopped_ends_with_the_same_bytes(simulated, policy, mixed, tmp_path,
+                                                            monkeypatch) -> None:
+    names = ('audit.json', 'audit.html', 'policy.evidence.json')
+    words = (policy, '--against', mixed, '--episodes', 20, '--seed', 1000, '--scenario', 'knife')
+
+    def outputs(folder: str) -> list[object]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        flags = ('--json', '--html', '--evidence')
+        return [part for flag, name in zip(flags, names, strict=True)
+                for part in (flag, tmp_path / folder / name)]
+
+    assert main(['audit', *map(str, (*words, *outputs('straight')))]) == 0
+    stopped = rollout.run_rollouts
+
+    def stop(model: Path, scenario: object, seeds: list, workers: int, latency_s: float,
+             on_done: Callable[[object], None]) -> list:
+        if model.name == 'mixed.onnx':
+            stopped(model, scenario, seeds[:7], workers, latency_s, on_done)
+            raise KeyboardInterrupt
+        return stopped(model, scenario, seeds, workers, latency_s, on_done)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(rollout, 'run_rollouts', stop)
+        assert main(['audit', *map(str, (*words, *outputs('stopped')))]) == 130
+    assert [p.name for p in (tmp_path / 'stopped').iterdir()] == ['audit.json.partial']
+    assert main(['audit', *map(str, (*words, *outputs('stopped')))]) == 2  # not unasked
+    assert main(['audit', *map(str, (*words, *outputs('stopped'))), '--resume']) == 0
+    assert simulated[-1] == ('mixed.onnx', list(range(1007, 1020)))
+    for name in names:
+        assert ((tmp_path / 'stopped' / name).read_bytes()
+                == (tmp_path / 'straight' / name).read_bytes())
+
+
+def test_what_was_begun_otherwise_is_not_gone_on_with(simulated, policy, tmp_path, monkeypatch,
+                                                      capsys) -> None:
+    def stop(*arguments: object) -> list:
+        arguments[-1](result(1000))
+        raise KeyboardInterrupt
+
+    output = ('--json', tmp_path / 'audit.json')
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(rollout, 'run_rollouts', stop)
+        assert run(policy, '--seed', 1000, '--episodes', 5, *output) == 130
+    told = capsys.readouterr().err
+    assert '1 of 5 episodes are kept in' in told
+    assert '--resume' in told
+    for change in (('--seed', 2000, '--episodes', 5), ('--seed', 1000, '--episodes', 6),
+                   ('--seed', 1000, '--episodes', 5, '--inference-latency', 0.01)):
+        assert run(policy, *change, *output, '--resume') == 2
+        assert 'belongs to another audit' in capsys.readouterr().err
 
 
 def test_help_names_the_latency_that_is_used() -> None:
@@ -243,6 +340,8 @@ def test_command_audits_from_start_to_end(policy, tmp_path) -> None:
     record = json.loads(outputs[0].read_text())
     assert record['failures']['not_grasped'] == 2
     assert outputs[1].read_text().count('data:image/jpeg;base64,') >= 2
+    assert outputs[1].read_text().count('data:image/gif;base64,') == 2
+    assert len(outputs[1].read_bytes()) < 10 * 2**20
     assert 'pybullet' not in done.stdout + done.stderr
 
 
@@ -258,7 +357,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize('when', ['as workers are born', 'under way'])
-def test_ctrl_c_ends_quietly_and_leaves_nothing(policy, tmp_path, when) -> None:
+def test_ctrl_c_ends_quietly_and_leaves_what_is_done_at_most(policy, tmp_path, when) -> None:
     process = subprocess.Popen(
         [sys.executable, '-m', 'uncloning_ros.cli.main', 'audit', str(policy), '--scenario',
          'knife', '--episodes', '500', '--seed', '1000', '--workers', '1',
@@ -283,4 +382,27 @@ def test_ctrl_c_ends_quietly_and_leaves_nothing(policy, tmp_path, when) -> None:
     assert out == b''
     assert b'Traceback' not in said + rest
     assert b'stopped' in rest
-    assert [p.name for p in tmp_path.iterdir()] == ['policy.onnx']
+    left = {p.name for p in tmp_path.iterdir()}
+    if when == 'under way':
+        assert b'episodes are kept in' in rest
+        assert left == {'policy.onnx', 'audit.json.partial'}
+    else:
+        assert left == {'policy.onnx'}
+
+
+def test_json_does_not_depend_on_how_many_processes_work(policy, tmp_path) -> None:
+    for workers in (1, 2):
+        done = subprocess.run(
+            [sys.executable, '-m', 'uncloning_ros.cli.main', 'audit', str(policy), '--scenario',
+             'knife', '--episodes', '3', '--seed', '1000', '--workers', str(workers), '--json',
+             str(tmp_path / f'{workers}.json'), '--evidence', str(tmp_path / f'{workers}.ev')],
+            capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / '1.json').read_bytes() == (tmp_path / '2.json').read_bytes()
+    assert (tmp_path / '1.ev').read_bytes() == (tmp_path / '2.ev').read_bytes()
+    checked = subprocess.run(
+        [sys.executable, '-m', 'uncloning_ros.cli.main', 'evidence', 'check',
+         str(tmp_path / '1.ev'), '--model', str(policy), '--scenario', 'knife', '--episodes', '2'],
+        capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert 'ok: 2 episodes came out the same again' in checked.stdout

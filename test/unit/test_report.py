@@ -1,124 +1,35 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of hand-made results, and a page that stands on its own."""
+"""A page that stands on its own, says first what matters, and shows every seed."""
 
 import dataclasses
-import json
 import re
 from html.parser import HTMLParser
 
-import pytest
-from audit_models import SCENARIO, result, short_contract
+from audit_models import SCENARIO, result, subject
 
 from uncloning_ros.audit.report import Strip, html_report, worth_a_picture
-from uncloning_ros.audit.rollout import Picture
+from uncloning_ros.audit.report_plots import Bound, bounds, histogram
+from uncloning_ros.audit.rollout import Film, Picture
 from uncloning_ros.audit.statistics import upper_bound
-from uncloning_ros.audit.summary import Audited, StatedLimits, audit_record, model_record, percent
+from uncloning_ros.audit.subject import Audited
+from uncloning_ros.audit.summary import StatedLimits, audit_record
+from uncloning_ros.audit.wording import percent
+from uncloning_ros.scenario import NotableRule, find_scenario
 
-CONTRACT = short_contract()
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']
 
 
-def audited(kinds, name='policy.onnx', sha256='a' * 64, **changes) -> Audited:
-    return Audited(name, sha256, CONTRACT, tuple(
-        result(1000 + i, kind, **changes) for i, kind in enumerate(kinds)))
+def audited(kinds, name='policy.onnx', sha256='a' * 64) -> Audited:
+    return Audited(subject(name, sha256), tuple(
+        result(1000 + i, kind, (0.6, 0.1 if i % 3 else -0.1, 0.3))
+        for i, kind in enumerate(kinds)))
 
 
-def record_of(kinds=KINDS, limits=None, against=None):
-    return audit_record(audited(kinds), SCENARIO, 0.005, limits or StatedLimits(),
-                        None if against is None else audited(against, 'mixed.onnx', 'b' * 64))
-
-
-def test_rates_are_counted_over_all_episodes() -> None:
-    record = record_of()
-    assert (record['episodes'], record['seed']) == (10, 1000)
-    assert (record['tcr'], record['sr'], record['umr']) == (0.9, 0.6, 0.3)
-    assert record['umr_upper95'] == upper_bound(3, 10)
-    assert record['purity'] == pytest.approx(6 / 9)
-    assert record['modes'] == {'handle_first': 6, 'blade_first': 3, 'between_modes': 0}
-    assert record['failures'] == {'not_grasped': 0, 'dropped': 0, 'not_reached': 1, 'timeout': 0,
-                                  'wrong_part': 3, 'unsafe': 0}
-    assert sum(record['failures'].values()) == 4
-    assert record['unsafe_clauses']['pointing'] == 3
-
-
-def test_record_names_what_was_audited_and_is_plain_json() -> None:
-    record = record_of(against=['success'] * 10)
-    assert record['model_sha256'] == 'a' * 64
-    assert record['against']['model_sha256'] == 'b' * 64
-    assert record['scenario'] == 'knife'
-    assert record['interface_sha256'] == CONTRACT.interface.sha256
-    assert record['deployment_sha256'] == CONTRACT.deployment.sha256
-    assert record['inference_latency_s'] == 0.005
-    again = json.loads(json.dumps(record, allow_nan=False))
-    assert [e['seed'] for e in again['per_seed']] == list(range(1000, 1010))
-    assert again['per_seed'][6]['failure'] == 'wrong_part'
-    assert again['per_seed'][6]['unsafe']['clause'] == 'pointing'
-    assert set(record) - {'schema', 'software_version', 'scenario_sha256', 'inference_latency_s',
-                          'limits', 'against'} == set(record['against']) - {'difference'}
-
-
-def test_difference_is_paired_by_seed() -> None:
-    difference = record_of(against=['wrong_part'] * 2 + ['success'] * 8)['against']['difference']
-    assert difference['sr']['difference'] == pytest.approx(-0.2)
-    assert (difference['sr']['only_first'], difference['sr']['only_second']) == (2, 4)
-    assert difference['umr']['difference'] == pytest.approx(0.1)
-    assert difference['tcr']['low'] < -0.1 < difference['tcr']['high']
-
-
-@pytest.mark.parametrize(('limits', 'exceeded'), [
-    (StatedLimits(), []),
-    (StatedLimits(max_umr=0.61, min_sr=0.6), []),
-    (StatedLimits(max_umr=0.6, min_sr=0.6), ['unsafe rate']),
-    (StatedLimits(max_umr=0.61, min_sr=0.61), ['success rate']),
-    (StatedLimits(max_umr=0.3, min_sr=0.9), ['unsafe rate', 'success rate'])])
-def test_limits_are_held_against_the_bound_of_umr_and_against_sr(limits, exceeded) -> None:
-    assert upper_bound(3, 10) == pytest.approx(0.607, abs=5e-4)
-    sentences = record_of(limits=limits)['limits']['exceeded']
-    assert len(sentences) == len(exceeded)
-    assert all(part in sentence for part, sentence in zip(exceeded, sentences, strict=True))
-
-
-def test_worst_stratum_is_the_one_with_most_unsafe() -> None:
-    results = [result(1, offer=(0.6, 0.1, 0.25)), result(2, offer=(0.6, 0.2, 0.35)),
-               result(3, 'wrong_part', offer=(0.6, -0.1, 0.25)),
-               result(4, offer=(0.6, -0.1, 0.35))]
-    record = model_record(Audited('m', 'c' * 64, CONTRACT, tuple(results)), SCENARIO)
-    strata = {s['stratum']: s for s in record['strata']}
-    assert record['worst_stratum'] == 'side: right'
-    assert strata['side: right']['umr'] == 0.5
-    assert strata['side: left']['umr'] == 0.0
-    assert strata['side: left']['umr_upper95'] == upper_bound(0, 2)
-    assert strata['height: low']['episodes'] == 2
-    assert 'distance: far' not in strata  # nobody was there, so nothing is claimed
-
-
-def test_of_equally_unsafe_strata_the_one_with_least_success_is_worst() -> None:
-    results = [result(1, offer=(0.6, 0.1, 0.25)), result(2, offer=(0.6, 0.2, 0.35)),
-               result(3, 'not_reached', offer=(0.6, -0.1, 0.25)),
-               result(4, offer=(0.6, -0.1, 0.35)), result(5, offer=(0.6, 0.1, 0.25))]
-    record = model_record(Audited('m', 'c' * 64, CONTRACT, tuple(results)), SCENARIO)
-    assert record['unsafe_episodes'] == 0
-    assert record['worst_stratum'] == 'side: right'
-
-
-def test_spreads_leave_out_what_did_not_happen() -> None:
-    record = model_record(audited(['not_reached'] * 3), SCENARIO)
-    assert record['spreads']['taken_s'] is None
-    assert record['purity'] is None
-    assert record['spreads']['edge_clearance_hand_m']['count'] == 3
-
-
-def test_counts_of_limits_and_holds_add_up() -> None:
-    record = model_record(audited(['success'] * 3, limits={'workspace': 2}, holds=4), SCENARIO)
-    assert record['hardware_limits'] == {'workspace': 6}
-    assert record['holds'] == 12
-
-
-@pytest.mark.parametrize(('rate', 'text'), [
-    (0.0, '0.0 %'), (0.00994, '0.99 %'), (0.0099999, '1.00 %'), (0.5, '50.0 %'), (1.0, '100.0 %')])
-def test_small_rates_keep_their_digits(rate, text) -> None:
-    assert percent(rate) == text
+def record_of(kinds=KINDS, limits=None, others=(), scenario=SCENARIO):
+    models = [audited(kinds), *(audited(other, f'other{i}.onnx', str(i) * 64)
+                                for i, other in enumerate(others))]
+    return audit_record(models, scenario, 0.005, limits or StatedLimits())
 
 
 class Page(HTMLParser):
@@ -155,35 +66,61 @@ class Page(HTMLParser):
         return re.sub(r'\s+', ' ', ' '.join(self.words))
 
 
-def page_of(**options) -> tuple[str, Page]:
-    strip = Strip('policy.onnx', result(1006, 'wrong_part'),
-                  [Picture('unsafe', 0.5, b'\xff\xd8picture'), Picture('end', 2.0, b'\xff\xd8')])
-    html = html_report(record_of(**options), SCENARIO, [strip])
+def page_of(scenario=SCENARIO, **options) -> tuple[str, Page]:
+    film = Film((Picture('unsafe', 0.5, b'\xff\xd8picture'), Picture('end', 2.0, b'\xff\xd8')),
+                b'GIF89a')
+    strip = Strip('policy.onnx', result(1006, 'wrong_part'), film)
+    html = html_report(record_of(scenario=scenario, **options), scenario, [strip])
     return html, Page(html)
 
 
 def test_page_loads_nothing_and_runs_nothing() -> None:
-    html, page = page_of(against=['success'] * 10)
-    assert 'script' not in page.tags
-    assert 'link' not in page.tags
-    assert page.links
-    assert all(link.startswith('data:image/jpeg;base64,') for link in page.links)
-    assert not re.search(r'https?:|url\(|@import|//\w', html)
+    html, page = page_of(others=[['success'] * 10])
+    assert not {'script', 'link', 'iframe', 'object', 'form'} & set(page.tags)
+    assert [link.partition(',')[0] for link in page.links] == [
+        'data:image/gif;base64', *['data:image/jpeg;base64'] * 2]
+    assert not re.search(r'https?:|url\(|@import|//\w|\bon\w+=', html)
 
 
-def test_page_tells_bound_seeds_digests_and_what_it_does_not_show() -> None:
+def test_page_says_first_what_was_found_and_what_it_does_not_cover() -> None:
+    _, page = page_of(limits=StatedLimits(max_umr=0.7))
+    text = page.text
+    order = ['3 of 10 episodes were unsafe.', percent(upper_bound(3, 10)),
+             'Within the stated limits', 'Worst stratum.', 'for having looked at 2 strata',
+             'Not covered:', 'what the person does with the tool', 'It is no safety certificate',
+             'Outcomes', 'Where it was unsafe', 'Blade-to-hand angle', 'Behaviour', 'Measured',
+             'Worst episodes, and usual ones', 'Every seed', 'How this was measured',
+             'What was audited, and with what']
+    places = [text.find(part) for part in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+
+
+def test_page_tells_seeds_digests_versions_and_the_rule() -> None:
     _, page = page_of()
     text = page.text
-    assert '3 of 10 episodes were unsafe.' in text
-    assert percent(upper_bound(3, 10)) in text
     assert 'seeds 1000 to 1009' in text
     assert 'a' * 64 in text
     assert SCENARIO.sha256 in text
+    assert 'onnxruntime' in text
     assert 'Statistical evidence under the stated simulated distribution' in text
-    assert 'Not covered:' in text
     assert 'No limits were stated' in text
+    assert 'the blade touches any body part' in text
     assert 'certified' not in text.lower()
     assert 'policy.onnx, seed 1006: completed in an undesired mode' in text
+
+
+def test_page_speaks_of_the_scenarios_own_tool_and_events() -> None:
+    mug = find_scenario('mug')
+    modes = mug.modes | SCENARIO.modes
+    scenario = dataclasses.replace(mug, modes=modes, notable=NotableRule())
+    text = page_of(scenario)[1].text
+    assert 'the body touched a person' in text
+    assert 'blade touched' not in text
+    assert 'thrust' not in text.partition('also seen')[0]  # it has no such event
+    assert 'the gripper touched the person' in text
+    assert 'the tip was fast' not in text  # nor says what fast is
+    assert 'handle left, handle right' in text  # one range, told apart otherwise
 
 
 def test_page_says_whether_limits_were_kept() -> None:
@@ -193,22 +130,49 @@ def test_page_says_whether_limits_were_kept() -> None:
     assert 'Limit exceeded: the success rate is 60.0 %, below the limit of 90.0 %.' in broken.text
 
 
-def test_page_shows_every_seed_of_both_models() -> None:
-    _, page = page_of(against=['success'] * 10)
+def test_page_shows_every_seed_of_all_models() -> None:
+    _, page = page_of(others=[['success'] * 10, ['wrong_part'] * 10])
     for seed in range(1000, 1010):
-        assert page.text.count(f'seed {seed}:') >= 2
-    assert 'policy.onnx less mixed.onnx' in page.text
+        assert page.text.count(f'seed {seed}:') >= 3
+    for name in ('other0.onnx', 'other1.onnx'):
+        assert f'UMR, less {name}' in page.text
+    assert 'bound for all 3 at once' in page.text
+    assert 'corrected for 6 tests by Holm' in page.text
+
+
+def test_page_of_one_model_compares_nothing() -> None:
+    _, page = page_of()
+    assert 'Compared' not in page.text
+    assert 'at once' not in page.text.partition('Several models')[0]
 
 
 def test_name_of_a_model_is_text_and_not_markup() -> None:
-    made = audited(KINDS, name='<script>alert(1)</script>.onnx')
-    html = html_report(audit_record(made, SCENARIO, 0.005, StatedLimits()), SCENARIO, [])
+    made = Audited(subject('<script>alert(1)</script>.onnx'), audited(KINDS).results)
+    html = html_report(audit_record([made], SCENARIO, 0.005, StatedLimits()), SCENARIO, [])
     assert 'script' not in Page(html).tags
 
 
 def test_page_of_a_thousand_episodes_stays_small() -> None:
     html, _ = page_of(kinds=KINDS * 100)
     assert len(html) < 10**6
+
+
+def test_plot_of_bounds_shows_rate_bound_correction_and_limit() -> None:
+    picture = bounds([Bound('all', 0.0, 0.02, strong=True), Bound('side', 0.01, 0.05, 0.08)],
+                     0.01, 'rates')
+    page = Page(picture)
+    assert page.tags.count('rect') == 2
+    assert page.tags.count('circle') == 2
+    assert 'stroke-dasharray' in picture
+    assert '8.0 %' in page.text
+    assert '0 % 2 % 4 % 6 % 8 %' in page.text  # the scale ends at the widest bound
+    assert 'stroke-dasharray' not in bounds([Bound('all', 0.0, 0.02)], None, 'rates')
+
+
+def test_values_beyond_a_histogram_count_at_its_ends() -> None:
+    picture = histogram('t', [-9.0, 0.5, 99.0, 99.0], (0.0, 2.0), 1.0, 1.0, '', [], '')
+    assert re.findall(r'<title>(.*?)</title>', picture) == ['0 to 1: 2', '1 to 2: 2']
+    assert 'none' in histogram('t', [], (0.0, 2.0), 1.0, 1.0, '', [], 'none')
 
 
 def test_pictures_are_taken_of_the_worst_and_of_the_same_seed() -> None:

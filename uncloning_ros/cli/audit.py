@@ -18,7 +18,7 @@ Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input
 
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
       --max-umr 0.01 --min-sr 0.9 --json audit.json --html audit.html \
-      --evidence policy.evidence.json
+      --evidence policy.evidence
 """
 
 import argparse

@@ -12,9 +12,10 @@ of it does not, 2 the file is damaged or is none.
 
 plan tells how many episodes a claim takes, and how likely a policy passes.
 
-  uncloning audit policy.onnx --scenario knife --max-umr 0.01 --evidence policy.evidence.json
-  uncloning evidence show policy.evidence.json
-  uncloning evidence check policy.evidence.json --model policy.onnx --episodes 20
+  uncloning audit policy.onnx --scenario knife --max-umr 0.01 \
+      --evidence policy.evidence
+  uncloning evidence show policy.evidence
+  uncloning evidence check policy.evidence --model policy.onnx --episodes 20
   uncloning evidence plan --max-umr 0.005
 """
 

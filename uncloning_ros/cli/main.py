@@ -15,11 +15,13 @@ The commands follow one another; each reads what the one before it wrote:
   uncloning export runs/uncloned --out policy.onnx
   uncloning diff mixed.onnx policy.onnx
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
-      --episodes 300 --seed 1000 --json audit.json --html audit.html
+      --max-umr 0.01 --html audit.html --evidence policy.evidence
+  uncloning evidence check policy.evidence --model policy.onnx
 
 Every command explains itself, as in: uncloning audit --help. Nothing is ever
-overwritten. Exit status: 0 done, 1 a stated limit is exceeded or two models
-differ, 2 bad input, 130 stopped with Ctrl-C or SIGTERM.
+overwritten. Exit status: 0 done, 1 a stated limit is exceeded, two models
+differ, or evidence does not hold, 2 bad input, 130 stopped with Ctrl-C or
+SIGTERM.
 """
 
 import argparse

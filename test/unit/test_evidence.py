@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence is sealed, names what it is about, and is checked against itself."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_models import SCENARIO, conditions, result, subject
+
+from uncloning_ros.audit.evidence import (
+    contradictions,
+    differences,
+    evidence_document,
+    scenario_of,
+    told,
+)
+from uncloning_ros.audit.fields import EVIDENCE
+from uncloning_ros.audit.schema import require
+from uncloning_ros.audit.statistics import upper_bound
+from uncloning_ros.audit.subject import Audited
+from uncloning_ros.audit.summary import StatedLimits
+from uncloning_ros.errors import EvidenceError
+from uncloning_ros.evidence import (
+    digest_of,
+    evidence_of,
+    read_document,
+    read_evidence,
+    require_covers,
+)
+from uncloning_ros.scenario import find_scenario
+
+KINDS = ['success'] * 17 + ['wrong_part'] * 2 + ['not_reached']
+# Unlike SCENARIO, its data is what its file holds.
+KNIFE = find_scenario('knife')
+
+
+def document_of(kinds=KINDS, limits=None) -> dict[str, Any]:
+    results = tuple(result(1000 + i, kind, (0.6, 0.1 if i % 3 else -0.1, 0.3))
+                    for i, kind in enumerate(kinds))
+    about = subject(demonstrated={'handle_first': 60, 'blade_first': 40})
+    made = evidence_document(Audited(about, results), KNIFE, 0.005,
+                             limits or StatedLimits(max_umr=0.4, min_sr=0.5))
+    return json.loads(json.dumps(made))
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    return document_of()
+
+
+def written(document: dict[str, Any], path: Path) -> Path:
+    path.write_text(json.dumps(document))
+    return path
+
+
+def sealed(document: dict[str, Any]) -> dict[str, Any]:
+    return document | {'digest': digest_of(document)}
+
+
+def test_evidence_says_what_was_audited_and_found(document, tmp_path) -> None:
+    found = read_evidence(written(document, tmp_path / 'e.json'))
+    assert found.model_sha256 == 'a' * 64
+    assert found.deployment_sha256 == subject().deployment_sha256
+    assert found.interface_sha256 == subject().interface_sha256
+    assert (found.scenario, found.scenario_sha256) == ('knife', KNIFE.sha256)
+    assert (found.episodes, found.unsafe_episodes, found.sr) == (20, 2, 0.85)
+    assert found.umr_upper95 == upper_bound(2, 20)
+    assert (found.max_umr, found.min_sr, found.exceeded) == (0.4, 0.5, ())
+    assert found.within_limits is True
+    assert 'no safety certificate' in found.statement
+    assert '2 of 20 simulated episodes of scenario knife were unsafe' in found.sentence
+    assert 'the stated limits hold' in found.sentence
+    require(document, EVIDENCE, 'evidence')
+
+
+def test_evidence_without_limits_speaks_for_nothing(tmp_path) -> None:
+    found = read_evidence(written(document_of(limits=StatedLimits()), tmp_path / 'e.json'))
+    assert found.within_limits is None
+    assert 'no limits were stated' in found.sentence
+    with pytest.raises(EvidenceError, match='does not speak for the model'):
+        require_covers(found, 'a' * 64, subject().deployment_sha256)
+
+
+def test_evidence_of_exceeded_limits_speaks_for_nothing(tmp_path) -> None:
+    found = read_evidence(written(document_of(limits=StatedLimits(max_umr=0.01)),
+                                  tmp_path / 'e.json'))
+    assert found.within_limits is False
+    with pytest.raises(EvidenceError, match='a stated limit is exceeded: the unsafe rate may'):
+        require_covers(found, 'a' * 64, subject().deployment_sha256)
+
+
+def test_evidence_covers_its_own_file_and_deployment_part_alone(document, tmp_path) -> None:
+    found = read_evidence(written(document, tmp_path / 'e.json'))
+    require_covers(found, 'a' * 64, subject().deployment_sha256)
+    with pytest.raises(EvidenceError, match=f'is about the model {"a" * 64}, not about'):
+        require_covers(found, 'b' * 64, subject().deployment_sha256)
+    with pytest.raises(EvidenceError, match='gathered with the deployment part'):
+        require_covers(found, 'a' * 64, 'c' * 64)
+
+
+@pytest.mark.parametrize(('text', 'said'), [
+    ('', 'it is not JSON'), ('{"schema": NaN}', 'NaN is no number'), ('[]', "got 'list'"),
+    ('{"schema": "uncloning/audit@2"}', "expected schema 'uncloning/evidence@1'"),
+    ('[' * 100000, 'it is not JSON'), ('{"schema": "uncloning/evidence@1"}', 'is damaged')])
+def test_a_file_that_is_no_evidence_is_refused_with_a_sentence(tmp_path, text, said) -> None:
+    path = tmp_path / 'e.json'
+    path.write_text(text)
+    with pytest.raises(EvidenceError, match=said):
+        read_evidence(path)
+    with pytest.raises(EvidenceError, match='cannot read'):
+        read_evidence(tmp_path / 'none.json')
+
+
+def test_any_change_of_the_contents_breaks_the_digest(document, tmp_path) -> None:
+    text = json.dumps(document)
+    changed = text.replace('"unsafe_episodes": 2', '"unsafe_episodes": 1', 1)
+    assert changed != text
+    path = tmp_path / 'e.json'
+    path.write_text(changed)
+    with pytest.raises(EvidenceError, match='is damaged: its digest says'):
+        read_document(path)
+    # How it is written does not matter: order, blanks.
+    path.write_text(json.dumps(document, indent=3, sort_keys=True))
+    assert read_document(path) == document
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    (lambda d: d['limits'].update(exceeded=['it does not']), 'contradicts itself'),
+    (lambda d: d['limits'].update(max_umr=0.01), 'exceed 1 of its limits, it names 0'),
+    (lambda d: d['figures'].update(unsafe_episodes=21), '21 of 20 episodes are unsafe'),
+    (lambda d: d['figures'].pop('sr'), "missing key 'sr'"),
+    (lambda d: d['figures'].update(umr_upper95='low'), 'umr_upper95'),
+    (lambda d: d['limits'].update(exceeded='none'), 'exceeded: expected a list of sentences'),
+    (lambda d: d.update(scenario=3), 'scenario: expected a mapping')])
+def test_a_verdict_that_contradicts_itself_is_refused(document, tmp_path, change, said) -> None:
+    change(document)
+    with pytest.raises(EvidenceError, match=said):
+        read_evidence(written(sealed(document), tmp_path / 'e.json'))
+
+
+def test_honest_evidence_holds(document) -> None:
+    assert contradictions(document, Path('e.json')) == []
+    assert contradictions(document_of(['not_reached'] * 5), Path('e.json')) == []
+    assert scenario_of(document, Path('e.json')).sha256 == KNIFE.sha256
+
+
+def tampered(document: dict[str, Any], change: Callable[[dict[str, Any]], object]) -> list[str]:
+    other = copy.deepcopy(document)
+    change(other)
+    assert other != document
+    return contradictions(sealed(other), Path('e.json'))
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    (lambda d: d['figures'].update(umr_upper95=0.1), 'figures.umr_upper95 is 0.1'),
+    (lambda d: d['figures'].update(unsafe_episodes=1), 'figures.unsafe_episodes is 1'),
+    (lambda d: d['figures']['strata'][0].update(umr_upper95_any=0.0), 'figures.strata[0]'),
+    (lambda d: d['figures']['strata'].pop(), 'figures.strata'),
+    (lambda d: d['figures']['commitment'].update(bridges=0), 'figures.commitment.bridges'),
+    (lambda d: d['demonstrated'].update(handle_first=1), 'figures.calibration'),
+    # An unsafe episode is called safe: everything that follows from it is found.
+    (lambda d: d['per_seed'][17].update(unsafe=None), 'figures.umr is'),
+    (lambda d: d['per_seed'][17].update(failure=None, unsafe=None),
+     "episode 1017: failure is None, but what was measured makes it 'wrong_part'"),
+    (lambda d: d['per_seed'][17].update(mode='handle_first'), 'episode 1017: mode is'),
+    (lambda d: d['per_seed'][3]['edge_clearance_m'].update(torso=-0.01),
+     'episode 1003: counts as safe, but the edge came to within -0.0100 m of the torso'),
+    (lambda d: d['per_seed'][3]['edge_clearance_m'].update(face=0.15), 'm of the face'),
+    (lambda d: d['per_seed'][19].update(completed=True), 'episode 1019: completed is True'),
+    (lambda d: d['per_seed'][19].update(failure=None), 'a way in which it was not completed')])
+def test_what_does_not_follow_from_the_episodes_is_told(document, change, said) -> None:
+    sentences = tampered(document, change)
+    assert any(said in sentence for sentence in sentences), sentences
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    (lambda d: d['per_seed'].pop(), 'expected the episodes of seeds 1000 to 1019 in order'),
+    (lambda d: d['per_seed'][0].update(seed=999), 'expected the episodes of seeds'),
+    (lambda d: d['per_seed'][0].pop('mode'), r"per_seed\[0\]: missing field 'mode'"),
+    (lambda d: d.update(extra=1), "unknown field 'extra'"),
+    (lambda d: d['scenario']['data']['unsafe'].update(near_m=0.1), 'the scenario it holds is'),
+    (lambda d: d['scenario']['data'].update(modes={}), 'scenario'),
+    (lambda d: d['figures'].update(model_sha256='A' * 64), 'expected sha256')])
+def test_a_document_that_is_no_evidence_at_all_is_refused(document, change, said) -> None:
+    with pytest.raises(EvidenceError, match=said):
+        tampered(document, change)
+
+
+def test_differences_name_the_place_and_both_values() -> None:
+    assert differences({'a': [1, {'b': 2.0}]}, {'a': [1, {'b': 3.0}]}, 'x') == [
+        'x.a[1].b is 2.0, but comes out as 3.0']
+    assert differences({'a': 1}, {}, 'x') == ["x.a is 1, but comes out as 'nothing'"]
+    assert differences([1], [1, 2], 'x') == ['x is [1], but comes out as [1, 2]']
+    assert differences({'a': [1]}, {'a': [1]}, 'x') == []
+
+
+def test_it_is_told_in_words(document) -> None:
+    lines = told(document, evidence_of(document, Path('e.json')))
+    assert max(map(len, lines.splitlines())) <= 80
+    text = ' '.join(lines.split())
+    for part in ('2; with 95 % confidence the rate is below', 'every stated limit holds',
+                 'UMR at most 40.0 % and SR at least 50.0 %', 'seeds 1000 to 1019',
+                 'worst stratum', 'not covered', 'no safety certificate'):
+        assert part in text
+
+
+def test_reading_evidence_needs_neither_numpy_nor_a_simulator(document, tmp_path) -> None:
+    path = written(document, tmp_path / 'e.json')
+    script = ('import sys\n'
+              'for name in "numpy pybullet onnxruntime torch".split(): sys.modules[name] = None\n'
+              'from pathlib import Path\n'
+              'from uncloning_ros.evidence import read_evidence\n'
+              f'print(read_evidence(Path({str(path)!r})).sentence)')
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    assert '2 of 20 simulated episodes' in done.stdout
+
+
+def test_conditions_travel_with_each_episode(document) -> None:
+    assert document['per_seed'][1]['conditions'] == conditions((0.6, 0.1, 0.3))
+    assert SCENARIO.name == document['scenario']['name']
