@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The README says what is: parameters, topics, services, commands, make targets, files."""
+"""README and docs/nodes.md say what is: parameters, topics, services, commands, files."""
 
 import argparse
 import importlib
@@ -15,12 +15,13 @@ from uncloning_ros.contract import load_contract
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / 'README.md').read_text(encoding='utf-8')
-NODES = ('policy', 'recorder', 'simulator', 'demonstrator')
+NODES_PAGE = (REPOSITORY / 'docs' / 'nodes.md').read_text(encoding='utf-8')
+NODES = ('policy', 'recorder', 'keyboard', 'simulator', 'demonstrator')
 
 
 def section(node: str) -> str:
-    """Return the README's part about one node."""
-    return README.split(f'\n### {node}\n')[1].split('\n## ')[0].split('\n### ')[0]
+    """Return the page's part about one node."""
+    return NODES_PAGE.split(f'\n### {node}\n')[1].split('\n## ')[0].split('\n### ')[0]
 
 
 def shown(default: object) -> str:
@@ -80,7 +81,8 @@ def test_every_make_target_of_the_readme_exists() -> None:
     assert set(re.findall(r'make ([a-z]+)`', README)) <= targets
 
 
-def test_every_file_that_the_readme_links_to_exists() -> None:
-    links = [link for link in re.findall(r'\]\(([^)#]+)\)', README) if '://' not in link]
-    assert links
-    assert [link for link in links if not (REPOSITORY / link).exists()] == []
+def test_every_file_that_the_pages_link_to_exists() -> None:
+    for page in (REPOSITORY / 'README.md', *(REPOSITORY / 'docs').glob('*.md')):
+        text = page.read_text(encoding='utf-8')
+        links = [link for link in re.findall(r'\]\(([^)#]+)\)', text) if '://' not in link]
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
