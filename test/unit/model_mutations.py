@@ -22,7 +22,8 @@ from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
 from uncloning_ros.runtime.model_structure import OPERATORS
 
 HIDDEN = 8
-NUMBERS = (0, 1, -1, 2, 3, 7, 10, 16, 31, 10**6, 2**31 - 1, 2**31, -2**31, 2**62, 2**63 - 1, -2**63)
+NUMBERS = (0, 1, -1, 2, 3, 7, 10, 16, 31, 10**6, 2**31 - 1, 2**31, -2**31, 2**62, 2**63 - 1,
+           -2**63)
 VALUES = (np.nan, np.inf, -np.inf, 0.0, 1e-30, 1e38, -1e38, 1e4, 1.0)
 ANY_OPERATOR = tuple(sorted({schema.name for schema in onnx.defs.get_all_schemas()
                              if schema.domain == ''}))
