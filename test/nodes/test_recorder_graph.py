@@ -106,6 +106,16 @@ def test_what_was_latched_long_before_is_in_every_episode(
         assert [one['durability'] for one in qos] == ['transient_local']
 
 
+def test_what_several_publishers_latched_on_one_topic_is_in_every_episode(
+        graph: Any, robot: Any, tmp_path: Path) -> None:
+    for words in ('base', 'camera'):
+        robot.create_publisher(String, '/static_frames', LATCHED).publish(String(data=words))
+    take = Take(graph, robot, tmp_path, record_all=True)
+    take.let_rounds_pass(80)
+    for path in [take.keep(rounds=5) for _ in range(4)]:
+        assert sorted(texts(path, '/static_frames')) == ['base', 'camera']
+
+
 def test_every_other_topic_is_recorded_unless_it_is_excluded(
         graph: Any, robot: Any, tmp_path: Path) -> None:
     publishers = [robot.create_publisher(String, name, 10)
@@ -242,7 +252,11 @@ def test_a_simulated_clock_that_stands_still_does_not_stop_the_recorder(
     message = Clock()
     message.clock.sec = 50
     robot.create_timer(0.02, lambda: clock.publish(message))
+    heard: list[DiagnosticArray] = []
+    robot.create_subscription(DiagnosticArray, '/diagnostics', heard.append, 10)
     path = take.keep()
+    before = len(heard)
+    graph.until(lambda: len(heard) >= before + 2, lambda: heard)
     assert verify_episode(path)['/current_pose'] >= 5
 
 

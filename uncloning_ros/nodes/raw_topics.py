@@ -63,7 +63,8 @@ class _Live:
         self.publishers: frozenset[bytes] = frozenset()
         self.sequence: int | None = None
         self.newest: tuple[bytes, dict[str, Any]] | None = None  # if it is latched
-        self.arrivals_ns = (0, 0)  # when messages were taken the time before last, and last
+        self.arrivals_ns = (0, 0)  # when new messages were taken the time before last, and last
+        self.fresh = False  # whether something new arrived, not what was latched before
         self.source_ns = 0  # source stamp of the newest message
         self.handed_over: int | None = None  # source stamp of the latched message given out
         self.skip_until = 0  # source stamp up to which a new subscription repeats the old one
@@ -113,8 +114,8 @@ class RawTopics:
                         break
                     self._receive(live, *found)
                     taken[live.bag_name] += 1
-            if live.bag_name in taken:
-                live.arrivals_ns = (live.arrivals_ns[1], now_ns)
+            if live.fresh:
+                live.arrivals_ns, live.fresh = (live.arrivals_ns[1], now_ns), False
         return taken
 
     def look(self) -> None:
@@ -159,6 +160,7 @@ class RawTopics:
                 return
             live.newest = cdr, info
         live.source_ns = info['source_timestamp']
+        live.fresh = live.fresh or info['received_timestamp'] - live.source_ns < _QUIET_NS
         self._sink(live.bag_name, cdr, info)
 
     def _count_lost(self, live: _Live, count: int) -> None:
