@@ -194,6 +194,15 @@ def test_a_pause_of_the_commands_is_refused() -> None:
         align(episodes.episode(samples), CONTRACT)
 
 
+def test_a_clock_that_jumped_is_told_and_fills_no_memory() -> None:
+    """A robot without a clock of its own begins in 1970 and soon hears what year it is."""
+    samples = {key: [*found[:20], *(replace(s, receive_ns=s.receive_ns + 10**18)
+                                    for s in found[20:])] for key, found in numbered().items()}
+    with pytest.raises(DatasetError, match='at most 86400 s, got 1000000002 s; the clock of the '
+                                           'recorder jumped'):
+        align(episodes.episode(samples), CONTRACT)
+
+
 def test_an_episode_shorter_than_history_and_execution_is_refused() -> None:
     with pytest.raises(DatasetError, match=r'at least 10 frames .history . execute., got 9'):
         align(episodes.episode(numbered(0.5)), CONTRACT)

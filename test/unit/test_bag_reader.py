@@ -24,6 +24,8 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bag_info import find_bags, read_info
 from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
 from uncloning_ros.demos.cutting import Piece
+from uncloning_ros.demos.decoding import Decoder
+from uncloning_ros.demos.raw import RawMessage
 from uncloning_ros.errors import BagError, ContractError, DatasetError, UncloningError
 
 MS = episodes.MS
@@ -359,6 +361,34 @@ def test_a_file_of_nonsense_gives_a_sentence(small: dict[str, tuple[Path, bytes]
     begin = data.draw(st.sampled_from([0, 8, 100]))
     storage_file(path).write_bytes(good[:begin] + data.draw(st.binary(max_size=200)))
     with pytest.raises(UncloningError):
+        read_episode(path, CONTRACT)
+
+
+ONE_OF_EACH = list({one.topic: one for one in reversed(with_transforms())}.values())
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_damaged_message_is_decoded_or_refused_with_a_sentence(data: st.DataObject) -> None:
+    """What no checksum guards: a length, a name, a number or a stamp may be anything."""
+    decoder = Decoder(Path('bag'), BY_TF)
+    for one in ONE_OF_EACH:
+        raw = bytearray(one.data)
+        for _ in range(data.draw(st.integers(0, 2))):
+            at = data.draw(st.integers(0, len(raw) - 1))
+            raw[at:at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+        with contextlib.suppress(UncloningError):
+            decoder.take(RawMessage(one.topic, one.type, one.receive_ns, bytes(raw)))
+    with contextlib.suppress(UncloningError):
+        for samples in decoder.finish().values():
+            for sample in samples:
+                assert np.isfinite(sample.values).all()
+
+
+def test_a_time_that_no_clock_shows_is_damage(tmp_path: Path) -> None:
+    messages = [*MESSAGES, MESSAGES[-1]._replace(receive_ns=2**63)]
+    path = foreign_bags.write(tmp_path / 'bag', messages, 'mcap, chunk zstd')
+    with pytest.raises(BagError, match='a message was logged at 9223372036854775808 ns'):
         read_episode(path, CONTRACT)
 
 

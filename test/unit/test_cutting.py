@@ -301,6 +301,15 @@ def test_a_contract_without_a_gripper_cannot_cut_by_it(tmp_path: Path) -> None:
         cut_bag(three(tmp_path), contract, {}, Cutting('gripper'))
 
 
+@pytest.mark.parametrize('by', ['gripper', 'idle'])
+def test_a_clock_that_jumped_is_told_and_fills_no_memory(by: str, tmp_path: Path) -> None:
+    messages = foreign_bags.messages_of(episodes.handover())
+    late = [one._replace(receive_ns=one.receive_ns + 10**18) for one in messages[300:]]
+    path = foreign_bags.write(tmp_path / 'day', [*messages[:300], *late])
+    with pytest.raises(DatasetError, match='the clock of the recorder jumped'):
+        cut_bag(path, CONTRACT, {}, Cutting(by))
+
+
 def test_remainders_are_told_in_their_order() -> None:
     cut = events('start', 'discard', 'start', 'stop')
     assert cut.remainders == (Remainder(0, S, 'outside of every start and stop'),

@@ -28,6 +28,7 @@ from uncloning_ros.contract import Contract, Topic
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.cutting import PAUSE_NS
+from uncloning_ros.demos.raw import require_one_clock
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array
 
@@ -148,6 +149,7 @@ def _grid(observed: Sequence[_Series], commands: Sequence[_Series], period_ns: i
     # Before its first command a teacher has not begun; one period of it is the first answer.
     start_ns = max(start_ns, *(int(s.receive_ns[0]) - period_ns + 1 for s in commands))
     end_ns = min(int(series.receive_ns[-1]) for series in commands)
+    require_one_clock(start_ns, end_ns)
     anchor_ns = _anchor(commands, period_ns)
     first = -(-(start_ns - anchor_ns) // period_ns)
     last = (end_ns - anchor_ns) // period_ns

@@ -27,7 +27,7 @@ from uncloning_ros.demos.cutting import (
     read_mark,
 )
 from uncloning_ros.demos.decoding import Decoder, deserialise
-from uncloning_ros.demos.raw import EVER, Query, RawMessage, Tally
+from uncloning_ros.demos.raw import EVER, Query, RawMessage, Tally, require_one_clock
 from uncloning_ros.demos.storage import raw_messages
 from uncloning_ros.demos.topics import listed, with_topics
 from uncloning_ros.errors import BagError, ContractError, DatasetError
@@ -80,6 +80,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
         if raw.topic in event_topics:
             marks.append(_mark(path, raw))
     every.require_topics(tally)
+    require_one_clock(first_ns, last_ns)
     decoder.finish()
     decoder.require_poses()
     if cutting.by == 'event':

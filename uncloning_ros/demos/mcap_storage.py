@@ -78,6 +78,8 @@ class _Walk:
                 raise ValueError(f'a record of {length} bytes in a chunk of {end}')
             if opcode == Opcode.MESSAGE:
                 channel_id, _, receive_ns, _ = _MESSAGE.unpack_from(data, begin)
+                if receive_ns > EVER[1]:
+                    raise ValueError(f'a message was logged at {receive_ns} ns')
                 counts[channel_id] += 1
                 asked = (asked_by[channel_id] if channel_id in asked_by
                          else self._meet(channel_id))

@@ -7,10 +7,11 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, DatasetError
 
 Span = tuple[int, int]  # first and last receive time in ns, both included
-EVER: Span = (-2**63, 2**64)
+EVER: Span = (-2**63, 2**63 - 1)
+_LONGEST_S = 24 * 3600.0  # of one recording
 
 
 class RawMessage(NamedTuple):
@@ -45,6 +46,14 @@ class Tally:
 
     types: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+
+
+def require_one_clock(first_ns: int, last_ns: int) -> None:
+    """Raise `DatasetError` if no recording lasts as long as from one time to the other."""
+    length_s = (last_ns - first_ns) * 1e-9
+    if length_s > _LONGEST_S:
+        raise DatasetError(f'expected a recording of at most {_LONGEST_S:g} s, got '
+                           f'{length_s:.0f} s; the clock of the recorder jumped meanwhile')
 
 
 def require_cdr(file: object, topic: str, encoding: str) -> None:
