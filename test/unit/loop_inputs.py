@@ -13,6 +13,7 @@ from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
 from uncloning_ros.runtime.control_loop import (
+    RESUME_S,
     ChunkAnswer,
     ChunkRequest,
     ControlLoop,
@@ -26,6 +27,11 @@ CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
 PERIOD_NS = CONTRACT.policy.period_ns
 CYCLE_NS = CONTRACT.deployment.command_period_ns
 LIMITS = CONTRACT.deployment.limits
+TIMING = CONTRACT.policy
+RATIO = PERIOD_NS // CYCLE_NS
+PLAN_CYCLES = TIMING.execute * RATIO  # from one request to the next
+LAST_CYCLES = 2 * PLAN_CYCLES  # a plan goes on for so long at most
+RESUME_CYCLES = math.ceil(RESUME_S * 1e9 / CYCLE_NS)
 
 DOWN = np.array([1.0, 0.0, 0.0, 0.0, -1.0, 0.0])
 
@@ -64,9 +70,21 @@ def constant_policy(value: Array) -> Infer:
     return lambda history, noise: chunk
 
 
+def steps_along_x(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Answer with steps of 1 mm along x, from where the arm was seen."""
+    steps = [action(history[-1, 0] + 0.001 * k) for k in range(TIMING.horizon)]
+    return np.array(steps, dtype=np.float32)
+
+
 def deployed(**changes: Any) -> Contract:
     """Return the shipped contract with parts of its deployment replaced."""
     return replace(CONTRACT, deployment=replace(CONTRACT.deployment, **changes))
+
+
+def short_episodes(max_episode_s: float) -> Contract:
+    """Return the shipped contract with another longest episode."""
+    return deployed(episode_end=replace(CONTRACT.deployment.episode_end,
+                                        max_episode_s=max_episode_s))
 
 
 class Run:
