@@ -23,11 +23,7 @@ from loop_inputs import (
     without,
 )
 
-from uncloning_ros.runtime.control_loop import (
-    ChunkAnswer,
-    State,
-    answer,
-)
+from uncloning_ros.runtime.control_loop import ChunkAnswer, State, answer
 
 
 class TestSlowAnswers:

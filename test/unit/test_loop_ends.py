@@ -19,9 +19,7 @@ from loop_inputs import (
     without,
 )
 
-from uncloning_ros.runtime.control_loop import (
-    State,
-)
+from uncloning_ros.runtime.control_loop import State
 
 
 def test_done_when_the_object_was_grasped_let_go_and_is_out_of_reach() -> None:

@@ -27,10 +27,7 @@ from loop_inputs import (
     without,
 )
 
-from uncloning_ros.runtime.control_loop import (
-    Decision,
-    State,
-)
+from uncloning_ros.runtime.control_loop import Decision, State
 
 
 def test_the_first_command_is_a_step_away_from_the_measured_pose_at_most() -> None:
