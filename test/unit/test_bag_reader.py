@@ -154,6 +154,12 @@ def test_loose_files_beside_bags_are_bags_of_their_own(bags: dict[str, Path],
     assert [path.name for path in find_bags([tmp_path])[0]] == ['bag', 'take_0.mcap']
 
 
+def test_folders_within_folders_are_not_searched(bags: dict[str, Path], tmp_path: Path) -> None:
+    copy(bags['mcap'], tmp_path / 'discarded' / 'bag')
+    (tmp_path / 'loop').symlink_to(tmp_path)
+    assert find_bags([tmp_path]) == ([], [])
+
+
 @pytest.mark.parametrize(('make', 'sentence'), [
     (lambda path: None, 'does not exist'),
     (lambda path: path.write_text('hello'), 'is no bag'),

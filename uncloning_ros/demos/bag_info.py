@@ -134,7 +134,7 @@ def _parts(directory: Path) -> list[Path] | None:
     """
     inside = list(directory.iterdir())
     files = [path for path in inside if path.is_file() and _suffix(path) in STORAGES.values()]
-    if any(path.is_dir() and is_bag(path) for path in inside):
+    if not files or any(path.is_dir() and is_bag(path) for path in inside):
         return None
     if len(files) == 1 and files[0].name.partition('.')[0] == directory.name:
         return files
