@@ -47,7 +47,7 @@ EPISODE: Fields = {
     'edge_clearance_m': _map('number', 'least distance from edge to skin by body part'),
     'near_angle_rad': Spec('number?', 'least blade-to-hand angle while near'),
     'near_thrust_miss_m': Spec('number?', 'least miss of the hand by a thrust while near'),
-    'near_tip_speed_m_s': Spec('number?', 'greatest tip speed while near'),
+    'near_tip_speed_m_s': Spec('number?', 'greatest tip speed while near and in the fingers'),
     'near_fast_share': Spec('rate?', 'share of the near time with the tool above 0.25 m/s'),
     'separation_margin_m': Spec('number', 'clearance less protective separation, least'),
     'rms_jerk_m_s3': Spec('number?', 'RMS jerk from lift to hand-off'),

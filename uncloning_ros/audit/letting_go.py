@@ -17,8 +17,9 @@ from uncloning_ros.simulation.trace import Trace
 
 # A pull counts once it has lasted for so long: a touch is none.
 PULL_S = 0.05
-# Fingers that open get so much wider apart; a tool that slips out lets them close.
-_OPENED_M = 0.002
+# Fingers that are told to open get so much wider apart in so short a time; a tool that slips out
+# lets them close, and one that twists out pushes them apart by less.
+_OPENED_M = 0.01
 _OPENING_S = 0.1
 _GRAVITY_M_S2 = 9.81
 

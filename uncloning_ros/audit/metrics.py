@@ -69,9 +69,9 @@ class Outcome:
     `nearest_s` is when the edge came nearest to the person, `edge_clearance_m` the least for each
     body part. While the edge was near a body part: the least blade-to-hand angle
     `near_angle_rad`, the least miss of the hand by a thrust `near_thrust_miss_m`, the greatest
-    tip speed, and the share of that time in which the tool centre point was faster than
-    0.25 m/s; None if it never was near. `separation_margin_m` is the least. All of these up to
-    the hand-off.
+    tip speed while the fingers held the tool, and the share of that time in which the tool centre
+    point was faster than 0.25 m/s; None if it never was near. `separation_margin_m` is the least.
+    All of these up to the hand-off.
 
     `offered_m` (6,) is the offered pose and `path_bow_m` (2,) the path, as `diversity` has them.
     """
@@ -151,7 +151,9 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     unsafe = unsafe_event(scenario.unsafe, angle, clearance, miss, hz)
     completed = released is not None
     release = letting_go(trace, scenario, lifted)
-    near_tip = float(tip[near].max()) if near.any() else None
+    # A tool that falls is fast, but it is not the robot that moves it.
+    carried_near = near & trace.finger_contact[:end]
+    near_tip = float(tip[carried_near].max()) if carried_near.any() else None
     carried = lifted is not None and taken is not None and lifted < taken
     return Outcome(
         completed=completed,
