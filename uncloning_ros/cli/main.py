@@ -5,6 +5,7 @@ r"""Turn demonstrations of mixed handover modes into a policy that keeps the des
 The commands follow one another; each reads what the one before it wrote:
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
+  uncloning recover demos/
   uncloning label demos/ --rule --scenario knife
   uncloning inspect demos/ --html session.html
   uncloning dataset demos/ --out data/
