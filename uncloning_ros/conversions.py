@@ -96,7 +96,8 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
     if values.shape != (signal.dim,):
         raise ContractError(f'{signal.key}: expected {signal.dim} values, got {values.size}')
     if type_name == JOINT_TRAJECTORY:
-        return encode_trajectory(signal, values, np.zeros(signal.dim), 0.0, classes)
+        anywhere = dict.fromkeys(signal.names, (-math.inf, math.inf))
+        return encode_trajectory(signal, values, np.zeros(signal.dim), 0.0, anywhere, classes)
     if type_name == 'std_msgs/msg/Float64MultiArray':
         layout = _build(classes, 'std_msgs/msg/MultiArrayLayout', dim=[], data_offset=0)
         return _build(classes, type_name, layout=layout, data=values)
@@ -125,12 +126,14 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
 
 def encode_trajectory(signal: Signal, values: Sequence[float] | Array,
                       velocities: Sequence[float] | Array, period_s: float,
+                      limits_rad: Mapping[str, tuple[float, float]],
                       classes: MessageClasses) -> Any:
     """Return a joint trajectory that `decode` reads back to `values` (dim,).
 
     Its first point is the command: there after one command period `period_s`, still moving at
     `velocities` (dim,) in rad/s. Give zeros with a command that is to hold the arm. The second
-    point is a stop under constant deceleration, `TRAJECTORY_STOP_S` later: if no command
+    point is a stop under constant deceleration, `TRAJECTORY_STOP_S` later and within
+    `limits_rad`, [lowest, highest] by the joint's name: if no command
     follows, the arm comes to rest by itself, and ros2_control's joint_trajectory_controller
     refuses a trajectory whose last point moves. The header has no stamp, which means 'begin
     now': with one, a controller whose clock is ahead would take the command for past and drop
@@ -140,7 +143,8 @@ def encode_trajectory(signal: Signal, values: Sequence[float] | Array,
     if positions.shape != (signal.dim,) or speeds.shape != (signal.dim,):
         raise ContractError(f'{signal.key}: expected {signal.dim} values and velocities, got '
                             f'{positions.size} and {speeds.size}')
-    stop = positions + speeds * (TRAJECTORY_STOP_S / 2)
+    low, high = np.array([limits_rad[name] for name in signal.names]).T
+    stop = np.clip(positions + speeds * (TRAJECTORY_STOP_S / 2), low, high)
     points = [_point(classes, positions, speeds, period_s),
               _point(classes, stop, np.zeros(signal.dim), period_s + TRAJECTORY_STOP_S)]
     return _build(classes, JOINT_TRAJECTORY, header=_header('', 0, classes),

@@ -178,8 +178,10 @@ def test_array_of_a_wrong_length_is_refused_both_ways() -> None:
 
 
 def trajectory(values: Any = (1.0, 2.0, 3.0), velocities: Any = (0.5, 0.0, -2.0),
-               period_s: float = 0.01) -> Any:
-    return encode_trajectory(JOINTS, values, velocities, period_s, STORE.types.__getitem__)
+               period_s: float = 0.01, most_rad: float = 1e9) -> Any:
+    limits_rad = dict.fromkeys(JOINTS.names, (-most_rad, most_rad))
+    return encode_trajectory(JOINTS, values, velocities, period_s, limits_rad,
+                             STORE.types.__getitem__)
 
 
 def seconds(duration: Any) -> float:
@@ -204,6 +206,11 @@ def test_trajectory_reaches_the_command_in_a_period_and_then_comes_to_rest(
     # Slowed down evenly, so on the way at half of the speed on average.
     np.testing.assert_allclose(last.positions - first.positions, velocities * stop_s / 2,
                                atol=1e-6)
+
+
+def test_trajectory_stops_within_the_joint_limits() -> None:
+    _, last = trajectory((1.0, -1.0, 0.0), (2.0, -2.0, 2.0), most_rad=1.05).points
+    assert last.positions == pytest.approx([1.05, -1.05, 0.1])
 
 
 def test_trajectory_begins_on_arrival_whatever_the_controllers_clock_says() -> None:

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from uncloning_ros.audit.film import Film, Filming
 from uncloning_ros.audit.metrics import EpisodeResult, judge
+from uncloning_ros.audit.wrong_starts import WrongStart, begin_as
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
@@ -42,11 +41,6 @@ INFERENCE_LATENCY_S = 0.005
 
 # After the loop's last command so much is simulated: a hand-off is seen to its end.
 SETTLE_S = 2.0
-
-PICTURE_SIZE, FILM_SIZE = (400, 300), (280, 210)
-# Pictures nearer in time than this show the same; a film has a frame so often, at its own speed.
-_PICTURE_APART_S = 0.15
-_FRAME_S = 0.2
 
 # Counters of the control loop that are no limit.
 _NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
@@ -68,23 +62,6 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One moment of an episode as a JPEG."""
-
-    what: str
-    time_s: float
-    jpeg: bytes
-
-
-@dataclass(frozen=True)
-class Film:
-    """An episode as pictures of its moments, in order of time, and as an animated GIF."""
-
-    pictures: tuple[Picture, ...]
-    gif: bytes
-
-
-@dataclass(frozen=True)
 class Setting:
     """What a worker process has to build: plain data, since it travels there."""
 
@@ -97,13 +74,15 @@ class Setting:
 def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infer, seed: int,
                 inference_latency_s: float,
                 on_step: Callable[[World], None] | None = None,
-                noise_seed: int | None = None) -> Rollout:
+                noise_seed: int | None = None,
+                begin: Callable[[World], dict[str, Sample]] | None = None) -> Rollout:
     """Run one episode until nothing more can happen; `on_step` sees the world at each step.
 
     The loop steps at the contract's command rate. What it asks the policy is answered
     `inference_latency_s` later. The episode ends when the world says so, `SETTLE_S` after the
     loop ended, or at the contract's longest duration. The policy's noise is seeded with
-    `noise_seed`, by default with `seed`.
+    `noise_seed`, by default with `seed`. `begin` may drive the world before the loop starts; it
+    gives the newest samples.
     """
     period_ns = contract.deployment.command_period_ns
     latency_ns = round(inference_latency_s * 1e9)
@@ -111,13 +90,22 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
         raise AuditError(f'an inference latency of {inference_latency_s:g} s does not fit the '
                          f'policy\'s period of {contract.policy.period_ns * 1e-9:g} s; give one '
                          f'in [0, {contract.policy.period_ns * 1e-9:g})')
+    from uncloning_ros.simulation.world import PHYSICS_HZ
+
+    rate_hz = contract.deployment.command_rate_hz
+    if rate_hz > PHYSICS_HZ:
+        raise AuditError(f'expected a command_rate_hz of at most {PHYSICS_HZ}, the rate of the '
+                         f'simulated physics, got {rate_hz:g}; give a smaller multiple of the '
+                         f'policy\'s rate')
     world.reset(seed)
+    samples: dict[str, Sample] = {} if begin is None else begin(world)
     loop.reset(seed if noise_seed is None else noise_seed)
     loop.start()
-    end_ns = round((contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
-    samples: dict[str, Sample] = {}
+    next_cycle_ns = world.time_ns
+    end_ns = next_cycle_ns + round(
+        (contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
     under_way: tuple[int, ChunkAnswer] | None = None
-    next_cycle_ns, ended, reason = 0, False, ''
+    ended, reason = False, ''
     while not world.over and world.time_ns < end_ns:
         now_ns = world.time_ns
         samples.update(world.poll())
@@ -184,6 +172,20 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
     return [results[seed] for seed in seeds]
 
 
+def run_wrong_starts(model: Path, scenario: Scenario, starts: Sequence[WrongStart], workers: int,
+                     inference_latency_s: float = INFERENCE_LATENCY_S,
+                     on_done: Callable[[], object] = lambda: None) -> list[EpisodeResult]:
+    """Run episodes that are begun in a given mode and return the results, in the same order."""
+    setting = _setting(model, scenario, inference_latency_s)
+    with worker_pool(min(workers, len(starts)), 'the audit', AuditError, _enter,
+                     setting) as pool:
+        futures = submit(pool, _wrong_start, starts)
+        for future in as_completed(futures):
+            future.result()
+            on_done()
+        return [future.result() for future in futures]
+
+
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
                   inference_latency_s: float = INFERENCE_LATENCY_S,
                   on_done: Callable[[], object] = lambda: None) -> list[Film]:
@@ -201,29 +203,6 @@ def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResu
             future.result()
             on_done()
         return [future.result() for future in futures]
-
-
-def moments(result: EpisodeResult) -> list[tuple[str, float]]:
-    """Return the (what, time in s) that show an episode best, in order of time."""
-    outcome = result.outcome
-    wanted: list[tuple[str, float | None]] = [
-        ('unsafe', None if outcome.unsafe is None else outcome.unsafe.time_s),
-        ('person takes it', outcome.taken_s),
-        ('robot let go', outcome.released_s),
-        ('lifted', outcome.lifted_s),
-        ('nearest to the person', outcome.nearest_s),
-        ('end', outcome.total_s),
-    ]
-    if outcome.lifted_s is not None:
-        until = outcome.total_s if outcome.taken_s is None else outcome.taken_s
-        wanted.append(('on the way', (outcome.lifted_s + until) / 2))
-    wanted += [('half way', outcome.total_s / 2), ('a quarter in', outcome.total_s / 4)]
-    chosen: list[tuple[str, float]] = []
-    for what, time_s in wanted:
-        if time_s is not None and all(abs(time_s - other) >= _PICTURE_APART_S
-                                      for _, other in chosen):
-            chosen.append((what, time_s))
-    return sorted(chosen[:6], key=lambda moment: moment[1])
 
 
 def _setting(model: Path, scenario: Scenario, inference_latency_s: float) -> Setting:
@@ -254,9 +233,10 @@ class _Bench:
         self.world = World(setting.scenario, policy.contract.interface)
         self.loop = ControlLoop(policy.contract, seed=0)
 
-    def run(self, seed: int, on_step: Callable[[World], None] | None = None) -> Rollout:
+    def run(self, seed: int, on_step: Callable[[World], None] | None = None,
+            begin: Callable[[World], dict[str, Sample]] | None = None) -> Rollout:
         return run_episode(self.world, self.loop, self.contract, self.policy, seed,
-                           self.setting.inference_latency_s, on_step)
+                           self.setting.inference_latency_s, on_step, begin=begin)
 
 
 _setting_here: Setting | None = None
@@ -282,35 +262,22 @@ def _episode(seed: int) -> EpisodeResult:
     return _result(bench, bench.run(seed))
 
 
+def _wrong_start(start: WrongStart) -> EpisodeResult:
+    bench = _bench()
+    return _result(bench, bench.run(start.seed, begin=begin_as(
+        start.mode, bench.setting.scenario, bench.contract, start.seed)))
+
+
 def _result(bench: _Bench, rollout: Rollout) -> EpisodeResult:
     return result_of(rollout, bench.setting.scenario, bench.contract.interface.desired_modes)
 
 
 def _film(result: EpisodeResult) -> Film:
-    from uncloning_ros.simulation.render import Camera, gif, jpeg
-
     bench = _bench()
-    still, moving = Camera(bench.world, *PICTURE_SIZE), Camera(bench.world, *FILM_SIZE)
-    due = moments(result)
-    pictures: list[Picture] = []
-    frames: list[NDArray[np.uint8]] = []
-    # What comes before the tool is lifted is the same for all, and long.
-    next_frame_s = max(0.0, (result.outcome.lifted_s or 0.0) - _FRAME_S)
-
-    def look(world: World) -> None:
-        nonlocal next_frame_s
-        now_s = world.time_ns * 1e-9
-        while due and now_s >= due[0][1] - 1e-6:
-            what, time_s = due.pop(0)
-            pictures.append(Picture(what, time_s, jpeg(still.picture())))
-        if now_s >= next_frame_s - 1e-6:
-            next_frame_s += _FRAME_S
-            frames.append(moving.picture())
-
-    again = _result(bench, bench.run(result.seed, look))
-    moving.close()
-    still.close()
+    with Filming(bench.world, result) as filming:
+        again = _result(bench, bench.run(result.seed, filming.look))
+        film = filming.film()
     if again != result:
         raise AuditError(f'episode {result.seed} went otherwise when it was run again, so the '
                          f'figures of this audit cannot be relied on; report this')
-    return Film(tuple(pictures), gif(frames, _FRAME_S))
+    return film

@@ -303,6 +303,7 @@ class Commands:
                  shadow: bool = False) -> None:
         self._interface = contract.interface
         self._period_s = 1 / contract.deployment.command_rate_hz
+        self._limits_rad = contract.deployment.limits.joint_limits_rad
         self._types = {key: topic.type for key, topic in contract.deployment.actions.items()}
         self._previous: Array | None = None
         self.publishers = {
@@ -322,7 +323,7 @@ class Commands:
             part = self._interface.action_slices[item.key]
             if self._types[item.key] == JOINT_TRAJECTORY:
                 message = encode_trajectory(item, action[part], speeds[part], self._period_s,
-                                            message_class)
+                                            self._limits_rad, message_class)
             else:
                 message = encode(item, self._types[item.key], action[part], stamp_ns,
                                  message_class)

@@ -21,6 +21,7 @@ from visualization_msgs.msg import MarkerArray
 
 from uncloning_ros.contract import Contract, require_same_interface
 from uncloning_ros.errors import ContractError, ModelError, UncloningError
+from uncloning_ros.evidence import read_evidence, require_covers
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
     MISTAKES,
@@ -43,6 +44,8 @@ PARAMETERS = (
     Parameter('model_path', '', 'the exported policy, a .onnx file'),
     Parameter('expected_sha256', '', "refuse a model with another sha256; '' accepts any"),
     Parameter('contract_path', '', "contract whose deployment part to use; '' is the model's own"),
+    Parameter('evidence_path', '', "refuse a model that this evidence file does not vouch for; '' "
+                                   'requires none'),
     Parameter('seed', 0, 'seed of the noise that the policy draws its actions from'),
     Parameter('auto_activate', False, 'configure and activate without being asked'),
     Parameter('autostart', False, 'begin motion on activation, without ~/start'),
@@ -142,6 +145,7 @@ class PolicyNode(LifecycleNode):
         self._model_path = Path(self._values['model_path']).expanduser().absolute()
         policy = load_policy(self._model_path, self._values['expected_sha256'] or None)
         self._contract = self._contract_for(policy)
+        self._evidence = self._evidence_for(policy)
         policy.warm_up()
         for topic in self._contract.deployment.actions.values():
             validate_topic_name(topic.topic)
@@ -158,6 +162,14 @@ class PolicyNode(LifecycleNode):
         require_same_interface(robot.interface, policy.contract.interface,
                                self._values['model_path'])
         return replace(policy.contract, deployment=robot.deployment)
+
+    def _evidence_for(self, policy: OnnxPolicy) -> str:
+        """Return what the required evidence says of the model as it is deployed here."""
+        if not self._values['evidence_path']:
+            return 'none required'
+        evidence = read_evidence(Path(self._values['evidence_path']).expanduser())
+        require_covers(evidence, policy.sha256, self._contract.deployment.sha256)
+        return evidence.sentence
 
     def _activate(self) -> None:
         assert self._policy is not None and self._observations is not None
@@ -243,13 +255,14 @@ class PolicyNode(LifecycleNode):
                                           self.get_clock().now().to_msg()))
 
     def _on_diagnostics(self) -> None:
+        health = None
         if self._run is not None:
             # The young garbage of a second; what is older was frozen when the thread began.
             gc.collect(1)
             self._run.watch_for_rivals()
-        self._diagnostics.publish(diagnostics(
-            self.get_fully_qualified_name(), None if self._run is None else self._run.health(),
-            self.get_clock().now().to_msg()))
+            health = self._run.health() | {'evidence': self._evidence}
+        self._diagnostics.publish(diagnostics(self.get_fully_qualified_name(), health,
+                                              self.get_clock().now().to_msg()))
 
     def _write_incidents(self, run: PolicyRun) -> None:
         """Write what the run kept when it went to HOLD or FAULT, in moderation."""

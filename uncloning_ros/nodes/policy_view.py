@@ -39,7 +39,8 @@ def diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) -> Diag
         _status(f'{name}: control', _LEVELS.get(health['state'], DiagnosticStatus.OK),
                 health['sentence'], {
                     'state': health['state'], 'reason': health['reason'],
-                    'model_sha256': health['model_sha256'], 'seed': health['seed'],
+                    'model_sha256': health['model_sha256'], 'evidence': health['evidence'],
+                    'seed': health['seed'],
                     **health['counters'],
                     **({} if health['shadow'] is None else {
                         f'shadow_{key}_{what}': value
