@@ -9,7 +9,7 @@ from dataclasses import replace
 import episodes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.contract import TRANSFORMS, Contract
@@ -251,6 +251,7 @@ def test_a_verdict_survives_the_bag() -> None:
     assert recorded_health(events[:1]) is None
 
 
+@settings(max_examples=30)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(),
                     lambda inner: st.lists(inner) | st.dictionaries(
                         st.sampled_from(['schema', 'findings', 'topics', 'kind']), inner)))

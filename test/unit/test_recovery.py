@@ -132,7 +132,7 @@ def test_who_recorded_what_is_still_known(tmp_path: Path) -> None:
         key: len(found) for key, found in samples.items()}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_file_cut_off_anywhere_gives_its_whole_chunks_or_a_reason(
         left: bytes, folders: Iterator[Path], data: st.DataObject) -> None:
@@ -152,7 +152,7 @@ def test_a_file_cut_off_anywhere_gives_its_whole_chunks_or_a_reason(
         assert aside.with_name(f'{aside.name}.reason.txt').read_text().endswith('\n')
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_damaged_bytes_never_become_messages(left: bytes, folders: Iterator[Path],
                                              data: st.DataObject) -> None:
