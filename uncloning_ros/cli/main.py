@@ -18,6 +18,7 @@ The commands follow one another; each reads what the one before it wrote:
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
       --max-umr 0.01 --html audit.html --evidence policy.evidence
   uncloning evidence check policy.evidence --model policy.onnx
+  uncloning replay incident.npz
 
 Every command explains itself, as in: uncloning audit --help. Nothing is ever
 overwritten. Exit status: 0 done, 1 a stated limit is exceeded, two models

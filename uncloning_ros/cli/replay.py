@@ -7,7 +7,7 @@ newest observations, noises and chunks, and what the loop decided. Exit status: 
 comes out again (bit for bit on the same processor, runtime version and thread settings, to 1e-5
 elsewhere), 1 if not, 2 if a file cannot be used.
 
-  uncloning replay ~/.ros/uncloning_incidents/20261121_101500_hold_stale_input.npz
+  uncloning replay ~/.ros/uncloning_incidents/20260131_101500_hold.npz
 """
 
 import argparse
