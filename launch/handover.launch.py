@@ -23,6 +23,16 @@ def generate_launch_description() -> LaunchDescription:
                               description="seed of the policy's noise"),
         DeclareLaunchArgument('autostart', default_value='false',
                               description='begin motion without /policy/start'),
+        DeclareLaunchArgument('shadow', default_value='false',
+                              description='command nothing; publish to /policy/shadow_command '
+                                          'beside a demonstrator or a bag that plays'),
+        DeclareLaunchArgument('use_sim_time', default_value='false',
+                              description='follow /clock, as a bag publishes it'),
+        DeclareLaunchArgument('realtime_priority', default_value='0',
+                              description='SCHED_FIFO priority of the control thread, 1 to 99; 0 '
+                                          'is none'),
+        DeclareLaunchArgument('incident_dir', default_value='~/.ros/uncloning_incidents',
+                              description='where incidents are written to'),
         Node(
             package='uncloning_ros', executable='policy', name='policy', output='screen',
             parameters=[{
@@ -34,6 +44,13 @@ def generate_launch_description() -> LaunchDescription:
                 'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
                 'auto_activate': True,
                 'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
+                'shadow': ParameterValue(LaunchConfiguration('shadow'), value_type=bool),
+                'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'),
+                                               value_type=bool),
+                'realtime_priority': ParameterValue(LaunchConfiguration('realtime_priority'),
+                                                    value_type=int),
+                'incident_dir': ParameterValue(LaunchConfiguration('incident_dir'),
+                                               value_type=str),
             }],
             on_exit=Shutdown()),
     ])

@@ -3,9 +3,10 @@
 """Checks of a live graph, the same whether its processes were started plainly or by launch."""
 
 import contextlib
+import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +15,73 @@ import pytest
 import yaml
 from mcap.reader import make_reader
 
-from uncloning_ros.contract import load_contract
+from uncloning_ros.contract import Contract, Signal, Topic, load_contract
 from uncloning_ros.conversions import decode
 from uncloning_ros.demos.bag import Episode, list_episodes
 from uncloning_ros.demos.bag_reader import read_episode
+from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
+from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.share import share_path
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
-PATIENCE_S = 60.0  # before a wait is given up as vain
+PATIENCE_S = 100.0  # before a wait is given up as vain
 
 
 class Observer:
-    """A node of a private context that sees everything; made by `observing`."""
+    """A node of a private context that sees everything; made by `observing`.
 
-    def __init__(self, node: Any, executor: Any) -> None:
+    `commands` are those of the contract's first action, `poses` what was measured of it.
+    """
+
+    def __init__(self, node: Any, executor: Any, contract: Contract) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.qos import DurabilityPolicy, QoSProfile
         from std_msgs.msg import String
-
-        from uncloning_ros.nodes.common import message_class
-        self._node, self._executor = node, executor
+        self.node, self._executor = node, executor
         self.said: dict[str, dict[str, Any]] = {}
-        self.poses: list[Array] = []  # measured tool poses
-        self.commands: list[Array] = []  # commanded tool poses
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.statuses: list[dict[str, Any]] = []  # every one of the policy's
+        self.poses: list[Array] = []
+        self.commands: list[Array] = []
+        # Statuses and commands, each with the time at which the policy published it, in ns.
+        self.history: list[tuple[int, dict[str, Any] | Array]] = []
+        self.widths: list[float] = []  # commanded
+        self.diagnosed: dict[str, Any] = {}  # the newest of each status's name
+        self.topics = contract.deployment
+        latched = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         for topic in ('/policy/status', '/simulator/outcome', '/demonstrator/status'):
             node.create_subscription(String, topic, self._listener(topic), latched)
-        deployment = CONTRACT.deployment
-        for signal, topic, seen in (
-                (CONTRACT.interface.observations[0], deployment.observations['tool_pose'],
-                 self.poses),
-                (CONTRACT.interface.actions[0], deployment.actions['target_pose'],
-                 self.commands)):
-            node.create_subscription(
-                message_class(topic.type), topic.topic,
-                lambda message, signal=signal, seen=seen: seen.append(
-                    decode(signal, message, 0).values), 1000)
+        interface = contract.interface
+        action = interface.actions[0]
+        key = measured_by(action, interface.observations)
+        self.listen(next(s for s in interface.observations if s.key == key),
+                    self.topics.observations[key], self.poses)
+        self.listen(action, self.topics.actions[action.key], self.commands, self.history)
+        for signal in interface.actions:
+            if signal.kind == 'gripper_width':
+                self.listen(signal, self.topics.actions[signal.key], self.widths)
+        node.create_subscription(DiagnosticArray, '/diagnostics', lambda message: (
+            self.diagnosed.update({status.name: status for status in message.status})), 10)
 
-    def _listener(self, topic: str) -> Callable[[Any], None]:
-        return lambda message: self.said.update({topic: json.loads(message.data)})
+    def listen(self, signal: Signal, topic: Topic, seen: list[Any],
+               history: list[Any] | None = None) -> None:
+        """Keep the values of every message that keeps to the contract."""
+        from uncloning_ros.nodes.common import message_class
+
+        def on_message(message: Any, info: Mapping[str, int]) -> None:
+            with contextlib.suppress(ContractError):  # a fault was asked for
+                seen.append(decode(signal, message, 0).values)
+                if history is not None:
+                    history.append((info['source_timestamp'], seen[-1]))
+        self.node.create_subscription(message_class(topic.type), topic.topic, on_message, 1000)
+
+    def _listener(self, topic: str) -> Callable[[Any, Mapping[str, int]], None]:
+        def on_message(message: Any, info: Mapping[str, int]) -> None:
+            self.said[topic] = json.loads(message.data)
+            if topic == '/policy/status':
+                self.statuses.append(self.said[topic])
+                self.history.append((info['source_timestamp'], self.said[topic]))
+        return on_message
 
     def of(self, topic: str, key: str) -> Any:
         """Return one value of what a latched topic said last, None if it never spoke."""
@@ -65,10 +94,24 @@ class Observer:
             if time.monotonic() > end_s:
                 pytest.fail(f'waited in vain for {wanted}; saw {self.said}, '
                             f'{len(self.poses)} poses, {len(self.commands)} commands')
-            self._executor.spin_once(timeout_sec=0.05)
+            self.spin()
+
+    def spin(self) -> None:
+        """Take one message, if one comes soon."""
+        self._executor.spin_once(timeout_sec=0.05)
 
     def until_policy(self, state: str) -> None:
         self.until(lambda: self.of('/policy/status', 'state') == state, f'policy state {state}')
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Return what the policy said last."""
+        return self.statuses[-1] if self.statuses else {'state': '', 'reason': '', 'sentence': ''}
+
+    def let_commands_pass(self, count: int) -> None:
+        """Wait for so many commands."""
+        goal = len(self.commands) + count
+        self.until(lambda: len(self.commands) >= goal, f'{count} more commands')
 
     def let_poses_pass(self, count: int) -> None:
         """Wait for so many measured poses: time as the graph itself counts it."""
@@ -83,10 +126,11 @@ class Observer:
     def call(self, service: str) -> Any:
         """Call a Trigger service and return its answer."""
         from std_srvs.srv import Trigger
-        client = self._node.create_client(Trigger, service)
+        client = self.node.create_client(Trigger, service)
         self.until(client.service_is_ready, f'service {service}')
         future = client.call_async(Trigger.Request())
         self.until(future.done, f'an answer of {service}')
+        self.node.destroy_client(client)
         return future.result()
 
     def holds(self) -> list[int]:
@@ -97,7 +141,7 @@ class Observer:
 
 
 @contextlib.contextmanager
-def observing() -> Iterator[Observer]:
+def observing(contract: Contract = CONTRACT) -> Iterator[Observer]:
     """Join the graph with a private context."""
     import rclpy
     from rclpy.context import Context
@@ -108,7 +152,7 @@ def observing() -> Iterator[Observer]:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        yield Observer(node, executor)
+        yield Observer(node, executor, contract)
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -139,6 +183,66 @@ def last_command_is_the_only_hold(observer: Observer) -> None:
     """After the policy process ended: its last command holds, and it is the only one."""
     observer.drain()
     assert observer.holds() == [len(observer.commands) - 1]
+
+
+def in_the_shadow_the_demonstrator_has_the_arm(observer: Observer) -> None:
+    """The demonstrator alone moves the arm; the policy thinks along and tells the distance."""
+    shadowed: list[Array] = []
+    action = CONTRACT.interface.actions[0]
+    topic = dataclasses.replace(observer.topics.actions[action.key],
+                                topic=f'/policy/shadow_command/{action.key}')
+    observer.listen(action, topic, shadowed)
+    observer.until_policy('active')
+    assert observer.status['shadow'] is True
+    observer.let_poses_pass(1)
+    start = observer.poses[-1]
+    observer.until(lambda: np.linalg.norm(observer.poses[-1][:3] - start[:3]) > 0.02,
+                   'an arm that moves')
+    observer.until(lambda: len(shadowed) > 50, 'commands in the shadow')
+
+    def told(key: str) -> float:
+        control = observer.diagnosed.get('/policy: control')
+        values = {} if control is None else {pair.key: pair.value for pair in control.values}
+        return float(values.get(f'shadow_{action.key}_m_{key}', 'nan'))
+
+    observer.until(lambda: told('count') > 50, 'distances to the demonstrator')
+    assert 0 < told('mean') <= told('largest')
+    for item in observer.topics.actions.values():
+        names = {info.node_name for info in
+                 observer.node.get_publishers_info_by_topic(f'/{item.topic}')}
+        assert names == {'demonstrator'}
+    # What came on the command topics is the teacher's and none of what came in the shadow.
+    ours = np.array(shadowed)
+    assert all(np.min(np.max(np.abs(ours - command), axis=1)) > 1e-6
+               for command in observer.commands)
+
+
+def sigkill_of_the_policy_leaves_an_arm_that_rests(observer: Observer,
+                                                   kill: Callable[[], object]) -> None:
+    """Nobody publishes a hold command then; the arm rests at the last one."""
+    kill()
+    observer.drain()
+    before, last = len(observer.commands), observer.commands[-1]
+    observer.let_poses_pass(40)  # the controller gets there
+    settled = len(observer.poses)
+    observer.let_poses_pass(40)
+    rest = np.array(observer.poses[settled:])[:, :3]
+    assert len(observer.commands) == before
+    assert np.max(np.ptp(rest, axis=0)) < 1e-3
+    assert np.max(np.abs(rest[-1] - last[:3])) < 0.01
+    assert observer.of('/simulator/outcome', 'phase') == 'running'
+
+
+def the_arm_follows_its_joints(observer: Observer) -> None:
+    """Commanded joints are measured soon after; the arm has moved."""
+    observer.until(lambda: len(observer.poses) > 0 and np.max(np.abs(
+        observer.poses[-1] - observer.poses[0])) > 0.02, 'joints that move')
+    assert observer.call('/policy/stop').success
+    observer.until_policy('waiting')
+    observer.drain()
+    held = observer.commands[-1]
+    observer.until(lambda: np.max(np.abs(observer.poses[-1] - held)) < 0.01,
+                   'joints that are where they were commanded to')
 
 
 def record_one_demonstration(observer: Observer, mode: str, out: Path) -> Path:

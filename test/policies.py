@@ -12,18 +12,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 import uncloning_ros
 from uncloning_ros.contract import Contract, contract_to_dict, load_contract
+from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.runtime.inference import DIGEST_MARK, INPUTS, OUTPUT, SCHEMA, digest_of
 from uncloning_ros.share import share_path
 
-WANDER_M = 0.01
+WANDER = 0.01  # m or rad
 WIDTH_M = 0.08
 EXECUTE = 8  # so many actions of a chunk are used; an answer may take twice as many ticks
 MAX_AGE_S = 2.0  # a busy machine that runs tests must not look like a tracker that fell silent
 
 
-def patient_contract() -> Contract:
-    """Return the shipped contract with ages that a busy machine keeps to."""
-    shipped = load_contract(share_path('config') / 'contract.yaml')
+def patient_contract(name: str = 'contract.yaml') -> Contract:
+    """Return a shipped contract with ages that a busy machine keeps to."""
+    shipped = load_contract(share_path('config') / name)
     patient = {key: dataclasses.replace(
         topic, max_age_s=MAX_AGE_S, max_unchanged_s=topic.max_unchanged_s and MAX_AGE_S)
         for key, topic in shipped.deployment.observations.items()}
@@ -31,24 +32,32 @@ def patient_contract() -> Contract:
         shipped, deployment=dataclasses.replace(shipped.deployment, observations=patient))
 
 
-def wandering_policy(path: Path) -> Path:
-    """Write a policy that commands the newest tool pose, moved by 1 cm of noise along each axis.
+def wandering_policy(path: Path, contract: Contract | None = None,
+                     width_m: float = WIDTH_M) -> Path:
+    """Write a policy that commands where the arm was measured last, moved by noise.
 
-    No command of it equals a measured pose, so a test can tell its commands from hold commands.
+    1 cm along each axis of a pose, 0.01 rad of each joint. No command of it equals a measured
+    state, so a test can tell its commands from hold commands. The gripper is commanded to
+    `width_m`. The contract is the shipped one with patient ages unless another one is given.
     """
-    shipped = patient_contract()
-    contract = dataclasses.replace(shipped, policy=dataclasses.replace(
-        shipped.policy, execute=EXECUTE))
+    contract = contract or patient_contract()
+    contract = dataclasses.replace(contract, policy=dataclasses.replace(
+        contract.policy, execute=EXECUTE))
     timing, interface = contract.policy, contract.interface
-    scale = np.array([WANDER_M] * 3 + [0.0] * 7, np.float32)
-    # The tool pose comes first in the observation, the target pose first in the action.
-    pose = np.zeros((interface.observation_dim, interface.action_dim), np.float32)
-    pose[:9, :9] = np.eye(9)
-    width = np.array([0.0] * 9 + [WIDTH_M], np.float32)
+    measured = np.zeros((interface.observation_dim, interface.action_dim), np.float32)
+    width, scale = (np.zeros(interface.action_dim, np.float32) for _ in range(2))
+    for signal in interface.actions:
+        part = interface.action_slices[signal.key]
+        if signal.kind == 'gripper_width':
+            width[part] = width_m
+            continue
+        measured[interface.observation_slices[measured_by(signal, interface.observations)],
+                 part] = np.eye(signal.dim)
+        scale[part][:3 if signal.kind == 'pose' else None] = WANDER
     constants = {'from': np.array([timing.history - 1]), 'to': np.array([timing.history]),
-                 'axes': np.array([1]), 'pose': pose, 'width': width, 'scale': scale}
+                 'axes': np.array([1]), 'measured': measured, 'width': width, 'scale': scale}
     nodes = [helper.make_node('Slice', [INPUTS[0], 'from', 'to', 'axes'], ['newest']),
-             helper.make_node('MatMul', ['newest', 'pose'], ['at']),
+             helper.make_node('MatMul', ['newest', 'measured'], ['at']),
              helper.make_node('Add', ['at', 'width'], ['still']),
              helper.make_node('Mul', [INPUTS[1], 'scale'], ['wander']),
              helper.make_node('Add', ['still', 'wander'], [OUTPUT])]

@@ -28,6 +28,13 @@ class Process:
                 stdout=output, stderr=subprocess.STDOUT, env=environment)
 
     @property
+    def rss_kb(self) -> int:
+        """Return how much memory the process has."""
+        status = Path(f'/proc/{self._process.pid}/status').read_text(encoding='utf-8')
+        [line] = [line for line in status.splitlines() if line.startswith('VmRSS:')]
+        return int(line.split()[1])
+
+    @property
     def output(self) -> str:
         return self._log.read_text(errors='replace')
 
@@ -57,6 +64,8 @@ class Processes:
         self.all: list[Process] = []
 
     def start(self, name: str, **parameters: object) -> Process:
+        if name == 'policy':  # not into the home of whoever runs the tests
+            parameters = {'incident_dir': self._folder / 'incidents', **parameters}
         log = self._folder / f'{len(self.all)}_{name}.log'
         process = Process(name, log, parameters)
         self.all.append(process)

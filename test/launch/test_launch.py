@@ -13,13 +13,21 @@ pytest.importorskip('launch_pytest',
                     reason='launch_pytest is not installed; it comes with ROS 2 from apt')
 
 import checks
+import fault_checks
 import launch_pytest
+import yaml
 from ament_index_python import PackageNotFoundError, get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+from launch.actions import (
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from policies import wandering_policy
+
+from uncloning_ros.contract import contract_to_dict
 
 try:
     SHARE = Path(get_package_share_directory('uncloning_ros'))
@@ -38,9 +46,13 @@ class Exits:
         self.statuses[event.process_name] = event.returncode
 
 
-def described(name: str, exits: Exits, **arguments: object) -> LaunchDescription:
-    """Return a description that includes one of the package's launch files."""
+def described(name: str, exits: Exits, home: Path, **arguments: object) -> LaunchDescription:
+    """Return a description that includes one of the package's launch files.
+
+    `home` is where incidents and logs go, instead of the home of whoever runs the tests.
+    """
     return LaunchDescription([
+        SetEnvironmentVariable('HOME', str(home)),
         RegisterEventHandler(OnProcessExit(on_exit=exits.on_exit)),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / 'launch' / name)),
@@ -56,21 +68,49 @@ def exits() -> Exits:
 
 @launch_pytest.fixture
 def handover_sim(tmp_path: Path, exits: Exits) -> LaunchDescription:
-    return described('handover_sim.launch.py', exits,
+    return described('handover_sim.launch.py', exits, tmp_path,
+                     model_path=wandering_policy(tmp_path / 'wandering.onnx'))
+
+
+# Some are enough here: what travels is the list.
+FAULTS = [fault for fault in fault_checks.POSE_FAULTS if fault.text.startswith('hand_pose')]
+
+
+@launch_pytest.fixture
+def faulty(tmp_path: Path, exits: Exits) -> LaunchDescription:
+    contract = fault_checks.watchful_contract()
+    path = tmp_path / 'contract.yaml'
+    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
+    return described('handover_sim.launch.py', exits, tmp_path, contract_path=path,
+                     faults=fault_checks.schedule(FAULTS),
+                     model_path=wandering_policy(tmp_path / 'wandering.onnx', contract))
+
+
+@launch_pytest.fixture
+def simulated_time(tmp_path: Path, exits: Exits) -> LaunchDescription:
+    return described('handover_sim.launch.py', exits, tmp_path, use_sim_time='true',
+                     real_time_factor='2.0',
                      model_path=wandering_policy(tmp_path / 'wandering.onnx'))
 
 
 @launch_pytest.fixture
 def handover(tmp_path: Path, exits: Exits) -> LaunchDescription:
     model = wandering_policy(tmp_path / 'wandering.onnx')
-    return described('handover.launch.py', exits, model_path=model,
+    return described('handover.launch.py', exits, tmp_path, model_path=model,
                      expected_sha256=hashlib.sha256(model.read_bytes()).hexdigest())
 
 
 @launch_pytest.fixture
+def shadow(tmp_path: Path, exits: Exits) -> LaunchDescription:
+    return described('handover.launch.py', exits, tmp_path, expected_sha256='', shadow='true',
+                     model_path=wandering_policy(tmp_path / 'wandering.onnx'),
+                     incident_dir=tmp_path / 'incidents')
+
+
+@launch_pytest.fixture
 def record(tmp_path: Path, exits: Exits) -> LaunchDescription:
-    return described('record.launch.py', exits, out=tmp_path / 'demos', mode='handle_first',
-                     simulate='true', seed=3)
+    return described('record.launch.py', exits, tmp_path, out=tmp_path / 'demos',
+                     mode='handle_first', simulate='true', seed=3)
 
 
 @pytest.mark.launch(fixture=handover_sim)
@@ -84,6 +124,23 @@ def test_handover_sim_moves_the_arm_and_every_process_ends_with_0(
     assert set(exits.statuses.values()) == {0}
 
 
+@pytest.mark.launch(fixture=faulty)
+def test_faults_of_handover_sim_hold_and_name_themselves(exits: Exits) -> Iterator[None]:
+    with checks.observing(fault_checks.watchful_contract()) as observer:
+        fault_checks.every_fault_holds(observer, FAULTS)
+    yield
+    assert set(exits.statuses.values()) == {0}
+
+
+@pytest.mark.launch(fixture=simulated_time)
+def test_handover_sim_on_simulated_time_moves_the_arm(exits: Exits) -> Iterator[None]:
+    with checks.observing() as observer:
+        checks.policy_moves_the_simulated_arm(observer)
+        assert observer.node.count_publishers('/clock') == 1
+    yield
+    assert set(exits.statuses.values()) == {0}
+
+
 @pytest.mark.launch(fixture=handover)
 def test_handover_on_a_robot_waits_in_silence(exits: Exits) -> Iterator[None]:
     with checks.observing() as observer:
@@ -91,6 +148,19 @@ def test_handover_on_a_robot_waits_in_silence(exits: Exits) -> Iterator[None]:
         assert observer.of('/policy/status', 'reason') == 'missing_input'
         assert observer.commands == []
     yield
+    assert set(exits.statuses.values()) == {0}
+
+
+@pytest.mark.launch(fixture=shadow)
+def test_handover_in_the_shadow_commands_nothing_and_writes_where_it_is_told(
+        exits: Exits, tmp_path: Path) -> Iterator[None]:
+    with checks.observing() as observer:
+        observer.until_policy('waiting')
+        assert observer.status['shadow'] is True
+        assert observer.node.count_publishers('/target_pose') == 0
+        assert observer.call('/policy/dump').success
+    yield
+    assert len(list((tmp_path / 'incidents').glob('*_dump.npz'))) == 1
     assert set(exits.statuses.values()) == {0}
 
 

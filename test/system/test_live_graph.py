@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes in separate processes over DDS, on this machine alone."""
 
+import dataclasses
 import signal
 from pathlib import Path
 
 import checks
 import pytest
-from checks import CONTRACT, Observer
-from policies import patient_contract
+import yaml
+from checks import CONTRACT, Observer, observing
+from policies import patient_contract, wandering_policy
 from processes import Process, Processes
 
 import uncloning_ros
+from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.conversions import JOINT_TRAJECTORY
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import EpisodeMetadata
 from uncloning_ros.demos.bag_reader import read_episode
@@ -20,6 +24,7 @@ from uncloning_ros.demos.mode_rule import rule_label
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.scenario import find_scenario
 
+FLOATS = 'std_msgs/msg/Float64MultiArray'
 # A take may be spoilt by a machine that stands still; three in a row are no accident.
 TAKES = 3
 
@@ -52,6 +57,31 @@ def test_a_signal_ends_the_policy_with_exactly_one_hold_command(
     observer.let_poses_pass(20)
     checks.last_command_is_the_only_hold(observer)
     assert simulator.end(number) == 0
+
+
+def test_the_arm_rests_when_the_policy_is_killed(
+        processes: Processes, observer: Observer, wandering: Path) -> None:
+    simulator, policy = bring_up(processes, observer, wandering)
+    checks.sigkill_of_the_policy_leaves_an_arm_that_rests(observer, policy.kill)
+    assert simulator.end() == 0
+
+
+@pytest.mark.parametrize('kind', [FLOATS, JOINT_TRAJECTORY])
+def test_an_arm_follows_commanded_joints(processes: Processes, tmp_path: Path, kind: str) -> None:
+    contract = patient_contract('contract_joint.yaml')
+    topic = dataclasses.replace(contract.deployment.actions['target_joints'], type=kind)
+    contract = dataclasses.replace(contract, deployment=dataclasses.replace(
+        contract.deployment, actions={**contract.deployment.actions, 'target_joints': topic}))
+    path = tmp_path / 'contract.yaml'
+    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
+    with observing(contract) as observer:
+        started = [processes.start('simulator', contract_path=path),
+                   processes.start('policy', auto_activate='true', autostart='true',
+                                   model_path=wandering_policy(tmp_path / 'wandering.onnx',
+                                                               contract))]
+        checks.policy_moves_the_simulated_arm(observer)
+        checks.the_arm_follows_its_joints(observer)
+        assert [process.end() for process in started] == [0, 0]
 
 
 def test_a_frozen_simulator_means_hold_and_motion_goes_on_when_it_is_back(

@@ -45,17 +45,21 @@ def patient_robot(path: Path) -> Path:
 
 @pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL.name} is not there; run: make models')
 @pytest.mark.timeout(len(SEEDS) * (PATIENCE_S + 60))
+@pytest.mark.parametrize('factor', [None, 0.5, 2.0],
+                         ids=['wall clock', 'half as fast', 'twice as fast'])
 def test_the_shipped_policy_hands_the_knife_over_handle_first_in_a_live_graph(
         processes: Processes, observer: Observer, tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch: pytest.MonkeyPatch, factor: float | None) -> None:
     monkeypatch.setattr(checks, 'PATIENCE_S', PATIENCE_S)
     contract_path, judged = patient_robot(tmp_path / 'contract.yaml'), []
+    time = {} if factor is None else {'real_time_factor': factor, 'publish_clock': 'true'}
     for seed in SEEDS:
         observer.said.clear()
-        started = [processes.start('simulator', seed=seed),
+        started = [processes.start('simulator', seed=seed, **time),
                    processes.start('policy', model_path=MODEL, seed=seed,
                                    contract_path=contract_path, auto_activate='true',
-                                   autostart='true')]
+                                   autostart='true',
+                                   **({} if factor is None else {'use_sim_time': 'true'}))]
         # The simulated person ends the episode: with the tool in hand, or with empty hands.
         observer.until(lambda: observer.of('/simulator/outcome', 'phase') == 'over',
                        'the end of a handover')
