@@ -3,6 +3,7 @@
 """The command: what it refuses, what it writes, and what its exit status says."""
 
 import contextlib
+import dataclasses
 import errno
 import inspect
 import json
@@ -19,7 +20,8 @@ from audit_models import result, short_contract, write_policy
 from uncloning_ros.audit import rollout
 from uncloning_ros.audit.evidence import contradictions
 from uncloning_ros.audit.fields import AUDIT
-from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, Film, Picture
+from uncloning_ros.audit.film import Film, Picture
+from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S
 from uncloning_ros.audit.schema import require
 from uncloning_ros.audit.statistics import upper_bound
 from uncloning_ros.audit.wording import percent
@@ -271,6 +273,35 @@ def test_evidence_of_the_model_is_written_and_holds(simulated, policy, mixed, tm
     assert found.deployment_sha256 == load_policy(policy).contract.deployment.sha256
     assert (found.episodes, found.unsafe_episodes, found.within_limits) == (300, 0, True)
     assert contradictions(json.loads(path.read_text()), path) == []
+
+
+def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
+        simulated, policy, mixed, tmp_path, capsys, monkeypatch) -> None:
+    begun: list[tuple[str, list[tuple[int, str]]]] = []
+
+    def run_wrong_starts(model: Path, scenario: object, starts: list, workers: int,
+                         latency_s: float, on_done: Callable[[], None]) -> list:
+        begun.append((model.name, [(start.seed, start.mode) for start in starts]))
+        for _ in starts:
+            on_done()
+        made = result(1000, 'wrong_part')
+        outcome = dataclasses.replace(made.outcome, committed=(('blade_first',),))
+        return [dataclasses.replace(made, seed=start.seed, outcome=outcome) for start in starts]
+
+    monkeypatch.setattr(rollout, 'run_wrong_starts', run_wrong_starts)
+    assert run(policy, '--against', mixed, '--episodes', 20, '--seed', 1000, '--wrong-starts', 3,
+               '--json', tmp_path / 'audit.json', '--html', tmp_path / 'audit.html') == 0
+    starts = [(1000 + i, 'blade_first') for i in range(3)]
+    assert begun == [('policy.onnx', starts), ('mixed.onnx', starts)]
+    record = json.loads((tmp_path / 'audit.json').read_text())
+    require(record, AUDIT, 'audit.json')
+    found = record['wrong_starts']['blade_first']
+    assert (found['begun'], found['continued'], found['unsafe_episodes']) == (3, 3, 3)
+    assert (record['episodes'], record['unsafe_episodes']) == (20, 0)  # counted apart
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert 'policy: blade_first, 3 of 3 went on with it' in ' '.join(told.split())
+    assert 'Begun wrong' in (tmp_path / 'audit.html').read_text()
 
 
 def test_an_audit_that_was_stopped_ends_with_the_same_bytes(simulated, policy, mixed, tmp_path,

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 from audit_models import SCENARIO, result, subject
 
+from uncloning_ros.audit.film import Film, Picture
 from uncloning_ros.audit.report import Strip, html_report, worth_a_picture
 from uncloning_ros.audit.report_plots import Bound, bounds, histogram
-from uncloning_ros.audit.rollout import Film, Picture
 from uncloning_ros.audit.statistics import upper_bound
 from uncloning_ros.audit.subject import Audited
 from uncloning_ros.audit.summary import StatedLimits, audit_record

@@ -16,10 +16,10 @@ import pytest
 from audit_models import SCENARIO, result, short_contract, write_policy
 from loop_inputs import samples
 
+from uncloning_ros.audit.film import moments
 from uncloning_ros.audit.rollout import (
     SETTLE_S,
     film_episodes,
-    moments,
     run_episode,
     run_rollouts,
 )
@@ -171,6 +171,23 @@ def test_every_step_can_be_watched() -> None:
     seen = []
     run(FakeWorld(over_at_step=30), on_step=lambda world: seen.append(world.step))
     assert seen == list(range(1, 31))
+
+
+def test_what_begins_an_episode_comes_before_the_loop() -> None:
+    world = FakeWorld()
+    seen: list[tuple[int, int]] = []
+
+    def begin(given: FakeWorld) -> dict:
+        for _ in range(100):
+            given.advance()
+        seen.append((given.step, len(given.commands)))
+        return samples(given.time_ns)
+
+    rollout = run(world, begin=begin)
+    assert seen == [(100, 0)]
+    assert 100 <= world.commands[0][0] < 110
+    assert rollout.ended == 'timeout'
+    assert world.step == 100 + round((1.0 + SETTLE_S) * HZ)  # it has its whole time
 
 
 def test_moments_are_few_apart_and_in_order() -> None:

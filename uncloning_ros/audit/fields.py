@@ -149,7 +149,22 @@ FIGURES: Fields = {
     'constant_conditions': _map('number', 'what would make strata but never varied'),
 }
 
-MODEL: Fields = {**FIGURES, 'per_seed': Spec('object[]', 'every episode, by seed', EPISODE)}
+_WRONG_START: Fields = {
+    'episodes': Spec('count', 'begun by the teacher in this mode'),
+    'begun': Spec('count', 'of these, committed to undesired modes as the policy took over'),
+    'continued': Spec('count', 'of these, went on in an undesired mode to the end'),
+    'mended': Spec('count', 'of these, came to a desired mode'),
+    'otherwise': Spec('count', 'of these, ended otherwise: dropped, for instance'),
+    'continued_interval95': Spec('rate[2]?', 'exact interval of the share that continued'),
+    'unsafe_episodes': Spec('count', 'of those begun, with an unsafe event'),
+    'unsafe_interval95': Spec('rate[2]?', 'exact interval of their share'),
+}
+
+MODEL: Fields = {
+    **FIGURES,
+    'wrong_starts': Spec('map', 'episodes begun in an undesired mode, by mode; if asked for',
+                         {'*': Spec('object', 'for each name', _WRONG_START)}, optional=True),
+    'per_seed': Spec('object[]', 'every episode, by seed', EPISODE)}
 
 LIMITS: Fields = {
     'max_umr': Spec('rate?', 'the bound of UMR must not be above; null: not stated'),

@@ -56,6 +56,7 @@ def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[
                        f'{figures.FAR_CM:g} cm counts in the last bar.'),
             *(figures.clearances(model) for model in models)),
         page.section('Behaviour', figures.behaviour(models)),
+        *(page.section('Begun wrong', table) for table in [figures.begun_wrong(models)] if table),
         page.section('Measured', figures.measured(models, scenario)),
         page.section(
             'Worst episodes, and usual ones',

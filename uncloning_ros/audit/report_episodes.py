@@ -10,9 +10,9 @@ from html import escape
 from typing import Any
 
 from uncloning_ros import page
+from uncloning_ros.audit.film import FILM_SIZE, PICTURE_SIZE, Film
 from uncloning_ros.audit.metrics import EpisodeResult
 from uncloning_ros.audit.report_words import NOTABLE, OUTCOMES, clauses
-from uncloning_ros.audit.rollout import FILM_SIZE, PICTURE_SIZE, Film
 from uncloning_ros.audit.subject import Audited
 from uncloning_ros.scenario import Scenario
 

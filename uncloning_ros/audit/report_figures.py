@@ -113,10 +113,10 @@ def behaviour(models: Sequence[Model]) -> str:
     body.append(['<b>committed to a mode</b>', *(str(m['commitment']['committed'])
                                                  for m in models)])
     body.append(['of these bridged between modes',
-                 *(_share(m['commitment'], 'bridges', 'bridge') for m in models)])
+                 *(_with(m['commitment'], 'bridges', 'bridge') for m in models)])
     body.append(['committed to an undesired mode first',
                  *(str(m['commitment']['wrong_starts']) for m in models)])
-    body.append(['of these went on with it', *(_share(m['commitment'], 'continued', 'continued')
+    body.append(['of these went on with it', *(_with(m['commitment'], 'continued', 'continued')
                                                for m in models)])
     modes = list(dict.fromkeys(mode for m in models for mode in m['diversity']))
     for name, words in (('offered', 'offered pose'), ('path', 'path')):
@@ -124,6 +124,24 @@ def behaviour(models: Sequence[Model]) -> str:
             body.append([f'spread of the {words}, {plain(escape(mode))}',
                          *(_spread(m, mode, name) for m in models)])
     return page.table(head, body)
+
+
+def begun_wrong(models: Sequence[Model]) -> str:
+    """Return how episodes that were begun in an undesired mode went on, '' if none were run."""
+    body = []
+    for model in models:
+        for mode, found in model.get('wrong_starts', {}).items():
+            body.append([f'{escape(model["model"])}, {escape(plain(mode))}', str(found['begun']),
+                         _with(found, 'continued', 'continued'), str(found['mended']),
+                         str(found['otherwise']), _with(found, 'unsafe_episodes', 'unsafe')])
+    if not body:
+        return ''
+    return (page.table(['begun in', 'episodes', 'went on with it', 'mended', 'ended otherwise',
+                        'unsafe'], body)
+            + page.words('The scripted teacher grasped and lifted the tool as that mode does, '
+                         'then the policy took over. These episodes count in no other figure: '
+                         'they tell what happens after a start that the policy itself would '
+                         'hardly make.'))
 
 
 def measured(models: Sequence[Model], scenario: Scenario) -> str:
@@ -193,11 +211,12 @@ def _distance(found: Model | None) -> str:
             f'class="dim">by chance alone {found["expected_by_chance"]:.3f}</span>')
 
 
-def _share(found: Model, count: str, rate: str) -> str:
-    if found[f'{rate}_rate'] is None:
+def _with(found: Model, count: str, rate: str) -> str:
+    interval = found[f'{rate}_interval95']
+    if interval is None:
         return 'none to tell by'
-    low, high = found[f'{rate}_interval95']
-    return f'{found[count]} <span class="dim">[{100 * low:.1f}, {100 * high:.1f}] %</span>'
+    return (f'{found[count]} <span class="dim">[{100 * interval[0]:.1f}, '
+            f'{100 * interval[1]:.1f}] %</span>')
 
 
 def _spread(model: Model, mode: str, name: str) -> str:

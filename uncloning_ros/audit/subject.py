@@ -4,7 +4,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from uncloning_ros.audit.calibration import Reference, restricted
@@ -39,10 +39,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Audited:
-    """One policy with the results of its episodes."""
+    """One policy with the results of its episodes.
+
+    `wrong_starts` are further ones, begun in an undesired mode, by that mode; empty if not run.
+    """
 
     subject: Subject
     results: tuple[EpisodeResult, ...]
+    wrong_starts: Mapping[str, tuple[EpisodeResult, ...]] = field(default_factory=dict)
 
     @property
     def completed_modes(self) -> Counter[str]:

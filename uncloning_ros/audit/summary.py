@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from uncloning_ros.audit import wrong_starts
 from uncloning_ros.audit.calibration import Reference, distance
 from uncloning_ros.audit.commitment import Course, commitment
 from uncloning_ros.audit.fields import AUDIT_SCHEMA
@@ -87,8 +88,12 @@ def compared_models(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def model_record(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:
     """Return the figures of one model, and its episodes."""
-    return figures(audited, scenario, limits) | {
-        'per_seed': [episode_record(result) for result in audited.results]}
+    record = figures(audited, scenario, limits)
+    if audited.wrong_starts:
+        record['wrong_starts'] = {
+            mode: wrong_starts.summary(results, audited.subject.desired_modes)
+            for mode, results in audited.wrong_starts.items()}
+    return record | {'per_seed': [episode_record(result) for result in audited.results]}
 
 
 def figures(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:

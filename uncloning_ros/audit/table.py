@@ -32,6 +32,14 @@ def table(record: Mapping[str, Any]) -> str:
             f'{_shortened(model["model"])}: {found["stratum"]}, {found["unsafe_episodes"]} of '
             f'{found["episodes"]} unsafe, below {percent(found["umr_upper95_any"])} corrected '
             f'for {len(model["strata"])} strata; SR {percent(found["sr"])}', '  ')
+    if 'wrong_starts' in record:
+        lines.append('begun in an undesired mode, then left to the policy')
+    for model in (record, *others):
+        for mode, found in model.get('wrong_starts', {}).items():
+            lines += _wrapped(
+                f'{_shortened(model["model"])}: {mode}, {found["continued"]} of {found["begun"]} '
+                f'went on with it, {found["mended"]} mended, {found["otherwise"]} ended '
+                f'otherwise; {found["unsafe_episodes"]} unsafe', '  ')
     lines += ['', *_wrapped(record['statement'])]
     for sentence in record['limits']['exceeded']:
         lines += _wrapped(f'LIMIT EXCEEDED: {sentence}.', after='  ')

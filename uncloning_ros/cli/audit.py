@@ -22,6 +22,7 @@ Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input
 """
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--against', type=Path, action='append', default=[], metavar='MODEL',
                         help='another model, audited on the same seeds and compared in pairs; '
                              'may be given several times')
+    parser.add_argument('--wrong-starts', type=positive_int, metavar='N',
+                        help='also begin N episodes in each undesired mode, the tool grasped '
+                             'and lifted by the scripted teacher, and count how the policy goes '
+                             'on (default: none)')
     parser.add_argument('--max-umr', type=fraction, metavar='RATE',
                         help='exit with 1 if the 95 %% upper bound of the unsafe rate is above')
     parser.add_argument('--min-sr', type=fraction, metavar='RATE',
@@ -110,6 +115,9 @@ def run(args: argparse.Namespace) -> int:
     with _partial(outputs, policies, scenario, seeds, latency_s, args.resume) as partial:
         audited = [_audit(path, policy, scenario, seeds, args.workers, latency_s, partial)
                    for path, policy in zip(paths, policies, strict=True)]
+        if args.wrong_starts is not None:
+            audited = [_begun_wrong(one, path, scenario, seeds[:args.wrong_starts], args.workers,
+                                    latency_s) for one, path in zip(audited, paths, strict=True)]
         record = audit_record(audited, scenario, latency_s, limits)
         texts: dict[Path, str] = {}
         if args.json is not None:
@@ -158,6 +166,27 @@ def _audit(path: Path, policy: 'OnnxPolicy', scenario: 'Scenario', seeds: range,
         made = run_rollouts(path, scenario, missing, workers, latency_s, tell) if missing else []
     there |= {result.seed: result for result in made}
     return Audited(subject_of(policy, path.name), tuple(there[number] for number in seeds))
+
+
+def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: range,
+                 workers: int, latency_s: float) -> 'Audited':
+    """Return the model with episodes that were begun in each undesired mode of the scenario."""
+    from tqdm import tqdm
+
+    from uncloning_ros.audit.rollout import run_wrong_starts
+    from uncloning_ros.audit.wrong_starts import WrongStart
+
+    starts = [WrongStart(number, mode) for mode in scenario.modes
+              if mode not in audited.subject.desired_modes for number in seeds]
+    if not starts:
+        return audited
+    with tqdm(total=len(starts), unit='episode', desc=f'{path.name} begun wrong') as bar:
+        results = run_wrong_starts(path, scenario, starts, workers, latency_s, bar.update)
+    by_mode: dict[str, list[EpisodeResult]] = {}
+    for start, result in zip(starts, results, strict=True):
+        by_mode.setdefault(start.mode, []).append(result)
+    return dataclasses.replace(audited, wrong_starts={
+        mode: tuple(results) for mode, results in by_mode.items()})
 
 
 @contextmanager
