@@ -19,6 +19,9 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument('contract_path', default_value='',
                               description="contract with this robot's topics, ages and limits; "
                                           "'' is the model's own"),
+        DeclareLaunchArgument('evidence_path', default_value='',
+                              description='evidence file of the audit; a model that it does not '
+                                          "vouch for is refused, '' requires none"),
         DeclareLaunchArgument('seed', default_value='0',
                               description="seed of the policy's noise"),
         DeclareLaunchArgument('autostart', default_value='false',
@@ -40,6 +43,8 @@ def generate_launch_description() -> LaunchDescription:
                 'expected_sha256': ParameterValue(LaunchConfiguration('expected_sha256'),
                                                   value_type=str),
                 'contract_path': ParameterValue(LaunchConfiguration('contract_path'),
+                                                value_type=str),
+                'evidence_path': ParameterValue(LaunchConfiguration('evidence_path'),
                                                 value_type=str),
                 'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
                 'auto_activate': True,
