@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How fast an audit's episodes are: ratios to bare stepping, and of two processes to one.
+
+- episodes with policy and control loop to the bare stepping of the same world: it replays the
+  commands of the very same episode, without policy, control loop or sensor readings taken;
+- episodes by two processes to those by one, as long as all processes are at work: their start,
+  some seconds of imports, is told apart.
+
+  bench/rollouts.py
+  bench/rollouts.py my_policy.onnx --scenario knife --episodes 40 --json rollouts.json
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import measure  # limits the threads, so it comes before numpy
+import numpy as np
+from measure import Figure, Ratio, Report
+
+from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, run_episode, run_rollouts
+from uncloning_ros.cli.arguments import positive_int
+from uncloning_ros.geometry import Array
+from uncloning_ros.runtime.control_loop import ControlLoop
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.share import share_path
+from uncloning_ros.simulation.world import World
+
+_EPISODES, _EPISODES_SHORT = 8, 3
+_FIRST_SEED = 40_000_000
+_LEAST_SPEED, _LEAST_GAIN = 0.7, 1.8
+
+
+class _Listening(World):
+    """A world that keeps the commands it was given, with the step at which they came."""
+
+    def __init__(self, scenario: Scenario, policy: OnnxPolicy) -> None:
+        self.commands: list[tuple[int, Array]] = []
+        super().__init__(scenario, policy.contract.interface)
+
+    def reset(self, seed: int) -> None:
+        """Begin an episode with no command kept."""
+        self.commands.clear()
+        super().reset(seed)
+
+    def command(self, action: Array) -> None:
+        """Keep one command and carry it out."""
+        self.commands.append((self.time_ns, action))
+        super().command(action)
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = measure.parser(__doc__)
+    parser.add_argument('model', type=Path, nargs='?',
+                        default=share_path('models') / 'knife_uncloned.onnx',
+                        help='exported policy (default: the shipped one)')
+    parser.add_argument('--scenario', default='knife', metavar='NAME',
+                        help='scenario to simulate (default: %(default)s)')
+    parser.add_argument('--episodes', type=positive_int, metavar='N',
+                        help=f'episodes by each (default: {_EPISODES})')
+    return measure.run(compare, parser.parse_args())
+
+
+def compare(args: argparse.Namespace) -> Report:
+    """Measure every ratio."""
+    episodes = args.episodes or (_EPISODES_SHORT if args.short else _EPISODES)
+    scenario = find_scenario(args.scenario)
+    seeds = range(_FIRST_SEED, _FIRST_SEED + episodes)
+    rolled, bare, steps = _against_bare(scenario, load_policy(args.model), seeds)
+    speeds = bare / rolled
+    one, one_start = _by(args.model, scenario, seeds, 1)
+    two, two_start = _by(args.model, scenario, range(seeds[-1] + 1, seeds[-1] + 1 + 2 * episodes),
+                         2)
+    speed, gain = float(bare.sum() / rolled.sum()), two / one
+    simulated_s = float(steps.sum()) / 240.0
+    return Report(
+        'Episodes of an audit',
+        [Ratio('with policy and loop / bare stepping', speed, float(speeds.min()),
+               float(speeds.max()), f'at least {_LEAST_SPEED:g}', speed >= _LEAST_SPEED),
+         Ratio('two processes / one', gain, gain, gain, f'at least {_LEAST_GAIN:g}',
+               gain >= _LEAST_GAIN)],
+        [Figure('one process', {'episodes_per_s': round(one, 3), 'start_s': round(one_start, 2)}),
+         Figure('two processes', {'episodes_per_s': round(two, 3),
+                                  'start_s': round(two_start, 2)}),
+         Figure('simulated time', {'s_per_s': round(simulated_s / float(rolled.sum()), 2),
+                                   's_per_s_bare': round(simulated_s / float(bare.sum()), 2)})],
+        'Speeds, so above is better. On a machine that has other work the second ratio says how '
+        'much is left of its cores.')
+
+
+def _against_bare(scenario: Scenario, policy: OnnxPolicy,
+                  seeds: range) -> tuple[Array, Array, Array]:
+    """Return how long each episode took with policy and bare, in s of processor, and its steps."""
+    world = _Listening(scenario, policy)
+    loop = ControlLoop(policy.contract, 0)
+    rolled, bare, steps = (np.empty(len(seeds)) for _ in range(3))
+    for i, seed in enumerate(seeds):
+        began = time.process_time()
+        rollout = run_episode(world, loop, policy.contract, policy, seed, INFERENCE_LATENCY_S)
+        rolled[i], steps[i] = time.process_time() - began, rollout.trace.steps
+        commands = list(world.commands)
+        began = time.process_time()
+        trace = _replay(world, seed, commands, rollout.trace.steps)
+        bare[i] = time.process_time() - began
+        if not np.array_equal(trace, rollout.trace.object_pose):
+            sys.exit('rollouts: the bare episode went otherwise; its time says nothing')
+    world.close()
+    return rolled, bare, steps
+
+
+def _replay(world: World, seed: int, commands: list[tuple[int, Array]], steps: int) -> Array:
+    """Step through an episode by its commands alone; return where the tool went."""
+    world.reset(seed)
+    due = 0
+    for _ in range(steps):
+        while due < len(commands) and commands[due][0] <= world.time_ns:
+            world.command(commands[due][1])
+            due += 1
+        world.advance()
+    return world.trace().object_pose
+
+
+def _by(model: Path, scenario: Scenario, seeds: range, workers: int) -> tuple[float, float]:
+    """Return episodes in a second while all processes work, and s until the first was done."""
+    done: list[float] = []
+    began = time.perf_counter()
+    run_rollouts(model, scenario, seeds, workers,
+                 on_done=lambda result: done.append(time.perf_counter()))
+    # From when each process has done one to when the first of them runs out of work.
+    first, last = sorted(done)[workers - 1], sorted(done)[-workers]
+    return (len(done) - 2 * workers + 1) / max(last - first, 1e-9), min(done) - began
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
