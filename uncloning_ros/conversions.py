@@ -52,9 +52,9 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     signal and belong to `uncloning_ros.transforms`. Whether a message may come without a stamp
     is for the caller to say.
     """
-    if hasattr(message, 'transforms'):
-        raise TypeError(f'{signal.key}: a message of transforms is read with a TransformTree')
     if signal.kind == 'pose':
+        if hasattr(message, 'transforms'):
+            raise TypeError(f'{signal.key}: a message of transforms is read with a TransformTree')
         _require_frame(signal, message.header.frame_id)
         p, q = message.pose.position, message.pose.orientation
         position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
@@ -66,21 +66,26 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     elif signal.kind == 'force':
         _require_frame(signal, message.header.frame_id)
         f = message.wrench.force
-        values = np.array((f.x, f.y, f.z), dtype=np.float64)
+        force = (f.x, f.y, f.z)
+        _require_usable(signal, force)
+        values = np.array(force, dtype=np.float64)
     elif hasattr(message, 'joint_names'):
         if len(message.points) == 0:
             raise ContractError(f'{signal.key}: a trajectory has no points; check its publisher')
-        values = _named_positions(signal, message.joint_names, message.points[0].positions)
+        values = np.array(_named_positions(signal, message.joint_names,
+                                           message.points[0].positions), dtype=np.float64)
     elif hasattr(message, 'name'):
         joints = _named_positions(signal, message.name, message.position)
-        _require_usable(signal, joints)
-        values = joints.sum(keepdims=True) if signal.kind == 'gripper_width' else joints
+        if signal.kind == 'gripper_width':
+            joints = [sum(joints)]
+            _require_usable(signal, joints)
+        values = np.array(joints, dtype=np.float64)
     else:
         values = np.asarray(message.data, dtype=np.float64)
         if values.shape != (signal.dim,):
             raise ContractError(f'{signal.key}: expected {signal.dim} values, got '
                                 f'{values.size}; check the publisher of its topic')
-    _require_usable(signal, values)
+        _require_usable(signal, values.tolist())
     header = getattr(message, 'header', None)
     stamp_ns = 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
     return Sample(values, stamp_ns or receive_ns, receive_ns)
@@ -156,9 +161,10 @@ def flat_observation(signals: Sequence[Signal], samples: Mapping[str, Sample]) -
     return np.concatenate([samples[signal.key].values for signal in signals])
 
 
-def _named_positions(signal: Signal, names: Sequence[str], positions: Sequence[float]) -> Array:
-    index = {name: i for i, name in enumerate(names)}
-    missing = [name for name in signal.names if name not in index]
+def _named_positions(signal: Signal, names: Sequence[str],
+                     positions: Sequence[float]) -> list[float]:
+    """Return the positions of the signal's joints in its order."""
+    missing = [name for name in signal.names if name not in names]
     if missing:
         found = len(signal.names) - len(missing)
         raise ContractError(f'{signal.key}: expected {len(signal.names)} joints, got {found} '
@@ -170,7 +176,9 @@ def _named_positions(signal: Signal, names: Sequence[str], positions: Sequence[f
     if len(positions) != len(names):
         raise ContractError(f'{signal.key}: a message names {len(names)} joints but has '
                             f'{len(positions)} positions; check its publisher')
-    return np.array([positions[index[name]] for name in signal.names], dtype=np.float64)
+    found_rad = [float(positions[names.index(name)]) for name in signal.names]
+    _require_usable(signal, found_rad)
+    return found_rad
 
 
 def _require_frame(signal: Signal, frame_id: str) -> None:
@@ -179,15 +187,20 @@ def _require_frame(signal: Signal, frame_id: str) -> None:
                             f'transform it to the base frame before publishing')
 
 
-def _require_usable(signal: Signal, values: Sequence[float] | Array) -> None:
+def _require_usable(signal: Signal, values: Sequence[float]) -> None:
+    """Refuse what is not finite or beyond anything physical; `values` are plain floats."""
+    for value in values:
+        if not -_MOST <= value <= _MOST:  # NaN lies in no interval
+            break
+    else:
+        return
     if not all(map(math.isfinite, values)):
         raise ContractError(f'{signal.key}: expected finite values, got {_shown(values)}')
-    if not all(-_MOST <= value <= _MOST for value in values):
-        raise ContractError(f'{signal.key}: expected values of at most {_MOST:g}, got '
-                            f'{_shown(values)}; check its publisher and its unit')
+    raise ContractError(f'{signal.key}: expected values of at most {_MOST:g}, got '
+                        f'{_shown(values)}; check its publisher and its unit')
 
 
-def _shown(values: Sequence[float] | Array) -> str:
+def _shown(values: Sequence[float]) -> str:
     return f'[{", ".join(f"{value:g}" for value in values)}]'
 
 
