@@ -85,6 +85,12 @@ def test_who_is_like_too_few_is_an_outlier() -> None:
     assert clusters_of(takes) == [0] * 6 + [-1] * 2
 
 
+def test_who_is_near_to_one_of_a_cluster_belongs_to_it() -> None:
+    line = np.array([0.0, 0.01, 0.02, 0.07, 0.2])
+    found = find_clusters(np.abs(np.subtract.outer(line, line)), apart_m=0.055)
+    assert list(found.labels) == [0, 0, 0, 0, -1]
+
+
 def test_noise_of_tracking_does_not_split_a_cluster() -> None:
     takes = [handed(degrees, seed, noise_m=0.03) for degrees in (0.0, 180.0) for seed in range(10)]
     assert clusters_of(takes) == [0] * 10 + [1] * 10

@@ -73,10 +73,9 @@ def approach(episode: Episode) -> Array:
     points = _in_frame(hands.at(objects.stamps_ns[seen]), objects.values[seen])
     distance = _smoothed(np.linalg.norm(points[:, 0], axis=-1))
     nearest = int(np.argmin(distance))
-    # The first time that the object was so near; it may draw back for a while and come again.
-    nearer = np.minimum.accumulate(distance[:nearest + 1])
     levels = distance[nearest] + THERE_M + np.linspace(STRETCH_M, 0.0, STEPS)
-    steps = np.argmax(nearer <= levels[:, None], axis=1)
+    # The first time that the object was so near; it may draw back for a while and come again.
+    steps = np.argmax(distance[:nearest + 1] <= levels[:, None], axis=1)
     around = steps[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
     return np.median(points[np.clip(around, 0, len(points) - 1)], axis=1)
 
