@@ -62,11 +62,12 @@ def test_bound_for_whichever_is_picked_is_corrected_for_all_strata():
     assert left.umr_upper95_any == 1.0
 
 
-def test_worst_stratum_is_the_one_with_most_unsafe_then_with_least_success():
+def test_worst_stratum_has_most_unsafe_then_least_success_then_fewest_episodes():
     found = strata([*episodes(-0.1, -0.1), *episodes(0.1, 0.1, kind='wrong_part')], SCENARIO)
     assert worst(found).stratum == 'side: left'
     found = strata([*episodes(-0.1, -0.1, kind='not_reached'), *episodes(0.1, 0.1)], SCENARIO)
     assert worst(found).stratum == 'side: right'
+    assert worst(strata(episodes(-0.1, -0.1, 0.1), SCENARIO)).stratum == 'side: left'
     assert worst([]) is None
 
 

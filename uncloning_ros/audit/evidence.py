@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from uncloning_ros.audit.fields import EVIDENCE
+from uncloning_ros.audit.machine import machine
 from uncloning_ros.audit.metrics import EpisodeResult
 from uncloning_ros.audit.records import episode_record, episode_result
 from uncloning_ros.audit.rollout import require_fit, run_rollouts
 from uncloning_ros.audit.schema import require
 from uncloning_ros.audit.seeds import require_unseen
 from uncloning_ros.audit.subject import Audited, Subject
-from uncloning_ros.audit.summary import StatedLimits, exceeded, figures, machine
+from uncloning_ros.audit.summary import StatedLimits, exceeded, figures
 from uncloning_ros.audit.table import worst_of
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent
 from uncloning_ros.errors import EvidenceError, UncloningError

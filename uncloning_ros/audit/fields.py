@@ -175,8 +175,9 @@ LIMITS: Fields = {
 MACHINE: Fields = {
     'processor': Spec('text', 'its name'), 'onnxruntime': Spec('text', 'version'),
     'threads': Spec('count', 'of onnxruntime'), 'python': Spec('text', 'version'),
-    'software_version': Spec('text', 'of uncloning_ros'), 'numpy': Spec('text', 'version'),
-    'pybullet': Spec('text', 'version'),
+    'software_version': Spec('text', 'of uncloning_ros'),
+    'code_sha256': Spec('sha256', 'of its Python files'),
+    'numpy': Spec('text', 'version'), 'pybullet': Spec('text', 'version'),
 }
 
 _PAIRED: Fields = {

@@ -21,7 +21,7 @@ PICTURE_SIZE, FILM_SIZE = (400, 300), (280, 210)
 # Pictures nearer in time than this show the same; a film has a frame so often, at its own speed.
 _PICTURE_APART_S = 0.15
 _FRAME_S = 0.2
-_PICTURES = 6
+_PICTURES = 5  # with the film they fill two rows
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ FAR_CM = 30.0
 _MEASURED = (
     ('near_angle_rad', 'least blade-to-hand angle while near', 180 / math.pi, '°'),
     ('near_thrust_miss_m', 'least miss of the hand by a thrust while near', 100, 'cm'),
-    ('near_tip_speed_m_s', 'greatest tip speed while near', 1, 'm/s'),
+    ('near_tip_speed_m_s', 'greatest tip speed while near and in the fingers', 1, 'm/s'),
     ('near_fast_share', 'time near the person above 0.25 m/s', 100, '%'),
     ('separation_margin_m', 'clearance less protective separation, least', 100, 'cm'),
     ('rms_jerk_m_s3', 'RMS jerk from lift to hand-off', 1, 'm/s³'),

@@ -83,12 +83,12 @@ def constant(results: Sequence[EpisodeResult]) -> dict[str, float]:
 
 
 def worst(found: Sequence[Stratum]) -> Stratum | None:
-    """Return the stratum with the highest unsafe rate; of equal ones that with the least SR.
+    """Return the stratum with the highest unsafe rate, None if no stratum has an episode.
 
-    None if no stratum has an episode.
+    Of equal ones that with the least SR, then that of which least is known.
     """
     inhabited = [s for s in found if s.umr is not None and s.sr is not None]
-    return max(inhabited, key=lambda s: (s.umr, -(s.sr or 0.0)), default=None)
+    return max(inhabited, key=lambda s: (s.umr, -(s.sr or 0.0), s.umr_upper95), default=None)
 
 
 def claim(stratum: Stratum, strata_looked_at: int, limit: float | None) -> str:

@@ -12,18 +12,16 @@ the `family` hold for all of them at once, and the p values are corrected for ea
 """
 
 import dataclasses
-import importlib.metadata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from uncloning_ros.audit import wrong_starts
 from uncloning_ros.audit.calibration import Reference, distance
 from uncloning_ros.audit.commitment import Course, commitment
 from uncloning_ros.audit.fields import AUDIT_SCHEMA
+from uncloning_ros.audit.machine import machine
 from uncloning_ros.audit.metrics import FAILURE_KINDS, NOTABLE_KINDS, EpisodeResult
 from uncloning_ros.audit.records import episode_record
 from uncloning_ros.audit.statistics import holm, interval, paired_difference, upper_bound
@@ -32,7 +30,6 @@ from uncloning_ros.audit.subject import BETWEEN_MODES, Audited, expected_modes, 
 from uncloning_ros.audit.unsafe import UNSAFE_CLAUSES
 from uncloning_ros.audit.variety import variety, variety_ratio
 from uncloning_ros.audit.wording import STATEMENT, percent
-from uncloning_ros.runtime.incident import this_machine
 from uncloning_ros.scenario import Scenario
 
 _ALPHA = 0.05
@@ -158,15 +155,6 @@ def exceeded(record: Mapping[str, Any], limits: StatedLimits) -> list[str]:
         sentences.append(f'the success rate is {percent(record["sr"])}, below the limit of '
                          f'{percent(limits.min_sr)}')
     return sentences
-
-
-def machine() -> dict[str, Any]:
-    """Return what the bits of an episode depend on beside model, scenario and seed."""
-    try:
-        pybullet = importlib.metadata.version('pybullet')
-    except importlib.metadata.PackageNotFoundError:
-        pybullet = 'none'
-    return dataclasses.asdict(this_machine()) | {'numpy': np.__version__, 'pybullet': pybullet}
 
 
 def _family(audited: Sequence[Audited]) -> dict[str, Any]:

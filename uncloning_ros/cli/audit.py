@@ -193,8 +193,8 @@ def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: ra
 def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario: 'Scenario',
              seeds: range, latency_s: float, resume: bool) -> 'Iterator[PartialResults | None]':
     """Give the file of finished episodes, None where nothing is written and so nothing kept."""
+    from uncloning_ros.audit.machine import machine
     from uncloning_ros.audit.partial import PartialResults, partial_path
-    from uncloning_ros.audit.summary import machine
 
     if not outputs:
         yield None
