@@ -414,7 +414,28 @@ def _deployment(fields: Fields, interface: Interface) -> Deployment:
         fault = FaultSignal(part.text('topic'), part.flag('fault_when'))
         part.done()
     fields.done()
+    _require_topics_apart(fields.where, observations, actions, enable, fault)
     return Deployment(rate_hz, observations, actions, limits, end, enable, fault)
+
+
+def _require_topics_apart(where: str, observations: Mapping[str, Topic],
+                          actions: Mapping[str, Topic], enable: Enable | None,
+                          fault: FaultSignal | None) -> None:
+    """Raise `ContractError` for a topic that two parts use, but observations of one type may.
+
+    What is commanded must not pass for a measurement, nor one switch for another.
+    """
+    uses = [(f'observations.{key}', t.topic, t.type) for key, t in observations.items()]
+    uses += [(f'actions.{key}', t.topic, '') for key, t in actions.items()]
+    uses += [('enable', enable.topic, '')] if enable is not None else []
+    uses += [('fault', fault.topic, '')] if fault is not None else []
+    seen: dict[str, tuple[str, str]] = {}
+    for what, topic, type_name in uses:
+        before, before_type = seen.setdefault(topic, (what, type_name))
+        if before != what and (before_type != type_name or not type_name):
+            raise ContractError(f'{where}: {before} and {what} are both on the topic {topic!r}; '
+                                f'give each a topic of its own (observations of one message '
+                                f'type may share theirs)')
 
 
 def _joint_limits(limits: Fields, interface: Interface) -> dict[str, tuple[float, float]]:

@@ -220,6 +220,35 @@ def test_wrong_contract_is_refused_with_a_sentence(place: str, value: object,
         contract_from_dict(changed(place, value))
 
 
+@pytest.mark.parametrize(('place', 'value', 'sentence'), [
+    ('deployment.observations.tool_pose.topic', 'target_pose',
+     'observations.tool_pose and actions.target_pose are both on'),
+    ('deployment.observations.wrist_force.topic', 'current_pose',
+     'observations.tool_pose and observations.wrist_force are both on'),
+    ('deployment.actions.target_width.topic', 'target_pose',
+     'actions.target_pose and actions.target_width are both on'),
+    ('deployment.enable', {'topic': 'target_pose', 'max_age_s': 0.2},
+     'actions.target_pose and enable are both on'),
+    ('deployment.enable', {'topic': 'hand_pose', 'max_age_s': 0.2},
+     'observations.hand_pose and enable are both on'),
+])
+def test_what_is_commanded_measured_and_switched_has_topics_of_its_own(
+        place: str, value: object, sentence: str) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        contract_from_dict(changed(place, value))
+
+
+def test_enable_switch_is_no_fault_signal() -> None:
+    data = changed('deployment.enable', {'topic': 'switch', 'max_age_s': 0.2})
+    data['deployment']['fault'] = {'topic': 'switch', 'fault_when': True}
+    with pytest.raises(ContractError, match='enable and fault are both on'):
+        contract_from_dict(data)
+
+
+def test_observations_of_one_type_may_share_a_topic() -> None:
+    contract_from_dict(changed('deployment.observations.object_pose.topic', 'current_pose'))
+
+
 def test_file_is_named_in_the_refusal(tmp_path: Path) -> None:
     path = tmp_path / 'mine.yaml'
     path.write_text(yaml.safe_dump(changed('policy.history', -1)))
