@@ -3,6 +3,7 @@
 """The policy node's lifecycle: what it refuses, what it survives, what it gives back."""
 
 import dataclasses
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,11 +14,11 @@ import pytest
 import yaml
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from live_policy import CONTRACT, ERROR, FAILURE, SUCCESS, FakePolicy, Live
+from live_policy import CONTRACT, ERROR, FAILURE, SUCCESS, FakePolicy, Live, deployed
 from policies import wandering_policy
 from rclpy.node import Node
 
-from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.contract import TRANSFORMS, contract_to_dict
 from uncloning_ros.errors import ModelError
 from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
 from uncloning_ros.nodes.policy import PolicyNode
@@ -103,6 +104,26 @@ def test_a_topic_that_ros_does_not_take_is_refused_at_configure_and_leaves_nothi
     assert topics(node) == before
     said = capfd.readouterr().err
     assert 'Invalid topic name: topic name must not contain' in said and 'not a name' in said
+    assert 'Traceback' not in said
+
+
+@pytest.mark.parametrize(('part', 'key', 'package'), [
+    ('observations', 'hand_pose', 'tf2_msgs'), ('actions', 'target_pose', 'geometry_msgs')])
+def test_a_message_package_that_is_not_installed_is_named_at_configure(
+        graph: Any, load: Any, monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str], part: str, key: str, package: str) -> None:
+    topics_of = dict(getattr(CONTRACT.deployment, part))
+    if package == 'tf2_msgs':
+        topics_of[key] = dataclasses.replace(topics_of[key], topic='/tf', type=TRANSFORMS,
+                                             child_frame='hand')
+    load(FakePolicy(deployed(CONTRACT, **{part: topics_of})))
+    node = graph.add(PolicyNode, model_path='some.onnx')
+    monkeypatch.setitem(sys.modules, f'{package}.msg', None)
+    before = topics(node)
+    assert node.trigger_configure() is FAILURE
+    assert topics(node) == before
+    said = capfd.readouterr().err
+    assert f'the package {package} is not installed; install it, as in: apt install' in said
     assert 'Traceback' not in said
 
 

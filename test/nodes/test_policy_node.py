@@ -149,6 +149,7 @@ def test_a_message_that_breaks_the_contract_holds_at_once_and_says_why(
     live.reach('hold', 'refused_input')
     assert sentence in live.status['sentence']
     assert sentence in capfd.readouterr().err
+    assert 'hand_pose' not in live.node._observations.newest()
     live.robot.silent.clear()
     live.reach('active', 'policy')
 

@@ -161,6 +161,16 @@ def message_class(type_name: str) -> Any:
     return getattr(importlib.import_module(f'{package}.{folder}'), name)
 
 
+def contract_class(type_name: str) -> Any:
+    """Return the class of a type that a contract names, or say what has to be installed."""
+    try:
+        return message_class(type_name)
+    except ImportError as err:
+        package = type_name.partition('/')[0]
+        raise ContractError(f'{type_name}: the package {package} is not installed; install it, '
+                            f'as in: apt install ros-jazzy-{package.replace("_", "-")}') from err
+
+
 def as_json(data: Mapping[str, Any]) -> Any:
     """Return the std_msgs/String that carries `data` as JSON."""
     return String(data=json.dumps(data, allow_nan=False))
@@ -208,7 +218,7 @@ class Observations:
         deployment = contract.deployment
         topics = deployment.observations
         for topic, signals in by_topic(contract.interface.observations, topics).items():
-            kind = message_class(topics[signals[0].key].type)
+            kind = contract_class(topics[signals[0].key].type)
             pairs = [(signal, topics[signal.key]) for signal in signals]
             if topics[signals[0].key].type == TRANSFORMS:
                 for name, static in ((topic, False), (static_topic(topic), True)):
@@ -288,8 +298,9 @@ class Observations:
         self._refused.pop(key, None)
 
     def _refuse(self, key: str, err: ContractError) -> None:
-        self._samples.pop(key, None)
+        # In this order, so that nobody takes what was refused for what never arrived.
         self._refused[key] = f'a message was refused: {err}'
+        self._samples.pop(key, None)
         self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
 
 

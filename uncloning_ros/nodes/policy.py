@@ -28,6 +28,7 @@ from uncloning_ros.nodes.common import (
     Observations,
     Parameter,
     contract_at,
+    contract_class,
     declare,
     refuse_wrong_transitions,
     run_node,
@@ -149,6 +150,7 @@ class PolicyNode(LifecycleNode):
         policy.warm_up()
         for topic in self._contract.deployment.actions.values():
             validate_topic_name(topic.topic)
+            contract_class(topic.type)
         self._observations = Observations(self, self._contract)
         self._policy = policy
         self.get_logger().info(f'policy {policy.sha256[:12]} is ready')
