@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the card of a model that scripts/models.sh made: how, from what, and what audits showed.
 
-  scripts/model_card.py runs/models uncloned --out runs/models/knife_uncloned.md
+  scripts/model_card.py runs/models/knife knife_uncloned --out knife_uncloned.md
 """
 
 import argparse
@@ -15,15 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.audit.summary import percent, points
+from uncloning_ros.audit.summary import compared_models
+from uncloning_ros.audit.wording import STATEMENT, percent, points
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
-_WHAT = {
-    'mixed': 'Cloned from demonstrations of both modes; it hands over either way. **Not for '
-             'use:** it is the original that the edit starts from and is compared with.',
-    'uncloned': 'The mixed policy with the blade-first mode removed from its weights.',
-}
 # One letter for each way in which an episode can end.
 _LETTERS = {None: '.', 'unsafe': 'U', 'wrong_part': 'W', 'not_grasped': 'g', 'dropped': 'd',
             'not_reached': 'r', 'timeout': 't'}
@@ -31,20 +27,36 @@ _SEEDS_IN_A_ROW = 50
 
 
 def card(folder: Path, name: str) -> str:
-    """Return the card of `folder/knife_<name>.onnx` as Markdown."""
-    path = folder / f'knife_{name}.onnx'
+    """Return the card of `folder/<name>.onnx` as Markdown."""
+    path = folder / f'{name}.onnx'
     policy = load_policy(path)
-    audits = [json.loads(file.read_text(encoding='utf-8'))
-              for file in sorted(folder.glob('against_*.json'))]
-    columns = {one['model_sha256']: one
-               for audit in audits for one in (audit, audit['against'])}
-    own = columns[policy.sha256]
-    parts = [f'# {path.name}', _WHAT[name], _facts(path, policy),
+    audits = [json.loads((folder / file).read_text(encoding='utf-8'))
+              for file in ('uncloned.json', 'compared.json')]
+    # Where a model is in both audits, the longer one, which comes first, tells of its seeds.
+    own = [one for audit in audits for one in (audit, *compared_models(audit))
+           if one['model_sha256'] == policy.sha256]
+    shown = [audit for audit in audits
+             if any(one in own for one in (audit, *compared_models(audit)))]
+    parts = [f'# {path.name}', _what(own[0]), _facts(path, policy),
              '## How it was made', _block(_commands(folder)), _costs(folder),
-             '## What an audit showed', _figures(own, list(columns.values())),
-             _differences(audits), _draws(folder, policy.sha256),
-             '## Outcome of every seed', _per_seed(own)]
+             '## What audits showed', *(_figures(audit, policy.sha256) for audit in shown),
+             STATEMENT, _draws(folder, policy.sha256),
+             '## Outcome of every seed', _per_seed(own[0])]
     return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _what(own: Mapping[str, Any]) -> str:
+    removed, desired = own['modes_removed'], own['modes_desired']
+    if not removed:
+        return (f'Cloned from demonstrations of all modes of the scenario `{own["scenario"]}`; it '
+                f'hands over in any of them. **Not for use:** it is the original that the edit '
+                f'starts from and is compared with.')
+    return (f'The mixed policy of the scenario `{own["scenario"]}` with {_named(removed)} removed '
+            f'from its weights; {_named(desired)} stayed.')
+
+
+def _named(modes: Sequence[str]) -> str:
+    return ' and '.join(f'`{mode}`' for mode in modes)
 
 
 def _facts(path: Path, policy: OnnxPolicy) -> str:
@@ -87,30 +99,30 @@ def _costs(folder: Path) -> str:
             f'classifier:\n\n' + _table(('run', 'steps', 'time'), rows))
 
 
-def _figures(own: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> str:
-    rows = [(f'**{one["model"]}**' if one is own else one['model'],
+def _figures(audit: Mapping[str, Any], sha256: str) -> str:
+    columns = (audit, *compared_models(audit))
+    rows = [(f'**{one["model"]}**' if one['model_sha256'] == sha256 else one['model'],
              percent(one['tcr']), percent(one['sr']), percent(one['umr']),
              percent(one['umr_upper95']),
              ', '.join(f'{count} {mode}' for mode, count in one['modes'].items() if count),
              ', '.join(f'{count} {kind}' for kind, count in one['failures'].items() if count))
             for one in columns]
-    return (f'Scenario {own["scenario"]}, {own["episodes"]} closed-loop episodes, seeds '
-            f'{own["seed"]} to {own["seed"] + own["episodes"] - 1}, the same for every model. '
+    return (f'{audit["episodes"]} closed-loop episodes, seeds {audit["seed"]} to '
+            f'{audit["seed"] + audit["episodes"] - 1}. '
             f'TCR: completed. SR: completed, as desired, safe. UMR: share of all episodes with an '
             f'unsafe event, with its Clopper-Pearson 95 % upper bound.\n\n'
             + _table(('model', 'TCR', 'SR', 'UMR', 'UMR at most', 'mode of completed',
                       'why no success'), rows)
-            + '\n\nThis is statistical evidence under the stated simulated distribution, for '
-              'this file and no other; it is no safety certificate.')
+            + _differences(audit))
 
 
-def _differences(audits: Sequence[Mapping[str, Any]]) -> str:
-    rows = []
-    for audit in audits:
-        difference = audit['against']['difference']
-        rows.append((f'{audit["model"]} minus {audit["against"]["model"]}',
-                     *(points(difference[rate]) for rate in ('tcr', 'sr', 'umr'))))
-    return ('Paired differences in percentage points, with 95 % intervals:\n\n'
+def _differences(audit: Mapping[str, Any]) -> str:
+    rows = [(f'{audit["model"]} minus {other["model"]}',
+             *(points(other['difference'][rate]) for rate in ('tcr', 'sr', 'umr')))
+            for other in compared_models(audit)]
+    if not rows:
+        return ''
+    return ('\n\nPaired differences on these seeds in percentage points, with 95 % intervals:\n\n'
             + _table(('', 'TCR', 'SR', 'UMR'), rows))
 
 
@@ -146,8 +158,8 @@ def main() -> int:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folder', type=Path, help='folder of scripts/models.sh')
-    parser.add_argument('name', choices=tuple(_WHAT), help='which of its models')
+    parser.add_argument('folder', type=Path, help='folder that scripts/models.sh worked in')
+    parser.add_argument('name', help='which of its models, without the .onnx')
     parser.add_argument('--out', required=True, type=new_path, help='Markdown file to write')
     args = parser.parse_args()
     args.out.write_text(card(args.folder, args.name), encoding='utf-8')

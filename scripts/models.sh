@@ -2,17 +2,24 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
 # Make the shipped models and their cards with the full schedule. `make models` calls this.
-# Beside the edit stand its two references on the same data, steps and seeds: the filtered retrain
-# and the filtered fine-tune. Stopped with Ctrl-C, it goes on where it was when called again.
+# For every scenario: a policy cloned from demonstrations of all modes, and the same policy with the
+# undesired modes removed from its weights. For the knife the edit's two references stand beside it,
+# on the same data, steps and seeds: the filtered retrain and the filtered fine-tune.
+# Stopped with Ctrl-C, it goes on where it was when called again.
+#
+#   SCENARIOS='mug scissors' make models
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/steps.sh
 
-EPISODES=${EPISODES:-400}
+SCENARIOS=${SCENARIOS:-knife scissors screwdriver mug knife_route}
 TRAIN_STEPS=${TRAIN_STEPS:-15000}
 EDIT_STEPS=${EDIT_STEPS:-450}
-AUDIT_EPISODES=${AUDIT_EPISODES:-300}
-# Seeds never meet: what the policy learned from, and what it is judged on.
+# Each model on the same seeds, to be compared in pairs; and the edit alone on many more.
+COMPARED_EPISODES=${COMPARED_EPISODES:-300}
+AUDIT_EPISODES=${AUDIT_EPISODES:-1049}
+# Seeds never meet: what the policy learned from, and what it is judged on. Those of the long audit
+# follow from the digests of model and scenario.
 DEMO_SEED=0
 AUDIT_SEED=100000
 # These were looked at while the method was built; no audit takes them for fresh ones.
@@ -20,58 +27,100 @@ DEVELOPMENT_SEEDS=900000:900100
 # Fixed, since a training repeats exactly with the same number of threads alone.
 THREADS=2
 
-mkdir -p runs models
-choose_folder runs/models "$EPISODES demonstrations, $TRAIN_STEPS + $EDIT_STEPS steps,\
- $AUDIT_EPISODES audited episodes"
-echo "uncloning_ros models in $OUT/: $(cat "$OUT/schedule")"
+# About 200 demonstrations of each mode, unless EPISODES says how many of all.
+episodes_of() {
+  case $1 in
+    mug) echo "${EPISODES:-600}" ;;
+    knife_route) echo "${EPISODES:-800}" ;;
+    *) echo "${EPISODES:-400}" ;;
+  esac
+}
 
-title 'Demonstrations of both modes'
-show uncloning demos --scenario knife --episodes "$EPISODES" --seed $DEMO_SEED \
-  --out "$OUT/demos" --resume
-once "$OUT/data" uncloning dataset "$OUT/demos" --out "$OUT/data"
+# modes_of SCENARIO desired|undesired: their names, with commas between them.
+modes_of() {
+  python - "$1" "$2" <<'END'
+import sys
+from uncloning_ros.scenario import find_scenario
+print(','.join(mode for mode, desired in find_scenario(sys.argv[1]).desired.items()
+               if desired == (sys.argv[2] == 'desired')))
+END
+}
 
-title 'The mixed policy'
-train "$OUT/runs/mixed" --steps "$TRAIN_STEPS" --threads $THREADS
+edit() {
+  once "$OUT/runs/$1" uncloning unclone "$OUT/runs/mixed" --data "$OUT/data" --remove "$removed" \
+    --steps "$EDIT_STEPS" --threads $THREADS "${@:2}" --out "$OUT/runs/$1"
+}
 
-title 'The edit, and the fine-tune it has to beat'
-once "$OUT/runs/uncloned" uncloning unclone "$OUT/runs/mixed" --data "$OUT/data" \
-  --remove blade_first --steps "$EDIT_STEPS" --threads $THREADS --out "$OUT/runs/uncloned"
-once "$OUT/runs/finetuned" uncloning unclone "$OUT/runs/mixed" --data "$OUT/data" \
-  --remove blade_first --steps "$EDIT_STEPS" --threads $THREADS --gamma 0 --out "$OUT/runs/finetuned"
+make_models() {
+  local scenario=$1 removed kept episodes name models=(mixed uncloned) against=()
+  removed=$(modes_of "$scenario" undesired)
+  kept=$(modes_of "$scenario" desired)
+  episodes=$(episodes_of "$scenario")
+  choose_folder "runs/models/$scenario" "$episodes demonstrations, $TRAIN_STEPS + $EDIT_STEPS\
+ steps, $COMPARED_EPISODES and $AUDIT_EPISODES audited episodes"
+  printf '\n%s in %s/: %s\n' "$scenario" "$OUT" "$(cat "$OUT/schedule")"
 
-title 'The retrain on the desired mode alone'
-train "$OUT/runs/retrained" --steps "$TRAIN_STEPS" --threads $THREADS --only-modes handle_first
+  title "$scenario: demonstrations of all modes"
+  show uncloning demos --scenario "$scenario" --episodes "$episodes" --seed $DEMO_SEED \
+    --out "$OUT/demos" --resume
+  once "$OUT/data" uncloning dataset "$OUT/demos" --out "$OUT/data"
 
-title 'Export'
-for name in mixed uncloned finetuned retrained; do
-  once "$OUT/knife_$name.onnx" uncloning export "$OUT/runs/$name" --out "$OUT/knife_$name.onnx" \
-    --development-seeds $DEVELOPMENT_SEEDS
-done
-show uncloning diff "$OUT/knife_mixed.onnx" "$OUT/knife_uncloned.onnx"
+  title "$scenario: the mixed policy"
+  train "$OUT/runs/mixed" --steps "$TRAIN_STEPS" --threads $THREADS
 
-title 'The mixed policy from one fixed start'
-once "$OUT/noise_draws.json" scripts/noise_draws.py "$OUT/knife_mixed.onnx" --seed 900000 \
-  --json "$OUT/noise_draws.json"
-
-title 'Audit of the edit against each, on the same seeds'
-for name in mixed retrained finetuned; do
-  [ -e "$OUT/against_$name.html" ] ||
-    show uncloning audit "$OUT/knife_uncloned.onnx" --against "$OUT/knife_$name.onnx" \
-      --scenario knife --episodes "$AUDIT_EPISODES" --seed $AUDIT_SEED \
-      --json "$OUT/against_$name.json" --html "$OUT/against_$name.html"
-done
-
-title 'Cards'
-for name in mixed uncloned; do
-  once "$OUT/knife_$name.md" scripts/model_card.py "$OUT" "$name" --out "$OUT/knife_$name.md"
-done
-
-touch "$OUT/finished"
-for file in "$OUT"/knife_{mixed,uncloned}.{onnx,md}; do
-  if [ -e "models/${file##*/}" ]; then
-    echo "models/${file##*/} is left as it is; to replace it: cp $file models/"
-  else
-    cp "$file" models/
-    echo "wrote models/${file##*/}"
+  title "$scenario: the edit that removes $removed"
+  edit uncloned
+  if [ "$scenario" = knife ]; then
+    title 'The fine-tune that the edit has to beat, and the retrain on the desired mode alone'
+    edit finetuned --gamma 0
+    train "$OUT/runs/retrained" --steps "$TRAIN_STEPS" --threads $THREADS --only-modes "$kept"
+    models+=(finetuned retrained)
   fi
+
+  title "$scenario: export"
+  for name in "${models[@]}"; do
+    once "$OUT/${scenario}_$name.onnx" uncloning export "$OUT/runs/$name" \
+      --out "$OUT/${scenario}_$name.onnx" --development-seeds $DEVELOPMENT_SEEDS
+    [ "$name" = uncloned ] || against+=(--against "$OUT/${scenario}_$name.onnx")
+  done
+  show uncloning diff "$OUT/${scenario}_mixed.onnx" "$OUT/${scenario}_uncloned.onnx"
+
+  title "$scenario: the mixed policy from one fixed start"
+  once "$OUT/noise_draws.json" scripts/noise_draws.py "$OUT/${scenario}_mixed.onnx" \
+    --scenario "$scenario" --seed 900000 --json "$OUT/noise_draws.json"
+
+  title "$scenario: audits, of all models on the same seeds and of the edit on many more"
+  once "$OUT/compared.html" uncloning audit "$OUT/${scenario}_uncloned.onnx" "${against[@]}" \
+    --scenario "$scenario" --episodes "$COMPARED_EPISODES" --seed $AUDIT_SEED \
+    --json "$OUT/compared.json" --html "$OUT/compared.html" --resume
+  once "$OUT/uncloned.html" uncloning audit "$OUT/${scenario}_uncloned.onnx" \
+    --scenario "$scenario" --episodes "$AUDIT_EPISODES" --json "$OUT/uncloned.json" \
+    --evidence "$OUT/${scenario}_uncloned.evidence" --html "$OUT/uncloned.html" --resume
+
+  title "$scenario: cards"
+  for name in mixed uncloned; do
+    once "$OUT/${scenario}_$name.md" scripts/model_card.py "$OUT" "${scenario}_$name" \
+      --out "$OUT/${scenario}_$name.md"
+  done
+
+  touch "$OUT/finished"
+  ship "$OUT/${scenario}"_{mixed,uncloned}.{onnx,md} "$OUT/${scenario}_uncloned.evidence"
+}
+
+# ship FILE...: copy into models/ what is not there.
+ship() {
+  local file
+  for file in "$@"; do
+    if [ -e "models/${file##*/}" ]; then
+      echo "models/${file##*/} is left as it is; to replace it: cp $file models/"
+    else
+      cp "$file" models/
+      echo "wrote models/${file##*/}"
+    fi
+  done
+}
+
+mkdir -p runs/models models
+for scenario in $SCENARIOS; do
+  make_models "$scenario"
 done

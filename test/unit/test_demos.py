@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.contract import load_contract
+from uncloning_ros.contract import load_contract, with_modes
 from uncloning_ros.demos.bag import EpisodeMetadata, list_episodes
 from uncloning_ros.demos.bag_reader import episode_digest, read_episode, unfinished_session
 from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.demos.labels import newest_label, read_labels
 from uncloning_ros.files import alone_in
+from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
@@ -48,6 +49,25 @@ def test_episodes_are_as_many_as_asked_and_labelled_by_the_rule(demos: Path) -> 
         assert metadata.seed is not None
         modes.add(metadata.planned_mode)
     assert modes == {'handle_first', 'blade_first'}
+
+
+def test_without_a_contract_the_modes_are_those_of_the_scenario(tmp_path: Path) -> None:
+    out = tmp_path / 'demos'
+    assert main(['demos', '--scenario', 'mug', '--episodes', '1', '--out', str(out)]) == 0
+    mug = find_scenario('mug')
+    episode = read_episode(list_episodes(out)[0])
+    assert episode.contract == with_modes(CONTRACT, mug.desired)
+    label = newest_label(read_labels(episode.path, episode.contract.interface), 'rule')
+    assert label is not None
+    assert label.mode == episode.metadata.planned_mode
+
+
+def test_a_contract_without_the_modes_of_the_scenario_is_refused(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract = share_path('config') / 'contract.yaml'
+    assert main(['demos', '--scenario', 'mug', '--episodes', '1', '--contract', str(contract),
+                 '--out', str(tmp_path / 'demos')]) == 2
+    assert "unknown mode 'handle_left'" in capsys.readouterr().err
 
 
 def test_a_stopped_run_goes_on_to_the_same_bags_with_one_worker(demos: Path,

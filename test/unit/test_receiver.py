@@ -79,6 +79,28 @@ def test_the_hand_withdraws_only_after_the_fingers_let_go(receiver: Receiver) ->
     assert receiver.withdrawal(now_s + 2.0) == 1.0
 
 
+@pytest.mark.parametrize(('name', 'posture'), [('knife', 'standing'), ('knife_route', 'seated')])
+def test_a_person_stands_behind_the_table_or_sits_close_to_it(name: str, posture: str) -> None:
+    scenario = find_scenario(name)
+    assert scenario.receiver.posture == posture
+    person = Receiver(scenario, np.random.default_rng(0))
+    capsules = person.capsules(person.palm(0.0)[None])
+    torso, face = capsules['torso'][0], capsules['face'][0]
+    assert face[:, 2].min() > torso[:, 2].max() + 0.2
+    if posture == 'seated':
+        assert torso[0, 0] < 1.1
+        assert person.rest_m[2] < 0.0  # hands in the lap, below the table top
+    else:
+        assert torso[0, 0] > 1.3
+        assert person.rest_m[2] > 0.1
+
+
+def test_the_resting_hand_is_on_the_side_of_the_offer() -> None:
+    for seed in range(20):
+        person = Receiver(find_scenario('knife_route'), np.random.default_rng(seed))
+        assert person.rest_m[1] * person.offer_m[1] > 0
+
+
 def test_offers_fill_the_box_on_both_sides() -> None:
     scenario = find_scenario('knife')
     offers = np.array([Receiver(scenario, np.random.default_rng(i)).offer_m for i in range(200)])

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from uncloning_ros.contract import load_contract
+from uncloning_ros.contract import load_contract, with_modes
 from uncloning_ros.errors import ScenarioError
-from uncloning_ros.scenario import Exchange, find_scenario, load_scenario
+from uncloning_ros.scenario import Exchange, Scenario, find_scenario, load_scenario
 from uncloning_ros.share import share_path
 
 FOLDER = share_path('config') / 'scenarios'
+SHIPPED = sorted(path.stem for path in FOLDER.glob('*.yaml'))
 DATA: dict[str, Any] = yaml.safe_load((FOLDER / 'knife.yaml').read_text())
 REMOVE = object()
 
@@ -35,14 +36,23 @@ def write_changed(path: Path, place: str, value: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize('path', sorted(FOLDER.glob('*.yaml')), ids=lambda path: path.stem)
-def test_every_shipped_scenario_is_found_by_its_name_and_has_the_modes_of_the_contract(
-        path: Path) -> None:
-    scenario = find_scenario(path.stem)
-    assert scenario.name == path.stem
-    assert scenario == load_scenario(path)
-    modes = load_contract(share_path('config') / 'contract.yaml').interface.mode_names
-    assert tuple(scenario.modes) == modes
+@pytest.mark.parametrize('name', SHIPPED)
+def test_every_shipped_scenario_is_found_by_its_name(name: str) -> None:
+    scenario = find_scenario(name)
+    assert scenario.name == name
+    assert scenario == load_scenario(FOLDER / f'{name}.yaml')
+    assert set(scenario.desired.values()) == {True, False}
+
+
+def test_five_scenarios_are_shipped() -> None:
+    assert SHIPPED == ['knife', 'knife_route', 'mug', 'scissors', 'screwdriver']
+
+
+def test_the_shipped_contract_is_that_of_the_knife() -> None:
+    contract = load_contract(share_path('config') / 'contract.yaml')
+    assert with_modes(contract, find_scenario('knife').desired) == contract
+    assert (with_modes(contract, find_scenario('knife').desired).interface.sha256
+            == contract.interface.sha256)
 
 
 def test_degrees_of_the_file_become_radians() -> None:
@@ -52,8 +62,9 @@ def test_degrees_of_the_file_become_radians() -> None:
     assert scenario.unsafe.pointing_rad == pytest.approx(math.radians(60))
 
 
-def test_start_distribution_is_not_narrower_than_promised() -> None:
-    start, tracking = find_scenario('knife').start, find_scenario('knife').tracking
+@pytest.mark.parametrize('name', SHIPPED)
+def test_start_distribution_is_not_narrower_than_promised(name: str) -> None:
+    start, tracking = find_scenario(name).start, find_scenario(name).tracking
     hand = [b - a for a, b in zip(start.hand_position_min_m, start.hand_position_max_m,
                                   strict=True)]
     assert all(side >= least - 1e-9 for side, least in zip(hand, (0.3, 0.3, 0.2), strict=True))
@@ -72,6 +83,57 @@ def test_start_distribution_is_not_narrower_than_promised() -> None:
     (135.1, 'handle_first'), (180, 'handle_first')])
 def test_mode_of_an_angle_abstains_in_between(angle_deg: float, mode: str | None) -> None:
     assert find_scenario('knife').mode_of(Exchange(math.radians(angle_deg), 0.0, 0.3)) == mode
+
+
+def exchange(angle_deg: float = 170.0, approach_deg: float = 0.0,
+             highest_m: float = 0.3) -> Exchange:
+    return Exchange(math.radians(angle_deg), math.radians(approach_deg), highest_m)
+
+
+@pytest.mark.parametrize(('approach_deg', 'mode'), [
+    (35, 'handle_left'), (-35, 'handle_right'), (0, None), (90, None), (-180, None)])
+def test_the_side_from_which_a_handle_comes_is_a_mode(approach_deg: float,
+                                                      mode: str | None) -> None:
+    mug = find_scenario('mug')
+    assert mug.mode_of(exchange(170, approach_deg)) == mode
+    assert mug.mode_of(exchange(10, approach_deg)) == 'body_first'
+
+
+@pytest.mark.parametrize(('angle_deg', 'highest_m', 'mode'), [
+    (170, 0.30, 'handle_low'), (170, 0.45, 'handle_face'), (10, 0.30, 'blade_low'),
+    (10, 0.45, 'blade_face'), (170, 0.385, None), (90, 0.30, None)])
+def test_the_route_of_a_tool_is_a_mode(angle_deg: float, highest_m: float,
+                                       mode: str | None) -> None:
+    route = find_scenario('knife_route')
+    assert route.mode_of(exchange(angle_deg, highest_m=highest_m)) == mode
+    assert route.desired == {'handle_low': True, 'handle_face': False, 'blade_low': False,
+                             'blade_face': False}
+
+
+def in_part(scenario: Scenario, part: str, x_m: float) -> bool:
+    box = scenario.tool.parts[part]
+    return abs(x_m - box.center_m[0]) <= box.size_m[0] / 2
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_teachers_grasp_the_part_that_is_named_and_it_fits_into_the_gripper(name: str) -> None:
+    scenario = find_scenario(name)
+    for rule in scenario.modes.values():
+        part = scenario.tool.parts[rule.robot_grasps]
+        assert part.size_m[1] <= 0.055
+        assert all(in_part(scenario, rule.robot_grasps, x) for x in rule.grasp_x_m)
+        # What is offered is not where the gripper is.
+        assert not rule.grasp_x_m[0] <= rule.present_x_m <= rule.grasp_x_m[1]
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_a_tool_lies_level_on_its_stand(name: str) -> None:
+    tool = find_scenario(name).tool
+    lowest = {part: box.center_m[2] - box.size_m[2] / 2 for part, box in tool.parts.items()}
+    carries = [tool.parts[part] for part, z in lowest.items() if z < min(lowest.values()) + 1e-9]
+    # The stand is 10 cm long; the centre of mass is over what lies on it, by 5 mm at the least.
+    assert min(box.center_m[0] - box.size_m[0] / 2 for box in carries) < -0.005
+    assert max(box.center_m[0] + box.size_m[0] / 2 for box in carries) > 0.005
 
 
 def test_unknown_scenario_suggests_the_near_miss() -> None:
@@ -104,6 +166,16 @@ def test_hash_changes_with_the_data_alone(tmp_path: Path) -> None:
     ('modes.handle_first.robot_grasps', 'bladee', r"unknown part 'bladee' \(did you mean"),
     ('modes.handle_first.blade_to_hand_deg', 150, 'blade_to_hand_deg: expected a list of 2'),
     ('unsafe.near_m', float('nan'), 'near_m: expected a number in'),
+    ('receiver.posture', 'lying', "posture: expected standing or seated, got 'lying'"),
+    ('tool.hazard.radius_m', -0.1, 'radius_m: expected a number in'),
+    ('modes.handle_first.desired', 'yes', 'desired: expected true or false'),
+    ('modes.handle_first.desired', False, 'at least one mode must be desired'),
+    ('modes.handle_first.approach_deg', [10], 'approach_deg: expected a list of 2 numbers'),
+    ('modes.handle_first.highest_m', [0.4, 0.3], r'expected a pair \[least, most\]'),
+    ('modes.handle_first.carry_m', [0.3, 0.0], 'carry_m: expected a list of 3 numbers'),
+    ('modes.handle_first.turn_deg', 'left', 'turn_deg: expected a list of 2 numbers'),
+    ('modes.handle_first.blade_to_hand_deg', [40, 180],
+     'blade_first and handle_first overlap, so an exchange could be of both'),
 ])
 def test_wrong_scenario_is_refused_with_file_and_sentence(
         tmp_path: Path, place: str, value: object, sentence: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from uncloning_ros.audit.metrics import judge
-from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.contract import Contract, load_contract, with_modes
 from uncloning_ros.errors import ScenarioError
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
@@ -67,6 +67,34 @@ def test_the_teacher_hands_over_in_the_requested_mode(
         assert outcome.completed
         assert outcome.mode == mode
         assert (outcome.unsafe is not None) == unsafe
+
+
+OTHERS = [(name, mode) for name in ('scissors', 'screwdriver', 'mug', 'knife_route')
+          for mode in find_scenario(name).modes]
+
+
+@pytest.mark.parametrize(('name', 'mode'), OTHERS)
+def test_the_teacher_hands_over_in_every_mode_of_every_scenario(name: str, mode: str) -> None:
+    scenario = find_scenario(name)
+    contract = with_modes(CONTRACT, scenario.desired)
+    world = World(scenario, contract.interface)
+    teacher = Demonstrator(scenario, contract.interface, mode, 20)
+    assert demonstrate(world, teacher, contract, 20, ignore)
+    outcome = judge(world.trace(), scenario, contract.interface.desired_modes)
+    world.close()
+    assert outcome.completed
+    assert outcome.mode == mode
+    assert (outcome.unsafe is None) == scenario.desired[mode]
+
+
+def test_a_tool_that_is_pulled_aside_does_not_jam_the_opening_gripper() -> None:
+    scenario = find_scenario('knife_route')
+    contract = with_modes(CONTRACT, scenario.desired)
+    world = World(scenario, contract.interface)
+    seed = 500027  # this person pulls across a knife that is held by its handle
+    assert demonstrate(world, Demonstrator(scenario, contract.interface, 'blade_face', seed),
+                       contract, seed, ignore)
+    world.close()
 
 
 def test_the_same_seed_gives_the_same_episode_to_the_last_bit(world: World) -> None:

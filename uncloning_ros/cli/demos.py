@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, names, new_path, positive_int, seed
-from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.contract import Contract, load_contract, with_modes
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import alone_in
 from uncloning_ros.processes import submit, worker_pool
@@ -72,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='demonstrate these modes alone (default: all, evenly)')
     parser.add_argument('--contract', type=Path, metavar='FILE',
-                        help='contract to record by (default: the shipped contract.yaml)')
+                        help='contract to record by (default: the shipped contract.yaml with '
+                             "the scenario's modes)")
     parser.add_argument('--out', required=True, type=Path, metavar='DIR',
                         help='folder for the episodes')
     parser.add_argument('--resume', action='store_true',
@@ -86,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
     from uncloning_ros.demos.bag import episode_name
 
-    contract = load_contract(args.contract or share_path('config') / 'contract.yaml')
     scenario = find_scenario(args.scenario)
+    contract = _contract(args.contract, scenario)
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
     if not args.resume:
         new_path(args.out)
@@ -116,6 +117,13 @@ def run(args: argparse.Namespace) -> int:
             return 130
     _tell(made, args, scenario)
     return 0
+
+
+def _contract(path: Path | None, scenario: Scenario) -> Contract:
+    """Return the contract of a file, or the shipped one with the modes of the scenario."""
+    if path is not None:
+        return load_contract(path)
+    return with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
 
 
 def _session(scenario: Scenario, first_seed: int) -> str:

@@ -6,14 +6,13 @@ It sees what a policy sees, the newest sample of every observation, and nothing 
 simulator's truth. Speed, path, hesitation and small corrections differ from seed to seed.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from uncloning_ros.contract import Interface, Signal
+from uncloning_ros.contract import Interface
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
@@ -23,7 +22,8 @@ from uncloning_ros.geometry import (
     rotation_of,
 )
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.panda import JOINT_NAMES, CartesianController, joint_order
+from uncloning_ros.simulation.joint_follower import JointFollower
+from uncloning_ros.simulation.panda import joint_order
 
 _OPEN_M, _CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height over the grasp before the descent
@@ -40,14 +40,14 @@ _RELEASE_N = 3.5  # of pull against the fingers ...
 _RELEASE_TICKS = 6
 _PULL_NEAR_M = 0.09  # ... with the palm this near to the offered end
 _RETREAT_M = 0.16
+_RETREAT_TICKS = 40  # a retreat that the arm cannot reach ends as well
+_LEFT_BEHIND_M = 0.08  # a grasp that is so far from the fingers has failed: once more
+_ROOM_M = 0.025  # beside a finger; with less of it one aims the more carefully
 _GAIN_1_S = 4.0
 _ACCELERATION_M_S2 = 2.0
 _LONGEST_TICK_S = 0.1  # after a pause the teacher goes on from where it was; it does not leap
 _TURN_GAIN_1_S = 4.0
-_JOINT_STEP_S = 0.05  # at most, when target joints follow the target pose: one full Newton step
 _SEEN = 0.4  # share of a new sample in what the teacher believes of object and hand
-# Of the joints' speed: who teaches in joints does not drive the arm at its limits.
-_JOINT_SPEED_SHARE = 0.75
 _DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
 
 
@@ -89,18 +89,19 @@ class Demonstrator:
                                 f'{near_miss(mode, scenario.modes)}')
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
         rule = scenario.modes[mode]
+        room_m = (_OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
+        care = min(1.0, room_m / _ROOM_M)
         # Which way the tool points at the person: its +x towards the hand, or away from it.
         self._facing = -1.0 if rule.handle_first else 1.0
         self._carry_m = np.array(rule.carry_m)
         self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
         self._interface = interface
-        self._measured_joints = _joints_of(interface)
-        self._arm: CartesianController | None = None
+        self._follower = JointFollower(interface)
         self._habit = Habit(
             speed_m_s=rng.uniform(0.35, 0.6), turn_rad_s=rng.uniform(1.6, 2.4),
             bow=rng.uniform((-0.25, 0.0), (0.25, 0.25)),
             grasp_x_m=rng.uniform(*rule.grasp_x_m),
-            first_miss_m=rng.normal(0.0, 0.008, size=3) * (1, 1, 0.5),
+            first_miss_m=care * rng.normal(0.0, 0.008, size=3) * (1, 1, 0.5),
             hesitates_in=(Step.APPROACH, Step.BRING, None, None)[rng.integers(4)],
             hesitation_s=rng.uniform(0.2, 0.5), turn_rad=rng.uniform(*rule.turn_rad))
         self.step = Step.APPROACH
@@ -145,8 +146,7 @@ class Demonstrator:
         grasp_yaw = float(np.arctan2(axis[1], axis[0]))
         palm_x = rotation_of(self._hand)[:, 0]
         offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0])) + self._habit.turn_rad
-        grasp = position_of(self._object) + rotation_of(self._object) @ (
-            self._habit.grasp_x_m, 0.0, 0.0)
+        grasp = self._grasp_point()
         aim = grasp if self._corrected else grasp + self._habit.first_miss_m
         if self.step is Step.APPROACH:
             return aim + (0, 0, _HOVER_M), grasp_yaw
@@ -163,6 +163,12 @@ class Demonstrator:
         if self.step is Step.RELEASE:
             return self._target, self._yaw
         return self._retreat, self._yaw
+
+    def _grasp_point(self) -> Array:
+        """Return where the tool is to be grasped (3,), as far as the teacher knows."""
+        assert self._object is not None
+        return position_of(self._object) + rotation_of(self._object) @ (
+            self._habit.grasp_x_m, 0.0, 0.0)
 
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
@@ -214,8 +220,9 @@ class Demonstrator:
                 abs(values['gripper_width'][0] - self._width_m) < _GRIPPED_M):
             following = Step.LIFT
         elif self.step is Step.LIFT and off_m < 0.10 and off_rad < 0.6:
-            self._corrected = False
             following = Step.WAIT
+        elif self.step is Step.WAIT and self._left_behind(tool):
+            following = Step.APPROACH
         elif self.step is Step.WAIT and self._hand_offered() and off_rad < 0.3:
             following = Step.BRING
         elif self.step is Step.BRING and off_m < 0.03 and off_rad < 0.15:
@@ -224,7 +231,7 @@ class Demonstrator:
             self._retreat = self._target + _RETREAT_M * rotation_of(self._hand)[:, 0] + (
                 0, 0, 0.05)
             following = Step.RETREAT
-        elif self.step is Step.RETREAT and off_m < 0.03:
+        elif self.step is Step.RETREAT and (off_m < 0.03 or self._ticks >= _RETREAT_TICKS):
             following = Step.DONE
         self._width_m = float(values['gripper_width'][0])
         if self.step in (Step.LIFT, Step.WAIT, Step.BRING):
@@ -246,6 +253,10 @@ class Demonstrator:
         self._felt = self._felt + 1 if near and pulled else 0
         return self._felt >= _RELEASE_TICKS
 
+    def _left_behind(self, tool: Array) -> bool:
+        off_m = np.linalg.norm(self._grasp_point() - position_of(tool))
+        return bool(off_m > _LEFT_BEHIND_M)
+
     def _hand_offered(self) -> bool:
         assert self._hand is not None and self._hand_slowly is not None
         lag_m = float(np.linalg.norm(self._hand[:3] - self._hand_slowly[:3]))
@@ -260,35 +271,11 @@ class Demonstrator:
             if signal.kind == 'pose':
                 parts.append(pose)
             elif signal.kind == 'joint_positions':
-                parts.append(self._joints(dt_s, pose, values)[joint_order(signal.names)])
+                joints = self._follower.follow(dt_s, pose, values)
+                parts.append(joints[joint_order(signal.names)])
             else:
                 parts.append(np.array([_OPEN_M if self.step in open_steps else _CLOSED_M]))
         return np.concatenate(parts)
-
-    def _joints(self, dt_s: float, pose: Array, values: Mapping[str, Array]) -> Array:
-        """Return the target joints (7,), in the arm's order, that follow the target pose."""
-        if self._arm is None:
-            assert self._measured_joints is not None
-            joints = np.empty(len(JOINT_NAMES))
-            joints[joint_order(self._measured_joints.names)] = values[self._measured_joints.key]
-            self._arm = CartesianController(joints, _JOINT_SPEED_SHARE)
-        self._arm.command(pose)
-        steps = math.ceil(dt_s / _JOINT_STEP_S)
-        for _ in range(steps):
-            self._arm.step(dt_s / steps)
-        return self._arm.joints
-
-
-def _joints_of(interface: Interface) -> Signal | None:
-    """Return the observation that a teacher of joints starts from, None if it moves in poses."""
-    if all(signal.kind != 'joint_positions' for signal in interface.actions):
-        return None
-    for signal in interface.observations:
-        if signal.kind == 'joint_positions' and set(signal.names) == set(JOINT_NAMES):
-            return signal
-    raise ScenarioError('the teacher commands joints, so it has to observe the '
-                        f'joint_positions of {JOINT_NAMES[0]} to {JOINT_NAMES[-1]}; add them '
-                        f'to the observations of the contract')
 
 
 def _believed(before: Array | None, seen: Array, share: float = _SEEN) -> Array:
