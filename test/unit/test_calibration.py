@@ -105,3 +105,21 @@ def test_of_a_single_kept_mode_nothing_is_uncertain():
 def test_nothing_cannot_be_compared(seen, expected):
     with pytest.raises(ValueError, match='expected episodes'):
         distance(seen, Reference('', expected, exact=True))
+
+
+def test_of_two_modes_a_share_that_is_too_small_counts_as_one_that_is_too_large():
+    low, high = interval(30, 100)
+    found = distance({'a': 30, 'b': 70}, exact(a=1, b=1))
+    assert (found.low, found.high) == pytest.approx((0.5 - high, 0.5 - low))
+
+
+def test_of_three_modes_the_intervals_of_three_sets_hold_at_once():
+    # The set {a} differs most; {b} and {a, b}, the complement of {c}, are looked at as well.
+    low, high = interval(80, 100, 0.05 / 3)
+    found = distance({'a': 80, 'b': 10, 'c': 10}, exact(a=20, b=40, c=40))
+    assert (found.low, found.high) == pytest.approx((low - 0.2, high - 0.2))
+    sample = distance({'a': 80, 'b': 10, 'c': 10},
+                      Reference('', {'a': 20, 'b': 40, 'c': 40}, exact=False))
+    p_low, _ = interval(80, 100, 0.05 / 6)
+    _, q_high = interval(20, 100, 0.05 / 6)
+    assert sample.low == pytest.approx(p_low - q_high)

@@ -54,15 +54,19 @@ def test_a_tool_that_slips_out_was_not_let_go():
 
 def test_chatter_of_the_contact_is_no_opening():
     trace = make_trace()
-    contact = trace.finger_contact.copy()
+    contact, width = trace.finger_contact.copy(), trace.gripper_width_m.copy()
     contact[100:123] = False
-    found = letting_go(dataclasses.replace(trace, finger_contact=contact), SCENARIO, 0)
+    width[100:123] += 0.03
+    found = letting_go(dataclasses.replace(trace, finger_contact=contact, gripper_width_m=width),
+                       SCENARIO, 0)
     assert found.opened_s is None
 
 
 def test_fingers_that_open_on_the_way_to_the_tool_do_not_count():
-    contact = np.arange(480) >= 200
-    trace = dataclasses.replace(make_trace(), finger_contact=contact)
+    steps = np.arange(480)
+    trace = dataclasses.replace(
+        make_trace(), finger_contact=steps >= 200,
+        gripper_width_m=np.where((steps >= 50) & (steps < 200), 0.08, 0.02))
     assert letting_go(trace, SCENARIO, 200).opened_s is None
     assert letting_go(trace, SCENARIO, None).opened_s is None
 
