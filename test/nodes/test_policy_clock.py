@@ -86,8 +86,9 @@ def test_a_clock_that_goes_back_holds_and_motion_goes_on_from_there(
 
 def test_ages_are_in_simulated_time(simulated: Live, time: Time) -> None:
     simulated.robot.silent.add('hand_pose')
-    simulated.reach('hold', 'stale_input')
-    assert 'hand_pose arrived ' in simulated.status['sentence']
+    time.now_ns += 1000 * 10**9
+    simulated.until(lambda: simulated.status['sentence'].startswith('hand_pose arrived 100'))
+    assert (simulated.status['state'], simulated.status['reason']) == ('hold', 'stale_input')
 
 
 def test_without_a_clock_under_simulated_time_nothing_moves_and_the_clock_is_named(
