@@ -9,7 +9,7 @@ from the figures. The episodes follow from model, scenario and seed: some are si
 
 import random
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +112,12 @@ def foreign(document: Mapping[str, Any], policy: OnnxPolicy, model: Path) -> lis
 
 
 def repeated(document: Mapping[str, Any], path: Path, model: Path, policy: OnnxPolicy,
-             episodes: int, workers: int) -> list[str]:
+             episodes: int, workers: int,
+             on_done: Callable[[EpisodeResult], object] | None = None) -> list[str]:
     """Simulate some of the episodes again; return a sentence for each that came out otherwise.
 
-    Which ones follows from the document's digest. Bits may differ on another machine, and then
-    the sentences say so.
+    Which ones follows from the document's digest; `on_done` sees each as it comes. Bits may
+    differ on another machine, and then the sentences say so.
     """
     scenario = scenario_of(document, path)
     require_fit(policy, model, scenario)
@@ -126,7 +127,7 @@ def repeated(document: Mapping[str, Any], path: Path, model: Path, policy: OnnxP
     drawn = random.Random(document['digest']).sample(
         list(seeds), min(episodes, len(seeds)))
     results = run_rollouts(model, scenario, sorted(drawn), workers,
-                           document['inference_latency_s'])
+                           document['inference_latency_s'], on_done)
     sentences = []
     for result in results:
         record = document['per_seed'][result.seed - said['seed']]

@@ -154,7 +154,7 @@ def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
 
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
                  inference_latency_s: float = INFERENCE_LATENCY_S,
-                 on_done: Callable[[EpisodeResult], None] | None = None) -> list[EpisodeResult]:
+                 on_done: Callable[[EpisodeResult], object] | None = None) -> list[EpisodeResult]:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
     `on_done` sees each result as it comes, in no certain order. Call it from the main thread,

@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
+    from tqdm import tqdm
+
     from uncloning_ros.audit.evidence import contradictions, foreign, repeated
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.scenario import find_scenario
@@ -89,9 +91,11 @@ def _check(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
         found += about
         done.append(f'it is about {args.model} with its own deployment part')
         if not about:
-            found += repeated(document, args.file, args.model, policy, args.episodes,
-                              args.workers)
-            done.append(f'{min(args.episodes, episodes)} episodes came out the same again')
+            again = min(args.episodes, episodes)
+            with tqdm(total=again, unit='episode', desc='simulated again') as bar:
+                found += repeated(document, args.file, args.model, policy, again, args.workers,
+                                  lambda _: bar.update())
+            done.append(f'{again} episodes came out the same again')
     if found:
         print(f'{args.file} does not hold:')
         for sentence in found:
