@@ -20,7 +20,9 @@ from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag_cutting import Cutting
 from uncloning_ros.demos.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset import load_dataset
-from uncloning_ros.errors import DatasetError
+from uncloning_ros.demos.labels import Label, add_label
+from uncloning_ros.demos.takes import Reading, find_takes
+from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.share import share_path
 
 MS = episodes.MS
@@ -103,12 +105,20 @@ def test_the_pieces_do_not_depend_on_the_number_of_workers(recorded: Path,
 
 
 def test_a_piece_may_have_a_label_of_its_own(recorded: Path) -> None:
-    sidecar = recorded.with_name('monday#2.labels.json')
-    sidecar.write_text(json.dumps({'schema': 'uncloning/labels@1', 'labels': [
-        {'mode': 'handle_first', 'source': 'operator', 'confidence': 1.0, 'at': NOON}]}))
+    takes, _ = find_takes([recorded], Reading(CONTRACT, cutting=Cutting('gripper')))
+    add_label(takes[1].labelled_path, Label('handle_first', 'operator', 1.0, NOON),
+              CONTRACT.interface, takes[1].span_ns)
     dataset = build(recorded, contract=CONTRACT, cutting=Cutting('gripper')).dataset
     assert (dataset.episodes[1].mode, dataset.episodes[1].label_source) == (
         'handle_first', 'operator')
+
+
+def test_labels_that_name_no_span_are_not_taken_for_those_of_a_piece(recorded: Path) -> None:
+    sidecar = recorded.with_name('monday#2.labels.json')
+    sidecar.write_text(json.dumps({'schema': 'uncloning/labels@2', 'labels': [
+        {'mode': 'handle_first', 'source': 'operator', 'confidence': 1.0, 'at': NOON}]}))
+    with pytest.raises(BagError, match='labels no piece of a bag, but monday#2 is the piece from'):
+        build(recorded, contract=CONTRACT, cutting=Cutting('gripper'))
 
 
 def test_a_copy_of_a_bag_is_no_second_recording(recorded: Path) -> None:

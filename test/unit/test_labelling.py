@@ -315,8 +315,8 @@ def test_the_pieces_of_a_bag_are_labelled_one_by_one(
         monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cut = ('--contract', str(monday.parent / 'contract.yaml'), '--cut', 'gripper')
     assert label(monday, *cut, '--rule', '--scenario', 'knife') == 0
-    modes = [standing_label(read_labels(monday / f'monday#{i}', INTERFACE)) for i in (1, 2)]
-    assert [one and one.mode for one in modes] == ['handle_first', 'blade_first']
+    given = [json.loads((monday / f'monday#{i}.labels.json').read_text()) for i in (1, 2)]
+    assert [one['labels'][-1]['mode'] for one in given] == ['handle_first', 'blade_first']
     assert label(monday, *cut, '--episode', 'monday#2', '--mode', 'handle_first', '--operator',
                  'anna') == 0
     assert "there is no episode 'monday#3' among the 2 (did you mean" in refused(
@@ -340,6 +340,25 @@ def test_pieces_that_were_cut_otherwise_are_not_labelled_by_old_clusters(
     assert 'monday#1 is another recording' in refused(
         capsys, monday, *contract, '--cut', 'idle', '--idle', '2', *name)
     assert label(monday, *contract, '--cut', 'gripper', *name) == 0
+
+
+def test_a_piece_that_was_cut_otherwise_does_not_get_the_labels_of_its_number(
+        monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract = ('--contract', str(monday.parent / 'contract.yaml'))
+    by_hand = ('--episode', 'monday#2', '--mode', 'handle_first', '--operator', 'anna')
+    assert label(monday, *contract, '--cut', 'gripper', *by_hand) == 0
+    before = (monday / 'monday#2.labels.json').read_bytes()
+    otherwise = (*contract, '--cut', 'idle', '--idle', '2')
+    sentence = refused(capsys, monday, *otherwise, *by_hand)
+    assert 'monday#2.labels.json labels the piece from ' in sentence
+    assert 'cut the bag as it was cut for its labels' in sentence
+    assert main.main(['dataset', str(monday), *otherwise, '--out', str(tmp_path / 'data')]) == 2
+    assert 'monday#2.labels.json labels the piece from ' in capsys.readouterr().err
+    assert not (tmp_path / 'data').exists()
+    assert (monday / 'monday#2.labels.json').read_bytes() == before
+    assert label(monday, *contract, '--cut', 'gripper', *by_hand) == 0
+    assert main.main(['dataset', str(monday), *contract, '--cut', 'gripper', '--out',
+                 str(tmp_path / 'data')]) == 0
 
 
 def test_clusters_of_a_single_bag_lie_beside_it(monday: Path) -> None:

@@ -98,6 +98,7 @@ class Episode:
     """One demonstration, decoded: for each observation and action key its samples.
 
     Samples are in the order of their receive times. `events` are (receive_ns, event) pairs.
+    `span_ns` are the first and last receive time of one piece of a bag, None for all of it.
     """
 
     path: Path
@@ -105,6 +106,7 @@ class Episode:
     contract: Contract
     samples: Mapping[str, tuple[Sample, ...]]
     events: tuple[tuple[int, Mapping[str, Any]], ...]
+    span_ns: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:

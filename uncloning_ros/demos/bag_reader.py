@@ -43,7 +43,7 @@ def read_episode(path: Path, contract: Contract | None = None,
     own_events = frozenset({EVENT_TOPIC} if own is not None else ())
     query = Query(decoder.topics | own_events)
     if piece is not None:
-        query = Query(query.topics, (piece.begin_ns, piece.end_ns), decoder.static_topics)
+        query = Query(query.topics, piece.span_ns, decoder.static_topics)
     decoded, take = decoder.topics, decoder.take
     for raw in raw_messages(info, query, tally):
         if raw.topic in decoded:
@@ -60,7 +60,8 @@ def read_episode(path: Path, contract: Contract | None = None,
         for key, found in samples.items():
             if not found:
                 raise DatasetError(f'no {key} arrived in it')
-    return Episode(path, metadata, used, samples, tuple(sorted(events, key=lambda e: e[0])))
+    return Episode(path, metadata, used, samples, tuple(sorted(events, key=lambda e: e[0])),
+                   None if piece is None else piece.span_ns)
 
 
 def verify_episode(path: Path) -> dict[str, int]:

@@ -53,6 +53,11 @@ class Piece:
     end_ns: int
     planned_mode: str | None = None
 
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Return the first and the last receive time."""
+        return self.begin_ns, self.end_ns
+
     def name(self, bag_name: str) -> str:
         """Return the name of the episode."""
         return f'{bag_name}#{self.number}'

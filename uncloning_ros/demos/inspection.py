@@ -106,7 +106,7 @@ def look_at(take: Take, reading: Reading) -> EpisodeFacts | Unreadable:
     """Return what is to be known of one episode; the reading's contract is the session's."""
     try:
         episode = take.read(reading)
-        labels = read_labels(episode.path, episode.contract.interface)
+        labels = read_labels(episode.path, episode.contract.interface, episode.span_ns)
     except UncloningError as err:
         return Unreadable(take.name, str(err))
     try:

@@ -30,7 +30,8 @@ from uncloning_ros.scenario import Scenario
 class Opinion:
     """The label that an episode is to get; `reason` tells why it has no mode.
 
-    A label without a mode withdraws what its source said before; None says nothing.
+    A label without a mode withdraws what its source said before; None says nothing. `span_ns`
+    is that of a piece of a bag.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Opinion:
     planned_mode: str | None
     label: Label | None
     reason: str = ''
+    span_ns: tuple[int, int] | None = None
 
     @property
     def mode(self) -> str | None:
@@ -87,7 +89,8 @@ def by_hand(take: Take, label: Label, reading: Reading) -> Opinion:
     interface = episode.contract.interface
     if label.mode is not None:
         interface.require_modes([label.mode])
-    elif newest_label(read_labels(episode.path, interface), label.source) is None:
+    elif newest_label(read_labels(episode.path, interface, episode.span_ns),
+                      label.source) is None:
         raise BagError(f'{take.name} has no label of an operator that could be withdrawn')
     return _opinion(episode, label)
 
@@ -136,21 +139,23 @@ def by_clusters(takes: Sequence[Take], clustering: Clustering, clusters: str,
         if mode is None:
             reason = ('it lies in no cluster' if one.cluster is None
                       else f'cluster {one.cluster} got no name')
-            before = newest_label(read_labels(take.labelled_path, interface), 'cluster')
+            before = newest_label(read_labels(take.labelled_path, interface, take.span_ns),
+                                  'cluster')
             if before is None or clusters in before.by:
                 label = None
-        opinions.append(Opinion(take.labelled_path, interface, None, label, reason))
+        opinions.append(Opinion(take.labelled_path, interface, None, label, reason,
+                                take.span_ns))
     return opinions, [one.name for one in clustering.episodes if one.name not in known]
 
 
 def give(opinions: Sequence[Opinion]) -> list[Given]:
     """Add the labels, once every sidecar was read without a fault; say what became of each."""
-    known = [read_labels(one.path, one.interface) for one in opinions]
+    known = [read_labels(one.path, one.interface, one.span_ns) for one in opinions]
     given = []
     for one, labels in zip(opinions, known, strict=True):
         added = one.label is not None and _is_news(one.label, labels)
         if one.label is not None and added:
-            add_label(one.path, one.label, one.interface)
+            add_label(one.path, one.label, one.interface, one.span_ns)
             labels = (*labels, one.label)
         given.append(Given(one, added, standing_label(labels)))
     return given
@@ -164,4 +169,4 @@ def _is_news(label: Label, known: Sequence[Label]) -> bool:
 
 def _opinion(episode: Episode, label: Label, reason: str = '') -> Opinion:
     return Opinion(episode.path, episode.contract.interface, episode.metadata.planned_mode, label,
-                   reason)
+                   reason, episode.span_ns)

@@ -19,6 +19,10 @@ outrank others first:
     cluster   a person named the cluster that the episode lies in; `by` says which, and who
     truth     a simulator that knows
 
+Labels of a piece of a bag, as in `demos/monday#3.labels.json`, name its first and last receive
+time as well, `"span_ns": [1769860800000000000, 1769860808000000000]`, for a bag that is cut in
+another way has another third piece.
+
 Schema 1, which had neither `by` nor `software_version`, is read as well.
 """
 
@@ -83,11 +87,12 @@ def labels_path(episode: Path) -> Path:
     return episode.with_name(episode.name + _SUFFIX)
 
 
-def read_labels(episode: Path, interface: Interface) -> tuple[Label, ...]:
+def read_labels(episode: Path, interface: Interface,
+                span_ns: tuple[int, int] | None = None) -> tuple[Label, ...]:
     """Return the labels of an episode in the order they were added; none if it has no sidecar.
 
-    Raise `BagError` for a sidecar that is damaged, `ContractError` for a mode that the contract
-    does not have.
+    `span_ns` is that of a piece of a bag. Raise `BagError` for a sidecar that is damaged or of
+    another span, `ContractError` for a mode that the contract does not have.
     """
     path = labels_path(episode)
     try:
@@ -102,7 +107,12 @@ def read_labels(episode: Path, interface: Interface) -> tuple[Label, ...]:
     if fields.text('schema') not in _READ:
         raise fields.fail('schema', ' or '.join(map(repr, _READ)))
     labels = tuple(_label(item) for item in fields.list_of_fields('labels'))
+    found_ns = fields.numbers('span_ns', 2) if fields.has('span_ns') else None
     fields.done()
+    if found_ns != (None if span_ns is None else tuple(map(float, span_ns))):
+        raise BagError(f'{path} labels {_spoken(found_ns)}, but {episode.name} is '
+                       f'{_spoken(span_ns)} now; cut the bag as it was cut for its labels, or '
+                       f'move that file away and label anew')
     try:
         interface.require_modes([label.mode for label in labels if label.mode is not None])
     except ContractError as err:
@@ -110,17 +120,20 @@ def read_labels(episode: Path, interface: Interface) -> tuple[Label, ...]:
     return labels
 
 
-def add_label(episode: Path, label: Label, interface: Interface) -> None:
+def add_label(episode: Path, label: Label, interface: Interface,
+              span_ns: tuple[int, int] | None = None) -> None:
     """Add one label to an episode's sidecar; the labels that are there stay.
 
+    `span_ns` is that of a piece of a bag. Raise as `read_labels` does.
     The bag is held meanwhile, so that of two labels that are added at once none is lost.
     """
     if label.mode is not None:
         interface.require_modes([label.mode])
     path = labels_path(episode)
     with _held(episode):
-        data = {'schema': SCHEMA,
-                'labels': [_as_data(one) for one in (*read_labels(episode, interface), label)]}
+        labels = (*read_labels(episode, interface, span_ns), label)
+        data = {'schema': SCHEMA, **({} if span_ns is None else {'span_ns': span_ns}),
+                'labels': [_as_data(one) for one in labels]}
         try:
             with whole_file(path) as partial, partial.open('w', encoding='utf-8') as file:
                 file.write(json.dumps(data, indent=2) + '\n')
@@ -159,6 +172,13 @@ def _label(item: Fields) -> Label:
 def _as_data(label: Label) -> dict[str, Any]:
     """Return one label as the sidecar has it; what nobody told is left out."""
     return {key: value for key, value in vars(label).items() if value != ''}
+
+
+def _spoken(span_ns: Sequence[float] | None) -> str:
+    """Return which part of a bag a span is, for a sentence."""
+    if span_ns is None:
+        return 'no piece of a bag'
+    return 'the piece from {:.3f} to {:.3f} s'.format(*(time_ns * 1e-9 for time_ns in span_ns))
 
 
 @contextlib.contextmanager

@@ -146,7 +146,7 @@ def _mode(episode: Episode, recipe: Recipe) -> tuple[str | None, str]:
     if labels == 'planned':
         return episode.metadata.planned_mode, (
             'planned' if episode.metadata.planned_mode else 'nobody planned a mode')
-    known = read_labels(episode.path, contract.interface)
+    known = read_labels(episode.path, contract.interface, episode.span_ns)
     reason = f'it has no {labels} label'
     for source in SOURCES:
         if labels not in ('auto', source):

@@ -41,6 +41,11 @@ class Take:
         name = self.path.name
         return self.path if self.piece is None else self.path.with_name(self.piece.name(name))
 
+    @property
+    def span_ns(self) -> tuple[int, int] | None:
+        """Return the first and the last receive time of a piece, None for a whole bag."""
+        return None if self.piece is None else self.piece.span_ns
+
     def read(self, reading: Reading) -> Episode:
         """Read and decode it; raise as `read_episode` does."""
         return read_episode(self.path, reading.contract, reading.topics, self.piece)
