@@ -211,6 +211,20 @@ def test_a_damaged_bag_is_named_and_the_others_are_looked_at(
     assert '2 episodes (episode_000000, episode_000002) without a label' in out
 
 
+def test_a_damaged_bag_is_named_where_it_is_the_first_one_as_well(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(2):
+        episodes.write(tmp_path, episodes.handover(seed=index), index)
+    (tmp_path / 'episode_000000' / 'metadata.yaml').write_text('')
+    assert main.main(['inspect', str(tmp_path), '--workers', '1']) == 0
+    out = ' '.join(capsys.readouterr().out.split())
+    assert 'warning: episode_000000 cannot be read' in out
+    assert '1 episode (episode_000001) without a label' in out
+    (tmp_path / 'episode_000001' / 'metadata.yaml').write_text('')
+    assert main.main(['inspect', str(tmp_path), '--workers', '1']) == 2
+    assert 'episode_000000/metadata.yaml is not the metadata' in capsys.readouterr().err
+
+
 def test_a_damaged_sidecar_is_named(tmp_path: Path) -> None:
     path = episodes.write(tmp_path, episodes.handover())
     (tmp_path / 'episode_000000.labels.json').write_text('{')

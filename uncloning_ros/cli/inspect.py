@@ -23,8 +23,10 @@ from uncloning_ros.cli.arguments import add_reading, add_workers, new_path, read
 from uncloning_ros.errors import BagError, UncloningError
 
 if TYPE_CHECKING:
+    from uncloning_ros.contract import Contract
     from uncloning_ros.demos.inspection import EpisodeFacts
     from uncloning_ros.demos.session import Session
+    from uncloning_ros.demos.takes import Reading, Take
 
 _WIDTH = 80
 
@@ -46,8 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from uncloning_ros.demos.bag_info import read_info
-    from uncloning_ros.demos.bag_reader import contract_for
     from uncloning_ros.demos.inspection import EpisodeFacts, Unreadable, look_at
     from uncloning_ros.demos.session import Session, record_of, warnings_of
     from uncloning_ros.demos.session_page import session_page
@@ -60,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise UncloningError(f'--html and --json both name {args.html}; give two files')
     reading = reading_of(args)
     takes, unfinished = find_takes([args.folder], reading, args.workers)
-    contract = with_topics(contract_for(read_info(takes[0].path), reading.contract),
-                           reading.topics)
+    contract = with_topics(_contract_of(takes, reading), reading.topics)
     reading = replace(reading, contract=contract)
     looks = [*tqdm(in_order(partial(look_at, reading=reading), takes, args.workers,
                             'the inspection', BagError),
@@ -83,6 +82,21 @@ def run(args: argparse.Namespace) -> int:
     for file in filter(None, (args.json, args.html)):
         print(f'wrote {file}')
     return 0
+
+
+def _contract_of(takes: 'list[Take]', reading: 'Reading') -> 'Contract':
+    """Return the contract of the first episode that tells it; raise what the first one raised."""
+    from uncloning_ros.demos.bag_info import read_info
+    from uncloning_ros.demos.bag_reader import contract_for
+
+    first: UncloningError | None = None
+    for take in takes:
+        try:
+            return contract_for(read_info(take.path), reading.contract)
+        except UncloningError as err:
+            first = first or err
+    assert first is not None  # there is no session without episodes
+    raise first
 
 
 def summary(session: 'Session') -> str:
