@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy node on simulated time: a clock that stops or jumps back is a fault like others."""
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from live_policy import CONTRACT, FakePolicy, Live, hasty
+from live_policy import CONTRACT, FakePolicy, Live, deployed, hasty
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.node import Node
@@ -46,7 +47,8 @@ def robot(graph: Any, time: Time) -> Any:
 @pytest.fixture
 def simulated(activate: Any, load: Any) -> Live:
     """An active node whose ages and stamps are all in simulated time."""
-    load(FakePolicy(hasty(CONTRACT, 'hand_pose', 'tool_pose')))
+    end = dataclasses.replace(CONTRACT.deployment.episode_end, max_episode_s=1e6)
+    load(FakePolicy(deployed(hasty(CONTRACT, 'hand_pose', 'tool_pose'), episode_end=end)))
     live = activate(use_sim_time=True)
     live.moving()
     return live
