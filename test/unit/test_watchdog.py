@@ -24,6 +24,7 @@ from uncloning_ros.runtime.watchdog import (
     NO_GUARDS,
     NOT_ENABLED,
     NOT_FINITE,
+    OUT_OF_REACH,
     REFUSED,
     STALE,
     STALE_STAMP,
@@ -63,6 +64,22 @@ def the_only(complaints: list[Complaint]) -> tuple[str, str]:
 
 def test_fresh_inputs_give_no_complaint() -> None:
     assert judged(samples(NOW_NS)) == []
+
+
+@pytest.mark.parametrize(('x_m', 'believed'), [
+    (1.04, True), (1.06, False), (-0.09, True), (-0.11, False), (9999.0, False)])
+def test_an_arm_measured_where_no_command_may_be_is_not_believed(x_m: float,
+                                                                believed: bool) -> None:
+    inputs = samples(NOW_NS)
+    inputs['tool_pose'].values[0] = x_m  # the workspace is 0.1 to 0.85 m, jump_m 0.2 m
+    complaints = judged(inputs)
+    assert complaints == [] if believed else the_only(complaints) == ('tool_pose', OUT_OF_REACH)
+
+
+def test_people_and_objects_may_be_outside_the_workspace() -> None:
+    inputs = samples(NOW_NS)
+    inputs['hand_pose'].values[0] = inputs['object_pose'].values[0] = 5.0
+    assert judged(inputs) == []
 
 
 @pytest.mark.parametrize('key', KEYS)

@@ -18,6 +18,7 @@ STALE = 'stale_input'
 STALE_STAMP = 'stale_stamp'
 FUTURE_STAMP = 'future_stamp'
 UNCHANGED = 'unchanged_input'
+OUT_OF_REACH = 'out_of_reach'
 NOT_ENABLED = 'not_enabled'
 CLOCK_BACKWARDS = 'clock_backwards'
 CLOCK_STOPPED = 'clock_stopped'
@@ -60,7 +61,9 @@ class Watchdog:
     Every input has its own maximum age, judged twice: by arrival, which sees a publisher that
     fell silent, and by stamp, which sees one that repeats old measurements. A stamp may lie as
     far in the future as in the past, for clocks differ. With `max_unchanged_s` a sensor that
-    repeats the very same values is found out as well.
+    repeats the very same values is found out as well. Of the arm itself no measurement is
+    believed that is further from workspace or joint limits than a command may lie from it: to
+    follow it would pull the arm towards a place where it is not.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -73,6 +76,7 @@ class Watchdog:
                 raise ValueError(f'{signal.key}: an observation needs max_age_s')
             # Whole nanoseconds: an age of exactly the limit is allowed on every machine.
             self._inputs.append((signal, topic, round(topic.max_age_s * 1e9)))
+        self._reaches = _reaches(contract)
         # A clock that stands still for as long as the most urgent input may be silent.
         self._clock_limit_ns = min(limit_ns for _, _, limit_ns in self._inputs)
         self.reset()
@@ -96,6 +100,8 @@ class Watchdog:
             sample = samples.get(signal.key)
             complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns,
                                guards.refused.get(signal.key))
+            if sample is not None:
+                complaint = complaint or self._judge_reach(signal.key, sample)
             if sample is not None and topic.max_unchanged_s is not None:
                 unchanged = self._judge_change(signal.key, sample, topic.max_unchanged_s)
                 complaint = complaint or unchanged
@@ -121,6 +127,16 @@ class Watchdog:
             return Complaint(CLOCK_KEY, CLOCK_STOPPED,
                              f'ROS time has stood still for {stopped_ns * 1e-9:.3f} s, allowed '
                              f'{self._clock_limit_ns * 1e-9:g} s; check the publisher of /clock')
+        return None
+
+    def _judge_reach(self, key: str, sample: Sample) -> Complaint | None:
+        spans = self._reaches.get(key, ())
+        # Of a pose the position alone has a span.
+        for (low, high), value in zip(spans, sample.values.tolist(), strict=False):
+            if not low <= value <= high:
+                return Complaint(key, OUT_OF_REACH, f'{key} is measured at {value:.4g}, expected '
+                                 f'{low:.4g} to {high:.4g}; check its publisher, and workspace '
+                                 f'and joint limits in the contract')
         return None
 
     def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
@@ -152,6 +168,29 @@ class Watchdog:
                              f'{age_ns * 1e-9:.3f} s ago, allowed {self._enable.max_age_s:g} s; '
                              f'check the enable switch')
         return None
+
+
+def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
+    """Return the believable spans of what measures each action, by the observation's key.
+
+    They are workspace and joint limits, widened by how far a command may lie from the measured
+    state.
+    """
+    limits, reaches = contract.deployment.limits, {}
+    for action in contract.interface.actions:
+        if action.kind == 'pose':
+            beyond = limits.jump_m
+            spans = list(zip(limits.workspace_min_m, limits.workspace_max_m, strict=True))
+        elif action.kind == 'joint_positions':
+            beyond = limits.jump_rad
+            spans = [limits.joint_limits_rad[name] for name in action.names]
+        else:
+            continue
+        for signal in contract.interface.observations:
+            if (signal.kind, signal.names) == (action.kind, action.names):
+                reaches[signal.key] = [(low - beyond, high + beyond) for low, high in spans]
+                break
+    return reaches
 
 
 def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_ns: int,
