@@ -185,6 +185,30 @@ def test_the_facts_of_an_episode(tmp_path: Path) -> None:
     assert found.scene.side == 'left'
 
 
+def test_a_handover_took_place_where_the_object_came_to_the_hand(tmp_path: Path) -> None:
+    """Not where the hand came from, nor where it took the object."""
+    samples = episodes.handover()
+    offered = samples['hand_pose'][-1].values[:3]
+
+    def moved(key: str, since_s: float, until_s: float, by_m: float) -> None:
+        shift = np.concatenate([[by_m], np.zeros(8)])
+        samples[key] = [
+            replace(one, values=one.values + shift)
+            if since_s <= (one.stamp_ns - episodes.BEGIN_NS) * 1e-9 < until_s else one
+            for one in samples[key]]
+
+    moved('hand_pose', 0.0, 0.9, 0.4)
+    for key in ('hand_pose', 'object_pose'):
+        moved(key, 2.5, 9.0, 0.3)
+    path = episodes.write(tmp_path, samples)
+    found = look_at(Take(path, path.name), Reading(CONTRACT))
+    assert isinstance(found, EpisodeFacts)
+    assert found.scene is not None
+    np.testing.assert_allclose(found.scene.hand, offered, atol=1e-6)
+    there = samples['object_pose'][80].values[:3]
+    np.testing.assert_allclose(found.scene.object_path[-1], there, atol=0.12)
+
+
 def test_a_gap_is_found_where_it_is(tmp_path: Path) -> None:
     samples = episodes.handover()
     begin = episodes.BEGIN_NS

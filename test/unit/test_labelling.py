@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from uncloning_ros.cli import main
 from uncloning_ros.contract import contract_to_dict
+from uncloning_ros.demos.clustering import read_clustering, write_clustering
 from uncloning_ros.demos.labels import (
     Label,
     add_label,
@@ -25,6 +26,7 @@ from uncloning_ros.demos.labels import (
     read_labels,
     standing_label,
 )
+from uncloning_ros.errors import OutputExistsError
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 
 INTERFACE = episodes.CONTRACT.interface
@@ -276,6 +278,9 @@ def test_an_episode_that_was_recorded_anew_is_not_labelled_by_old_clusters(
 def test_clusters_are_never_overwritten(demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert label(demos, '--cluster') == 0
     assert 'clusters.json exists already' in refused(capsys, demos, '--cluster')
+    found, _ = read_clustering(demos / 'clusters.json')
+    with pytest.raises(OutputExistsError):
+        write_clustering(demos / 'clusters.json', found)
     (demos / 'clusters.json').unlink()
     assert 'clusters.html exists already' in refused(capsys, demos, '--cluster')
 
