@@ -66,10 +66,85 @@ def test_cycles_begin_on_the_grid_however_long_each_takes(time: FakeTime) -> Non
 
 
 def test_lateness_of_one_cycle_is_not_handed_on_to_the_next(time: FakeTime) -> None:
-    time.late_ns = 2_000_000
+    time.late_ns = 2_000_000  # the head start makes up for half of it
     made, began = run(time, [0, 0, 0])
-    assert began == [k * PERIOD_NS + 2_000_000 for k in range(3)]
-    assert made.wake_ups.worst_ns == 2_000_000
+    assert began == [0, PERIOD_NS + 1_000_000, 2 * PERIOD_NS + 1_000_000]
+    assert made.wake_ups.worst_ns == 1_000_000
+
+
+def test_what_delays_no_command_is_done_before_its_deadline(time: FakeTime) -> None:
+    done: list[tuple[str, int]] = []
+
+    def cycle() -> None:
+        done.append(('cycle', time.now_ns))
+        made.post(lambda: done.append(('call', time.now_ns)))
+        made._ending = len(done) > 3
+
+    made = ControlThread(cycle, PERIOD_NS, fail, fail,
+                         prepare=lambda due_ns: done.append((f'prepare {due_ns}', time.now_ns)))
+    begin_ns = time.now_ns
+    made._run()
+    due_ns = begin_ns + PERIOD_NS
+    assert done == [(f'prepare {begin_ns}', begin_ns), ('cycle', begin_ns),
+                    ('call', due_ns - 1_000_000), (f'prepare {due_ns}', due_ns - 1_000_000),
+                    ('cycle', due_ns)]
+
+
+class Running:
+    """A thread as seen from outside: it runs, and its cycles end when they are waited for."""
+
+    def __init__(self, made: ControlThread, time: FakeTime, cycle_ns: int) -> None:
+        self._made, self._time, self._cycle_ns = made, time, cycle_ns
+        self.waited = 0
+        made._thread = made._cycled = self  # type: ignore[assignment]
+
+    def is_alive(self) -> bool:
+        return True
+
+    def clear(self) -> None:
+        pass
+
+    def wait(self, timeout_s: float) -> None:
+        assert timeout_s == PERIOD_NS * 1e-9
+        self.waited += 1
+        self._time.now_ns = self._made._due_ns + self._cycle_ns
+        self._made._due_ns += PERIOD_NS
+
+
+@pytest.mark.parametrize(('ahead_ns', 'waits'), [
+    (PERIOD_NS, 0), (4_500_000, 0), (1_000_000, 1), (1, 1), (-1, 1)])
+def test_who_gives_way_naps_until_shortly_before_the_next_deadline(
+        time: FakeTime, ahead_ns: int, waits: int) -> None:
+    made = ControlThread(lambda: None, PERIOD_NS, fail, fail)
+    running = Running(made, time, 500_000)
+    made._due_ns = time.now_ns + ahead_ns
+    may_s = made.give_way()
+    assert running.waited == waits
+    assert made._due_ns - time.now_ns == 4_000_000
+    assert may_s == 3_000_000 * 1e-9  # and is to be back before the thread prepares its cycle
+
+
+def test_who_gives_way_between_nap_and_deadline_may_go_on_at_once(time: FakeTime) -> None:
+    made = ControlThread(lambda: None, PERIOD_NS, fail, fail)
+    Running(made, time, 0)
+    begin_ns, made._due_ns = time.now_ns, time.now_ns + 2_500_000
+    assert made.give_way() == 1_500_000 * 1e-9
+    assert time.now_ns == begin_ns
+
+
+def test_cycles_that_fill_their_period_do_not_shut_others_out(time: FakeTime) -> None:
+    made = ControlThread(lambda: None, PERIOD_NS, fail, fail)
+    running = Running(made, time, PERIOD_NS - 1)
+    made._due_ns = time.now_ns
+    assert made.give_way() == 1_000_000 * 1e-9
+    assert running.waited == 1
+
+
+def test_nobody_gives_way_to_a_thread_that_does_not_run(time: FakeTime) -> None:
+    begin_ns = time.now_ns
+    made = ControlThread(lambda: None, PERIOD_NS, fail, fail)
+    assert made.give_way() == control_thread.IDLE_S
+    assert time.now_ns == begin_ns
 
 
 @pytest.mark.parametrize(('work_ns', 'next_period', 'misses'), [

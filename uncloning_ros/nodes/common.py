@@ -12,9 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
@@ -65,6 +65,13 @@ class ClosableNode(Protocol):
         """End threads, publish the last words, destroy the node."""
 
 
+_Node = TypeVar('_Node', bound=ClosableNode)
+
+
+def _no_pause(_: ClosableNode) -> float:
+    return _SIGNAL_CHECK_S
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One row of a node's parameter table: all are read-only, for a typo must not go unnoticed."""
@@ -74,11 +81,13 @@ class Parameter:
     description: str
 
 
-def run_node(make: Callable[[], ClosableNode], args: Sequence[str] | None) -> int:
+def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
+             pause: Callable[[_Node], float] = _no_pause) -> int:
     """Run one node until SIGINT or SIGTERM and return the process's exit status.
 
     The signals are ours, not rclpy's: rclpy shuts its context down at once, and a node could not
     publish its last command. Status 0 after a signal, 2 for bad input, with one sentence.
+    `pause` is called before every wait for messages and tells how many s it may last.
     """
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -93,7 +102,7 @@ def run_node(make: Callable[[], ClosableNode], args: Sequence[str] | None) -> in
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stopping.is_set():
-            executor.spin_once(timeout_sec=_SIGNAL_CHECK_S)
+            executor.spin_once(timeout_sec=pause(node))
         return 0
     except MISTAKES as err:
         return _refuse(err)
@@ -239,6 +248,10 @@ class Observations:
         """Return the time on the clock that samples are received on."""
         return ros_now_ns(self._node) if self.simulated else time.monotonic_ns()
 
+    def ros_now_ns(self) -> int:
+        """Return ROS time; that is the system's unless it is simulated, and soon asked then."""
+        return ros_now_ns(self._node) if self.simulated else time.time_ns()
+
     def newest(self) -> dict[str, Sample]:
         """Return the newest sample by key; keys that never arrived or were refused are missing."""
         return dict(self._samples)
@@ -265,7 +278,7 @@ class Observations:
                 sample = decode(item, message, 0)
                 stamp_ns = sample.stamp_ns
                 if not topic.stamped:
-                    stamp_ns = ros_now_ns(self._node)
+                    stamp_ns = self.ros_now_ns()
                 elif stamp_ns == 0:
                     raise ContractError(f'{item.key}: expected a time stamp, got none; have its '
                                         f'publisher fill header.stamp, or set stamped: false in '
@@ -280,7 +293,7 @@ class Observations:
         for item, topic in pairs:
             try:
                 sample = self._transforms.sample(item, topic, placed, self.now_ns(),
-                                                 ros_now_ns(self._node))
+                                                 self.ros_now_ns())
                 if sample is not None:
                     self._accept(item.key, sample)
             except ContractError as err:
@@ -317,6 +330,7 @@ class Commands:
         self._limits_rad = contract.deployment.limits.joint_limits_rad
         self._types = {key: topic.type for key, topic in contract.deployment.actions.items()}
         self._previous: Array | None = None
+        self._classes = cache(message_class)  # looked up often
         self.publishers = {
             key: create_publisher(message_class(topic.type),
                                   f'~/shadow_command/{key}' if shadow else topic.topic,
@@ -334,8 +348,8 @@ class Commands:
             part = self._interface.action_slices[item.key]
             if self._types[item.key] == JOINT_TRAJECTORY:
                 message = encode_trajectory(item, action[part], speeds[part], self._period_s,
-                                            self._limits_rad, message_class)
+                                            self._limits_rad, self._classes)
             else:
                 message = encode(item, self._types[item.key], action[part], stamp_ns,
-                                 message_class)
+                                 self._classes)
             self.publishers[item.key].publish(message)

@@ -37,7 +37,7 @@ from uncloning_ros.nodes.common import (
 from uncloning_ros.nodes.policy_run import PolicyRun, RunOptions
 from uncloning_ros.nodes.policy_view import diagnostics, markers
 from uncloning_ros.runtime.control_loop import State
-from uncloning_ros.runtime.control_thread import SWITCH_INTERVAL_S
+from uncloning_ros.runtime.control_thread import IDLE_S, SWITCH_INTERVAL_S
 from uncloning_ros.runtime.incident_files import IncidentFiles
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
@@ -100,6 +100,13 @@ class PolicyNode(LifecycleNode):
         """End motion, publish the one hold command, destroy the node."""
         self._end_run()
         self.destroy_node()
+
+    def give_way(self) -> float:
+        """Wait while the control thread needs the interpreter; return for how many s it does not.
+
+        Whoever spins the node calls this before each wait for messages.
+        """
+        return IDLE_S if self._run is None else self._run.give_way()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check the model, build and warm up the session, subscribe."""
@@ -286,7 +293,7 @@ def main(args: Sequence[str] | None = None) -> int:
         node = PolicyNode()
         node.bring_up()
         return node
-    return run_node(make, args)
+    return run_node(make, args, PolicyNode.give_way)
 
 
 if __name__ == '__main__':

@@ -22,7 +22,6 @@ from uncloning_ros.nodes.common import (
     Observations,
     as_json,
     message_class,
-    ros_now_ns,
 )
 from uncloning_ros.runtime.control_loop import ChunkRequest, ControlLoop, Decision, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
@@ -82,7 +81,8 @@ class PolicyRun:
             for topic in [contract.deployment.actions[signal.key]]]
         logger = node.get_logger()
         self._thread = ControlThread(self._cycle, contract.deployment.command_period_ns,
-                                     self._on_crash, logger.warning, options.realtime_priority)
+                                     self._on_crash, logger.warning, options.realtime_priority,
+                                     self._take_answers)
         self._worker = InferenceWorker(policy)
 
     def begin(self, start: bool) -> None:
@@ -90,6 +90,10 @@ class PolicyRun:
         if start:
             self._loop.start()
         self._thread.start()
+
+    def give_way(self) -> float:
+        """Wait while a cycle is due or runs; return for how many s other work may go on."""
+        return self._thread.give_way()
 
     def end(self) -> None:
         """End the thread, publish the one hold command, wait until it has arrived."""
@@ -185,16 +189,20 @@ class PolicyRun:
         return {key: round((counts[key] - before[key]) / max((now_ns - then_ns) * 1e-9, 1e-3), 1)
                 for key in self._contract.deployment.observations}
 
-    def _cycle(self) -> None:
-        now_ns, steady_ns = self._observations.now_ns(), time.monotonic_ns()
+    def _take_answers(self, due_ns: int) -> None:
+        """Deliver what the policy answered, for the cycle that is due at `due_ns`."""
         for timed in self._worker.take():
-            self._loop.deliver(timed.answer, now_ns)
+            ahead_ns = due_ns - time.monotonic_ns()
+            self._loop.deliver(timed.answer, self._observations.now_ns() + ahead_ns)
             self._record.add_answer(timed.answer)
             self._inference.add(timed.answered_ns - timed.submitted_ns)
             asked, seen_ns = self._asked
             if timed.answer.request is asked:
-                self._answers.add(steady_ns - seen_ns)
-        stamp_ns, samples = ros_now_ns(self._node), self._observations.newest()
+                self._answers.add(due_ns - seen_ns)
+
+    def _cycle(self) -> None:
+        now_ns, steady_ns = self._observations.now_ns(), time.monotonic_ns()
+        stamp_ns, samples = self._observations.ros_now_ns(), self._observations.newest()
         decision = self._loop.step(now_ns, samples, stamp_ns, steady_ns,
                                    self._observations.guards())
         if decision.command is not None:

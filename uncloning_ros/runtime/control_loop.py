@@ -178,6 +178,7 @@ class ControlLoop:
         self._state = State.WAITING
         self._now_ns = 0
         self._foreign_fault = None
+        self._noise: NDArray[np.float32] | None = None
         self._forget_episode()
 
     def start(self) -> bool:
@@ -201,6 +202,8 @@ class ControlLoop:
 
     def deliver(self, answered: ChunkAnswer, now_ns: int) -> None:
         """Take the answer to a request, on the clock of `step`; an outdated one is dropped."""
+        # The next request will need noise in the midst of a cycle; here it delays no command.
+        self._noise = self._draw_noise()
         request = answered.request
         if request is not self._pending:
             self._dropped_chunks += 1
@@ -349,9 +352,15 @@ class ControlLoop:
             return None
         self._pending = ChunkRequest(
             self._chunks, now_ns, np.array(self._history, dtype=np.float32),
-            chunk_noise(self._seed, self._chunks, timing.horizon, interface.action_dim))
+            self._draw_noise() if self._noise is None else self._noise)
         self._chunks += 1
+        self._noise = None
         return self._pending
+
+    def _draw_noise(self) -> NDArray[np.float32]:
+        """Return the noise of the next request."""
+        return chunk_noise(self._seed, self._chunks, self._contract.policy.horizon,
+                           self._contract.interface.action_dim)
 
     def _checked(self, answered: ChunkAnswer) -> Array:
         """Return the chunk (horizon, action_dim); raise `ValueError` if any of it is no action."""

@@ -15,10 +15,21 @@ import numpy as np
 
 # So many latest cycles are kept for percentiles: some seconds at any rate.
 _KEPT = 4096
+# So long before a deadline, at most, what can be done before it is done.
+_HEAD_START_NS = 1_000_000
+# A thread that gives way naps so long at most, and has so many head starts for itself.
+_NAP_NS = 8_000_000
+_WINDOW = 4
+# Without cycles there is nothing to give way to: so often a thread is to look whether there are.
+IDLE_S = 0.1
 # Another thread gives way to the control thread after this at the latest, instead of 5 ms.
 SWITCH_INTERVAL_S = 0.0005
 
 Say = Callable[[str], None]
+
+
+def _nothing(due_ns: int) -> None:
+    """Prepare nothing."""
 
 
 class Latencies:
@@ -47,20 +58,23 @@ class ControlThread:
     """Call `cycle` at absolute deadlines of the monotonic clock, until told to end.
 
     Whatever else touches the loop is handed over with `call` and runs between two cycles, so
-    that nothing needs a lock. On an overrun whole periods are skipped and counted, so that cycles
-    stay on their grid. Garbage is not collected while the thread runs: what is there is frozen,
-    and a pause of the collector never falls into a cycle.
+    that nothing needs a lock: shortly before a deadline, where it delays no command, and so does
+    `prepare`, which is told when that deadline is. On an overrun whole periods are skipped and
+    counted, so that cycles stay on their grid. Garbage is not collected while the thread runs:
+    what is there is frozen, and a pause of the collector never falls into a cycle.
     """
 
     def __init__(self, cycle: Callable[[], None], period_ns: int, failed: Say, warn: Say,
-                 realtime_priority: int = 0) -> None:
+                 realtime_priority: int = 0,
+                 prepare: Callable[[int], None] = _nothing) -> None:
         """Take what to do, how often, whom to tell of a crash or a refusal, and a priority.
 
         With `realtime_priority` above 0 the thread asks for SCHED_FIFO at that priority; where
         the system refuses it, that is a warning and not an end.
         """
-        self._cycle = cycle
+        self._cycle, self._prepare = cycle, prepare
         self._period_ns = period_ns
+        self._head_start_ns = min(_HEAD_START_NS, period_ns // 10)
         self._failed, self._warn = failed, warn
         self._priority = realtime_priority
         self._ending = False
@@ -69,6 +83,8 @@ class ControlThread:
         self.wake_ups = Latencies()
         self.cycles = Latencies()
         self.misses = 0
+        self._due_ns = 0
+        self._cycled = threading.Event()
         # When the first cycle was due; all others are whole periods later.
         self.first_due_ns: int | None = None
 
@@ -95,6 +111,26 @@ class ControlThread:
         """Have `do` run between two cycles, without waiting for it."""
         self._calls.put(_Call(do))
 
+    def give_way(self) -> float:
+        """Keep a busy thread from computing when a cycle is due; return for how many s it may now.
+
+        Python computes in one thread at a time, so whoever does when a cycle is due delays the
+        command. Called again and again by the thread that takes the messages in, this has it pause
+        while a cycle is prepared and runs, and nap until shortly before the next one: all that
+        has arrived by then is taken in at once, which costs less than one by one, and no command
+        knows the less for it. A nap is short, and no pause is longer than a period.
+        """
+        if not self._thread.is_alive():
+            return IDLE_S
+        self._cycled.clear()
+        if self._due_ns - self._head_start_ns <= time.monotonic_ns():
+            self._cycled.wait(self._period_ns * 1e-9)
+        open_ns = self._due_ns - _WINDOW * self._head_start_ns
+        time.sleep(min(max(0, open_ns - time.monotonic_ns()), _NAP_NS) * 1e-9)
+        # A little in any case: with cycles that fill their period it must not be shut out.
+        left_ns = self._due_ns - self._head_start_ns - time.monotonic_ns()
+        return max(left_ns, self._head_start_ns) * 1e-9
+
     def end(self, timeout_s: float) -> bool:
         """End after the cycle that is under way; tell whether it ended within `timeout_s`."""
         self._ending = True
@@ -109,13 +145,16 @@ class ControlThread:
             self._ask_for_priority()
             due_ns = self.first_due_ns = time.monotonic_ns()
             while not self._ending:
-                time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
-                woken_ns = time.monotonic_ns()
-                self.wake_ups.add(woken_ns - due_ns)
+                self._due_ns = due_ns
+                _sleep_until(due_ns - self._head_start_ns)
                 while not self._calls.empty():
                     call = self._calls.get()
                     if call.claim():
                         call.run()
+                self._prepare(due_ns)
+                _sleep_until(due_ns)
+                woken_ns = time.monotonic_ns()
+                self.wake_ups.add(woken_ns - due_ns)
                 self._cycle()
                 now_ns = time.monotonic_ns()
                 self.cycles.add(now_ns - woken_ns)
@@ -124,6 +163,8 @@ class ControlThread:
                     skipped = -(-(now_ns - due_ns) // self._period_ns)
                     due_ns += skipped * self._period_ns
                     self.misses += skipped
+                self._due_ns = due_ns
+                self._cycled.set()
         except Exception as err:  # noqa: BLE001 - a thread that dies unseen leaves the arm moving
             self._failed(f'the control thread ended: {type(err).__name__}: {err}')
 
@@ -136,6 +177,12 @@ class ControlThread:
         except OSError as err:
             self._warn(f'real-time priority {self._priority} was refused ({err.strerror}); allow '
                        f'rtprio in /etc/security/limits.conf; going on without')
+
+
+def _sleep_until(when_ns: int) -> None:
+    left_ns = when_ns - time.monotonic_ns()
+    if left_ns > 0:
+        time.sleep(left_ns * 1e-9)
 
 
 class _Call:

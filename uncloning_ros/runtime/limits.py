@@ -14,7 +14,6 @@ from uncloning_ros.geometry import (
     Array,
     pose_from_parts,
     quaternion_from_rotation,
-    rotation_angle_between,
     rotation_from_quaternion,
     single_rotation,
 )
@@ -144,7 +143,9 @@ class Limiter:
         return shorter
 
     def _turn_less(self, limit: str, rotation: Array, origin: Array, most_rad: float) -> Array:
-        angle = float(rotation_angle_between(origin, rotation))
+        # As `rotation_angle_between`, in a fraction of the time.
+        cosine = (float(np.vdot(origin, rotation)) - 1.0) / 2.0
+        angle = math.acos(min(1.0, max(-1.0, cosine)))
         if not self._count(limit, angle - most_rad):
             return rotation
         return _turn(origin, rotation, most_rad / angle)
