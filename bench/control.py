@@ -39,6 +39,7 @@ from uncloning_ros.cli.arguments import positive_float
 from uncloning_ros.contract import Contract, contract_to_dict
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.share import share_path
 
 HERE = Path(__file__).resolve().parent
@@ -197,7 +198,8 @@ def _report(contract: Contract, commanded: list[Block], bare: list[Block],
              'received_over_a_period_late': int(sum((part > period_ms).sum() for part in late)),
              'without_a_command': sum(block.missing for block in commanded),
              'commands': sum(map(len, late)), 'bare_without': sum(b.missing for b in bare),
-             'holds': summed('holds'), 'late_chunks': summed('late_chunks')}),
+             'holds': summed('holds'), 'late_chunks': summed('late_chunks'),
+             'clamped': sum(summed(limit) for limit in COUNTS)}),
          *(Figure(name, {'p50_ms': middle(f'{key}_p50_ms'), 'p99_ms': middle(f'{key}_p99_ms'),
                          'worst_ms': worst(f'{key}_worst_ms')})
            for name, key in (('newest observation to its chunk in use', 'observation_to_chunk'),

@@ -5,8 +5,9 @@
     python bench/neighbours.py sense CONTRACT          publish observations until SIGINT
     python bench/neighbours.py send PERIOD_NS SECONDS  send commands as barely as rclpy can
 
-The sensors are those of a robot at rest: arm and gripper at 125 Hz, trackers at 50 Hz, all with
-noise. The bare sender keeps absolute deadlines as the policy does, skips whole periods on an
+The sensors are those of an arm that is where it was commanded to be, of a gripper that stays
+open and of trackers that see nothing move: arm and gripper at 125 Hz, trackers at 50 Hz. The bare
+sender keeps absolute deadlines as the policy does, skips whole periods on an
 overrun as well, and sends the same two messages with nothing else to do. It writes each deadline
 (monotonic clock) into the stamp, and when it began to send into the pose: only its own listener
 reads them.
@@ -23,20 +24,23 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from geometry_msgs.msg import PoseStamped
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
 from uncloning_ros.contract import Signal, load_contract
 from uncloning_ros.conversions import encode
-from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.geometry import single_pose
 from uncloning_ros.nodes.common import COMMAND_QOS, SENSOR_QOS, message_class
 
 BARE_POSE, BARE_WIDTH = 'bare/target_pose', 'bare/target_width'
 
 _ROBOT_HZ, _TRACKER_HZ = 125, 50
 _TRACKED = ('object_pose', 'hand_pose')
-_WHERE_M = {'tool_pose': (0.45, 0.0, 0.4), 'object_pose': (0.5, 0.2, 0.1),
-            'hand_pose': (0.7, -0.1, 0.35)}
+# Where handovers begin: the gripper points down, above the object; the person waits.
+_WHERE = {'tool_pose': ((0.405, 0.0, 0.466), (1.0, 0.0, 0.0, 0.0)),
+          'object_pose': ((0.427, -0.027, 0.096), (0.0, 0.0, 0.936, 0.352)),
+          'hand_pose': ((1.15, 0.25, 0.15), (0.0, 0.0, -0.986, 0.167))}
 # So many different messages of each sensor are made beforehand.
 _VARIETY = 64
 _NOISE = {'pose': 1e-3, 'force': 0.1, 'gripper_width': 1e-5, 'joint_positions': 1e-4}
@@ -49,6 +53,13 @@ def sense(contract_path: str) -> None:
     rng = np.random.default_rng(0)
     ending = _init()
     node = rclpy.create_node('sensors')
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    commanded: list[PoseStamped] = []
+    target = contract.deployment.actions['target_pose']
+    # The arm listens to the bare sender as well, so that both have as many listeners.
+    for topic_name, receive in ((target.topic, commanded.append), (BARE_POSE, lambda _: None)):
+        node.create_subscription(PoseStamped, topic_name, receive, COMMAND_QOS)
     begin_ns = time.monotonic_ns()
     due = []
     for i, item in enumerate(contract.interface.observations):
@@ -56,19 +67,24 @@ def sense(contract_path: str) -> None:
         publisher = node.create_publisher(message_class(topic.type), topic.topic, SENSOR_QOS)
         messages = [encode(item, topic.type, _values(item, rng), 0, message_class)
                     for _ in range(_VARIETY)]
+        follows = item.key == 'tool_pose'
         period_ns = 10**9 // (_TRACKER_HZ if item.key in _TRACKED else _ROBOT_HZ)
         # Sensors know nothing of each other: their phases differ.
-        heapq.heappush(due, (begin_ns + i * 1_700_000, i, period_ns, publisher, messages))
+        heapq.heappush(due, (begin_ns + i * 1_700_000, i, period_ns, publisher, messages, follows))
     gc.disable()
     sent = 0
     while not ending:
-        due_ns, i, period_ns, publisher, messages = due[0]
-        time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+        due_ns, i, period_ns, publisher, messages, follows = due[0]
+        while (left_ns := due_ns - time.monotonic_ns()) > 0:
+            executor.spin_once(timeout_sec=left_ns * 1e-9)
         message = messages[sent % _VARIETY]
         sent += 1
+        if follows and commanded:
+            del commanded[:-1]
+            message.pose = commanded[0].pose
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(time.time_ns(), 10**9)
         publisher.publish(message)
-        heapq.heapreplace(due, (due_ns + period_ns, i, period_ns, publisher, messages))
+        heapq.heapreplace(due, (due_ns + period_ns, i, period_ns, publisher, messages, follows))
     rclpy.try_shutdown()
 
 
@@ -113,7 +129,7 @@ def _values(item: Signal, rng: np.random.Generator) -> np.ndarray:
     noise = rng.normal(scale=_NOISE[item.kind], size=item.dim)
     if item.kind == 'pose':
         noise[3:] = 0.0
-        return pose_from_parts(_WHERE_M[item.key], rotation_about_z(0.3)) + noise
+        return single_pose(*_WHERE[item.key]) + noise
     return np.full(item.dim, 0.08 if item.kind == 'gripper_width' else 0.0) + noise
 
 
