@@ -20,6 +20,7 @@ from rclpy.node import Node
 
 from uncloning_ros.contract import TRANSFORMS, contract_to_dict
 from uncloning_ros.errors import ModelError
+from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
 from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.nodes.policy_run import PolicyRun
@@ -260,3 +261,21 @@ def test_activation_is_refused_after_a_message_in_a_foreign_frame(
     robot.silent.clear()
     graph.until(lambda: not node._observations.guards().refused, lambda: 'a refusal')
     assert node.trigger_activate() is SUCCESS
+
+
+def test_motion_asked_for_waits_until_a_rival_could_have_been_discovered(
+        graph: Any, robot: Any, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 10**18)
+    node = graph.add(PolicyNode, model_path='some.onnx', autostart=True)
+    assert node.trigger_configure() is SUCCESS
+    assert node.trigger_activate() is SUCCESS
+    rounds = robot.rounds
+    graph.until(lambda: robot.rounds > rounds + 30, lambda: robot.rounds)
+    assert robot.commands['target_pose'] == []
+    graph.add(Rival)
+    graph.until(lambda: node.count_publishers('/target_pose') == 2, lambda: 'the rival')
+    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 0)
+    graph.until(lambda: not node._start_asked, lambda: 'the start is still asked for')
+    rounds = robot.rounds
+    graph.until(lambda: robot.rounds > rounds + 30, lambda: robot.rounds)
+    assert node._run._loop.counters['chunks'] == 0

@@ -83,15 +83,17 @@ class Parameter:
 
 def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
              pause: Callable[[_Node], float] = _no_pause) -> int:
-    """Run one node until SIGINT or SIGTERM and return the process's exit status.
+    """Run one node until SIGINT, SIGTERM or SIGHUP and return the process's exit status.
 
     The signals are ours, not rclpy's: rclpy shuts its context down at once, and a node could not
     publish its last command. Status 0 after a signal, 2 for bad input, with one sentence.
     `pause` is called before every wait for messages and tells how many s it may last.
     """
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Under nohup a terminal that closes is to end nothing.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stopping.set())
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as err:  # how rclpy tells of arguments that it cannot read
@@ -158,9 +160,18 @@ def refuse_wrong_transitions(node: Any) -> None:
     service.callback = on_change_state
 
 
+def path_of(text: str) -> Path:
+    """Return the path that a parameter gives, `~` and `~user` expanded."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as err:
+        raise ContractError(f'cannot tell whose home {text!r} lies in; give the whole '
+                            f'path') from err
+
+
 def contract_at(path: str) -> Contract:
     """Return the contract at `path`, the shipped one for ''."""
-    return load_contract(Path(path).expanduser() if path
+    return load_contract(path_of(path) if path
                          else share_path('config') / 'contract.yaml')
 
 

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -30,6 +29,7 @@ from uncloning_ros.nodes.common import (
     contract_at,
     contract_class,
     declare,
+    path_of,
     refuse_wrong_transitions,
     run_node,
     sentence_of,
@@ -55,6 +55,8 @@ PARAMETERS = (
     Parameter('incident_dir', '~/.ros/uncloning_incidents', 'where incidents are written to'),
 )
 
+# So long a node takes to learn who else publishes, at most, on a network that works.
+_DISCOVERY_NS = 10**9
 _VIEW_S, _DIAGNOSTICS_S = 0.2, 1.0
 
 
@@ -78,7 +80,9 @@ class PolicyNode(LifecycleNode):
         self._policy: OnnxPolicy | None = None
         self._observations: Observations | None = None
         self._run: PolicyRun | None = None
-        self._incidents = IncidentFiles(Path(self._values['incident_dir']).expanduser())
+        self._start_asked = False
+        self._born_ns = time.monotonic_ns()
+        self._incidents = IncidentFiles(path_of(self._values['incident_dir']))
         refuse_wrong_transitions(self)
         for name in ('start', 'stop', 'reset', 'dump'):
             self.create_service(Trigger, f'~/{name}', self._answering(getattr(self, f'_{name}')))
@@ -150,7 +154,7 @@ class PolicyNode(LifecycleNode):
     def _configure(self) -> None:
         if not self._values['model_path']:
             raise ModelError('no model was given; set the parameter model_path to a .onnx file')
-        self._model_path = Path(self._values['model_path']).expanduser().absolute()
+        self._model_path = path_of(self._values['model_path']).absolute()
         policy = load_policy(self._model_path, self._values['expected_sha256'] or None)
         self._contract = self._contract_for(policy)
         self._evidence = self._evidence_for(policy)
@@ -176,7 +180,7 @@ class PolicyNode(LifecycleNode):
         """Return what the required evidence says of the model as it is deployed here."""
         if not self._values['evidence_path']:
             return 'none required'
-        evidence = read_evidence(Path(self._values['evidence_path']).expanduser())
+        evidence = read_evidence(path_of(self._values['evidence_path']))
         require_covers(evidence, policy.sha256, self._contract.deployment.sha256)
         return evidence.sentence
 
@@ -194,9 +198,11 @@ class PolicyNode(LifecycleNode):
             self._run.close()
             self._run = None
             raise
-        self._run.begin(start=self._values['autostart'])
+        self._run.begin()
+        self._start_asked = self._values['autostart']
 
     def _end_run(self) -> None:
+        self._start_asked = False
         run, self._run = self._run, None
         if run is not None:
             try:
@@ -225,13 +231,32 @@ class PolicyNode(LifecycleNode):
         if self._run is None:
             return False, 'not active; configure and activate first'
         self._run.require_no_rival()
+        if not self._has_looked_around():
+            self._start_asked = True
+            return True, 'motion begins once every input is fresh'
         allowed, state = self._run.start()
         if allowed:
             return True, 'motion begins once every input is fresh'
         return False, (f'motion cannot begin in state {state.value}'
                        + ('; find the cause, then call ~/reset' if state is State.FAULT else ''))
 
+    def _has_looked_around(self) -> bool:
+        """Tell whether discovery has had the time to name whoever else commands the arm."""
+        return time.monotonic_ns() - self._born_ns >= _DISCOVERY_NS
+
+    def _start_as_asked(self, run: PolicyRun) -> None:
+        """Start, once it can be known whether the arm has another commander."""
+        if not self._start_asked or not self._has_looked_around():
+            return
+        self._start_asked = False
+        try:
+            run.require_no_rival()
+            run.start()
+        except (UncloningError, TimeoutError) as err:
+            self.get_logger().error(f'motion does not begin: {sentence_of(err)}')
+
     def _stop(self, _: Any) -> tuple[bool, str]:
+        self._start_asked = False
         if self._run is None:
             return True, 'not active, so there is no motion'
         self._run.stop()
@@ -240,6 +265,7 @@ class PolicyNode(LifecycleNode):
     def _reset(self, _: Any) -> tuple[bool, str]:
         if self._run is None:
             return False, 'not active; configure and activate first'
+        self._start_asked = False
         self._run.reset()
         return True, 'waiting for ~/start; counters and faults are forgotten'
 
@@ -258,6 +284,7 @@ class PolicyNode(LifecycleNode):
 
     def _on_view(self) -> None:
         if self._run is not None and self._observations is not None:
+            self._start_as_asked(self._run)
             self._write_incidents(self._run)
             self._markers.publish(markers(self._contract.interface, self._run.planned,
                                           self._observations.newest(),

@@ -85,10 +85,8 @@ class PolicyRun:
                                      self._take_answers)
         self._worker = InferenceWorker(policy)
 
-    def begin(self, start: bool) -> None:
-        """Begin to cycle, and with `start` to move as soon as every input is fresh."""
-        if start:
-            self._loop.start()
+    def begin(self) -> None:
+        """Begin to cycle; motion waits for `start`."""
         self._thread.start()
 
     def give_way(self) -> float:

@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -31,6 +30,7 @@ from uncloning_ros.nodes.common import (
     as_json,
     contract_at,
     declare,
+    path_of,
     ros_now_ns,
     run_node,
 )
@@ -77,7 +77,7 @@ class Recorder(Node):
             raise BagError(f'expected queue_mib of at least 1, got {values["queue_mib"]}')
         contract = contract_at(values['contract_path'])
         self._simulated = bool(self.get_parameter('use_sim_time').value)
-        self._out = Path(values['out']).expanduser()
+        self._out = path_of(values['out'])
         session = values['session'] or f'session_{time.time_ns() // 10**9}'
         self._events = self.create_publisher(String, '~/episode_event', LATCHED_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)

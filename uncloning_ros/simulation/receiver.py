@@ -150,7 +150,7 @@ class Receiver:
     @property
     def rest_m(self) -> Array:
         """Return where the hand rests (3,)."""
-        return self._rest_m
+        return np.asarray(self._rest_m, dtype=np.float64)
 
     def capsules(self, palms: Array) -> Mapping[str, Array]:
         """Return the ends (T, 2, 3) of each body part's capsule for palm poses (T, 9)."""
