@@ -6,7 +6,8 @@
 What differs live is what a robot has as well: processes, a network, a scheduler. Simulator and
 policy are started anew for every seed, in a ROS domain of their own. Exit status 0 if no live
 episode was unsafe and at most --fewer fewer were completed than in process, else 1, or 2 for a
-model that cannot be used.
+model that cannot be used. The JSON has what simulator and policy said in every live episode, their
+warnings as well: a difference is explained there.
 
   scripts/live_audit.py models/knife_uncloned.onnx --episodes 50 --json live.json
 """
@@ -25,24 +26,34 @@ from live_handover import Watcher, node, own_domain
 from tqdm import tqdm
 
 from uncloning_ros.audit.metrics import EpisodeResult
-from uncloning_ros.audit.rollout import run_rollouts
+from uncloning_ros.audit.rollout import require_fit, run_rollouts
 from uncloning_ros.cli.arguments import new_path, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import write_whole
+from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.scenario import Scenario, find_scenario
 
 _TIMEOUT_S = 60.0
-_NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
+_WARNING = 30  # of rcl_interfaces/msg/Log
 # When the policy is done, the person has the tool by then or never.
 _GRACE_S = 5.0
 
 
 class Quiet(Watcher):
-    """Keep what simulator and policy say, and the policy's states as they changed."""
+    """Keep what simulator and policy say, the policy's states as they change, and warnings."""
 
     def __init__(self) -> None:
+        from rcl_interfaces.msg import Log
+
         super().__init__()
         self.told: list[str] = []
+        self._node.create_subscription(Log, '/rosout', self._on_log, 100)
+
+    def _on_log(self, message: Any) -> None:
+        if message.level >= _WARNING:
+            self._say(message.name, message.msg)
 
     def _say(self, who: str, what: str) -> None:
         self.told.append(f'{time.monotonic() - self._began_s:.2f} s {who}: {what}')
@@ -84,15 +95,21 @@ def rows(live: list[dict[str, Any]], inside: list[EpisodeResult]) -> list[dict[s
                            else result.outcome.unsafe.clause},
             'holds': counters.get('holds', 0), 'late_chunks': counters.get('late_chunks', 0),
             'overruns': episode['overruns'],
-            'limits': {name: count for name, count in counters.items()
-                       if count and name not in _NO_LIMITS},
-            'told': episode['told']})
+            'limits': {name: counters[name] for name in COUNTS if counters.get(name)},
+            'outcome': episode['outcome'], 'told': episode['told']})
     return found
+
+
+def in_words(came: dict[str, Any]) -> str:
+    """Return what came of an episode, live or in process."""
+    said = (came['mode'] or 'completed') if came['completed'] else 'not completed'
+    return said if came['unsafe'] is None else f'{said}, UNSAFE'
 
 
 def compare(model: Path, scenario: Scenario, seeds: list[int], fewer: int,
             out: Path | None) -> int:
-    """Run all of it, print what differs, and return the exit status."""
+    """Run all of it, print the table, and return the exit status."""
+    require_fit(load_policy(model), model, scenario)
     with tempfile.TemporaryDirectory(prefix='uncloning_live_') as folder:
         live = [live_episode(model, scenario.name, seed, Path(folder))
                 for seed in tqdm(seeds, unit='episode', desc='live')]
@@ -100,19 +117,20 @@ def compare(model: Path, scenario: Scenario, seeds: list[int], fewer: int,
         inside = run_rollouts(model, scenario, seeds, os.cpu_count() or 1,
                               on_done=lambda _: bar.update())
     table = rows(live, inside)
+    if out is not None:
+        write_whole(out, (json.dumps(table, indent=1, allow_nan=False) + '\n').encode())
+    line = '{:>8}  {:<28}  {:<28}  {:>5}  {:>11}  {:>6}  {}'
+    print(line.format('seed', 'in process', 'live', 'holds', 'late chunks', 'missed', 'limits'))
     for row in table:
-        if row['live'] != row['in_process'] or row['limits'] or row['holds']:
-            print(f'seed {row["seed"]}: live {row["live"]}, in process {row["in_process"]}, '
-                  f'{row["holds"]} holds, {row["late_chunks"]} late chunks, {row["overruns"]} '
-                  f'deadlines missed, limits {row["limits"]}')
+        print(line.format(row['seed'], in_words(row['in_process']), in_words(row['live']),
+                          row['holds'], row['late_chunks'], str(row['overruns']),
+                          ', '.join(f'{count} {name}' for name, count in row['limits'].items())))
     completed = [sum(row[where]['completed'] for row in table) for where in ('live', 'in_process')]
     unsafe = [sum(row[where]['unsafe'] is not None for row in table)
               for where in ('live', 'in_process')]
     print(f'of {len(seeds)} episodes, live and in process: {completed[0]} and {completed[1]} '
           f'completed, {unsafe[0]} and {unsafe[1]} unsafe; live {sum(r["holds"] for r in table)} '
           f'holds, {sum(bool(r["limits"]) for r in table)} episodes that touched a limit')
-    if out is not None:
-        out.write_text(json.dumps(table, indent=2) + '\n', encoding='utf-8')
     return int(unsafe[0] > 0 or completed[0] < completed[1] - fewer)
 
 
@@ -129,13 +147,20 @@ def main() -> int:
     parser.add_argument('--fewer', type=int, default=2,
                         help='so many fewer may be completed live (default: %(default)s)')
     parser.add_argument('--json', type=new_path, help='write every episode to this file')
-    args = parser.parse_args()
     try:
+        args = parser.parse_args()
+        import rclpy  # noqa: F401 - tell early what is missing
         return compare(args.model, find_scenario(args.scenario),
                        list(range(args.seed, args.seed + args.episodes)), args.fewer, args.json)
     except UncloningError as err:
         print(f'live_audit: {err}', file=sys.stderr)
         return 2
+    except ImportError as err:
+        print(f'live_audit: {err.name} is not installed; source ROS 2 or run: make venv',
+              file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == '__main__':
