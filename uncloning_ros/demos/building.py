@@ -38,15 +38,13 @@ from uncloning_ros.demos.loading import (
     cut_take,
     load_take,
 )
+from uncloning_ros.demos.session import FEW_EPISODES
 from uncloning_ros.demos.takes import Take, names_of
 from uncloning_ros.demos.topics import with_topics
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
 from uncloning_ros.scenario import Scenario
-
-# Below so many episodes of a mode a policy is known to learn little; a warning, no refusal.
-_FEW_EPISODES = 20
 
 _In = TypeVar('_In')
 _Out = TypeVar('_Out')
@@ -222,8 +220,8 @@ def _warnings(records: Sequence[EpisodeRecord], contract: Contract,
     warnings = []
     for mode in contract.interface.mode_names:
         count = sum(record.mode == mode for record in records)
-        if count < _FEW_EPISODES:
-            warnings.append(f'{count} episodes of mode {mode}; {_FEW_EPISODES} or more are '
+        if count < FEW_EPISODES:
+            warnings.append(f'{count} episodes of mode {mode}; {FEW_EPISODES} or more are '
                             f'better')
     if disagreeing:
         warnings.append(f'{len(disagreeing)} episodes are labelled with another mode than '

@@ -24,7 +24,8 @@ CLUSTERS = ('#2b5f8a', '#e07a1f', '#1f6f61', '#a4161a', '#6a4c93', '#c9b458')
 
 # What `approaches_picture` shows.
 APPROACHES_SAY = (
-    f'In the frame of the hand, over the last {100 * STRETCH_M:.0f} cm of the way. Thick: the '
+    f'In the frame of the hand, over the last {100 * STRETCH_M:.0f} cm of the way; the palm, '
+    f'black, faces the robot on the left. Thick: the '
     f"object's +x axis when it has come, {100 * LEVER_M:.0f} cm of it, with a dot at its end; of "
     f'a knife that is the tip of the blade.')
 
@@ -103,8 +104,7 @@ def approach_picture(scene: Scene, color: str, label: str) -> str:
 
 def session_picture(colored: Mapping[str, Sequence[Scene]], label: str) -> str:
     """Return the ways of the objects, and where the hand was offered, in the base frame."""
-    views = (('from above, in m: x to the right, y up', [0, 1]),
-             ('from its right side, in m: x to the right, z up', [0, 2]))
+    views = (('from above, m', [0, 1]), ('from its right, m', [0, 2]))
     panels = []
     for title, where in views:
         lines = [Line(scene.object_path[:, where], color, 0.8, 0.3)
@@ -147,9 +147,8 @@ def legend(colored: Mapping[str, str]) -> str:
 
 def _from_the_hand(lines: Sequence[Line], dots: Sequence[Dot], label: str) -> str:
     """Return two views in the hand's frame; the palm looks to the left, as in the base frame."""
-    views = (('from above, in m: the palm, black, faces the robot on the left',
-              np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])),
-             ('from the side, in m', np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])))
+    views = (('from above, m', np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])),
+             ('from the side, m', np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])))
     half_m = 0.04  # a hand's breadth
     hand = Line(np.array([[0.0, -half_m], [0.0, half_m]]), '#1d2329', 5.0, 1.0)
     panels = [Panel(title, [hand, *(replace(line, points=line.points @ turn.T) for line in lines)],

@@ -40,8 +40,8 @@ def session_page(session: Session, warnings: Sequence[str]) -> str:
                   for mode in (*session.contract.interface.modes, None))),
             page.section(
                 'Where it took place', key,
-                page.words('In the base frame: lines are the ways of the objects to the hand, '
-                           'dots where the hand was then.'),
+                page.words('In the base frame, x to the right: lines are the ways of the objects '
+                           'to the hand, dots where the hand was then.'),
                 pictures.session_picture(colored, 'Ways of the objects, and the hands'),
                 _sides(scenes)),
         ]
