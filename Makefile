@@ -10,12 +10,15 @@ SHELL := bash
 #   make venv PIP_EXTRA='--extra-index-url ADDRESS'
 PIP_EXTRA ?=
 PYTEST_ARGS ?=
+# Benchmarks take half an hour on a quiet machine, with this some minutes:
+#   make bench BENCH_ARGS=--short
+BENCH_ARGS ?=
 
 # Every recipe runs with ROS 2 and .venv at hand.
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test demo models
+.PHONY: help venv lint test demo models bench
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
@@ -41,3 +44,8 @@ demo: $(INSTALLED) ## the whole story from nothing, 5 to 10 minutes on 2 cores
 
 models: $(INSTALLED) ## make the shipped models and their cards with the full schedule
 	@$(ENV) scripts/models.sh
+
+bench: $(INSTALLED) ## the benchmarks: ratios within one run, as tables and in bench-results/
+	@$(ENV) out=bench-results/$$(date +%Y%m%d_%H%M%S); mkdir -p $$out; \
+	  for name in runtime control recorder dataset rollouts; do \
+	    python bench/$$name.py $(BENCH_ARGS) --json $$out/$$name.json; done

@@ -57,6 +57,7 @@ PARAMETERS = (
 
 # So long a node takes to learn who else publishes, at most, on a network that works.
 _DISCOVERY_NS = 10**9
+_LOOK_AROUND_S = 0.1
 _VIEW_S, _DIAGNOSTICS_S = 0.2, 1.0
 
 
@@ -89,6 +90,7 @@ class PolicyNode(LifecycleNode):
         self.create_service(SetBool, '~/set_shadow', self._answering(self._set_shadow))
         # Not ROS time: that it stands still is one of the things to tell.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_LOOK_AROUND_S, self._on_look_around, clock=steady)
         self.create_timer(_VIEW_S, self._on_view, clock=steady)
         self.create_timer(_DIAGNOSTICS_S, self._on_diagnostics, clock=steady)
 
@@ -244,14 +246,14 @@ class PolicyNode(LifecycleNode):
         """Tell whether discovery has had the time to name whoever else commands the arm."""
         return time.monotonic_ns() - self._born_ns >= _DISCOVERY_NS
 
-    def _start_as_asked(self, run: PolicyRun) -> None:
-        """Start, once it can be known whether the arm has another commander."""
-        if not self._start_asked or not self._has_looked_around():
+    def _on_look_around(self) -> None:
+        """Start as asked, once it can be known whether the arm has another commander."""
+        if not self._start_asked or self._run is None or not self._has_looked_around():
             return
         self._start_asked = False
         try:
-            run.require_no_rival()
-            run.start()
+            self._run.require_no_rival()
+            self._run.start()
         except (UncloningError, TimeoutError) as err:
             self.get_logger().error(f'motion does not begin: {sentence_of(err)}')
 
@@ -284,7 +286,6 @@ class PolicyNode(LifecycleNode):
 
     def _on_view(self) -> None:
         if self._run is not None and self._observations is not None:
-            self._start_as_asked(self._run)
             self._write_incidents(self._run)
             self._markers.publish(markers(self._contract.interface, self._run.planned,
                                           self._observations.newest(),
