@@ -43,11 +43,13 @@ class Tool:
 
     `heel_m` to `tip_m` is the hazardous edge, or with `hazard_radius_m` above 0 the axis of a
     hazardous body so thick; `handle_point_m` is where the blade-to-hand angle is measured from.
-    All in the tool's frame.
+    All in the tool's frame. Points of contact that have come apart by `contact_breaking_m` are
+    forgotten; None leaves it to the physics engine.
     """
 
     mass_kg: float
     friction: float
+    contact_breaking_m: float | None
     parts: Mapping[str, ToolPart]
     hazard_part: str
     heel_m: Vector
@@ -255,8 +257,8 @@ def _tool(fields: Fields) -> Tool:
         part.done()
     hazard = fields.fields('hazard')
     hazard_part = _part_name(hazard, 'part', parts)
-    tool = Tool(mass, friction, parts, hazard_part, _vector(hazard, 'heel_m'),
-                _vector(hazard, 'tip_m'),
+    tool = Tool(mass, friction, _optional(fields, 'contact_breaking_m', 0.1), parts, hazard_part,
+                _vector(hazard, 'heel_m'), _vector(hazard, 'tip_m'),
                 hazard.number('radius_m', 0.0, 0.5) if hazard.has('radius_m') else 0.0,
                 _vector(fields, 'handle_point_m'))
     hazard.done()

@@ -168,6 +168,7 @@ def test_hash_changes_with_the_data_alone(tmp_path: Path) -> None:
     ('unsafe.near_m', float('nan'), 'near_m: expected a number in'),
     ('receiver.posture', 'lying', "posture: expected standing or seated, got 'lying'"),
     ('tool.hazard.radius_m', -0.1, 'radius_m: expected a number in'),
+    ('tool.contact_breaking_m', 1.0, 'contact_breaking_m: expected a number in'),
     ('modes.handle_first.desired', 'yes', 'desired: expected true or false'),
     ('modes.handle_first.desired', False, 'at least one mode must be desired'),
     ('modes.handle_first.approach_deg', [10], 'approach_deg: expected a list of 2 numbers'),

@@ -87,11 +87,11 @@ def test_the_teacher_hands_over_in_every_mode_of_every_scenario(name: str, mode:
     assert (outcome.unsafe is None) == scenario.desired[mode]
 
 
-def test_a_tool_that_is_pulled_aside_does_not_jam_the_opening_gripper() -> None:
+def test_old_points_of_contact_do_not_jam_the_opening_gripper() -> None:
     scenario = find_scenario('knife_route')
     contract = with_modes(CONTRACT, scenario.desired)
     world = World(scenario, contract.interface)
-    seed = 500027  # this person pulls across a knife that is held by its handle
+    seed = 500027  # with contact_breaking_m of 0.02 the fingers stay shut here
     assert demonstrate(world, Demonstrator(scenario, contract.interface, 'blade_face', seed),
                        contract, seed, ignore)
     world.close()

@@ -51,8 +51,6 @@ _HAND_LINK, _FINGER_LINKS, _TCP_LINK = 8, (9, 10), 11
 # Edge lengths and centre, in the finger's frame, of the tip as Franka's own description has it.
 _FINGER_TIP_M, _FINGER_TIP_CENTRE_M = (0.0175, 0.0152, 0.0185), (0.0, 0.0076, 0.04525)
 _GRIP_FORCE_N = 20.0  # of each finger
-# What opens the fingers: the drive's continuous force. A tool that is pulled at jams less of it.
-_OPEN_FORCE_N = 70.0
 _FINGER_SPEED_M_S = 0.2  # of the width
 _FINGER_FRICTION = 1.0
 # Torsional friction of a soft finger pad, as a radius in m.
@@ -237,6 +235,8 @@ class World:
         client.setTimeStep(1 / PHYSICS_HZ)
         client.setGravity(0, 0, -_GRAVITY_M_S2)
         client.setPhysicsEngineParameter(numSolverIterations=60, deterministicOverlappingPairs=1)
+        if tool.contact_breaking_m is not None:
+            client.setPhysicsEngineParameter(contactBreakingThreshold=tool.contact_breaking_m)
         table = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=(1.0, 1.0, 0.05))
         self._table = client.createMultiBody(0, table, -1, (0.6, 0, -0.051))
         client.changeVisualShape(self._table, -1, rgbaColor=_TABLE_RGBA)
@@ -275,12 +275,10 @@ class World:
         self.client.setJointMotorControlArray(
             self._arm, range(7), pybullet.POSITION_CONTROL,
             targetPositions=self._controller.joints.tolist(), forces=_ARM_FORCE_NM)
-        opening = self._width_target_m > self._width_m
         for link in _FINGER_LINKS:
             self.client.setJointMotorControl2(
                 self._arm, link, pybullet.POSITION_CONTROL, self._width_target_m / 2,
-                force=_OPEN_FORCE_N if opening else _GRIP_FORCE_N,
-                maxVelocity=_FINGER_SPEED_M_S / 2)
+                force=_GRIP_FORCE_N, maxVelocity=_FINGER_SPEED_M_S / 2)
 
     def _pull(self, now_s: float) -> None:
         """Apply the person's force to the tool: a pull, then a hold that carries it away."""
