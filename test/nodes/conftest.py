@@ -173,6 +173,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
                 raise given
             return given
         monkeypatch.setattr(policy_module, 'load_policy', load_policy)
+    # Nobody else is in the graph, unless a test puts him there.
+    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 0)
     decide(FakePolicy(PATIENT))
     return decide
 
@@ -191,5 +193,5 @@ def live(activate: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def tools() -> SimpleNamespace:
-    """What tests of nodes share: the contract and poses on it."""
-    return SimpleNamespace(contract=CONTRACT, pose=pose)
+    """What tests of nodes share: the contract and poses on it, and the pretended robot."""
+    return SimpleNamespace(contract=CONTRACT, pose=pose, robot_class=Robot)

@@ -38,10 +38,9 @@ def time(graph: Any) -> Time:
 
 
 @pytest.fixture
-def robot(graph: Any, time: Time) -> Any:
+def robot(graph: Any, time: Time, tools: Any) -> Any:
     """The pretended robot, on simulated time."""
-    from conftest import Robot
-    return graph.add(Robot, use_sim_time=True)
+    return graph.add(tools.robot_class, use_sim_time=True)
 
 
 @pytest.fixture

@@ -251,9 +251,13 @@ def test_a_crash_in_the_control_thread_is_a_fault_with_one_hold_command(
     live.robot.values['tool_pose'] = tools.pose(0.45)
     live.follows()
 
-    def broken(*_: Any) -> None:
-        monkeypatch.undo()
-        raise RuntimeError('no such luck')
+    tell, met = policy_run.PolicyRun._tell, threading.Event()
+
+    def broken(*args: Any) -> None:
+        if not met.is_set():
+            met.set()
+            raise RuntimeError('no such luck')
+        tell(*args)
 
     monkeypatch.setattr(policy_run.PolicyRun, '_tell', broken)
     live.reach('fault', 'crashed')
