@@ -66,9 +66,11 @@ class Watcher:
     def __init__(self) -> None:
         import rclpy
         from rclpy.qos import DurabilityPolicy, QoSProfile
+        from rclpy.signals import SignalHandlerOptions
         from std_msgs.msg import String
 
-        rclpy.init()
+        # Ctrl-C is for this process to handle: it has two others to end.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._began_s = time.monotonic()
         self._node = rclpy.create_node('live_handover')
         self._spin = rclpy.spin_once
@@ -165,8 +167,11 @@ def main() -> int:
     except UncloningError as err:
         print(f'live_handover: {err}', file=sys.stderr)
         return 2
-    good, sentence = verdict(hand_over(args.model, args.scenario, args.seed, args.timeout_s),
-                             desired)
+    try:
+        outcome = hand_over(args.model, args.scenario, args.seed, args.timeout_s)
+    except KeyboardInterrupt:
+        return 130
+    good, sentence = verdict(outcome, desired)
     print(sentence)
     return 0 if good else 1
 
