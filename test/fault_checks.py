@@ -22,7 +22,7 @@ FOR_S, EVERY_S = 1.0, 1.6
 # So many equal commands in a row are no wandering.
 LATCHED = 10
 # A machine may stand still for as long as a fault lasts: then all of them come once more.
-TAKES = 3
+TAKES = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,8 @@ def every_fault_holds(observer: Observer, faults: Sequence[Fault]) -> None:
             assert observer.call('/simulator/reset').success
             observer.until_policy('active')
         # The last fault lasts: once it is named the others are over.
-        observer.until(lambda: (observer.status['reason'] == last.reason
+        observer.until(lambda: ((observer.status['state'], observer.status['reason'])
+                                == ('hold', last.reason)
                                 and observer.status['sentence'].startswith(last.about)),
                        f'the end of the faults, {last.text}')
         observer.let_commands_pass(2 * LATCHED)
