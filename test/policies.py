@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 import uncloning_ros
@@ -30,6 +31,12 @@ def patient_contract(name: str = 'contract.yaml') -> Contract:
         for key, topic in shipped.deployment.observations.items()}
     return dataclasses.replace(
         shipped, deployment=dataclasses.replace(shipped.deployment, observations=patient))
+
+
+def written(contract: Contract, path: Path) -> Path:
+    """Write a contract to a file."""
+    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
+    return path
 
 
 def wandering_policy(path: Path, contract: Contract | None = None,

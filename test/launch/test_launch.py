@@ -15,7 +15,6 @@ pytest.importorskip('launch_pytest',
 import checks
 import fault_checks
 import launch_pytest
-import yaml
 from ament_index_python import PackageNotFoundError, get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import (
@@ -25,9 +24,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from policies import wandering_policy
-
-from uncloning_ros.contract import contract_to_dict
+from policies import wandering_policy, written
 
 try:
     SHARE = Path(get_package_share_directory('uncloning_ros'))
@@ -79,8 +76,7 @@ FAULTS = [fault for fault in fault_checks.POSE_FAULTS if fault.text.startswith('
 @launch_pytest.fixture
 def faulty(tmp_path: Path, exits: Exits) -> LaunchDescription:
     contract = fault_checks.watchful_contract()
-    path = tmp_path / 'contract.yaml'
-    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
+    path = written(contract, tmp_path / 'contract.yaml')
     return described('handover_sim.launch.py', exits, tmp_path, contract_path=path,
                      faults=fault_checks.schedule(FAULTS),
                      model_path=wandering_policy(tmp_path / 'wandering.onnx', contract))

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from live_policy import CONTRACT, FakePolicy, Live
-from policies import wandering_policy
+from policies import wandering_policy, written
 
 from uncloning_ros.cli import main
-from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.runtime.incident import read_incident
 
@@ -19,8 +17,7 @@ from uncloning_ros.runtime.incident import read_incident
 @pytest.fixture
 def real(graph: Any, robot: Any, tmp_path: Path) -> Live:
     """An active node with a policy from a file, and a robot that is soon missed."""
-    contract_path = tmp_path / 'contract.yaml'
-    contract_path.write_text(yaml.safe_dump(contract_to_dict(CONTRACT), sort_keys=False))
+    contract_path = written(CONTRACT, tmp_path / 'contract.yaml')
     live = Live(graph, robot, tmp_path / 'incidents', seed=7, contract_path=str(contract_path),
                 model_path=str(wandering_policy(tmp_path / 'wandering.onnx')))
     live.reach('waiting', 'not_started')

@@ -14,7 +14,6 @@ from pathlib import Path
 import checks
 import numpy as np
 import pytest
-import yaml
 from checks import Observer, observing
 from fault_checks import (
     HARMLESS,
@@ -24,20 +23,13 @@ from fault_checks import (
     schedule,
     watchful_contract,
 )
-from policies import wandering_policy
+from policies import wandering_policy, written
 from processes import Process, Processes
-
-from uncloning_ros.contract import Contract, contract_to_dict
 
 WIDTH_M = 0.03  # neither open as at the beginning, nor closed
 # A leak of 1 kB in each cycle makes 1,700 kB in the time of all faults. What is kept of the newest
 # chunks and latencies still fills up in that time; it was seen to take 300 kB.
 MOST_GROWTH_KB = 1000
-
-
-def written(contract: Contract, path: Path) -> Path:
-    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
-    return path
 
 
 @dataclass

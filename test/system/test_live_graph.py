@@ -8,13 +8,11 @@ from pathlib import Path
 
 import checks
 import pytest
-import yaml
-from checks import CONTRACT, Observer, observing
-from policies import patient_contract, wandering_policy
+from checks import Observer, observing
+from policies import patient_contract, wandering_policy, written
 from processes import Process, Processes
 
 import uncloning_ros
-from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.conversions import JOINT_TRAJECTORY
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import EpisodeMetadata
@@ -24,6 +22,7 @@ from uncloning_ros.demos.mode_rule import rule_label
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.scenario import find_scenario
 
+PATIENT = patient_contract()
 FLOATS = 'std_msgs/msg/Float64MultiArray'
 # A take may be spoilt by a machine that stands still; three in a row are no accident.
 TAKES = 3
@@ -72,8 +71,7 @@ def test_an_arm_follows_commanded_joints(processes: Processes, tmp_path: Path, k
     topic = dataclasses.replace(contract.deployment.actions['target_joints'], type=kind)
     contract = dataclasses.replace(contract, deployment=dataclasses.replace(
         contract.deployment, actions={**contract.deployment.actions, 'target_joints': topic}))
-    path = tmp_path / 'contract.yaml'
-    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
+    path = written(contract, tmp_path / 'contract.yaml')
     with observing(contract) as observer:
         started = [processes.start('simulator', contract_path=path),
                    processes.start('policy', auto_activate='true', autostart='true',
@@ -98,14 +96,16 @@ def test_a_frozen_simulator_means_hold_and_motion_goes_on_when_it_is_back(
 def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
         processes: Processes, observer: Observer, tmp_path: Path) -> None:
     out = tmp_path / 'demos'
-    started = [processes.start('recorder', out=out, planned_mode='handle_first'),
-               processes.start('simulator', seed=3),
-               processes.start('demonstrator', mode='handle_first', seed=3, autostart='false')]
+    contract = {'contract_path': written(PATIENT, tmp_path / 'contract.yaml')}
+    started = [processes.start('recorder', out=out, planned_mode='handle_first', **contract),
+               processes.start('simulator', seed=3, **contract),
+               processes.start('demonstrator', mode='handle_first', seed=3, autostart='false',
+                               **contract)]
     for _ in range(TAKES):
         path = checks.record_one_demonstration(observer, 'handle_first', out)
-        episode = read_episode(path, CONTRACT)
+        episode = read_episode(path, PATIENT)
         try:
-            observations, actions, _ = align(episode, patient_contract())
+            observations, actions, _ = align(episode, PATIENT)
             break
         except DatasetError as err:
             # A machine that stood still for a moment: an operator would make another take.
@@ -117,7 +117,7 @@ def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
         pytest.fail(f'none of {TAKES} takes can be trained from')
     assert [process.end() for process in started] == [0, 0, 0]
     checks.same_form(path, fast_bag(tmp_path / 'fast'))
-    label = rule_label(CONTRACT, find_scenario('knife'), episode)
+    label = rule_label(PATIENT, find_scenario('knife'), episode)
     assert label.mode == 'handle_first', label.reason
     assert len(observations) == len(actions)
     # A busy machine skips a tick of the teacher's here and there.
@@ -130,13 +130,13 @@ def fast_bag(final_dir: Path) -> Path:
     from uncloning_ros.simulation.demonstrator import Demonstrator
     from uncloning_ros.simulation.world import World
     scenario = find_scenario('knife')
-    world = World(scenario, CONTRACT.interface)
+    world = World(scenario, PATIENT.interface)
     metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)
     begin_ns = 10**18  # a stamp of 0 means that there is none
-    with EpisodeWriter(final_dir, CONTRACT, metadata) as writer:
+    with EpisodeWriter(final_dir, PATIENT, metadata) as writer:
         writer.write_event({'event': 'start', 'episode': 0, 'mode': 'handle_first'}, begin_ns)
-        demonstrate(world, Demonstrator(scenario, CONTRACT.interface, 'handle_first', 3),
-                    CONTRACT, 3, lambda key, values, stamp_ns, receive_ns: writer.write_values(
+        demonstrate(world, Demonstrator(scenario, PATIENT.interface, 'handle_first', 3),
+                    PATIENT, 3, lambda key, values, stamp_ns, receive_ns: writer.write_values(
                         key, values, begin_ns + stamp_ns, begin_ns + receive_ns))
         writer.write_event({'event': 'stop', 'episode': 0, 'mode': 'handle_first'},
                            begin_ns + world.time_ns)

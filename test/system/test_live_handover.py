@@ -9,12 +9,9 @@ from types import ModuleType
 
 import checks
 import pytest
-import yaml
 from checks import CONTRACT, Observer
-from policies import patient_contract
+from policies import patient_contract, written
 from processes import REPOSITORY, Processes
-
-from uncloning_ros.contract import contract_to_dict
 
 MODEL = REPOSITORY / 'models' / 'knife_uncloned.onnx'
 # Simulated time slips on a busy machine, and a policy that sees the world late may miss: another
@@ -38,9 +35,8 @@ def patient_robot(path: Path) -> Path:
     patient = patient_contract()
     deployment = patient.deployment
     end = dataclasses.replace(deployment.episode_end, max_episode_s=PATIENCE_S)
-    path.write_text(yaml.safe_dump(contract_to_dict(dataclasses.replace(
-        patient, deployment=dataclasses.replace(deployment, episode_end=end))), sort_keys=False))
-    return path
+    return written(dataclasses.replace(
+        patient, deployment=dataclasses.replace(deployment, episode_end=end)), path)
 
 
 @pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL.name} is not there; run: make models')
