@@ -24,7 +24,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from policies import wandering_policy, written
+from policies import patient_contract, wandering_policy, written
 
 try:
     SHARE = Path(get_package_share_directory('uncloning_ros'))
@@ -106,7 +106,8 @@ def shadow(tmp_path: Path, exits: Exits) -> LaunchDescription:
 @launch_pytest.fixture
 def record(tmp_path: Path, exits: Exits) -> LaunchDescription:
     return described('record.launch.py', exits, tmp_path, out=tmp_path / 'demos',
-                     mode='handle_first', simulate='true', seed=3)
+                     mode='handle_first', simulate='true', seed=3,
+                     contract_path=written(patient_contract(), tmp_path / 'contract.yaml'))
 
 
 @pytest.mark.launch(fixture=handover_sim)
