@@ -4,7 +4,7 @@
 """Hand over many times in a live ROS 2 graph, and once more each in process, at the same seeds.
 
 What differs live is what a robot has as well: processes, a network, a scheduler. Simulator and
-policy are started anew for every seed, in a ROS domain of their own. Exit status 0 if no live
+policy are started anew for every seed, all in one ROS domain of their own. Exit status 0 if no live
 episode was unsafe and at most --fewer fewer were completed than in process, else 1, or 2 for a
 model that cannot be used. The JSON has what simulator and policy said in every live episode, their
 warnings as well: a difference is explained there.
@@ -60,9 +60,11 @@ class Quiet(Watcher):
 
 
 def live_episode(model: Path, scenario: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Run one live handover and return the simulator's outcome and the policy's counters."""
+    """Run one live handover and return the simulator's outcome and the policy's counters.
+
+    In the ROS domain of this process.
+    """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(own_domain())
         watcher = Quiet()
         stack.callback(watcher.close)
         processes = [
@@ -110,7 +112,7 @@ def compare(model: Path, scenario: Scenario, seeds: list[int], fewer: int,
             out: Path | None) -> int:
     """Run all of it, print the table, and return the exit status."""
     require_fit(load_policy(model), model, scenario)
-    with tempfile.TemporaryDirectory(prefix='uncloning_live_') as folder:
+    with own_domain(), tempfile.TemporaryDirectory(prefix='uncloning_live_') as folder:
         live = [live_episode(model, scenario.name, seed, Path(folder))
                 for seed in tqdm(seeds, unit='episode', desc='live')]
     with tqdm(total=len(seeds), unit='episode', desc='in process') as bar:

@@ -40,7 +40,10 @@ def own_domain() -> Iterator[None]:
     import domain_coordinator
     with domain_coordinator.domain_id() as number:
         os.environ['ROS_DOMAIN_ID'] = str(number)
-        yield
+        try:
+            yield
+        finally:
+            del os.environ['ROS_DOMAIN_ID']  # from here on it may be somebody else's
 
 
 @contextlib.contextmanager
