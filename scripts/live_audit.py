@@ -4,10 +4,10 @@
 """Hand over many times in a live ROS 2 graph, and once more each in process, at the same seeds.
 
 What differs live is what a robot has as well: processes, a network, a scheduler. Simulator and
-policy are started anew for every seed, all in one ROS domain of their own. Exit status 0 if no live
-episode was unsafe and at most --fewer fewer were completed than in process, else 1, or 2 for a
-model that cannot be used. The JSON has what simulator and policy said in every live episode, their
-warnings as well: a difference is explained there.
+policy are started anew for every seed, all in one ROS domain of their own. Exit status 0 if no
+live episode was unsafe and at most --fewer fewer were completed than in process, else 1, or 2 for
+a model that cannot be used. The JSON has what simulator and policy said in every live episode,
+their warnings as well: a difference is explained there.
 
   scripts/live_audit.py models/knife_uncloned.onnx --episodes 50 --json live.json
 """
