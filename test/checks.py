@@ -123,12 +123,13 @@ class Observer:
         for _ in range(50):
             self._executor.spin_once(timeout_sec=0.02)
 
-    def call(self, service: str) -> Any:
-        """Call a Trigger service and return its answer."""
+    def call(self, service: str, kind: Any = None, **request: Any) -> Any:
+        """Call a service, a Trigger unless another kind is given, and return its answer."""
         from std_srvs.srv import Trigger
-        client = self.node.create_client(Trigger, service)
+        kind = kind or Trigger
+        client = self.node.create_client(kind, service)
         self.until(client.service_is_ready, f'service {service}')
-        future = client.call_async(Trigger.Request())
+        future = client.call_async(kind.Request(**request))
         self.until(future.done, f'an answer of {service}')
         self.node.destroy_client(client)
         return future.result()
@@ -177,6 +178,23 @@ def stop_holds_once(observer: Observer) -> None:
     observer.until_policy('waiting')
     observer.let_poses_pass(20)
     assert observer.holds() == [len(observer.commands) - 1]
+
+
+def deactivation_holds_once(observer: Observer) -> None:
+    """After a new start, deactivation by anybody gives one hold command, and none after it."""
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+    observer.commands.clear()
+    assert observer.call('/policy/start').success
+    observer.let_commands_pass(20)
+    assert observer.holds() == []
+    deactivate = Transition(id=Transition.TRANSITION_DEACTIVATE)
+    assert observer.call('/policy/change_state', ChangeState, transition=deactivate).success
+    observer.let_poses_pass(20)
+    assert observer.holds() == [len(observer.commands) - 1]
+    refused = observer.call('/policy/start')
+    assert (refused.success, refused.message) == (False,
+                                                  'not active; configure and activate first')
 
 
 def last_command_is_the_only_hold(observer: Observer) -> None:

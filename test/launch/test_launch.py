@@ -116,6 +116,7 @@ def test_handover_sim_moves_the_arm_and_every_process_ends_with_0(
     with checks.observing() as observer:
         checks.policy_moves_the_simulated_arm(observer)
         checks.stop_holds_once(observer)
+        checks.deactivation_holds_once(observer)
     yield
     assert sorted(name.partition('-')[0] for name in exits.statuses) == ['policy', 'simulator']
     assert set(exits.statuses.values()) == {0}

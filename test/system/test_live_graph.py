@@ -36,10 +36,11 @@ def bring_up(processes: Processes, observer: Observer, model: Path) -> tuple[Pro
     return simulator, policy
 
 
-def test_policy_moves_the_simulated_arm_and_stop_holds_it(
+def test_policy_moves_the_simulated_arm_stop_holds_it_and_so_does_deactivation(
         processes: Processes, observer: Observer, wandering: Path) -> None:
     simulator, policy = bring_up(processes, observer, wandering)
     checks.stop_holds_once(observer)
+    checks.deactivation_holds_once(observer)
     assert policy.end() == 0
     assert simulator.end() == 0
     checks.last_command_is_the_only_hold(observer)
