@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import ChangeState
 from neighbours import BARE_POSE, BARE_WIDTH
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
 from uncloning_ros.contract import Contract
@@ -37,7 +38,7 @@ class Listener:
         self.bare: list[tuple[int, int, int]] = []
         self.timing: dict[str, str] = {}
         self.control: dict[str, str] = {}
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node('listener')
         for kind, topic, receive in (
                 (PoseStamped, actions['target_pose'].topic, self._on_command),

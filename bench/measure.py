@@ -23,6 +23,7 @@ import argparse
 import gc
 import json
 import platform
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -147,8 +148,10 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 def run(measure: Callable[[argparse.Namespace], Report], args: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON; return 0, 2 for bad input, 130 on Ctrl-C.
 
+    SIGTERM counts as Ctrl-C, so that processes which a benchmark started are ended then as well.
     A missed aim is said in the table and is no failure: machines differ.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if args.json is not None:
             require_new(args.json)
