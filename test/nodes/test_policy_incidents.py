@@ -15,8 +15,9 @@ from uncloning_ros.runtime.incident import read_incident
 
 
 @pytest.fixture
-def real(graph: Any, robot: Any, tmp_path: Path) -> Live:
+def real(graph: Any, robot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Live:
     """An active node with a policy from a file, and a robot that is soon missed."""
+    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 0)
     contract_path = written(CONTRACT, tmp_path / 'contract.yaml')
     live = Live(graph, robot, tmp_path / 'incidents', seed=7, contract_path=str(contract_path),
                 model_path=str(wandering_policy(tmp_path / 'wandering.onnx')))
