@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,23 @@ from rosbags.typesys import Stores, get_typestore
 from uncloning_ros.contract import Contract, Enable, FaultSignal, load_contract
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError
+from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.watchdog import Guards
 from uncloning_ros.share import share_path
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 ENABLE_S, UNCHANGED_S = 0.2, 0.5
+SPEEDS = {'pose': {'max_speed_m_s': 1.0, 'max_speed_rad_s': 4.0},
+          'joint_positions': {'max_speed_rad_s': 2.0}}
 
 
 def guarded(name: str) -> Contract:
-    """Return a shipped contract with every guard: nothing may freeze, enable and fault topics."""
+    """Return a shipped contract with every guard: nothing may freeze or leap, two switches."""
     contract = load_contract(share_path('config') / name)
-    topics = {key: replace(topic, max_unchanged_s=UNCHANGED_S)
-              for key, topic in contract.deployment.observations.items()}
+    topics = {}
+    for signal in contract.interface.observations:
+        topics[signal.key] = replace(contract.deployment.observations[signal.key],
+                                     max_unchanged_s=UNCHANGED_S, **SPEEDS.get(signal.kind, {}))
     return replace(contract, deployment=replace(
         contract.deployment, observations=topics, enable=Enable('enable', ENABLE_S),
         fault=FaultSignal('fault', True)))
@@ -141,6 +147,28 @@ def input_rows(contract: Contract) -> list[Row]:
     return rows
 
 
+def elsewhere(values: Array) -> None:
+    values[0] += 0.5
+
+
+def turned_round(values: Array) -> None:
+    values[3:] *= -1.0  # half a turn about z
+
+
+def leap_rows(contract: Contract) -> list[Row]:
+    """Return the rows of measurements that are somewhere else from one to the next."""
+    leaps: dict[str, tuple[Callable[[Array], None], ...]] = {
+        'pose': (elsewhere, turned_round), 'joint_positions': (elsewhere,)}
+
+    def change(now: Cycle, _: Cycle, key: str, leap: Callable[[Array], None]) -> Cycle:
+        values = now.inputs[key].values.copy()
+        leap(values)
+        return now.having(key, values=values)
+    return [Row(f'{signal.key} is {leap.__name__}', contract,
+                partial(change, key=signal.key, leap=leap), 'leap', 0, signal.key)
+            for signal in contract.interface.observations for leap in leaps.get(signal.kind, ())]
+
+
 def received(now: Cycle, contract: Contract, key: str, spoil: Callable[[Any], None]) -> Cycle:
     """Return the cycle after a message that was spoilt; what decodes it refuses it, as a node."""
     [signal] = [s for s in contract.interface.observations if s.key == key]
@@ -223,7 +251,8 @@ def other_rows(contract: Contract) -> list[Row]:
 
 
 TABLE = [row for contract in (POSES, JOINTS)
-         for row in (*input_rows(contract), *message_rows(contract), *other_rows(contract))]
+         for row in (*input_rows(contract), *leap_rows(contract), *message_rows(contract),
+                     *other_rows(contract))]
 TABLE += value_rows(POSES)
 TABLE += [row for row in value_rows(JOINTS) if row.key == 'joint_positions']
 NAMES = [f'{"poses" if row.contract is POSES else "joints"}: {row.name}' for row in TABLE]

@@ -135,7 +135,8 @@ def test_what_is_optional_survives_the_way_through_plain_data() -> None:
     observations = data['deployment']['observations']
     observations['wrist_force'] |= {'stamped': False, 'max_unchanged_s': 3}
     observations['hand_pose'] = {'topic': '/tf', 'type': 'tf2_msgs/msg/TFMessage',
-                                 'child_frame': 'hand', 'max_age_s': 0.3}
+                                 'child_frame': 'hand', 'max_age_s': 0.3, 'max_speed_rad_s': 20}
+    observations['tool_pose'] |= {'max_speed_m_s': 3}
     contract = contract_from_dict(data)
     deployment = contract.deployment
     assert deployment.enable == Enable('enable', 0.2)
@@ -143,6 +144,8 @@ def test_what_is_optional_survives_the_way_through_plain_data() -> None:
     assert deployment.observations['hand_pose'].child_frame == 'hand'
     assert deployment.observations['wrist_force'].stamped is False
     assert deployment.observations['wrist_force'].max_unchanged_s == 3.0
+    assert deployment.observations['tool_pose'].max_speed_m_s == 3.0
+    assert deployment.observations['hand_pose'].max_speed_rad_s == 20.0
     assert contract_from_dict(contract_to_dict(contract)) == contract
 
 
@@ -154,6 +157,7 @@ def test_what_is_optional_is_off_unless_asked_for() -> None:
     assert (deployment.enable, deployment.fault) == (None, None)
     for topic in deployment.observations.values():
         assert (topic.max_unchanged_s, topic.child_frame, topic.stamped) == (None, None, True)
+        assert (topic.max_speed_m_s, topic.max_speed_rad_s) == (None, None)
     stamped = copy.deepcopy(data)
     stamped['deployment']['observations']['hand_pose']['stamped'] = True
     assert contract_from_dict(stamped).deployment.sha256 == deployment.sha256
@@ -200,6 +204,8 @@ def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract)
     ('deployment.observations.hand_pose.child_frame', 'hand', "unknown key 'child_frame'"),
     ('deployment.observations.hand_pose.stamped', 'no', "expected true or false, got 'no'"),
     ('deployment.observations.hand_pose.max_unchanged_s', 0, 'max_unchanged_s: expected a number'),
+    ('deployment.observations.hand_pose.max_speed_m_s', 0, 'max_speed_m_s: expected a number in'),
+    ('deployment.observations.gripper_width.max_speed_m_s', 1, "unknown key 'max_speed_m_s'"),
     ('deployment.observations.hand_pose.max_age_s', 0, 'max_age_s: expected a number in'),
     ('deployment.observations.hand_pose.max_age_s', 1e300, 'max_age_s: expected a number in'),
     ('deployment.actions.target_pose.max_age_s', 1.0, "unknown key 'max_age_s'"),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loop_inputs import CONTRACT, deployed, samples, without
+from loop_inputs import CONTRACT, deployed, pose, samples, without
 
-from uncloning_ros.contract import Contract, Enable, FaultSignal
+from uncloning_ros.contract import Contract, Enable, FaultSignal, load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.runtime.watchdog import (
     CLOCK_BACKWARDS,
@@ -20,6 +20,7 @@ from uncloning_ros.runtime.watchdog import (
     ENABLE_KEY,
     FAULT_KEY,
     FUTURE_STAMP,
+    LEAP,
     MISSING,
     NO_GUARDS,
     NOT_ENABLED,
@@ -33,6 +34,7 @@ from uncloning_ros.runtime.watchdog import (
     Guards,
     Watchdog,
 )
+from uncloning_ros.share import share_path
 
 NOW_NS = 10**12
 MS = 10**6
@@ -40,6 +42,7 @@ TOPICS = CONTRACT.deployment.observations
 KEYS = [signal.key for signal in CONTRACT.interface.observations]
 LIMIT_NS = {key: round((TOPICS[key].max_age_s or math.nan) * 1e9) for key in KEYS}
 TREMBLING = [key for key in KEYS if TOPICS[key].max_unchanged_s is not None]
+JOINT_CONTRACT = load_contract(share_path('config') / 'contract_joint.yaml')
 
 
 def judged(inputs: dict[str, Sample], guards: Guards = NO_GUARDS,
@@ -264,3 +267,78 @@ def test_a_robot_whose_fault_topic_was_never_heard_is_complained_of() -> None:
     contract = deployed(fault=FaultSignal('fault', True))
     assert the_only(judged(samples(NOW_NS), contract=contract)) == (FAULT_KEY, MISSING)
     assert judged(samples(NOW_NS), Guards(faulty=False), contract) == []
+
+
+TOOL, HAND = 'tool_pose', 'hand_pose'
+HELD_TO = deployed(observations={key: replace(
+    topic, **({'max_speed_m_s': 2.0, 'max_speed_rad_s': 10.0} if key in (TOOL, HAND) else {}))
+    for key, topic in TOPICS.items()})
+
+
+class Moving:
+    """An input whose measurements come every 10 ms, all others as they should be."""
+
+    def __init__(self, key: str, contract: Contract = HELD_TO) -> None:
+        self.key, self.watchdog, self.now_ns = key, Watchdog(contract), NOW_NS
+
+    def at(self, values: np.ndarray, after_ns: int = 10 * MS) -> list[str]:
+        """Return the reasons of what is complained of when this is measured next."""
+        self.now_ns += after_ns
+        inputs = samples(self.now_ns) | {self.key: Sample(values, self.now_ns, self.now_ns)}
+        complaints = self.watchdog.judge(inputs, self.now_ns, self.now_ns, self.now_ns)
+        assert all(self.key in c.sentence and ';' in c.sentence for c in complaints)
+        return [complaint.reason for complaint in complaints]
+
+
+@pytest.mark.parametrize('key', [TOOL, HAND])
+def test_a_pose_that_leaps_is_not_believed_until_it_could_be_there(key: str) -> None:
+    moving = Moving(key)
+    assert moving.at(pose(0.4)) == []
+    # 0.3 m further, at 2 m/s at most: in 150 ms.
+    judged_at = [moving.at(pose(0.7)) for _ in range(16)]
+    assert judged_at == [[LEAP]] * 14 + [[]] * 2
+
+
+def test_one_measurement_that_is_far_off_is_complained_of_alone() -> None:
+    moving = Moving(TOOL)
+    assert [moving.at(pose(x)) for x in (0.4, 0.41, 0.6, 0.42, 0.43)] == [[], [], [LEAP], [], []]
+
+
+def test_a_tracker_that_turns_the_tool_round_from_one_measurement_to_the_next_is_found_out(
+        ) -> None:
+    moving, turned = Moving(HAND), pose(0.7)
+    turned[3:] *= -1.0  # half a turn about z
+    assert [moving.at(values) for values in (pose(0.7), turned, pose(0.7))] == [[], [LEAP], []]
+
+
+def test_nothing_that_moves_as_fast_as_it_may_is_taken_for_a_leap() -> None:
+    moving = Moving(TOOL)
+    assert [moving.at(pose(0.2 + 0.02 * k)) for k in range(30)] == [[]] * 30
+    # Neither the noise of a fast sensor, nor what was not seen for a while.
+    assert [moving.at(pose(0.78 + 0.001 * (k % 2)), MS) for k in range(30)] == [[]] * 30
+    assert moving.at(pose(0.51), 140 * MS) == []
+
+
+def test_joints_that_leap_are_not_believed() -> None:
+    topics = JOINT_CONTRACT.deployment.observations
+    key = 'joint_positions'
+    held_to = replace(JOINT_CONTRACT, deployment=replace(
+        JOINT_CONTRACT.deployment,
+        observations={**topics, key: replace(topics[key], max_speed_rad_s=3.0)}))
+    moving = Moving(key, held_to)
+    rest = np.array([0.0, 0.3, 0.0, -1.8, 0.0, 2.0, 0.7])
+    last_joint = np.eye(7)[6]
+    assert [moving.at(rest + way * last_joint) for way in (0.0, 0.03, 0.06, 0.1, 0.08)] == [
+        [], [], [], [LEAP], []]
+
+
+def test_without_a_speed_in_the_contract_nothing_is_a_leap() -> None:
+    moving = Moving(HAND, CONTRACT)
+    assert [moving.at(pose(x)) for x in (0.4, 5.0, 0.4)] == [[]] * 3
+
+
+def test_where_something_was_is_forgotten_by_a_reset() -> None:
+    moving = Moving(TOOL)
+    assert moving.at(pose(0.4)) == []
+    moving.watchdog.reset()
+    assert moving.at(pose(0.7)) == []

@@ -10,6 +10,7 @@ import numpy as np
 
 from uncloning_ros.contract import Contract, Signal, Topic
 from uncloning_ros.conversions import Sample
+from uncloning_ros.runtime.leaps import leap
 
 MISSING = 'missing_input'
 REFUSED = 'refused_input'
@@ -19,6 +20,7 @@ STALE_STAMP = 'stale_stamp'
 FUTURE_STAMP = 'future_stamp'
 UNCHANGED = 'unchanged_input'
 OUT_OF_REACH = 'out_of_reach'
+LEAP = 'leap'
 NOT_ENABLED = 'not_enabled'
 CLOCK_BACKWARDS = 'clock_backwards'
 CLOCK_STOPPED = 'clock_stopped'
@@ -61,9 +63,10 @@ class Watchdog:
     Every input has its own maximum age, judged twice: by arrival, which sees a publisher that
     fell silent, and by stamp, which sees one that repeats old measurements. A stamp may lie as
     far in the future as in the past, for clocks differ. With `max_unchanged_s` a sensor that
-    repeats the very same values is found out as well. Of the arm itself no measurement is
-    believed that is further from workspace or joint limits than a command may lie from it: to
-    follow it would pull the arm towards a place where it is not.
+    repeats the very same values is found out as well, with `max_speed_m_s` or `max_speed_rad_s`
+    one whose values leap: they are not believed until what is measured could be there. Of the
+    arm itself no measurement is believed that is further from workspace or joint limits than a
+    command may lie from it: to follow it would pull the arm towards a place where it is not.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -77,6 +80,7 @@ class Watchdog:
             # Whole nanoseconds: an age of exactly the limit is allowed on every machine.
             self._inputs.append((signal, topic, round(topic.max_age_s * 1e9)))
         self._reaches = _reaches(contract)
+        self._period_ns = deployment.command_period_ns
         # A clock that stands still for as long as the most urgent input may be silent.
         self._clock_limit_ns = min(limit_ns for _, _, limit_ns in self._inputs)
         self.reset()
@@ -87,6 +91,7 @@ class Watchdog:
         self._advanced_ns = 0
         self._seen: dict[str, Sample] = {}
         self._changed_ns: dict[str, int] = {}
+        self._believed: dict[str, Sample] = {}
 
     def judge(self, samples: Mapping[str, Sample], now_ns: int, ros_now_ns: int, steady_ns: int,
               guards: Guards = NO_GUARDS) -> list[Complaint]:
@@ -101,10 +106,13 @@ class Watchdog:
             complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns,
                                guards.refused.get(signal.key))
             if sample is not None:
-                complaint = complaint or self._judge_reach(signal.key, sample)
+                complaint = (complaint or self._judge_reach(signal.key, sample)
+                             or self._judge_leap(signal, topic, sample))
             if sample is not None and topic.max_unchanged_s is not None:
                 unchanged = self._judge_change(signal.key, sample, topic.max_unchanged_s)
                 complaint = complaint or unchanged
+            if sample is not None and complaint is None:
+                self._believed[signal.key] = sample
             complaints.append(complaint)
         complaints.append(self._judge_enable(now_ns, guards))
         if self._fault is not None and guards.faulty is None:
@@ -138,6 +146,12 @@ class Watchdog:
                                  f'{low:.4g} to {high:.4g}; check its publisher, and workspace '
                                  f'and joint limits in the contract')
         return None
+
+    def _judge_leap(self, signal: Signal, topic: Topic, sample: Sample) -> Complaint | None:
+        before = self._believed.get(signal.key, sample)
+        sentence = None if before is sample else leap(signal, topic, before, sample,
+                                                      self._period_ns)
+        return None if sentence is None else Complaint(signal.key, LEAP, sentence)
 
     def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
         seen = self._seen.get(key)
