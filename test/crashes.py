@@ -74,9 +74,10 @@ class Traffic:
             for signal in (*CONTRACT.interface.observations, *CONTRACT.interface.actions):
                 if signal.key in self.silent:
                     continue
-                # No value may be above 1e4: 3 minutes' worth of numbers.
+                # No pose or force may be above 1e4, no width above 1: 3 minutes' worth of numbers.
                 values = (pose_from_parts((float(number), 0.0, 0.3), rotation_about_z(0.0))
-                          if signal.kind == 'pose' else np.full(signal.dim, float(number)))
+                          if signal.kind == 'pose' else
+                          np.full(signal.dim, number * 1e-4 if signal.unit == 'm' else number))
                 self._publishers[signal.key].publish(encode(
                     signal, self._topics[signal.key].type, values, time.time_ns(),
                     self._classes))

@@ -20,9 +20,16 @@ from uncloning_ros.geometry import Array, single_pose, single_quaternion
 # Looks up a message class by its full name, as in 'geometry_msgs/msg/PoseStamped'.
 MessageClasses = Callable[[str], Any]
 
-# In m, rad or N: nothing that an arm meets comes near. A finite number above it is a broken
-# publisher, and squares of it could overflow.
-_MOST = 1e4
+# kind -> what nothing real comes near, in its unit. A finite number outside is a broken publisher
+# or a foreign unit (mm, degrees, percent), and squares of it could overflow. A joint that turns
+# without end may have turned 15 times; a gripper at its stop may be measured below 0, by as much
+# as its zero is off.
+_SPANS = {
+    'pose': (-1e4, 1e4),
+    'joint_positions': (-100.0, 100.0),
+    'gripper_width': (-0.05, 1.0),
+    'force': (-1e4, 1e4),
+}
 
 JOINT_TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 # An arm that is sent no further trajectory comes to rest so long after its last command was due.
@@ -48,7 +55,7 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
 
     Joints are matched by name and put in the contract's order. Raise `ContractError` for a
     foreign frame, a joint that is missing or named twice, a wrong length, and values that are
-    not finite or beyond anything physical; `TypeError` for transforms, which say more than one
+    not finite or that nothing real can have; `TypeError` for transforms, which say more than one
     signal and belong to `uncloning_ros.transforms`. Whether a message may come without a stamp
     is for the caller to say.
     """
@@ -58,7 +65,7 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         _require_frame(signal, message.header.frame_id)
         p, q = message.pose.position, message.pose.orientation
         position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
-        _require_usable(signal, position + quaternion)
+        _require_usable(signal, position + quaternion, _SPANS['pose'])
         try:
             values = single_pose(position, quaternion)
         except ValueError as err:
@@ -67,7 +74,7 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         _require_frame(signal, message.header.frame_id)
         f = message.wrench.force
         force = (f.x, f.y, f.z)
-        _require_usable(signal, force)
+        _require_usable(signal, force, _SPANS['force'])
         values = np.array(force, dtype=np.float64)
     elif hasattr(message, 'joint_names'):
         if len(message.points) == 0:
@@ -78,14 +85,14 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         joints = _named_positions(signal, message.name, message.position)
         if signal.kind == 'gripper_width':
             joints = [sum(joints)]
-            _require_usable(signal, joints)
+            _require_usable(signal, joints, _SPANS[signal.kind])
         values = np.array(joints, dtype=np.float64)
     else:
         values = np.asarray(message.data, dtype=np.float64)
         if values.shape != (signal.dim,):
             raise ContractError(f'{signal.key}: expected {signal.dim} values, got '
                                 f'{values.size}; check the publisher of its topic')
-        _require_usable(signal, values.tolist())
+        _require_usable(signal, values.tolist(), _SPANS[signal.kind])
     header = getattr(message, 'header', None)
     stamp_ns = 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
     return Sample(values, stamp_ns or receive_ns, receive_ns)
@@ -176,9 +183,11 @@ def _named_positions(signal: Signal, names: Sequence[str],
     if len(positions) != len(names):
         raise ContractError(f'{signal.key}: a message names {len(names)} joints but has '
                             f'{len(positions)} positions; check its publisher')
-    found_rad = [float(positions[names.index(name)]) for name in signal.names]
-    _require_usable(signal, found_rad)
-    return found_rad
+    measured = [float(positions[names.index(name)]) for name in signal.names]
+    # One finger may be measured the other way round than the other.
+    most = _SPANS[signal.kind][1]
+    _require_usable(signal, measured, (-most, most))
+    return measured
 
 
 def _require_frame(signal: Signal, frame_id: str) -> None:
@@ -187,17 +196,18 @@ def _require_frame(signal: Signal, frame_id: str) -> None:
                             f'transform it to the base frame before publishing')
 
 
-def _require_usable(signal: Signal, values: Sequence[float]) -> None:
-    """Refuse what is not finite or beyond anything physical; `values` are plain floats."""
+def _require_usable(signal: Signal, values: Sequence[float], span: tuple[float, float]) -> None:
+    """Refuse what is not finite or outside a span; `values` are plain floats."""
+    low, high = span
     for value in values:
-        if not -_MOST <= value <= _MOST:  # NaN lies in no interval
+        if not low <= value <= high:  # NaN lies in no interval
             break
     else:
         return
     if not all(map(math.isfinite, values)):
         raise ContractError(f'{signal.key}: expected finite values, got {_shown(values)}')
-    raise ContractError(f'{signal.key}: expected values of at most {_MOST:g}, got '
-                        f'{_shown(values)}; check its publisher and its unit')
+    raise ContractError(f'{signal.key}: expected values from {low:g} to {high:g} {signal.unit}, '
+                        f'got {_shown(values)}; check its publisher and its unit')
 
 
 def _shown(values: Sequence[float]) -> str:

@@ -129,18 +129,41 @@ def test_values_that_are_not_finite_are_refused(bad: float) -> None:
         decode(FORCE, force, 0)
 
 
-@pytest.mark.parametrize('huge', [1e5, 1e30, -1e308])
+@pytest.mark.parametrize('huge', [1.1e4, 1e30, -1e308])
 def test_finite_values_beyond_anything_physical_are_refused(huge: float) -> None:
-    with pytest.raises(ContractError, match='joints: expected values of at most 10000'):
+    with pytest.raises(ContractError, match='joints: expected values from -100 to 100 rad, got'):
         decode(JOINTS, joint_message(('a', 'b', 'c'), [0.0, huge, 0.0]), 0)
-    with pytest.raises(ContractError, match='gripper_width: expected values of at most 10000'):
+    with pytest.raises(ContractError, match='gripper_width: expected values from -1 to 1 m, got'):
         decode(WIDTH, joint_message(WIDTH.names, [huge, -huge]), 0)
     message = pose_message()
     message.pose.position.y = huge
-    with pytest.raises(ContractError, match='tool_pose: expected values of at most 10000'):
+    with pytest.raises(ContractError, match='tool_pose: expected values from -10000 to 10000 m'):
         decode(POSE, message, 0)
-    with pytest.raises(ContractError, match='wrist_force: expected values of at most 10000'):
+    with pytest.raises(ContractError, match='wrist_force: expected values from -10000 to 10000 N'):
         decode(FORCE, message_of(FORCE, FORCE_TYPE, [0.0, 0.0, huge]), 0)
+
+
+@pytest.mark.parametrize(('signal', 'type_name', 'values', 'believed'), [
+    (WIDTH, JOINT_TYPE, [-0.049], True), (WIDTH, JOINT_TYPE, [0.999], True),
+    (WIDTH, JOINT_TYPE, [-0.051], False), (WIDTH, JOINT_TYPE, [1.001], False),
+    (WIDTH, JOINT_TYPE, [-10.0], False), (WIDTH, JOINT_TYPE, [40.0], False),
+    (TARGET_WIDTH, ARRAY_TYPE, [0.08], True), (TARGET_WIDTH, ARRAY_TYPE, [85.0], False),
+    (JOINTS, JOINT_TYPE, [99.0, -99.0, 0.0], True), (JOINTS, JOINT_TYPE, [0.0, 0.0, 101.0], False),
+    (JOINTS, ARRAY_TYPE, [-135.0, 0.0, 0.0], False)])
+def test_what_no_gripper_or_joint_can_have_is_refused_with_its_span_and_unit(
+        signal: Signal, type_name: str, values: list[float], believed: bool) -> None:
+    message = message_of(signal, type_name, values)
+    if believed:
+        assert decode(signal, message, 0).values == pytest.approx(values)
+        return
+    with pytest.raises(ContractError, match=f'{signal.key}: expected values from .* to .* '
+                                            f'{signal.unit}, got .*; check .* its unit'):
+        decode(signal, message, 0)
+
+
+def test_fingers_may_be_measured_in_opposite_directions() -> None:
+    message = joint_message(WIDTH.names, [0.06, -0.02])
+    assert decode(WIDTH, message, 0).values == pytest.approx([0.04])
 
 
 def test_a_joint_that_is_named_twice_is_refused() -> None:
@@ -242,7 +265,7 @@ def test_joints_of_a_trajectory_are_matched_by_name() -> None:
     (['a', 'b', 'c'], [1.0, 2.0], 'names 3 joints but has 2 positions'),
     (['a', 'b', 'c'], [1.0, 2.0, np.nan], 'expected finite values, got .*nan'),
     (['a', 'b', 'c'], [1.0, -np.inf, 3.0], 'expected finite values, got .*inf'),
-    (['a', 'b', 'c'], [1.0, 2.0, 1e5], 'expected values of at most 10000'),
+    (['a', 'b', 'c'], [1.0, 2.0, 1e5], 'expected values from -100 to 100 rad'),
 ])
 def test_trajectory_that_does_not_say_where_every_joint_goes_is_refused(
         names: list[str], positions: list[float], sentence: str) -> None:
