@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uncloning_ros.geometry import Array, cross, rotation_of
+from uncloning_ros.geometry import Array, rotation_of, single_rotation
 
 JOINT_NAMES = tuple(f'panda_joint{i}' for i in range(1, 8))
 JOINT_MIN_RAD = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])
@@ -26,35 +26,47 @@ _DH = ((0.0, 0.333, 1.0, 0.0), (0.0, 0.0, 0.0, -1.0), (0.0, 0.316, 0.0, 1.0),
        (0.0825, 0.0, 0.0, 1.0), (-0.0825, 0.384, 0.0, -1.0), (0.0, 0.0, 0.0, 1.0),
        (0.088, 0.0, 0.0, 1.0))
 _FLANGE_TO_TCP_M = 0.107 + 0.105
-_HAND_TURN = np.pi / 4  # the hand is mounted 45 degrees off the flange
+# The hand is mounted 45 degrees off the flange.
+_HAND_COSINE, _HAND_SINE = math.cos(math.pi / 4), math.sin(math.pi / 4)
+_BASE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0))
 
-_DAMPING = 0.03
+_DAMPED = 0.03 ** 2 * np.eye(6)
 _POSTURE_GAIN = 1.0  # 1/s, pull of the null space towards READY_RAD
 _TRACK_GAIN = 20.0  # 1/s, how fast an error of the tool pose, or of the joints, is closed
 _LIMIT_MARGIN_RAD = 0.02
+_LOWEST_RAD, _HIGHEST_RAD = JOINT_MIN_RAD + _LIMIT_MARGIN_RAD, JOINT_MAX_RAD - _LIMIT_MARGIN_RAD
 _SOLVE_STEPS, _SOLVE_STEP_S = 600, 0.03
 
 
 def forward(joints: Array) -> tuple[Array, Array, Array]:
     """Return position (3,), rotation (3, 3) and Jacobian (6, 7) of the tool centre point."""
-    transform = np.eye(4)
-    origins, axes = np.empty((7, 3)), np.empty((7, 3))
-    link = np.zeros((4, 4))
-    link[3, 3] = 1.0
-    for i, (a, d, ca, sa) in enumerate(_DH):
-        c, s = np.cos(joints[i]), np.sin(joints[i])
-        link[0, 0], link[0, 1], link[0, 3] = c, -s, a
-        link[1, 0], link[1, 1], link[1, 2], link[1, 3] = s * ca, c * ca, -sa, -sa * d
-        link[2, 0], link[2, 1], link[2, 2], link[2, 3] = s * sa, c * sa, ca, ca * d
-        transform = transform @ link
-        origins[i], axes[i] = transform[:3, 3], transform[:3, 2]
-    position = transform[:3, 3] + _FLANGE_TO_TCP_M * transform[:3, 2]
-    jacobian = np.empty((6, 7))
-    jacobian[:3] = cross(axes, position - origins).T
-    jacobian[3:] = axes.T
-    c, s = np.cos(_HAND_TURN), np.sin(_HAND_TURN)
-    hand = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-    return position, transform[:3, :3] @ hand, jacobian
+    # In plain floats: numpy takes several times as long for so few numbers. The frame of a link
+    # is x, y, z axes and origin, each in the base frame.
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz), (px, py, pz) = _BASE
+    axes, origins = [], []
+    for q, (a, d, ca, sa) in zip(joints.tolist(), _DH, strict=True):
+        c, s = math.cos(q), math.sin(q)
+        # Along x by a, about x by alpha: the new z, and where along it the joint lies.
+        ux, uy, uz = ca * yx + sa * zx, ca * yy + sa * zy, ca * yz + sa * zz
+        zx, zy, zz = ca * zx - sa * yx, ca * zy - sa * yy, ca * zz - sa * yz
+        px, py, pz = px + a * xx + d * zx, py + a * xy + d * zy, pz + a * xz + d * zz
+        # About the new z by the joint.
+        yx, yy, yz = c * ux - s * xx, c * uy - s * xy, c * uz - s * xz
+        xx, xy, xz = c * xx + s * ux, c * xy + s * uy, c * xz + s * uz
+        axes.append((zx, zy, zz))
+        origins.append((px, py, pz))
+    px, py, pz = (px + _FLANGE_TO_TCP_M * zx, py + _FLANGE_TO_TCP_M * zy,
+                  pz + _FLANGE_TO_TCP_M * zz)
+    columns = []
+    for (ax, ay, az), (ox, oy, oz) in zip(axes, origins, strict=True):
+        x, y, z = px - ox, py - oy, pz - oz
+        columns.append((ay * z - az * y, az * x - ax * z, ax * y - ay * x, ax, ay, az))
+    c, s = _HAND_COSINE, _HAND_SINE
+    return (np.array((px, py, pz)),
+            np.array(((c * xx - s * yx, s * xx + c * yx, zx),
+                      (c * xy - s * yy, s * xy + c * yy, zy),
+                      (c * xz - s * yz, s * xz + c * yz, zz))),
+            np.array(columns).T)
 
 
 class CartesianController:
@@ -73,7 +85,7 @@ class CartesianController:
     def command(self, pose: Array) -> None:
         """Take a new target pose (9,)."""
         self._target_position = pose[:3].copy()
-        self._target_rotation = rotation_of(pose)
+        self._target_rotation = single_rotation(pose[3:].tolist())
 
     def step(self, dt_s: float) -> Array:
         """Advance the reference by `dt_s` and return its joint values (7,)."""
@@ -83,7 +95,7 @@ class CartesianController:
         error[3:] = _rotation_vector(self._target_rotation @ rotation.T)
         twist = _TRACK_GAIN * error
         posture = _POSTURE_GAIN * (READY_RAD - self.joints)
-        gram = jacobian @ jacobian.T + _DAMPING ** 2 * np.eye(6)
+        gram = jacobian @ jacobian.T + _DAMPED
         speed = posture + jacobian.T @ np.linalg.solve(gram, twist - jacobian @ posture)
         self.joints = _moved(self.joints, speed, self._speed_rad_s, dt_s)
         return self.joints
@@ -137,22 +149,21 @@ def solve(pose: Array, start: Array = READY_RAD) -> Array:
 def _moved(joints: Array, speed: Array, most: Array, dt_s: float) -> Array:
     """Return joints (7,) after `dt_s` at `speed`, `most` (7,) in rad/s, and within limits."""
     # One common factor keeps the direction of the motion when a joint is at its speed limit.
-    speed = speed / max(1.0, float(np.max(np.abs(speed) / most)))
-    return np.clip(joints + dt_s * speed, JOINT_MIN_RAD + _LIMIT_MARGIN_RAD,
-                   JOINT_MAX_RAD - _LIMIT_MARGIN_RAD)
+    speed = speed / max(1.0, float((np.abs(speed) / most).max()))
+    return np.minimum(np.maximum(joints + dt_s * speed, _LOWEST_RAD), _HIGHEST_RAD)
 
 
 def _rotation_vector(rotation: Array) -> Array:
     """Return axis times angle (3,) of a rotation matrix; right also near half a turn."""
-    vector = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0],
-                       rotation[1, 0] - rotation[0, 1]])
-    sine = 0.5 * float(np.linalg.norm(vector))
-    angle = float(np.arctan2(sine, (np.trace(rotation) - 1.0) / 2.0))
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()
+    x, y, z = zy - yz, xz - zx, yx - xy
+    sine = 0.5 * math.sqrt(x * x + y * y + z * z)
+    angle = math.atan2(sine, (xx + yy + zz - 1.0) / 2.0)
     if sine > 1e-6:
-        return vector * (angle / (2.0 * sine))
+        return np.array((x, y, z)) * (angle / (2.0 * sine))
     if angle < 1.0:
-        return vector * 0.5
+        return np.array((x, y, z)) * 0.5
     # Half a turn: the axis is the column of (R + I) / 2 with the largest diagonal entry.
     half = (rotation + np.eye(3)) / 2.0
     k = int(np.argmax(np.diag(half)))
-    return angle * half[:, k] / np.linalg.norm(half[:, k])
+    return np.asarray(angle * half[:, k] / np.linalg.norm(half[:, k]))

@@ -11,7 +11,7 @@ from enum import Enum
 
 import numpy as np
 
-from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
+from uncloning_ros.geometry import Array, rotation_about_z
 from uncloning_ros.scenario import Scenario
 
 
@@ -86,7 +86,8 @@ class Receiver:
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
         jitter = self._jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
         # The palm's +x faces the arm's base, up to the jitter.
-        self._rotation = rotation_about_z(bearing + jitter + np.pi)
+        rotation = rotation_about_z(bearing + jitter + np.pi)
+        self._columns = np.concatenate([rotation[:, 0], rotation[:, 1]])
         self._reaction_s = rng.uniform(*ranges.reaction_s)
         self._reach_s = rng.uniform(*ranges.reach_s)
         self._dwell_s = rng.uniform(*ranges.grasp_dwell_s)
@@ -118,7 +119,7 @@ class Receiver:
         position = self._rest_m + progress * (self.offer_m - self._rest_m)
         waves = np.sin(self._tremor_rad_s * now_s + self._tremor_phase).sum(axis=1)
         position = position + self._ranges.tremor_m * waves / np.sqrt(4.5)
-        return pose_from_parts(position, self._rotation)
+        return np.concatenate((position, self._columns))
 
     def update(self, now_s: float, dt_s: float, tool: ToolState) -> None:
         """Advance by one physics step."""
@@ -173,5 +174,5 @@ class Receiver:
 
 def _minimum_jerk(progress: float) -> float:
     """Return the minimum-jerk position 10 s^3 - 15 s^4 + 6 s^5 (Flash and Hogan, 1985)."""
-    s = float(np.clip(progress, 0.0, 1.0))
+    s = min(max(float(progress), 0.0), 1.0)
     return s ** 3 * (10.0 - 15.0 * s + 6.0 * s * s)

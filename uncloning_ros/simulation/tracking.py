@@ -9,7 +9,7 @@ import numpy as np
 
 from uncloning_ros.contract import Signal
 from uncloning_ros.conversions import Sample
-from uncloning_ros.geometry import Array, pose_from_parts, rotation_of
+from uncloning_ros.geometry import Array, single_rotation
 from uncloning_ros.scenario import Tracking
 
 # Poses that a tracker sees from outside; the arm measures its own state without delay.
@@ -64,8 +64,9 @@ class Sensors:
 
 def _disturbed(pose: Array, tracking: Tracking, rng: np.random.Generator) -> Array:
     position = pose[:3] + rng.normal(0.0, tracking.position_noise_m, size=3)
-    x, y, z = rng.normal(0.0, tracking.rotation_noise_rad, size=3)
-    # First order in the small angles; rotation_of makes it a rotation again.
-    turn = np.array([[1.0, -z, y], [z, 1.0, -x], [-y, x, 1.0]])
-    return pose_from_parts(position, rotation_of(
-        pose_from_parts(position, turn @ rotation_of(pose))))
+    x, y, z = rng.normal(0.0, tracking.rotation_noise_rad, size=3).tolist()
+    # First order in the small angles; single_rotation makes it a rotation again.
+    turn = np.array(((1.0, -z, y), (z, 1.0, -x), (-y, x, 1.0)))
+    turned = turn @ single_rotation(pose[3:].tolist())
+    rotation = single_rotation(turned[:, :2].T.ravel().tolist())
+    return np.concatenate((position, rotation[:, 0], rotation[:, 1]))

@@ -395,8 +395,8 @@ def _load_panda(client: BulletClient) -> int:
 
 def _pose(position: Sequence[float], quaternion: Sequence[float]) -> tuple[Array, Array]:
     """Return a pose (9,) and its rotation matrix (3, 3) of PyBullet's position and quaternion."""
-    rotation = np.array(pybullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3)
-    return np.concatenate([position, rotation[:, 0], rotation[:, 1]]), rotation
+    rows = pybullet.getMatrixFromQuaternion(quaternion)
+    return np.array((*position, *rows[::3], *rows[1::3])), np.array(rows).reshape(3, 3)
 
 
 def _box_distance(point: Sequence[float], part: ToolPart) -> float:

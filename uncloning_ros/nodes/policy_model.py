@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The model that a policy node runs: read, checked and warmed up before anything may move."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rclpy.validate_topic_name import validate_topic_name
+
+from uncloning_ros.contract import Contract, require_same_interface
+from uncloning_ros.errors import ModelError
+from uncloning_ros.evidence import read_evidence, require_covers
+from uncloning_ros.nodes.common import contract_at, contract_class, path_of
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """A policy that may run, the contract that it runs under, and what evidence says of it."""
+
+    path: Path
+    policy: OnnxPolicy
+    contract: Contract
+    evidence: str
+
+
+def deployed_model(values: Mapping[str, Any]) -> DeployedModel:
+    """Return the model that the node's parameters name, ready to be asked.
+
+    Raise one of `common.MISTAKES` if the file, its interface, its evidence, or a topic of the
+    contract cannot be used.
+    """
+    if not values['model_path']:
+        raise ModelError('no model was given; set the parameter model_path to a .onnx file')
+    path = path_of(values['model_path']).absolute()
+    policy = load_policy(path, values['expected_sha256'] or None)
+    contract = _contract_for(policy, values)
+    evidence = _evidence_for(policy, contract, values['evidence_path'])
+    policy.warm_up()
+    for topic in contract.deployment.actions.values():
+        validate_topic_name(topic.topic)
+        contract_class(topic.type)
+    return DeployedModel(path, policy, contract, evidence)
+
+
+def _contract_for(policy: OnnxPolicy, values: Mapping[str, Any]) -> Contract:
+    """Return the model's contract, with this robot's deployment part if one is given."""
+    path = values['contract_path']
+    if not path:
+        return policy.contract
+    robot = contract_at(path)
+    require_same_interface(robot.interface, policy.contract.interface, values['model_path'])
+    return replace(policy.contract, deployment=robot.deployment)
+
+
+def _evidence_for(policy: OnnxPolicy, contract: Contract, path: str) -> str:
+    """Return what the required evidence says of the model as it is deployed here."""
+    if not path:
+        return 'none required'
+    evidence = read_evidence(path_of(path))
+    require_covers(evidence, policy.sha256, contract.deployment.sha256)
+    return evidence.sentence
