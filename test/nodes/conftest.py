@@ -165,16 +165,16 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     from live_policy import CONTRACT as PATIENT
     from live_policy import FakePolicy
 
-    from uncloning_ros.nodes import policy as policy_module
+    from uncloning_ros.nodes import policy_model, policy_services
 
     def decide(given: Any) -> None:
         def load_policy(path: Any, expected: Any) -> Any:
             if isinstance(given, Exception):
                 raise given
             return given
-        monkeypatch.setattr(policy_module, 'load_policy', load_policy)
+        monkeypatch.setattr(policy_model, 'load_policy', load_policy)
     # Nobody else is in the graph, unless a test puts him there.
-    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 0)
+    monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 0)
     decide(FakePolicy(PATIENT))
     return decide
 

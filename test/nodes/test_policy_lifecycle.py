@@ -3,10 +3,12 @@
 """The policy node's lifecycle: what it refuses, what it survives, what it gives back."""
 
 import dataclasses
+import json
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from rclpy.node import Node
 
 from uncloning_ros.contract import TRANSFORMS, contract_to_dict
 from uncloning_ros.errors import ModelError
-from uncloning_ros.nodes import policy as policy_module
+from uncloning_ros.nodes import policy_services
 from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
 from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.nodes.policy_run import PolicyRun
@@ -263,19 +265,57 @@ def test_activation_is_refused_after_a_message_in_a_foreign_frame(
     assert node.trigger_activate() is SUCCESS
 
 
-def test_motion_asked_for_waits_until_a_rival_could_have_been_discovered(
-        graph: Any, robot: Any, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 10**18)
-    node = graph.add(PolicyNode, model_path='some.onnx', autostart=True)
+def waiting_to_look_around(graph: Any, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> Any:
+    """Return an active node that does not know yet who else commands the arm."""
+    monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 10**18)
+    node = graph.add(PolicyNode, model_path='some.onnx', **parameters)
     assert node.trigger_configure() is SUCCESS
     assert node.trigger_activate() is SUCCESS
+    return node
+
+
+@pytest.mark.parametrize('autostart', [True, False])
+def test_motion_asked_for_waits_until_a_rival_could_have_been_discovered_and_the_status_tells(
+        graph: Any, robot: Any, load: Any, monkeypatch: pytest.MonkeyPatch,
+        autostart: bool) -> None:
+    told = robot.listen('/policy/status')
+    node = waiting_to_look_around(graph, monkeypatch, autostart=autostart)
+    if not autostart:
+        answer = graph.call(robot, '/policy/start')
+        assert answer.success
+        assert 'unless another node turns out to command the arm' in answer.message
     rounds = robot.rounds
     graph.until(lambda: robot.rounds > rounds + 30, lambda: robot.rounds)
     assert robot.commands['target_pose'] == []
     graph.add(Rival)
     graph.until(lambda: node.count_publishers('/target_pose') == 2, lambda: 'the rival')
-    monkeypatch.setattr(policy_module, '_DISCOVERY_NS', 0)
-    graph.until(lambda: not node._start_asked, lambda: 'the start is still asked for')
-    rounds = robot.rounds
-    graph.until(lambda: robot.rounds > rounds + 30, lambda: robot.rounds)
+    monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 0)
+    graph.until(lambda: told and json.loads(told[-1])['state'] == 'fault', lambda: told[-1:])
+    status = json.loads(told[-1])
+    assert status['reason'] == 'second_publisher'
+    assert RIVAL in status['sentence']
     assert node._run._loop.counters['chunks'] == 0
+    assert robot.commands['target_pose'] == []
+
+
+def test_motion_asked_for_begins_once_nobody_else_could_have_been_discovered(
+        graph: Any, robot: Any, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting_to_look_around(graph, monkeypatch)
+    assert graph.call(robot, '/policy/start').success
+    monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 0)
+    graph.until(lambda: robot.commands['target_pose'], lambda: 'no command')
+
+
+REMAPPED = ['--ros-args', '-r', 'target_pose:=arm/pose', '-r', 'arm/pose:=elsewhere']
+
+
+def test_a_rival_is_seen_where_commands_really_go_however_topics_are_remapped(
+        graph: Any, robot: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Our commands go to /arm/pose; a second remapping of that name is not ours."""
+    topic = CONTRACT.deployment.actions['target_pose']
+    robot.create_publisher(message_class(topic.type), '/arm/pose', COMMAND_QOS)
+    node = graph.add(partial(PolicyNode, cli_args=REMAPPED), model_path='some.onnx')
+    assert node.trigger_configure() is SUCCESS
+    graph.until(lambda: robot.count_publishers('/arm/pose') == 1, lambda: 'the rival')
+    assert node.trigger_activate() is FAILURE
+    assert '/robot publishes on /arm/pose as well' in capfd.readouterr().err

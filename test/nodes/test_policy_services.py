@@ -15,6 +15,7 @@ from std_srvs.srv import SetBool
 from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes import policy_run
 from uncloning_ros.nodes.policy import PARAMETERS, PolicyNode
+from uncloning_ros.runtime.control_loop import ControlLoop
 
 NOT_ACTIVE = 'not active; configure and activate first'
 # service -> (success, sentence) in the states unconfigured, inactive and finalized
@@ -48,11 +49,35 @@ def test_every_service_answers_with_a_sentence_in_every_lifecycle_state(
     require_answers()
 
 
-def test_starting_twice_is_no_mistake(live: Live) -> None:
-    live.moving()
-    assert live.call('start').success
+def test_starting_twice_is_no_mistake_and_the_answer_is_what_is(live: Live) -> None:
+    live.reach('waiting', 'not_started')
+    assert live.call('start').message == 'motion begins once every input is fresh'
+    live.reach('active', 'policy')
+    again = live.call('start')
+    assert (again.success, again.message) == (True, 'motion was started already and goes on')
     live.let_rounds_pass()
     assert live.status['state'] == 'active'
+    live.robot.frozen.add('hand_pose')
+    live.reach('hold', 'unchanged_input')
+    again = live.call('start')
+    assert again.success
+    assert 'motion was started already; it goes on once nothing is wrong' in again.message
+
+
+def test_a_start_into_the_midst_of_a_stop_is_refused_and_says_so(
+        live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.moving()
+    start = ControlLoop.start
+
+    def stopped_before(loop: ControlLoop) -> bool:
+        loop.stop()
+        return start(loop)
+
+    monkeypatch.setattr(ControlLoop, 'start', stopped_before)
+    answer = live.call('start')
+    assert (answer.success, answer.message) == (
+        False, 'motion is just being stopped; call ~/start once ~/status says waiting')
+    live.reach('waiting', 'stopped')
 
 
 def test_stop_takes_a_start_back_that_still_waits_for_its_inputs(live: Live) -> None:
@@ -117,9 +142,9 @@ def test_a_service_that_the_control_thread_does_not_answer_says_so_and_moves_not
 
 def test_dump_into_a_folder_that_cannot_be_written_says_so_and_motion_goes_on(
         activate: Any, tmp_path: Path) -> None:
-    (tmp_path / 'incidents').write_text('no folder')
     live = activate()
     live.moving()
+    (tmp_path / 'incidents').write_text('no folder')
     answer = live.call('dump')
     assert not answer.success
     assert str(tmp_path / 'incidents') in answer.message

@@ -40,7 +40,8 @@ def test_parameter_table_is_that_of_the_node(node: str) -> None:
 
 @pytest.mark.parametrize('node', NODES)
 def test_private_topics_and_services_are_those_of_the_node(node: str) -> None:
-    source = (REPOSITORY / f'uncloning_ros/nodes/{node}.py').read_text(encoding='utf-8')
+    source = '\n'.join(path.read_text(encoding='utf-8') for path in
+                       (REPOSITORY / 'uncloning_ros/nodes').glob(f'{node}*.py'))
     named = {name for name in re.findall(r'^\| `(~/\w+)`', section(node), re.MULTILINE)
              if name != '~/change_state'}
     in_code = set(re.findall(r"'(~/\w+)'", source))

@@ -217,6 +217,39 @@ def test_a_node_writes_no_more_than_so_many_files_of_its_own_accord(tmp_path: Pa
     assert len(list(tmp_path.iterdir())) == MOST_FILES + 1
 
 
+def test_what_could_not_be_written_takes_nobodys_turn(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, 'No space left on device')
+
+    made, files = incident(chunks=1), IncidentFiles(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr('uncloning_ros.runtime.incident_files.write_incident', full)
+        with pytest.raises(OSError, match='No space left'):
+            files.write_some(made, State.HOLD, 'stale_input', 1e9, 0.0)
+    assert files.left == MOST_FILES
+    assert files.write_some(made, State.HOLD, 'stale_input', 1e9, 0.1) is not None
+    assert files.left == MOST_FILES - 1
+
+
+def test_a_folder_for_incidents_may_be_there_or_be_made(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / 'some' / 'where', Path('not_made_yet')):
+        IncidentFiles(folder).require_usable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_incidents_that_cannot_be_used_is_refused(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'file').write_text('')
+    for folder in (tmp_path / 'file', tmp_path / 'file' / 'below'):
+        with pytest.raises(IncidentError, match='file is no folder; name another one'):
+            IncidentFiles(folder).require_usable()
+    # The permissions themselves do not hold back whoever runs tests as root.
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    with pytest.raises(IncidentError, match=f'{tmp_path} may not be written to; allow it, or'):
+        IncidentFiles(tmp_path / 'below').require_usable()
+
+
 def test_the_machine_is_told() -> None:
     machine = this_machine()
     assert machine.processor

@@ -23,6 +23,7 @@ from uncloning_ros.nodes.common import (
     as_json,
     message_class,
 )
+from uncloning_ros.nodes.rivals import rival_of
 from uncloning_ros.runtime.control_loop import ChunkRequest, ControlLoop, Decision, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
@@ -113,8 +114,8 @@ class PolicyRun:
             self._node.destroy_subscription(subscription)
 
     def start(self) -> tuple[bool, State]:
-        """Allow motion; tell whether it is allowed, and the state."""
-        allowed, state = self._thread.call(lambda: (self._loop.start(), self._loop.state))
+        """Allow motion; tell whether it is allowed, and the state that it was asked for in."""
+        state, allowed = self._thread.call(lambda: (self._loop.state, self._loop.start()))
         return allowed, state
 
     def stop(self) -> None:
@@ -145,17 +146,28 @@ class PolicyRun:
             taken.append((state, reason, self._incident_of(*snapshot)))
         return taken
 
+    def fault(self, reason: str, sentence: str) -> None:
+        """Go to FAULT, for a reason that the loop cannot see itself."""
+        self._thread.post(partial(self._loop.fault, reason, sentence))
+
     def require_no_rival(self) -> None:
         """Raise `ContractError` if another node publishes on a topic of our commands."""
-        rival = self._rival()
+        rival = self.rival()
         if rival is not None:
             raise ContractError(rival)
 
     def watch_for_rivals(self) -> None:
         """Go to FAULT if another node publishes on a topic of our commands while we move."""
-        rival = self._rival()
+        rival = self.rival()
         if rival is not None and self._loop.state in (State.ACTIVE, State.HOLD):
-            self._thread.post(partial(self._loop.fault, 'second_publisher', rival))
+            self.fault('second_publisher', rival)
+
+    def rival(self) -> str | None:
+        """Return the sentence that names another publisher of our command topics, or None."""
+        if self._shadow is not None:
+            return None
+        topics = self._contract.deployment.actions.values()
+        return rival_of(self._node, (topic.topic for topic in topics))
 
     def health(self) -> dict[str, Any]:
         """Return what diagnostics tell: state, inputs, timing, counters."""
@@ -237,22 +249,6 @@ class PolicyRun:
         return incident_of(answers, events, self._options.model_path, self._policy.sha256,
                            self._contract.sha256, self._options.seed,
                            self._policy.chunk_shape, self._policy.observation_shape)
-
-    def _rival(self) -> str | None:
-        """Return the sentence that names another publisher of our command topics, or None."""
-        if self._shadow is not None:
-            return None
-        for topic in self._contract.deployment.actions.values():
-            name = self._node.resolve_topic_name(topic.topic)
-            found = self._node.get_publishers_info_by_topic(name)
-            if len(found) > 1:
-                others = [f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in found]
-                ours = self._node.get_fully_qualified_name()
-                if ours in others:  # discovery may not know the name yet
-                    others.remove(ours)
-                return (f'{", ".join(others)} publishes on {name} as well; two may not command '
-                        f'one arm: end the other one, or use shadow mode')
-        return None
 
     def _on_demonstrated(self, signal: Signal, message: Any) -> None:
         try:
