@@ -57,3 +57,8 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     if close:
         return f' (did you mean {close[0]!r}?)'
     return f' (known: {", ".join(names)})' if names else ''
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are: '1 episode', '2 episodes'."""
+    return f'{count} {noun if count == 1 else noun + "s"}'

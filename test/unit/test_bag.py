@@ -33,7 +33,13 @@ from uncloning_ros.demos.bag import EVENT_TOPIC
 from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.demos.salvage import Remains, salvaged
-from uncloning_ros.errors import BagError, ContractError, OutputExistsError, UncloningError
+from uncloning_ros.errors import (
+    BagError,
+    ContractError,
+    DatasetError,
+    OutputExistsError,
+    UncloningError,
+)
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -503,9 +509,27 @@ def test_a_directory_that_is_no_bag_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'metadata.yaml').write_text('a: [')
     with pytest.raises(BagError, match='is not valid YAML'):
         read_episode(tmp_path)
-    (tmp_path / 'metadata.yaml').write_text('- 1')
-    with pytest.raises(BagError, match='is not the metadata of a rosbag2 bag'):
-        read_episode(tmp_path)
+    for text, why in (('- 1', 'a field has another type'), ('', 'it is empty; move it away'),
+                      ('a: 1', "it has no 'rosbag2_bagfile_information'")):
+        (tmp_path / 'metadata.yaml').write_text(text)
+        with pytest.raises(BagError, match=f'is not the metadata of a rosbag2 bag: {why}'):
+            read_episode(tmp_path)
+
+
+def test_a_name_that_another_recorder_took_a_moment_ago_is_refused(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    final = tmp_path / 'episode_000000'
+    real = Path.mkdir
+
+    def mkdir(path: Path, *options: Any, **more: Any) -> None:
+        real(path, *options, **more)
+        if path.name.endswith('.partial'):
+            real(final)  # renamed between the look and the making
+
+    monkeypatch.setattr(Path, 'mkdir', mkdir)
+    with pytest.raises(OutputExistsError, match='episode_000000 exists already'):
+        EpisodeWriter(final, episodes.CONTRACT, episodes.METADATA)
+    assert [path.name for path in tmp_path.iterdir()] == ['episode_000000']
 
 
 def test_a_bag_never_points_out_of_its_directory(copied: Path, handover: Path) -> None:
@@ -526,7 +550,8 @@ def test_a_topic_without_messages_is_refused(tmp_path: Path) -> None:
     samples = episodes.handover()
     samples['hand_pose'] = []
     path = episodes.write(tmp_path, samples)
-    with pytest.raises(BagError, match=r'has no message on /hand_pose \(hand_pose\)'):
+    with pytest.raises(DatasetError, match=r'nothing was recorded on /hand_pose \(hand_pose\); '
+                                           r'check its publisher'):
         read_episode(path)
 
 

@@ -18,6 +18,7 @@ from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag_cutting import Cutting
+from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.demos.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset import load_dataset
 from uncloning_ros.demos.labels import Label, add_label
@@ -105,12 +106,71 @@ def test_the_pieces_do_not_depend_on_the_number_of_workers(recorded: Path,
 
 
 def test_a_piece_may_have_a_label_of_its_own(recorded: Path) -> None:
-    takes, _ = find_takes([recorded], Reading(CONTRACT, cutting=Cutting('gripper')))
+    takes = find_takes([recorded], Reading(CONTRACT, cutting=Cutting('gripper'))).takes
     add_label(takes[1].labelled_path, Label('handle_first', 'operator', 1.0, NOON),
               CONTRACT.interface, takes[1].span_ns)
     dataset = build(recorded, contract=CONTRACT, cutting=Cutting('gripper')).dataset
     assert (dataset.episodes[1].mode, dataset.episodes[1].label_source) == (
         'handle_first', 'operator')
+
+
+def own_bag(folder: Path, *said: str, index: int = 0) -> Path:
+    """Return a bag of the recorder's own: a start, labels while it was open, and a stop."""
+    samples = episodes.handover(seed=index)
+    metadata = replace(episodes.METADATA, episode=index, planned_mode=None)
+    with EpisodeWriter(folder / f'episode_{index:06d}', CONTRACT, metadata) as writer:
+        arrivals = sorted(((one.receive_ns, key, one) for key, found in samples.items()
+                           for one in found), key=lambda item: item[0])
+        writer.write_event({'event': 'start', 'episode': index, 'mode': None}, arrivals[0][0])
+        for receive_ns, key, one in arrivals:
+            writer.write_values(key, one.values, one.stamp_ns, receive_ns)
+        for mode in said:
+            writer.write_event({'event': 'label', 'episode': index, 'mode': mode},
+                               arrivals[-1][0])
+        writer.write_event({'event': 'stop', 'episode': index, 'mode': None}, arrivals[-1][0])
+        return writer.commit()
+
+
+def labelled(report: BuildReport) -> list[tuple[str, str, str]]:
+    return [(one.name, one.mode, one.label_source) for one in report.dataset.episodes]
+
+
+@pytest.mark.parametrize('by', ['event', 'gripper', 'idle'])
+def test_the_labels_of_a_bag_are_those_of_its_only_piece(by: str, tmp_path: Path) -> None:
+    path = own_bag(tmp_path / 'demos')
+    add_label(path, Label('blade_first', 'operator', 1.0, NOON, 'anna'), INTERFACE)
+    report = build(path.parent, cutting=Cutting(by, idle_s=2.0))
+    assert labelled(report) == [('episode_000000#1', 'blade_first', 'operator')]
+    assert not any('labels.json' in text for text in report.warnings)
+    (take,) = find_takes([path], Reading(cutting=Cutting(by, idle_s=2.0))).takes
+    add_label(take.labelled_path, Label('handle_first', 'operator', 1.0, NOON, 'zoe'), INTERFACE,
+              take.span_ns)
+    again = build_dataset([path], tmp_path / 'again', episodes.KNIFE,
+                          cutting=Cutting(by, idle_s=2.0))
+    assert labelled(again) == [('episode_000000#1', 'handle_first', 'operator')]
+
+
+def test_what_a_person_said_on_the_event_topic_is_a_label(tmp_path: Path) -> None:
+    path = own_bag(tmp_path / 'demos', 'handle_first', 'blade_first')
+    report = build(path.parent, cutting=Cutting('event'))
+    assert labelled(report) == [('episode_000000#1', 'blade_first', 'operator')]
+    (take,) = find_takes([path], Reading(cutting=Cutting('event'))).takes
+    assert [(one.mode, one.by) for one in take.labels(INTERFACE)] == [
+        ('handle_first', 'an event in the bag'), ('blade_first', 'an event in the bag')]
+    # What is said afterwards, beside the bag, is newer.
+    add_label(path, Label('handle_first', 'operator', 1.0, NOON, 'anna'), INTERFACE)
+    again = build_dataset([path], tmp_path / 'again', episodes.KNIFE, cutting=Cutting('event'))
+    assert labelled(again) == [('episode_000000#1', 'handle_first', 'operator')]
+
+
+def test_a_label_of_a_whole_bag_counts_for_none_of_several_pieces_and_that_is_told(
+        recorded: Path) -> None:
+    add_label(recorded, Label('blade_first', 'operator', 1.0, NOON), INTERFACE)
+    report = build(recorded, contract=CONTRACT, cutting=Cutting('gripper'))
+    assert [source for _, _, source in labelled(report)] == ['rule'] * 4
+    assert report.warnings[-1] == (
+        'monday.labels.json labels all of monday, which holds several episodes; it counts for '
+        'none of them, label them one by one')
 
 
 def test_labels_that_name_no_span_are_not_taken_for_those_of_a_piece(recorded: Path) -> None:
@@ -157,6 +217,24 @@ def test_a_recording_that_broke_off_is_left_out_and_named(some: Path) -> None:
     assert [one.name for one in report.dataset.left_out] == ['cut']
     assert 'it was never finished: ' in report.dataset.left_out[0].reason
     assert len(report.dataset.episodes) == 4
+
+
+@pytest.mark.parametrize('cutting', [None, Cutting('event'), Cutting('gripper')])
+def test_a_take_without_commands_is_left_out_and_named(
+        some: Path, cutting: Cutting | None) -> None:
+    for path in some.iterdir():
+        shutil.rmtree(path)
+    for index in range(3):
+        own_bag(some, 'handle_first', index=index)
+    samples = episodes.handover(seed=7)
+    samples['target_pose'], samples['target_width'] = [], []
+    episodes.write(some, samples, 1_000)
+    report = build(some, cutting=cutting)
+    assert len(report.dataset.episodes) == 3
+    (one,) = report.dataset.left_out
+    assert one.name == 'episode_001000'
+    assert one.reason == ('nothing was recorded on /target_pose (target_pose); nobody commanded, '
+                          'was teleoperation off?')
 
 
 def test_topics_of_another_robot_may_be_named(tmp_path: Path) -> None:

@@ -87,6 +87,26 @@ def test_a_cut_by_events_leaves_nothing_out(words: list[str]) -> None:
     require_covered(events(*words), 0, 10 * S)
 
 
+def test_a_label_is_of_the_episode_that_is_open_or_was_kept_last() -> None:
+    marks = [Mark(1, 'label', 'lost'), Mark(2, 'start'), Mark(3, 'label', 'a'), Mark(4, 'stop'),
+             Mark(5, 'label', 'b'), Mark(6, 'start'), Mark(7, 'label', 'x'), Mark(8, 'discard'),
+             Mark(9, 'label', 'c'), Mark(10, 'start'), Mark(11, 'label'), Mark(12, 'stop')]
+    assert [piece.said for piece in cut_by_events(marks, 0, 20).pieces] == [
+        ((3, 'a'), (5, 'b'), (9, 'c')), ()]
+
+
+def test_what_the_recorder_undid_is_no_episode_even_after_a_discarded_take() -> None:
+    marks = [Mark(1, 'start', episode=4), Mark(2, 'stop', episode=4),
+             Mark(3, 'start', episode=5), Mark(4, 'stop', episode=5),
+             Mark(5, 'start', episode=6), Mark(6, 'discard', episode=6),
+             Mark(7, 'label', 'late', episode=4), Mark(8, 'discard', episode=5),
+             Mark(9, 'label', 'late', episode=5), Mark(10, 'discard', episode=4)]
+    assert spans(cut_by_events(marks[:7], 0, 20)) == [(1 / S, 2 / S), (3 / S, 4 / S)]
+    (left,) = cut_by_events(marks[:9], 0, 20).pieces
+    assert (left.begin_ns, left.said) == (1, ())
+    assert cut_by_events(marks, 0, 20).pieces == ()
+
+
 def test_marks_out_of_order_are_put_in_order() -> None:
     cut = cut_by_events([Mark(2 * S, 'stop'), Mark(1 * S, 'start')], 0, 3 * S)
     assert spans(cut) == [(1, 2)]
@@ -103,10 +123,13 @@ def test_a_topic_that_starts_nothing_is_told_with_what_it_says() -> None:
      'handle_first'),
     (json.dumps({'event': 'stop', 'mode': None}), 'stop', None),
     (json.dumps({'event': 'fail'}), 'discard', None),
+    (json.dumps({'event': 'recovered'}), 'stop', None),
+    (json.dumps({'event': 'label', 'mode': 'blade_first'}), 'label', 'blade_first'),
     ('["start"]', '["start"]', None), ('[' * 9999, '[' * 9999, None), ('', '', None),
 ])
 def test_marks_are_read_from_flags_words_and_json(data: Any, word: str, mode: str | None) -> None:
-    assert read_mark(7, SimpleNamespace(data=data)) == Mark(7, word, mode)
+    found = read_mark(7, SimpleNamespace(data=data))
+    assert (found.receive_ns, found.word, found.mode) == (7, word, mode)
 
 
 # --- by the gripper ---
@@ -265,6 +288,15 @@ def test_the_recorders_own_events_are_the_default_and_tell_the_mode(tmp_path: Pa
                 '/recorder/episode_event') for at, word in ((0, 'start'), (3, 'stop'))]
     cut = cut_bag(three(tmp_path, extra=own), CONTRACT, {}, Cutting('event'))
     assert [piece.planned_mode for piece in cut.pieces] == ['blade_first']
+
+
+@pytest.mark.parametrize('word', ['start', 'label'])
+def test_an_event_of_an_unknown_mode_is_refused(word: str, tmp_path: Path) -> None:
+    own = [text(BEGIN_NS + at * S, json.dumps({'event': event, 'mode': mode}))
+           for at, event, mode in ((0, 'start', None), (1, word, 'blade_frist'),
+                                   (3, 'stop', None))]
+    with pytest.raises(ContractError, match="day: an event: unknown mode 'blade_frist' .did you"):
+        cut_bag(three(tmp_path, extra=own), CONTRACT, {}, Cutting('event', '/pedal'))
 
 
 def test_a_bag_is_cut_by_its_gripper(tmp_path: Path) -> None:

@@ -249,6 +249,50 @@ def test_a_damaged_bag_is_named_where_it_is_the_first_one_as_well(
     assert 'episode_000000/metadata.yaml is not the metadata' in capsys.readouterr().err
 
 
+def test_where_nothing_can_be_read_there_is_nothing_to_show(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(2):
+        path = episodes.write(tmp_path / 'demos', episodes.handover(seed=index), index)
+        (bag,) = path.glob('*.mcap')
+        bag.write_bytes(bag.read_bytes()[:1000])
+    page = tmp_path / 'page.html'
+    assert main.main(['inspect', str(tmp_path / 'demos'), '--html', str(page)]) == 2
+    err = capsys.readouterr().err
+    assert f'no episode of {tmp_path}/demos can be read, the first because episode_000000: ' in err
+    assert not page.exists()
+
+
+def test_a_bag_that_cannot_be_cut_is_named_and_the_others_are_looked_at(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in range(3):
+        episodes.write(tmp_path, episodes.handover(seed=index), index)
+    (bag,) = (tmp_path / 'episode_000001').glob('*.mcap')
+    bag.write_bytes(bag.read_bytes()[:1000])
+    samples = episodes.handover(seed=9)
+    samples['target_pose'] = []
+    episodes.write(tmp_path, samples, 9)
+    assert main.main(['inspect', str(tmp_path), '--cut', 'gripper']) == 0
+    out = ' '.join(capsys.readouterr().out.split())
+    assert 'warning: episode_000001 cannot be read: ' in out
+    assert 'episode_000009 cannot be read: nothing was recorded on /target_pose' in out
+    assert '2 episodes (episode_000000#1, episode_000002#1) without a label' in out
+
+
+def test_unfinished_takes_alone_are_told_with_the_remedy(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    episodes.write(tmp_path, episodes.handover()).rename(tmp_path / 'episode_000000.partial')
+    for command in (['inspect', str(tmp_path)],
+                    ['dataset', str(tmp_path), '--out', str(tmp_path / 'data')]):
+        assert main.main(command) == 2
+        assert (f'{tmp_path} holds no finished episode, 1 unfinished; uncloning recover finishes'
+                in capsys.readouterr().err)
+
+
+def test_one_episode_is_called_one_episode() -> None:
+    (found,) = warnings_of(session(*many(30), *many(1, 'blade_first', 30)))
+    assert found.startswith('1 episode of mode blade_first')
+
+
 def test_a_damaged_sidecar_is_named(tmp_path: Path) -> None:
     path = episodes.write(tmp_path, episodes.handover())
     (tmp_path / 'episode_000000.labels.json').write_text('{')

@@ -196,6 +196,47 @@ def test_a_damaged_bag_is_named_before_anything_is_labelled(
     assert 'episode_000003' in refused(capsys, demos, '--rule', '--scenario', 'knife')
 
 
+@pytest.fixture
+def mute(demos: Path) -> Path:
+    """Return a folder in which nobody commanded in one take, and one recording broke off."""
+    samples = faced(episodes.HANDLE_FIRST, 50)
+    samples['target_pose'], samples['target_width'] = [], []
+    episodes.write(demos, samples, 50)
+    path = foreign_bags.write(demos / 'cut', foreign_bags.messages_of(episodes.handover()))
+    (path / 'metadata.yaml').unlink()
+    (file,) = path.iterdir()
+    file.write_bytes(file.read_bytes()[:-50])
+    return demos
+
+
+@pytest.mark.parametrize('way', [('--rule', '--scenario', 'knife'), ('--cluster',)])
+def test_a_take_without_commands_and_one_that_broke_off_are_left_out_and_named(
+        mute: Path, capsys: pytest.CaptureFixture[str], way: tuple[str, ...]) -> None:
+    assert label(mute, *way) == 0
+    out = ' '.join(capsys.readouterr().out.split())
+    assert ('left out 2: cut: it was never finished: ' in out)
+    assert 'episode_000050: nothing was recorded on /target_pose (target_pose); nobody' in out
+    if way == ('--cluster',):
+        assert label(mute, '--name-cluster', '0=handle_first', '1=blade_first') == 0
+    assert standing(mute) == MODES
+    assert not labels_path(mute / 'episode_000050').exists()
+
+
+def test_a_take_without_commands_may_be_labelled_by_hand(mute: Path) -> None:
+    assert label(mute, '--episode', 'episode_000050', '--mode', 'handle_first', '--operator',
+                 'anna') == 0
+    assert [one.mode for one in labels_of(mute, 50)] == ['handle_first']
+
+
+def test_where_every_take_is_left_out_nothing_is_labelled(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = faced(episodes.HANDLE_FIRST, 50)
+    samples['target_pose'] = []
+    episodes.write(tmp_path, samples)
+    assert f'no episode of {tmp_path} can be used, the first because episode_000000: ' in refused(
+        capsys, tmp_path, '--rule', '--scenario', 'knife')
+
+
 # --- by clustering ---
 
 def test_clusters_are_found_but_nothing_is_labelled_before_a_person_named_them(
@@ -364,6 +405,32 @@ def test_a_piece_that_was_cut_otherwise_does_not_get_the_labels_of_its_number(
     assert label(monday, *contract, '--cut', 'gripper', *by_hand) == 0
     assert main.main(['dataset', str(monday), *contract, '--cut', 'gripper', '--out',
                  str(tmp_path / 'data')]) == 0
+
+
+def test_a_label_of_the_whole_bag_is_told_to_count_for_no_piece(
+        monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut = ('--contract', str(monday.parent / 'contract.yaml'), '--cut', 'gripper')
+    add_label(monday / 'monday', Label('blade_first', 'operator', 1.0, NOON), INTERFACE)
+    assert label(monday, *cut, '--rule', '--scenario', 'knife') == 0
+    assert ('warning: monday.labels.json labels all of monday, which holds several episodes; it '
+            'counts for none of them') in ' '.join(capsys.readouterr().out.split())
+
+
+def test_an_only_piece_may_be_labelled_otherwise_than_its_bag(
+        demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hand = ('--operator', 'anna', '--mode')
+    assert label(demos, '--episode', 'episode_000000', *hand, 'blade_first') == 0
+    for path in sorted(demos.iterdir()):
+        if path.is_dir() and path.name != 'episode_000000':
+            shutil.rmtree(path)
+    cut = ('--cut', 'gripper', '--episode', 'episode_000000#1')
+    capsys.readouterr()
+    assert label(demos, *cut, *hand, 'blade_first') == 0
+    assert 'there already; blade_first counts now' in capsys.readouterr().out
+    assert label(demos, *cut, '--operator', 'anna', '--none') == 0
+    assert 'withdrawn; no label counts now' in capsys.readouterr().out
+    assert label(demos, *cut, *hand, 'handle_first') == 0
+    assert 'added; handle_first counts now' in capsys.readouterr().out
 
 
 def test_clusters_of_a_single_bag_lie_beside_it(monday: Path) -> None:

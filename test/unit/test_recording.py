@@ -151,6 +151,40 @@ def test_undo_puts_the_last_kept_take_aside_with_its_labels(session: Session) ->
     assert [event['event'] for event in session.events[-2:]] == ['discard', 'discard']
 
 
+def test_two_recorders_in_one_folder_never_share_a_number(session: Session) -> None:
+    other = Session(session.out)
+    session.start()
+    other.start()
+    assert (session.recording.open_name, other.recording.open_name) == (
+        'episode_000000', 'episode_000001')
+    session.messages()
+    session.stop()
+    assert session.take().name == 'episode_000002'
+    other.messages()
+    other.stop()
+    assert names(session.out) == [f'episode_{n:06d}' for n in range(3)]
+
+
+def test_a_number_that_another_recorder_takes_at_this_very_moment_is_passed_over(
+        session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from uncloning_ros.demos import recording
+
+    real = recording.next_episode_index
+
+    def slow(folder: Path) -> int:
+        index = real(folder)
+        if index < 2:  # the other one is quicker, twice
+            (folder / f'episode_{index:06d}.partial').mkdir(parents=True)
+        return index
+
+    monkeypatch.setattr(recording, 'next_episode_index', slow)
+    session.start()
+    assert session.recording.open_name == 'episode_000002'
+    session.messages()
+    session.stop()
+    assert session.events[-1]['episode'] == 2
+
+
 def test_undo_does_not_touch_what_another_run_recorded(session: Session) -> None:
     path = session.take()
     with pytest.raises(BagError, match='older ones are undone by hand'):

@@ -21,7 +21,7 @@ from uncloning_ros.demos.bag_reader import read_episode, verify_episode
 from uncloning_ros.demos.bag_writer import EpisodeWriter
 from uncloning_ros.demos.health import recorded_health
 from uncloning_ros.demos.labels import read_labels
-from uncloning_ros.demos.recovery import Outcome, recover
+from uncloning_ros.demos.recovery import Outcome, leftovers, recover
 from uncloning_ros.errors import BagError
 
 TOPICS = tuple(bag_topics(episodes.CONTRACT))
@@ -305,6 +305,34 @@ def test_the_command_tells_what_became_of_each(tmp_path: Path,
     assert 'episode_000000 finished: ' in capsys.readouterr().out
     assert main(['recover', str(tmp_path)]) == 0
     assert capsys.readouterr().out == f'every episode of {tmp_path} is finished\n'
+    (tmp_path / 'empty').mkdir()
+    assert main(['recover', str(tmp_path / 'empty')]) == 0
+    assert capsys.readouterr().out == (f'{tmp_path}/empty holds no episode; there is nothing to '
+                                       f'recover\n')
+
+
+def test_links_that_lead_in_circles_keep_no_other_take_from_being_recovered(
+        tmp_path: Path) -> None:
+    write_until_crash(tmp_path, index=1)
+    (tmp_path / 'around').symlink_to('around')
+    (tmp_path / 'here').symlink_to('.')
+    (tmp_path / 'around.partial').symlink_to('around.partial')
+    odd = tmp_path / 'episode_000000.partial'
+    odd.mkdir()
+    (odd / 'episode_000000_0.mcap').symlink_to('episode_000000_0.mcap')
+    found = {one.name: one for one in recover(tmp_path)}
+    assert found['episode_000001'].kind == 'finished'
+    assert found['episode_000000.partial'].kind == 'left alone'
+    assert 'cannot read' in found['episode_000000.partial'].sentence
+    assert odd.is_dir()
+
+
+def test_what_another_recorder_has_open_is_no_leftover(tmp_path: Path) -> None:
+    left = write_until_crash(tmp_path)
+    with EpisodeWriter(tmp_path / 'episode_000001', episodes.CONTRACT,
+                       episodes.METADATA) as writer:
+        assert leftovers(tmp_path) == ([left], [writer.partial_dir])
+    assert leftovers(tmp_path) == ([left, writer.partial_dir], [])
 
 
 @pytest.mark.parametrize('folder', ['nowhere', 'episode_000000'])

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, names, new_path, positive_int, seed
 from uncloning_ros.contract import Contract, load_contract, with_modes
-from uncloning_ros.errors import UncloningError
+from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.files import alone_in
 from uncloning_ros.processes import submit, worker_pool
 from uncloning_ros.scenario import Scenario, find_scenario
@@ -155,10 +155,10 @@ def _sweep(out: Path) -> None:
 def _tell(made: list[_Made], args: argparse.Namespace, scenario: Scenario) -> None:
     counts = Counter(one.mode for one in made)
     shares = ', '.join(f'{counts[mode]} {mode}' for mode in scenario.modes if counts[mode])
-    print(f'{len(made)} episodes in {args.out}: {shares or "nothing was missing"}')
+    print(f'{counted(len(made), "episode")} in {args.out}: {shares or "nothing was missing"}')
     discarded = sum(one.discarded for one in made)
     if discarded:
-        print(f'{discarded} failed takes were discarded and made anew')
+        print(f'{counted(discarded, "failed take")} discarded and made anew')
     odd = [one for one in made if one.labelled != one.mode]
     for one in odd[:5]:
         print(f'{one.name}: asked for {one.mode}, the rule says {one.labelled or "nothing"}')

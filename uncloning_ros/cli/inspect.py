@@ -23,6 +23,8 @@ from uncloning_ros.cli.arguments import add_reading, add_workers, new_path, read
 from uncloning_ros.errors import BagError, UncloningError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from uncloning_ros.contract import Contract
     from uncloning_ros.demos.inspection import EpisodeFacts
     from uncloning_ros.demos.session import Session
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.demos.inspection import EpisodeFacts, Unreadable, look_at
     from uncloning_ros.demos.session import Session, record_of, warnings_of
     from uncloning_ros.demos.session_page import session_page
-    from uncloning_ros.demos.takes import find_takes
+    from uncloning_ros.demos.takes import find_takes, overlooked
     from uncloning_ros.demos.topics import with_topics
     from uncloning_ros.files import write_whole
     from uncloning_ros.processes import in_order
@@ -59,17 +61,21 @@ def run(args: argparse.Namespace) -> int:
     if args.html is not None and args.html == args.json:
         raise UncloningError(f'--html and --json both name {args.html}; give two files')
     reading = reading_of(args)
-    takes, unfinished = find_takes([args.folder], reading, args.workers)
-    contract = with_topics(_contract_of(takes, reading), reading.topics)
+    found = find_takes([args.folder], reading, args.workers, lenient=True)
+    contract = with_topics(_contract_of(found.takes, reading), reading.topics)
     reading = replace(reading, contract=contract)
-    looks = [*tqdm(in_order(partial(look_at, reading=reading), takes, args.workers,
+    looks = [*tqdm(in_order(partial(look_at, reading=reading), found.takes, args.workers,
                             'the inspection', BagError),
-                   desc='reading episodes', unit='episode', total=len(takes))]
+                   desc='reading episodes', unit='episode', total=len(found.takes))]
+    unreadable = [*(Unreadable(one.name, one.reason) for one in found.left_out),
+                  *(one for one in looks if isinstance(one, Unreadable))]
+    if len(unreadable) == len(found.left_out) + len(looks):
+        raise BagError(f'no episode of {args.folder} can be read, the first because '
+                       f'{unreadable[0].name}: {unreadable[0].reason}')
     session = Session(args.folder.resolve().name, contract,
                       tuple(one for one in looks if isinstance(one, EpisodeFacts)),
-                      tuple(one for one in looks if isinstance(one, Unreadable)),
-                      tuple(unfinished))
-    warnings = warnings_of(session)
+                      tuple(unreadable), found.unfinished)
+    warnings = [*warnings_of(session), *overlooked(found.takes)]
     if args.json is not None:
         record = json.dumps(record_of(session, warnings), indent=1, allow_nan=False)
         write_whole(args.json, (record + '\n').encode())
@@ -84,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _contract_of(takes: 'list[Take]', reading: 'Reading') -> 'Contract':
+def _contract_of(takes: 'Sequence[Take]', reading: 'Reading') -> 'Contract':
     """Return the contract of the first episode that tells it; raise what the first one raised."""
     from uncloning_ros.demos.bag_info import read_info
     from uncloning_ros.demos.bag_reader import contract_for

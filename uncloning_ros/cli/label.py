@@ -32,7 +32,7 @@ import textwrap
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from uncloning_ros.cli.arguments import (
     add_reading,
@@ -41,13 +41,16 @@ from uncloning_ros.cli.arguments import (
     positive_float,
     reading_of,
 )
-from uncloning_ros.errors import BagError, DatasetError, UncloningError
+from uncloning_ros.errors import BagError, DatasetError, UncloningError, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from uncloning_ros.demos.cutting import LeftOut
     from uncloning_ros.demos.labelling import Given
-    from uncloning_ros.demos.takes import Reading, Take
+    from uncloning_ros.demos.takes import Found, Reading, Take
+
+_Out = TypeVar('_Out')
 
 _SHOWN = 10  # episodes of one kind that are named
 _WAYS = ('episode', 'rule', 'cluster', 'name_cluster')
@@ -106,20 +109,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Label, or find clusters, and tell what became of every episode."""
-    from uncloning_ros.demos.takes import find_takes
+    from uncloning_ros.demos.takes import find_takes, overlooked
 
     way = _way(args)
     reading = reading_of(args)
-    takes, _ = find_takes([args.folder], reading, args.workers)
+    found = find_takes([args.folder], reading, args.workers)
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
     if way == 'cluster':
-        return _cluster(args, takes, reading, at)
+        return _cluster(args, found, reading, at)
     if way == 'episode':
-        print(_by_hand(args, takes, reading, at))
+        print(_by_hand(args, found.takes, reading, at))
     elif way == 'rule':
-        print(_by_rule(args, takes, reading, at))
+        print(_by_rule(args, found, reading, at))
     else:
-        print(_by_cluster(args, takes, reading, at))
+        print(_by_cluster(args, found.takes, reading, at))
+    for sentence in overlooked(found.takes):
+        print(_warning(sentence))
     return 0
 
 
@@ -150,7 +155,8 @@ def _options(names: 'Sequence[str]') -> str:
     return ', '.join(f'--{name.replace("_", "-")}' for name in names)
 
 
-def _by_hand(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading', at: str) -> str:
+def _by_hand(args: argparse.Namespace, takes: 'Sequence[Take]', reading: 'Reading',
+             at: str) -> str:
     from uncloning_ros.demos.labelling import by_hand, give, named_takes
     from uncloning_ros.demos.labels import Label
 
@@ -168,36 +174,57 @@ def _by_hand(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading', 
     return '\n'.join(lines + _more(len(given)))
 
 
-def _by_rule(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading', at: str) -> str:
-    from tqdm import tqdm
-
+def _by_rule(args: argparse.Namespace, found: 'Found', reading: 'Reading', at: str) -> str:
     from uncloning_ros.demos.labelling import by_rule, give
-    from uncloning_ros.processes import in_order
     from uncloning_ros.scenario import find_scenario
 
     job = partial(by_rule, scenario=find_scenario(args.scenario), reading=reading, at=at)
-    opinions = [*tqdm(in_order(job, takes, args.workers, 'labelling', BagError),
-                      desc='reading episodes', unit='episode', total=len(takes))]
-    return summary(give(opinions), 'the rule abstains')
+    opinions, left_out = _each(job, args, found, 'labelling')
+    return '\n'.join([summary(give(opinions), 'the rule abstains'), *_left_out(left_out)])
 
 
-def _cluster(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading', at: str) -> int:
-    import numpy as np
+def _each(job: 'Callable[[Take], _Out | LeftOut]', args: argparse.Namespace, found: 'Found',
+          what: str) -> 'tuple[list[_Out], list[LeftOut]]':
+    """Return what became of every episode, and what had to be left out, each with its reason."""
     from tqdm import tqdm
+
+    from uncloning_ros.demos.cutting import LeftOut
+    from uncloning_ros.demos.takes import no_episode
+    from uncloning_ros.processes import in_order
+
+    looks = [*tqdm(in_order(job, found.takes, args.workers, what, BagError),
+                   desc='reading episodes', unit='episode', total=len(found.takes))]
+    left_out = [*found.left_out, *(one for one in looks if isinstance(one, LeftOut))]
+    usable = [one for one in looks if not isinstance(one, LeftOut)]
+    if not usable:
+        raise DatasetError(no_episode([args.folder], (), left_out))
+    return usable, left_out
+
+
+def _left_out(left_out: 'list[LeftOut]') -> list[str]:
+    return _listed(f'left out {len(left_out)}', [f'{one.name}: {one.reason}' for one in left_out])
+
+
+def _warning(sentence: str) -> str:
+    return textwrap.fill(f'warning: {sentence}', 80, subsequent_indent='  ',
+                         break_long_words=False, break_on_hyphens=False)
+
+
+def _cluster(args: argparse.Namespace, there: 'Found', reading: 'Reading', at: str) -> int:
+    import numpy as np
 
     from uncloning_ros.demos.cluster_page import cluster_page, planned_of, see
     from uncloning_ros.demos.clustering import cluster_episodes, write_clustering
     from uncloning_ros.demos.clusters import APART_M
     from uncloning_ros.demos.takes import digests_of
     from uncloning_ros.files import require_new, write_whole
-    from uncloning_ros.processes import in_order
 
     file, html = _cluster_files(args)
     require_new(file)
     require_new(html)
-    looks = [*tqdm(in_order(partial(see, reading=reading), takes, args.workers, 'clustering',
-                            DatasetError),
-                   desc='reading episodes', unit='episode', total=len(takes))]
+    looks, left_out = _each(partial(see, reading=reading), args, there, 'clustering')
+    gone = {one.name for one in left_out}
+    takes = [take for take in there.takes if take.name not in gone]
     names = [take.name for take in takes]
     for name, look in zip(names, looks, strict=True):
         if look.interface_sha256 != looks[0].interface_sha256:
@@ -222,7 +249,8 @@ def _cluster(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading', 
                             planned_of(found, seen, one.cluster).items())
         print(f'{one.cluster:<8} {one.size:>8} {one.size / len(names):>6.0%}  {one.medoid:<18} '
               f'{planned}')
-    for line in _listed(f'{len(found.outliers)} in no cluster', found.outliers):
+    for line in (*_listed(f'{len(found.outliers)} in no cluster', found.outliers),
+                 *_left_out(left_out)):
         print(line)
     print(f'wrote {file} and {html}')
     print(f'nothing is labelled yet; look at the page, then name each cluster:\n  {command}'
@@ -232,7 +260,7 @@ def _cluster(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading', 
     return 0
 
 
-def _by_cluster(args: argparse.Namespace, takes: 'list[Take]', reading: 'Reading',
+def _by_cluster(args: argparse.Namespace, takes: 'Sequence[Take]', reading: 'Reading',
                 at: str) -> str:
     from uncloning_ros.demos.clustering import read_clustering
     from uncloning_ros.demos.labelling import by_clusters, give
@@ -274,7 +302,7 @@ def summary(given: 'list[Given]', without: str) -> str:
     lines += [f'{mode:<20} {n:>8}' for mode, n in sorted(counts.items())]
     added = sum(one.added for one in given if one.opinion.mode is not None)
     withdrawn = [one.name for one in given if one.added and one.opinion.mode is None]
-    lines.append(f'{added} labels added, {counts.total() - added} there already')
+    lines.append(f'{counted(added, "label")} added, {counts.total() - added} there already')
     lines += _listed(f'{len(withdrawn)} withdrawn', withdrawn)
     reasons: dict[str, list[str]] = {}
     for one in given:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recover bag after bag and tell what became of each."""
+    from uncloning_ros.demos.bag import list_episodes
     from uncloning_ros.demos.recovery import recover
 
     found = False
@@ -31,5 +32,6 @@ def run(args: argparse.Namespace) -> int:
         found = True
         print(f'{outcome.name} {outcome.kind}: {outcome.sentence}', flush=True)
     if not found:
-        print(f'every episode of {args.demos} is finished')
+        print(f'every episode of {args.demos} is finished' if list_episodes(args.demos) else
+              f'{args.demos} holds no episode; there is nothing to recover')
     return 0

@@ -88,11 +88,19 @@ class AppendFile:
             raise OSError(self._error.errno, self._error.strerror)
 
 
-def require_abandoned(path: Path) -> None:
-    """Raise `BagError` if somebody is writing this file now."""
-    with path.open('rb') as file:
-        try:
+def is_being_written(path: Path) -> bool:
+    """Tell whether somebody is writing this file now; raise `BagError` if it cannot be opened."""
+    try:
+        with path.open('rb') as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise BagError(f'{path.parent} is being recorded now; stop the recorder '
-                           f'first') from err
+    except BlockingIOError:
+        return True
+    except OSError as err:
+        raise BagError(f'cannot read {path}: {err.strerror or err}') from err
+    return False
+
+
+def require_abandoned(path: Path) -> None:
+    """Raise `BagError` if somebody is writing this file now, or if it cannot be opened."""
+    if is_being_written(path):
+        raise BagError(f'{path.parent} is being recorded now; stop the recorder first')

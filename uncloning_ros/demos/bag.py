@@ -40,6 +40,7 @@ PARTIAL = '.partial'
 DISCARDED = 'discarded'
 QUARANTINE = 'quarantine'
 METADATA_FILE = 'metadata.yaml'
+SYSTEM_FOLDER = 'lost+found'  # at the root of a disk; nobody but the system may look into it
 _STORAGE_SUFFIXES = ('.mcap', '.db3')
 OWN_RECORD = 'uncloning'
 ROOT_KEY = 'rosbag2_bagfile_information'
@@ -217,13 +218,18 @@ def set_aside(path: Path, folder: str) -> Path:
 
 def bag_directories(directory: Path) -> list[Path]:
     """Return the bag directories in `directory`, finished or not, sorted by name."""
-    if not directory.is_dir():
-        raise BagError(f'{directory} is not a directory; give the folder that holds the episodes')
-    if (directory / METADATA_FILE).is_file():
-        raise BagError(f'{directory} is one episode; give the folder that holds the episodes')
-    return sorted(path for path in directory.iterdir() if path.is_dir()
-                  and any(file.suffix in _STORAGE_SUFFIXES or file.name == METADATA_FILE
-                          for file in path.iterdir()))
+    try:
+        if not directory.is_dir():
+            raise BagError(f'{directory} is not a directory; give the folder that holds the '
+                           f'episodes')
+        if (directory / METADATA_FILE).is_file():
+            raise BagError(f'{directory} is one episode; give the folder that holds the episodes')
+        return sorted(path for path in directory.iterdir()
+                      if path.name != SYSTEM_FOLDER and path.is_dir()
+                      and any(file.suffix in _STORAGE_SUFFIXES or file.name == METADATA_FILE
+                              for file in path.iterdir()))
+    except OSError as err:
+        raise BagError(f'cannot list {err.filename or directory}: {err.strerror or err}') from err
 
 
 def is_unfinished(path: Path) -> bool:

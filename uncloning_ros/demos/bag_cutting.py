@@ -57,8 +57,9 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
             cutting: Cutting) -> Cut:
     """Read a bag to its end and tell where its episodes lie.
 
-    Raise as `read_episode` does; `ContractError` if the contract lacks what the cut goes by;
-    `BagError` for an event topic of another type, `DatasetError` for one that starts nothing.
+    Raise as `read_episode` does; `ContractError` if the contract lacks what the cut goes by, or
+    a mode that an event names; `BagError` for an event topic of another type, `DatasetError` for
+    one that starts nothing.
     """
     info = read_info(path)
     used = with_topics(contract_for(info, contract), topics)
@@ -85,7 +86,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     decoder.require_poses()
     if cutting.by == 'event':
         try:
-            return cut_by_events(marks, first_ns, last_ns)
+            return _known(path, used, cut_by_events(marks, first_ns, last_ns))
         except DatasetError as err:
             raise DatasetError(f'{err}, on {event_topics.pop()}; name the event topic with '
                            f'--event-topic; there are {listed(tally.types, EVENT_TYPES)}'
@@ -114,6 +115,18 @@ class _Track:
         times_ns = np.array(self._times_ns, dtype=np.int64)
         order = np.argsort(times_ns, kind='stable')
         return times_ns[order], np.array(self._values).reshape(len(times_ns), -1)[order]
+
+
+def _known(path: Path, contract: Contract, cut: Cut) -> Cut:
+    """Return a cut whose events name no other modes than the contract's."""
+    modes = [mode for piece in cut.pieces
+             for mode in (piece.planned_mode, *(mode for _, mode in piece.said))
+             if mode is not None]
+    try:
+        contract.interface.require_modes(modes)
+    except ContractError as err:
+        raise ContractError(f'{path}: an event: {err}') from err
+    return cut
 
 
 def _mark(path: Path, raw: RawMessage) -> Mark:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from uncloning_ros.demos.bag import METADATA_FILE, PARTIAL, ROOT_KEY
+from uncloning_ros.demos.bag import METADATA_FILE, PARTIAL, ROOT_KEY, SYSTEM_FOLDER
 from uncloning_ros.errors import BagError
 
 # storage identifier -> suffix of its files
@@ -59,8 +59,12 @@ def read_info(path: Path) -> BagInfo:
         counts = {topic['topic_metadata']['name']: topic['message_count']
                   for topic in info['topics_with_message_count']}
         compression = info.get('compression_format') or ''
-    except (KeyError, TypeError, AttributeError) as err:
-        raise BagError(f'{file} is not the metadata of a rosbag2 bag: {err!r}') from err
+    except KeyError as err:
+        raise BagError(f'{file} is not the metadata of a rosbag2 bag: it has no {err}') from err
+    except (TypeError, AttributeError) as err:
+        why = ('it is empty; move it away, then the bag is read without it' if data is None
+               else 'a field has another type')
+        raise BagError(f'{file} is not the metadata of a rosbag2 bag: {why}') from err
     if not (isinstance(version, int) and isinstance(storage, str) and isinstance(names, list)
             and names and all(isinstance(name, str) for name in names)
             and isinstance(custom, dict) and isinstance(compression, str)
@@ -93,9 +97,11 @@ def find_bags(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             bags.append(path)
         elif path.is_dir():
             try:
-                bags += sorted(one for one in path.iterdir() if is_bag(one))
+                bags += sorted(one for one in path.iterdir()
+                               if one.name != SYSTEM_FOLDER and is_bag(one))
             except OSError as err:
-                raise BagError(f'cannot list {path}: {err.strerror or err}') from err
+                raise BagError(f'cannot list {err.filename or path}: '
+                               f'{err.strerror or err}') from err
         elif path.exists():
             raise BagError(f'{path} is no bag; give bags (directories, .mcap or .db3 files) or '
                            f'folders of bags')

@@ -30,8 +30,8 @@ def read_episode(path: Path, contract: Contract | None = None,
     `ros2 bag record` carries no contract: then `contract` tells topics and types, and nobody
     knows the planned mode. `topics` renames topics by key. Raise `BagError` for a truncated or
     damaged bag and for a missing topic; `ContractError` for another interface, a missing joint,
-    a foreign frame, a missing stamp and values that are not finite; `DatasetError` for a piece
-    in which a signal is silent.
+    a foreign frame, a missing stamp and values that are not finite; `DatasetError` if a signal
+    is silent.
     """
     info = read_info(path)
     metadata, own = _read_custom(info)

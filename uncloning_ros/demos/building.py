@@ -7,7 +7,7 @@ A process holds one episode at a time. The result does not depend on how many th
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,35 +19,42 @@ from uncloning_ros.contract import Contract, contract_to_dict
 from uncloning_ros.demos.bag_cutting import Cutting
 from uncloning_ros.demos.bag_info import find_bags, read_info
 from uncloning_ros.demos.bag_reader import contract_for
-from uncloning_ros.demos.cutting import Piece
+from uncloning_ros.demos.cutting import Cut, LeftOut, Piece
 from uncloning_ros.demos.dataset import (
     SCHEMA,
     Dataset,
     EpisodeRecord,
     Float32,
-    LeftOut,
     Statistics,
     load_dataset,
     write_dataset,
 )
-from uncloning_ros.demos.loading import (
-    LABELS,
-    CutBag,
-    Loaded,
-    Recipe,
-    cut_take,
-    load_take,
-)
+from uncloning_ros.demos.loading import LABELS, Loaded, Recipe, load_take
 from uncloning_ros.demos.session import FEW_EPISODES
-from uncloning_ros.demos.takes import Take, names_of
+from uncloning_ros.demos.takes import (
+    Reading,
+    cut_take,
+    no_episode,
+    overlooked,
+    pieces_of,
+    whole,
+)
 from uncloning_ros.demos.topics import with_topics
-from uncloning_ros.errors import BagError, DatasetError
+from uncloning_ros.errors import BagError, DatasetError, counted
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
 from uncloning_ros.scenario import Scenario
 
 _In = TypeVar('_In')
 _Out = TypeVar('_Out')
+
+
+@dataclass(frozen=True)
+class CutBag:
+    """What one bag was cut into: its name, its episodes, and what belongs to none of them."""
+
+    name: str
+    cut: Cut
 
 
 @dataclass(frozen=True)
@@ -88,21 +95,21 @@ def build_dataset(sources: Sequence[Path], out_dir: Path, scenario: Scenario,
     paths, unfinished = find_bags(sources)
     left_out = [LeftOut(path.name, 'it was never finished') for path in unfinished]
     if not paths:
-        raise DatasetError(f'{", ".join(map(str, sources))} holds no episode; record some, or '
-                           f'make some with uncloning demos')
+        raise DatasetError(no_episode(sources, unfinished))
     used = with_topics(contract or _carried_contract(paths), topics or {})
     recipe = Recipe(scenario, used, contract is not None, labels, topics or {}, cutting)
-    takes = [Take(path, name) for path, name in zip(paths, names_of(paths), strict=True)]
+    takes = whole(paths)
     steps = _Steps(on_done)
     cuts: list[CutBag] = []
     if cutting is not None:
         steps.expect(2 * len(takes))  # at least one episode of each bag
-        found = [*steps.each(partial(cut_take, recipe), takes, workers)]
-        cuts = [one for one in found if isinstance(one, CutBag)]
+        reading = Reading(used, recipe.topics, cutting)
+        found = [*steps.each(partial(cut_take, reading, False), takes, workers)]
         left_out += [one for one in found if isinstance(one, LeftOut)]
-        takes = [Take(take.path, piece.name(take.name), piece)
-                 for take, one in zip(takes, found, strict=True) if isinstance(one, CutBag)
-                 for piece in one.cut.pieces]
+        pairs = [(take, one) for take, one in zip(takes, found, strict=True)
+                 if isinstance(one, Cut)]
+        cuts = [CutBag(take.name, cut) for take, cut in pairs]
+        takes = [piece for take, cut in pairs for piece in pieces_of(take, cut)]
     steps.expect(steps.done + len(takes))
     loaded: dict[tuple[str, Piece | None], Loaded] = {}
     for result in steps.each(partial(load_take, recipe), takes, workers):
@@ -115,9 +122,9 @@ def build_dataset(sources: Sequence[Path], out_dir: Path, scenario: Scenario,
             left_out.append(LeftOut(result.take.name,
                                     f'it is the same recording as {twin.take.name}'))
     if not loaded:
-        raise DatasetError(f'no episode of {", ".join(map(str, sources))} can be used, the first '
-                           f'because {left_out[0].name}: {left_out[0].reason}')
-    return _write(out_dir, recipe, [*loaded.values()], left_out, cuts, validation, seed)
+        raise DatasetError(no_episode(sources, unfinished, left_out))
+    report = _write(out_dir, recipe, [*loaded.values()], left_out, cuts, validation, seed)
+    return replace(report, warnings=(*report.warnings, *overlooked(takes)))
 
 
 def _write(out_dir: Path, recipe: Recipe, usable: Sequence[Loaded], left_out: Sequence[LeftOut],
@@ -221,9 +228,9 @@ def _warnings(records: Sequence[EpisodeRecord], contract: Contract,
     for mode in contract.interface.mode_names:
         count = sum(record.mode == mode for record in records)
         if count < FEW_EPISODES:
-            warnings.append(f'{count} episodes of mode {mode}; {FEW_EPISODES} or more are '
-                            f'better')
+            warnings.append(f'{counted(count, "episode")} of mode {mode}; {FEW_EPISODES} or more '
+                            f'are better')
     if disagreeing:
-        warnings.append(f'{len(disagreeing)} episodes are labelled with another mode than '
+        warnings.append(f'{counted(len(disagreeing), "episode")} labelled with another mode than '
                         f'planned: {", ".join(disagreeing)}')
     return tuple(warnings)

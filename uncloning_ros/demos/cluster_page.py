@@ -12,8 +12,10 @@ from uncloning_ros.demos import pictures
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.clustering import Cluster, Clustering
 from uncloning_ros.demos.clusters import approach
+from uncloning_ros.demos.cutting import LeftOut
 from uncloning_ros.demos.inspection import Scene, scene_of
-from uncloning_ros.demos.takes import Reading, Take
+from uncloning_ros.demos.takes import Reading, Take, lost
+from uncloning_ros.errors import DatasetError, counted
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,17 @@ class Seen:
     scene: Scene
 
 
-def see(take: Take, reading: Reading) -> Seen:
-    """Read one episode; raise `ContractError` if object or hand were not tracked."""
-    episode: Episode = take.read(reading)
+def see(take: Take, reading: Reading) -> Seen | LeftOut:
+    """Read one episode, or say why it cannot be used.
+
+    Raise `ContractError` if object or hand were not tracked.
+    """
+    try:
+        if (gone := lost(take)) is not None:
+            return gone
+        episode: Episode = take.read(reading)
+    except DatasetError as err:
+        return LeftOut(take.name, str(err))
     scene = scene_of(episode)
     if scene is None:
         approach(episode)  # says what is missing
@@ -74,8 +84,9 @@ def cluster_page(title: str, clustering: Clustering, seen: Mapping[str, Seen],
 
 def _head(title: str, clustering: Clustering, command: str) -> str:
     return (f'<header><p class="kicker">Clusters of demonstrations</p><h1>{escape(title)}</h1>'
-            f'<p class="sub">{len(clustering.episodes)} episodes, {len(clustering.clusters)} '
-            f'clusters, {len(clustering.outliers)} episodes in none; ways that differ by less '
+            f'<p class="sub">{counted(len(clustering.episodes), "episode")}, '
+            f'{counted(len(clustering.clusters), "cluster")}, '
+            f'{counted(len(clustering.outliers), "episode")} in none; ways that differ by less '
             f'than {100 * clustering.apart_m:g} cm belong together</p>'
             f'<p class="limit">Nothing is labelled yet. Name the clusters with<br>'
             f'<code>{escape(command)}</code></p></header>')
@@ -84,8 +95,9 @@ def _head(title: str, clustering: Clustering, command: str) -> str:
 def _cluster(clustering: Clustering, one: Cluster, seen: Mapping[str, Seen], color: str) -> str:
     planned = ', '.join(f'{mode} {n}' for mode, n in
                         planned_of(clustering, seen, one.cluster).items())
-    return (f'<h3>Cluster {one.cluster}: {one.size} episodes <span class="dim">most central '
-            f'{escape(one.medoid)}; planned {escape(planned)}</span></h3>'
+    return (f'<h3>Cluster {one.cluster}: {counted(one.size, "episode")} '
+            f'<span class="dim">most central {escape(one.medoid)}; planned '
+            f'{escape(planned)}</span></h3>'
             + pictures.approach_picture(seen[one.medoid].scene, color,
                                         f'Most central episode of cluster {one.cluster}'))
 

@@ -13,7 +13,7 @@ All times are receive times of the bag in ns.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,16 @@ LEAST_IDLE_S = 2 * _MARGIN_NS * 1e-9
 
 @dataclass(frozen=True)
 class Piece:
-    """One episode of a bag: its number, from 1, and its first and last receive time in ns."""
+    """One episode of a bag: its number, from 1, and its first and last receive time in ns.
+
+    `said` are the modes that a person gave it on the event topic, each with its time in ns.
+    """
 
     number: int
     begin_ns: int
     end_ns: int
     planned_mode: str | None = None
+    said: tuple[tuple[int, str], ...] = ()
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -73,6 +77,14 @@ class Remainder:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """One episode, or bag, that is not used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Cut:
     """The episodes of one bag and what remains; together they cover all of it."""
 
@@ -82,11 +94,16 @@ class Cut:
 
 @dataclass(frozen=True)
 class Mark:
-    """What an event topic said: one of `WORDS`, and the mode that was asked for, if it tells."""
+    """What an event topic said: one of `WORDS` or 'label', and what it tells of the episode.
+
+    `mode` is the one that was asked for, of a label the one that a person saw; `episode` is the
+    recorder's number.
+    """
 
     receive_ns: int
     word: str
-    planned_mode: str | None = None
+    mode: str | None = None
+    episode: int | None = None
 
 
 def read_mark(receive_ns: int, message: Any) -> Mark:
@@ -100,45 +117,78 @@ def read_mark(receive_ns: int, message: Any) -> Mark:
         event = text
     if not isinstance(event, dict):
         return Mark(receive_ns, text.lower())
-    word, mode = event.get('event'), event.get('mode')
-    word = 'discard' if word == 'fail' else word  # the recorder's word for a disk that gave up
-    return Mark(receive_ns, str(word), mode if isinstance(mode, str) and mode else None)
+    word, mode, number = event.get('event'), event.get('mode'), event.get('episode')
+    # The recorder's words for a disk that gave up, and for what was finished after a crash.
+    word = {'fail': 'discard', 'recovered': 'stop'}.get(str(word), str(word))
+    return Mark(receive_ns, word, mode if isinstance(mode, str) and mode else None,
+                number if isinstance(number, int) else None)
 
 
 def cut_by_events(marks: Sequence[Mark], first_ns: int, last_ns: int) -> Cut:
-    """Cut a bag at its marks, in the order of their times; words not in `WORDS` say nothing.
+    """Cut a bag at its marks, in the order of their times; other words than these say nothing.
 
     A stop keeps what was started last, a discard does not, nor does a second start. A discard
-    right after a stop takes that episode back. Raise `DatasetError` if nothing was started.
+    right after a stop, or of the number of the episode that was kept last, takes that one back.
+    A label is of the episode that is open, or was kept last. Raise `DatasetError` if nothing was
+    started.
     """
     if not any(mark.word == 'start' for mark in marks):
-        said = sorted({mark.word for mark in marks})[:10]
+        heard = sorted({mark.word for mark in marks})[:10]
         raise DatasetError(f'expected a start as true or {WORDS[0]!r}, got '
-                           f'{", ".join(map(repr, said)) or "no message"}')
-    pieces: list[Piece] = []
-    others: list[Remainder] = []
-    begun: Mark | None = None
-    before = ''
+                           f'{", ".join(map(repr, heard)) or "no message"}')
+    takes = _Takes()
     for mark in sorted(marks, key=lambda one: one.receive_ns):
-        if mark.word == 'start':
-            if begun is not None:
-                others.append(Remainder(begun.receive_ns, mark.receive_ns,
-                                        'started again without a stop'))
-            begun = mark
-        elif mark.word in WORDS and begun is not None:
-            if mark.word == 'stop':
-                pieces.append(Piece(len(pieces) + 1, begun.receive_ns, mark.receive_ns,
-                                    begun.planned_mode))
-            else:
-                others.append(Remainder(begun.receive_ns, mark.receive_ns, 'discarded'))
-            begun = None
-        elif mark.word == 'discard' and before == 'stop' and pieces:
-            taken_back = pieces.pop()
-            others.append(Remainder(taken_back.begin_ns, taken_back.end_ns, 'discarded'))
-        before = mark.word if mark.word in WORDS else before
-    if begun is not None:
-        others.append(Remainder(begun.receive_ns, last_ns, 'never stopped'))
-    return _covering(pieces, others, first_ns, last_ns, 'outside of every start and stop')
+        takes.hear(mark)
+    takes.drop(last_ns, 'never stopped')
+    return _covering(takes.kept, takes.others, first_ns, last_ns,
+                     'outside of every start and stop')
+
+
+class _Takes:
+    """What becomes of an episode after another, mark by mark."""
+
+    def __init__(self) -> None:
+        self.kept: list[Piece] = []
+        self.others: list[Remainder] = []
+        self._numbers: list[int | None] = []  # of those that were kept, as the recorder counts
+        self._open: Mark | None = None
+        self._said: tuple[tuple[int, str], ...] = ()
+        self._stopped = False  # whether the last word was a stop
+
+    def hear(self, mark: Mark) -> None:
+        if mark.word == 'label':
+            self._label(mark)
+        elif mark.word == 'start':
+            self.drop(mark.receive_ns, 'started again without a stop')
+            self._open, self._said = mark, ()
+        elif mark.word == 'stop' and self._open is not None:
+            self.kept.append(Piece(len(self.kept) + 1, self._open.receive_ns, mark.receive_ns,
+                                   self._open.mode, self._said))
+            self._numbers.append(self._open.episode)
+            self._open = None
+        elif mark.word == 'discard' and self._open is not None:
+            self.drop(mark.receive_ns, 'discarded')
+        elif mark.word == 'discard' and self.kept and (
+                self._stopped or mark.episode in {*self._numbers[-1:]} - {None}):
+            self._numbers.pop()
+            taken_back = self.kept.pop()
+            self.others.append(Remainder(*taken_back.span_ns, 'discarded'))
+        if mark.word in WORDS:
+            self._stopped = mark.word == 'stop'
+
+    def drop(self, end_ns: int, reason: str) -> None:
+        if self._open is not None:
+            self.others.append(Remainder(self._open.receive_ns, end_ns, reason))
+            self._open = None
+
+    def _label(self, mark: Mark) -> None:
+        if mark.mode is None:
+            return
+        one = (mark.receive_ns, mark.mode)
+        if self._open is not None:
+            self._said = (*self._said, one)
+        elif self.kept and mark.episode in (None, self._numbers[-1]):
+            self.kept[-1] = replace(self.kept[-1], said=(*self.kept[-1].said, one))
 
 
 def cut_by_gripper(width_ns: Times, width_m: Array, apart_ns: Times, apart_m: Array,

@@ -33,6 +33,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.demos.cutting import LeftOut
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import require_new
 from uncloning_ros.strict_yaml import Fields
@@ -58,14 +59,6 @@ class EpisodeRecord:
     split: str
     frames: int
     seed: int | None
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """One episode that is not in the dataset, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)

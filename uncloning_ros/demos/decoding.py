@@ -15,7 +15,7 @@ from uncloning_ros.conversions import Sample, decode
 from uncloning_ros.demos.bag import bag_topics, typestore
 from uncloning_ros.demos.raw import RawMessage, Tally
 from uncloning_ros.demos.topics import absent
-from uncloning_ros.errors import BagError, ContractError
+from uncloning_ros.errors import BagError, ContractError, DatasetError
 from uncloning_ros.transforms import STATIC_SUFFIX, TransformTree, static_topic
 
 _BAD_CDR = (SerdeError, struct.error, ValueError, IndexError, OverflowError, MemoryError)
@@ -88,15 +88,19 @@ class Decoder:
         return {key: tuple(sorted(found, key=_receive_ns)) for key, found in self._samples.items()}
 
     def require_topics(self, tally: Tally) -> None:
-        """Raise `BagError` for a topic that a bag lacks; `tally` is of all of it."""
+        """Raise `BagError` for a topic that a bag lacks, `DatasetError` for one without a message.
+
+        `tally` is of all of the bag.
+        """
         for name, signals in (self._plain | self._posed).items():
             key = signals[0][0].key
             if name not in tally.types:
                 raise BagError(f'{self._path} has ' + absent(name, self._types[name], key,
                                                              tally.types, self._types))
             if not tally.counts[name]:
-                raise BagError(f'{self._path} has no message on {name} ({key}); record every '
-                               f'topic of the contract')
+                raise DatasetError(f'nothing was recorded on {name} ({key}); ' + (
+                    'check its publisher' if key in self._observed
+                    else 'nobody commanded, was teleoperation off?'))
 
     def require_poses(self) -> None:
         """Raise `BagError` for a pose that the transforms of all of a bag never told."""

@@ -23,6 +23,7 @@ from uncloning_ros.demos.cutting import PAUSE_NS
 from uncloning_ros.demos.peek import peek
 from uncloning_ros.demos.tally import LEAST_S, Tally, TopicRule
 from uncloning_ros.demos.tally import SLOW as SLOW  # whoever compares rates takes it from here
+from uncloning_ros.errors import counted
 
 SCHEMA = 'uncloning/health@1'
 
@@ -161,7 +162,7 @@ class EpisodeJudge:
                 name, tally, gap_s, at_s, (end_ns - start_ns) * 1e-9)]
         for kind, counts, text in (('lost', lost, 'never arrived'),
                                    ('dropped', dropped, 'could not be written in time')):
-            findings += [Finding(kind, name, f'{count} messages {text}')
+            findings += [Finding(kind, name, f'{counted(count, "message")} {text}')
                          for name, count in counts.items() if count]
         back_ns = max((tally.back_ns for tally in self._tallies.values()), default=0)
         if back_ns > 0:

@@ -13,7 +13,7 @@ from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.clusters import approach
 from uncloning_ros.demos.health import recorded_health, rule_name, topic_rules
-from uncloning_ros.demos.labels import SOURCES, Label, newest_label, read_labels, standing_label
+from uncloning_ros.demos.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.takes import Reading, Take
 from uncloning_ros.demos.tracks import Track
 from uncloning_ros.errors import DatasetError, UncloningError
@@ -106,7 +106,7 @@ def look_at(take: Take, reading: Reading) -> EpisodeFacts | Unreadable:
     """Return what is to be known of one episode; the reading's contract is the session's."""
     try:
         episode = take.read(reading)
-        labels = read_labels(episode.path, episode.contract.interface, episode.span_ns)
+        labels = take.labels(episode.contract.interface)
     except UncloningError as err:
         return Unreadable(take.name, str(err))
     try:

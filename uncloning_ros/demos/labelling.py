@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uncloning_ros.contract import Interface
-from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.clustering import Clustering
+from uncloning_ros.demos.cutting import LeftOut
 from uncloning_ros.demos.labels import (
     Label,
     add_label,
     newest_label,
-    read_labels,
     standing_label,
 )
 from uncloning_ros.demos.mode_rule import label_of_rule, rule_label
-from uncloning_ros.demos.takes import Reading, Take, digests_of
+from uncloning_ros.demos.takes import Reading, Take, digests_of, lost
 from uncloning_ros.errors import BagError, ContractError, DatasetError, near_miss
 from uncloning_ros.scenario import Scenario
 
@@ -30,16 +29,14 @@ from uncloning_ros.scenario import Scenario
 class Opinion:
     """The label that an episode is to get; `reason` tells why it has no mode.
 
-    A label without a mode withdraws what its source said before; None says nothing. `span_ns`
-    is that of a piece of a bag.
+    A label without a mode withdraws what its source said before; None says nothing.
     """
 
-    path: Path
+    take: Take
     interface: Interface
     planned_mode: str | None
     label: Label | None
     reason: str = ''
-    span_ns: tuple[int, int] | None = None
 
     @property
     def mode(self) -> str | None:
@@ -61,7 +58,7 @@ class Given:
     @property
     def name(self) -> str:
         """Return the name of the episode."""
-        return self.opinion.path.name
+        return self.opinion.take.labelled_path.name
 
 
 def named_takes(takes: Sequence[Take], names: Sequence[str]) -> list[Take]:
@@ -84,22 +81,26 @@ def named_takes(takes: Sequence[Take], names: Sequence[str]) -> list[Take]:
 
 
 def by_hand(take: Take, label: Label, reading: Reading) -> Opinion:
-    """Return a person's opinion on one episode, checked against its contract."""
-    episode = take.read(reading)
-    interface = episode.contract.interface
+    """Return a person's opinion on one episode, checked against its contract alone."""
+    interface = take.interface(reading)
     if label.mode is not None:
         interface.require_modes([label.mode])
-    elif newest_label(read_labels(episode.path, interface, episode.span_ns),
-                      label.source) is None:
+    elif newest_label(take.labels(interface), label.source) is None:
         raise BagError(f'{take.name} has no label of an operator that could be withdrawn')
-    return _opinion(episode, label)
+    return Opinion(take, interface, None, label)
 
 
-def by_rule(take: Take, scenario: Scenario, reading: Reading, at: str) -> Opinion:
-    """Return the geometric rule's opinion on one episode."""
-    episode = take.read(reading)
+def by_rule(take: Take, scenario: Scenario, reading: Reading, at: str) -> Opinion | LeftOut:
+    """Return the geometric rule's opinion on one episode, or why it cannot be used."""
+    try:
+        if (gone := lost(take)) is not None:
+            return gone
+        episode = take.read(reading)
+    except DatasetError as err:
+        return LeftOut(take.name, str(err))
     found = rule_label(episode.contract, scenario, episode)
-    return _opinion(episode, label_of_rule(found, scenario, at), found.reason)
+    return Opinion(take, episode.contract.interface, episode.metadata.planned_mode,
+                   label_of_rule(found, scenario, at), found.reason)
 
 
 def by_clusters(takes: Sequence[Take], clustering: Clustering, clusters: str,
@@ -122,7 +123,7 @@ def by_clusters(takes: Sequence[Take], clustering: Clustering, clusters: str,
         raise DatasetError(f'none of the {len(clustering.episodes)} clustered episodes is there; '
                            f'give the folder that was clustered, cut in the same way')
     here = [known[one.name] for one in members]
-    interface = here[0].read(reading).contract.interface
+    interface = here[0].interface(reading)
     if interface.sha256 != clustering.interface_sha256:
         raise ContractError(f'{here[0].name} has another interface than the episodes that were '
                             f'clustered; cluster them anew under another name')
@@ -139,23 +140,21 @@ def by_clusters(takes: Sequence[Take], clustering: Clustering, clusters: str,
         if mode is None:
             reason = ('it lies in no cluster' if one.cluster is None
                       else f'cluster {one.cluster} got no name')
-            before = newest_label(read_labels(take.labelled_path, interface, take.span_ns),
-                                  'cluster')
+            before = newest_label(take.labels(interface), 'cluster')
             if before is None or clusters in before.by:
                 label = None
-        opinions.append(Opinion(take.labelled_path, interface, None, label, reason,
-                                take.span_ns))
+        opinions.append(Opinion(take, interface, None, label, reason))
     return opinions, [one.name for one in clustering.episodes if one.name not in known]
 
 
 def give(opinions: Sequence[Opinion]) -> list[Given]:
     """Add the labels, once every sidecar was read without a fault; say what became of each."""
-    known = [read_labels(one.path, one.interface, one.span_ns) for one in opinions]
+    known = [one.take.labels(one.interface) for one in opinions]
     given = []
     for one, labels in zip(opinions, known, strict=True):
         added = one.label is not None and _is_news(one.label, labels)
         if one.label is not None and added:
-            add_label(one.path, one.label, one.interface, one.span_ns)
+            add_label(one.take.labelled_path, one.label, one.interface, one.take.span_ns)
             labels = (*labels, one.label)
         given.append(Given(one, added, standing_label(labels)))
     return given
@@ -165,8 +164,3 @@ def _is_news(label: Label, known: Sequence[Label]) -> bool:
     """Tell whether a label says what its source did not say last."""
     before = newest_label(known, label.source)
     return before is not None if label.mode is None else not label.says_the_same(before)
-
-
-def _opinion(episode: Episode, label: Label, reason: str = '') -> Opinion:
-    return Opinion(episode.path, episode.contract.interface, episode.metadata.planned_mode, label,
-                   reason, episode.span_ns)

@@ -155,6 +155,12 @@ def standing_label(labels: Sequence[Label]) -> Label | None:
                  if (found := newest_label(labels, source)) is not None), None)
 
 
+def iso_time(time_ns: int) -> str:
+    """Return an instant in ns since 1970 as labels tell theirs."""
+    return datetime.datetime.fromtimestamp(time_ns * 1e-9, datetime.UTC).isoformat(
+        timespec='milliseconds')
+
+
 def _label(item: Fields) -> Label:
     """Return one label of a sidecar."""
     withdrawn = item.has('mode') and item.plain()['mode'] is None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One bag to its episodes, one episode to labelled frames: what a process does for a dataset."""
+"""One episode to labelled frames: what a process does for a dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,28 +10,20 @@ from pathlib import Path
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import Episode
-from uncloning_ros.demos.bag_cutting import Cutting, cut_bag
+from uncloning_ros.demos.bag_cutting import Cutting
 from uncloning_ros.demos.bag_info import read_info
-from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
-from uncloning_ros.demos.cutting import Cut
-from uncloning_ros.demos.dataset import Float32, LeftOut
-from uncloning_ros.demos.labels import SOURCES, newest_label, read_labels
+from uncloning_ros.demos.bag_reader import episode_digest, read_episode
+from uncloning_ros.demos.cutting import LeftOut
+from uncloning_ros.demos.dataset import Float32
+from uncloning_ros.demos.labels import SOURCES, newest_label
 from uncloning_ros.demos.mode_rule import rule_label
-from uncloning_ros.demos.takes import Take
-from uncloning_ros.errors import BagError, ContractError, DatasetError
+from uncloning_ros.demos.takes import Take, lost
+from uncloning_ros.errors import ContractError, DatasetError
 from uncloning_ros.scenario import Scenario
 
 # Where an episode's mode comes from; `auto` takes the first of the others that has one, except
 # `planned`: what was asked for is not what was shown.
 LABELS = ('auto', *SOURCES, 'planned')
-
-
-@dataclass(frozen=True)
-class CutBag:
-    """What one bag was cut into: its name, its episodes, and what belongs to none of them."""
-
-    name: str
-    cut: Cut
 
 
 @dataclass(frozen=True)
@@ -64,30 +56,10 @@ class Loaded:
     actions: Float32
 
 
-def cut_take(recipe: Recipe, take: Take) -> CutBag | LeftOut:
-    """Find the episodes of one bag."""
-    assert recipe.cutting is not None
-    if (lost := _lost(take)) is not None:
-        return lost
-    try:
-        cut = cut_bag(take.path, recipe.contract, recipe.topics, recipe.cutting)
-    except DatasetError as err:
-        return LeftOut(take.name, str(err))
-    if not cut.pieces:
-        reason = '; '.join(dict.fromkeys(rest.reason for rest in cut.remainders))
-        return LeftOut(take.name, f'it holds no episode: {reason}')
-    modes = [piece.planned_mode for piece in cut.pieces if piece.planned_mode is not None]
-    try:
-        recipe.contract.interface.require_modes(modes)
-    except ContractError as err:
-        raise ContractError(f'{take.path}: an event: {err}') from err
-    return CutBag(take.name, cut)
-
-
 def load_take(recipe: Recipe, take: Take) -> Loaded | LeftOut:
     """Read, label and align one episode."""
-    if take.piece is None and (lost := _lost(take)) is not None:
-        return lost
+    if (gone := lost(take)) is not None:
+        return gone
     hint = ''
     try:
         episode = read_episode(take.path, recipe.contract, recipe.topics, take.piece)
@@ -96,7 +68,7 @@ def load_take(recipe: Recipe, take: Take) -> Loaded | LeftOut:
         if not recipe.any_policy and own != given:
             raise ContractError(f'{take.path}: expected the policy part {given} as in the first '
                                 f'episode, got {own}; choose with --contract')
-        mode, source = _mode(episode, recipe)
+        mode, source = _mode(take, episode, recipe)
         if mode is None:
             return LeftOut(take.name, source + hint)
         observations, actions, _ = align(episode, recipe.contract)
@@ -129,24 +101,13 @@ def _digest_of(path: Path, _: tuple[tuple[int, int], ...]) -> str:
     return episode_digest(path)
 
 
-def _lost(take: Take) -> LeftOut | None:
-    """Tell of a bag whose recording broke off: without metadata.yaml, and not whole."""
-    if read_info(take.path).counts is not None:
-        return None
-    try:
-        verify_episode(take.path)
-    except BagError as err:
-        return LeftOut(take.name, f'it was never finished: {err}')
-    return None
-
-
-def _mode(episode: Episode, recipe: Recipe) -> tuple[str | None, str]:
+def _mode(take: Take, episode: Episode, recipe: Recipe) -> tuple[str | None, str]:
     """Return the mode and its source, or None and why there is none."""
     labels, contract = recipe.labels, recipe.contract
     if labels == 'planned':
         return episode.metadata.planned_mode, (
             'planned' if episode.metadata.planned_mode else 'nobody planned a mode')
-    known = read_labels(episode.path, contract.interface, episode.span_ns)
+    known = take.labels(contract.interface)
     reason = f'it has no {labels} label'
     for source in SOURCES:
         if labels not in ('auto', source):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A session of recording: episodes are started, kept, labelled and set aside, none ever lost."""
 
+import contextlib
 import datetime
 import shutil
 from collections import Counter
@@ -25,7 +26,10 @@ from uncloning_ros.demos.episode_thread import EpisodeThread
 from uncloning_ros.demos.health import EpisodeJudge, Health, topic_rules
 from uncloning_ros.demos.labels import Label, add_label
 from uncloning_ros.demos.rosbag2_writer import RecordedTopic
-from uncloning_ros.errors import BagError, UncloningError
+from uncloning_ros.errors import BagError, OutputExistsError, UncloningError, counted
+
+# So often another recorder may take the very number that is next.
+_RIVALS = 100
 
 
 class _Open:
@@ -105,10 +109,7 @@ class Recording:
         if free < self._min_free_bytes:
             raise BagError(f'{self._out} has {_mib(free)} left on its disk, below min_free_mib '
                            f'{_mib(self._min_free_bytes)}; free some space first')
-        index = next_episode_index(self._out)
-        metadata = EpisodeMetadata(self._session, index, self._operator, self.planned_mode,
-                                   uncloning_ros.__version__)
-        writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
+        index, writer = self._begin()
         for topic in topics:
             writer.add_topic(topic)
         judge = EpisodeJudge(self._rules, usual_hz)
@@ -119,6 +120,18 @@ class Recording:
         self._tell(event)
         return f'recording {writer.final_dir}'
 
+    def _begin(self) -> tuple[int, EpisodeWriter]:
+        """Return the next number and its writer; another recorder may be at work in the folder."""
+        for _ in range(_RIVALS):
+            index = next_episode_index(self._out)
+            metadata = EpisodeMetadata(self._session, index, self._operator, self.planned_mode,
+                                       uncloning_ros.__version__)
+            with contextlib.suppress(OutputExistsError):  # the other one was quicker
+                return index, EpisodeWriter(self._out / episode_name(index), self._contract,
+                                            metadata)
+        raise BagError(f'every number for an episode in {self._out} is taken at once by other '
+                       f'recorders; try again')
+
     def stop(self, now_ns: int, lost: Mapping[str, int]) -> str:
         """Keep the open episode: judge, close, verify, rename."""
         episode = self._require_open()
@@ -126,7 +139,8 @@ class Recording:
         self.kept.append(path)
         self.last_health = health
         length_s = (now_ns - episode.start_ns) * 1e-9
-        sentence = f'kept {path} ({length_s:.1f} s, {count} messages): {health.sentence()}'
+        sentence = (f'kept {path} ({length_s:.1f} s, {counted(count, "message")}): '
+                    f'{health.sentence()}')
         for label in episode.labels:
             try:
                 add_label(path, label, self._contract.interface)
@@ -203,7 +217,7 @@ class Recording:
         if free < self._min_free_bytes:
             found.append(f'the disk of {self._out} has {_mib(free)} left')
         if self._open is not None:
-            found += [f'{topic}: {count} messages could not be written in time'
+            found += [f'{topic}: {counted(count, "message")} could not be written in time'
                       for topic, count in self._open.thread.dropped.items()]
         return found
 

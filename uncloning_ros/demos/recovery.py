@@ -8,7 +8,7 @@ then lies in `recovered_from/`. What cannot become an episode goes to `quarantin
 that tells why.
 """
 
-import datetime
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ import yaml
 from mcap.records import Channel, Message, Schema
 
 from uncloning_ros.contract import Contract, contract_from_dict
-from uncloning_ros.demos.append_file import require_abandoned
+from uncloning_ros.demos.append_file import is_being_written, require_abandoned
 from uncloning_ros.demos.bag import (
     DISCARDED,
     EVENT_TOPIC,
@@ -32,6 +32,7 @@ from uncloning_ros.demos.bag import (
     SCHEMA,
     bag_directories,
     is_unfinished,
+    list_unfinished,
     place_aside,
     set_aside,
     typestore,
@@ -40,11 +41,11 @@ from uncloning_ros.demos.bag_reader import verify_episode
 from uncloning_ros.demos.bag_writer import described, event_cdr
 from uncloning_ros.demos.episode_thread import FLUSH_S
 from uncloning_ros.demos.health import EpisodeJudge, Finding, Health, topic_rules
-from uncloning_ros.demos.labels import Label, add_label
+from uncloning_ros.demos.labels import Label, add_label, iso_time
 from uncloning_ros.demos.mcap_file import own_record
 from uncloning_ros.demos.rosbag2_writer import BagWriter, RecordedTopic
 from uncloning_ros.demos.salvage import Remains, salvaged
-from uncloning_ros.errors import BagError, UncloningError
+from uncloning_ros.errors import BagError, UncloningError, counted
 from uncloning_ros.files import alone_in
 
 ORIGINALS = 'recovered_from'
@@ -80,6 +81,19 @@ def recover(folder: Path, dry_run: bool = False) -> Iterator[Outcome]:
                 yield _one(path, dry_run)
             except OSError as err:
                 raise BagError(f'cannot recover {path}: {err.strerror or err}') from err
+
+
+def leftovers(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the unfinished takes of a folder that somebody left, and those being recorded now."""
+    takes = [path for path in list_unfinished(folder) if path.name.endswith(PARTIAL)]
+    live = [path for path in takes if _is_live(path)]
+    return [path for path in takes if path not in live], live
+
+
+def _is_live(path: Path) -> bool:
+    with contextlib.suppress(BagError):  # what cannot be opened nobody is writing
+        return any(is_being_written(file) for file in path.glob('*.mcap'))
+    return False
 
 
 def _one(path: Path, dry_run: bool) -> Outcome:
@@ -187,8 +201,8 @@ class _Found:
         """Return what is there and what is missing."""
         remains = self.remains
         length_s = (self.last_ns - self.first_ns) * 1e-9
-        sentence = (f'the recording was cut off; {sum(self.counts.values())} messages of '
-                    f'{length_s:.1f} s are there')
+        count = counted(sum(self.counts.values()), 'message')
+        sentence = (f'the recording was cut off; {count} of {length_s:.1f} s are there')
         if remains.closed:
             return sentence + ', all that was written'
         sentence += f', what arrived in the last {2 * FLUSH_S:g} s before is missing'
@@ -216,7 +230,8 @@ def _read(file: Path, contract: Contract | None, operator: str) -> _Found:
             event = _event(message.data)
             found.last_word = str(event.get('event'))
             if found.last_word == 'label' and isinstance(event.get('mode'), str):
-                found.labels.append(Label(event['mode'], 'operator', 1.0, _iso(message.log_time),
+                found.labels.append(Label(event['mode'], 'operator', 1.0,
+                                          iso_time(message.log_time),
                                           ' '.join(operator.split())))
         else:
             found.judge.see(topic, message.data, message.log_time)
@@ -299,8 +314,3 @@ def _event(cdr: bytes) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - a damaged event says nothing, but its bytes are kept
         return {}
     return event if isinstance(event, dict) else {}
-
-
-def _iso(time_ns: int) -> str:
-    return datetime.datetime.fromtimestamp(time_ns * 1e-9, datetime.UTC).isoformat(
-        timespec='milliseconds')

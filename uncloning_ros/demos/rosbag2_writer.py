@@ -66,10 +66,8 @@ class BagWriter:
                  partial_dir: Path | None = None) -> None:
         self.final_dir = final_dir
         self.partial_dir = partial_dir or final_dir.with_name(final_dir.name + PARTIAL)
-        for path in (self.final_dir, self.partial_dir):
-            if path.exists():
-                raise OutputExistsError(f'{path} exists already; choose another name or '
-                                        f'move it away, nothing is overwritten')
+        if self.final_dir.exists():
+            raise _exists(self.final_dir)
         self._custom = dict(custom)
         self._recorded: dict[str, RecordedTopic] = {}
         self._counts: dict[str, int] = {}
@@ -81,8 +79,13 @@ class BagWriter:
         self._bag_path = self.partial_dir / f'{final_dir.name}_0.mcap'
         try:
             self.partial_dir.mkdir(parents=True)
+        except FileExistsError as err:
+            raise _exists(self.partial_dir) from err
         except OSError as err:
             raise BagError(f'cannot make {self.partial_dir}: {err.strerror or err}') from err
+        if self.final_dir.exists():  # it was renamed a moment ago, and the name was free again
+            self.partial_dir.rmdir()
+            raise _exists(self.final_dir)
         try:
             self._begin()
         except OSError as err:
@@ -253,3 +256,8 @@ class BagWriter:
             'custom_data': self._custom,
             'ros_distro': 'jazzy',
         }
+
+
+def _exists(path: Path) -> OutputExistsError:
+    return OutputExistsError(f'{path} exists already; choose another name or move it away, '
+                             f'nothing is overwritten')

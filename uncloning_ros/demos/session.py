@@ -14,6 +14,7 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.demos.health import SLOW
 from uncloning_ros.demos.inspection import EpisodeFacts, Unreadable, signals_of
 from uncloning_ros.demos.labels import Label
+from uncloning_ros.errors import counted
 
 SCHEMA = 'uncloning/inspection@1'
 
@@ -67,7 +68,7 @@ def warnings_of(session: Session) -> list[str]:
                      f'what can be saved')
     found += [f'{one.name} cannot be read: {one.reason}' for one in session.unreadable[:_NAMED]]
     if len(session.unreadable) > _NAMED:
-        found.append(f'{len(session.unreadable) - _NAMED} more episodes cannot be read')
+        found.append(f'{counted(len(session.unreadable) - _NAMED, "more episode")} cannot be read')
     found += _of_labels(session) + _of_balance(session) + _of_sides(session)
     return found + _of_streams(session)
 
@@ -129,11 +130,12 @@ def _of_balance(session: Session) -> list[str]:
     total = sum(counts.values())
     for mode, desired in session.contract.interface.modes.items():
         few = counts[mode] < FEW_EPISODES
+        there = counted(counts[mode], 'episode')
         if few and desired:
-            found.append(f'{counts[mode]} episodes of the desired mode {mode}; with fewer than '
+            found.append(f'{there} of the desired mode {mode}; with fewer than '
                          f'{FEW_EPISODES} there is too little to keep')
         elif few:
-            found.append(f'{counts[mode]} episodes of mode {mode}; {FEW_EPISODES} or more show '
+            found.append(f'{there} of mode {mode}; {FEW_EPISODES} or more show '
                          f'better what is to be removed')
         elif counts[mode] < _SCARCE * total:
             found.append(f'{counts[mode]} of {total} labelled episodes are {mode}, less than '
@@ -178,5 +180,4 @@ def _of_streams(session: Session) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     """Return how many episodes there are and the names of the first ones."""
     more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
-    plural = 'episode' if len(names) == 1 else 'episodes'
-    return f'{len(names)} {plural} ({", ".join(names[:_NAMED])}{more})'
+    return f'{counted(len(names), "episode")} ({", ".join(names[:_NAMED])}{more})'

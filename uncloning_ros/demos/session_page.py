@@ -15,6 +15,7 @@ from uncloning_ros.demos import pictures
 from uncloning_ros.demos.clusters import distances, medoid
 from uncloning_ros.demos.inspection import EpisodeFacts, Scene, signals_of
 from uncloning_ros.demos.session import Session, disagreements
+from uncloning_ros.errors import counted
 
 
 def session_page(session: Session, warnings: Sequence[str]) -> str:
@@ -60,7 +61,8 @@ def _head(session: Session, warnings: Sequence[str]) -> str:
             or '<p class="limit good">Nothing to complain about.</p>')
     return (f'<header><p class="kicker">Session of demonstrations</p>'
             f'<h1>{escape(session.name)}</h1>'
-            f'<p class="sub">{len(session.episodes)} episodes of {escape(", ".join(names))}, by '
+            f'<p class="sub">{counted(len(session.episodes), "episode")} of '
+            f'{escape(", ".join(names))}, by '
             f'{escape(", ".join(operators) or "nobody named")}, {escape(span_of(session))}</p>'
             f'{told}</header>')
 
