@@ -23,7 +23,7 @@ EXTRAS = {
     'sim': [*RUN, 'pybullet>=3.2.6', 'pillow'],
     # launch_pytest of Jazzy does not work with pytest 8.4
     'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0',
-            'mcap-ros2-support', 'mypy', 'ruff'],
+            'mcap-ros2-support', 'mypy', 'ruff', 'scipy'],
 }
 
 
@@ -59,12 +59,12 @@ setup(
     zip_safe=True,
     entry_points={
         'console_scripts': [
-            'uncloning = uncloning_ros.cli.main:main',
-            'simulator = uncloning_ros.nodes.simulator:main',
-            'demonstrator = uncloning_ros.nodes.demonstrator:main',
-            'recorder = uncloning_ros.nodes.recorder:main',
-            'keyboard = uncloning_ros.nodes.keyboard:main',
-            'policy = uncloning_ros.nodes.policy:main',
+            'uncloning = uncloning_ros.entry:uncloning',
+            'simulator = uncloning_ros.entry:simulator',
+            'demonstrator = uncloning_ros.entry:demonstrator',
+            'recorder = uncloning_ros.entry:recorder',
+            'keyboard = uncloning_ros.entry:keyboard',
+            'policy = uncloning_ros.entry:policy',
         ],
     },
 )
