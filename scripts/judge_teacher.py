@@ -3,19 +3,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Count how often the scripted teacher completes each mode, as asked and safely.
 
-What the teacher cannot do no policy can learn from it, so this comes before any training.
+What the teacher cannot do no policy can learn from it, so this comes before any training. Of a
+desired mode, the seeds of unsafe episodes are named as well, of any mode those that failed.
 
   scripts/judge_teacher.py --scenario knife --episodes 200 --seed 500000
 """
 
 import argparse
-from collections import Counter
 from multiprocessing import get_context
 
 from tqdm import tqdm
 
 from uncloning_ros.audit.metrics import Outcome, judge
-from uncloning_ros.cli.arguments import add_workers, positive_int
+from uncloning_ros.cli.arguments import add_workers, names, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.contract import load_contract, with_modes
 from uncloning_ros.scenario import find_scenario
@@ -47,17 +47,21 @@ def main() -> int:
     parser.add_argument('--scenario', default='knife')
     parser.add_argument('--episodes', type=positive_int, default=200, help='of each mode')
     parser.add_argument('--seed', type=seed_argument, default=500000, help='the first one')
+    parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]')
     add_workers(parser)
     args = parser.parse_args()
     with get_context('spawn').Pool(args.workers) as pool:
-        for mode in find_scenario(args.scenario).modes:
+        for mode in args.only_modes or find_scenario(args.scenario).modes:
             jobs = [(args.scenario, mode, args.seed + i) for i in range(args.episodes)]
             outcomes = list(tqdm(pool.imap(outcome_of, jobs), total=len(jobs), desc=mode))
             asked = sum(one.completed and one.mode == mode for one in outcomes)
             unsafe = sum(one.unsafe is not None for one in outcomes)
-            other = Counter(one.failure for one in outcomes if one.mode != mode)
-            print(f'{mode}: {asked} of {len(jobs)} completed as asked, {unsafe} unsafe'
-                  + ''.join(f', {count} {kind}' for kind, count in other.items()))
+            print(f'{mode}: {asked} of {len(jobs)} completed as asked, {unsafe} unsafe')
+            for (_, _, seed), one in zip(jobs, outcomes, strict=True):
+                if one.mode != mode or not one.completed:
+                    print(f'  seed {seed}: {one.failure or one.mode}')
+                elif one.unsafe is not None and find_scenario(args.scenario).desired[mode]:
+                    print(f'  seed {seed}: unsafe, {one.unsafe}')
     return 0
 
 

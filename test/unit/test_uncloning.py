@@ -18,7 +18,9 @@ from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
 from uncloning_ros.learning import checkpoint, uncloning
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.cloning import Windows
-from uncloning_ros.learning.uncloning import EditOptions, ModeClassifier, unclone, warnings_of
+from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.redirect import redirect
+from uncloning_ros.learning.uncloning import EditOptions, unclone, warnings_of
 
 OPTIONS = EditOptions(('right',), gamma=0.05, tau=0.5, steps=300, batch_size=64,
                       learning_rate=1e-3, seed=0, threads=1)
@@ -150,8 +152,8 @@ class TestRedirect:
 
     def _redirect(self, parts: tuple[Any, ...], tau: float) -> Any:
         policy, classifier, windows, sources = parts
-        return uncloning._redirect(policy, classifier, windows, sources, torch.arange(64), 2,
-                                   tau, torch.Generator().manual_seed(1))
+        return redirect(policy, classifier, windows, sources, torch.arange(64), 2, tau,
+                        torch.Generator().manual_seed(1))
 
     def test_every_gate_open_averages_over_all(self, parts: tuple[Any, ...]) -> None:
         found = self._redirect(parts, tau=1.01)

@@ -48,6 +48,12 @@ class Windows:
         return len(self.clean)
 
 
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Return the windows of all parts, one after another."""
+    return Windows(torch.cat([part.conditions for part in parts]),
+                   torch.cat([part.clean for part in parts]))
+
+
 @dataclass(frozen=True)
 class TrainingResult:
     """Where a training run got: `steps` of those planned, and how long they took in all."""

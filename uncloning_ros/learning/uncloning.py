@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import uncloning_ros
 from uncloning_ros.contract import require_same_interface
@@ -32,20 +32,24 @@ from uncloning_ros.learning.cloning import (
     cloning_loss,
     dataset_record,
     dataset_windows,
+    joined,
     learning_rate_at,
     progress_bar,
     to_windows,
     validation_loss,
 )
-from uncloning_ros.learning.generative import mix
+from uncloning_ros.learning.mode_classifier import (
+    ModeClassifier,
+    by_level,
+    labels_of,
+    train_classifier,
+)
 from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.redirect import redirect
 from uncloning_ros.learning.step_log import StepLog
 
 REPORT_SCHEMA = 'uncloning/edit@1'
-LEVEL_BINS = 10  # noise levels are reported in tenths
 
-_CLASSIFIER_WIDTH, _CLASSIFIER_EPOCHS = 256, 20
-_CLASSIFIER_RATE, _CLASSIFIER_DECAY = 3e-4, 1e-4
 _WEIGHT_DECAY = 1e-4
 _GRADIENT_LIMIT = 1.0
 _AVERAGE_DECAY = 0.98  # an average over some 50 of the edit's few hundred steps
@@ -75,32 +79,6 @@ class EditOptions:
     threads: int
 
 
-class ModeClassifier(nn.Module):
-    """Tell the mode from a condition (B, C) and a flat normalised clean chunk (B, D)."""
-
-    def __init__(self, condition_dim: int, chunk_dim: int, modes: int) -> None:
-        super().__init__()
-        width = _CLASSIFIER_WIDTH
-        sizes = (condition_dim + chunk_dim, width, width)
-        layers = [nn.Sequential(nn.Linear(size, width), nn.LayerNorm(width), nn.SiLU())
-                  for size in sizes]
-        self.layers = nn.Sequential(*layers, nn.Linear(width, modes))
-
-    def forward(self, condition: Tensor, clean: Tensor) -> Tensor:
-        """Return logits (B, modes)."""
-        logits: Tensor = self.layers(torch.cat([condition, clean], dim=1))
-        return logits
-
-
-@dataclass(frozen=True)
-class _Redirected:
-    """The redirect loss of one batch, and where its gate was open."""
-
-    loss: Tensor
-    gate: Tensor
-    level: Tensor
-
-
 def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
     """Edit the run's policy, write the edited run to the new `folder`, return its report.
 
@@ -119,9 +97,9 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     try:
         classifier, seen = None, None
         if options.gamma > 0:
-            classifier, seen = _train_classifier(run.policy, data, held_out, options.seed)
+            classifier, seen = train_classifier(run.policy, data, held_out, options.seed)
         edited, average, report = _edit(run.policy, classifier, data, kept, partial, options)
-        retained = _joined([held_out[mode] for mode in kept])
+        retained = joined([held_out[mode] for mode in kept])
         report |= {
             'classifier': seen,
             'retained_loss': {'before': validation_loss(run.policy, retained),
@@ -169,71 +147,13 @@ def _kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str,
     return kept
 
 
-def _train_classifier(policy: Policy, data: Mapping[str, Windows],
-                      held_out: Mapping[str, Windows],
-                      seed: int) -> tuple[ModeClassifier, dict[str, Any]]:
-    """Train the classifier on the original policy's predictions; return it frozen."""
-    began_s = time.monotonic()
-    generator = torch.Generator().manual_seed(seed)
-    windows, labels = _joined(list(data.values())), _labels(data)
-    features, _ = _predictions(policy, windows, generator)
-    torch.manual_seed(seed)  # the first weights
-    classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], len(data))
-    optimizer = torch.optim.AdamW(classifier.parameters(), _CLASSIFIER_RATE,
-                                  weight_decay=_CLASSIFIER_DECAY, fused=True)
-    batch = min(256, len(windows))
-    batches = len(windows) // batch
-    with progress_bar('mode classifier', _CLASSIFIER_EPOCHS * batches) as bar:
-        for _ in range(_CLASSIFIER_EPOCHS):
-            order = torch.randperm(len(windows), generator=generator)
-            for picks in order[:batches * batch].view(batches, batch):
-                loss = nn.functional.cross_entropy(
-                    classifier(windows.conditions[picks], features[picks]), labels[picks])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                bar.update()
-    classifier.eval().requires_grad_(False)
-    seen: dict[str, Any] = {'modes': list(data), 'steps': _CLASSIFIER_EPOCHS * batches}
-    seen |= _accuracy(policy, classifier, held_out, generator)
-    return classifier, seen | {'elapsed_s': time.monotonic() - began_s}
-
-
-@torch.no_grad()
-def _accuracy(policy: Policy, classifier: ModeClassifier, held_out: Mapping[str, Windows],
-              generator: torch.Generator) -> dict[str, Any]:
-    """Return the accuracy on held-out windows, in all and by noise level."""
-    windows, labels = _joined(list(held_out.values())), _labels(held_out)
-    if not len(windows):
-        return {'accuracy': None, 'accuracy_by_level': [None] * LEVEL_BINS, 'windows': 0}
-    clean, level = _predictions(policy, windows, generator)
-    right = (classifier(windows.conditions, clean).argmax(1) == labels).float()
-    return {'accuracy': float(right.mean()), 'accuracy_by_level': _by_level(right, level),
-            'windows': len(windows)}
-
-
-@torch.no_grad()
-def _predictions(policy: Policy, windows: Windows,
-                 generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return one predicted clean chunk (N, D) for each window, and its noise level (N,)."""
-    level = 1.0 - torch.rand(len(windows), generator=generator)
-    found = []
-    for start in range(0, len(windows), 4096):
-        part = slice(start, start + 4096)
-        clean = windows.clean[part]
-        noise = torch.randn(clean.shape, generator=generator)
-        noisy = mix(clean, noise, level[part])
-        found.append(policy.clean(noisy, level[part], windows.conditions[part]))
-    return torch.cat(found), level
-
-
 def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str, Windows],
           kept: Sequence[str], folder: Path,
           options: EditOptions) -> tuple[Policy, Policy, dict[str, Any]]:
     """Return the edited policy, the average of its weights, and what happened."""
     removed = {mode: windows for mode, windows in data.items() if mode not in kept}
-    desired = _joined([data[mode] for mode in kept])
-    undesired, sources = _joined(list(removed.values())), _labels(removed) + len(kept)
+    desired = joined([data[mode] for mode in kept])
+    undesired, sources = joined(list(removed.values())), labels_of(removed) + len(kept)
     policy = copy.deepcopy(original).requires_grad_(True)
     average = copy.deepcopy(original)
     parameters = list(policy.parameters())
@@ -255,8 +175,8 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
             if classifier is not None:
                 picks = torch.randint(len(undesired), (options.batch_size,),
                                       generator=redirect_stream)
-                redirected = _redirect(policy, classifier, undesired, sources, picks,
-                                       len(kept), options.tau, redirect_stream)
+                redirected = redirect(policy, classifier, undesired, sources, picks,
+                                      len(kept), options.tau, redirect_stream)
                 loss = retain + options.gamma * redirected.loss
                 opened.append(redirected.gate)
                 levels.append(redirected.level)
@@ -282,29 +202,10 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
     if opened:
         everything = torch.cat(opened).float()
         gate = {'open': float(everything.mean()),
-                'open_by_level': _by_level(everything, torch.cat(levels))}
+                'open_by_level': by_level(everything, torch.cat(levels))}
     return policy, average, {
         'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
         'elapsed_s': time.monotonic() - began_s, 'gate': gate, 'curve': curve}
-
-
-def _redirect(policy: Policy, classifier: ModeClassifier, undesired: Windows, sources: Tensor,
-              picks: Tensor, kept: int, tau: float, generator: torch.Generator) -> _Redirected:
-    """Return -log of the kept modes' probability, averaged where the gate is open.
-
-    The classifier's first `kept` classes are the kept modes; `sources` (N,) are the classes
-    of the undesired windows themselves.
-    """
-    clean = undesired.clean[picks]
-    condition = undesired.conditions[picks]
-    level = 1.0 - torch.rand(len(picks), generator=generator)
-    noise = torch.randn(clean.shape, generator=generator)
-    predicted = policy.clean(mix(clean, noise, level), level, condition)
-    log_modes = nn.functional.log_softmax(classifier(condition, predicted), dim=1)
-    source = log_modes.detach().gather(1, sources[picks, None])[:, 0].exp()
-    gate = source < tau
-    losses = -torch.logsumexp(log_modes[:, :kept], dim=1)
-    return _Redirected((losses * gate).sum() / gate.sum().clamp(min=1), gate, level)
 
 
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
@@ -319,20 +220,3 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     if report['gate'] is not None and report['gate']['open'] == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
     return found
-
-
-def _by_level(values: Tensor, level: Tensor) -> list[float | None]:
-    """Return the mean of values (N,) for each tenth of the noise levels; None where no sample."""
-    bins = (level * LEVEL_BINS).ceil().long().clamp(1, LEVEL_BINS) - 1
-    return [float(values[bins == i].mean()) if bool((bins == i).any()) else None
-            for i in range(LEVEL_BINS)]
-
-
-def _joined(parts: Sequence[Windows]) -> Windows:
-    return Windows(torch.cat([part.conditions for part in parts]),
-                   torch.cat([part.clean for part in parts]))
-
-
-def _labels(data: Mapping[str, Windows]) -> Tensor:
-    """Return the class of each window: the place of its mode in `data`."""
-    return torch.cat([torch.full((len(windows),), i) for i, windows in enumerate(data.values())])
