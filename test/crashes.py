@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from processes import REPOSITORY
 
-from uncloning_ros.contract import load_contract
+from uncloning_ros.contract import Signal, load_contract
 from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bag import list_episodes
 from uncloning_ros.demos.bag_reader import read_episode, verify_episode
@@ -74,13 +74,17 @@ class Traffic:
             for signal in (*CONTRACT.interface.observations, *CONTRACT.interface.actions):
                 if signal.key in self.silent:
                     continue
-                # No pose or force may be above 1e4, no width above 1: 3 minutes' worth of numbers.
-                values = (pose_from_parts((float(number), 0.0, 0.3), rotation_about_z(0.0))
-                          if signal.kind == 'pose' else
-                          np.full(signal.dim, number * 1e-4 if signal.unit == 'm' else number))
+                value = number * _step(signal)
+                values = (pose_from_parts((value, 0.0, 0.3), rotation_about_z(0.0))
+                          if signal.kind == 'pose' else np.full(signal.dim, value))
                 self._publishers[signal.key].publish(encode(
                     signal, self._topics[signal.key].type, values, time.time_ns(),
                     self._classes))
+
+
+def _step(signal: Signal) -> float:
+    """Return what one more is in a signal's values: 3 minutes' worth of numbers are usable."""
+    return 1e-4 if signal.kind == 'gripper_width' else 1.0
 
 
 @contextlib.contextmanager
@@ -258,8 +262,10 @@ def require_numbers_without_a_hole(path: Path) -> None:
     from mcap.reader import make_reader
     if min(verify_episode(path).values()) == 0:
         return
+    steps = {signal.key: _step(signal) for signal in (*CONTRACT.interface.observations,
+                                                      *CONTRACT.interface.actions)}
     for key, samples in read_episode(path, CONTRACT).samples.items():
-        numbers = [round(float(sample.values[0])) for sample in samples]
+        numbers = [round(float(sample.values[0]) / steps[key]) for sample in samples]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), (path, key)
     with next(path.glob('*.mcap')).open('rb') as stream:
         assert make_reader(stream).get_summary() is not None
