@@ -204,12 +204,16 @@ def nan_joint(message: Any) -> None:
     message.position = message.position * math.nan
 
 
+def impossible_joint(message: Any) -> None:
+    message.position = message.position * 0.0 - 400.0
+
+
 def message_rows(contract: Contract) -> list[Row]:
     """Return the rows of messages that break the contract."""
     spoilt: dict[str, tuple[Callable[[Any], None], ...]] = {
         'pose': (foreign_frame, no_rotation), 'force': (foreign_frame,),
-        'gripper_width': (missing_joint, joint_twice, nan_joint),
-        'joint_positions': (missing_joint, joint_twice, nan_joint)}
+        'gripper_width': (missing_joint, joint_twice, nan_joint, impossible_joint),
+        'joint_positions': (missing_joint, joint_twice, nan_joint, impossible_joint)}
     return [Row(f'{signal.key} has {spoil.__name__}', contract,
                 lambda now, _, key=signal.key, spoil=spoil: received(now, contract, key, spoil),
                 'refused_input', 0, signal.key)
