@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import REPOSITORY
@@ -162,7 +162,7 @@ def test_keys_call_the_recorder_and_print_its_answers(
     assert '! no episode is open' in typist.shown
     assert recorder == ['start_episode', 'label_handle_first', 'plan_blade_first', 'stop_episode',
                         'undo_last']
-    typist.type('q')
+    typist.type('qq')
     assert typist.ended() == 0
     assert termios.tcgetattr(terminal[1]) == before
 
@@ -183,6 +183,36 @@ def test_what_the_recorder_warns_of_is_shown_once(terminal: tuple[int, int], gra
     typist.until('q        quit', times=2)
     assert typist.shown.count('unwell') == 1
     typist.type('q')
+    assert typist.ended() == 0
+
+
+def test_leaving_an_open_take_is_asked_about_once(
+        terminal: tuple[int, int], graph: Any, robot: Any) -> None:
+    out = robot.create_publisher(DiagnosticArray, '/diagnostics', 10)
+    robot.create_timer(0.02, lambda: out.publish(DiagnosticArray(status=[DiagnosticStatus(
+        name='recorder: recording', level=DiagnosticStatus.WARN, message='slow',
+        values=[KeyValue(key='episode', value='episode_000003')])])))
+    typist = Typist(terminal, graph)
+    typist.until('! slow')
+    for times in (1, 2):  # any other key in between, and it is asked about again
+        typist.type('q')
+        typist.until('! episode_000003 is being recorded and goes on without', times=times)
+        typist.type('x' if times == 1 else 'q')
+    assert typist.ended() == 0
+    typist.until('episode_000003 is still being recorded')
+
+
+def test_a_take_that_was_started_a_moment_ago_is_open(
+        terminal: tuple[int, int], graph: Any, recorder: list[str]) -> None:
+    typist = Typist(terminal, graph)
+    typist.until('q        quit')
+    while not recorder:
+        seen = typist.shown.count('start_episode')
+        typist.type('s')
+        typist.until('start_episode', times=seen + 1)
+    typist.type('q')
+    typist.until('! the take is being recorded and goes on without the keyboard')
+    typist.type('\x04')  # the end of the terminal asks nobody
     assert typist.ended() == 0
 
 

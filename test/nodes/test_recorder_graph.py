@@ -3,9 +3,11 @@
 """The recorder in a graph it did not choose: other topics, any QoS, simulated time, any reader."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -21,13 +23,18 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray, String
 
-from uncloning_ros.contract import contract_from_dict, contract_to_dict
+from uncloning_ros.contract import (
+    TRANSFORMS,
+    contract_from_dict,
+    contract_to_dict,
+    load_contract,
+)
 from uncloning_ros.demos.bag import list_episodes, typestore
-from uncloning_ros.demos.bag_reader import verify_episode
+from uncloning_ros.demos.bag_reader import read_episode, verify_episode
 from uncloning_ros.demos.message_text import message_text
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.nodes import recorder as recorder_module
-from uncloning_ros.nodes.common import message_class
+from uncloning_ros.nodes.common import Commands, message_class
 from uncloning_ros.nodes.recorder import Recorder
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -168,6 +175,82 @@ def test_the_guards_of_the_contract_are_recorded_too(
     kept = take.keep()
     assert channels(kept)['/driver/fault'][0] == 'std_msgs/msg/Bool'
     assert verify_episode(kept)['/deadman'] >= 5
+
+
+def transforms(parent: str, child: str, x_m: float, stamp_ns: int) -> bytes:
+    """Return the bytes of a tf2_msgs/msg/TFMessage with one transform, as a publisher sends."""
+    store, kinds = typestore(), typestore().types
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    header = kinds['std_msgs/msg/Header'](
+        stamp=kinds['builtin_interfaces/msg/Time'](sec=sec, nanosec=nanosec), frame_id=parent)
+    moved = kinds['geometry_msgs/msg/Transform'](
+        translation=kinds['geometry_msgs/msg/Vector3'](x=x_m, y=0.0, z=0.3),
+        rotation=kinds['geometry_msgs/msg/Quaternion'](x=0.0, y=0.0, z=0.0, w=1.0))
+    one = kinds['geometry_msgs/msg/TransformStamped'](
+        header=header, child_frame_id=child, transform=moved)
+    return bytes(store.serialize_cdr(kinds[TRANSFORMS](transforms=[one]), TRANSFORMS))
+
+
+@pytest.fixture
+def tree(graph: Any, robot: Any, tools: Any, tmp_path: Path,
+         monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a contract whose hand is a frame of /tf, which the robot publishes.
+
+    tf2_msgs may not be installed. The recorder takes bytes, so another type stands in for it on
+    the wire: the bytes are those of transforms.
+    """
+    real = message_class
+    monkeypatch.setattr('uncloning_ros.nodes.raw_topics.message_class',
+                        lambda name: String if name == TRANSFORMS else real(name))
+    robot.silent.add('hand_pose')
+    static = robot.create_publisher(String, '/tf_static', LATCHED)
+    static.publish(transforms('panda_link0', 'tracker', 0.25, 1))
+    moving = robot.create_publisher(String, '/tf', 10)
+    numbers = count(1)
+
+    def publish() -> None:
+        if 'tf' not in robot.silent:
+            moving.publish(transforms('tracker', 'hand', 0.001 * next(numbers),
+                                      robot.get_clock().now().nanoseconds))
+
+    robot.create_timer(0.02, publish)
+    data = contract_to_dict(tools.contract)
+    observed = data['deployment']['observations']
+    observed['hand_pose'] = {'topic': 'tf', 'type': TRANSFORMS, 'child_frame': 'hand',
+                             'max_age_s': observed['hand_pose']['max_age_s']}
+    path = tmp_path / 'contract.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def test_poses_of_a_tree_of_transforms_are_recorded_live(
+        graph: Any, robot: Any, tree: Path, tmp_path: Path) -> None:
+    take = Take(graph, robot, tmp_path / 'demos', contract_path=str(tree))
+    commands = Commands(robot.create_publisher, load_contract(tree))
+    robot.create_timer(0.05, lambda: commands.publish(
+        np.array([0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.08]),
+        robot.get_clock().now().nanoseconds))
+    take.let_rounds_pass(80)
+    for path in (take.keep(), take.keep()):  # what is static was said once, long before
+        assert channels(path)['/tf'][0] == channels(path)['/tf_static'][0] == TRANSFORMS
+        found = read_episode(path).samples['hand_pose']
+        steps = [one.values[0] - 0.25 for one in found]
+        assert len(found) >= 10 and found[0].values[2] == pytest.approx(0.6)
+        np.testing.assert_allclose(np.diff(steps), 0.001, atol=1e-9)
+
+
+def test_a_frame_that_nobody_places_starts_no_take(
+        graph: Any, robot: Any, tree: Path, tmp_path: Path) -> None:
+    robot.silent.add('tf')
+    take = Take(graph, robot, tmp_path / 'demos', contract_path=str(tree))
+    take.let_rounds_pass(50)
+    response = take.call('start_episode')
+    assert not response.success and '/tf hand (never)' in response.message
+    robot.silent.discard('tf')
+    take.start()
+    robot.silent.add('tf')
+    take.let_rounds_pass(30)
+    assert '/tf hand: nothing for' in take.call('stop_episode').message
 
 
 def test_what_each_publisher_offers_is_written_with_the_bag(

@@ -4,6 +4,7 @@
 
 import re
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,55 @@ def test_autostart_waits_for_every_observation(
                 lambda: session.events)
     session.let_rounds_pass()
     assert session.call('stop_episode').success
+
+
+def test_autostart_tries_again_until_the_gate_opens_and_says_what_keeps_it_shut(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    robot.silent.add('hand_pose')
+    session = Session(graph, robot, tools, tmp_path, autostart=True)
+    said: list[str] = []
+
+    def told(words: str) -> bool:
+        said.append(capfd.readouterr().err)
+        return any(words in text for text in said)
+
+    graph.until(lambda: told('autostart waits: nothing arrives on /hand_pose (never)'),
+                lambda: said)
+    session.node._recording.free_bytes = lambda: 0
+    robot.silent.clear()
+    graph.until(lambda: told('autostart waits: ') and 'left on its disk' in said[-1],
+                lambda: said)
+    assert not session.events
+    session.node._recording.free_bytes = lambda: 2**40
+    graph.until(lambda: session.events, lambda: said)
+    session.let_rounds_pass()
+    assert session.call('stop_episode').success
+    session.let_rounds_pass(30)
+    assert len(list_episodes(tmp_path)) == 1 and session.node._recording.open_name is None
+
+
+def test_what_another_recorder_records_now_is_no_leftover(
+        session: Session, capfd: pytest.CaptureFixture[str]) -> None:
+    session.start()
+    capfd.readouterr()
+    other = session.graph.add(partial(Recorder, namespace='/other'), out=str(session.out))
+    said = capfd.readouterr().err
+    assert 'another recorder is at work' in said and 'episode_000000.partial' in said
+    assert 'never finished' not in said
+    session.graph.remove(other)
+    session.let_rounds_pass()
+    assert session.call('stop_episode').success
+
+
+def test_a_start_and_its_end_are_in_the_log(
+        session: Session, capfd: pytest.CaptureFixture[str]) -> None:
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop_episode').success
+    said = capfd.readouterr().err
+    assert f'recording {session.out}/episode_000000' in said
+    assert f'kept {session.out}/episode_000000' in said
 
 
 def test_a_queue_without_room_is_refused(graph: Any, tmp_path: Path) -> None:

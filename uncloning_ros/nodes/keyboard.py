@@ -83,7 +83,7 @@ class Keyboard(Node):
     """Call the recorder's services at the press of a key and print what they answer.
 
     `source` is the file descriptor that keys are read from. Ctrl-C, q and the end of the
-    terminal end it; the recorder goes on.
+    terminal end it; the recorder goes on, and an open take with it, which q asks about first.
     """
 
     def __init__(self, source: int, **node_options: Any) -> None:
@@ -97,13 +97,18 @@ class Keyboard(Node):
         self._typed = ''
         self._waiting: tuple[str, Any, int] | None = None
         self._warned = ''
+        self._take = ''  # the open one, as far as the recorder told
+        self._leaving = False  # whether q was pressed, and asked about the open take
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self.create_timer(_LOOK_S, self._look, clock=self._steady)
         self._say(self._keys.help())
 
     def close(self) -> None:
-        """Destroy the node."""
+        """Say what goes on without the keyboard and destroy the node."""
+        if self._take:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._say(f'{self._take} is still being recorded')
         self.destroy_node()
 
     def _look(self) -> None:
@@ -117,6 +122,12 @@ class Keyboard(Node):
         while self._typed and self._waiting is None:
             key, self._typed = self._typed[0], self._typed[1:]
             action = self._keys.press(key)
+            if action == 'quit' and self._take and not self._leaving and key != _END:
+                self._leaving = True
+                self._say(f'! {self._take} is being recorded and goes on without the keyboard: e '
+                          f'keeps it, d discards it, q leaves it open')
+                continue
+            self._leaving = False
             if action == 'quit':
                 signal.raise_signal(signal.SIGINT)  # as Ctrl-C does: run_node() ends in order
                 return
@@ -149,12 +160,17 @@ class Keyboard(Node):
         if self._waiting is not None and self._waiting[1] is future:
             self._waiting = None
         answer = future.result()
+        if answer.success and name == 'start_episode':
+            self._take = 'the take'
+        elif answer.success and name in ('stop_episode', 'discard_episode'):
+            self._take = ''
         self._say(f'{"" if answer.success else "! "}{answer.message or name}')
 
     def _on_diagnostics(self, array: Any) -> None:
-        """Print what the recorder warns of, once for as long as it is the same."""
+        """Learn of the open take; print a warning once for as long as it is the same."""
         for status in array.status:
             if status.name == f'{self._recorder.rpartition("/")[2]}: recording':
+                self._take = next((one.value for one in status.values if one.key == 'episode'), '')
                 warning = '' if status.level == DiagnosticStatus.OK else status.message
                 if warning and warning != self._warned:
                     self._say(f'! {warning}')

@@ -18,11 +18,11 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import TRANSFORMS, Contract
-from uncloning_ros.demos.bag import list_unfinished
 from uncloning_ros.demos.health import topic_rules
 from uncloning_ros.demos.peek import peek
 from uncloning_ros.demos.rates import RateWatch
 from uncloning_ros.demos.recording import Recording
+from uncloning_ros.demos.recovery import leftovers
 from uncloning_ros.errors import BagError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
@@ -43,7 +43,7 @@ PARAMETERS = (
     Parameter('operator', 'unknown', 'who demonstrates'),
     Parameter('planned_mode', '', "mode that the operator is asked for at first; '' if none"),
     Parameter('contract_path', '', "contract with this robot's topics; '' is the shipped one"),
-    Parameter('autostart', False, 'start an episode as soon as every observation arrives'),
+    Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),
     Parameter('record_all', False, 'record every other topic of the graph as well'),
     Parameter('exclude', '', 'topics that record_all leaves out: names with commas between, * '
                              'stands for anything'),
@@ -95,6 +95,7 @@ class Recorder(Node):
         self._topics.on_topic = self._recording.add_topic
         self._take_ns = 0
         self._autostart: bool = values['autostart']
+        self._waits_for = ''  # what keeps autostart from starting
         self._serve(contract)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stand still
         for period_s, call in ((_TAKE_S, self._take), (_CHECK_S, self._check),
@@ -181,9 +182,18 @@ class Recorder(Node):
             sentence = str(err)
         if sentence is not None:
             self.get_logger().error(sentence)
-        if self._autostart and not self._watch.silent(self._limits_s, self._now_ns()):
-            self._autostart = False
-            self._try(self._start)
+        if self._autostart:
+            self._start_by_itself()
+
+    def _start_by_itself(self) -> None:
+        """Start as soon as the start gate opens; `_on_second` tells what keeps it shut."""
+        if self._recording.open_name is None:
+            try:
+                self.get_logger().info(self._start())
+            except (UncloningError, OSError) as err:
+                self._waits_for = str(err)
+                return
+        self._autostart, self._waits_for = False, ''
 
     def _on_second(self) -> None:
         now_ns, recording = self._now_ns(), self._recording
@@ -193,16 +203,22 @@ class Recorder(Node):
             for text in warnings:
                 self.get_logger().warning(f'{recording.open_name}: {text}',
                                           throttle_duration_sec=_REPEAT_S)
+        if self._waits_for:
+            self.get_logger().warning(f'autostart waits: {self._waits_for}',
+                                      throttle_duration_sec=_REPEAT_S)
         self._diagnostics.publish(diagnostics(
             self.get_name(), self.get_clock().now().to_msg(), recording, warnings,
             self._watch.rates_hz, self._topics.lost))
 
     def _tell_of_leftovers(self) -> None:
-        if self._out.exists():
-            for path in list_unfinished(self._out):
-                self.get_logger().warning(
-                    f'{path} was never finished; finish it with: uncloning recover '
-                    f'{shlex.quote(str(self._out))}')
+        left, live = leftovers(self._out) if self._out.exists() else ([], [])
+        for path in left:
+            self.get_logger().warning(
+                f'{path} was never finished; finish it with: uncloning recover '
+                f'{shlex.quote(str(self._out))}')
+        for path in live:
+            self.get_logger().info(f'another recorder is at work in {self._out}: it records '
+                                   f'{path.name} now')
 
 
 def service_words(modes: Sequence[str]) -> dict[str, str]:
