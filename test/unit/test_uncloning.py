@@ -15,7 +15,7 @@ from learning_toys import shares, toy_contract, toy_dataset, train_toy
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset import Dataset
 from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
-from uncloning_ros.learning import checkpoint, uncloning
+from uncloning_ros.learning import checkpoint, descent
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.cloning import Windows
 from uncloning_ros.learning.mode_classifier import ModeClassifier
@@ -223,7 +223,7 @@ class TestBadInput:
         def stop(*args: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(uncloning, 'average_into', stop)
+        monkeypatch.setattr(descent, 'average_into', stop)
         with pytest.raises(KeyboardInterrupt):
             unclone(mixed, dataset, tmp_path / 'run', OPTIONS)
         assert not list(tmp_path.iterdir())

@@ -133,13 +133,23 @@ def to_windows(policy: Policy, observations: Tensor, chunks: Tensor) -> Windows:
 def cloning_loss(policy: Policy, windows: Windows, picks: Tensor,
                  generator: torch.Generator) -> Tensor:
     """Return the flow-matching loss on the picked windows at random levels with random noise."""
-    clean = windows.clean[picks]
+    level, noise = draw_noise(windows.clean[picks], generator)
+    return chunk_losses(policy, windows, picks, level, noise).mean()
+
+
+def draw_noise(clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return random levels (B,) in (0, 1] and noise (B, D) for clean chunks (B, D)."""
     # 1 - rand is in (0, 1]: at level 0 there would be nothing to predict.
-    level = 1.0 - torch.rand(len(picks), generator=generator)
-    noise = torch.randn(clean.shape, generator=generator)
-    noisy = mix(clean, noise, level)
-    error = policy.denoiser(noisy, level, windows.conditions[picks]) - clean
-    return (error_weight(level) * error.square().mean(1)).mean()
+    level = 1.0 - torch.rand(len(clean), generator=generator)
+    return level, torch.randn(clean.shape, generator=generator)
+
+
+def chunk_losses(policy: Policy, windows: Windows, picks: Tensor, level: Tensor,
+                 noise: Tensor) -> Tensor:
+    """Return the flow-matching loss (B,) of each picked window at its level with its noise."""
+    clean = windows.clean[picks]
+    error = policy.denoiser(mix(clean, noise, level), level, windows.conditions[picks]) - clean
+    return error_weight(level) * error.square().mean(1)
 
 
 @torch.no_grad()

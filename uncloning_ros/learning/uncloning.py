@@ -9,8 +9,6 @@ removed modes the classifier sees a kept mode, while the cloning loss on the kep
 rest in place. Network, graph and normaliser stay as they are.
 """
 
-import copy
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import uncloning_ros
 from uncloning_ros.contract import require_same_interface
@@ -28,16 +25,15 @@ from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.cloning import (
     Windows,
-    average_into,
     cloning_loss,
     dataset_record,
     dataset_windows,
     joined,
-    learning_rate_at,
     progress_bar,
     to_windows,
     validation_loss,
 )
+from uncloning_ros.learning.descent import Descent
 from uncloning_ros.learning.mode_classifier import (
     ModeClassifier,
     by_level,
@@ -50,9 +46,6 @@ from uncloning_ros.learning.step_log import StepLog
 
 REPORT_SCHEMA = 'uncloning/edit@1'
 
-_WEIGHT_DECAY = 1e-4
-_GRADIENT_LIMIT = 1.0
-_AVERAGE_DECAY = 0.98  # an average over some 50 of the edit's few hundred steps
 _LOG_EVERY = 10
 # Where there is hardly any noise the chunk itself is seen; a classifier that cannot tell the
 # modes apart even there gives no direction.
@@ -86,11 +79,10 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     dataset has another interface or timing than the run. Nothing is left behind by Ctrl-C.
     """
     torch.set_num_threads(options.threads)
-    kept = _kept_modes(run, dataset, options.remove)
-    data = {mode: to_windows(run.policy, *dataset_windows(dataset, 'train', [mode]))
-            for mode in (*kept, *options.remove)}
-    held_out = {mode: to_windows(run.policy, *dataset_windows(dataset, 'validation', [mode]))
-                for mode in data}
+    kept = kept_modes(run, dataset, options.remove)
+    modes = (*kept, *options.remove)
+    data = windows_by_mode(run.policy, dataset, 'train', modes)
+    held_out = windows_by_mode(run.policy, dataset, 'validation', modes)
 
     partial = folder.with_name(folder.name + '.partial')
     partial.mkdir(parents=True)
@@ -124,7 +116,13 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     return report
 
 
-def _kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, ...]:
+def windows_by_mode(policy: Policy, dataset: Dataset, split: str,
+                    modes: Sequence[str]) -> dict[str, Windows]:
+    """Return the windows of each mode of a dataset, in the order of `modes`."""
+    return {mode: to_windows(policy, *dataset_windows(dataset, split, [mode])) for mode in modes}
+
+
+def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, ...]:
     """Return the modes that are kept; raise unless this dataset can edit this run."""
     ours, theirs = run.config.contract, dataset.contract
     require_same_interface(ours.interface, theirs.interface, 'the dataset')
@@ -154,11 +152,8 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
     removed = {mode: windows for mode, windows in data.items() if mode not in kept}
     desired = joined([data[mode] for mode in kept])
     undesired, sources = joined(list(removed.values())), labels_of(removed) + len(kept)
-    policy = copy.deepcopy(original).requires_grad_(True)
-    average = copy.deepcopy(original)
-    parameters = list(policy.parameters())
-    optimizer = torch.optim.AdamW(parameters, options.learning_rate,
-                                  weight_decay=_WEIGHT_DECAY, fused=True)
+    descent = Descent(original, options.steps, options.learning_rate)
+    policy = descent.policy
     # Two streams, so that gamma changes nothing of what the retain loss sees.
     retain_stream = torch.Generator().manual_seed(options.seed + 1)
     redirect_stream = torch.Generator().manual_seed(options.seed + 2)
@@ -167,8 +162,6 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
     with (StepLog(folder, COLUMNS) as log,
           progress_bar('uncloning' if classifier else 'fine-tuning', options.steps) as bar):
         for step in range(1, options.steps + 1):
-            rate = learning_rate_at(step, options.steps, options.learning_rate, warm_up=0.0)
-            optimizer.param_groups[0]['lr'] = rate
             picks = torch.randint(len(desired), (options.batch_size,), generator=retain_stream)
             retain = cloning_loss(policy, desired, picks, retain_stream)
             loss, redirected = retain, None
@@ -180,17 +173,9 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
                 loss = retain + options.gamma * redirected.loss
                 opened.append(redirected.gate)
                 levels.append(redirected.level)
-            total = float(loss.detach())
-            if not math.isfinite(total):
-                raise CheckpointError(f'the loss is {total} at step {step}; edit with a lower '
-                                      f'--lr than {options.learning_rate:g}')
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, _GRADIENT_LIMIT)
-            optimizer.step()
-            average_into(average, policy, _AVERAGE_DECAY)
+            descent.follow(loss)
             if step % _LOG_EVERY == 0 or step == options.steps:
-                values = {'retain': float(retain.detach()), 'learning_rate': rate,
+                values = {'retain': float(retain.detach()), 'learning_rate': descent.rate,
                           'elapsed_s': time.monotonic() - began_s}
                 if redirected is not None:
                     values |= {'redirect': float(redirected.loss.detach()),
@@ -203,7 +188,7 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
         everything = torch.cat(opened).float()
         gate = {'open': float(everything.mean()),
                 'open_by_level': by_level(everything, torch.cat(levels))}
-    return policy, average, {
+    return policy, descent.average, {
         'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
         'elapsed_s': time.monotonic() - began_s, 'gate': gate, 'curve': curve}
 
