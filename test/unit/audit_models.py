@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 from traces import fixed_scenario, handed_over, make_trace
@@ -21,7 +22,8 @@ from uncloning_ros.contract import (
     contract_to_dict,
     load_contract,
 )
-from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
+from uncloning_ros.runtime.control_loop import Infer
+from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, OnnxPolicy, digest_of
 from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.share import share_path
 
@@ -79,6 +81,18 @@ def write_policy(path: Path, contract: Contract | None = None, noise_scale: floa
     path.write_bytes(blank.replace((DIGEST_MARK + '0' * 64).encode(),
                                    (DIGEST_MARK + digest_of(blank)).encode()))
     return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Muted:
+    """A steering that scales the policy's noise."""
+
+    noise_scale: float
+
+    def steer(self, policy: OnnxPolicy) -> Infer:
+        """Return the policy with as much of its noise."""
+        scale = np.float32(self.noise_scale)
+        return lambda observation, noise: policy(observation, scale * noise)
 
 
 def result(seed: int, kind: str = 'success', offer: tuple[float, float, float] = (0.6, 0.1, 0.3),

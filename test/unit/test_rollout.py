@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from audit_models import SCENARIO, result, short_contract, write_policy
+from audit_models import SCENARIO, Muted, result, short_contract, write_policy
 from loop_inputs import samples
 
 from uncloning_ros.audit.film import moments
@@ -215,6 +215,15 @@ def test_results_do_not_depend_on_processes_or_order(still: Path) -> None:
     assert len({r.hand_offer_m for r in alone}) == 3
     assert {r.outcome.failure for r in alone} == {'not_grasped'}
     assert {r.ended for r in alone} == {'timeout'}
+
+
+def test_a_steering_decides_in_every_process_and_none_leaves_the_file_alone(
+        still: Path, tmp_path: Path) -> None:
+    seeds = [11, 12]
+    half = write_policy(tmp_path / 'half.onnx', noise_scale=0.05)
+    steered = run_rollouts(still, SCENARIO, seeds, 2, steering=Muted(0.5))
+    assert steered == run_rollouts(half, SCENARIO, seeds, 1)
+    assert steered != run_rollouts(still, SCENARIO, seeds, 1)
 
 
 def test_one_world_repeats_an_episode_whatever_ran_before() -> None:

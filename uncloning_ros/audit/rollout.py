@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from uncloning_ros.audit.film import Film, Filming
 from uncloning_ros.audit.metrics import EpisodeResult, judge
@@ -61,6 +61,14 @@ class Rollout:
     counters: Mapping[str, int]
 
 
+class Steering(Protocol):
+    """What decides in a policy's place, with the help of it: plain data, as it travels too."""
+
+    def steer(self, policy: OnnxPolicy) -> Infer:
+        """Return what answers the control loop; called once in each worker process."""
+        ...
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a worker process has to build: plain data, since it travels there."""
@@ -69,6 +77,7 @@ class Setting:
     sha256: str
     scenario: Scenario
     inference_latency_s: float
+    steering: Steering | None = None
 
 
 def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infer, seed: int,
@@ -154,14 +163,16 @@ def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
 
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
                  inference_latency_s: float = INFERENCE_LATENCY_S,
-                 on_done: Callable[[EpisodeResult], object] | None = None) -> list[EpisodeResult]:
+                 on_done: Callable[[EpisodeResult], object] | None = None,
+                 steering: Steering | None = None) -> list[EpisodeResult]:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
-    `on_done` sees each result as it comes, in no certain order. Call it from the main thread,
-    which is where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used,
+    `on_done` sees each result as it comes, in no certain order. `steering` decides in the
+    model's place, for comparisons; without it the file alone is judged. Call it from the main
+    thread, which is where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used,
     `AuditError` for one that does not fit the scenario or if a process is lost.
     """
-    setting = _setting(model, scenario, inference_latency_s)
+    setting = replace(_setting(model, scenario, inference_latency_s), steering=steering)
     results: dict[int, EpisodeResult] = {}
     with worker_pool(min(workers, len(seeds)), 'the audit', AuditError, _enter, setting) as pool:
         for future in as_completed(submit(pool, _episode, seeds)):
@@ -229,7 +240,8 @@ class _Bench:
         policy = load_policy(setting.model, setting.sha256)
         self.setting = setting
         self.contract = policy.contract
-        self.policy = policy
+        self.policy: Infer = (policy if setting.steering is None
+                              else setting.steering.steer(policy))
         self.world = World(setting.scenario, policy.contract.interface)
         self.loop = ControlLoop(policy.contract, seed=0)
 
