@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What several tests of learning share: made once, changed by none."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# The benchmarks' rivals, for processes that the tests start as well.
+sys.path.append(str(Path(__file__).resolve().parents[2] / 'bench'))
 
 # The toys need torch, which only some of the tests do; they are imported where they are used.
 

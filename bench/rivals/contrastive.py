@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Contrastive preference learning: a desired chunk is to be likelier than an undesired one.
+
+Hejna et al. 2023, arXiv 2310.13639, with the conservative bias and the cloning regulariser of its
+released code (jhejna/cpl). Of a desired segment + and an undesired one -,
+
+    A = alpha * log p(segment)      loss = -log(e^A+ / (e^A+ + e^(bias * A-))) + bc * cloning loss
+
+With a bias below 1 a pair costs less where both are likely, so the policy stays near the
+demonstrations. A flow has no cheap likelihood: its loss, summed over the numbers of a chunk,
+stands for -log p, as the squared error does in the released code. Both of a pair have the same
+noise level and the same noise, so that they differ by their chunks alone.
+
+A pair is an undesired window and the desired window whose condition is nearest to it. The paper
+starts from a cloned policy; here that is the run. Its cloning term can be held to what is
+preferred; here it is the very loss that the edit retains by, on the same windows.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.cloning import chunk_losses, cloning_loss, draw_noise, joined
+from uncloning_ros.learning.descent import Descent
+from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.uncloning import kept_modes, windows_by_mode
+
+_ROWS = 1024  # so many conditions at once are compared with all others
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to learn from preferences.
+
+    The paper's are an `alpha` of 0.1 and a `bias` of 0.5, or of 1 beside cloning. Its weight of 1
+    on the cloning loss of an action's numbers is a `bc` of as many as these are, for here the
+    cloning loss is their mean.
+    """
+
+    alpha: float
+    bias: float
+    bc: float
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    threads: int
+
+
+def edit(run: Run, dataset: Dataset, remove: tuple[str, ...], options: Options) -> Policy:
+    """Return the run's policy after contrastive preference learning."""
+    torch.set_num_threads(options.threads)
+    kept = kept_modes(run, dataset, remove)
+    desired, undesired = (
+        joined(list(windows_by_mode(run.policy, dataset, 'train', modes).values()))
+        for modes in (kept, remove))
+    partners = nearest(undesired.conditions, desired.conditions)
+    descent = Descent(run.policy, options.steps, options.learning_rate)
+    # The streams of the edit: its retain loss sees the same windows and noise as this one's.
+    retain_stream = torch.Generator().manual_seed(options.seed + 1)
+    pair_stream = torch.Generator().manual_seed(options.seed + 2)
+    for _ in range(options.steps):
+        picks = torch.randint(len(desired), (options.batch_size,), generator=retain_stream)
+        retain = cloning_loss(descent.policy, desired, picks, retain_stream)
+        worse = torch.randint(len(undesired), (options.batch_size,), generator=pair_stream)
+        level, noise = draw_noise(undesired.clean[worse], pair_stream)
+        scale = -options.alpha * undesired.clean.shape[1]
+        preferred = scale * chunk_losses(descent.policy, desired, partners[worse], level, noise)
+        other = scale * chunk_losses(descent.policy, undesired, worse, level, noise)
+        descent.follow(contrast(preferred, other, options.bias) + options.bc * retain)
+    return descent.average.eval().requires_grad_(False)
+
+
+def contrast(preferred: Tensor, other: Tensor, bias: float) -> Tensor:
+    """Return the mean of -log(e^A+ / (e^A+ + e^(bias * A-))) of advantages (B,)."""
+    return nn.functional.softplus(bias * other - preferred).mean()
+
+
+def nearest(conditions: Tensor, among: Tensor) -> Tensor:
+    """Return for each condition (N, C) the place (N,) of the nearest in `among` (M, C)."""
+    return torch.cat([torch.cdist(part, among).argmin(1) for part in conditions.split(_ROWS)])

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Classifier guidance: in each step of the sampler the clean chunk is moved to the kept modes.
+
+Dhariwal and Nichol 2021, arXiv 2105.05233, applied to robot policies by DynaGuide (Du and Song
+2025, arXiv 2506.13922), whose own model is replaced by the mode classifier that the edit uses. Of
+a flow x = (1 - l) a + l e Bayes' rule moves the expected clean chunk by
+
+    a <- a + scale * l^2 / (1 - l) * grad_a log p(kept | condition, a)
+
+(the score of x through a = a(x), its Jacobian taken for the identity; the factor is held where l
+is near 1). The result is held to the range of the demonstrations, as any prediction is.
+
+Each level is done `inner_steps` times, with noise put back in between: stochastic sampling, which
+DynaGuide has from inference-time policy steering (Wang et al. 2024, arXiv 2411.16627). With one
+and a scale of 0 the sampler is the policy's own.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rivals.verifier import Verifier, load_judges
+from uncloning_ros.learning.generative import SAMPLER_STEPS
+from uncloning_ros.learning.network import Policy
+from uncloning_ros.runtime.control_loop import Infer
+from uncloning_ros.runtime.inference import Array, OnnxPolicy
+
+_LEAST_CLEAN = 0.1  # 1 - l counts as no less, the share of the clean chunk in the noisy one
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Guidance of the policy of the folder `run` by the verifier in a file.
+
+    DynaGuide's own are a scale of 1.5 and 4 inner steps.
+    """
+
+    run: Path
+    verifier: Path
+    scale: float
+    inner_steps: int
+
+    def steer(self, policy: OnnxPolicy) -> Infer:
+        """Return what plans a chunk with guidance, in torch."""
+        network, verifier = load_judges(self.run, self.verifier, policy)
+
+        def infer(observation: Array, noise: Array) -> Array:
+            chunk = guided(network, verifier, torch.from_numpy(observation)[None],
+                           torch.from_numpy(noise)[None], self.scale, self.inner_steps)
+            return chunk[0].numpy()
+        return infer
+
+
+@torch.no_grad()
+def guided(policy: Policy, verifier: Verifier, observation: Tensor, noise: Tensor, scale: float,
+           inner_steps: int) -> Tensor:
+    """Return action chunks (B, horizon, action_dim) as `Policy.forward` does, guided."""
+    # What is put back follows from the noise, so that the same noise gives the same chunk.
+    stream = torch.Generator().manual_seed(int(noise.numpy().view(np.uint32).sum(dtype=np.uint32)))
+    condition = policy.normaliser.condition(observation)
+    x = noise.flatten(1)
+    for step in range(SAMPLER_STEPS, 0, -1):
+        level, lower = step / SAMPLER_STEPS, (step - 1) / SAMPLER_STEPS
+        push = scale * level ** 2 / max(1.0 - level, _LEAST_CLEAN)
+        for inner in range(inner_steps):
+            if inner:
+                kept = (1.0 - level) / (1.0 - lower)
+                fresh = torch.randn(x.shape, generator=stream)
+                x = kept * x + math.sqrt(level ** 2 - (kept * lower) ** 2) * fresh
+            clean = policy.clean(x, torch.tensor([level]), condition)
+            clean = policy.normaliser.clamp(clean + push * slope(verifier, condition, clean))
+            x = (1.0 - lower / level) * clean + lower / level * x
+    return policy.normaliser.restore(observation, x)
+
+
+@torch.enable_grad()
+def slope(verifier: Verifier, condition: Tensor, clean: Tensor) -> Tensor:
+    """Return the gradient (B, D) of log p(kept | condition, clean) along the clean chunks."""
+    clean = clean.detach().requires_grad_(True)
+    return torch.autograd.grad(verifier.log_kept(condition, clean).sum(), clean)[0]

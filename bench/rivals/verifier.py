@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The edit's own mode classifier, kept in a file, for rivals that judge chunks at run time.
+
+Trained on what the original policy predicts, exactly as for an edit, so that nobody has a better
+signal than another.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.errors import CheckpointError
+from uncloning_ros.files import require_new
+from uncloning_ros.learning.checkpoint import Run, load_run, load_tensors, save_tensors
+from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classifier
+from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.uncloning import kept_modes, windows_by_mode
+from uncloning_ros.runtime.inference import OnnxPolicy
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """A frozen mode classifier; the first `kept` of its classes are the kept modes."""
+
+    classifier: ModeClassifier
+    kept: int
+
+    def log_kept(self, condition: Tensor, clean: Tensor) -> Tensor:
+        """Return log p(kept modes | condition (B, C), flat normalised chunk (B, D)), (B,)."""
+        log_modes = self.classifier(condition, clean).log_softmax(1)
+        return log_modes[:, :self.kept].logsumexp(1)
+
+
+def train_verifier(run: Run, dataset: Dataset, remove: tuple[str, ...], path: Path,
+                   seed: int) -> dict[str, Any]:
+    """Train the classifier of an edit, write it to the new file `path`, return its report."""
+    require_new(path)
+    kept = kept_modes(run, dataset, remove)
+    data, held_out = (windows_by_mode(run.policy, dataset, split, (*kept, *remove))
+                      for split in ('train', 'validation'))
+    classifier, seen = train_classifier(run.policy, data, held_out, seed)
+    conditions, clean = (part.shape[1] for part in (data[kept[0]].conditions,
+                                                    data[kept[0]].clean))
+    save_tensors(path, classifier.state_dict(), {
+        'kept': len(kept), 'sizes': [conditions, clean, len(data)], 'weights_sha256': run.sha256})
+    return seen
+
+
+def load_judges(run: Path, verifier: Path, policy: OnnxPolicy) -> tuple[Policy, Verifier]:
+    """Read the run that a policy was exported from and the verifier that was trained on it.
+
+    Raise `CheckpointError` where the three do not belong together.
+    """
+    torch.set_num_threads(1)  # as onnxruntime has it
+    found = load_run(run)
+    tensors, record = load_tensors(verifier)
+    exported = policy.metadata['training'].get('weights_sha256')
+    for what, sha256 in (('the exported policy', exported),
+                         (str(verifier), record.get('weights_sha256'))):
+        if sha256 != found.sha256:
+            raise CheckpointError(f'{what} was made from weights with sha256 {sha256}, {run} has '
+                                  f'{found.sha256}; name the run it was made from')
+    classifier = ModeClassifier(*record['sizes'])
+    classifier.load_state_dict(tensors)
+    return found.policy, Verifier(classifier.eval().requires_grad_(False), record['kept'])
