@@ -4,16 +4,16 @@
 """Hand over again and again in a live ROS 2 graph, and watch memory, deadlines and latencies.
 
 Simulator and policy run as separate processes in a ROS domain of their own. When a handover is
-over the next one begins, with the next seed. Once a minute a line tells how both processes do.
-Exit status 1 if a process ends, the policy goes to FAULT, or its memory grows by more than
---most-growth-mb after the first minute; 2 for a model that cannot be used.
+over the next one begins, with the next seed. Every --line-s seconds a line tells how both
+processes do. Exit status 1 if a process ends, the policy goes to FAULT, fewer than two handovers
+a minute end, or the memory of the policy grows by more than --most-growth-mb after the first
+line; 2 for a model that cannot be used.
 
   scripts/soak.py models/knife_uncloned.onnx --minutes 30
 """
 
 import argparse
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,59 +22,44 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from live_handover import node, own_domain
+from live_handover import Watcher, node, own_domain
 
 _COLUMNS = ('min', 'policy MB', 'sim MB', 'handovers', 'done', 'holds', 'chunks', 'late',
             'misses', 'cycles', 'wake p99', 'worst', 'cycle p99', 'plan p99')
+# The shipped contract ends a handover after 20 s at the latest.
+_LEAST_A_MINUTE = 2
 
 
-class Soak:
+class Soak(Watcher):
     """Keep a simulator and a policy busy, and add up what they say of themselves."""
 
     def __init__(self, simulator: subprocess.Popen[bytes],
                  policy: subprocess.Popen[bytes]) -> None:
-        import rclpy
+        super().__init__()
         from diagnostic_msgs.msg import DiagnosticArray
-        from rclpy.qos import DurabilityPolicy, QoSProfile
-        from std_msgs.msg import String
         from std_srvs.srv import Trigger
 
-        rclpy.init()
-        self._node = rclpy.create_node('soak')
-        self._spin = rclpy.spin_once
         self.processes = {'policy': policy, 'simulator': simulator}
-        self.status: dict[str, Any] = {'state': 'starting'}
-        self._outcome: dict[str, Any] = {'phase': 'starting'}
+        self.ended: Counter[str] = Counter()
         self._figures: dict[str, str] = {}
-        self._ended: Counter[str] = Counter()
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._node.create_subscription(String, '/simulator/outcome', self._on_outcome, latched)
-        self._node.create_subscription(String, '/policy/status', self._on_status, latched)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 1)
         self._reset = self._node.create_client(Trigger, '/simulator/reset')
         self._start = self._node.create_client(Trigger, '/policy/start')
         self._request = Trigger.Request
         self._under_way: Any = None
 
-    def close(self) -> None:
-        """Leave the graph."""
-        import rclpy
-
-        self._node.destroy_node()
-        rclpy.try_shutdown()
-
     def spin(self) -> None:
         """Take one message; when a handover is over, set up the next one and begin it."""
-        self._spin(self._node, timeout_sec=0.1)
+        super().spin()
         if self._under_way is not None and not self._under_way.done():
             return
         ended = self.status['state'] == 'done'
-        if ended and self._outcome['phase'] in ('running', 'completed', 'over'):
-            self._ended['handovers'] += 1
-            self._ended['completed'] += bool(self._outcome.get('completed'))
-            self._outcome = {'phase': 'resetting'}
+        if ended and self.outcome['phase'] in ('running', 'completed', 'over'):
+            self.ended['handovers'] += 1
+            self.ended['completed'] += bool(self.outcome.get('completed'))
+            self.outcome = {'phase': 'resetting'}
             self._under_way = self._reset.call_async(self._request())
-        elif ended and self._outcome['phase'] == 'waiting':
+        elif ended and self.outcome['phase'] == 'waiting':
             self._under_way = self._start.call_async(self._request())
             self.status = {'state': 'starting'}
 
@@ -87,21 +72,18 @@ class Soak:
             return f'the policy is in FAULT: {self.status["sentence"]}'
         return None
 
-    def row(self, minute: float) -> list[str]:
+    def row(self, minutes: float) -> list[str]:
         """Return the figures of this moment as a row of the table."""
         find = self._figures.get
-        return [f'{minute:.1f}', f'{memory_mb(self.processes["policy"]):.2f}',
-                f'{memory_mb(self.processes["simulator"]):.2f}', str(self._ended['handovers']),
-                str(self._ended['completed']), *(find(key, '-') for key in (
+        return [f'{minutes:.1f}', f'{memory_mb(self.processes["policy"]):.2f}',
+                f'{memory_mb(self.processes["simulator"]):.2f}', str(self.ended['handovers']),
+                str(self.ended['completed']), *(find(key, '-') for key in (
                     'holds', 'chunks', 'late_chunks', 'deadline_misses', 'cycles',
                     'wake_up_p99_ms', 'wake_up_worst_ms', 'cycle_p99_ms',
                     'observation_to_chunk_p99_ms'))]
 
-    def _on_outcome(self, message: Any) -> None:
-        self._outcome = json.loads(message.data)
-
-    def _on_status(self, message: Any) -> None:
-        self.status = json.loads(message.data)
+    def _say(self, who: str, what: str) -> None:
+        """Say nothing: there is a table."""
 
     def _on_diagnostics(self, message: Any) -> None:
         self._figures.update({pair.key: pair.value for status in message.status
@@ -117,47 +99,64 @@ def memory_mb(process: subprocess.Popen[bytes]) -> float:
     return 0.0
 
 
-def soak(args: argparse.Namespace, folder: Path) -> int:
-    """Run the processes for so long, print a line each minute, return the exit status."""
+def soak(args: argparse.Namespace, folder: Path) -> list[str]:
+    """Run the processes for so long, print a line now and then, return what went wrong.
+
+    `folder` takes what the policy writes.
+    """
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_domain())
         simulator = stack.enter_context(node('simulator', scenario=args.scenario, seed=args.seed))
+        contract = {} if args.contract is None else {'contract_path': args.contract.resolve()}
         policy = stack.enter_context(node(
             'policy', model_path=args.model.resolve(), seed=args.seed, incident_dir=folder,
-            auto_activate='true', autostart='true'))
+            auto_activate='true', autostart='true', **contract))
         watched = Soak(simulator, policy)
         stack.callback(watched.close)
         print('  '.join(_COLUMNS), flush=True)
-        begin_s, told, first_mb = time.monotonic(), 0, 0.0
-        while told < args.minutes:
+        begin_s, lines, first_mb = time.monotonic(), 0, 0.0
+        while lines * args.line_s < args.minutes * 60:
             watched.spin()
             trouble = watched.trouble()
             if trouble is not None:
-                print(trouble)
-                return 1
-            minute = (time.monotonic() - begin_s) / 60
-            if minute >= told + 1:
-                told += 1
-                row = watched.row(minute)
+                return [trouble]
+            lasted_s = time.monotonic() - begin_s
+            if lasted_s >= (lines + 1) * args.line_s:
+                lines += 1
+                row = watched.row(lasted_s / 60)
                 print('  '.join(text.rjust(len(name)) for text, name in
                                 zip(row, _COLUMNS, strict=True)), flush=True)
                 first_mb = first_mb or memory_mb(policy)
-        grown_mb = memory_mb(policy) - first_mb
-        print(f'the policy grew by {grown_mb:.2f} MB after the first minute, allowed '
-              f'{args.most_growth_mb:g} MB')
-        return int(grown_mb > args.most_growth_mb)
+        grown_mb, handovers = memory_mb(policy) - first_mb, watched.ended['handovers']
+    print(f'the policy grew by {grown_mb:.2f} MB after the first line')
+    found = []
+    if grown_mb > args.most_growth_mb:
+        found.append(f'the policy grew by {grown_mb:.2f} MB, allowed {args.most_growth_mb:g} MB')
+    if handovers < _LEAST_A_MINUTE * args.minutes:
+        found.append(f'{handovers} handovers ended, expected at least '
+                     f'{_LEAST_A_MINUTE * args.minutes}')
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what the command line is read with."""
+    made = argparse.ArgumentParser(description=__doc__,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument('model', type=Path, help='the exported policy, a .onnx file')
+    made.add_argument('--minutes', type=int, default=30, help='(default: %(default)s)')
+    made.add_argument('--line-s', type=int, default=60,
+                      help='print a line every so many seconds (default: %(default)s)')
+    made.add_argument('--scenario', default='knife', help='(default: %(default)s)')
+    made.add_argument('--contract', type=Path,
+                      help="contract of this robot for the policy (default: the model's own)")
+    made.add_argument('--seed', type=int, default=0, help='(default: %(default)s)')
+    made.add_argument('--most-growth-mb', type=float, default=4.0, help='(default: %(default)s)')
+    return made
 
 
 def main() -> int:
     """Run the script."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('model', type=Path, help='the exported policy, a .onnx file')
-    parser.add_argument('--minutes', type=int, default=30, help='(default: %(default)s)')
-    parser.add_argument('--scenario', default='knife', help='(default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='(default: %(default)s)')
-    parser.add_argument('--most-growth-mb', type=float, default=4.0, help='(default: %(default)s)')
-    args = parser.parse_args()
+    args = parser().parse_args()
     try:
         import rclpy  # noqa: F401 - tell early what is missing
     except ImportError:
@@ -174,9 +173,12 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix='uncloning_soak_') as folder:
         try:
-            return soak(args, Path(folder))
+            wrong = soak(args, Path(folder))
         except KeyboardInterrupt:
             return 130
+    for sentence in wrong:
+        print(sentence)
+    return int(bool(wrong))
 
 
 if __name__ == '__main__':

@@ -8,6 +8,9 @@ import tempfile
 
 import pytest
 
+# What checks find is shown as in tests.
+pytest.register_assert_rewrite('checks', 'fault_checks')
+
 # Before anything imports numpy or torch; started processes inherit it. One thread each makes
 # results repeatable and leaves the cores to the processes that a test starts.
 os.environ['OMP_NUM_THREADS'] = '1'

@@ -29,8 +29,9 @@ TAKES = 6
 class Fault:
     """A fault in the simulator's words, and what the policy has to say on it.
 
-    `about` is how its sentence begins. With `blind` it is the arm's own state that cannot be
-    trusted, so the last command stays instead of what is measured.
+    `about` is how its sentence begins, and no other fault's: an input that falls silent is told as
+    stale by its stamp first, for as long as its messages are under way. With `blind` it is the
+    arm's own state that cannot be trusted, so the last command stays instead of what is measured.
     """
 
     text: str
@@ -46,11 +47,12 @@ POSE_FAULTS = (
     Fault('hand_pose:silence', 'stale_input', 'hand_pose arrived'),
     Fault('wrist_force:silence', 'stale_input', 'wrist_force arrived'),
     Fault('hand_pose:freeze', 'unchanged_input', 'hand_pose has repeated'),
-    Fault('gripper_width:stale', 'stale_stamp', 'gripper_width was measured'),
+    Fault('gripper_width:stale', 'stale_stamp', 'gripper_width was measured 0.8'),
     Fault('tool_pose:nan', 'refused_input', 'a message was refused: tool_pose', blind=True),
     Fault('object_pose:frame=camera', 'refused_input', 'a message was refused: object_pose'),
+    Fault('wrist_force:inf=force.z', 'refused_input', 'a message was refused: wrist_force'),
     Fault('hand_pose:future=5', 'future_stamp', 'hand_pose is stamped'),
-    Fault('wrist_force:past=5', 'stale_stamp', 'wrist_force was measured'),
+    Fault('wrist_force:past=5', 'stale_stamp', 'wrist_force was measured 5.'),
 )
 # For simulated time and an arm whose joints are commanded.
 JOINT_FAULTS = (

@@ -17,7 +17,7 @@ from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.runtime.inference import DIGEST_MARK, INPUTS, OUTPUT, SCHEMA, digest_of
 from uncloning_ros.share import share_path
 
-WANDER = 0.01  # m or rad
+WANDER = 0.01  # m or rad, by which the noise moves a command
 WIDTH_M = 0.08
 EXECUTE = 8  # so many actions of a chunk are used; an answer may take twice as many ticks
 MAX_AGE_S = 2.0  # a busy machine that runs tests must not look like a tracker that fell silent
@@ -33,6 +33,23 @@ def patient_contract(name: str = 'contract.yaml') -> Contract:
         shipped, deployment=dataclasses.replace(shipped.deployment, observations=patient))
 
 
+def slow_contract() -> Contract:
+    """Return the patient contract with steps of 2 mm: shorter than what policies want."""
+    patient = patient_contract()
+    limits = dataclasses.replace(patient.deployment.limits, speed_m_s=0.2)
+    return dataclasses.replace(patient, deployment=dataclasses.replace(
+        patient.deployment, limits=limits))
+
+
+def deaf_contract(key: str) -> Contract:
+    """Return the patient contract with a topic for one observation on which nobody publishes."""
+    patient = patient_contract()
+    observations = dict(patient.deployment.observations)
+    observations[key] = dataclasses.replace(observations[key], topic='nobody/publishes/here')
+    return dataclasses.replace(patient, deployment=dataclasses.replace(
+        patient.deployment, observations=observations))
+
+
 def written(contract: Contract, path: Path) -> Path:
     """Write a contract to a file."""
     path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
@@ -40,12 +57,12 @@ def written(contract: Contract, path: Path) -> Path:
 
 
 def wandering_policy(path: Path, contract: Contract | None = None,
-                     width_m: float = WIDTH_M) -> Path:
+                     width_m: float = WIDTH_M, wander: float = WANDER) -> Path:
     """Write a policy that commands where the arm was measured last, moved by noise.
 
-    1 cm along each axis of a pose, 0.01 rad of each joint. No command of it equals a measured
-    state, so a test can tell its commands from hold commands. The gripper is commanded to
-    `width_m`. The contract is the shipped one with patient ages unless another one is given.
+    By `wander` in m along each axis of a pose, in rad of each joint. No command of it equals a
+    measured state, so a test can tell its commands from hold commands. The gripper is commanded
+    to `width_m`. The contract is the shipped one with patient ages unless another one is given.
     """
     contract = contract or patient_contract()
     contract = dataclasses.replace(contract, policy=dataclasses.replace(
@@ -60,7 +77,7 @@ def wandering_policy(path: Path, contract: Contract | None = None,
             continue
         measured[interface.observation_slices[measured_by(signal, interface.observations)],
                  part] = np.eye(signal.dim)
-        scale[part][:3 if signal.kind == 'pose' else None] = WANDER
+        scale[part][:3 if signal.kind == 'pose' else None] = wander
     constants = {'from': np.array([timing.history - 1]), 'to': np.array([timing.history]),
                  'axes': np.array([1]), 'measured': measured, 'width': width, 'scale': scale}
     nodes = [helper.make_node('Slice', [INPUTS[0], 'from', 'to', 'axes'], ['newest']),

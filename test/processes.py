@@ -2,14 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes as processes of their own, as on a robot."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 END_TIMEOUT_S = 30.0
+
+
+def script(name: str) -> ModuleType:
+    """Return one of the scripts as a module; they import each other."""
+    folder = str(REPOSITORY / 'scripts')
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module(name)
 
 
 class Process:

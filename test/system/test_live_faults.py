@@ -89,6 +89,7 @@ def test_sigterm_after_all_that_ends_the_policy_with_exactly_one_hold_command(
     assert pair.policy.wait() == 0
     pair.observer.let_poses_pass(20)
     checks.last_command_is_the_only_hold(pair.observer)
+    assert np.allclose(pair.observer.widths[-50:], WIDTH_M, atol=1e-6)
     assert pair.simulator.end(signal.SIGTERM) == 0
 
 

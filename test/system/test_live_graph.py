@@ -9,7 +9,13 @@ from pathlib import Path
 import checks
 import pytest
 from checks import Observer, observing
-from policies import patient_contract, wandering_policy, written
+from policies import (
+    deaf_contract,
+    patient_contract,
+    slow_contract,
+    wandering_policy,
+    written,
+)
 from processes import Process, Processes
 
 import uncloning_ros
@@ -24,8 +30,6 @@ from uncloning_ros.scenario import find_scenario
 
 PATIENT = patient_contract()
 FLOATS = 'std_msgs/msg/Float64MultiArray'
-# A take may be spoilt by a machine that stands still; three in a row are no accident.
-TAKES = 3
 
 
 def bring_up(processes: Processes, observer: Observer, model: Path) -> tuple[Process, Process]:
@@ -46,7 +50,25 @@ def test_policy_moves_the_simulated_arm_stop_holds_it_and_so_does_deactivation(
     checks.last_command_is_the_only_hold(observer)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_motion_begins_with_one_step_at_most_however_far_the_policy_wants_to_go(
+        processes: Processes, tmp_path: Path) -> None:
+    contract = slow_contract()
+    with observing(contract) as observer:
+        processes.start('simulator')
+        processes.start('policy', auto_activate='true', model_path=wandering_policy(
+            tmp_path / 'wandering.onnx', contract, wander=0.1))
+        checks.motion_begins_with_one_step_at_most(observer, contract)
+
+
+def test_an_observation_that_never_arrives_is_waited_for_in_silence(
+        processes: Processes, observer: Observer, tmp_path: Path) -> None:
+    processes.start('simulator')
+    processes.start('policy', auto_activate='true', model_path=wandering_policy(
+        tmp_path / 'wandering.onnx', deaf_contract('hand_pose')))
+    checks.what_never_arrives_is_waited_for_in_silence(observer, 'hand_pose')
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_policy_with_exactly_one_hold_command(
         processes: Processes, observer: Observer, wandering: Path,
         number: signal.Signals) -> None:
@@ -102,20 +124,17 @@ def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
                processes.start('simulator', seed=3, **contract),
                processes.start('demonstrator', mode='handle_first', seed=3, autostart='false',
                                **contract)]
-    for _ in range(TAKES):
+    for _ in range(checks.TAKES):
         path = checks.record_one_demonstration(observer, 'handle_first', out)
         episode = read_episode(path, PATIENT)
         try:
             observations, actions, _ = align(episode, PATIENT)
             break
         except DatasetError as err:
-            # A machine that stood still for a moment: an operator would make another take.
             print(f'{path.name}: {err}')
-            assert observer.call('/simulator/reset').success
-            observer.until(lambda: observer.of('/simulator/outcome', 'phase') == 'waiting',
-                           'the next person')
+            checks.next_person(observer)
     else:
-        pytest.fail(f'none of {TAKES} takes can be trained from')
+        pytest.fail(f'none of {checks.TAKES} takes can be trained from')
     assert [process.end() for process in started] == [0, 0, 0]
     checks.same_form(path, fast_bag(tmp_path / 'fast'))
     label = rule_label(PATIENT, find_scenario('knife'), episode)

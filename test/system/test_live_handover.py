@@ -3,31 +3,19 @@
 """What `make demo` ends with: the shipped policy hands over in a graph of separate processes."""
 
 import dataclasses
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import checks
 import pytest
 from checks import CONTRACT, Observer
 from policies import patient_contract, written
-from processes import REPOSITORY, Processes
+from processes import REPOSITORY, Processes, script
 
 MODEL = REPOSITORY / 'models' / 'knife_uncloned.onnx'
 # Simulated time slips on a busy machine, and a policy that sees the world late may miss: another
 # person gets another chance, as in the demo. An unsafe handover gets none.
 SEEDS = (200000, 200001, 200002)
 PATIENCE_S = 150.0
-
-
-def live_handover() -> ModuleType:
-    """Return the script as a module: its verdict is that of the demo."""
-    spec = importlib.util.spec_from_file_location(
-        'live_handover', REPOSITORY / 'scripts' / 'live_handover.py')
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def patient_robot(path: Path) -> Path:
@@ -59,8 +47,8 @@ def test_the_shipped_policy_hands_the_knife_over_handle_first_in_a_live_graph(
         # The simulated person ends the episode: with the tool in hand, or with empty hands.
         observer.until(lambda: observer.of('/simulator/outcome', 'phase') == 'over',
                        'the end of a handover')
-        good, sentence = live_handover().verdict(observer.said['/simulator/outcome'],
-                                                 CONTRACT.interface.desired_modes)
+        good, sentence = script('live_handover').verdict(observer.said['/simulator/outcome'],
+                                                         CONTRACT.interface.desired_modes)
         assert [process.end() for process in started] == [0, 0]
         observer.drain()
         assert 'unsafe:' not in sentence
