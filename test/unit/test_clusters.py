@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import episodes
 import numpy as np
@@ -17,9 +18,11 @@ from uncloning_ros.demos.clusters import (
     APART_M,
     LEVER_M,
     STEPS,
+    Clusters,
     approach,
     distances,
     find_clusters,
+    way,
 )
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
@@ -55,8 +58,59 @@ def handed(degrees: float, seed: int = 0, pause: bool = False, noise_m: float = 
 
 
 def clusters_of(takes: Sequence[Episode], apart_m: float = APART_M) -> list[int]:
-    found = find_clusters(distances(np.stack([approach(take) for take in takes])), apart_m)
+    found = find_clusters(distances(np.stack([approach(take) for take in takes])),
+                          distances(np.stack([way(take) for take in takes])), apart_m)
     return [int(label) for label in found.labels]
+
+
+def grouped(distance: Array, apart_m: float = APART_M) -> Clusters:
+    """Return the clusters of episodes that all go the same way."""
+    return find_clusters(distance, np.zeros_like(distance), apart_m)
+
+
+def carried(over_m: float, seed: int, noise_m: float = 0.005) -> Episode:
+    """Return an episode in which the object is carried `over_m` high, then handed at z 0.25 m.
+
+    Where it lay and where the hand is varies; the carrier pauses, the longer the larger the seed.
+    """
+    rng = np.random.default_rng(seed)
+    hand = np.array([0.75, *rng.uniform(-0.1, 0.1, 2) + (0.0, 0.25)])
+    stops = [np.array([0.4, 0.0, 0.1]) + [*rng.uniform(-0.08, 0.08, 2), 0.0],
+             np.array([0.45, 0.0, over_m]), hand - [0.15, 0.0, 0.0], hand - [0.05, 0.0, 0.0]]
+    path = np.concatenate([np.linspace(one, two, 30)
+                           for one, two in pairwise(stops)])
+    path = np.concatenate([np.repeat(path[:1], 80 * (seed % 3), axis=0), path[:40],
+                           np.repeat(path[40:41], 30 * (seed % 5), axis=0), path[40:]])
+    samples: episodes.Samples = {'object_pose': [], 'hand_pose': []}
+    for i, at_m in enumerate(path):
+        for key, position in (('object_pose', at_m), ('hand_pose', hand)):
+            pose = pose_from_parts(position + rng.normal(0.0, noise_m, 3), rotation_about_z(0.0))
+            samples[key].append(Sample(pose, i * STEP_NS, i * STEP_NS))
+    return episodes.episode(samples)
+
+
+def test_two_routes_far_from_the_hand_are_two_clusters_whatever_the_pace() -> None:
+    takes = [carried(0.6, seed) for seed in range(20)] + [carried(0.2, 99 + i) for i in range(12)]
+    near = distances(np.stack([approach(take) for take in takes]))
+    assert list(grouped(near).labels) == [0] * 32
+    assert clusters_of(takes) == [0] * 20 + [1] * 12
+
+
+def test_one_route_is_one_cluster() -> None:
+    assert clusters_of([carried(0.4, seed) for seed in range(12)]) == [0] * 12
+
+
+def test_a_cluster_is_divided_as_a_whole_or_not_at_all() -> None:
+    near = np.zeros((20, 20))
+
+    def parts(line: Sequence[float]) -> list[int]:
+        return list(find_clusters(near, np.abs(np.subtract.outer(line, line))).labels)
+
+    assert parts([0.0] * 10 + [0.5] * 10) == [0] * 10 + [1] * 10
+    # Two that went by ways of their own stay with those who are nearest.
+    assert parts([0.0] * 10 + [0.5] * 8 + [0.2, 0.8]) == [0] * 10 + [1] * 8 + [0, 1]
+    # Of ways that are all different there is nothing to learn.
+    assert parts([0.0] * 9 + [0.5] * 8 + [2.0, 3.0, 4.0]) == [0] * 20
 
 
 def test_two_ways_of_handing_over_are_two_clusters_the_larger_one_first() -> None:
@@ -70,7 +124,10 @@ def test_a_quarter_turn_is_another_way() -> None:
 
 
 def test_one_way_of_handing_over_is_one_cluster() -> None:
-    assert clusters_of([handed(180.0, seed) for seed in range(20)]) == [0] * 20
+    takes = [handed(180.0, seed) for seed in range(60)]
+    assert clusters_of(takes) == [0] * 60
+    # Of fewer all over the room some may look like a way of their own; none is left out.
+    assert -1 not in clusters_of(takes[:20])
 
 
 def test_pauses_and_where_the_object_came_from_do_not_count() -> None:
@@ -87,7 +144,7 @@ def test_who_is_like_too_few_is_an_outlier() -> None:
 
 def test_who_is_near_to_one_of_a_cluster_belongs_to_it() -> None:
     line = np.array([0.0, 0.01, 0.02, 0.07, 0.2])
-    found = find_clusters(np.abs(np.subtract.outer(line, line)), apart_m=0.055)
+    found = grouped(np.abs(np.subtract.outer(line, line)), apart_m=0.055)
     assert list(found.labels) == [0, 0, 0, 0, -1]
 
 
@@ -115,21 +172,21 @@ def test_an_approach_is_seen_from_the_hand() -> None:
 
 def test_the_medoid_is_the_most_central_episode() -> None:
     distance = np.abs(np.subtract.outer(*[np.array([0.0, 0.05, 0.1, 5.0, 5.05, 5.1])] * 2))
-    found = find_clusters(distance)
+    found = grouped(distance)
     assert found.medoids == (1, 4)
     assert found.confidence[1] > found.confidence[0] > 0.9
 
 
 def test_towards_another_cluster_confidence_falls_but_not_below_a_half() -> None:
     line = np.array([0.0, 0.01, 0.02, 0.05, 0.19, 0.22, 0.23, 0.24])
-    found = find_clusters(np.abs(np.subtract.outer(line, line)), apart_m=0.06)
+    found = grouped(np.abs(np.subtract.outer(line, line)), apart_m=0.06)
     assert list(found.labels) == [0] * 4 + [1] * 4
     assert found.confidence[3] < found.confidence[:3].min()
     assert found.confidence.min() > 0.5
 
 
 def test_no_episode_and_one_episode_make_no_cluster() -> None:
-    assert find_clusters(np.zeros((0, 0))).medoids == ()
+    assert grouped(np.zeros((0, 0))).medoids == ()
     assert clusters_of([handed(0.0)]) == [-1]
 
 
@@ -155,7 +212,7 @@ def test_the_order_of_the_episodes_changes_no_cluster(
     order = np.random.default_rng(seed).permutation(len(positions))
 
     def together(at: Array) -> set[frozenset[float]]:
-        labels = find_clusters(np.abs(np.subtract.outer(at, at)), apart_m).labels
+        labels = grouped(np.abs(np.subtract.outer(at, at)), apart_m).labels
         return {frozenset(at[labels == number]) for number in set(labels) - {-1}}
 
     assert together(positions) == together(positions[order])

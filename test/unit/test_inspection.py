@@ -48,7 +48,8 @@ def label(mode: str | None = 'handle_first', source: str = 'rule',
 def facts(index: int = 0, *labels: Label, y_m: float = 0.1, planned: str | None = None,
           left_out: str = '', findings: Sequence[str] = (), rate_hz: float = 40.0) -> EpisodeFacts:
     """Return one episode that was offered to a hand at `y_m`."""
-    scene = Scene(np.zeros((5, 3)), np.array([0.6, y_m, 0.3]), np.zeros((12, 3, 3)))
+    scene = Scene(np.zeros((5, 3)), np.array([0.6, y_m, 0.3]), np.zeros((12, 3, 3)),
+                  np.zeros((4, 3)))
     streams = {key: Stream(300, rate_hz, 0.025, 1.0, 0.3) for key in RATES_HZ}
     return EpisodeFacts(f'episode_{index:06d}', 'monday', 'anna', 1_769_860_800 * 10**9, 7.5,
                         planned, labels, streams, left_out, tuple(findings), scene)
@@ -379,7 +380,7 @@ def test_names_from_bags_are_escaped_in_the_page() -> None:
 def test_a_pose_gone_astray_does_not_shrink_the_pictures() -> None:
     far = replace(facts(1, label()), scene=Scene(
         np.array([[0.5, 0.0, 0.3], [9000.0, -9000.0, 9000.0]]), np.array([0.6, 9000.0, 0.3]),
-        np.full((12, 3, 3), 500.0)))
+        np.full((12, 3, 3), 500.0), np.full((4, 3), 500.0)))
     html = session_page(session(*good(), far), [])
     assert html.count('class="grid"') < 1000
     assert re.search(r'[",]nan', html) is None

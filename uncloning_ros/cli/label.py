@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='shipped scenario, or the path of a .yaml file')
     parser.add_argument('--apart', type=positive_float, metavar='METRES',
                         help='ways to the hand that differ by less belong together (default: '
-                             '0.12)')
+                             '0.13)')
     parser.add_argument('--clusters', type=Path, metavar='FILE',
                         help='file of the clusters, beside which the page lies (default: '
                              'FOLDER/clusters.json)')
@@ -232,6 +232,7 @@ def _cluster(args: argparse.Namespace, there: 'Found', reading: 'Reading', at: s
                                f'of one interface at a time')
     found = cluster_episodes(names, digests_of(takes),
                              np.stack([look.scene.approach for look in looks]),
+                             np.stack([look.scene.way for look in looks]),
                              looks[0].interface_sha256, args.apart or APART_M, at)
     seen = dict(zip(names, looks, strict=True))
     naming = ' '.join(f'{one.cluster}=MODE' for one in found.clusters)

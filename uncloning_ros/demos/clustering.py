@@ -3,7 +3,7 @@
 """Clusters of named episodes, and their file: who names them names what was looked at.
 
     {"schema": "uncloning/clusters@1", "software_version": "0.1.0",
-     "at": "2026-01-31T12:00:00+00:00", "interface_sha256": "...", "apart_m": 0.12,
+     "at": "2026-01-31T12:00:00+00:00", "interface_sha256": "...", "apart_m": 0.13,
      "clusters": [{"cluster": 0, "size": 219, "medoid": "episode_000003"}],
      "episodes": [{"name": "episode_000000", "digest": "...", "cluster": 0,
                    "confidence": 0.91},
@@ -66,9 +66,9 @@ class Clustering:
 
 
 def cluster_episodes(names: Sequence[str], digests: Sequence[str], approaches: Array,
-                     interface_sha256: str, apart_m: float, at: str) -> Clustering:
-    """Cluster episodes by their approaches (N, STEPS, 3, 3)."""
-    found = find_clusters(distances(approaches), apart_m)
+                     ways: Array, interface_sha256: str, apart_m: float, at: str) -> Clustering:
+    """Cluster episodes by their approaches (N, STEPS, 3, 3) and ways (N, WAY_STEPS, 3)."""
+    found = find_clusters(distances(approaches), distances(ways), apart_m)
     members = tuple(
         Member(name, digest, None if label < 0 else int(label), round(float(confidence), 3))
         for name, digest, label, confidence

@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which episodes hand over in the same way, without being told the modes.
 
-An episode becomes its approach: how the object lay in the hand's frame over the last stretch on
-its way to the hand, at equal steps of distance and not of time, so that pauses and speeds do not
-count. Two approaches lie as far apart, in m, as three points of the object on average do. Those
-that are nearer than `apart_m` to enough others make up a cluster (DBSCAN, Ester et al., KDD
-1996); who is near to no cluster is an outlier. Nothing is random: the same episodes give the
-same clusters.
+An episode becomes its approach and its way. The approach is how the object lay in the hand's
+frame over the last stretch before the hand, at equal steps of distance; the way is where it was
+carried before that, in the base frame, at equal steps of what was travelled: over the table, or
+past the face. Neither is in steps of time, so that pauses and speeds do not count. Episodes whose
+approaches lie nearer than `apart_m`, in m, to enough others make up a cluster (DBSCAN, Ester et
+al., KDD 1996); who is near to no cluster is an outlier. A cluster is divided where the ways lie
+apart as well, but as a whole or not at all: a way depends on where the object lay and where the
+hand was, so that nobody is left out for his own. Of few episodes all over the room some may be
+divided that belong together; two clusters may get one name. Nothing is random: the same episodes
+give the same clusters.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +25,10 @@ from uncloning_ros.demos.tracks import Track
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array, rotation_of
 
-# Approaches of one mode chain up with gaps of 1 to 9 cm, those of opposite modes lie 20 cm apart
-# at least, of modes that are a quarter turn apart 13 cm (400 simulated handovers, 10 mm noise).
-APART_M = 0.12
+# Approaches of one mode chain up with gaps of up to 12 cm, those of opposite modes lie 20 cm apart
+# at least, of modes that are a quarter turn apart 18 cm (sessions of 30 and 60 simulated
+# handovers).
+APART_M = 0.13
 LEAST = 3  # episodes in a cluster; fewer are outliers
 
 STEPS = 12
@@ -31,6 +37,15 @@ STEPS = 12
 STRETCH_M = 0.2
 # Once the hand has the object they stay as near for long; what is this near has just come.
 THERE_M = 0.01
+# Approach and way together differ more than an approach alone: so much farther apart they may lie.
+_WAY = 1.2
+# Of a cluster that is divided so many may be near to no part.
+_LOST = 0.1
+# This leg of the way depends least on where the object lay and where the hand was.
+_LEG = (0.5, 0.8)
+WAY_STEPS = 4
+# Only who has gone so far has travelled: tracking noise alone goes nowhere.
+_STRIDE_M = 0.05
 # So far from its origin two points of the object are looked at: half the length of a tool.
 LEVER_M = 0.15
 _SMOOTH = 5  # samples of the distance, so that noise does not look like coming near
@@ -62,12 +77,7 @@ def approach(episode: Episode) -> Array:
     For each step: the object's origin, and `LEVER_M` along its x and its y axis. Raise
     `ContractError` if object or hand were not observed.
     """
-    missing = {'object_pose', 'hand_pose'}.difference(episode.samples)
-    if missing:
-        raise ContractError(f'{episode.path}: the contract has no '
-                            f'{" and no ".join(sorted(missing))}; episodes are clustered by how '
-                            f'the object comes to the hand, label these by hand')
-    objects, hands = (Track.of(episode.samples[key]) for key in ('object_pose', 'hand_pose'))
+    objects, hands = _tracks(episode)
     seen = objects.stamps_ns >= hands.stamps_ns[0]
     seen = seen if seen.any() else np.ones_like(seen)
     points = _in_frame(hands.at(objects.stamps_ns[seen]), objects.values[seen])
@@ -80,35 +90,100 @@ def approach(episode: Episode) -> Array:
     return np.median(points[np.clip(around, 0, len(points) - 1)], axis=1)
 
 
-def distances(approaches: Array) -> Array:
-    """Return how far apart (N, N), in m, approaches (N, STEPS, 3, 3) lie: root mean square."""
-    flat = approaches.reshape(len(approaches), -1)
+def way(episode: Episode) -> Array:
+    """Return where the object's way to the hand led on its middle leg (WAY_STEPS, 3), in m.
+
+    In the base frame. Raise `ContractError` as `approach` does.
+    """
+    objects, hands = _tracks(episode)
+    places, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
+    distance = _smoothed(np.linalg.norm(places - palms, axis=1))
+    # Not THERE_M: what noise makes the nearest moment may come long after, and elsewhere.
+    there = int(np.argmax(distance <= distance.min() + _STRIDE_M))
+    around = np.arange(there + 1)[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
+    path = np.median(places[np.clip(around, 0, there)], axis=1)
+    stops = [0]
+    for i in range(1, len(path)):
+        if np.linalg.norm(path[i] - path[stops[-1]]) >= _STRIDE_M:
+            stops.append(i)
+    path = path[[*stops, there]]
+    travelled = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    wanted = travelled[-1] * np.linspace(*_LEG, WAY_STEPS)
+    return np.stack([np.interp(wanted, travelled, path[:, axis]) for axis in range(3)], axis=1)
+
+
+def distances(points: Array) -> Array:
+    """Return how far apart (N, N), in m, sets of points (N, ..., 3) lie: root mean square."""
+    flat = points.reshape(len(points), -1)
     squares = np.sum(flat * flat, axis=1)
     total = squares[:, None] + squares - 2.0 * flat @ flat.T
     np.fill_diagonal(total, 0.0)
     return np.sqrt(np.maximum(total, 0.0) / (flat.shape[1] / 3))
 
 
-def find_clusters(distance: Array, apart_m: float = APART_M) -> Clusters:
-    """Return the clusters of episodes whose distances (N, N) are given."""
-    near = distance <= apart_m
-    core = near.sum(axis=1) >= LEAST
-    groups = _connected(near & core & core[:, None], core)
-    labels = np.full(len(distance), _OUTLIER)
+def find_clusters(near_m: Array, way_m: Array, apart_m: float = APART_M) -> Clusters:
+    """Return the clusters of episodes.
+
+    `near_m` (N, N) are the distances of their approaches, `way_m` (N, N) those of their ways.
+    """
+    both_m = np.maximum(near_m, way_m)
+    groups = []
+    for group in _dense(near_m, apart_m):
+        parts = _dense(both_m[np.ix_(group, group)], _WAY * apart_m)
+        lost = len(group) - sum(map(len, parts))
+        if len(parts) < 2 or lost > _LOST * len(group):
+            groups.append(group)
+        else:
+            groups += _all_of(group, parts, both_m)
+    labels = np.full(len(near_m), _OUTLIER)
     # The largest first; of two that are equal the one with the first episode.
     for number, members in enumerate(sorted(groups, key=lambda one: (-len(one), one[0]))):
+        labels[members] = number
+    medoids = tuple(medoid(both_m, np.flatnonzero(labels == number))
+                    for number in range(len(groups)))
+    return Clusters(labels, medoids, _confidence(both_m, labels))
+
+
+def _dense(distance: Array, apart_m: float) -> list[NDArray[np.intp]]:
+    """Return the indices of the members of each cluster that DBSCAN finds, sorted."""
+    near = distance <= apart_m
+    core = near.sum(axis=1) >= LEAST
+    labels = np.full(len(distance), _OUTLIER)
+    groups = _connected(near & core & core[:, None], core)
+    for number, members in enumerate(groups):
         labels[members] = number
     # Who is near to a core episode belongs to the nearest one's cluster.
     for i in np.flatnonzero(~core & (near & core).any(axis=1)):
         labels[i] = labels[int(np.argmin(np.where(core, distance[i], np.inf)))]
-    medoids = tuple(medoid(distance, np.flatnonzero(labels == number))
-                    for number in range(len(groups)))
-    return Clusters(labels, medoids, _confidence(distance, labels))
+    return [np.flatnonzero(labels == number) for number in range(len(groups))]
+
+
+def _all_of(group: NDArray[np.intp], parts: Sequence[NDArray[np.intp]],
+            distance: Array) -> list[NDArray[np.intp]]:
+    """Return the parts of a group, who is near to none of them with the nearest one."""
+    labels = np.full(len(group), _OUTLIER)
+    for number, part in enumerate(parts):
+        labels[part] = number
+    inside = distance[np.ix_(group, group)]
+    placed = labels != _OUTLIER
+    for i in np.flatnonzero(~placed):
+        labels[i] = labels[int(np.argmin(np.where(placed, inside[i], np.inf)))]
+    return [group[labels == number] for number in range(len(parts))]
 
 
 def medoid(distance: Array, members: NDArray[np.intp]) -> int:
     """Return which of the members is the most central one; of several the first."""
     return int(members[np.argmin(distance[np.ix_(members, members)].sum(axis=1))])
+
+
+def _tracks(episode: Episode) -> tuple[Track, Track]:
+    """Return the tracks of object and hand."""
+    missing = {'object_pose', 'hand_pose'}.difference(episode.samples)
+    if missing:
+        raise ContractError(f'{episode.path}: the contract has no '
+                            f'{" and no ".join(sorted(missing))}; episodes are clustered by how '
+                            f'the object comes to the hand, label these by hand')
+    return Track.of(episode.samples['object_pose']), Track.of(episode.samples['hand_pose'])
 
 
 def _in_frame(frames: Array, poses: Array) -> Array:

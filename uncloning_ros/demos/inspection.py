@@ -11,7 +11,7 @@ from uncloning_ros.contract import Contract, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import Episode
-from uncloning_ros.demos.clusters import approach
+from uncloning_ros.demos.clusters import approach, way
 from uncloning_ros.demos.health import recorded_health, rule_name, topic_rules
 from uncloning_ros.demos.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.takes import Reading, Take
@@ -42,13 +42,14 @@ class Stream:
 class Scene:
     """Where one handover took place, in m, in the base frame.
 
-    `object_path` (N, 3) until the object came to the hand, `hand` (3,) then, and `approach`
-    (STEPS, 3, 3) in the hand's frame, as episodes are clustered by.
+    `object_path` (N, 3) until the object came to the hand, `hand` (3,) then; `approach`
+    (STEPS, 3, 3) in the hand's frame and `way` (WAY_STEPS, 3), by which episodes are clustered.
     """
 
     object_path: Array
     hand: Array
     approach: Array
+    way: Array
 
     @property
     def side(self) -> str:
@@ -142,7 +143,7 @@ def scene_of(episode: Episode) -> Scene | None:
     # Once the hand has it, they stay as near: the first time is when it came.
     there = int(np.argmax(distance <= distance.min() + _THERE_M))
     thinned = np.linspace(0, there, min(there + 1, _PATH_POINTS)).astype(int)
-    return Scene(path[thinned], palms[there], approach(episode))
+    return Scene(path[thinned], palms[there], approach(episode), way(episode))
 
 
 def _streams(episode: Episode, begin_ns: int) -> dict[str, Stream]:
