@@ -93,6 +93,11 @@ def handover_sim(tmp_path: Path, launched: Launched) -> LaunchDescription:
 
 
 @launch_pytest.fixture
+def by_default(tmp_path: Path, launched: Launched) -> LaunchDescription:
+    return described('handover_sim.launch.py', launched, tmp_path)
+
+
+@launch_pytest.fixture
 def simulated_time(tmp_path: Path, launched: Launched) -> LaunchDescription:
     return described('handover_sim.launch.py', launched, tmp_path, use_sim_time='true',
                      real_time_factor='2.0',
@@ -133,6 +138,17 @@ def test_handover_sim_moves_the_arm_and_every_process_ends_with_0(
         checks.policy_moves_the_simulated_arm(observer)
         checks.stop_holds_once(observer)
         checks.deactivation_holds_once(observer)
+    yield
+    assert launched.statuses == {'policy': 0, 'simulator': 0}
+
+
+@pytest.mark.launch(fixture=by_default)
+def test_handover_sim_runs_the_shipped_policy_unless_told_else(
+        launched: Launched) -> Iterator[None]:
+    shipped = (SHARE / 'models' / 'knife_uncloned.onnx').read_bytes()
+    with checks.observing() as observer:
+        observer.until_policy('active')
+        assert observer.status['model_sha256'] == hashlib.sha256(shipped).hexdigest()
     yield
     assert launched.statuses == {'policy': 0, 'simulator': 0}
 
