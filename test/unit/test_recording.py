@@ -358,6 +358,25 @@ def test_one_write_that_fails_keeps_the_whole_records_before_it(
     assert verify_episode(tmp_path / 'take')[EVENT_TOPIC] > 5
 
 
+def test_a_disk_that_was_unplugged_is_not_replaced_by_a_folder_of_its_name(
+        session: Session) -> None:
+    session.take()
+    session.start()
+    session.messages()
+    away = session.out.with_name('away')
+    session.out.rename(away)
+    with pytest.raises(BagError, match='cannot write .*episode_000001.partial'):
+        session.stop()
+    with pytest.raises(BagError, match='demos is gone since the last take; plug its disk in'):
+        session.start()
+    assert not session.out.exists()
+    away.rename(session.out)
+    assert session.take().name == 'episode_000002'
+    [outcome] = recover(session.out)
+    assert outcome.kind == 'finished'
+    assert names(session.out)[:3] == [f'episode_{n:06d}' for n in range(3)]
+
+
 # --- any order of calls ---
 
 class AnyCalls(RuleBasedStateMachine):

@@ -69,6 +69,7 @@ class Recording:
         self._wall = wall or (lambda: datetime.datetime.now(datetime.UTC))
         self._rules = topic_rules(contract)
         self._open: _Open | None = None
+        self._made = False  # whether the folder is there, since a take was begun in it
         self.kept: list[Path] = []
         self.last_health: Health | None = None
 
@@ -122,13 +123,18 @@ class Recording:
 
     def _begin(self) -> tuple[int, EpisodeWriter]:
         """Return the next number and its writer; another recorder may be at work in the folder."""
+        if self._made and not self._out.is_dir():
+            # A folder of the same name on another disk would hide that the first one is gone.
+            raise BagError(f'{self._out} is gone since the last take; plug its disk in again, or '
+                           f'start the recorder anew to record into a new folder')
         for _ in range(_RIVALS):
             index = next_episode_index(self._out)
             metadata = EpisodeMetadata(self._session, index, self._operator, self.planned_mode,
                                        uncloning_ros.__version__)
             with contextlib.suppress(OutputExistsError):  # the other one was quicker
-                return index, EpisodeWriter(self._out / episode_name(index), self._contract,
-                                            metadata)
+                writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
+                self._made = True
+                return index, writer
         raise BagError(f'every number for an episode in {self._out} is taken at once by other '
                        f'recorders; try again')
 
