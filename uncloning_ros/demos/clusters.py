@@ -38,7 +38,7 @@ STRETCH_M = 0.2
 # Once the hand has the object they stay as near for long; what is this near has just come.
 THERE_M = 0.01
 # Approach and way together differ more than an approach alone: so much farther apart they may lie.
-_WAY = 1.2
+_WAY = 1.1
 # Of a cluster that is divided so many may be near to no part.
 _LOST = 0.1
 # This leg of the way depends least on where the object lay and where the hand was.
