@@ -635,6 +635,14 @@ def test_episodes_are_listed_by_name_without_the_unfinished(tmp_path: Path) -> N
     assert bag.next_episode_index(tmp_path) == 12
 
 
+@pytest.mark.parametrize('left', ['episode_000003.labels.json', 'episode_000003#2.labels.json'])
+def test_the_labels_of_an_episode_that_is_gone_are_not_the_next_ones(tmp_path: Path,
+                                                                     left: str) -> None:
+    (tmp_path / 'episode_000002').mkdir()
+    (tmp_path / left).touch()
+    assert bag.next_episode_index(tmp_path) == 4
+
+
 def test_a_folder_without_episodes_starts_at_zero(tmp_path: Path) -> None:
     assert bag.next_episode_index(tmp_path / 'new') == 0
     assert bag.next_episode_index(tmp_path) == 0

@@ -175,8 +175,11 @@ def episode_name(index: int) -> str:
 
 
 def next_episode_index(directory: Path) -> int:
-    """Return the first index above every episode in `directory`, unfinished ones counted too."""
-    pattern = re.compile(rf'{_PREFIX}(\d+)({re.escape(PARTIAL)})?')
+    """Return the first index above every episode in `directory`, unfinished ones counted too.
+
+    What lies beside an episode that is gone counts as well: its labels are not the next one's.
+    """
+    pattern = re.compile(rf'{_PREFIX}(\d+)([.#].*)?')
     try:
         if not directory.is_dir():
             return 0
