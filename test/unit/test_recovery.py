@@ -213,6 +213,17 @@ def test_a_label_that_was_given_during_the_take_is_not_lost(tmp_path: Path) -> N
     assert (label.mode, label.source, label.by) == ('blade_first', 'operator', 'Ada')
 
 
+def test_a_label_outlives_a_crash_just_before_the_renaming(tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path / 'episode_000000', episodes.CONTRACT, episodes.METADATA)
+    for number, event in enumerate(('start', 'label', 'stop'), start=1):
+        writer.write_event({'event': event, 'episode': 0, 'mode': 'blade_first'}, number)
+    writer.commit().rename(writer.partial_dir)
+    assert 'it would be' in only(recover(tmp_path, dry_run=True)).sentence
+    assert 'nothing was lost; it is' in only(recover(tmp_path)).sentence
+    [label] = read_labels(tmp_path / 'episode_000000', episodes.CONTRACT.interface)
+    assert (label.mode, label.source, label.by) == ('blade_first', 'operator', 'Ada')
+
+
 def test_topics_beside_the_contract_keep_their_description(tmp_path: Path) -> None:
     from uncloning_ros.demos.rosbag2_writer import RecordedTopic
     qos = [{'history': 'keep_last', 'reliability': 'best_effort'}]

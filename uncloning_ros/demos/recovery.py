@@ -112,10 +112,15 @@ def _one(path: Path, dry_run: bool) -> Outcome:
         return _quarantine(path, reason, dry_run)
     if (path / METADATA_FILE).is_file() and _verifies(path):
         # The crash came between the last check and the renaming.
-        final = _place(path, name, _last_word(files[0]), dry_run)
-        if not dry_run:
-            path.rename(final)
-        return Outcome(name, 'finished', f'nothing was lost; it is {final}')
+        custom = own_record(files[0])
+        contract = _contract(custom)
+        found = _read(files[0], contract, custom.get('operator', ''))
+        final = _place(path, name, found.last_word, dry_run)
+        if dry_run:
+            return Outcome(name, 'finished', f'nothing was lost; it would be {final}')
+        path.rename(final)
+        return Outcome(name, 'finished', f'nothing was lost; it is {final}'
+                                         f'{_labelled(final, found, contract)}')
     return _rewrite(path, files[0], name, dry_run)
 
 
@@ -170,13 +175,19 @@ def _rewrite(path: Path, file: Path, name: str, dry_run: bool) -> Outcome:
         raise
     original = set_aside(path, ORIGINALS)
     sentence += f'; it is {final}, what was left lies in {original}'
+    return Outcome(name, 'finished', sentence + _labelled(final, found, contract))
+
+
+def _labelled(final: Path, found: '_Found', contract: Contract | None) -> str:
+    """Add the labels of a take to its episode; return what could not be, as a sentence's end."""
+    text = ''
     for label in found.labels:
         try:
             if contract is not None:
                 add_label(final, label, contract.interface)
         except UncloningError as err:
-            sentence += f'; its label {label.mode} is in the bag alone: {err}'
-    return Outcome(name, 'finished', sentence)
+            text += f'; its label {label.mode} is in the bag alone: {err}'
+    return text
 
 
 @dataclass
@@ -272,12 +283,6 @@ def _place(path: Path, name: str, last_word: str, dry_run: bool) -> Path:
     if last_word != 'discard':
         return final
     return final.parent / DISCARDED / name if dry_run else place_aside(final, DISCARDED)
-
-
-def _last_word(file: Path) -> str:
-    words = [str(_event(message.data).get('event'))
-             for topic, message in _messages(file, Remains()) if topic == EVENT_TOPIC]
-    return words[-1] if words else ''
 
 
 def _quarantine(path: Path, reason: str, dry_run: bool) -> Outcome:
