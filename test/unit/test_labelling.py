@@ -416,6 +416,16 @@ def test_a_label_of_the_whole_bag_is_told_to_count_for_no_piece(
             'counts for none of them') in ' '.join(capsys.readouterr().out.split())
 
 
+def test_labels_of_pieces_that_are_no_longer_cut_are_told_to_count_for_nothing(
+        monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract = ('--contract', str(monday.parent / 'contract.yaml'))
+    assert label(monday, *contract, '--cut', 'gripper', '--rule', '--scenario', 'knife') == 0
+    assert 'count for nothing' not in capsys.readouterr().out
+    assert main.main(['inspect', str(monday), *contract]) == 0
+    assert ('monday has labels of pieces that it is not cut into now (monday#1.labels.json and 1 '
+            'more); they count for nothing') in ' '.join(capsys.readouterr().out.split())
+
+
 def test_an_only_piece_may_be_labelled_otherwise_than_its_bag(
         demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hand = ('--operator', 'anna', '--mode')

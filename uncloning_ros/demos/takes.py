@@ -162,12 +162,28 @@ def no_episode(sources: Sequence[Path], unfinished: Sequence[Path],
 
 
 def overlooked(takes: Sequence[Take]) -> list[str]:
-    """Return a sentence for each bag whose own labels count for none of its pieces."""
+    """Return a sentence for each bag beside which labels lie that count for no episode."""
     several = dict.fromkeys(take.path for take in takes if take.piece is not None
                             and not take.alone)
-    return [f'{labels_path(path).name} labels all of {path.name}, which holds several episodes; '
-            f'it counts for none of them, label them one by one'
-            for path in several if labels_path(path).exists()]
+    return [*(f'{labels_path(path).name} labels all of {path.name}, which holds several episodes; '
+              f'it counts for none of them, label them one by one'
+              for path in several if labels_path(path).exists()),
+            *_of_other_pieces(takes)]
+
+
+def _of_other_pieces(takes: Sequence[Take]) -> list[str]:
+    """Return a sentence for each bag that was cut into other pieces when it was labelled."""
+    bags = {take.path for take in takes}
+    known = {labels_path(take.labelled_path) for take in takes}
+    others: dict[Path, list[str]] = {}
+    for folder in dict.fromkeys(bag.parent for bag in bags):
+        for file in sorted(folder.glob(f'*#{labels_path(Path("*")).name}')):
+            bag = file.with_name(file.name.rpartition('#')[0])
+            if bag in bags and file not in known:
+                others.setdefault(bag, []).append(file.name)
+    return [f'{bag.name} has labels of pieces that it is not cut into now ({names[0]}'
+            f'{f" and {len(names) - 1} more" if len(names) > 1 else ""}); they count for nothing, '
+            f'cut it with --cut as it was cut for them' for bag, names in others.items()]
 
 
 def digests_of(takes: Sequence[Take]) -> list[str]:
