@@ -3,6 +3,7 @@
 """A session of recording loses no take: not to a person, a slow disk, a full one, or a bug."""
 
 import datetime
+import errno
 import json
 import re
 import threading
@@ -209,6 +210,14 @@ def test_a_label_goes_to_the_open_take_or_to_the_last_kept_one(session: Session)
             mode, 'operator', 'Ada', '2026-01-31T12:00:00.000+00:00')
 
 
+def test_a_take_that_somebody_moved_away_gets_no_label_beside_nothing(session: Session) -> None:
+    path = session.take()
+    path.rename(path.with_name('elsewhere'))
+    with pytest.raises(BagError, match='episode_000000 is no longer there'):
+        session.recording.label('blade_first', session.now_ns)
+    assert names(session.out) == ['elsewhere']
+
+
 def test_a_plan_holds_from_the_next_take_on(session: Session) -> None:
     session.start()
     session.messages()
@@ -375,6 +384,20 @@ def test_a_disk_that_was_unplugged_is_not_replaced_by_a_folder_of_its_name(
     [outcome] = recover(session.out)
     assert outcome.kind == 'finished'
     assert names(session.out)[:3] == [f'episode_{n:06d}' for n in range(3)]
+
+
+def test_a_disk_that_does_not_answer_is_told_and_ends_nothing(session: Session) -> None:
+    def silent() -> int:
+        raise OSError(errno.EIO, 'Input/output error')
+
+    session.start()
+    session.messages()
+    session.recording.free_bytes = silent
+    assert session.recording.check(session.now_ns, {}) is None
+    assert session.recording.warnings() == [f'the disk of {session.out} does not answer']
+    assert 'kept' in session.stop()
+    with pytest.raises(BagError, match='does not answer; plug it in again'):
+        session.start()
 
 
 # --- any order of calls ---

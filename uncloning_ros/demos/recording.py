@@ -83,6 +83,13 @@ class Recording:
         """Return the thread that writes the open episode."""
         return None if self._open is None else self._open.thread
 
+    def free(self) -> int | None:
+        """Return the bytes that are free on the disk, None if it does not answer."""
+        try:
+            return self.free_bytes()
+        except OSError:
+            return None
+
     def put(self, topic: str, cdr: bytes, receive_ns: int, source_ns: int) -> None:
         """Record one message if an episode is open; never blocks."""
         if self._open is not None:
@@ -106,7 +113,9 @@ class Recording:
                            f'deployment in the contract')
         if now_ns <= 0:
             raise BagError('it is not known what time it is; check that /clock is published')
-        free = self.free_bytes()
+        free = self.free()
+        if free is None:
+            raise BagError(f'the disk of {self._out} does not answer; plug it in again')
         if free < self._min_free_bytes:
             raise BagError(f'{self._out} has {_mib(free)} left on its disk, below min_free_mib '
                            f'{_mib(self._min_free_bytes)}; free some space first')
@@ -197,6 +206,9 @@ class Recording:
         if not self.kept:
             raise BagError('no episode is open, and none was kept since the recorder began')
         path = self.kept[-1]
+        if not path.is_dir():
+            raise BagError(f'{path} is no longer there; label it with uncloning label where it is '
+                           f'now')
         add_label(path, label, self._contract.interface)
         self._tell({'event': 'label', 'episode': int(path.name[-6:]), 'mode': mode})
         return f'{path.name} is labelled {mode}'
@@ -211,16 +223,18 @@ class Recording:
             episode.thread.writer.close()
             self._tell(self._event('fail', episode))
             return f'{episode.name} ended: {error}; uncloning recover {self._out} finishes it'
-        free = self.free_bytes()
-        if free < self._min_free_bytes / 2:
+        free = self.free()
+        if free is not None and free < self._min_free_bytes / 2:
             return f'the disk has {_mib(free)} left: {self.stop(now_ns, lost)}'
         return None
 
     def warnings(self) -> list[str]:
         """Return what is wrong now with the disk, and with the open episode."""
         found = []
-        free = self.free_bytes()
-        if free < self._min_free_bytes:
+        free = self.free()
+        if free is None:
+            found.append(f'the disk of {self._out} does not answer')
+        elif free < self._min_free_bytes:
             found.append(f'the disk of {self._out} has {_mib(free)} left')
         if self._open is not None:
             found += [f'{topic}: {counted(count, "message")} could not be written in time'

@@ -17,7 +17,7 @@ def diagnostics(name: str, stamp: Any, recording: Recording, warnings: Sequence[
     `warnings` are what is wrong now, `rates_hz` those of the last second, `lost` the messages
     that never arrived since the recorder began.
     """
-    thread = recording.thread
+    thread, free = recording.thread, recording.free()
     values: dict[str, Any] = {
         'state': 'idle' if thread is None else 'recording',
         'episode': recording.open_name or '',
@@ -27,7 +27,7 @@ def diagnostics(name: str, stamp: Any, recording: Recording, warnings: Sequence[
         'messages': 0 if thread is None else sum(thread.writer.counts.values()),
         'queued': 0 if thread is None else thread.queued,
         'dropped': 0 if thread is None else sum(thread.dropped.values()),
-        'disk_free_mib': recording.free_bytes() // 2**20,
+        'disk_free_mib': '' if free is None else free // 2**20,
     }
     values |= {f'rate_hz {topic}': f'{rate_hz:.1f}' for topic, rate_hz in rates_hz.items()}
     values |= {f'lost {topic}': count for topic, count in lost.items() if count}
