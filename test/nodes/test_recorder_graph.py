@@ -3,6 +3,8 @@
 """The recorder in a graph it did not choose: other topics, any QoS, simulated time, any reader."""
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,10 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class Take:
     """Calls the recorder's services for a robot."""
 
-    def __init__(self, graph: Any, robot: Any, out: Path, **parameters: Any) -> None:
+    def __init__(self, graph: Any, robot: Any, out: Path, cli_args: Sequence[str] = (),
+                 **parameters: Any) -> None:
         self.graph, self.robot, self.out = graph, robot, out
-        self.node = graph.add(Recorder, out=str(out), **parameters)
+        self.node = graph.add(partial(Recorder, cli_args=cli_args), out=str(out), **parameters)
 
     def call(self, what: str) -> Any:
         return self.graph.call(self.robot, f'/recorder/{what}')
@@ -148,6 +151,18 @@ def test_a_topic_that_appears_during_an_episode_is_recorded(
     take.let_rounds_pass(60)
     assert take.call('stop_episode').success
     assert verify_episode(list_episodes(tmp_path)[0])['/late'] >= 10
+
+
+def test_topics_that_a_remapping_swaps_are_taken_from_where_it_leads(
+        graph: Any, robot: Any, tmp_path: Path) -> None:
+    take = Take(graph, robot, tmp_path, ('--ros-args', '-r', 'hand_pose:=object_pose', '-r',
+                                         'object_pose:=hand_pose'))
+    with AnyReader([take.keep()]) as reader:
+        seen = {one.topic: reader.deserialize(raw, one.msgtype).pose.position.x
+                for one, _, raw in reader.messages()
+                if one.topic in ('/hand_pose', '/object_pose')}
+    assert seen == {'/hand_pose': robot.values['object_pose'][0],
+                    '/object_pose': robot.values['hand_pose'][0]}
 
 
 def test_only_the_contract_is_recorded_unless_asked(

@@ -55,6 +55,7 @@ class _Live:
     """One topic: its subscription, what is offered, and what arrived last."""
 
     def __init__(self, bag_name: str, live_name: str, recorded: RecordedTopic) -> None:
+        # `live_name` as the contract or the graph has it: whatever it is given to remaps it.
         self.bag_name, self.live_name, self.recorded = bag_name, live_name, recorded
         self.subscription: Any = None
         # Reliable from the start, so that our own publishers' first messages are not lost.
@@ -90,13 +91,14 @@ class RawTopics:
         for topic, type_name in _topics_of(contract):
             name = '/' + topic.lstrip('/')
             try:
-                self._add(_Live(name, node.resolve_topic_name(topic), described(name, type_name)))
+                self._add(_Live(name, topic, described(name, type_name)))
             except (ImportError, AttributeError) as err:
                 raise ContractError(f'{name} is a {type_name}, and its package cannot be '
                                     f'imported: {err}; install it') from err
         # The recorder writes its own events itself.
         self._taken_names = {node.resolve_topic_name('~/episode_event'), EVENT_TOPIC,
-                             *(live.live_name for live in self._live.values())}
+                             *(node.resolve_topic_name(live.live_name)
+                               for live in self._live.values())}
 
     def recorded(self) -> list[RecordedTopic]:
         """Return every topic with what is offered on it."""
