@@ -4,13 +4,13 @@
 
 Takes are made from another terminal, by keys (s start, e stop, d discard, u undo, digits label):
 
-    ros2 run uncloning_ros keyboard
+    ros2 run uncloning_ros keyboard --ros-args -p contract_path:=FILE
 
-or by services: /recorder/start_episode, the demonstration (/demonstrator/start when simulated),
-/recorder/stop_episode or /recorder/discard_episode, then /recorder/label_<mode>, or
-/recorder/undo_last to put the take aside; /recorder/plan_<mode> before a take tells what was
-asked for. /simulator/reset sets up the next simulated person. What a crash left unfinished is
-finished by: uncloning recover FOLDER
+with the recorder's contract, or by services: /recorder/start_episode, the demonstration
+(/demonstrator/start when simulated), /recorder/stop_episode or /recorder/discard_episode, then
+/recorder/label_<mode>, or /recorder/undo_last to put the take aside; /recorder/plan_<mode> before
+a take tells what was asked for. /simulator/reset sets up the next simulated person. What a crash
+left unfinished is finished by: uncloning recover FOLDER
 """
 
 from launch import LaunchDescription

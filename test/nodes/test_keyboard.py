@@ -233,6 +233,8 @@ def test_without_a_recorder_it_says_so(terminal: tuple[int, int], graph: Any) ->
     typist.until('q        quit')
     typist.type('s')
     typist.until('! nobody offers /other/start_episode; start the recorder')
+    typist.type('1')
+    typist.until('or its contract with -p contract_path:=FILE')
     typist.type('\x04')
     assert typist.ended() == 0
 

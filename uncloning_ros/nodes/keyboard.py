@@ -149,8 +149,10 @@ class Keyboard(Node):
         if name not in self._callers:
             self._callers[name] = self.create_client(Trigger, full)
         if not self._callers[name].wait_for_service(timeout_sec=_DISCOVERY_S):
+            modes = (', or its contract with -p contract_path:=FILE'
+                     if name.startswith(('label_', 'plan_')) else '')
             self._say(f'! nobody offers {full}; start the recorder, or name it with '
-                      f'-p recorder:=/NAME')
+                      f'-p recorder:=/NAME{modes}')
             return
         future = self._callers[name].call_async(Trigger.Request())
         self._waiting = name, future, self._steady.now().nanoseconds
