@@ -245,6 +245,19 @@ def test_start_is_refused_while_another_node_may_command_the_arm(
     assert live.poses == []
 
 
+def test_a_rival_that_appears_while_a_start_waits_for_its_inputs_is_a_fault_before_any_motion(
+        live: Live, graph: Any) -> None:
+    live.reach('waiting', 'not_started')
+    live.robot.frozen.add('hand_pose')
+    live.reach('waiting', 'unchanged_input')
+    assert live.call('start').success
+    graph.add(Rival)
+    live.reach('fault', 'second_publisher')
+    live.robot.frozen.clear()
+    live.let_rounds_pass()
+    assert live.poses == []
+
+
 def test_activation_is_refused_after_a_message_in_a_foreign_frame(
         graph: Any, robot: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
     robot.silent.add('hand_pose')

@@ -157,9 +157,9 @@ class PolicyRun:
             raise ContractError(rival)
 
     def watch_for_rivals(self) -> None:
-        """Go to FAULT if another node publishes on a topic of our commands while we move."""
+        """Go to FAULT if another node publishes on a topic of our commands while we may move."""
         rival = self.rival()
-        if rival is not None and self._loop.state in (State.ACTIVE, State.HOLD):
+        if rival is not None and self._loop.motion_allowed:
             self.fault('second_publisher', rival)
 
     def rival(self) -> str | None:

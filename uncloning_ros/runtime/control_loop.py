@@ -151,6 +151,11 @@ class ControlLoop:
         return self._state
 
     @property
+    def motion_allowed(self) -> bool:
+        """Tell whether the arm moves, or will as soon as nothing is wrong."""
+        return self._motion_allowed
+
+    @property
     def planned(self) -> Array | None:
         """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
         return self._queue.planned
