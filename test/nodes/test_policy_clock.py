@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
+
+from uncloning_ros.nodes.policy import PolicyNode
 
 
 class Time(Node):
@@ -83,6 +86,31 @@ def test_a_clock_that_goes_back_holds_and_motion_goes_on_from_there(
                   if said['reason'] == 'clock_backwards'}
     assert sentence.startswith('ROS time went back by ')
     simulated.reach('active', 'policy')
+
+
+@pytest.mark.parametrize(('sec', 'nanosec'), [(-1, 0), (2**31 - 1, 2**32 - 1)])
+def test_a_clock_that_no_stamp_can_carry_is_one_that_stands_still(
+        graph: Any, load: Any, time: Time, sec: int, nanosec: int) -> None:
+    load(FakePolicy())
+    node = graph.add(PolicyNode, model_path='some.onnx', use_sim_time=True)
+    graph.until(lambda: node.get_clock().now().nanoseconds > 10**12, lambda: 'no clock')
+    time.running = False
+    graph.until(lambda: node.get_clock().now().nanoseconds == time.now_ns, lambda: 'a late clock')
+    graph.remove(time)
+    message, heard, times = Clock(), [], set()
+    message.clock.sec, message.clock.nanosec = sec, nanosec
+    other = graph.add(partial(Node, 'other'))
+    other.create_subscription(Clock, '/clock', heard.append, 10)
+    sender = other.create_publisher(Clock, '/clock', 10)
+    graph.until(lambda: sender.get_subscription_count() == 2, lambda: 'nobody listens')
+
+    def told_often() -> bool:
+        sender.publish(message)
+        times.add(node.get_clock().now().nanoseconds)
+        return len(heard) > 20
+
+    graph.until(told_often, lambda: heard)
+    assert times == {time.now_ns}
 
 
 def test_ages_are_in_simulated_time(simulated: Live, time: Time) -> None:

@@ -14,7 +14,7 @@ from std_srvs.srv import SetBool
 
 from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes import policy_run
-from uncloning_ros.nodes.policy import PARAMETERS, PolicyNode
+from uncloning_ros.nodes.policy import PARAMETERS, PolicyNode, main
 from uncloning_ros.runtime.control_loop import ControlLoop
 
 NOT_ACTIVE = 'not active; configure and activate first'
@@ -165,6 +165,11 @@ def test_every_parameter_is_described_and_read_only(graph: Any, robot: Any, load
                          parameters=changes).results
     assert [result.successful for result in results] == [False] * len(PARAMETERS)
     assert all('read-only' in result.reason for result in results)
+    for value in (True, False):
+        change = Parameter('use_sim_time', value=value).to_parameter_msg()
+        [result] = graph.call(robot, '/policy/set_parameters', SetParameters,
+                              parameters=[change]).results
+        assert not result.successful and 'read-only' in result.reason
 
 
 @pytest.mark.parametrize(('parameters', 'sentence'), [
@@ -176,6 +181,24 @@ def test_a_parameter_that_cannot_be_meant_is_refused(
         graph: Any, parameters: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ContractError, match=sentence):
         graph.add(PolicyNode, **parameters)
+
+
+@pytest.mark.parametrize('words', [
+    ['shadow:=true', '--ros-args', '-p', 'seed:=1'], ['--ros-args', '-p', 'seed:=1', '--', '-v'],
+    ['policy.onnx']])
+def test_words_that_ros_would_not_heed_are_refused(
+        words: list[str], monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """With shadow:=true on the command line the arm must not move, wherever it stands."""
+    def begin(**_: Any) -> None:
+        raise RuntimeError('a node would begin')
+
+    monkeypatch.setattr('rclpy.init', begin)
+    assert main(words) == 2
+    stray = next(word for word in words if word in ('shadow:=true', '-v', 'policy.onnx'))
+    assert capsys.readouterr().err == (
+        f'uncloning_ros: error: cannot use {stray!r}; parameters are given as in: --ros-args -p '
+        f'name:=value\n')
 
 
 def test_a_refused_real_time_priority_is_a_warning_and_not_an_end(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
@@ -89,6 +89,10 @@ def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
     publish its last command. Status 0 after a signal, 2 for bad input, with one sentence.
     `pause` is called before every wait for messages and tells how many s it may last.
     """
+    stray = _stray_words(sys.argv[1:] if args is None else args)
+    if stray:
+        return _refuse(ContractError(f'cannot use {" ".join(stray)!r}; parameters are given as '
+                                     f'in: --ros-args -p name:=value'))
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Under nohup a terminal that closes is to end nothing.
@@ -97,7 +101,7 @@ def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as err:  # how rclpy tells of arguments that it cannot read
-        return _refuse(err)
+        return _refuse(ContractError(f'cannot read the ROS arguments: {sentence_of(err)}'))
     node = None
     try:
         node = make()
@@ -114,6 +118,19 @@ def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
         rclpy.try_shutdown()
 
 
+def _stray_words(args: Sequence[str]) -> list[str]:
+    """Return the words outside of --ros-args ... --: rclpy would not heed shadow:=true there."""
+    stray, heeded = [], False
+    for word in args:
+        if word == '--ros-args':
+            heeded = True
+        elif heeded and word == '--':
+            heeded = False
+        elif not heeded:
+            stray.append(word)
+    return stray
+
+
 def sentence_of(err: Exception) -> str:
     """Return what an exception says on one line; rclpy's span several."""
     return ' '.join(str(err).split())
@@ -128,7 +145,8 @@ def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Declare a node's parameter table and return the values by name.
 
     Raise `ContractError` for a negative seed, and for a parameter that was given but is not in
-    the table: with `shaddow:=true` the arm must not move.
+    the table: with `shaddow:=true` the arm must not move. From here on rclpy's own parameters
+    cannot be changed either: with use_sim_time every age would be on another clock.
     """
     values = {p.name: node.declare_parameter(
         p.name, p.default, ParameterDescriptor(description=p.description, read_only=True)).value
@@ -139,6 +157,10 @@ def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
                                 f'{near_miss(name, values)}')
     if values.get('seed', 0) < 0:
         raise ContractError(f'expected a seed of at least 0, got {values["seed"]}')
+    ignore_impossible_clocks(node)
+    refusal = SetParametersResult(
+        successful=False, reason='every parameter is read-only; give it when the node starts')
+    node.add_on_set_parameters_callback(lambda _: refusal)
     return values
 
 
@@ -158,6 +180,20 @@ def refuse_wrong_transitions(node: Any) -> None:
             return response
 
     service.callback = on_change_state
+
+
+def ignore_impossible_clocks(node: Any) -> None:
+    """Pass over a time on /clock that no stamp can carry: rclpy ends on it. It has stood still."""
+    subscription = node._time_source._clock_sub
+    if subscription is None:
+        return
+    take = subscription.callback
+
+    def on_clock(message: Any) -> None:
+        if message.clock.sec >= 0 and message.clock.nanosec < 10**9:
+            take(message)
+
+    subscription.callback = on_clock
 
 
 def path_of(text: str) -> Path:

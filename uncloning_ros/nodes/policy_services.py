@@ -97,7 +97,7 @@ class PolicyServices:
         if run is None:
             return True, 'not active, so there is no motion'
         run.stop()
-        return True, 'motion ends with one hold command'
+        return True, 'motion ends; an arm that was commanded gets one hold command'
 
     def _reset(self, _: Any) -> tuple[bool, str]:
         run = self._run()
