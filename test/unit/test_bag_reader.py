@@ -3,6 +3,7 @@
 """Bags of any recorder: what was recorded is read, what cannot be read gets a sentence."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -152,6 +153,12 @@ def test_loose_files_beside_bags_are_bags_of_their_own(bags: dict[str, Path],
     copy(bags['mcap'], tmp_path / 'bag')
     shutil.copyfile(storage_file(bags['mcap']), tmp_path / 'take_0.mcap')
     assert [path.name for path in find_bags([tmp_path])[0]] == ['bag', 'take_0.mcap']
+
+
+def test_a_name_that_no_page_could_show_is_refused(bags: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(bags['sqlite3 of Foxy'], tmp_path / os.fsdecode(b'mon\xffday'))
+    with pytest.raises(BagError, match='has a name that is not UTF-8; rename it'):
+        find_bags([tmp_path])
 
 
 def test_folders_within_folders_are_not_searched(bags: dict[str, Path], tmp_path: Path) -> None:

@@ -342,6 +342,8 @@ def test_where_nothing_is_alike_the_remedy_is_told(
         demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert label(demos, '--cluster', '--apart', '0.000001') == 0
     assert 'try more than --apart 1e-06, or label by hand' in capsys.readouterr().out
+    page = (demos / 'clusters.html').read_text()
+    assert 'with a larger --apart, or label by hand' in page and '--name-cluster' not in page
 
 
 # --- bags of plain ros2 bag record ---

@@ -107,9 +107,18 @@ def find_bags(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
                            f'folders of bags')
         else:
             raise BagError(f'{path} does not exist; give bags or folders of bags')
-    bags = list({bag.resolve(): bag for bag in bags}.values())  # each once
+    bags = list({_spelled(bag.resolve()): bag for bag in bags}.values())  # each once
     unfinished = [bag for bag in bags if bag.name.endswith(PARTIAL)]
     return [bag for bag in bags if bag not in unfinished], unfinished
+
+
+def _spelled(path: Path) -> Path:
+    """Return a path that is text, as pages, labels and datasets are; raise for any other."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as err:
+        raise BagError(f'{path} has a name that is not UTF-8; rename it') from err
+    return path
 
 
 def is_bag(path: Path) -> bool:

@@ -83,13 +83,15 @@ def cluster_page(title: str, clustering: Clustering, seen: Mapping[str, Seen],
 
 
 def _head(title: str, clustering: Clustering, command: str) -> str:
+    todo = (f'Name the clusters with<br><code>{escape(command)}</code>' if clustering.clusters else
+            'No way was shown often enough to make a cluster: look for them with a larger '
+            '--apart, or label by hand.')
     return (f'<header><p class="kicker">Clusters of demonstrations</p><h1>{escape(title)}</h1>'
             f'<p class="sub">{counted(len(clustering.episodes), "episode")}, '
             f'{counted(len(clustering.clusters), "cluster")}, '
             f'{counted(len(clustering.outliers), "episode")} in none; ways that differ by less '
             f'than {100 * clustering.apart_m:g} cm belong together</p>'
-            f'<p class="limit">Nothing is labelled yet. Name the clusters with<br>'
-            f'<code>{escape(command)}</code></p></header>')
+            f'<p class="limit">Nothing is labelled yet. {todo}</p></header>')
 
 
 def _cluster(clustering: Clustering, one: Cluster, seen: Mapping[str, Seen], color: str) -> str:
