@@ -193,6 +193,14 @@ def test_a_transition_that_the_state_does_not_allow_is_refused_and_motion_goes_o
     assert live.status['state'] == 'active'
 
 
+def test_a_node_that_is_not_active_any_more_does_not_say_that_motion_begins_on_start(
+        live: Live) -> None:
+    live.reach('waiting', 'not_started')
+    assert live.node.trigger_deactivate() is SUCCESS
+    live.reach('waiting', 'not_active')
+    assert live.status['sentence'] == 'not active; configure and activate first'
+
+
 class Rival(Node):
     """Another node that publishes where the policy does."""
 

@@ -102,6 +102,10 @@ class PolicyRun:
             return
         self._loop.stop()
         self._cycle()
+        if self._decision.state is State.WAITING and self._decision.reason != 'stopped':
+            # The status is latched: that motion begins on start is no longer true.
+            self._publish_status(Decision(State.WAITING, 'not_active', 'not active; configure '
+                                          'and activate first'))
         for publisher in self._commands.publishers.values():
             publisher.wait_for_all_acked(_ACK_TIMEOUT)
 
@@ -235,15 +239,18 @@ class PolicyRun:
             return
         self._untold = 0
         self.planned = self._loop.planned
+        self._publish_status(decision)
+        if changed:
+            self._node.get_logger().info(f'{decision.state.name}: {decision.sentence}')
+        if decision.state is not before.state and decision.state in (State.HOLD, State.FAULT):
+            self._incidents.put((decision.state, decision.reason, self._record.snapshot()))
+
+    def _publish_status(self, decision: Decision) -> None:
         self._status.publish(as_json(
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._policy.sha256,
              'shadow': self._shadow is not None, 'overruns': self._thread.misses,
              'counters': self._loop.counters}))
-        if changed:
-            self._node.get_logger().info(f'{decision.state.name}: {decision.sentence}')
-        if decision.state is not before.state and decision.state in (State.HOLD, State.FAULT):
-            self._incidents.put((decision.state, decision.reason, self._record.snapshot()))
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
         return incident_of(answers, events, self._options.model_path, self._policy.sha256,
