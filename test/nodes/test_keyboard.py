@@ -167,18 +167,19 @@ def test_keys_call_the_recorder_and_print_its_answers(
     assert termios.tcgetattr(terminal[1]) == before
 
 
+@pytest.mark.parametrize('recorder', ['recorder', 'left/recorder'])
 def test_what_the_recorder_warns_of_is_shown_once(terminal: tuple[int, int], graph: Any,
-                                                  robot: Any) -> None:
+                                                  robot: Any, recorder: str) -> None:
     out = robot.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def tell() -> None:
-        for name in ('recorder: recording', 'policy: control'):
+        for name in ('recorder: recording', 'left/recorder: recording', 'policy: control'):
             out.publish(DiagnosticArray(status=[DiagnosticStatus(
                 name=name, level=DiagnosticStatus.WARN, message=f'{name} is unwell')]))
 
     robot.create_timer(0.02, tell)
-    typist = Typist(terminal, graph)
-    typist.until('! recorder: recording is unwell')
+    typist = Typist(terminal, graph, '--ros-args', '-p', f'recorder:=/{recorder}')
+    typist.until(f'! {recorder}: recording is unwell')
     typist.type('h')
     typist.until('q        quit', times=2)
     assert typist.shown.count('unwell') == 1

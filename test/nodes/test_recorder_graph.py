@@ -381,6 +381,17 @@ def test_diagnostics_tell_state_rates_and_what_is_wrong(
     assert {'messages', 'queued', 'dropped', 'kept'} <= set(values)
 
 
+def test_recorders_of_two_arms_are_told_apart(graph: Any, robot: Any, tmp_path: Path) -> None:
+    heard: set[str] = set()
+    robot.create_subscription(
+        DiagnosticArray, '/diagnostics',
+        lambda array: heard.update(status.name for status in array.status), 10)
+    for side in ('left', 'right'):
+        graph.add(partial(Recorder, namespace=side), out=str(tmp_path / side))
+    wanted = {'left/recorder: recording', 'right/recorder: recording'}
+    graph.until(lambda: heard == wanted, lambda: heard)
+
+
 def test_a_disk_without_room_starts_nothing(graph: Any, robot: Any, tmp_path: Path) -> None:
     take = Take(graph, robot, tmp_path, min_free_mib=2**40)
     take.let_rounds_pass(30)

@@ -170,8 +170,9 @@ class Keyboard(Node):
 
     def _on_diagnostics(self, array: Any) -> None:
         """Learn of the open take; print a warning once for as long as it is the same."""
+        recorder = self.resolve_service_name(self._recorder).lstrip('/')  # in its namespace
         for status in array.status:
-            if status.name == f'{self._recorder.rpartition("/")[2]}: recording':
+            if status.name == f'{recorder}: recording':
                 self._take = next((one.value for one in status.values if one.key == 'episode'), '')
                 warning = '' if status.level == DiagnosticStatus.OK else status.message
                 if warning and warning != self._warned:

@@ -207,8 +207,8 @@ class Recorder(Node):
             self.get_logger().warning(f'autostart waits: {self._waits_for}',
                                       throttle_duration_sec=_REPEAT_S)
         self._diagnostics.publish(diagnostics(
-            self.get_name(), self.get_clock().now().to_msg(), recording, warnings,
-            self._watch.rates_hz, self._topics.lost))
+            self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
+            recording, warnings, self._watch.rates_hz, self._topics.lost))
 
     def _tell_of_leftovers(self) -> None:
         left, live = leftovers(self._out) if self._out.exists() else ([], [])
