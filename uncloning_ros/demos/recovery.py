@@ -99,8 +99,8 @@ def _is_live(path: Path) -> bool:
 def _one(path: Path, dry_run: bool) -> Outcome:
     name = path.name.removesuffix(PARTIAL)
     if not path.name.endswith(PARTIAL):
-        return Outcome(path.name, 'left alone', 'was not made by this recorder; ros2 bag reindex '
-                                                'may finish it')
+        return Outcome(path.name, 'left alone', 'was not left open by this recorder; ros2 bag '
+                                                'reindex may finish it')
     files = sorted(path.glob('*.mcap'))
     try:
         for file in files:
