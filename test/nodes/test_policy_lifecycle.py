@@ -340,3 +340,16 @@ def test_a_rival_is_seen_where_commands_really_go_however_topics_are_remapped(
     graph.until(lambda: robot.count_publishers('/arm/pose') == 1, lambda: 'the rival')
     assert node.trigger_activate() is FAILURE
     assert '/robot publishes on /arm/pose as well' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('words', [
+    ['-r', 'current_pose:=target_pose'], ['-r', 'target_pose:=/current_pose']])
+def test_a_node_that_would_take_its_commands_for_measurements_is_refused_at_configure(
+        graph: Any, load: Any, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+    node = graph.add(partial(PolicyNode, cli_args=['--ros-args', *words]),
+                     model_path='some.onnx')
+    before = topics(node)
+    assert node.trigger_configure() is FAILURE
+    assert topics(node) == before
+    assert ('tool_pose is measured and target_pose commanded on /'
+            in capfd.readouterr().err)

@@ -31,6 +31,7 @@ from uncloning_ros.nodes.policy_model import DeployedModel, deployed_model
 from uncloning_ros.nodes.policy_run import PolicyRun, RunOptions
 from uncloning_ros.nodes.policy_services import PolicyServices
 from uncloning_ros.nodes.policy_view import diagnostics, markers
+from uncloning_ros.nodes.rivals import require_topics_apart
 from uncloning_ros.runtime.control_thread import IDLE_S, SWITCH_INTERVAL_S
 from uncloning_ros.runtime.incident_files import HOLD_EVERY_S, MOST_FILES, IncidentFiles
 
@@ -141,6 +142,7 @@ class PolicyNode(LifecycleNode):
     def _configure(self) -> None:
         self._incidents.require_usable()
         model = deployed_model(self._values)
+        require_topics_apart(self, model.contract.deployment)
         self._observations = Observations(self, model.contract)
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')

@@ -39,7 +39,8 @@ def deployed_model(values: Mapping[str, Any]) -> DeployedModel:
     contract = _contract_for(policy, values)
     evidence = _evidence_for(policy, contract, values['evidence_path'])
     policy.warm_up()
-    for topic in contract.deployment.actions.values():
+    deployment = contract.deployment
+    for topic in (*deployment.observations.values(), *deployment.actions.values()):
         validate_topic_name(topic.topic)
         contract_class(topic.type)
     return DeployedModel(path, policy, contract, evidence)
