@@ -218,6 +218,25 @@ def test_a_take_that_somebody_moved_away_gets_no_label_beside_nothing(session: S
     assert names(session.out) == ['elsewhere']
 
 
+def test_a_label_after_a_take_that_failed_is_not_that_of_the_one_before(
+        session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise BagError('the disk is full')
+
+    before = session.take()
+    session.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(BagWriter, 'commit', broken)
+        with pytest.raises(BagError, match='the disk is full'):
+            session.stop()
+    with pytest.raises(BagError, match='episode_000001 failed; label it with uncloning label'):
+        session.recording.label('blade_first', session.now_ns)
+    assert read_labels(before, INTERFACE) == ()
+    after = session.take()
+    session.recording.label('blade_first', session.now_ns)
+    assert read_labels(after, INTERFACE)[0].mode == 'blade_first'
+
+
 def test_a_plan_holds_from_the_next_take_on(session: Session) -> None:
     session.start()
     session.messages()

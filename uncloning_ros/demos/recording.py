@@ -70,6 +70,7 @@ class Recording:
         self._rules = topic_rules(contract)
         self._open: _Open | None = None
         self._made = False  # whether the folder is there, since a take was begun in it
+        self._failed = ''  # the take that was not kept, until the next one
         self.kept: list[Path] = []
         self.last_health: Health | None = None
 
@@ -124,7 +125,7 @@ class Recording:
             writer.add_topic(topic)
         judge = EpisodeJudge(self._rules, usual_hz)
         thread = EpisodeThread(writer, judge, self._queue_bytes)
-        self._open = _Open(thread, index, self.planned_mode, now_ns, lost)
+        self._open, self._failed = _Open(thread, index, self.planned_mode, now_ns, lost), ''
         event = self._event('start')
         self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
         self._tell(event)
@@ -203,6 +204,9 @@ class Recording:
             self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
             self._tell(event)
             return f'{self._open.name} is labelled {mode} when it is kept'
+        if self._failed:  # its label is not that of the one before
+            raise BagError(f'{self._failed} failed; label it with uncloning label once uncloning '
+                           f'recover {self._out} has finished it')
         if not self.kept:
             raise BagError('no episode is open, and none was kept since the recorder began')
         path = self.kept[-1]
@@ -221,7 +225,7 @@ class Recording:
         if error is not None:
             episode = self._require_open()
             episode.thread.writer.close()
-            self._tell(self._event('fail', episode))
+            self._fail(episode)
             return f'{episode.name} ended: {error}; uncloning recover {self._out} finishes it'
         free = self.free()
         if free is not None and free < self._min_free_bytes / 2:
@@ -261,10 +265,14 @@ class Recording:
         except Exception:
             if not thread.is_alive():
                 thread.writer.close()
-            self._tell(self._event('fail', episode))
+            self._fail(episode)
             raise
         self._tell(event)
         return path, health, sum(thread.writer.counts.values())
+
+    def _fail(self, episode: _Open) -> None:
+        self._failed = episode.name
+        self._tell(self._event('fail', episode))
 
     def _event(self, kind: str, episode: _Open | None = None) -> dict[str, Any]:
         one = episode or self._open
