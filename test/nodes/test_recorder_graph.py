@@ -263,6 +263,7 @@ def test_a_frame_that_nobody_places_starts_no_take(
     assert not response.success and '/tf hand (never)' in response.message
     robot.silent.discard('tf')
     take.start()
+    take.let_rounds_pass(10)
     robot.silent.add('tf')
     take.let_rounds_pass(30)
     assert '/tf hand: nothing for' in take.call('stop_episode').message
