@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
@@ -23,7 +24,12 @@ from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
-from uncloning_ros.contract import Signal, load_contract  # noqa: E402
+from uncloning_ros.contract import (  # noqa: E402
+    TRANSFORMS,
+    Signal,
+    contract_to_dict,
+    load_contract,
+)
 from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
 from uncloning_ros.errors import ContractError  # noqa: E402
 from uncloning_ros.geometry import Array  # noqa: E402
@@ -195,3 +201,15 @@ def live(activate: Callable[..., Any]) -> Any:
 def tools() -> SimpleNamespace:
     """What tests of nodes share: the contract and poses on it, and the pretended robot."""
     return SimpleNamespace(contract=CONTRACT, pose=pose, robot_class=Robot)
+
+
+@pytest.fixture
+def hand_frame_contract(tmp_path: Path) -> Path:
+    """Return the contract's file with the hand's pose read from a tree of transforms."""
+    data = contract_to_dict(CONTRACT)
+    observed = data['deployment']['observations']
+    observed['hand_pose'] = {'topic': 'tf', 'type': TRANSFORMS, 'child_frame': 'hand',
+                             'max_age_s': observed['hand_pose']['max_age_s']}
+    path = tmp_path / 'contract.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return path

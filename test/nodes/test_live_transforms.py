@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from uncloning_ros.contract import TRANSFORMS, contract_to_dict, load_contract
+from uncloning_ros.contract import load_contract
 from uncloning_ros.demos.bag import list_episodes
 from uncloning_ros.demos.bag_reader import read_episode
 from uncloning_ros.nodes.common import Commands, Observations
@@ -32,7 +31,7 @@ def link(parent: str, child: str, x_m: float, stamp: Any) -> Any:
 
 
 @pytest.fixture
-def tree(robot: Any, tools: Any, tmp_path: Path) -> Path:
+def tree(robot: Any, hand_frame_contract: Path) -> Path:
     """Return a contract whose hand is a frame of /tf; the robot publishes it, 1 mm further on."""
     robot.silent.add('hand_pose')
     robot.create_publisher(TFMessage, '/tf_static', LATCHED).publish(
@@ -40,13 +39,7 @@ def tree(robot: Any, tools: Any, tmp_path: Path) -> Path:
     moving, numbers = robot.create_publisher(TFMessage, '/tf', 10), count(1)
     robot.create_timer(0.02, lambda: moving.publish(link(
         'tracker', 'hand', 0.001 * next(numbers), robot.get_clock().now().to_msg())))
-    data = contract_to_dict(tools.contract)
-    observed = data['deployment']['observations']
-    observed['hand_pose'] = {'topic': 'tf', 'type': TRANSFORMS, 'child_frame': 'hand',
-                             'max_age_s': observed['hand_pose']['max_age_s']}
-    path = tmp_path / 'contract.yaml'
-    path.write_text(yaml.safe_dump(data))
-    return path
+    return hand_frame_contract
 
 
 def test_what_is_read_live_is_what_a_bag_holds(

@@ -207,7 +207,7 @@ def transforms(parent: str, child: str, x_m: float, stamp_ns: int) -> bytes:
 
 
 @pytest.fixture
-def tree(graph: Any, robot: Any, tools: Any, tmp_path: Path,
+def tree(graph: Any, robot: Any, hand_frame_contract: Path,
          monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a contract whose hand is a frame of /tf, which the robot publishes.
 
@@ -229,13 +229,7 @@ def tree(graph: Any, robot: Any, tools: Any, tmp_path: Path,
                                       robot.get_clock().now().nanoseconds))
 
     robot.create_timer(0.02, publish)
-    data = contract_to_dict(tools.contract)
-    observed = data['deployment']['observations']
-    observed['hand_pose'] = {'topic': 'tf', 'type': TRANSFORMS, 'child_frame': 'hand',
-                             'max_age_s': observed['hand_pose']['max_age_s']}
-    path = tmp_path / 'contract.yaml'
-    path.write_text(yaml.safe_dump(data))
-    return path
+    return hand_frame_contract
 
 
 def test_poses_of_a_tree_of_transforms_are_recorded_live(
