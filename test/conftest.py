@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every test run is alone: its own ROS domain, no packet off this machine, one thread each."""
+"""Every test is alone: its own ROS domain, no packet off this machine, one thread each."""
 
 import contextlib
+import itertools
 import os
 import tempfile
 
@@ -14,6 +15,11 @@ pytest.register_assert_rewrite('checks', 'fault_checks')
 # Before anything imports numpy or torch; started processes inherit it. One thread each makes
 # results repeatable and leaves the cores to the processes that a test starts.
 os.environ['OMP_NUM_THREADS'] = '1'
+
+# The middleware may tell of a participant for a while after it has gone, so a test does not join
+# the domain of the one before it.
+_domains = itertools.cycle(range(1, 101))
+_reserved = contextlib.ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,8 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'  # messages refuse values of a wrong type
     os.environ['ROS_LOG_DIR'] = resources.enter_context(
         tempfile.TemporaryDirectory(prefix='uncloning_ros_log_'))
+    resources.push(_reserved)
+    for _ in range(os.getpid() % 100):  # nor that of the run before
+        next(_domains)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Reserve the next domain, before any fixture starts a process."""
     try:
         import domain_coordinator
     except ImportError:
         return  # no ROS on this machine; the tests that need it skip or fail on their own
-    os.environ['ROS_DOMAIN_ID'] = str(resources.enter_context(domain_coordinator.domain_id()))
+    _reserved.close()
+    os.environ['ROS_DOMAIN_ID'] = str(_reserved.enter_context(
+        domain_coordinator.domain_id(lambda: next(_domains))))
