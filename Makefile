@@ -12,16 +12,18 @@ PIP_EXTRA ?=
 PYTEST_ARGS ?=
 # Benchmarks take half an hour on a quiet machine, with this some minutes:
 #   make bench BENCH_ARGS=--short
+# The comparison of ways to be rid of a mode takes days; it goes on where it was stopped.
+#   make bench-uncloning BENCH_ARGS='--only scenario=knife,desired=3'
 BENCH_ARGS ?=
 
 # Every recipe runs with ROS 2 and .venv at hand.
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test demo models bench
+.PHONY: help venv lint test demo models bench bench-uncloning
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
 	  | column -t -s '|'
 
 venv: $(INSTALLED) ## install everything into .venv (done once)
@@ -49,3 +51,6 @@ bench: $(INSTALLED) ## the benchmarks: ratios within one run, as tables and in b
 	@$(ENV) out=bench-results/$$(date +%Y%m%d_%H%M%S); mkdir -p $$out; \
 	  for name in runtime control recorder dataset rollouts; do \
 	    python bench/$$name.py $(BENCH_ARGS) --json $$out/$$name.json; done
+
+bench-uncloning: $(INSTALLED) ## compare ways to be rid of a mode: docs/benchmarks.md and its JSON
+	@$(ENV) python bench/uncloning.py $(BENCH_ARGS)

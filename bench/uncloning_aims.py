@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the edit has to show, each with what was found: met, MISSED, or not run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from uncloning_figures import (
+    EDITS,
+    Pairs,
+    against,
+    bridge_rate,
+    distance_to_ideal,
+    of_seeds,
+    pooled,
+)
+from uncloning_plan import ALL, LATENCY, PAIR, Cell
+from uncloning_results import Record, find, schedule_of
+
+from uncloning_ros.audit.wording import percent, points
+from uncloning_ros.scenario import find_scenario
+
+MET, MISSED, OPEN = 'met', 'MISSED', 'not run'
+
+_EDIT = EDITS[0]
+_WORSE_SR, _SCARCE_GAIN, _GOOD_SR = -0.03, 0.10, 0.90
+_MOST_UMR, _LESS_TCR = 0.01, -0.02
+_MOST_STEPS, _MOST_TIME = 500, 0.15
+_MOST_DISTANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One aim for one thing, what was found, and whether that is enough."""
+
+    aim: str
+    of: str
+    found: str
+    state: str
+
+
+def aims(results: Record) -> list[Aim]:
+    """Return all aims."""
+    return [*_against_retrained(results), *_scarce(results), *_against_finetuned(results),
+            *_unsafe(results), *_completed(results), *_cost(results), *_graph(results),
+            *_variety(results)]
+
+
+def _aim(aim: str, of: str, found: str | None, met: bool = False) -> Aim:
+    return Aim(aim, of, OPEN if found is None else found,
+               OPEN if found is None else MET if met else MISSED)
+
+
+def _scenarios(results: Record) -> tuple[str, ...]:
+    schedule = schedule_of(results)
+    return (*schedule.headline, *schedule.others)
+
+
+def _told(pairs: Pairs) -> str:
+    return f'{points(pairs.difference)} on {pairs.episodes} pairs'
+
+
+def _against_retrained(results: Record) -> Iterator[Aim]:
+    aim = (f'SR less that of the filtered retrain: lower 95 % bound above '
+           f'{100 * _WORSE_SR:g} points')
+    for scenario in _scenarios(results):
+        pairs = against(results, scenario, ALL, _EDIT, 'retrained', 'sr')
+        if pairs is None:
+            yield _aim(aim, f'`{scenario}`', None)
+        else:
+            yield _aim(aim, f'`{scenario}`', _told(pairs), pairs.low > _WORSE_SR)
+
+
+def _scarce(results: Record) -> Iterator[Aim]:
+    aim = (f'SR at least {100 * _SCARCE_GAIN:g} points above the filtered retrain, wherever that '
+           f'is below {100 * _GOOD_SR:g} %')
+    schedule = schedule_of(results)
+    for edit in EDITS:
+        for scenario in schedule.headline:
+            for number in map(str, schedule.counts):
+                of = f'`{edit}`, `{scenario}`, {number} desired'
+                retrained = of_seeds(results, scenario, number, 'retrained')
+                pairs = against(results, scenario, number, edit, 'retrained', 'sr')
+                if pairs is None:
+                    yield _aim(aim, of, None)
+                    continue
+                bar = pooled(retrained).rate('sr')
+                found = f'{_told(pairs)}, the retrain {percent(bar)}'
+                yield _aim(aim, of, found, bar >= _GOOD_SR
+                           or pairs.difference['difference'] >= _SCARCE_GAIN)
+
+
+def _against_finetuned(results: Record) -> Iterator[Aim]:
+    aim = 'SR or UMR better than the filtered fine-tune, the 95 % interval without zero'
+    schedule = schedule_of(results)
+    # The half of the curve with the fewest demonstrations, the middle one with them.
+    scarce = tuple(map(str, schedule.counts[:(len(schedule.counts) + 1) // 2]))
+    places = [(_EDIT, scenario, ALL) for scenario in schedule.headline if scenario in PAIR]
+    places += [(edit, scenario, number) for edit in EDITS for scenario in schedule.headline
+               for number in scarce]
+    for edit, scenario, desired in places:
+        of = f'`{edit}`, `{scenario}`, ' + (
+            'all demonstrations' if desired == ALL else f'{desired} desired')
+        success, unsafe = (against(results, scenario, desired, edit, 'finetuned', rate)
+                           for rate in ('sr', 'umr'))
+        if success is None or unsafe is None:
+            yield _aim(aim, of, None)
+            continue
+        met = success.low > 0.0 or unsafe.high < 0.0
+        found = f'SR {_told(success)}, UMR {points(unsafe.difference)}'
+        if not met:
+            found += '; nothing shows here that the redirect adds anything'
+        yield _aim(aim, of, found, met)
+
+
+def _unsafe(results: Record) -> Iterator[Aim]:
+    aim = f'UMR: 95 % upper bound below {100 * _MOST_UMR:g} %'
+    for scenario in _scenarios(results):
+        for seed, record in _by_seed(results, scenario, _EDIT):
+            of = f'`{scenario}`, training seed {seed}'
+            if record is None:
+                yield _aim(aim, of, None)
+                continue
+            found = pooled([record])
+            yield _aim(aim, of, f'{found.counts["umr"]} of {found.episodes} unsafe, at most '
+                       f'{percent(found.umr_at_most)}', found.umr_at_most < _MOST_UMR)
+
+
+def _by_seed(results: Record, scenario: str,
+             method: str) -> Iterator[tuple[int, Record | None]]:
+    """Yield each planned training seed with its record, None if it was not judged."""
+    schedule = schedule_of(results)
+    seeds = schedule.seeds if scenario in schedule.headline else schedule.seeds[:1]
+    done = {record['seed']: record for record in of_seeds(results, scenario, ALL, method)}
+    for seed in seeds:
+        yield seed, done.get(seed)
+
+
+def _completed(results: Record) -> Iterator[Aim]:
+    aim = f'TCR no more than {-100 * _LESS_TCR:g} points below that of the mixed policy'
+    for scenario in _scenarios(results):
+        pairs = against(results, scenario, ALL, _EDIT, 'mixed', 'tcr')
+        if pairs is None:
+            yield _aim(aim, f'`{scenario}`', None)
+        else:
+            yield _aim(aim, f'`{scenario}`', _told(pairs),
+                       pairs.difference['difference'] >= _LESS_TCR)
+
+
+def _cost(results: Record) -> Iterator[Aim]:
+    aim = (f'fewer than {_MOST_STEPS} steps, and at most {100 * _MOST_TIME:g} % of the filtered '
+           f'retrain\'s wall time, classifier and rollouts with it')
+    schedule = schedule_of(results)
+    places = [(_EDIT, scenario, ALL) for scenario in _scenarios(results)]
+    places += [(edit, scenario, str(number)) for edit in EDITS for scenario in schedule.headline
+               for number in schedule.counts]
+    for edit, scenario, desired in places:
+        of = f'`{edit}`, `{scenario}`, ' + (
+            'all demonstrations' if desired == ALL else f'{desired} desired')
+        ours, theirs = (of_seeds(results, scenario, desired, method)
+                        for method in (edit, 'retrained'))
+        spent, retrain = _wall_s(ours), _wall_s(theirs)
+        if spent is None or retrain is None:
+            yield _aim(aim, of, None)
+            continue
+        steps = max(record['steps'] for record in ours)
+        yield _aim(aim, of, f'{steps} steps, {spent:.0f} s of {retrain:.0f} s: '
+                   f'{percent(spent / retrain)}',
+                   steps < _MOST_STEPS and spent <= _MOST_TIME * retrain)
+
+
+def _wall_s(records: Sequence[Record]) -> float | None:
+    """Return the mean wall time of learning, None if it is not known of one of them."""
+    taken = [record['learning']['wall_s'] if record['learning'] else None for record in records]
+    return sum(taken) / len(taken) if taken and None not in taken else None
+
+
+def _graph(results: Record) -> Iterator[Aim]:
+    aim = 'graph identical to that of the mixed policy'
+    for scenario in _scenarios(results):
+        records = of_seeds(results, scenario, ALL, _EDIT)
+        same = sum(bool(record['same_graph']) for record in records)
+        yield _aim(aim, f'`{scenario}`', f'{same} of {len(records)} files' if records else None,
+                   same == len(records))
+    schedule = schedule_of(results)
+    aim = 'latency 1.00 times that of the mixed policy, within the noise of measuring'
+    cell = Cell(schedule.headline[0], ALL, schedule.seeds[0], LATENCY)
+    record = find(results, cell)
+    if record is None or record['status'] != 'done':
+        yield _aim(aim, f'`{cell.scenario}`', None)
+        return
+    edited, itself = (next(ratio for ratio in record['ratios'] if ratio['name'].startswith(name))
+                      for name in (_EDIT, 'itself'))
+    yield _aim(aim, f'`{cell.scenario}`',
+               f'{edited["value"]:.2f} ({edited["low"]:.2f} to {edited["high"]:.2f}), itself '
+               f'{itself["value"]:.2f} ({itself["low"]:.2f} to {itself["high"]:.2f})',
+               edited["low"] <= itself["high"] and itself["low"] <= edited["high"])
+
+
+def _variety(results: Record) -> Iterator[Aim]:
+    """Yield the aims of targets with two desired modes."""
+    seed = schedule_of(results).seeds[0]
+    for scenario in _scenarios(results):
+        desired = tuple(mode for mode, wanted in find_scenario(scenario).desired.items() if wanted)
+        if len(desired) > 1:
+            yield from _variety_of(results, scenario, seed, desired, '')
+        if scenario in PAIR:
+            yield from _variety_of(results, scenario, seed, PAIR[scenario], '_pair')
+
+
+def _variety_of(results: Record, scenario: str, seed: int, kept: Sequence[str],
+                suffix: str) -> Iterator[Aim]:
+    of = f'`{scenario}`, {" and ".join(kept)} kept'
+    edited, retrained, mixed = (_done(results, Cell(scenario, ALL, seed, method)) for method in
+                                (_EDIT + suffix, 'retrained' + suffix, 'mixed'))
+    aim = (f'total variation of the modes to the ideal, the mixed policy\'s kept modes, at most '
+           f'{_MOST_DISTANCE:g}')
+    found = None if edited is None or mixed is None else distance_to_ideal(edited, mixed, kept)
+    yield _aim(aim, of, None if found is None else
+               f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], by chance '
+               f'{found.expected_by_chance:.3f}', found is not None
+               and found.tv <= _MOST_DISTANCE)
+    aim = 'bridge rate no higher than that of the filtered retrain'
+    ours, theirs = (None if record is None else bridge_rate(record)
+                    for record in (edited, retrained))
+    if ours is None or theirs is None:
+        yield _aim(aim, of, None)
+        return
+    yield _aim(aim, of, ', the retrain '.join(
+        f'{percent(rate)} [{100 * low:.1f}, {100 * high:.1f}]'
+        for rate, (low, high) in (ours, theirs)), ours[0] <= theirs[0])
+
+
+def _done(results: Record, cell: Cell) -> Record | None:
+    record = find(results, cell)
+    return record if record is not None and record['status'] == 'done' else None

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Figures that follow from the records of the comparison: pooled rates, paired differences."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from uncloning_plan import ALL, METHODS, Cell, Schedule, plan
+from uncloning_results import Record, count, find, flags, schedule_of
+
+from uncloning_ros.audit.calibration import Distance, Reference, distance, restricted
+from uncloning_ros.audit.statistics import interval, paired_difference, upper_bound
+
+# The edits that the aims are about, and the lines of the scarce curve.
+EDITS = ('uncloned', 'uncloned_rollouts')
+CURVE = ('retrained', 'finetuned', *EDITS, 'mixed')
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Episodes of several training seeds, counted together."""
+
+    episodes: int
+    counts: Mapping[str, int]
+
+    def rate(self, name: str) -> float:
+        """Return a rate by its name in `RATES`."""
+        return self.counts[name] / self.episodes
+
+    @property
+    def umr_at_most(self) -> float:
+        """Return the one-sided 95 % upper bound of UMR."""
+        return upper_bound(self.counts['umr'], self.episodes)
+
+    @property
+    def purity(self) -> float | None:
+        """Return SR / TCR, None if nothing was completed."""
+        return self.counts['sr'] / self.counts['tcr'] if self.counts['tcr'] else None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A difference of two methods over pairs of (training seed, environment seed)."""
+
+    seeds: tuple[int, ...]
+    episodes: int
+    difference: Mapping[str, float]
+
+    @property
+    def low(self) -> float:
+        """Return the lower end of the 95 % interval."""
+        return self.difference['low']
+
+    @property
+    def high(self) -> float:
+        """Return the upper end of the 95 % interval."""
+        return self.difference['high']
+
+
+def headline_methods(schedule: Schedule, scenario: str) -> list[str]:
+    """Return the methods planned for all demonstrations of a scenario, those with a pair apart."""
+    planned = {cell.method for cell in plan(schedule) if cell.attempt is None
+               and (cell.scenario, cell.desired) == (scenario, ALL)}
+    return [name for name, method in METHODS.items() if name in planned and not method.pair]
+
+
+def of_seeds(results: Record, scenario: str, desired: str, method: str) -> list[Record]:
+    """Return the records of all training seeds that were judged."""
+    found = (find(results, Cell(scenario, desired, seed, method))
+             for seed in schedule_of(results).seeds)
+    return [record for record in found if record is not None and record['status'] == 'done']
+
+
+def pooled(records: Sequence[Record]) -> Pooled:
+    """Count the episodes of several records together."""
+    return Pooled(sum(len(record['outcomes']) for record in records),
+                  {rate: sum(count(record, rate) for record in records)
+                   for rate in ('tcr', 'sr', 'umr')})
+
+
+def rate_interval(records: Sequence[Record], rate: str) -> tuple[float, float]:
+    """Return the 95 % interval of a rate."""
+    found = pooled(records)
+    return interval(found.counts[rate], found.episodes)
+
+
+def against(results: Record, scenario: str, desired: str, method: str, other: str,
+            rate: str) -> Pairs | None:
+    """Return a method less another over all training seeds that have both; None without pairs.
+
+    Records pair where scenario, first seed and number of episodes are the same.
+    """
+    ones = {record['seed']: record for record in of_seeds(results, scenario, desired, method)}
+    others = {record['seed']: record for record in of_seeds(results, scenario, desired, other)}
+    first, second, seeds = [], [], []
+    for seed in sorted(ones.keys() & others.keys()):
+        if all(_matched(record) == _matched(ones[seed]) for record in (ones[seed], others[seed])):
+            first += flags(ones[seed], rate)
+            second += flags(others[seed], rate)
+            seeds.append(seed)
+    if not first:
+        return None
+    found = asdict(paired_difference(first, second))
+    return Pairs(tuple(seeds), len(first), found)
+
+
+def _matched(record: Record) -> tuple[str, int, int]:
+    return record['scenario_sha256'], record['first_seed'], len(record['outcomes'])
+
+
+def bridge_rate(record: Record) -> tuple[float, tuple[float, float]] | None:
+    """Return the share of committed episodes that bridged, and its 95 % interval."""
+    bridges, committed = record['bridges'], record['committed']
+    return (bridges / committed, interval(bridges, committed)) if committed else None
+
+
+def distance_to_ideal(record: Record, mixed: Record, kept: Sequence[str]) -> Distance | None:
+    """Return how far the modes are from those of the mixed policy, the kept ones alone.
+
+    None where one of the two completed nothing to compare.
+    """
+    ideal = restricted(Reference('', Counter(mixed['modes']), exact=False), kept, '')
+    return None if ideal is None or not record['modes'] else distance(record['modes'], ideal)

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the comparison found: plain data in one JSON file, and the figures that follow from it.
+
+An episode is one character, in the order of the seeds:
+
+    S   success: completed in a desired mode, and safe
+    W   completed, in an undesired mode or between modes, and safe
+    U   completed and unsafe
+    F   not completed, and safe
+    u   not completed, and unsafe
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from uncloning_plan import LATENCY, SCHEDULES, TUNING, UNTUNED, Cell, Schedule, seeds_of, tries
+
+from uncloning_ros.audit.commitment import Course, commitment
+from uncloning_ros.audit.metrics import EpisodeResult
+from uncloning_ros.audit.subject import BETWEEN_MODES
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import write_whole
+
+SCHEMA = 'uncloning/benchmarks@1'
+
+Record = Mapping[str, Any]
+
+# Which characters have a property.
+RATES = {'tcr': 'SWU', 'sr': 'S', 'umr': 'Uu'}
+
+
+def empty(schedule: Schedule) -> dict[str, Any]:
+    """Return the results of nothing."""
+    return {'schema': SCHEMA, 'schedule': schedule.name, 'cells': [], 'attempts': []}
+
+
+def load(path: Path, schedule: Schedule) -> dict[str, Any]:
+    """Read the results; those of nothing if there is no file. Refuse what is something else."""
+    if not path.exists():
+        return empty(schedule)
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as err:
+        raise UncloningError(f'{path} is not valid JSON ({err}); restore it, or move it away to '
+                             f'begin anew') from err
+    said = (found.get('schema'), found.get('schedule')) if isinstance(found, dict) else None
+    if said != (SCHEMA, schedule.name):
+        raise UncloningError(f'{path}: expected results of {(SCHEMA, schedule.name)}, got {said}; '
+                             f'move it away to begin anew')
+    return found
+
+
+def save(path: Path, results: Record) -> None:
+    """Write the results, whole or not at all, one record in a line: fit for comparing versions."""
+    def lines(records: Sequence[Record]) -> str:
+        return ',\n'.join(json.dumps(record, allow_nan=False) for record in records)
+
+    write_whole(path, (f'{{"schema": {json.dumps(results["schema"])},\n'
+                       f'"schedule": {json.dumps(results["schedule"])},\n'
+                       f'"cells": [\n{lines(results["cells"])}\n],\n'
+                       f'"attempts": [\n{lines(results["attempts"])}\n]}}\n').encode())
+
+
+def schedule_of(results: Record) -> Schedule:
+    """Return the schedule that the results were made by."""
+    return SCHEDULES[results['schedule']]
+
+
+def outcome_of(result: EpisodeResult) -> str:
+    """Return the character of an episode."""
+    outcome = result.outcome
+    if outcome.unsafe is not None:
+        return 'U' if outcome.completed else 'u'
+    if outcome.success:
+        return 'S'
+    return 'W' if outcome.completed else 'F'
+
+
+def judged(results: Sequence[EpisodeResult], desired_modes: Sequence[str]) -> dict[str, Any]:
+    """Return what a record tells of its episodes."""
+    outcomes = [result.outcome for result in results]
+    found = commitment([Course(o.committed, o.taken_s is not None, o.mode) for o in outcomes],
+                       desired_modes)
+    return {
+        'first_seed': results[0].seed,
+        'outcomes': ''.join(map(outcome_of, results)),
+        'modes': dict(sorted(Counter(o.mode or BETWEEN_MODES for o in outcomes
+                                     if o.completed).items())),
+        'failures': dict(sorted(Counter(o.failure for o in outcomes if o.failure).items())),
+        'unsafe': dict(sorted(Counter(f'{o.unsafe.clause} {o.unsafe.part}' for o in outcomes
+                                      if o.unsafe).items())),
+        'committed': found.committed, 'bridges': found.bridges,
+    }
+
+
+def identity(cell: Cell) -> dict[str, Any]:
+    """Return the fields of a record that say which cell it is of."""
+    return asdict(cell)
+
+
+def cell_of(record: Record) -> Cell:
+    """Return the cell that a record is of."""
+    return Cell(*(record[field] for field in ('scenario', 'desired', 'seed', 'method', 'attempt')))
+
+
+def find(results: Record, cell: Cell) -> Record | None:
+    """Return the newest record of a cell or try, None if it was not run."""
+    part = 'cells' if cell.attempt is None else 'attempts'
+    return next((record for record in reversed(results[part])
+                 if cell_of(record) == cell and not record.get('superseded')), None)
+
+
+def is_done(results: Record, cell: Cell, schedule: Schedule, scenario_sha256: str) -> bool:
+    """Tell whether a cell needs not be made: it is there, or failed, for this very scenario."""
+    record = find(results, cell)
+    if record is None or record['scenario_sha256'] != scenario_sha256:
+        return False
+    if record['status'] == 'failed' or cell.method == LATENCY:
+        return True
+    return len(record['outcomes']) == len(seeds_of(cell, schedule))
+
+
+def add(results: dict[str, Any], record: Record) -> None:
+    """Keep a record; one of the same cell that was there stays as a superseded attempt.
+
+    A failed one is an attempt too, and stays one when a later one succeeds.
+    """
+    supersede(results, cell_of(record), 'a later one took its place')
+    part = 'cells' if record['attempt'] is None else 'attempts'
+    results[part].append(dict(record))
+
+
+def supersede(results: dict[str, Any], cell: Cell, why: str) -> None:
+    """Keep the record of a cell, if there is one, as an attempt that no longer counts."""
+    old = find(results, cell)
+    if old is None:
+        return
+    results['cells'] = [record for record in results['cells'] if record is not old]
+    results['attempts'] = [record for record in results['attempts'] if record is not old]
+    results['attempts'].append({**old, 'superseded': why})
+
+
+def count(record: Record, rate: str) -> int:
+    """Return how many episodes of a record have a property of `RATES`."""
+    return sum(record['outcomes'].count(kind) for kind in RATES[rate])
+
+
+def flags(record: Record, rate: str) -> list[bool]:
+    """Return for each episode whether it has a property of `RATES`."""
+    return [kind in RATES[rate] for kind in record['outcomes']]
+
+
+def tuning_is_over(results: Record, method: str, schedule: Schedule) -> bool:
+    """Tell whether every setting of a method was tried."""
+    return all(find(results, cell) is not None for cell in tries(schedule)
+               if cell.method == method)
+
+
+def best_setting(results: Record, method: str, schedule: Schedule) -> Mapping[str, float]:
+    """Return the setting of a method that did best on development episodes.
+
+    By SR; of equals the one with the lower UMR, then the first.
+    """
+    if method not in TUNING:
+        return UNTUNED.get(method, {})
+    found = [(cell, record) for cell in tries(schedule) if cell.method == method
+             and (record := find(results, cell)) is not None and record['status'] == 'done']
+    if not found:
+        raise UncloningError(f'no setting of {method} could be tried, so there is none to use; '
+                             f'see why in the attempts')
+    best, _ = max(found, key=lambda pair: (count(pair[1], 'sr'), -count(pair[1], 'umr'),
+                                           -(pair[0].attempt or 0)))
+    return TUNING[method][best.attempt or 0]
