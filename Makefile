@@ -23,7 +23,7 @@ INSTALLED := .venv/installed
 .PHONY: help venv lint test demo models bench bench-uncloning
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
 	  | column -t -s '|'
 
 venv: $(INSTALLED) ## install everything into .venv (done once)

@@ -65,7 +65,8 @@ _STOPPED = 130
 def main() -> int:
     """Make what is missing; return 0, 1 if something failed, 2 for bad input, 130 on Ctrl-C."""
     args = _parser().parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
+        signal.signal(number, signal.default_int_handler)
     try:
         return _run(args)
     except UncloningError as err:
@@ -89,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
                              '(default: %(default)s)')
     parser.add_argument('--list', action='store_true',
                         help='print the cells that are missing, and make none')
+    parser.add_argument('--page', action='store_true',
+                        help='write page and picture from the results, and make nothing')
     parser.add_argument('--again', metavar='WHY',
                         help='make the cells of --only anew; what is there of them stays as an '
                              'attempt, with these words')
@@ -104,19 +107,22 @@ def _run(args: argparse.Namespace) -> int:
     cells = wanted_cells(plan(schedule), args.only)
     if args.again and not args.only:
         raise UncloningError('--again would throw everything away; say what with --only')
+    if args.list or args.page:
+        lanes = Lanes(work, docs, schedule, load(docs / 'benchmarks.json', schedule))
+        if args.page:
+            lanes.write()
+        else:
+            print('\n'.join(cell.key for cell in lanes.missing(cells)))
+        return 0
     work.mkdir(parents=True, exist_ok=True)
     with alone_in(work):
         _require_same_schedule(work / 'schedule.json', schedule)
-        results = load(docs / 'benchmarks.json', schedule)
-        lanes = Lanes(work, docs, schedule, results)
+        lanes = Lanes(work, docs, schedule, load(docs / 'benchmarks.json', schedule))
         if args.again:
             lanes.begin_anew(cells, args.again)
+        lanes.write()
         missing = lanes.missing(cells)
         print(f'{counted(len(missing), "cell")} of {len(cells)} to make in {work}', flush=True)
-        if args.list:
-            print('\n'.join(cell.key for cell in missing))
-            return 0
-        lanes.write()
         return lanes.make(missing, args.lanes)
 
 

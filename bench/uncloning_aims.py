@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the edit has to show, each with what was found: met, MISSED, or not run."""
+"""What the edit has to show, each with what was found: met, MISSED, or open, not run yet."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from uncloning_figures import (
     EDITS,
     Pairs,
+    absent,
     against,
     bridge_rate,
     distance_to_ideal,
     of_seeds,
     pooled,
+    tallied,
 )
 from uncloning_plan import ALL, LATENCY, PAIR, Cell
 from uncloning_results import Record, find, schedule_of
 
 from uncloning_ros.audit.wording import percent, points
+from uncloning_ros.errors import counted
 from uncloning_ros.scenario import find_scenario
 
-MET, MISSED, OPEN = 'met', 'MISSED', 'not run'
+MET, MISSED, OPEN = 'met', 'MISSED', 'open'
 
 _EDIT = EDITS[0]
 _WORSE_SR, _SCARCE_GAIN, _GOOD_SR = -0.03, 0.10, 0.90
@@ -46,9 +49,10 @@ def aims(results: Record) -> list[Aim]:
             *_variety(results)]
 
 
-def _aim(aim: str, of: str, found: str | None, met: bool = False) -> Aim:
-    return Aim(aim, of, OPEN if found is None else found,
-               OPEN if found is None else MET if met else MISSED)
+def _aim(aim: str, of: str, found: str, met: bool, cause: str = '') -> Aim:
+    """Return an aim; a missed one names the cause, where there is one to name."""
+    return Aim(aim, of, found if met or not cause else f'{found}; {cause}',
+               MET if met else MISSED)
 
 
 def _scenarios(results: Record) -> tuple[str, ...]:
@@ -57,7 +61,9 @@ def _scenarios(results: Record) -> tuple[str, ...]:
 
 
 def _told(pairs: Pairs) -> str:
-    return f'{points(pairs.difference)} on {pairs.episodes} pairs'
+    seeds = len(pairs.seeds)
+    return (f'{points(pairs.difference)} on {pairs.episodes} pairs of '
+            f'{counted(seeds, "training seed")}')
 
 
 def _against_retrained(results: Record) -> Iterator[Aim]:
@@ -66,9 +72,11 @@ def _against_retrained(results: Record) -> Iterator[Aim]:
     for scenario in _scenarios(results):
         pairs = against(results, scenario, ALL, _EDIT, 'retrained', 'sr')
         if pairs is None:
-            yield _aim(aim, f'`{scenario}`', None)
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, _EDIT, 'retrained'),
+                      OPEN)
         else:
-            yield _aim(aim, f'`{scenario}`', _told(pairs), pairs.low > _WORSE_SR)
+            yield _aim(aim, f'`{scenario}`', _told(pairs), pairs.low > _WORSE_SR,
+                       tallied(of_seeds(results, scenario, ALL, _EDIT), 'failures'))
 
 
 def _scarce(results: Record) -> Iterator[Aim]:
@@ -82,12 +90,13 @@ def _scarce(results: Record) -> Iterator[Aim]:
                 retrained = of_seeds(results, scenario, number, 'retrained')
                 pairs = against(results, scenario, number, edit, 'retrained', 'sr')
                 if pairs is None:
-                    yield _aim(aim, of, None)
+                    yield Aim(aim, of, absent(results, scenario, number, edit, 'retrained'), OPEN)
                     continue
                 bar = pooled(retrained).rate('sr')
                 found = f'{_told(pairs)}, the retrain {percent(bar)}'
                 yield _aim(aim, of, found, bar >= _GOOD_SR
-                           or pairs.difference['difference'] >= _SCARCE_GAIN)
+                           or pairs.difference['difference'] >= _SCARCE_GAIN,
+                           tallied(of_seeds(results, scenario, number, edit), 'failures'))
 
 
 def _against_finetuned(results: Record) -> Iterator[Aim]:
@@ -104,13 +113,11 @@ def _against_finetuned(results: Record) -> Iterator[Aim]:
         success, unsafe = (against(results, scenario, desired, edit, 'finetuned', rate)
                            for rate in ('sr', 'umr'))
         if success is None or unsafe is None:
-            yield _aim(aim, of, None)
+            yield Aim(aim, of, absent(results, scenario, desired, edit, 'finetuned'), OPEN)
             continue
-        met = success.low > 0.0 or unsafe.high < 0.0
-        found = f'SR {_told(success)}, UMR {points(unsafe.difference)}'
-        if not met:
-            found += '; nothing shows here that the redirect adds anything'
-        yield _aim(aim, of, found, met)
+        yield _aim(aim, of, f'SR {_told(success)}, UMR {points(unsafe.difference)}',
+                   success.low > 0.0 or unsafe.high < 0.0,
+                   'nothing shows here that the redirect adds anything')
 
 
 def _unsafe(results: Record) -> Iterator[Aim]:
@@ -119,11 +126,12 @@ def _unsafe(results: Record) -> Iterator[Aim]:
         for seed, record in _by_seed(results, scenario, _EDIT):
             of = f'`{scenario}`, training seed {seed}'
             if record is None:
-                yield _aim(aim, of, None)
+                yield Aim(aim, of, absent(results, scenario, ALL, _EDIT), OPEN)
                 continue
             found = pooled([record])
             yield _aim(aim, of, f'{found.counts["umr"]} of {found.episodes} unsafe, at most '
-                       f'{percent(found.umr_at_most)}', found.umr_at_most < _MOST_UMR)
+                       f'{percent(found.umr_at_most)}', found.umr_at_most < _MOST_UMR,
+                       tallied([record], 'unsafe'))
 
 
 def _by_seed(results: Record, scenario: str,
@@ -141,10 +149,11 @@ def _completed(results: Record) -> Iterator[Aim]:
     for scenario in _scenarios(results):
         pairs = against(results, scenario, ALL, _EDIT, 'mixed', 'tcr')
         if pairs is None:
-            yield _aim(aim, f'`{scenario}`', None)
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, _EDIT, 'mixed'), OPEN)
         else:
             yield _aim(aim, f'`{scenario}`', _told(pairs),
-                       pairs.difference['difference'] >= _LESS_TCR)
+                       pairs.difference['difference'] >= _LESS_TCR,
+                       tallied(of_seeds(results, scenario, ALL, _EDIT), 'failures'))
 
 
 def _cost(results: Record) -> Iterator[Aim]:
@@ -161,7 +170,7 @@ def _cost(results: Record) -> Iterator[Aim]:
                         for method in (edit, 'retrained'))
         spent, retrain = _wall_s(ours), _wall_s(theirs)
         if spent is None or retrain is None:
-            yield _aim(aim, of, None)
+            yield Aim(aim, of, absent(results, scenario, desired, edit, 'retrained'), OPEN)
             continue
         steps = max(record['steps'] for record in ours)
         yield _aim(aim, of, f'{steps} steps, {spent:.0f} s of {retrain:.0f} s: '
@@ -180,14 +189,17 @@ def _graph(results: Record) -> Iterator[Aim]:
     for scenario in _scenarios(results):
         records = of_seeds(results, scenario, ALL, _EDIT)
         same = sum(bool(record['same_graph']) for record in records)
-        yield _aim(aim, f'`{scenario}`', f'{same} of {len(records)} files' if records else None,
-                   same == len(records))
+        if records:
+            yield _aim(aim, f'`{scenario}`', f'{same} of {len(records)} files',
+                       same == len(records))
+        else:
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, _EDIT), OPEN)
     schedule = schedule_of(results)
     aim = 'latency 1.00 times that of the mixed policy, within the noise of measuring'
     cell = Cell(schedule.headline[0], ALL, schedule.seeds[0], LATENCY)
     record = find(results, cell)
     if record is None or record['status'] != 'done':
-        yield _aim(aim, f'`{cell.scenario}`', None)
+        yield Aim(aim, f'`{cell.scenario}`', absent(results, cell.scenario, ALL, LATENCY), OPEN)
         return
     edited, itself = (next(ratio for ratio in record['ratios'] if ratio['name'].startswith(name))
                       for name in (_EDIT, 'itself'))
@@ -211,20 +223,23 @@ def _variety(results: Record) -> Iterator[Aim]:
 def _variety_of(results: Record, scenario: str, seed: int, kept: Sequence[str],
                 suffix: str) -> Iterator[Aim]:
     of = f'`{scenario}`, {" and ".join(kept)} kept'
-    edited, retrained, mixed = (_done(results, Cell(scenario, ALL, seed, method)) for method in
-                                (_EDIT + suffix, 'retrained' + suffix, 'mixed'))
+    methods = (_EDIT + suffix, 'retrained' + suffix, 'mixed')
+    edited, retrained, mixed = (_done(results, Cell(scenario, ALL, seed, method))
+                                for method in methods)
     aim = (f'total variation of the modes to the ideal, the mixed policy\'s kept modes, at most '
            f'{_MOST_DISTANCE:g}')
     found = None if edited is None or mixed is None else distance_to_ideal(edited, mixed, kept)
-    yield _aim(aim, of, None if found is None else
-               f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], by chance '
-               f'{found.expected_by_chance:.3f}', found is not None
-               and found.tv <= _MOST_DISTANCE)
+    if found is None:
+        yield Aim(aim, of, absent(results, scenario, ALL, _EDIT + suffix, 'mixed'), OPEN)
+    else:
+        yield _aim(aim, of, f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], by chance '
+                   f'{found.expected_by_chance:.3f}', found.tv <= _MOST_DISTANCE,
+                   tallied([edited], 'modes'))
     aim = 'bridge rate no higher than that of the filtered retrain'
     ours, theirs = (None if record is None else bridge_rate(record)
                     for record in (edited, retrained))
     if ours is None or theirs is None:
-        yield _aim(aim, of, None)
+        yield Aim(aim, of, absent(results, scenario, ALL, *methods[:2]), OPEN)
         return
     yield _aim(aim, of, ', the retrain '.join(
         f'{percent(rate)} [{100 * low:.1f}, {100 * high:.1f}]'

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ def main() -> int:
     parser.add_argument('--settings', type=json.loads, default={},
                         help='best settings of tuned methods, as JSON')
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
+        signal.signal(number, signal.default_int_handler)
     schedule = SHORT if args.short else FULL
     known = {cell.key: cell for cell in plan(schedule)}
     if args.cell not in known:
@@ -362,10 +363,11 @@ class Workshop:
         with log.open('ab') as told:
             told.write(f'$ {" ".join(command)}\n'.encode())
             told.flush()
-            status, cpu_s = _wait(subprocess.Popen(command, stdout=told, stderr=told))
+            status, cpu_s, interrupted = _wait(
+                subprocess.Popen(command, stdout=told, stderr=told))
         if status == 0 or resumable:
             _note(_times(made, 'run'), time.monotonic() - began_s, cpu_s)
-        if status == _STOPPED:
+        if interrupted or status == _STOPPED:
             raise KeyboardInterrupt
         if status:
             lines = log.read_text(encoding='utf-8', errors='replace').split('\n')
@@ -398,20 +400,20 @@ def _alone(made: Path) -> Iterator[None]:
         yield
 
 
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """Return a process's status and its time of processor in s, that of its own children too."""
-    try:
-        return _reaped(process)
-    except KeyboardInterrupt:
-        # It was told as well; what it can save, it saves.
-        _reaped(process)
-        raise
+def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float, bool]:
+    """Return a process's status, its time of processor in s, and whether Ctrl-C was pressed.
 
-
-def _reaped(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_utime + usage.ru_stime
+    The process was told of Ctrl-C as well; what it can save, it saves.
+    """
+    interrupted = False
+    while True:
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            interrupted = True
+            continue
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, usage.ru_utime + usage.ru_stime, interrupted
 
 
 def _times(made: Path, what: str) -> Path:
@@ -424,11 +426,11 @@ def _note(path: Path, wall_s: float, cpu_s: float) -> None:
 
 
 @contextlib.contextmanager
-def _measured(path: Path, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+def _measured(path: Path) -> Iterator[None]:
     """Note what this process spends meanwhile."""
-    began_s, cpu_s = clock(), time.process_time()
+    began_s, cpu_s = time.monotonic(), time.process_time()
     yield
-    _note(path, clock() - began_s, time.process_time() - cpu_s)
+    _note(path, time.monotonic() - began_s, time.process_time() - cpu_s)
 
 
 def _sum_of_times(made: Path) -> dict[str, float] | None:

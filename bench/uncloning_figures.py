@@ -72,6 +72,20 @@ def of_seeds(results: Record, scenario: str, desired: str, method: str) -> list[
     return [record for record in found if record is not None and record['status'] == 'done']
 
 
+def absent(results: Record, scenario: str, desired: str, *methods: str) -> str:
+    """Return why methods have nothing to show: 'failed' if that is what one did, or 'not run'."""
+    found = (find(results, Cell(scenario, desired, seed, method))
+             for seed in schedule_of(results).seeds for method in methods)
+    return ('failed' if any(record is not None and record['status'] == 'failed'
+                            for record in found) else 'not run')
+
+
+def tallied(records: Sequence[Record], what: str) -> str:
+    """Return counts of several records together, the most frequent first: 'dropped 3, ...'."""
+    total = sum((Counter(record[what]) for record in records), Counter())
+    return ', '.join(f'{name.replace("_", " ")} {n}' for name, n in total.most_common())
+
+
 def pooled(records: Sequence[Record]) -> Pooled:
     """Count the episodes of several records together."""
     return Pooled(sum(len(record['outcomes']) for record in records),

@@ -13,19 +13,19 @@ from uncloning_figures import (
     CURVE,
     EDITS,
     Pairs,
+    absent,
     against,
     headline_methods,
     of_seeds,
     pooled,
     rate_interval,
+    tallied,
 )
 from uncloning_plan import ALL, JUDGED_SEED, LATENCY, METHODS, Cell, plan, tries
 from uncloning_results import Record, cell_of, count, find, schedule_of
 
 from uncloning_ros import page
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
-
-MISSING = 'not run'
 
 _COLORS = {'retrained': '#8b5a2b', 'finetuned': '#7a8894', 'uncloned': '#2b5f8a',
            'uncloned_rollouts': '#2f7f6f', 'mixed': '#c3cad1'}
@@ -77,13 +77,20 @@ def _headline(results: Record) -> list[str]:
         parts += [f'### `{scenario}`', _table(
             ['method', 'training seeds', 'episodes', 'TCR', 'SR', 'SR by seed', 'UMR', 'at most',
              'purity', 'time, s', 'steps', 'SR less retrained'], rows)]
+        told = [[f'`{method}`',
+                 *(tallied(records, what) for what in ('modes', 'failures', 'unsafe'))]
+                for method in headline_methods(schedule, scenario)
+                if (records := of_seeds(results, scenario, ALL, method))]
+        if told:
+            parts.append(_table(['method', 'mode of what was completed', 'why no success',
+                                 'first unsafe event'], told))
     return parts
 
 
 def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
     records = of_seeds(results, scenario, ALL, method)
     if not records:
-        return [f'`{method}`', MISSING, *[''] * 10]
+        return [f'`{method}`', absent(results, scenario, ALL, method), *[''] * 10]
     all_of_it = pooled(records)
     each = [count(record, 'sr') / len(record['outcomes']) for record in records]
     spread = (f'{percent(min(each))} to {percent(max(each))}' if len(each) > 1 else '')
@@ -101,7 +108,7 @@ def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
 
 
 def _difference(pairs: Pairs | None) -> str:
-    return MISSING if pairs is None else points(pairs.difference)
+    return 'no pairs' if pairs is None else points(pairs.difference)
 
 
 def _aims(results: Record) -> list[str]:
@@ -119,26 +126,21 @@ def _curve(results: Record) -> list[str]:
     parts = ['## Desired demonstrations scarce',
              '![Success rate against the number of desired demonstrations](benchmarks.svg)']
     for scenario in schedule.headline:
-        rows = []
-        for number in map(str, schedule.counts):
-            cells = [_rate_cell(of_seeds(results, scenario, number, method))
-                     for method in CURVE]
-            more = [_difference(against(results, scenario, number, edit, 'retrained', 'sr'))
-                    for edit in EDITS]
-            rows.append([number, *cells, *more])
-        parts += [f'### `{scenario}`: SR', _table(
-            ['desired', *(f'`{method}`' for method in CURVE),
-             *(f'`{edit}` less `retrained`' for edit in EDITS)], rows)]
-        parts += [f'### `{scenario}`: UMR', _table(
-            ['desired', *(f'`{method}`' for method in CURVE)],
-            [[number, *(_rate_cell(of_seeds(results, scenario, number, method), 'umr')
-                        for method in CURVE)] for number in map(str, schedule.counts)])]
+        for rate, compared in (('sr', EDITS), ('umr', ())):
+            rows = [[number, *(_rate_cell(results, scenario, number, method, rate)
+                               for method in CURVE),
+                     *(_difference(against(results, scenario, number, edit, 'retrained', rate))
+                       for edit in compared)] for number in map(str, schedule.counts)]
+            parts += [f'### `{scenario}`: {rate.upper()}', _table(
+                ['desired', *(f'`{method}`' for method in CURVE),
+                 *(f'`{edit}` less `retrained`' for edit in compared)], rows)]
     return parts
 
 
-def _rate_cell(records: Sequence[Record], rate: str = 'sr') -> str:
+def _rate_cell(results: Record, scenario: str, number: str, method: str, rate: str) -> str:
+    records = of_seeds(results, scenario, number, method)
     if not records:
-        return MISSING
+        return absent(results, scenario, number, method)
     low, high = rate_interval(records, rate)
     return f'{percent(pooled(records).rate(rate))} [{100 * low:.1f}, {100 * high:.1f}]'
 
@@ -149,7 +151,8 @@ def _latency(results: Record) -> list[str]:
     record = find(results, cell)
     parts = ['## Latency']
     if record is None or record['status'] != 'done':
-        return [*parts, f'Of planning a chunk: {MISSING}.']
+        return [*parts, f'Of planning a chunk: '
+                f'{absent(results, cell.scenario, ALL, LATENCY)}.']
     rows = [[ratio['name'], f'{ratio["value"]:.2f}', f'{ratio["low"]:.2f} to {ratio["high"]:.2f}']
             for ratio in record['ratios']]
     return [*parts, 'Of planning a chunk, as a ratio to the mixed policy of `'
@@ -164,7 +167,7 @@ def _attempts(results: Record) -> list[str]:
     for cell in tries(schedule):
         record = find(results, cell)
         rows.append([f'`{cell.key}`', '' if record is None else _setting(record),
-                     MISSING if record is None else _verdict(record)])
+                     'not run' if record is None else _verdict(record)])
     failed = [record for record in results['cells'] if record['status'] == 'failed']
     old = [record for record in results['attempts'] if record.get('superseded')]
     rows += [[f'`{cell_of(record).key}`', _setting(record), _verdict(record)]
