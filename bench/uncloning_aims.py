@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uncloning_figures import (
-    EDITS,
+    EDIT,
     Pairs,
     absent,
     against,
@@ -25,7 +25,6 @@ from uncloning_ros.scenario import find_scenario
 
 MET, MISSED, OPEN = 'met', 'MISSED', 'open'
 
-_EDIT = EDITS[0]
 _WORSE_SR, _SCARCE_GAIN, _GOOD_SR = -0.03, 0.10, 0.90
 _MOST_UMR, _LESS_TCR = 0.01, -0.02
 _MOST_STEPS, _MOST_TIME = 500, 0.15
@@ -70,33 +69,32 @@ def _against_retrained(results: Record) -> Iterator[Aim]:
     aim = (f'SR less that of the filtered retrain: lower 95 % bound above '
            f'{100 * _WORSE_SR:g} points')
     for scenario in _scenarios(results):
-        pairs = against(results, scenario, ALL, _EDIT, 'retrained', 'sr')
+        pairs = against(results, scenario, ALL, EDIT, 'retrained', 'sr')
         if pairs is None:
-            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, _EDIT, 'retrained'),
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, EDIT, 'retrained'),
                       OPEN)
         else:
             yield _aim(aim, f'`{scenario}`', _told(pairs), pairs.low > _WORSE_SR,
-                       tallied(of_seeds(results, scenario, ALL, _EDIT), 'failures'))
+                       tallied(of_seeds(results, scenario, ALL, EDIT), 'failures'))
 
 
 def _scarce(results: Record) -> Iterator[Aim]:
     aim = (f'SR at least {100 * _SCARCE_GAIN:g} points above the filtered retrain, wherever that '
            f'is below {100 * _GOOD_SR:g} %')
     schedule = schedule_of(results)
-    for edit in EDITS:
-        for scenario in schedule.headline:
-            for number in map(str, schedule.counts):
-                of = f'`{edit}`, `{scenario}`, {number} desired'
-                retrained = of_seeds(results, scenario, number, 'retrained')
-                pairs = against(results, scenario, number, edit, 'retrained', 'sr')
-                if pairs is None:
-                    yield Aim(aim, of, absent(results, scenario, number, edit, 'retrained'), OPEN)
-                    continue
-                bar = pooled(retrained).rate('sr')
-                found = f'{_told(pairs)}, the retrain {percent(bar)}'
-                yield _aim(aim, of, found, bar >= _GOOD_SR
-                           or pairs.difference['difference'] >= _SCARCE_GAIN,
-                           tallied(of_seeds(results, scenario, number, edit), 'failures'))
+    for scenario in schedule.headline:
+        for number in map(str, schedule.counts):
+            of = f'`{scenario}`, {number} desired'
+            retrained = of_seeds(results, scenario, number, 'retrained')
+            pairs = against(results, scenario, number, EDIT, 'retrained', 'sr')
+            if pairs is None:
+                yield Aim(aim, of, absent(results, scenario, number, EDIT, 'retrained'), OPEN)
+                continue
+            bar = pooled(retrained).rate('sr')
+            found = f'{_told(pairs)}, the retrain {percent(bar)}'
+            yield _aim(aim, of, found, bar >= _GOOD_SR
+                       or pairs.difference['difference'] >= _SCARCE_GAIN,
+                       tallied(of_seeds(results, scenario, number, EDIT), 'failures'))
 
 
 def _against_finetuned(results: Record) -> Iterator[Aim]:
@@ -104,16 +102,15 @@ def _against_finetuned(results: Record) -> Iterator[Aim]:
     schedule = schedule_of(results)
     # The half of the curve with the fewest demonstrations, the middle one with them.
     scarce = tuple(map(str, schedule.counts[:(len(schedule.counts) + 1) // 2]))
-    places = [(_EDIT, scenario, ALL) for scenario in schedule.headline if scenario in PAIR]
-    places += [(edit, scenario, number) for edit in EDITS for scenario in schedule.headline
-               for number in scarce]
-    for edit, scenario, desired in places:
-        of = f'`{edit}`, `{scenario}`, ' + (
+    places = [(scenario, ALL) for scenario in schedule.headline if scenario in PAIR]
+    places += [(scenario, number) for scenario in schedule.headline for number in scarce]
+    for scenario, desired in places:
+        of = f'`{scenario}`, ' + (
             'all demonstrations' if desired == ALL else f'{desired} desired')
-        success, unsafe = (against(results, scenario, desired, edit, 'finetuned', rate)
+        success, unsafe = (against(results, scenario, desired, EDIT, 'finetuned', rate)
                            for rate in ('sr', 'umr'))
         if success is None or unsafe is None:
-            yield Aim(aim, of, absent(results, scenario, desired, edit, 'finetuned'), OPEN)
+            yield Aim(aim, of, absent(results, scenario, desired, EDIT, 'finetuned'), OPEN)
             continue
         yield _aim(aim, of, f'SR {_told(success)}, UMR {points(unsafe.difference)}',
                    success.low > 0.0 or unsafe.high < 0.0,
@@ -123,10 +120,10 @@ def _against_finetuned(results: Record) -> Iterator[Aim]:
 def _unsafe(results: Record) -> Iterator[Aim]:
     aim = f'UMR: 95 % upper bound below {100 * _MOST_UMR:g} %'
     for scenario in _scenarios(results):
-        for seed, record in _by_seed(results, scenario, _EDIT):
+        for seed, record in _by_seed(results, scenario, EDIT):
             of = f'`{scenario}`, training seed {seed}'
             if record is None:
-                yield Aim(aim, of, absent(results, scenario, ALL, _EDIT), OPEN)
+                yield Aim(aim, of, absent(results, scenario, ALL, EDIT), OPEN)
                 continue
             found = pooled([record])
             yield _aim(aim, of, f'{found.counts["umr"]} of {found.episodes} unsafe, at most '
@@ -147,33 +144,28 @@ def _by_seed(results: Record, scenario: str,
 def _completed(results: Record) -> Iterator[Aim]:
     aim = f'TCR no more than {-100 * _LESS_TCR:g} points below that of the mixed policy'
     for scenario in _scenarios(results):
-        pairs = against(results, scenario, ALL, _EDIT, 'mixed', 'tcr')
+        pairs = against(results, scenario, ALL, EDIT, 'mixed', 'tcr')
         if pairs is None:
-            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, _EDIT, 'mixed'), OPEN)
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, EDIT, 'mixed'), OPEN)
         else:
             yield _aim(aim, f'`{scenario}`', _told(pairs),
                        pairs.difference['difference'] >= _LESS_TCR,
-                       tallied(of_seeds(results, scenario, ALL, _EDIT), 'failures'))
+                       tallied(of_seeds(results, scenario, ALL, EDIT), 'failures'))
 
 
 def _cost(results: Record) -> Iterator[Aim]:
     aim = (f'fewer than {_MOST_STEPS} steps, and at most {100 * _MOST_TIME:g} % of the filtered '
-           f'retrain\'s wall time, classifier and rollouts with it')
-    schedule = schedule_of(results)
-    places = [(_EDIT, scenario, ALL) for scenario in _scenarios(results)]
-    places += [(edit, scenario, str(number)) for edit in EDITS for scenario in schedule.headline
-               for number in schedule.counts]
-    for edit, scenario, desired in places:
-        of = f'`{edit}`, `{scenario}`, ' + (
-            'all demonstrations' if desired == ALL else f'{desired} desired')
-        ours, theirs = (of_seeds(results, scenario, desired, method)
-                        for method in (edit, 'retrained'))
+           f'retrain\'s wall time, classifier with it')
+    for scenario in _scenarios(results):
+        ours, theirs = (of_seeds(results, scenario, ALL, method)
+                        for method in (EDIT, 'retrained'))
         spent, retrain = _wall_s(ours), _wall_s(theirs)
         if spent is None or retrain is None:
-            yield Aim(aim, of, absent(results, scenario, desired, edit, 'retrained'), OPEN)
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, EDIT, 'retrained'),
+                      OPEN)
             continue
         steps = max(record['steps'] for record in ours)
-        yield _aim(aim, of, f'{steps} steps, {spent:.0f} s of {retrain:.0f} s: '
+        yield _aim(aim, f'`{scenario}`', f'{steps} steps, {spent:.0f} s of {retrain:.0f} s: '
                    f'{percent(spent / retrain)}',
                    steps < _MOST_STEPS and spent <= _MOST_TIME * retrain)
 
@@ -187,13 +179,13 @@ def _wall_s(records: Sequence[Record]) -> float | None:
 def _graph(results: Record) -> Iterator[Aim]:
     aim = 'graph identical to that of the mixed policy'
     for scenario in _scenarios(results):
-        records = of_seeds(results, scenario, ALL, _EDIT)
+        records = of_seeds(results, scenario, ALL, EDIT)
         same = sum(bool(record['same_graph']) for record in records)
         if records:
             yield _aim(aim, f'`{scenario}`', f'{same} of {len(records)} files',
                        same == len(records))
         else:
-            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, _EDIT), OPEN)
+            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, EDIT), OPEN)
     schedule = schedule_of(results)
     aim = 'latency 1.00 times that of the mixed policy, within the noise of measuring'
     cell = Cell(schedule.headline[0], ALL, schedule.seeds[0], LATENCY)
@@ -202,7 +194,7 @@ def _graph(results: Record) -> Iterator[Aim]:
         yield Aim(aim, f'`{cell.scenario}`', absent(results, cell.scenario, ALL, LATENCY), OPEN)
         return
     edited, itself = (next(ratio for ratio in record['ratios'] if ratio['name'].startswith(name))
-                      for name in (_EDIT, 'itself'))
+                      for name in (EDIT, 'itself'))
     yield _aim(aim, f'`{cell.scenario}`',
                f'{edited["value"]:.2f} ({edited["low"]:.2f} to {edited["high"]:.2f}), itself '
                f'{itself["value"]:.2f} ({itself["low"]:.2f} to {itself["high"]:.2f})',
@@ -223,14 +215,14 @@ def _variety(results: Record) -> Iterator[Aim]:
 def _variety_of(results: Record, scenario: str, seed: int, kept: Sequence[str],
                 suffix: str) -> Iterator[Aim]:
     of = f'`{scenario}`, {" and ".join(kept)} kept'
-    methods = (_EDIT + suffix, 'retrained' + suffix, 'mixed')
+    methods = (EDIT + suffix, 'retrained' + suffix, 'mixed')
     edited, retrained, mixed = (_done(results, Cell(scenario, ALL, seed, method))
                                 for method in methods)
     aim = (f'total variation of the modes to the ideal, the mixed policy\'s kept modes, at most '
            f'{_MOST_DISTANCE:g}')
     found = None if edited is None or mixed is None else distance_to_ideal(edited, mixed, kept)
     if found is None:
-        yield Aim(aim, of, absent(results, scenario, ALL, _EDIT + suffix, 'mixed'), OPEN)
+        yield Aim(aim, of, absent(results, scenario, ALL, EDIT + suffix, 'mixed'), OPEN)
     else:
         yield _aim(aim, of, f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], by chance '
                    f'{found.expected_by_chance:.3f}', found.tv <= _MOST_DISTANCE,

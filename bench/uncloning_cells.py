@@ -69,7 +69,7 @@ from uncloning_ros.scenario import Scenario, find_scenario
 _STOPPED = 130
 _BENCH = Path(__file__).resolve().parent
 # Of contrastive learning, as the edit has them.
-_BATCH_SIZE, _LEARNING_RATE = 256, 1e-4
+_BATCH_SIZE, _LEARNING_RATE = 256, 3e-4
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ from uncloning_ros.audit.calibration import Distance, Reference, distance, restr
 from uncloning_ros.audit.statistics import interval, paired_difference, upper_bound
 
 # The edits that the aims are about, and the lines of the scarce curve.
-EDITS = ('uncloned', 'uncloned_rollouts')
-CURVE = ('retrained', 'finetuned', *EDITS, 'mixed')
+EDIT = 'uncloned'
+CURVE = ('retrained', 'finetuned', EDIT, 'mixed')
 
 
 @dataclass(frozen=True)

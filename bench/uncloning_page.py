@@ -11,7 +11,7 @@ from html import escape
 from uncloning_aims import MET, aims
 from uncloning_figures import (
     CURVE,
-    EDITS,
+    EDIT,
     Pairs,
     absent,
     against,
@@ -28,7 +28,7 @@ from uncloning_ros import page
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
 
 _COLORS = {'retrained': '#8b5a2b', 'finetuned': '#7a8894', 'uncloned': '#2b5f8a',
-           'uncloned_rollouts': '#2f7f6f', 'mixed': '#c3cad1'}
+           'mixed': '#c3cad1'}
 _WIDTH, _HEIGHT, _LEFT, _TOP, _PANEL, _TALL = 760, 330, 52, 40, 330, 210
 
 
@@ -126,7 +126,7 @@ def _curve(results: Record) -> list[str]:
     parts = ['## Desired demonstrations scarce',
              '![Success rate against the number of desired demonstrations](benchmarks.svg)']
     for scenario in schedule.headline:
-        for rate, compared in (('sr', EDITS), ('umr', ())):
+        for rate, compared in (('sr', (EDIT,)), ('umr', ())):
             rows = [[number, *(_rate_cell(results, scenario, number, method, rate)
                                for method in CURVE),
                      *(_difference(against(results, scenario, number, edit, 'retrained', rate))

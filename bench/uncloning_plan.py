@@ -42,12 +42,10 @@ METHODS = {
     'retrained': Method('train', 'filtered retrain: cloned anew, from the desired '
                         'demonstrations alone', ('--only-modes', '{kept}')),
     'finetuned': Method('edit', 'filtered fine-tune: the mixed policy, cloned further on the '
-                        'desired demonstrations', ('--gamma', '0', '--steps', '450')),
+                        'desired demonstrations', ('--method', 'fine-tune')),
     'uncloned': Method('edit', 'the edit of `uncloning unclone` as it is without options'),
-    'uncloned_rollouts': Method('edit', 'the same edit, which practises in the simulator too',
-                                ('--scenario', '{scenario}')),
     'published': Method('edit', 'the published redirect, its weight tuned',
-                        ('--gamma', '{gamma}', '--steps', '450')),
+                        ('--method', 'redirect', '--gamma', '{gamma}')),
     'contrastive': Method('contrastive', 'contrastive preference learning, tuned'),
     'guidance': Method('steering', 'the mixed policy, guided by the mode classifier in each step '
                        'of the sampler, tuned'),
@@ -73,7 +71,6 @@ TUNING: Mapping[str, tuple[Mapping[str, float], ...]] = {
 UNTUNED: Mapping[str, Mapping[str, float]] = {'best_of': {'count': 16}}
 
 _BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
-_SCARCE = (*_BASIC, 'uncloned_rollouts')
 _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
 # Those that change the weights, and are tuned.
 _TUNED = ('published', 'contrastive')
@@ -158,7 +155,7 @@ def plan(schedule: Schedule) -> list[Cell]:
 
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Cell]:
     return [Cell(scenario, str(count), seed, method) for count in schedule.counts
-            for method in _SCARCE]
+            for method in _BASIC]
 
 
 def tries(schedule: Schedule) -> Iterator[Cell]:

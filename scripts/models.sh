@@ -73,7 +73,7 @@ make_models() {
   edit uncloned
   if [ "$scenario" = knife ]; then
     title 'The fine-tune that the edit has to beat, and the retrain on the desired mode alone'
-    edit finetuned --gamma 0
+    edit finetuned --method fine-tune
     train "$OUT/runs/retrained" --steps "$TRAIN_STEPS" --threads $THREADS --only-modes "$kept"
     models+=(finetuned retrained)
   fi

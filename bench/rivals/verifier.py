@@ -43,7 +43,8 @@ def train_verifier(run: Run, dataset: Dataset, remove: tuple[str, ...], path: Pa
     kept = kept_modes(run, dataset, remove)
     data, held_out = (windows_by_mode(run.policy, dataset, split, (*kept, *remove))
                       for split in ('train', 'validation'))
-    classifier, seen = train_classifier(run.policy, data, held_out, seed)
+    classifier, seen = train_classifier(run.policy, data, held_out, len(kept), seed,
+                                        balanced=True)
     conditions, clean = (part.shape[1] for part in (data[kept[0]].conditions,
                                                     data[kept[0]].clean))
     save_tensors(path, classifier.state_dict(), {

@@ -125,7 +125,7 @@ class TestGuidance:
                                              verifier: Path, mixed: Run, dataset: Dataset,
                                              exported: OnnxPolicy) -> None:
         plain = steered_shares(exported, mixed, dataset)
-        infer = Guidance(mixed_dir, verifier, 1.5, inner_steps).steer(exported)
+        infer = Guidance(mixed_dir, verifier, 3.0, inner_steps).steer(exported)
         found = steered_shares(infer, mixed, dataset)
         assert plain['right'] > 0.3, plain
         assert found['left'] > 0.9, found

@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -20,10 +20,19 @@ from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.cloning import Windows
 from uncloning_ros.learning.mode_classifier import ModeClassifier
 from uncloning_ros.learning.redirect import redirect
-from uncloning_ros.learning.uncloning import EditOptions, unclone, warnings_of
+from uncloning_ros.learning.uncloning import (
+    FINE_TUNE,
+    REDIRECT,
+    SELF_DISTILLATION,
+    EditOptions,
+    unclone,
+    warnings_of,
+)
 
-OPTIONS = EditOptions(('right',), gamma=0.05, tau=0.5, steps=300, batch_size=64,
-                      learning_rate=1e-3, seed=0, threads=1)
+OPTIONS = EditOptions(('right',), SELF_DISTILLATION, gamma=0.5, tau=None, steps=300,
+                      batch_size=64, learning_rate=1e-3, seed=0, threads=1)
+PUBLISHED = replace(OPTIONS, method=REDIRECT, gamma=0.05, tau=0.5)
+FINE_TUNED = replace(OPTIONS, method=FINE_TUNE, gamma=0.0)
 
 
 @pytest.fixture(scope='module')
@@ -38,9 +47,12 @@ def edited(mixed: Run, dataset: Dataset,
     return folder, unclone(mixed, dataset, folder, OPTIONS)
 
 
+@pytest.mark.parametrize('options', [OPTIONS, PUBLISHED], ids=lambda options: options.method)
 def test_removed_mode_is_gone_and_kept_mode_is_everywhere(
-        mixed: Run, edited: tuple[Path, dict[str, Any]], dataset: Dataset) -> None:
-    before, after = shares(mixed.policy, dataset), shares(load_run(edited[0]).policy, dataset)
+        mixed: Run, options: EditOptions, dataset: Dataset, tmp_path: Path) -> None:
+    unclone(mixed, dataset, tmp_path / 'run', options)
+    before, after = (shares(policy, dataset)
+                     for policy in (mixed.policy, load_run(tmp_path / 'run').policy))
     assert before['right'] > 0.3, before
     assert after['right'] < 0.01, after
     assert after['left'] > 0.95, after
@@ -67,8 +79,11 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
     assert report['stopped'] == 'reached the 300 planned steps'
     assert report['edit']['parent_sha256'] == mixed.sha256
     assert report['classifier']['accuracy'] > 0.7
-    assert len(report['gate']['open_by_level']) == 10
-    assert 0 < report['gate']['open'] <= 1
+    looks = report['removal']['looks']
+    assert [look['step'] for look in looks] == list(range(0, 300, 30))
+    assert looks[0]['removed'] > 0.2, 'before the edit'
+    assert looks[-1]['removed'] < 0.02
+    assert looks[-1]['open'] > 0.9 * looks[-1]['observations'], 'the toy always has the choice'
     assert report['retained_loss']['windows'] == 4 * 12
     assert report['retained_loss']['after'] < report['retained_loss']['before'] + 0.05
     steps = [point['step'] for point in report['curve']]
@@ -81,8 +96,8 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
 def test_gate_is_shut_where_the_removed_mode_is_plain_to_see(mixed: Run, dataset: Dataset,
                                                              tmp_path: Path) -> None:
     # GIVEN an edit that hardly moves, so that the original policy's predictions are judged
-    options = replace(OPTIONS, steps=20, learning_rate=1e-9)
-    levels = unclone(mixed, dataset, tmp_path / 'run', options)['gate']['open_by_level']
+    options = replace(PUBLISHED, steps=20, learning_rate=1e-9)
+    levels = unclone(mixed, dataset, tmp_path / 'run', options)['removal']['open_by_level']
     # THEN with little noise its own mode is read off the chunk, with much noise it is open
     assert max(levels[:3]) < 0.1, levels
     assert min(levels[8:]) > 0.2, levels
@@ -105,15 +120,15 @@ def test_same_seed_gives_the_same_edit(mixed: Run, dataset: Dataset, tmp_path: P
     assert one.sha256 == two.sha256
 
 
-def test_gamma_zero_is_a_fine_tune_on_the_kept_modes(mixed: Run, dataset: Dataset,
-                                                     tmp_path: Path) -> None:
-    report = unclone(mixed, dataset, tmp_path / 'a', replace(OPTIONS, gamma=0.0, steps=20))
+def test_a_fine_tune_sees_the_kept_modes_alone(mixed: Run, dataset: Dataset,
+                                               tmp_path: Path) -> None:
+    report = unclone(mixed, dataset, tmp_path / 'a', replace(FINE_TUNED, steps=20))
     assert report['classifier'] is None
-    assert report['gate'] is None
+    assert report['removal'] is None
     # Whatever the demonstrations of the removed mode are, they change nothing.
     other = replace(dataset, actions=dataset.actions.copy())
     other.actions[dataset.window_frames('train', ['right'])] += 0.01
-    unclone(mixed, other, tmp_path / 'b', replace(OPTIONS, gamma=0.0, steps=20))
+    unclone(mixed, other, tmp_path / 'b', replace(FINE_TUNED, steps=20))
     assert load_run(tmp_path / 'a').sha256 == load_run(tmp_path / 'b').sha256
 
 
@@ -131,7 +146,7 @@ def test_export_names_the_demonstrations_of_training_and_of_all_edits(
     from uncloning_ros.runtime.inference import load_policy
 
     more = toy_dataset(tmp_path / 'data', episodes=42)
-    options = replace(OPTIONS, steps=1, gamma=0.0)
+    options = replace(FINE_TUNED, steps=1)
     unclone(mixed, more, tmp_path / 'a', options)
     export(load_run(tmp_path / 'a'), tmp_path / 'a.onnx')
     metadata = load_policy(tmp_path / 'a.onnx').metadata
@@ -215,7 +230,7 @@ class TestBadInput:
                                        tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=r'the loss is \S+ at step \d+'):
             unclone(mixed, dataset, tmp_path / 'run',
-                    replace(OPTIONS, learning_rate=1e30, gamma=0.0))
+                    replace(FINE_TUNED, learning_rate=1e30))
         assert not list(tmp_path.iterdir())
 
     def test_ctrl_c_leaves_nothing(self, mixed: Run, dataset: Dataset, tmp_path: Path,
@@ -232,15 +247,34 @@ class TestBadInput:
 class TestWarnings:
     """What in a report should make one doubt the edit."""
 
+    LOOKS: ClassVar = {'looks': [{'step': 0, 'observations': 10, 'open': 5, 'removed': 0.5}]}
+
+    def _warnings(self, removal: dict[str, Any], right: float = 1.0,
+                  swapped: float = 1.0) -> list[str]:
+        choice = {'windows': 20, 'right': right, 'swapped': swapped}
+        return warnings_of({'classifier': {'choice': choice}, 'removal': removal})
+
+    def test_nothing_to_doubt(self) -> None:
+        assert self._warnings(self.LOOKS) == []
+        assert warnings_of({'classifier': None, 'removal': None}) == []
+        assert warnings_of({'classifier': {'choice': None}, 'removal': self.LOOKS}) == []
+
     def test_a_classifier_that_cannot_tell(self) -> None:
-        report = {'classifier': {'accuracy': 0.5, 'accuracy_by_level': [0.6] * 10},
-                  'gate': {'open': 0.5}}
-        assert 'in 60% of held-out windows' in warnings_of(report)[0]
+        [sentence] = self._warnings(self.LOOKS, right=0.6, swapped=0.6)
+        assert 'tells them in 60% of 20 held-out windows; check the labels' in sentence
+
+    def test_a_classifier_that_goes_by_the_observation(self) -> None:
+        [sentence] = self._warnings(self.LOOKS, swapped=0.2)
+        assert 'follows a swapped chunk in 20% of 20 held-out windows' in sentence
+
+    def test_a_policy_that_never_had_the_choice(self) -> None:
+        shut = {'step': 9, 'observations': 10, 'open': 0, 'removed': 0.0}
+        [sentence] = self._warnings({'looks': [*self.LOOKS['looks'], shut]})
+        assert 'there was nothing to distil' in sentence
 
     def test_a_gate_that_never_opened(self) -> None:
-        report = {'classifier': {'accuracy': 1.0, 'accuracy_by_level': [1.0] * 10},
-                  'gate': {'open': 0.0}}
-        assert 'the gate never opened' in warnings_of(report)[0]
+        [sentence] = self._warnings({'open': 0.0, 'open_by_level': [0.0] * 10})
+        assert 'the gate never opened' in sentence
 
 
 class TestCommand:
@@ -258,20 +292,31 @@ class TestCommand:
         out = capsys.readouterr().out
         assert max(map(len, out.splitlines())) <= 80, out
         for words in ('removed right; kept left', 'reached the 12 planned steps',
-                      'retained loss', 'gate open, %', 'classifier'):
+                      'retained loss', 'follows a swapped chunk', 'choice, %', 'of these removed'):
             assert words in out
         assert main(self._words(mixed_dir, data_dir, Path('run'))) == 2
         assert 'exists already' in capsys.readouterr().err
 
-    def test_says_that_gamma_zero_redirects_nothing(
+    @pytest.mark.parametrize(('method', 'gamma', 'words'), [
+        ('redirect', 0.02, 'gate open, %'), ('fine-tune', 0.0, 'fine-tune  ')])
+    def test_other_methods_fit_eighty_columns_too(
             self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
-            capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(self._words(mixed_dir, data_dir, tmp_path / 'run', '--gamma', '0')) == 0
-        assert 'a filtered fine-tune' in capsys.readouterr().out
+            monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+            method: str, gamma: float, words: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert main(self._words(mixed_dir, data_dir, Path('run'), '--method', method)) == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= 80, out
+        assert words in out
+        edit = checkpoint.read_config(tmp_path / 'run').edit
+        assert edit is not None
+        assert (edit['method'], edit['gamma']) == (method, gamma)
 
     @pytest.mark.parametrize(('more', 'sentence'), [
         (('--remove', 'rihgt'), "unknown mode 'rihgt' (did you mean 'right'?)"),
         (('--data', 'nowhere'), 'nowhere is not a dataset'),
+        (('--tau', '0.5'), '--tau belongs to --method redirect, got it with self-distillation'),
+        (('--method', 'fine-tune', '--gamma', '1'), 'no loss of its own that --gamma could weigh'),
     ])
     def test_bad_input_gets_a_sentence(self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
                                        capsys: pytest.CaptureFixture[str],

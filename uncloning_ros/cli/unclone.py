@@ -2,33 +2,39 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Remove undesired modes from the weights of a trained policy.
 
-A mode classifier learns to read the mode from what the policy predicts; then a few hundred
-steps move the weights so that on demonstrations of the removed modes it reads a kept mode,
-while demonstrations of the kept modes hold everything else in place. The result is a run like
-the one it came from: same network, same normaliser, other weights.
-
-With --gamma 0 nothing is redirected: that is the filtered fine-tune, a reference that an edit
-has to beat.
+A mode classifier learns to read the mode from what the policy predicts. Then a few hundred steps
+move the weights. Demonstrations of the kept modes hold what the policy can do; where removed modes
+were demonstrated, the policy is taught those of its own plans that are of a kept mode. The result
+is a run like the one it came from: same network, same normaliser, other weights.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
+
+Other methods, to compare with: `redirect` is the published one (Wang et al. 2026), `fine-tune`
+the filtered fine-tune on demonstrations of kept modes alone.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uncloning_ros.cli.arguments import (
     available_cores,
     fraction,
     names,
     new_path,
-    non_negative_float,
     positive_float,
     positive_int,
     seed,
 )
+from uncloning_ros.errors import UncloningError
+
+if TYPE_CHECKING:
+    from uncloning_ros.learning.uncloning import EditOptions
+
+# As `learning.uncloning` has them, which imports torch: --help must not.
+_METHODS = ('self-distillation', 'redirect', 'fine-tune')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='modes to remove; all others in the dataset are kept')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the edited run')
-    parser.add_argument('--gamma', type=non_negative_float, default=0.02, metavar='WEIGHT',
-                        help='weight of the redirect loss (default: %(default)s); 0 is the '
-                             'filtered fine-tune')
-    parser.add_argument('--tau', type=fraction, default=0.5, metavar='P',
-                        help='a sample is redirected while its own mode is given a probability '
-                             'below this (default: %(default)s)')
+    parser.add_argument('--method', choices=_METHODS, default=_METHODS[0],
+                        help='what takes the removed modes away (default: %(default)s)')
+    parser.add_argument('--gamma', type=positive_float, metavar='WEIGHT',
+                        help='weight of the method\'s loss (default: 0.5 of the '
+                             'self-distillation, 0.02 of the redirect)')
+    parser.add_argument('--tau', type=fraction, metavar='P',
+                        help='of the redirect: a sample counts while its own mode is given a '
+                             'probability below this (default: 0.5)')
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')
     parser.add_argument('--batch-size', type=positive_int, default=256, metavar='N',
                         help='windows of each loss in one update (default: %(default)s)')
-    parser.add_argument('--lr', type=positive_float, default=1e-4, metavar='RATE',
+    parser.add_argument('--lr', type=positive_float, default=3e-4, metavar='RATE',
                         help='first learning rate; it falls as a cosine (default: %(default)s)')
     parser.add_argument('--seed', type=seed, default=0, metavar='N',
                         help='seed of classifier, batches and noise (default: %(default)s)')
@@ -66,41 +74,65 @@ def run(args: argparse.Namespace) -> int:
 
     from uncloning_ros.demos.dataset import load_dataset
     from uncloning_ros.learning.checkpoint import load_run
-    from uncloning_ros.learning.uncloning import EditOptions, unclone, warnings_of
+    from uncloning_ros.learning.uncloning import unclone, warnings_of
 
-    report = unclone(load_run(args.run), load_dataset(args.data), out, EditOptions(
-        args.remove, args.gamma, args.tau, args.steps, args.batch_size, args.lr, args.seed,
-        args.threads))
+    report = unclone(load_run(args.run), load_dataset(args.data), out, _options(args))
     print('\n'.join(_lines(out, report)))
     for warning in warnings_of(report):
         print(f'warning: {warning}')
     return 0
 
 
+def _options(args: argparse.Namespace) -> 'EditOptions':
+    """Return the options; raise for one that the method does not have."""
+    from uncloning_ros.learning.uncloning import FINE_TUNE, GAMMAS, REDIRECT, TAU, EditOptions
+
+    tau = args.tau
+    if args.method == REDIRECT:
+        tau = TAU if tau is None else tau
+    elif tau is not None:
+        raise UncloningError(f'--tau belongs to --method redirect, got it with {args.method}; '
+                             f'leave it away')
+    if args.method == FINE_TUNE and args.gamma is not None:
+        raise UncloningError('--method fine-tune has no loss of its own that --gamma could weigh; '
+                             'leave it away')
+    gamma = GAMMAS[args.method] if args.gamma is None else args.gamma
+    return EditOptions(args.remove, args.method, gamma, tau, args.steps, args.batch_size, args.lr,
+                       args.seed, args.threads)
+
+
 def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
     """Return the report as lines of at most 80 columns, the folder's name apart."""
     edit, loss = report['edit'], report['retained_loss']
     lines = [f'{out}: removed {", ".join(edit["remove"])}; kept {", ".join(report["kept"])}',
-             f'edit            {report["stopped"]}, {report["elapsed_s"]:.1f} s']
+             f'{edit["method"]:<19} {report["stopped"]}, {report["elapsed_s"]:.1f} s']
     if loss['before'] is not None:
         change = 100 * (loss['after'] / loss['before'] - 1)
-        lines.append(f'retained loss   {loss["before"]:.4f} before, {loss["after"]:.4f} after '
-                     f'({change:+.1f} %) on {loss["windows"]} held-out windows')
-    seen = report['classifier']
+        lines.append(f'retained loss       {loss["before"]:.4f} before, {loss["after"]:.4f} after '
+                     f'({change:+.1f} %), {loss["windows"]} windows')
+    seen, removal = report['classifier'], report['removal']
     if seen is None:
-        return [*lines, 'redirect        none (gamma 0): a filtered fine-tune']
-    first, last = report['curve'][0], report['curve'][-1]
-    lines += [
-        f'redirect loss   {first["redirect"]:.3f} at step {first["step"]}, '
-        f'{last["redirect"]:.3f} at step {last["step"]} (gamma {edit["gamma"]:g})',
-        f'classifier      {_percent(seen["accuracy"])} % right on held-out windows, '
-        f'{seen["steps"]} steps, {seen["elapsed_s"]:.1f} s',
-        '',
-        'noise level     ' + ''.join(f'{(i + 1) / 10:6.1f}' for i in range(10)),
-        'gate open, %    ' + _row(report['gate']['open_by_level']),
-        'classifier, %   ' + _row(seen['accuracy_by_level']),
-    ]
-    return lines
+        return lines
+    lines.append(f'classifier          {_percent(seen["accuracy"])} % right on held-out windows, '
+                 f'{seen["steps"]} steps, {seen["elapsed_s"]:.1f} s')
+    if seen['choice'] is not None:
+        lines.append(f'  where modes part  {_percent(seen["choice"]["right"])} % right, follows a '
+                     f'swapped chunk in {_percent(seen["choice"]["swapped"])} %')
+    if 'looks' in removal:
+        looks = removal['looks']
+        return [*lines, '', 'after step          ' + _counts(looks, 'step'),
+                'choice, %           ' + _row([look['open'] / look['observations']
+                                               for look in looks]),
+                'of these removed, % ' + _row([look['removed'] if look['open'] else None
+                                               for look in looks])]
+    return [*lines, '', 'noise level         ' + ''.join(f'{(i + 1) / 10:6.1f}'
+                                                         for i in range(10)),
+            'gate open, %        ' + _row(removal['open_by_level']),
+            'classifier, %       ' + _row(seen['accuracy_by_level'])]
+
+
+def _counts(looks: Sequence[Mapping[str, Any]], key: str) -> str:
+    return ''.join(f'{look[key]:6d}' for look in looks)
 
 
 def _row(values: list[float | None]) -> str:

@@ -6,8 +6,9 @@ Trained on the original policy's predictions and then frozen, it steers an edit 
 (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201).
 """
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,8 +20,13 @@ from uncloning_ros.learning.network import Policy
 
 LEVEL_BINS = 10  # noise levels are reported in tenths
 
-_WIDTH, _EPOCHS = 256, 20
+_WIDTH, _BATCH = 256, 256
 _RATE, _DECAY = 3e-4, 1e-4
+_EPOCHS = 20  # as published, each mode as often as it is in the data
+_BALANCED_STEPS = 600
+
+# Of the held-out windows so many count as having the choice.
+_CHOICE_SHARE = 0.1
 
 
 class ModeClassifier(nn.Module):
@@ -41,9 +47,15 @@ class ModeClassifier(nn.Module):
 
 
 def train_classifier(policy: Policy, data: Mapping[str, Windows],
-                     held_out: Mapping[str, Windows],
-                     seed: int) -> tuple[ModeClassifier, dict[str, Any]]:
-    """Train the classifier on the original policy's predictions; return it frozen."""
+                     held_out: Mapping[str, Windows], kept: int, seed: int,
+                     balanced: bool) -> tuple[ModeClassifier, dict[str, Any]]:
+    """Train the classifier on the original policy's predictions; return it frozen.
+
+    The first `kept` modes of the data are those that are to stay.
+    With `balanced` every mode counts the same, however many windows it has, which takes a fixed
+    number of steps; else it is the published training. The second value says how good it is on
+    held-out windows, None where there are none.
+    """
     began_s = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
     windows, labels = joined(list(data.values())), labels_of(data)
@@ -52,35 +64,94 @@ def train_classifier(policy: Policy, data: Mapping[str, Windows],
     classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], len(data))
     optimizer = torch.optim.AdamW(classifier.parameters(), _RATE,
                                   weight_decay=_DECAY, fused=True)
-    batch = min(256, len(windows))
-    batches = len(windows) // batch
-    with progress_bar('mode classifier', _EPOCHS * batches) as bar:
-        for _ in range(_EPOCHS):
-            order = torch.randperm(len(windows), generator=generator)
-            for picks in order[:batches * batch].view(batches, batch):
-                loss = nn.functional.cross_entropy(
-                    classifier(windows.conditions[picks], features[picks]), labels[picks])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                bar.update()
+    batches = list((_balanced_batches if balanced else _epochs)(labels, generator))
+    with progress_bar('mode classifier', len(batches)) as bar:
+        for picks in batches:
+            loss = nn.functional.cross_entropy(
+                classifier(windows.conditions[picks], features[picks]), labels[picks])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            bar.update()
     classifier.eval().requires_grad_(False)
-    seen: dict[str, Any] = {'modes': list(data), 'steps': _EPOCHS * batches}
+    seen: dict[str, Any] = {'modes': list(data), 'balanced': balanced, 'steps': len(batches)}
     seen |= _accuracy(policy, classifier, held_out, generator)
+    seen['choice'] = _choice(classifier, held_out, kept)
     return classifier, seen | {'elapsed_s': time.monotonic() - began_s}
+
+
+def _epochs(labels: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+    batch = min(_BATCH, len(labels))
+    for _ in range(_EPOCHS):
+        order = torch.randperm(len(labels), generator=generator)
+        yield from order[:len(labels) // batch * batch].view(-1, batch)
+
+
+def _balanced_batches(labels: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+    weights = (1.0 / labels.bincount().clamp(min=1))[labels]
+    for _ in range(_BALANCED_STEPS):
+        yield torch.multinomial(weights, _BATCH, replacement=True, generator=generator)
 
 
 @torch.no_grad()
 def _accuracy(policy: Policy, classifier: ModeClassifier, held_out: Mapping[str, Windows],
               generator: torch.Generator) -> dict[str, Any]:
-    """Return the accuracy on held-out windows, in all and by noise level."""
+    """Return the accuracy on held-out windows, in all and by noise level, and the calibration.
+
+    The calibration error is how far confidence lies from accuracy on average over tenths of the
+    confidence (expected calibration error; Guo et al. 2017, arXiv 1706.04599).
+    """
     windows, labels = joined(list(held_out.values())), labels_of(held_out)
     if not len(windows):
-        return {'accuracy': None, 'accuracy_by_level': [None] * LEVEL_BINS, 'windows': 0}
+        return {'accuracy': None, 'accuracy_by_level': [None] * LEVEL_BINS,
+                'calibration_error': None, 'windows': 0}
     clean, level = predictions(policy, windows, generator)
-    right = (classifier(windows.conditions, clean).argmax(1) == labels).float()
+    confidence, found = classifier(windows.conditions, clean).softmax(1).max(1)
+    right = (found == labels).float()
+    tenths = [_tenth(confidence) == i for i in range(LEVEL_BINS)]
+    error = sum(float((right[tenth] - confidence[tenth]).sum().abs()) for tenth in tenths)
     return {'accuracy': float(right.mean()), 'accuracy_by_level': by_level(right, level),
-            'windows': len(windows)}
+            'calibration_error': error / len(right), 'windows': len(windows)}
+
+
+@torch.no_grad()
+def _choice(classifier: ModeClassifier, held_out: Mapping[str, Windows],
+            kept: int) -> dict[str, Any] | None:
+    """Return whether the classifier listens to the chunk where kept and removed modes part.
+
+    That is where a demonstration of the other side was nearly in the same place and went
+    elsewhere: the held-out windows with the greatest distance of chunks for the distance of
+    conditions, each to the window of the other side with the nearest condition. `right` is how
+    often the classifier tells the window's side from its own chunk, `swapped` how often it tells
+    the other side from the other one's chunk. None where only one side is held out.
+    """
+    windows, removed = joined(list(held_out.values())), labels_of(held_out) >= kept
+    if len(removed.unique()) < 2:
+        return None
+    distances, partners = _nearest_of_other_side(windows.conditions, removed)
+    apart = (windows.clean - windows.clean[partners]).norm(dim=1)
+    count = max(1, round(_CHOICE_SHARE * len(windows)))
+    places = (apart / distances.clamp(min=1e-6)).topk(count).indices
+    partners = partners[places]
+
+    def share(clean: Tensor, expected: Tensor) -> float:
+        modes = classifier(windows.conditions[places], clean).softmax(1)
+        return float(((modes[:, :kept].sum(1) < 0.5) == expected).float().mean())
+
+    return {'windows': count, 'right': share(windows.clean[places], removed[places]),
+            'swapped': share(windows.clean[partners], removed[partners])}
+
+
+def _nearest_of_other_side(conditions: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance (N,) to the nearest condition of the other side, and its place (N,)."""
+    distances, places = [], []
+    for part in torch.arange(len(side)).split(1024):
+        apart = torch.cdist(conditions[part], conditions)
+        apart[side[part, None] == side[None]] = math.inf
+        least, place = apart.min(1)
+        distances.append(least)
+        places.append(place)
+    return torch.cat(distances), torch.cat(places)
 
 
 @torch.no_grad()
@@ -100,9 +171,14 @@ def predictions(policy: Policy, windows: Windows,
 
 def by_level(values: Tensor, level: Tensor) -> list[float | None]:
     """Return the mean of values (N,) for each tenth of the noise levels; None where no sample."""
-    bins = (level * LEVEL_BINS).ceil().long().clamp(1, LEVEL_BINS) - 1
-    return [float(values[bins == i].mean()) if bool((bins == i).any()) else None
+    tenth = _tenth(level)
+    return [float(values[tenth == i].mean()) if bool((tenth == i).any()) else None
             for i in range(LEVEL_BINS)]
+
+
+def _tenth(values: Tensor) -> Tensor:
+    """Return which tenth of (0, 1] each value (N,) lies in, from 0."""
+    return (values * LEVEL_BINS).ceil().long().clamp(1, LEVEL_BINS) - 1
 
 
 def labels_of(data: Mapping[str, Windows]) -> Tensor:

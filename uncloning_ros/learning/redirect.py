@@ -7,13 +7,14 @@ open where the classifier gives the sample's own mode less than `tau`.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from uncloning_ros.learning.cloning import Windows
 from uncloning_ros.learning.generative import mix
-from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.mode_classifier import ModeClassifier, by_level
 from uncloning_ros.learning.network import Policy
 
 
@@ -43,3 +44,36 @@ def redirect(policy: Policy, classifier: ModeClassifier, undesired: Windows, sou
     gate = source < tau
     losses = -torch.logsumexp(log_modes[:, :kept], dim=1)
     return Redirected((losses * gate).sum() / gate.sum().clamp(min=1), gate, level)
+
+
+class Redirection:
+    """The redirect loss on random windows of removed modes, and how often its gate was open."""
+
+    def __init__(self, classifier: ModeClassifier, undesired: Windows, sources: Tensor, kept: int,
+                 tau: float, batch_size: int, generator: torch.Generator) -> None:
+        self._classifier, self._undesired, self._sources = classifier, undesired, sources
+        self._kept, self._tau, self._batch_size = kept, tau, batch_size
+        self._generator = generator
+        self._gates: list[Tensor] = []
+        self._levels: list[Tensor] = []
+
+    @property
+    def open(self) -> float:
+        """Return the share of the newest batch where the gate was open."""
+        return float(self._gates[-1].float().mean())
+
+    def loss(self, policy: Policy, average: Policy, step: int) -> Tensor:
+        """Return the loss of one step."""
+        picks = torch.randint(len(self._undesired), (self._batch_size,),
+                              generator=self._generator)
+        found = redirect(policy, self._classifier, self._undesired, self._sources, picks,
+                         self._kept, self._tau, self._generator)
+        self._gates.append(found.gate)
+        self._levels.append(found.level)
+        return found.loss
+
+    def report(self) -> dict[str, Any]:
+        """Return how often the gate was open, in all and by noise level."""
+        gates = torch.cat(self._gates).float()
+        return {'open': float(gates.mean()),
+                'open_by_level': by_level(gates, torch.cat(self._levels))}

@@ -1,21 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Remove modes from a policy's weights: mode classifier, gate, redirect, retain.
+"""Remove modes from a policy's weights: a few hundred steps down the sum of two losses.
 
-The method is mode redirection (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201): a
-classifier that reads the mode from condition and predicted clean chunk is trained on the
-original policy's predictions and frozen; then the weights move so that on demonstrations of
-removed modes the classifier sees a kept mode, while the cloning loss on the kept ones holds the
-rest in place. Network, graph and normaliser stay as they are.
+The cloning loss on demonstrations of kept modes holds what the policy can do (retain). The loss of
+a method takes the removed modes away where the policy has the choice; a classifier that reads the
+mode from condition and clean chunk, trained on the original policy's predictions and frozen, says
+which way that is. Network, graph and normaliser stay as they are.
+
+    self-distillation   clone what the policy itself plans of kept modes there
+    redirect            have the classifier see a kept mode, as published (Wang et al. 2026,
+                        Behavior Uncloning, arXiv 2606.29201)
+    fine-tune           nothing: the reference that an edit has to beat
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 import uncloning_ros
 from uncloning_ros.contract import require_same_interface
@@ -34,42 +40,57 @@ from uncloning_ros.learning.cloning import (
     validation_loss,
 )
 from uncloning_ros.learning.descent import Descent
-from uncloning_ros.learning.mode_classifier import (
-    ModeClassifier,
-    by_level,
-    labels_of,
-    train_classifier,
-)
+from uncloning_ros.learning.mode_classifier import ModeClassifier, labels_of, train_classifier
 from uncloning_ros.learning.network import Policy
-from uncloning_ros.learning.redirect import redirect
+from uncloning_ros.learning.redirect import Redirection
+from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
 
-REPORT_SCHEMA = 'uncloning/edit@1'
+REPORT_SCHEMA = 'uncloning/edit@2'
+
+SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-tune'
+# The weight of each method's loss, unless another is given.
+GAMMAS = MappingProxyType({SELF_DISTILLATION: 0.5, REDIRECT: 0.02, FINE_TUNE: 0.0})
+TAU = 0.5
 
 _LOG_EVERY = 10
-# Where there is hardly any noise the chunk itself is seen; a classifier that cannot tell the
-# modes apart even there gives no direction.
-_TELLING_ACCURACY = 0.9
+# A classifier that cannot tell the modes apart where they part gives no direction.
+_TELLING_SHARE = 0.9
 
-COLUMNS = ('retain', 'redirect', 'gate', 'learning_rate', 'elapsed_s')
+COLUMNS = ('retain', 'removal', 'open', 'learning_rate', 'elapsed_s')
 
 
 @dataclass(frozen=True)
 class EditOptions:
-    """How to edit; `gamma` weighs redirect against retain, 0 leaves a filtered fine-tune.
+    """How to edit: `gamma` weighs the loss of the method, one of `GAMMAS`, against retain.
 
-    A sample of a removed mode is redirected while the classifier gives its own mode a
-    probability below `tau`.
+    `tau` is of the redirect alone, None for others: a sample of a removed mode is redirected
+    while the classifier gives its own mode a probability below it.
     """
 
     remove: tuple[str, ...]
+    method: str
     gamma: float
-    tau: float
+    tau: float | None
     steps: int
     batch_size: int
     learning_rate: float
     seed: int
     threads: int
+
+
+class Removal(Protocol):
+    """What takes the removed modes away."""
+
+    @property
+    def open(self) -> float:
+        """Return in what share of the newest samples it had something to work on."""
+
+    def loss(self, policy: Policy, average: Policy, step: int) -> Tensor | None:
+        """Return the loss of `policy` at step 1, 2, ...; None where there is none."""
+
+    def report(self) -> dict[str, Any]:
+        """Return what it saw, as plain data."""
 
 
 def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
@@ -88,8 +109,10 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     partial.mkdir(parents=True)
     try:
         classifier, seen = None, None
-        if options.gamma > 0:
-            classifier, seen = train_classifier(run.policy, data, held_out, options.seed)
+        if options.method != FINE_TUNE:
+            classifier, seen = train_classifier(
+                run.policy, data, held_out, len(kept), options.seed,
+                balanced=options.method == SELF_DISTILLATION)
         edited, average, report = _edit(run.policy, classifier, data, kept, partial, options)
         retained = joined([held_out[mode] for mode in kept])
         report |= {
@@ -149,59 +172,69 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
           kept: Sequence[str], folder: Path,
           options: EditOptions) -> tuple[Policy, Policy, dict[str, Any]]:
     """Return the edited policy, the average of its weights, and what happened."""
-    removed = {mode: windows for mode, windows in data.items() if mode not in kept}
     desired = joined([data[mode] for mode in kept])
-    undesired, sources = joined(list(removed.values())), labels_of(removed) + len(kept)
+    removal = None if classifier is None else _removal(classifier, data, len(kept), options)
     descent = Descent(original, options.steps, options.learning_rate)
     policy = descent.policy
-    # Two streams, so that gamma changes nothing of what the retain loss sees.
-    retain_stream = torch.Generator().manual_seed(options.seed + 1)
-    redirect_stream = torch.Generator().manual_seed(options.seed + 2)
-    opened, levels, curve = [], [], []
+    # A stream of its own, so that no method changes what the retain loss sees.
+    stream = torch.Generator().manual_seed(options.seed + 1)
+    curve = []
     began_s = time.monotonic()
     with (StepLog(folder, COLUMNS) as log,
-          progress_bar('uncloning' if classifier else 'fine-tuning', options.steps) as bar):
+          progress_bar('uncloning' if removal else 'fine-tuning', options.steps) as bar):
         for step in range(1, options.steps + 1):
-            picks = torch.randint(len(desired), (options.batch_size,), generator=retain_stream)
-            retain = cloning_loss(policy, desired, picks, retain_stream)
-            loss, redirected = retain, None
-            if classifier is not None:
-                picks = torch.randint(len(undesired), (options.batch_size,),
-                                      generator=redirect_stream)
-                redirected = redirect(policy, classifier, undesired, sources, picks,
-                                      len(kept), options.tau, redirect_stream)
-                loss = retain + options.gamma * redirected.loss
-                opened.append(redirected.gate)
-                levels.append(redirected.level)
-            descent.follow(loss)
+            picks = torch.randint(len(desired), (options.batch_size,), generator=stream)
+            retain = cloning_loss(policy, desired, picks, stream)
+            removed = None if removal is None else removal.loss(policy, descent.average, step)
+            descent.follow(retain if removed is None else retain + options.gamma * removed)
             if step % _LOG_EVERY == 0 or step == options.steps:
                 values = {'retain': float(retain.detach()), 'learning_rate': descent.rate,
                           'elapsed_s': time.monotonic() - began_s}
-                if redirected is not None:
-                    values |= {'redirect': float(redirected.loss.detach()),
-                               'gate': float(redirected.gate.float().mean())}
+                if removal is not None:
+                    values['open'] = removal.open
+                if removed is not None:
+                    values['removal'] = float(removed.detach())
                 log.write(step, values)
                 curve.append({'step': step, **values})
             bar.update()
-    gate = None
-    if opened:
-        everything = torch.cat(opened).float()
-        gate = {'open': float(everything.mean()),
-                'open_by_level': by_level(everything, torch.cat(levels))}
     return policy, descent.average, {
         'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
-        'elapsed_s': time.monotonic() - began_s, 'gate': gate, 'curve': curve}
+        'elapsed_s': time.monotonic() - began_s,
+        'removal': None if removal is None else removal.report(), 'curve': curve}
+
+
+def _removal(classifier: ModeClassifier, data: Mapping[str, Windows], kept: int,
+             options: EditOptions) -> Removal:
+    removed = dict(list(data.items())[kept:])
+    undesired = joined(list(removed.values()))
+    generator = torch.Generator().manual_seed(options.seed + 2)
+    if options.method == SELF_DISTILLATION:
+        return SelfDistillation(classifier, undesired, kept, options.steps,
+                                max(1, options.batch_size // 2), generator)
+    assert options.tau is not None
+    return Redirection(classifier, undesired, labels_of(removed) + kept, kept, options.tau,
+                       options.batch_size, generator)
 
 
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
     """Return what in an edit's report should make one doubt it, in sentences."""
-    found = []
     seen = report['classifier']
-    if seen is not None and seen['accuracy'] is not None:
-        clearest = seen['accuracy_by_level'][0]
-        if clearest is not None and clearest < _TELLING_ACCURACY:
-            found.append(f'the classifier tells the modes apart in {clearest:.0%} of held-out '
-                         f'windows with least noise; check the labels of the episodes')
-    if report['gate'] is not None and report['gate']['open'] == 0:
+    if seen is None:
+        return []
+    found = []
+    choice = seen['choice']
+    if choice is not None and choice['right'] < _TELLING_SHARE:
+        found.append(f'where modes part, the classifier tells them in {choice["right"]:.0%} of '
+                     f'{choice["windows"]} held-out windows; check the labels of the episodes')
+    elif choice is not None and choice['swapped'] < _TELLING_SHARE:
+        found.append(f'where modes part, the classifier follows a swapped chunk in '
+                     f'{choice["swapped"]:.0%} of {choice["windows"]} held-out windows: it goes '
+                     f'by the observation; add demonstrations that begin alike in all modes')
+    looks, gate = report['removal'].get('looks'), report['removal'].get('open')
+    if looks and not looks[-1]['open']:
+        found.append('the policy plans no chunk of a kept mode where removed modes were '
+                     'demonstrated, so there was nothing to distil; add demonstrations of a mode '
+                     'to keep')
+    if gate == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
     return found

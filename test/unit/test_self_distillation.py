@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an edit learns from its own chunks: those of kept modes, where there is the choice."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from uncloning_ros.learning import self_distillation
+from uncloning_ros.learning.cloning import Windows
+from uncloning_ros.learning.self_distillation import SelfDistillation, draw, kept_probability
+
+DIM = 4
+
+
+class Planner:
+    """Plans the noise it is given: a chunk's first number is negative as often as positive."""
+
+    normaliser = SimpleNamespace(action_low=torch.zeros(DIM))
+
+    @staticmethod
+    def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
+        return noisy
+
+
+def by_sign(condition: Tensor, chunk: Tensor) -> Tensor:
+    """Logits of (kept, removed): positive chunks are kept, none at conditions below zero."""
+    kept = (chunk[:, 0] > 0) & (condition[:, 0] >= 0)
+    return torch.stack([kept, ~kept], 1) * 20.0
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Windows]:
+    """Return all windows that a loss was computed on."""
+    found: list[Windows] = []
+
+    def cloning_loss(policy: Any, windows: Windows, picks: Tensor, generator: Any) -> Tensor:
+        found.append(Windows(windows.conditions[picks], windows.clean[picks]))
+        return torch.zeros(())
+
+    monkeypatch.setattr(self_distillation, 'cloning_loss', cloning_loss)
+    return found
+
+
+def distillation(classifier: Any, conditions: Tensor, steps: int = 20) -> SelfDistillation:
+    undesired = Windows(conditions, torch.zeros(len(conditions), DIM))
+    return SelfDistillation(classifier, undesired, 1, steps, 256,
+                            torch.Generator().manual_seed(0))
+
+
+def test_learns_kept_chunks_where_there_is_the_choice_and_nothing_elsewhere(
+        seen: list[Windows]) -> None:
+    # GIVEN observations of which every other one is committed to the removed mode
+    conditions = torch.tensor([1.0, -1.0]).repeat(300)[:, None]
+    removal = distillation(by_sign, conditions)
+    # WHEN the edit takes some steps
+    for step in range(1, 21):
+        removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
+    # THEN it saw kept chunks at the others alone
+    assert len(seen) == 20
+    for windows in seen:
+        assert bool((windows.clean[:, 0] > 0).all())
+        assert bool((windows.conditions == 1.0).all())
+    looks = removal.report()['looks']
+    assert [look['step'] for look in looks] == list(range(0, 20, 2))
+    # Of four draws one at least is kept in 15 of 16 cases.
+    assert looks[0]['open'] / looks[0]['observations'] == pytest.approx(0.5 * 15 / 16, abs=0.07)
+    assert looks[0]['removed'] == pytest.approx(7 / 15, abs=0.05)
+    assert removal.open == looks[-1]['open'] / looks[-1]['observations']
+
+
+def test_open_observations_are_looked_at_again(seen: list[Windows]) -> None:
+    # GIVEN that a choice is rare
+    conditions = torch.full((6000, 1), -1.0)
+    conditions[::60] = 1.0
+    removal = distillation(by_sign, conditions)
+    for step in range(1, 5):
+        removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
+    first, second = removal.report()['looks'][:2]
+    # THEN the second look has seen many more
+    assert first['open'] < 20 < 300 < second['open']
+
+
+def test_chunks_are_taken_by_their_probability(seen: list[Windows]) -> None:
+    # GIVEN a classifier that finds large chunks three times as likely as small ones
+    def likely(condition: Tensor, chunk: Tensor) -> Tensor:
+        kept = torch.where(chunk[:, 0] > 0, 0.9, 0.3)
+        return torch.stack([kept, 1 - kept], 1).log()
+
+    removal = distillation(likely, torch.ones(4000, 1), steps=1)
+    removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
+    large = (seen[0].clean[:, 0] > 0).float().mean()
+    # Of four draws k are large: the expectation of 3k / (3k + 4 - k), given that one is.
+    chances = torch.tensor([4.0, 6.0, 4.0, 1.0]) / 15
+    k = torch.arange(1, 5)
+    assert float(large) == pytest.approx(float((chances * 3 * k / (4 + 2 * k)).sum()), abs=0.08)
+
+
+def test_two_kept_modes_keep_their_shares(seen: list[Windows]) -> None:
+    # GIVEN a policy with three modes, by its first number, the first two of them kept
+    def three(condition: Tensor, chunk: Tensor) -> Tensor:
+        mode = (chunk[:, 0] > -1.0).long() + (chunk[:, 0] > 0.5).long()
+        return 20.0 * torch.nn.functional.one_hot(2 - mode, 3)
+
+    removal = SelfDistillation(three, Windows(torch.ones(4000, 1), torch.zeros(4000, DIM)), 2, 1,
+                               4000, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
+    upper = float((seen[0].clean[:, 0] > 0.5).float().mean())
+    lower = float((seen[0].clean[:, 0] <= -1.0).float().mean())
+    assert lower == 0.0
+    assert upper == pytest.approx(0.3085 / 0.8413, abs=0.06), 'normal: P(x > 0.5 | x > -1)'
+
+
+def test_without_any_choice_there_is_no_loss(seen: list[Windows]) -> None:
+    removal = distillation(by_sign, torch.full((50, 1), -1.0))
+    assert removal.loss(Planner(), Planner(), 1) is None  # type: ignore[arg-type]
+    assert (seen, removal.open) == ([], 0.0)
+
+
+def test_draws_and_probabilities_belong_to_their_condition() -> None:
+    class Echo(Planner):
+        @staticmethod
+        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
+            return condition.expand(-1, DIM)
+
+    conditions = torch.arange(5.0)[:, None]
+    chunks = draw(Echo(), conditions, 3, torch.Generator())  # type: ignore[arg-type]
+    assert torch.equal(chunks, conditions[:, :, None].expand(5, 3, DIM))
+
+    def logits(condition: Tensor, chunk: Tensor) -> Tensor:
+        return torch.stack([condition[:, 0], chunk[:, 0], chunk[:, 0] * 0], 1)
+
+    found = kept_probability(logits, conditions, chunks, 2)  # type: ignore[arg-type]
+    expected = torch.stack([conditions[:, 0]] * 2 + [conditions[:, 0] * 0], 1).softmax(1)[:, :2]
+    assert torch.allclose(found, expected.sum(1, keepdim=True).expand(5, 3))
