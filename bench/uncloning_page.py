@@ -64,8 +64,8 @@ def _method(results: Record) -> list[str]:
         f'the 95 % upper bound of UMR. Purity is SR / TCR. A difference is on paired seeds, in '
         f'points, with its 95 % interval. Where there are several training seeds their episodes '
         f'are counted together, as if they were independent, and the spread of SR between the '
-        f'seeds stands beside it. Time is wall time of learning alone, with two cells at work on '
-        f'the machine; what is behind a steering is the time of its classifier.']
+        f'seeds stands beside it. Time is processor time of learning alone, on one thread: wall '
+        f'time on an idle machine; what is behind a steering is the time of its classifier.']
 
 
 def _headline(results: Record) -> list[str]:
@@ -94,7 +94,7 @@ def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
     all_of_it = pooled(records)
     each = [count(record, 'sr') / len(record['outcomes']) for record in records]
     spread = (f'{percent(min(each))} to {percent(max(each))}' if len(each) > 1 else '')
-    learning = [record['learning']['wall_s'] for record in records if record['learning']]
+    learning = [record['learning']['cpu_s'] for record in records if record['learning']]
     steps = sorted({record['steps'] for record in records})
     difference = against(results, scenario, ALL, method, 'retrained', 'sr')
     return [
@@ -126,14 +126,15 @@ def _curve(results: Record) -> list[str]:
     parts = ['## Desired demonstrations scarce',
              '![Success rate against the number of desired demonstrations](benchmarks.svg)']
     for scenario in schedule.headline:
-        for rate, compared in (('sr', (EDIT,)), ('umr', ())):
+        for rate in ('sr', 'umr'):
             rows = [[number, *(_rate_cell(results, scenario, number, method, rate)
                                for method in CURVE),
-                     *(_difference(against(results, scenario, number, edit, 'retrained', rate))
-                       for edit in compared)] for number in map(str, schedule.counts)]
+                     *(_difference(against(results, scenario, number, EDIT, other, rate))
+                       for other in ('retrained', 'finetuned'))]
+                    for number in map(str, schedule.counts)]
             parts += [f'### `{scenario}`: {rate.upper()}', _table(
                 ['desired', *(f'`{method}`' for method in CURVE),
-                 *(f'`{edit}` less `retrained`' for edit in compared)], rows)]
+                 f'`{EDIT}` less `retrained`', 'less `finetuned`'], rows)]
     return parts
 
 
