@@ -140,6 +140,31 @@ def test_an_edited_run_can_be_edited_again(edited: tuple[Path, dict[str, Any]],
     assert edit['previous'] == checkpoint.read_config(edited[0]).edit
 
 
+def test_what_an_earlier_edit_removed_is_not_taught_again(tmp_path: Path) -> None:
+    from uncloning_ros.audit.subject import subject_of
+    from uncloning_ros.learning.export import export
+    from uncloning_ros.runtime.inference import load_policy
+
+    # GIVEN a run of three modes, of which an edit removed one
+    modes = {'left': {'desired': True}, 'middle': {'desired': False}, 'right': {'desired': False}}
+    three = toy_dataset(tmp_path / 'data', tuple(modes), 30, toy_contract(modes=modes))
+    two = toy_dataset(tmp_path / 'two', ('left', 'middle'), 20, toy_contract(modes=modes))
+    train_toy(three, tmp_path / 'mixed', 1)
+    options = replace(FINE_TUNED, steps=1)
+    unclone(load_run(tmp_path / 'mixed'), three, tmp_path / 'once', options)
+    once, options = load_run(tmp_path / 'once'), replace(options, remove=('middle',))
+    # WHEN another edit is to remove another one, THEN the first would be cloned as a kept mode
+    with pytest.raises(CheckpointError, match=r'earlier edit of this run removed right, .*'
+                                              r'--remove middle,right$'):
+        unclone(once, three, tmp_path / 'twice', options)
+    # AND without its demonstrations it stays away, which the exported file still tells
+    unclone(once, two, tmp_path / 'twice', options)
+    export(load_run(tmp_path / 'twice'), tmp_path / 'twice.onnx')
+    subject = subject_of(load_policy(tmp_path / 'twice.onnx'), 'twice')
+    assert subject.removed_modes == ('right', 'middle')
+    assert subject.original_sha256 == once.sha256
+
+
 def test_export_names_the_demonstrations_of_training_and_of_all_edits(
         mixed: Run, tmp_path: Path) -> None:
     from uncloning_ros.learning.export import export

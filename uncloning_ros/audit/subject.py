@@ -9,6 +9,7 @@ from typing import Any
 
 from uncloning_ros.audit.calibration import Reference, restricted
 from uncloning_ros.audit.metrics import EpisodeResult
+from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.runtime.inference import OnnxPolicy
 
 # How an exchange between the scenario's modes is called.
@@ -20,9 +21,9 @@ class Subject:
     """One exported policy, by its digests.
 
     `demonstrated` counts the modes of the episodes that it was trained on, empty where its
-    record does not say. `removed_modes` were taken out by an edit of the weights with the digest
-    `original_sha256`, None for a policy that was not edited; its own weights were `weights_sha256`
-    before any edit.
+    record does not say. `removed_modes` were taken out by edits, the newest of them of the weights
+    with the digest `original_sha256`, None for a policy that was not edited; its own weights were
+    `weights_sha256` before any edit.
     """
 
     name: str
@@ -62,7 +63,7 @@ def subject_of(policy: OnnxPolicy, name: str) -> Subject:
     return Subject(
         name, policy.sha256, contract.interface.sha256, contract.policy.sha256,
         contract.deployment.sha256, tuple(contract.interface.desired_modes),
-        removed_modes=tuple(edit['remove']) if edit else (),
+        removed_modes=removed_modes(edit),
         demonstrated=_demonstrated(training),
         weights_sha256=None if edit else training.get('weights_sha256'),
         original_sha256=edit['parent_sha256'] if edit else None)

@@ -18,6 +18,7 @@ from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.errors import ModelError
 from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
+from uncloning_ros.learning.edit_record import edits
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
@@ -103,10 +104,8 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
 def _demonstration_seeds(config: RunConfig) -> set[int]:
     """Return the seeds of all demonstrations that the weights have seen."""
     found = set(config.data.get('seeds', []))
-    edit = config.edit
-    while edit is not None:
+    for edit in edits(config.edit):
         found |= set(edit['data']['seeds'])
-        edit = edit.get('previous')
     return found
 
 

@@ -40,6 +40,7 @@ from uncloning_ros.learning.cloning import (
     validation_loss,
 )
 from uncloning_ros.learning.descent import Descent
+from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.mode_classifier import ModeClassifier, labels_of, train_classifier
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.learning.redirect import Redirection
@@ -96,8 +97,9 @@ class Removal(Protocol):
 def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
     """Edit the run's policy, write the edited run to the new `folder`, return its report.
 
-    Raise if a mode is unknown, is not in the dataset, or none would be kept, and if the
-    dataset has another interface or timing than the run. Nothing is left behind by Ctrl-C.
+    Raise if a mode is unknown, is not in the dataset, or none would be kept, if an earlier edit
+    removed one that would be, and if the dataset has another interface or timing than the run.
+    Nothing is left behind by Ctrl-C.
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
@@ -161,6 +163,11 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
                                f'it, only of {", ".join(present) or "no mode"}; add '
                                f'demonstrations of {mode} to the dataset')
     kept = tuple(mode for mode in present if mode not in remove)
+    back = [mode for mode in removed_modes(run.config.edit) if mode in kept]
+    if back:
+        raise CheckpointError(f'an earlier edit of this run removed {", ".join(back)}, which the '
+                              f'dataset has episodes of and which would be taught again; '
+                              f'remove with it: --remove {",".join((*remove, *back))}')
     if not kept:
         raise DatasetError(f'cannot remove {", ".join(remove)}: the dataset has episodes of no '
                            f'other mode, so nothing would be kept; add demonstrations of a mode '
