@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datasets: windows of frames, and files that are read back or refused."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from uncloning_ros.contract import PolicyTiming
 from uncloning_ros.demos.building import build_dataset
@@ -138,6 +139,17 @@ def test_damaged_arrays_are_refused(data: Path) -> None:
     good = file.read_bytes()
     file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(DatasetError, match='is damaged: its sha256'):
+        load_dataset(data)
+
+
+def test_values_that_are_not_finite_are_refused(data: Path) -> None:
+    file = data / 'dataset.safetensors'
+    arrays = load_file(file)
+    arrays['actions'][3, 1] = np.nan
+    save_file(arrays, file)
+    change_json(data, lambda d: d.update(
+        arrays_sha256=hashlib.sha256(file.read_bytes()).hexdigest()))
+    with pytest.raises(DatasetError, match=r'expected finite numbers, got actions .* in frame 3'):
         load_dataset(data)
 
 

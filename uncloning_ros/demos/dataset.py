@@ -183,6 +183,10 @@ def load_dataset(folder: Path) -> Dataset:
         if array.shape != (frames, dim) or array.dtype != np.float32:
             raise DatasetError(f'{folder}: expected {name} float32 ({frames}, {dim}), got '
                                f'{array.dtype} {array.shape}; make the dataset anew')
+        if not np.isfinite(array).all():
+            frame = int(np.argmin(np.isfinite(array).all(1)))
+            raise DatasetError(f'{folder}: expected finite numbers, got {name} '
+                               f'{array[frame].tolist()} in frame {frame}; make the dataset anew')
     return dataset
 
 
