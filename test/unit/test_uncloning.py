@@ -15,7 +15,7 @@ from learning_toys import shares, toy_contract, toy_dataset, train_toy
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset import Dataset
 from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
-from uncloning_ros.learning import checkpoint, descent
+from uncloning_ros.learning import checkpoint, descent, uncloning
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.cloning import Windows
 from uncloning_ros.learning.mode_classifier import ModeClassifier
@@ -118,6 +118,19 @@ def test_same_seed_gives_the_same_edit(mixed: Run, dataset: Dataset, tmp_path: P
         unclone(mixed, dataset, tmp_path / name, options)
     one, two = (load_run(tmp_path / name) for name in ('a', 'b'))
     assert one.sha256 == two.sha256
+
+
+def test_what_the_retain_loss_sees_is_the_same_for_all_methods(
+        mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    # GIVEN edits that hardly move, so that only batches and noise could tell them apart
+    curves = [unclone(mixed, dataset, tmp_path / options.method,
+                      replace(options, steps=20, learning_rate=1e-12))['curve']
+              for options in (OPTIONS, PUBLISHED, FINE_TUNED)]
+    # THEN their retain losses are equal
+    retained = [[point['retain'] for point in curve] for curve in curves]
+    assert retained[0] == pytest.approx(retained[2], rel=1e-5)
+    assert retained[1] == pytest.approx(retained[2], rel=1e-5)
+    assert retained[0][0] != pytest.approx(retained[0][1], rel=1e-3)
 
 
 def test_a_fine_tune_sees_the_kept_modes_alone(mixed: Run, dataset: Dataset,
@@ -258,6 +271,14 @@ class TestBadInput:
                     replace(FINE_TUNED, learning_rate=1e30))
         assert not list(tmp_path.iterdir())
 
+    def test_weights_that_are_not_finite_in_the_end(self, mixed: Run, dataset: Dataset,
+                                                    tmp_path: Path) -> None:
+        # After the only step no other loss would tell.
+        with pytest.raises(CheckpointError, match=r'the loss is \S+ after step 1; edit with a'):
+            unclone(mixed, dataset, tmp_path / 'run',
+                    replace(FINE_TUNED, steps=1, learning_rate=1e30))
+        assert not list(tmp_path.iterdir())
+
     def test_ctrl_c_leaves_nothing(self, mixed: Run, dataset: Dataset, tmp_path: Path,
                                    monkeypatch: pytest.MonkeyPatch) -> None:
         def stop(*args: object) -> None:
@@ -293,9 +314,14 @@ class TestWarnings:
         assert 'follows a swapped chunk in 20% of 20 held-out windows' in sentence
 
     def test_a_policy_that_never_had_the_choice(self) -> None:
+        shut = {'step': 0, 'observations': 10, 'open': 0, 'removed': 0.0}
+        [sentence] = self._warnings({'looks': [shut]})
+        assert 'there was nothing to distil' in sentence
+
+    def test_a_policy_that_lost_the_choice(self) -> None:
         shut = {'step': 9, 'observations': 10, 'open': 0, 'removed': 0.0}
         [sentence] = self._warnings({'looks': [*self.LOOKS['looks'], shut]})
-        assert 'there was nothing to distil' in sentence
+        assert 'after step 9 the policy planned no chunk of a kept mode any more' in sentence
 
     def test_a_gate_that_never_opened(self) -> None:
         [sentence] = self._warnings({'open': 0.0, 'open_by_level': [0.0] * 10})
@@ -336,6 +362,30 @@ class TestCommand:
         edit = checkpoint.read_config(tmp_path / 'run').edit
         assert edit is not None
         assert (edit['method'], edit['gamma']) == (method, gamma)
+
+    def test_without_held_out_episodes_the_classifier_is_not_tested(
+            self, mixed_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+            capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.chdir(tmp_path)
+        toy_dataset(Path('data'), episodes=2)
+        for method in ('self-distillation', 'redirect'):
+            words = self._words(mixed_dir, Path('data'), Path(method), '--method', method)
+            assert main(words) == 0
+            out = capsys.readouterr().out
+            assert 'classifier          not tested: no episode is held out' in out
+            assert 'classifier, %' not in out
+            assert 'retained loss' not in out
+            assert max(map(len, out.splitlines())) <= 80, out
+
+    def test_warnings_fit_eighty_columns(
+            self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(uncloning, 'warnings_of', lambda report: ['so it is. ' * 20])
+        assert main(self._words(mixed_dir, data_dir, Path('run'), '--method', 'fine-tune')) == 0
+        out = capsys.readouterr().out
+        assert 'warning: so it is.' in out
+        assert max(map(len, out.splitlines())) <= 80, out
 
     @pytest.mark.parametrize(('more', 'sentence'), [
         (('--remove', 'rihgt'), "unknown mode 'rihgt' (did you mean 'right'?)"),

@@ -15,7 +15,8 @@ the filtered fine-tune on demonstrations of kept modes alone.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')
     parser.add_argument('--batch-size', type=positive_int, default=256, metavar='N',
-                        help='windows of each loss in one update (default: %(default)s)')
+                        help='windows of a loss in one update, half as many of the policy\'s own '
+                             'chunks (default: %(default)s)')
     parser.add_argument('--lr', type=positive_float, default=3e-4, metavar='RATE',
                         help='first learning rate; it falls as a cosine (default: %(default)s)')
     parser.add_argument('--seed', type=seed, default=0, metavar='N',
@@ -79,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     report = unclone(load_run(args.run), load_dataset(args.data), out, _options(args))
     print('\n'.join(_lines(out, report)))
     for warning in warnings_of(report):
-        print(f'warning: {warning}')
+        print(textwrap.fill(f'warning: {warning}', 80, subsequent_indent='  ',
+                            break_long_words=False, break_on_hyphens=False))
     return 0
 
 
@@ -113,26 +116,26 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
     seen, removal = report['classifier'], report['removal']
     if seen is None:
         return lines
-    lines.append(f'classifier          {_percent(seen["accuracy"])} % right on held-out windows, '
-                 f'{seen["steps"]} steps, {seen["elapsed_s"]:.1f} s')
+    tested = ('not tested: no episode is held out' if seen['accuracy'] is None else
+              f'{_percent(seen["accuracy"])} % right on held-out windows')
+    lines.append(f'classifier          {tested}, {seen["steps"]} steps, '
+                 f'{seen["elapsed_s"]:.1f} s')
     if seen['choice'] is not None:
         lines.append(f'  where modes part  {_percent(seen["choice"]["right"])} % right, follows a '
                      f'swapped chunk in {_percent(seen["choice"]["swapped"])} %')
     if 'looks' in removal:
         looks = removal['looks']
-        return [*lines, '', 'after step          ' + _counts(looks, 'step'),
+        steps = ''.join(f'{look["step"]:6d}' for look in looks)
+        return [*lines, '', f'after step          {steps}',
                 'choice, %           ' + _row([look['open'] / look['observations']
                                                for look in looks]),
                 'of these removed, % ' + _row([look['removed'] if look['open'] else None
                                                for look in looks])]
-    return [*lines, '', 'noise level         ' + ''.join(f'{(i + 1) / 10:6.1f}'
-                                                         for i in range(10)),
-            'gate open, %        ' + _row(removal['open_by_level']),
-            'classifier, %       ' + _row(seen['accuracy_by_level'])]
-
-
-def _counts(looks: Sequence[Mapping[str, Any]], key: str) -> str:
-    return ''.join(f'{look[key]:6d}' for look in looks)
+    lines += ['', 'noise level         ' + ''.join(f'{(i + 1) / 10:6.1f}' for i in range(10)),
+              'gate open, %        ' + _row(removal['open_by_level'])]
+    if seen['accuracy'] is not None:
+        lines.append('classifier, %       ' + _row(seen['accuracy_by_level']))
+    return lines
 
 
 def _row(values: list[float | None]) -> str:

@@ -13,6 +13,7 @@ which way that is. Network, graph and normaliser stay as they are.
     fine-tune           nothing: the reference that an edit has to beat
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -204,6 +205,11 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
                 log.write(step, values)
                 curve.append({'step': step, **values})
             bar.update()
+    # No step has looked at the weights that the last one made.
+    last = validation_loss(descent.average, desired)
+    if last is None or not math.isfinite(last):
+        raise CheckpointError(f'the loss is {last} after step {options.steps}; edit with a lower '
+                              f'--lr than {options.learning_rate:g}')
     return policy, descent.average, {
         'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
         'elapsed_s': time.monotonic() - began_s,
@@ -238,10 +244,13 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
                      f'{choice["swapped"]:.0%} of {choice["windows"]} held-out windows: it goes '
                      f'by the observation; add demonstrations that begin alike in all modes')
     looks, gate = report['removal'].get('looks'), report['removal'].get('open')
-    if looks and not looks[-1]['open']:
+    if looks and not any(look['open'] for look in looks):
         found.append('the policy plans no chunk of a kept mode where removed modes were '
                      'demonstrated, so there was nothing to distil; add demonstrations of a mode '
                      'to keep')
+    elif looks and not looks[-1]['open']:
+        found.append(f'after step {looks[-1]["step"]} the policy planned no chunk of a kept mode '
+                     f'any more where removed modes were demonstrated; try a lower --lr')
     if gate == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
     return found
