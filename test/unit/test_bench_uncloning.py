@@ -271,7 +271,7 @@ class TestAims:
         found = aim_of(results, 'SR at least 10 points', '`knife`, 3 desired')
         assert found.state == state
 
-    def test_a_redirect_that_shows_nothing_is_told(self) -> None:
+    def test_an_edit_that_shows_nothing_is_told(self) -> None:
         def found(edited: str) -> Aim:
             return aim_of(results_of(
                 record(Cell('knife', '3', 0, 'finetuned'), 'S' * 50 + 'U' * 50),
@@ -279,7 +279,7 @@ class TestAims:
                 'SR or UMR better', '`knife`, 3 desired')
         same = found('S' * 50 + 'U' * 50)
         assert same.state == MISSED
-        assert same.found.endswith('nothing shows here that the redirect adds anything')
+        assert same.found.endswith('nothing shows here that taking modes away adds anything')
         assert found('S' * 50 + 'F' * 50).state == MET
         assert found('S' * 100).state == MET
         assert found('U' * 100).state == MISSED
