@@ -90,6 +90,8 @@ def _costs(folder: Path) -> str:
         if report.is_file():
             edit = json.loads(report.read_text(encoding='utf-8'))
             steps, seconds = edit['edit']['steps'], edit['elapsed_s']
+            if edit['classifier'] is not None:
+                seconds += edit['classifier']['elapsed_s']
         else:
             with (run / 'log.csv').open(encoding='utf-8', newline='') as file:
                 last = list(csv.DictReader(file))[-1]
