@@ -7,11 +7,11 @@ observation one is kept, with the mode classifier's probability q of a kept mode
 
     p(chunk | observation, kept) = policy(chunk | observation) * q / sum over the draws of q
 
-(resampling of what was drawn; after ReGuide, arXiv 2606.28939, which rejects whole episodes). The
-cloning loss on these moves the decision and nothing else: a chunk that the policy plans anyway is
-no stranger to it, and the kept modes keep their shares among each other. Where no draw is of a kept
-mode the policy has committed itself, and there is nothing to learn from. As the edit goes on, the
-policy is looked at again, for a choice opens up where there was none.
+(resampling of what was drawn; after ReGuide, arXiv 2606.28939, which rejects whole episodes).
+The cloning loss on these moves the decision and nothing else: a chunk that the policy plans
+anyway is no stranger to it, and the kept modes keep their shares among each other. Where no draw
+is of a kept mode the policy has committed itself, and there is nothing to learn from. As the
+edit goes on, the policy is looked at again, for a choice opens up where there was none.
 """
 
 import math
