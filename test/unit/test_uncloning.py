@@ -363,6 +363,15 @@ class TestCommand:
         assert edit is not None
         assert (edit['method'], edit['gamma']) == (method, gamma)
 
+    def test_help_knows_the_methods_and_their_defaults(
+            self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            main(['unclone', '--help'])
+        told = ' '.join(capsys.readouterr().out.replace('-\n', '-').split())
+        for words in (f'{{{",".join(uncloning.GAMMAS)}}}', f'default: {uncloning.TAU:g}',
+                      *(f'{gamma:g} of the' for gamma in uncloning.GAMMAS.values() if gamma)):
+            assert words in told
+
     def test_without_held_out_episodes_the_classifier_is_not_tested(
             self, mixed_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
             capsys: pytest.CaptureFixture[str]) -> None:
