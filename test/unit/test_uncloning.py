@@ -235,6 +235,15 @@ class TestRedirect:
         assert all(p.grad is None for p in classifier.parameters())
 
 
+@pytest.mark.parametrize(('changes', 'sentence'), [
+    ({'method': 'redirekt'}, "expected a method of self-distillation, .*, got 'redirekt'"),
+    ({'tau': 0.5}, 'tau belongs to redirect .*, got 0.5 with self-distillation'),
+    ({'method': REDIRECT}, 'tau belongs to redirect .*, got None with redirect')])
+def test_options_that_do_not_go_together(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        replace(OPTIONS, **changes)
+
+
 class TestBadInput:
     """A wrong edit is refused before any work, and leaves nothing behind."""
 

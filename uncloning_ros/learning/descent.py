@@ -41,7 +41,7 @@ class Descent:
         total = float(loss.detach())
         if not math.isfinite(total):
             raise CheckpointError(f'the loss is {total} at step {self._step}; edit with a lower '
-                                  f'--lr than {self._peak:g}')
+                                  f'--lr than {self._peak:g}, or with a lower --gamma')
         self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, _GRADIENT_LIMIT)

@@ -67,7 +67,8 @@ class EditOptions:
     """How to edit: `gamma` weighs the loss of the method, one of `GAMMAS`, against retain.
 
     `tau` is of the redirect alone, None for others: a sample of a removed mode is redirected
-    while the classifier gives its own mode a probability below it.
+    while the classifier gives its own mode a probability below it. Raise `ValueError` for an
+    unknown method, and for a `tau` that does not go with it.
     """
 
     remove: tuple[str, ...]
@@ -79,6 +80,13 @@ class EditOptions:
     learning_rate: float
     seed: int
     threads: int
+
+    def __post_init__(self) -> None:
+        if self.method not in GAMMAS:
+            raise ValueError(f'expected a method of {", ".join(GAMMAS)}, got {self.method!r}')
+        if (self.tau is None) == (self.method == REDIRECT):
+            raise ValueError(f'tau belongs to {REDIRECT} and to nothing else, got {self.tau} with '
+                             f'{self.method}')
 
 
 class Removal(Protocol):
@@ -209,7 +217,8 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
     last = validation_loss(descent.average, desired)
     if last is None or not math.isfinite(last):
         raise CheckpointError(f'the loss is {last} after step {options.steps}; edit with a lower '
-                              f'--lr than {options.learning_rate:g}')
+                              f'--lr than {options.learning_rate:g}, or with a '
+                              f'lower --gamma')
     return policy, descent.average, {
         'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
         'elapsed_s': time.monotonic() - began_s,
