@@ -162,6 +162,10 @@ class Recorder:
         while time.monotonic() < end_s and self.process.poll() is None:
             self._executor.spin_once(timeout_sec=0.01)
 
+    def until_said(self, words: str) -> None:
+        """Wait until the recorder has said this."""
+        assert self._until(lambda: words in self.log.read_text()), self.log.read_text()
+
     def _until(self, condition: Callable[[], Any]) -> bool:
         end_s = time.monotonic() + PATIENCE_S
         while not condition():

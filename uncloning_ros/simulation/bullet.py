@@ -3,16 +3,24 @@
 """PyBullet without its chatter: it prints at import and at every connection."""
 
 import contextlib
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
 
+_C = ctypes.CDLL(None)
+
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Send what C code prints to nowhere; Python's own streams are flushed before and after."""
+    """Send what C code prints to nowhere.
+
+    What lies in buffers is flushed before and after: C keeps what it prints to a pipe until the
+    process ends, unless PYTHONUNBUFFERED is set.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
+    _C.fflush(None)
     kept = os.dup(1), os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -20,6 +28,7 @@ def _silence() -> Iterator[None]:
     try:
         yield
     finally:
+        _C.fflush(None)
         os.dup2(kept[0], 1)
         os.dup2(kept[1], 2)
         for descriptor in (*kept, nowhere):
