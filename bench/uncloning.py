@@ -4,8 +4,8 @@
 """Compare ways to be rid of a mode, and write docs/benchmarks.json, .md and .svg.
 
 Everything from nothing: demonstrations, policies, edits, rivals, closed-loop episodes. It takes
-days; stopped with Ctrl-C, the same command goes on where it was. After each cell of the plan the
-results are written anew. What is made on the way lies in runs/bench/.
+very long; stopped with Ctrl-C, the same command goes on where it was. After each cell of the plan
+the results are written anew. What is made on the way lies in runs/bench/.
 
   bench/uncloning.py
   bench/uncloning.py --only scenario=knife,desired=3 --only method=uncloned,desired=3

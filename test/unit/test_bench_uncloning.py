@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from uncloning import wanted_cells
 from uncloning_aims import MET, MISSED, OPEN, Aim, aims
-from uncloning_figures import against, distance_to_ideal, headline_methods, pooled
+from uncloning_figures import against, distance_to_ideal, headline_methods, of_seeds, pooled
 from uncloning_page import picture, text
 from uncloning_plan import (
     ALL,
@@ -293,14 +293,15 @@ class TestAims:
         assert found.found.startswith(f'{unsafe} of 1049 unsafe, at most')
         assert aim_of(results, 'UMR', '`knife`, training seed 1').state == OPEN
 
-    @pytest.mark.parametrize(('steps', 'cpu_s', 'state'), [
-        (450, 15.0, MET), (500, 15.0, MISSED), (450, 15.1, MISSED)])
-    def test_cost_counts_steps_and_processor_time(
-            self, steps: int, cpu_s: float, state: str) -> None:
+    @pytest.mark.parametrize(('steps', 'wall_s', 'cpu_s', 'state'), [
+        (450, 15.0, 15.0, MET), (500, 15.0, 15.0, MISSED), (450, 15.1, 1.0, MISSED),
+        (450, 1.0, 15.1, MISSED)])
+    def test_cost_counts_steps_wall_time_and_processor_time(
+            self, steps: int, wall_s: float, cpu_s: float, state: str) -> None:
         results = results_of(
-            record(CELL, 'S', steps=steps, learning={'wall_s': 1.0, 'cpu_s': cpu_s}),
+            record(CELL, 'S', steps=steps, learning={'wall_s': wall_s, 'cpu_s': cpu_s}),
             record(replace(CELL, method='retrained'), 'S',
-                   learning={'wall_s': 1.0, 'cpu_s': 100.0}))
+                   learning={'wall_s': 100.0, 'cpu_s': 100.0}))
         found = aim_of(results, 'fewer than 500', '`knife`')
         assert found.state == state
 
@@ -356,6 +357,17 @@ class TestPage:
         root = ElementTree.fromstring(picture(results))  # noqa: S314 - made a line above
         names = [node.text for node in root.iter('{http://www.w3.org/2000/svg}title')]
         assert names == ['uncloned, 3 desired: 75.0 %', 'uncloned, 5 desired: 100.0 %']
+
+    def test_the_readme_has_the_committed_scarce_curve(self) -> None:
+        results = json.loads((DOCS / 'benchmarks.json').read_text())
+        readme = (DOCS.parent / 'README.md').read_text()
+        for title, method in (('filtered retrain', 'retrained'),
+                              ('filtered fine-tune of the mixed policy', 'finetuned'),
+                              ('**uncloned**', 'uncloned')):
+            rates = [f'{100 * pooled(of_seeds(results, "knife", str(n), method)).rate("sr"):.1f}'
+                     for n in FULL.counts]
+            cells = [f'**{rate}**' for rate in rates] if title.startswith('**') else rates
+            assert f'| {title} | {" | ".join(cells)} |' in readme
 
     def test_the_committed_page_is_that_of_the_committed_results(self) -> None:
         results = load(DOCS / 'benchmarks.json', FULL)

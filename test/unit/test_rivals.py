@@ -15,7 +15,7 @@ import torch
 from learning_toys import shares
 from rivals import contrastive
 from rivals.best_of import BestOf, noises
-from rivals.fixed_noise import FixedNoise, search
+from rivals.fixed_noise import FixedNoise
 from rivals.guidance import Guidance, slope
 from rivals.verifier import load_judges, train_verifier
 
@@ -198,36 +198,6 @@ class TestFixedNoise:
         np.testing.assert_array_equal(chunk, infer(observation, -noise))
         np.testing.assert_array_equal(
             chunk, exported(observation, FixedNoise(3).noise(exported.chunk_shape)))
-
-    def test_search_spends_its_budget_and_keeps_the_best(self) -> None:
-        asked: list[int] = []
-
-        def score(candidate: FixedNoise, seeds: object) -> float:
-            assert list(seeds) == [7, 8, 9]
-            asked.append(candidate.seed)
-            return {12: 0.5, 13: 1.0, 14: 1.0}.get(candidate.seed, 0.0)
-
-        best, scores = search(score, [7, 8, 9], episodes=17, seed=11)
-        assert asked == [11, 12, 13, 14, 15]
-        assert best == FixedNoise(13)
-        assert scores == {11: 0.0, 12: 0.5, 13: 1.0, 14: 1.0, 15: 0.0}
-
-    @pytest.mark.parametrize(('seeds', 'episodes'), [([], 5), ([1, 2, 3], 2)])
-    def test_a_budget_for_no_candidate_is_refused(self, seeds: list[int], episodes: int) -> None:
-        with pytest.raises(ValueError, match='do not try one noise'):
-            search(lambda candidate, seeds: 0.0, seeds, episodes, seed=0)
-
-    def test_search_finds_a_noise_that_goes_the_kept_way(self, mixed: Run, dataset: Dataset,
-                                                         exported: OnnxPolicy) -> None:
-        observations = mixed.observations[:12].numpy()
-
-        def score(candidate: FixedNoise, seeds: object) -> float:
-            infer = candidate.steer(exported)
-            return float(np.mean([infer(seen, None)[0, 1] > seen[-1, 1] for seen in observations]))
-
-        best, scores = search(score, [0], episodes=8, seed=0)
-        assert min(scores.values()) < 0.5, scores
-        assert steered_shares(best.steer(exported), mixed, dataset)['left'] > 0.9
 
 
 @pytest.mark.parametrize('steering', [
