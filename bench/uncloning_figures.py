@@ -103,15 +103,17 @@ def against(results: Record, scenario: str, desired: str, method: str, other: st
             rate: str) -> Pairs | None:
     """Return a method less another over all training seeds that have both; None without pairs.
 
-    Records pair where scenario, first seed and number of episodes are the same.
+    Records pair where scenario and first seed are the same, as far as both go.
     """
     ones = {record['seed']: record for record in of_seeds(results, scenario, desired, method)}
     others = {record['seed']: record for record in of_seeds(results, scenario, desired, other)}
     first, second, seeds = [], [], []
     for seed in sorted(ones.keys() & others.keys()):
-        if all(_matched(record) == _matched(ones[seed]) for record in (ones[seed], others[seed])):
-            first += flags(ones[seed], rate)
-            second += flags(others[seed], rate)
+        one, two = ones[seed], others[seed]
+        if _start(one) == _start(two):
+            pairs = list(zip(flags(one, rate), flags(two, rate), strict=False))
+            first += [a for a, _ in pairs]
+            second += [b for _, b in pairs]
             seeds.append(seed)
     if not first:
         return None
@@ -119,8 +121,8 @@ def against(results: Record, scenario: str, desired: str, method: str, other: st
     return Pairs(tuple(seeds), len(first), found)
 
 
-def _matched(record: Record) -> tuple[str, int, int]:
-    return record['scenario_sha256'], record['first_seed'], len(record['outcomes'])
+def _start(record: Record) -> tuple[str, int]:
+    return record['scenario_sha256'], record['first_seed']
 
 
 def bridge_rate(record: Record) -> tuple[float, tuple[float, float]] | None:

@@ -70,6 +70,8 @@ TUNING: Mapping[str, tuple[Mapping[str, float], ...]] = {
 }
 UNTUNED: Mapping[str, Mapping[str, float]] = {'best_of': {'count': 16}}
 
+HEADLINE = ('uncloned', 'retrained')  # the two that most of the aims are about
+
 _BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
 _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
 # Those that change the weights, and are tuned.
@@ -108,7 +110,7 @@ class Schedule:
     steps_scarce: int
     edit_options: tuple[str, ...]     # of every edit, after its own
     contrastive_steps: int
-    episodes_headline: int            # so many carry a rate below 1 % with 5 unsafe among them
+    episodes_headline: int            # of edit and retrain, all demonstrations, the first seed
     episodes_others: int
     episodes_scarce: int
     episodes_try: int
@@ -173,7 +175,9 @@ def seeds_of(cell: Cell, schedule: Schedule) -> range:
         return range(DEVELOPMENT_SEED, DEVELOPMENT_SEED + schedule.episodes_try)
     if cell.desired != ALL:
         episodes = schedule.episodes_scarce
-    elif cell.scenario in schedule.headline and not METHODS[cell.method].pair:
+    elif (cell.scenario in schedule.headline and cell.seed == schedule.seeds[0]
+          and cell.method in HEADLINE):
+        # So many carry a rate below 1 % with 5 unsafe episodes among them.
         episodes = schedule.episodes_headline
     else:
         episodes = schedule.episodes_others
