@@ -193,6 +193,16 @@ def rotation_about_z(angle_rad: ArrayLike) -> Array:
                      np.stack([zero, zero, one], -1)], axis=-2)
 
 
+def part_of_turn(rotation: ArrayLike, share: ArrayLike) -> Array:
+    """Return rotation matrices (..., 3, 3): shares (...) of the turn that one (3, 3) makes."""
+    *axis, cosine = quaternion_from_rotation(rotation)
+    sine = math.hypot(*axis)
+    half = np.asarray(share, dtype=np.float64)[..., None] * math.atan2(sine, cosine)
+    # A turn by nothing has no axis, and any will do.
+    unit = np.asarray(axis) / sine if sine > _EPS else np.array([0.0, 0.0, 1.0])
+    return rotation_from_quaternion(np.concatenate([np.sin(half) * unit, np.cos(half)], axis=-1))
+
+
 def rotation_angle_between(one: ArrayLike, two: ArrayLike) -> Array:
     """Return the angles in rad (...) between rotation matrices (..., 3, 3)."""
     a, b = np.asarray(one, dtype=np.float64), np.asarray(two, dtype=np.float64)

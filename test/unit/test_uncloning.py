@@ -29,7 +29,7 @@ from uncloning_ros.learning.uncloning import (
     warnings_of,
 )
 
-OPTIONS = EditOptions(('right',), SELF_DISTILLATION, gamma=0.5, tau=None, steps=300,
+OPTIONS = EditOptions(('right',), SELF_DISTILLATION, gamma=0.5, tau=None, retarget=0.0, steps=300,
                       batch_size=64, learning_rate=1e-3, seed=0, threads=1)
 PUBLISHED = replace(OPTIONS, method=REDIRECT, gamma=0.05, tau=0.5)
 FINE_TUNED = replace(OPTIONS, method=FINE_TUNE, gamma=0.0)
@@ -304,15 +304,24 @@ class TestWarnings:
 
     LOOKS: ClassVar = {'looks': [{'step': 0, 'observations': 10, 'open': 5, 'removed': 0.5}]}
 
+    BENT: ClassVar = {'retargeted': {'share': 0.0, 'episodes': 0, 'reason': ''}}
+
     def _warnings(self, removal: dict[str, Any], right: float = 1.0,
                   swapped: float = 1.0) -> list[str]:
         choice = {'windows': 20, 'right': right, 'swapped': swapped}
-        return warnings_of({'classifier': {'choice': choice}, 'removal': removal})
+        return warnings_of({'classifier': {'choice': choice}, 'removal': removal} | self.BENT)
 
     def test_nothing_to_doubt(self) -> None:
         assert self._warnings(self.LOOKS) == []
-        assert warnings_of({'classifier': None, 'removal': None}) == []
-        assert warnings_of({'classifier': {'choice': None}, 'removal': self.LOOKS}) == []
+        assert warnings_of({'classifier': None, 'removal': None} | self.BENT) == []
+        assert warnings_of({'classifier': {'choice': None}, 'removal': self.LOOKS}
+                           | self.BENT) == []
+
+    def test_few_demonstrations_that_could_not_be_retargeted(self) -> None:
+        bent = {'retargeted': {'share': 0.0, 'episodes': 0, 'reason': 'hand_pose is not observed'}}
+        [sentence] = warnings_of({'classifier': None, 'removal': None} | bent)
+        assert sentence == ('kept modes have few demonstrations, and none could be retargeted: '
+                            'hand_pose is not observed')
 
     def test_a_classifier_that_cannot_tell(self) -> None:
         [sentence] = self._warnings(self.LOOKS, right=0.6, swapped=0.6)

@@ -53,6 +53,11 @@ def fraction(text: str) -> float:
     return _number(text, 'a number in [0, 1]', lambda value: 0.0 <= value <= 1.0)
 
 
+def share(text: str) -> float:
+    """Return a number in [0, 1)."""
+    return _number(text, 'a number in [0, 1)', lambda value: 0.0 <= value < 1.0)
+
+
 def names(text: str) -> tuple[str, ...]:
     """Return the distinct names in a list with commas, as in 'handle_first,blade_first'."""
     found = tuple(name.strip() for name in text.split(','))

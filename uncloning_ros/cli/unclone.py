@@ -28,6 +28,7 @@ from uncloning_ros.cli.arguments import (
     positive_float,
     positive_int,
     seed,
+    share,
 )
 from uncloning_ros.errors import UncloningError
 
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--tau', type=fraction, metavar='P',
                         help='of the redirect: a sample counts while its own mode is given a '
                              'probability below this (default: 0.5)')
+    parser.add_argument('--retarget', type=share, metavar='SHARE',
+                        help='where kept modes have fewer demonstrations than another mode, at '
+                             'most this share of what holds the skill is them at places where '
+                             'other demonstrations had tool and hand (default: 0.5 of the '
+                             'self-distillation, 0 of other methods)')
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')
     parser.add_argument('--batch-size', type=positive_int, default=256, metavar='N',
@@ -88,7 +94,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> 'EditOptions':
     """Return the options; raise for one that the method does not have."""
-    from uncloning_ros.learning.uncloning import FINE_TUNE, GAMMAS, REDIRECT, TAU, EditOptions
+    from uncloning_ros.learning.uncloning import (
+        FINE_TUNE,
+        GAMMAS,
+        REDIRECT,
+        RETARGETED,
+        TAU,
+        EditOptions,
+    )
 
     tau = args.tau
     if args.method == REDIRECT:
@@ -100,8 +113,9 @@ def _options(args: argparse.Namespace) -> 'EditOptions':
         raise UncloningError('--method fine-tune has no loss of its own that --gamma could weigh; '
                              'leave it away')
     gamma = GAMMAS[args.method] if args.gamma is None else args.gamma
-    return EditOptions(args.remove, args.method, gamma, tau, args.steps, args.batch_size, args.lr,
-                       args.seed, args.threads)
+    retarget = RETARGETED[args.method] if args.retarget is None else args.retarget
+    return EditOptions(args.remove, args.method, gamma, tau, retarget, args.steps,
+                       args.batch_size, args.lr, args.seed, args.threads)
 
 
 def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
@@ -113,6 +127,10 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         change = 100 * (loss['after'] / loss['before'] - 1)
         lines.append(f'retained loss       {loss["before"]:.4f} before, {loss["after"]:.4f} after '
                      f'({change:+.1f} %), {loss["windows"]} windows')
+    bent = report['retargeted']
+    if bent['episodes']:
+        lines.append(f'retargeted          {_percent(bent["share"])} % of what is retained, '
+                     f'{bent["episodes"]} episodes')
     seen, removal = report['classifier'], report['removal']
     if seen is None:
         return lines

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Remove modes from a policy's weights: a few hundred steps down the sum of two losses.
 
-The cloning loss on demonstrations of kept modes holds what the policy can do (retain). The loss of
-a method takes the removed modes away where the policy has the choice; a classifier that reads the
-mode from condition and clean chunk, trained on the original policy's predictions and frozen, says
-which way that is. Network, graph and normaliser stay as they are.
+The cloning loss on demonstrations of kept modes holds what the policy can do (`retain`). The loss
+of a method takes the removed modes away where the policy has the choice; a classifier that reads
+the mode from condition and clean chunk, trained on the original policy's predictions and frozen,
+says which way that is. Network, graph and normaliser stay as they are.
 
     self-distillation   clone what the policy itself plans of kept modes there
     redirect            have the classifier see a kept mode, as published (Wang et al. 2026,
@@ -32,7 +32,6 @@ from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.cloning import (
     Windows,
-    cloning_loss,
     dataset_record,
     dataset_windows,
     joined,
@@ -45,14 +44,17 @@ from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.mode_classifier import ModeClassifier, labels_of, train_classifier
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.learning.redirect import Redirection
+from uncloning_ros.learning.retain import Retain
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
 
-REPORT_SCHEMA = 'uncloning/edit@2'
+REPORT_SCHEMA = 'uncloning/edit@3'
 
 SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-tune'
 # The weight of each method's loss, unless another is given.
 GAMMAS = MappingProxyType({SELF_DISTILLATION: 0.5, REDIRECT: 0.02, FINE_TUNE: 0.0})
+# How much of what is retained may be retargeted, likewise; the references are as published.
+RETARGETED = MappingProxyType({SELF_DISTILLATION: 0.5, REDIRECT: 0.0, FINE_TUNE: 0.0})
 TAU = 0.5
 
 _LOG_EVERY = 10
@@ -66,15 +68,17 @@ COLUMNS = ('retain', 'removal', 'open', 'learning_rate', 'elapsed_s')
 class EditOptions:
     """How to edit: `gamma` weighs the loss of the method, one of `GAMMAS`, against retain.
 
+    `retarget` is the largest share of what is retained that may be retargeted, in [0, 1).
     `tau` is of the redirect alone, None for others: a sample of a removed mode is redirected
     while the classifier gives its own mode a probability below it. Raise `ValueError` for an
-    unknown method, and for a `tau` that does not go with it.
+    unknown method, a `tau` that does not go with it, and a share that is none.
     """
 
     remove: tuple[str, ...]
     method: str
     gamma: float
     tau: float | None
+    retarget: float
     steps: int
     batch_size: int
     learning_rate: float
@@ -84,6 +88,8 @@ class EditOptions:
     def __post_init__(self) -> None:
         if self.method not in GAMMAS:
             raise ValueError(f'expected a method of {", ".join(GAMMAS)}, got {self.method!r}')
+        if not 0.0 <= self.retarget < 1.0:
+            raise ValueError(f'expected retarget in [0, 1), got {self.retarget}')
         if (self.tau is None) == (self.method == REDIRECT):
             raise ValueError(f'tau belongs to {REDIRECT} and to nothing else, got {self.tau} with '
                              f'{self.method}')
@@ -118,13 +124,16 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
 
     partial = folder.with_name(folder.name + '.partial')
     partial.mkdir(parents=True)
+    # A stream of its own, so that no method changes what the retain loss sees.
+    retain = Retain(run.policy, dataset, kept, options.retarget, options.batch_size,
+                    options.seed, torch.Generator().manual_seed(options.seed + 1))
     try:
         classifier, seen = None, None
         if options.method != FINE_TUNE:
             classifier, seen = train_classifier(
                 run.policy, data, held_out, len(kept), options.seed,
                 balanced=options.method == SELF_DISTILLATION)
-        edited, average, report = _edit(run.policy, classifier, data, kept, partial, options)
+        edited, average, report = _edit(run.policy, classifier, data, retain, partial, options)
         retained = joined([held_out[mode] for mode in kept])
         report |= {
             'classifier': seen,
@@ -185,26 +194,22 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
 
 
 def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str, Windows],
-          kept: Sequence[str], folder: Path,
+          retain: Retain, folder: Path,
           options: EditOptions) -> tuple[Policy, Policy, dict[str, Any]]:
     """Return the edited policy, the average of its weights, and what happened."""
-    desired = joined([data[mode] for mode in kept])
-    removal = None if classifier is None else _removal(classifier, data, len(kept), options)
+    removal = None if classifier is None else _removal(classifier, data, options)
     descent = Descent(original, options.steps, options.learning_rate)
     policy = descent.policy
-    # A stream of its own, so that no method changes what the retain loss sees.
-    stream = torch.Generator().manual_seed(options.seed + 1)
     curve = []
     began_s = time.monotonic()
     with (StepLog(folder, COLUMNS) as log,
           progress_bar('uncloning' if removal else 'fine-tuning', options.steps) as bar):
         for step in range(1, options.steps + 1):
-            picks = torch.randint(len(desired), (options.batch_size,), generator=stream)
-            retain = cloning_loss(policy, desired, picks, stream)
+            kept = retain.loss(policy)
             removed = None if removal is None else removal.loss(policy, descent.average, step)
-            descent.follow(retain if removed is None else retain + options.gamma * removed)
+            descent.follow(kept if removed is None else kept + options.gamma * removed)
             if step % _LOG_EVERY == 0 or step == options.steps:
-                values = {'retain': float(retain.detach()), 'learning_rate': descent.rate,
+                values = {'retain': float(kept.detach()), 'learning_rate': descent.rate,
                           'elapsed_s': time.monotonic() - began_s}
                 if removal is not None:
                     values['open'] = removal.open
@@ -214,7 +219,7 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
                 curve.append({'step': step, **values})
             bar.update()
     # No step has looked at the weights that the last one made.
-    last = validation_loss(descent.average, desired)
+    last = validation_loss(descent.average, retain.own)
     if last is None or not math.isfinite(last):
         raise CheckpointError(f'the loss is {last} after step {options.steps}; edit with a lower '
                               f'--lr than {options.learning_rate:g}, or with a '
@@ -222,12 +227,14 @@ def _edit(original: Policy, classifier: ModeClassifier | None, data: Mapping[str
     return policy, descent.average, {
         'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
         'elapsed_s': time.monotonic() - began_s,
+        'retargeted': retain.report(),
         'removal': None if removal is None else removal.report(), 'curve': curve}
 
 
-def _removal(classifier: ModeClassifier, data: Mapping[str, Windows], kept: int,
+def _removal(classifier: ModeClassifier, data: Mapping[str, Windows],
              options: EditOptions) -> Removal:
-    removed = dict(list(data.items())[kept:])
+    removed = {mode: data[mode] for mode in options.remove}
+    kept = len(data) - len(removed)
     undesired = joined(list(removed.values()))
     generator = torch.Generator().manual_seed(options.seed + 2)
     if options.method == SELF_DISTILLATION:
@@ -241,9 +248,11 @@ def _removal(classifier: ModeClassifier, data: Mapping[str, Windows], kept: int,
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
     """Return what in an edit's report should make one doubt it, in sentences."""
     seen = report['classifier']
-    if seen is None:
-        return []
     found = []
+    if reason := report['retargeted']['reason']:
+        found.append(f'kept modes have few demonstrations, and none could be retargeted: {reason}')
+    if seen is None:
+        return found
     choice = seen['choice']
     if choice is not None and choice['right'] < _TELLING_SHARE:
         found.append(f'where modes part, the classifier tells them in {choice["right"]:.0%} of '

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What holds the skill during an edit: own demonstrations, and retargeted ones where few."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from uncloning_ros.learning import retain
+from uncloning_ros.learning.cloning import Windows
+from uncloning_ros.learning.retain import Retain
+
+OWN, BENT = 1.0, 2.0
+BATCH = 100
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand in for datasets and windows: own clean chunks are 1, retargeted ones 2."""
+    found = SimpleNamespace(batches=[], asked=[], reason='')
+
+    def retarget(data: Any, kept: Any, count: int, rng: Any) -> tuple[Any, str]:
+        found.asked.append(count)
+        return SimpleNamespace(value=BENT, episodes=[None] * (0 if found.reason else count)), \
+            found.reason
+
+    def to_windows(policy: Any, data: Any, count: int) -> Windows:
+        many = 0 if found.reason and data.value == BENT else count
+        return Windows(torch.zeros(many, 1), torch.full((many, 1), data.value))
+
+    def cloning_loss(policy: Any, windows: Windows, picks: Tensor, generator: Any) -> Tensor:
+        found.batches.append(windows.clean[picks, 0])
+        return torch.zeros(())
+
+    monkeypatch.setattr(retain, 'retarget', retarget)
+    monkeypatch.setattr(retain, 'to_windows', to_windows)
+    monkeypatch.setattr(retain, 'dataset_windows', lambda data, split, modes: (data, 50))
+    monkeypatch.setattr(retain, 'cloning_loss', cloning_loss)
+    return found
+
+
+def retained(kept: int, removed: int, most: float) -> Retain:
+    episodes = [SimpleNamespace(mode=mode, split='train')
+                for mode, count in (('kept', kept), ('removed', removed)) for _ in range(count)]
+    data: Any = SimpleNamespace(value=OWN, episodes=episodes)
+    policy: Any = None
+    return Retain(policy, data, ['kept'], most, BATCH, 0, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(('kept', 'removed', 'most', 'share'), [
+    (200, 200, 0.5, 0.0), (300, 200, 0.5, 0.0), (3, 200, 0.5, 0.5), (150, 200, 0.5, 0.25),
+    (3, 200, 0.0, 0.0), (3, 200, 0.75, 0.75)])
+def test_retargeted_are_as_many_as_the_kept_modes_lack_up_to_the_most(
+        made: SimpleNamespace, kept: int, removed: int, most: float, share: float) -> None:
+    loss = retained(kept, removed, most)
+    loss.loss(SimpleNamespace())  # type: ignore[arg-type]
+    [batch] = made.batches
+    assert len(batch) == BATCH
+    assert (batch == BENT).sum() == share * BATCH
+    assert loss.report()['share'] == share
+    assert bool(made.asked) == (share > 0)
+
+
+def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
+    loss = retained(100, 200, 0.75)
+    episodes = [SimpleNamespace(mode='kept', split='train')] * 100
+    episodes += [SimpleNamespace(mode='removed', split='validation')] * 900
+    data: Any = SimpleNamespace(value=OWN, episodes=episodes)
+    other = Retain(None, data, ['kept'], 0.75, BATCH, 0,  # type: ignore[arg-type]
+                   torch.Generator())
+    assert loss.report()['share'] == 0.5
+    assert other.report()['share'] == 0.0
+
+
+def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
+        made: SimpleNamespace) -> None:
+    made.reason = 'hand_pose is not observed'
+    loss = retained(3, 200, 0.5)
+    loss.loss(SimpleNamespace())  # type: ignore[arg-type]
+    assert (made.batches[0] == OWN).all()
+    assert loss.report() == {'share': 0.0, 'episodes': 0, 'reason': made.reason}
+
+
+def test_without_any_the_batches_are_those_of_the_plain_loss(made: SimpleNamespace) -> None:
+    loss = retained(200, 200, 0.5)
+    stream = torch.Generator().manual_seed(0)
+    monkey: list[Tensor] = []
+    loss._windows = replace(loss._windows, clean=torch.arange(50.0)[:, None])
+    loss.loss(SimpleNamespace())  # type: ignore[arg-type]
+    monkey.append(torch.randint(50, (BATCH,), generator=stream).float())
+    assert (made.batches[0] == monkey[0]).all()

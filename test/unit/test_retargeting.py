@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Demonstrations bent to other places: what goes with tool and hand, and what stays."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uncloning_ros.contract import load_contract
+from uncloning_ros.demos.dataset import Dataset, EpisodeRecord, Statistics
+from uncloning_ros.demos.retargeting import bend, find_handover, obstacle, retarget
+from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z, rotation_of
+from uncloning_ros.interface import Interface, Signal
+from uncloning_ros.share import share_path
+
+CONTRACT = load_contract(share_path('config') / 'contract.yaml')
+INTERFACE = CONTRACT.interface
+RATE_HZ = CONTRACT.policy.rate_hz
+GRASP, CARRY, RELEASE, END = 20, 40, 60, 70
+OPEN_M, CLOSED_M = 0.08, 0.0
+HIGH = np.array([0.4, 0.0, 0.5])
+
+
+def place(x: float, y: float, z: float, yaw: float) -> Array:
+    return pose_from_parts([x, y, z], rotation_about_z(yaw))
+
+
+TABLE, OFFER = place(0.45, 0.05, 0.1, 1.6), place(0.65, 0.1, 0.3, 3.0)
+OTHER_TABLE, OTHER_OFFER = place(0.40, -0.08, 0.1, 2.1), place(0.70, -0.15, 0.25, 3.4)
+
+
+def along(*points: tuple[int, Array]) -> Array:
+    """Return positions (END, 3) that go straight from point to point, by frame."""
+    frames = [frame for frame, _ in points]
+    return np.stack([np.interp(np.arange(END), frames, [p[i] for _, p in points])
+                     for i in range(3)], axis=1)
+
+
+def handover(table: Array = TABLE, offer: Array = OFFER) -> tuple[Any, Any]:
+    """Return observations and actions of one handover, gripper pointing as the tool lies."""
+    grasp, release = table[:3] + [0.0, 0.0, 0.01], offer[:3] - [0.1, 0.0, 0.0]
+    path = along((0, HIGH), (GRASP - 2, grasp), (GRASP + 3, grasp), (CARRY, HIGH - [0, 0, 0.1]),
+                 (RELEASE - 3, release), (RELEASE + 2, release), (END - 1, HIGH))
+    turn = np.repeat(rotation_of(table)[None], END, axis=0)
+    arm = pose_from_parts(path, turn)
+    lying = np.arange(END)[:, None] < GRASP
+    tool = np.where(lying, table, pose_from_parts(path - [0.0, 0.0, 0.01], turn))
+    hand = pose_from_parts(along((0, np.array([0.9, 0.1, 0.0])), (CARRY - 8, [0.9, 0.1, 0.0]),
+                                 (CARRY, offer[:3]), (END - 1, offer[:3])),
+                           np.repeat(rotation_of(offer)[None], END, axis=0))
+    frames = np.arange(END)
+    width = np.where((frames >= GRASP) & (frames < RELEASE), CLOSED_M, OPEN_M)[:, None]
+    values = {'tool_pose': arm, 'gripper_width': width, 'object_pose': tool, 'hand_pose': hand,
+              'wrist_force': np.zeros((END, 3))}
+    observations = np.concatenate([values[s.key] for s in INTERFACE.observations], axis=1)
+    actions = np.concatenate([{'pose': arm, 'gripper_width': width}[s.kind]
+                              for s in INTERFACE.actions], axis=1)
+    return observations.astype(np.float32), actions.astype(np.float32)
+
+
+def marks(observations: Any, actions: Any) -> Any:
+    return find_handover(INTERFACE, observations, actions, RATE_HZ)
+
+
+def bent() -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Return poses of an episode before and after it went to the other places, and commands."""
+    here, there = handover(), handover(OTHER_TABLE, OTHER_OFFER)
+    observed, commanded = bend(INTERFACE, *here, marks(*here), marks(*there))
+    def by_key(rows: Any) -> dict[str, Array]:
+        return {key: rows[:, where].astype(float)
+                for key, where in INTERFACE.observation_slices.items()}
+    return by_key(here[0]), by_key(observed), commanded
+
+
+def within(outer: Array, inner: Array) -> Array:
+    """Return the poses `inner` (n, 9) in the frames `outer` (n, 9), as positions and columns."""
+    back = np.swapaxes(rotation_of(outer), -1, -2)
+    offset = np.einsum('nij,nj->ni', back, inner[:, :3] - outer[:, :3])
+    return pose_from_parts(offset, back @ rotation_of(inner))
+
+
+def test_marks_are_where_the_gripper_closes_the_hand_is_out_and_the_gripper_opens() -> None:
+    found = marks(*handover())
+    assert (found.grasp, found.release) == (GRASP, RELEASE)
+    assert CARRY - 3 <= found.carry <= CARRY
+    assert found.object_pose == pytest.approx(TABLE, abs=1e-6)
+    assert found.hand_pose == pytest.approx(OFFER, abs=1e-6)
+
+
+def test_near_the_grasp_the_tool_is_not_being_carried_though_the_hand_is_out() -> None:
+    observations, actions = handover()
+    observations[:, INTERFACE.observation_slices['hand_pose']] = OFFER
+    arm = observations[:, INTERFACE.observation_slices['tool_pose']][:, :3]
+    found = marks(observations, actions)
+    way = np.linalg.norm(arm[RELEASE] - arm[GRASP])
+    assert np.linalg.norm(arm[found.carry] - arm[GRASP]) >= way / 3
+    assert found.carry < CARRY - 3
+
+
+@pytest.mark.parametrize('change', ['never closes', 'never opens', 'hand stays away',
+                                    'closed at once'])
+def test_an_episode_that_lacks_a_mark_is_left_alone(change: str) -> None:
+    observations, actions = handover()
+    width = actions[:, INTERFACE.action_slices['target_width']]
+    if change == 'never closes':
+        width[:] = OPEN_M
+    elif change == 'never opens':
+        width[GRASP:] = CLOSED_M
+    elif change == 'closed at once':
+        width[:GRASP] = CLOSED_M
+    else:
+        hand = observations[:, INTERFACE.observation_slices['hand_pose']]
+        hand[:RELEASE - 1] = hand[0]
+    assert marks(observations, actions) is None
+
+
+def test_at_the_same_places_nothing_is_bent() -> None:
+    here = handover()
+    observed, commanded = bend(INTERFACE, *here, marks(*here), marks(*here))
+    assert observed == pytest.approx(here[0], abs=1e-5)
+    assert commanded == pytest.approx(here[1], abs=1e-5)
+
+
+def test_tool_and_hand_are_where_the_other_episode_had_them() -> None:
+    _, after, _ = bent()
+    assert after['object_pose'][:GRASP] == pytest.approx(np.tile(OTHER_TABLE, (GRASP, 1)),
+                                                         abs=1e-5)
+    assert after['hand_pose'][RELEASE] == pytest.approx(OTHER_OFFER, abs=1e-5)
+
+
+def test_grasp_and_exchange_are_as_demonstrated_in_the_frames_of_tool_and_hand() -> None:
+    before, after, commanded = bent()
+    target = commanded[:, INTERFACE.action_slices['target_pose']]
+    for arm in (after['tool_pose'], target):
+        for frame, key in ((GRASP, 'object_pose'), (RELEASE, 'hand_pose')):
+            rows = slice(frame - 3, frame + 1)
+            assert within(after[key], arm)[rows] == pytest.approx(
+                within(before[key], before['tool_pose'])[rows], abs=1e-4)
+
+
+def test_the_tool_stays_where_it_was_in_the_gripper() -> None:
+    before, after, _ = bent()
+    held = slice(GRASP, RELEASE)
+    assert within(after['tool_pose'], after['object_pose'])[held] == pytest.approx(
+        within(before['tool_pose'], before['object_pose'])[held], abs=1e-4)
+
+
+def test_start_carry_forces_and_widths_stay() -> None:
+    before, after, commanded = bent()
+    carry = marks(*handover()).carry
+    assert after['tool_pose'][[0, carry]] == pytest.approx(before['tool_pose'][[0, carry]],
+                                                           abs=1e-5)
+    assert after['hand_pose'][0] == pytest.approx(before['hand_pose'][0], abs=1e-5)
+    for key in ('gripper_width', 'wrist_force'):
+        assert (after[key] == before[key]).all()
+    width = INTERFACE.action_slices['target_width']
+    assert (commanded[:, width] == handover()[1][:, width]).all()
+
+
+def dataset_of(*episodes: tuple[str, tuple[Any, Any]]) -> Dataset:
+    records = tuple(EpisodeRecord(f'episode_{i}', mode, 'label', 'digest', 'train', END, i)
+                    for i, (mode, _) in enumerate(episodes))
+    zero = (0.0,)
+    return Dataset(CONTRACT, 'knife', records,
+                   np.concatenate([arrays[0] for _, arrays in episodes]),
+                   np.concatenate([arrays[1] for _, arrays in episodes]),
+                   Statistics(zero, zero, zero, zero), (), 'sha256')
+
+
+class TestRetarget:
+    """Some bent episodes of a dataset."""
+
+    KEPT, REMOVED = INTERFACE.mode_names[:2]
+
+    def test_episodes_of_kept_modes_at_all_places_that_there_are(self) -> None:
+        data = dataset_of((self.KEPT, handover()),
+                          (self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER)))
+        made, reason = retarget(data, [self.KEPT], 12, np.random.default_rng(0))
+        assert reason == ''
+        assert {one.mode for one in made.episodes} == {self.KEPT}
+        places = made.observations[made.bounds[:-1], INTERFACE.observation_slices['object_pose']]
+        assert len(made.episodes) == len(places) == 12
+        for table in (TABLE, OTHER_TABLE):
+            assert np.isclose(places, table, atol=1e-5).all(1).any()
+
+    def test_the_same_seed_gives_the_same_episodes(self) -> None:
+        data = dataset_of((self.KEPT, handover()),
+                          (self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER)))
+        one, two, other = (retarget(data, [self.KEPT], 5, np.random.default_rng(seed))[0]
+                           for seed in (0, 0, 1))
+        assert (one.actions == two.actions).all()
+        assert (one.actions != other.actions).any()
+
+    def test_what_would_be_faster_than_any_demonstration_is_drawn_again(self) -> None:
+        far = place(1.2, -0.9, 0.1, 2.0)
+        data = dataset_of((self.KEPT, handover()), (self.REMOVED, handover(far, OTHER_OFFER)))
+        slow = dataset_of((self.KEPT, handover()))
+        # GIVEN a place so far away that going there takes a speed that only its own episode has
+        fast = np.linalg.norm(np.diff(slow.actions[:, :3], axis=0), axis=1).max()
+        data.actions[END:, :3] = data.actions[END, :3]
+        made, _ = retarget(data, [self.KEPT], 6, np.random.default_rng(0))
+        paths = made.actions.reshape(-1, END, made.actions.shape[1])[:, :, :3]
+        ways = np.linalg.norm(np.diff(paths, axis=1), axis=2)
+        assert len(made.episodes) == 6
+        assert ways.max() <= fast + 1e-6
+
+    def test_held_out_episodes_are_no_source_and_no_place(self) -> None:
+        data = dataset_of((self.KEPT, handover()),
+                          (self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER)))
+        held = replace(data, episodes=(data.episodes[0],
+                                       replace(data.episodes[1], split='validation')))
+        made, _ = retarget(held, [self.KEPT], 4, np.random.default_rng(0))
+        assert made.actions == pytest.approx(np.tile(handover()[1], (4, 1)), abs=1e-5)
+
+    def test_without_a_handover_of_a_kept_mode_there_is_none_and_a_reason(self) -> None:
+        data = dataset_of((self.REMOVED, handover()))
+        made, reason = retarget(data, [self.KEPT], 4, np.random.default_rng(0))
+        assert len(made.episodes) == len(made.actions) == 0
+        assert 'in no episode of kept modes the gripper closes' in reason
+
+
+def signal(key: str, kind: str = 'pose', frame: str = 'base') -> Signal:
+    return Signal(key, kind, 'm', frame)
+
+
+@pytest.mark.parametrize(('observations', 'actions', 'sentence'), [
+    (('tool_pose', 'object_pose'), ('pose', 'gripper_width'), 'hand_pose is not observed'),
+    (('object_pose', 'hand_pose'), ('pose', 'gripper_width'), '0 poses are observed beside'),
+    (('tool_pose', 'object_pose', 'hand_pose'), ('joint_positions', 'gripper_width'),
+     'the actions are gripper_width and joint_positions'),
+    (('tool_pose', 'object_pose', 'hand_pose', 'joints'), ('pose', 'gripper_width'),
+     'joint positions are observed')])
+def test_what_keeps_an_interface_from_being_bent(observations: Any, actions: Any,
+                                                 sentence: str) -> None:
+    found = SimpleNamespace(
+        observations=[signal(key, 'joint_positions' if key == 'joints' else 'pose')
+                      for key in observations],
+        actions=[signal(kind, kind) for kind in actions])
+    assert sentence in obstacle(found)  # type: ignore[arg-type]
+
+
+def test_poses_in_two_frames_are_not_bent() -> None:
+    keys = ('tool_pose', 'object_pose', 'hand_pose')
+    found = SimpleNamespace(
+        observations=[signal(key, frame='camera' if key == 'hand_pose' else 'base')
+                      for key in keys],
+        actions=[signal('target', 'pose'), signal('width', 'gripper_width')])
+    assert obstacle(found) == 'the poses are not in one frame'  # type: ignore[arg-type]
+
+
+def test_nothing_keeps_the_shipped_contract_from_being_bent() -> None:
+    assert isinstance(INTERFACE, Interface)
+    assert obstacle(INTERFACE) == ''
