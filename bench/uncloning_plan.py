@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from uncloning_ros.learning.uncloning import RETARGETED, SELF_DISTILLATION
+
 ALL = 'all'  # demonstrations of all modes, about as many of each
 LATENCY = 'latency'
 
@@ -44,6 +46,9 @@ METHODS = {
     'finetuned': Method('edit', 'filtered fine-tune: the mixed policy, cloned further on the '
                         'desired demonstrations', ('--method', 'fine-tune')),
     'uncloned': Method('edit', 'the edit of `uncloning unclone` as it is without options'),
+    'retargeted': Method('edit', 'the fine-tune with the retargeted demonstrations of the edit, '
+                         'without its own chunks', ('--method', 'fine-tune', '--retarget',
+                                                    str(RETARGETED[SELF_DISTILLATION]))),
     'published': Method('edit', 'the published redirect, its weight tuned',
                         ('--method', 'redirect', '--gamma', '{gamma}')),
     'contrastive': Method('contrastive', 'contrastive preference learning, tuned'),
@@ -157,7 +162,7 @@ def plan(schedule: Schedule) -> list[Cell]:
 
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Cell]:
     return [Cell(scenario, str(count), seed, method) for count in schedule.counts
-            for method in _BASIC]
+            for method in (*_BASIC, 'retargeted')]
 
 
 def tries(schedule: Schedule) -> Iterator[Cell]:

@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--retarget', type=share, metavar='SHARE',
                         help='where kept modes have fewer demonstrations than another mode, at '
                              'most this share of what holds the skill is them at places where '
-                             'other demonstrations had tool and hand (default: 0.5 of the '
+                             'other demonstrations had tool and hand (default: 0.75 of the '
                              'self-distillation, 0 of other methods)')
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')

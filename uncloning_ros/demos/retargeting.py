@@ -91,9 +91,9 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
              rng: np.random.Generator) -> tuple[Dataset, str]:
     """Return up to `count` bent training episodes of `modes` as a dataset, or none and why.
 
-    Each is a random one of the episodes of `modes` with the places of a random other, of any
-    mode; where the arm would have to be faster than it ever was, another pair is drawn. The
-    dataset carries the `sha256` of the one it was made from.
+    Each is a random one of the episodes of `modes` with the tool where a random other had it, of
+    any mode, and the hand where a third had it; where the arm would have to be faster than it ever
+    was, others are drawn. The dataset carries the `sha256` of the one it was made from.
     """
     interface = dataset.contract.interface
     reason = obstacle(interface)
@@ -113,7 +113,8 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
         if len(records) == count:
             break
         source = sources[rng.integers(len(sources))]
-        there = places[rng.integers(len(places))]
+        tool, hand = (places[i] for i in rng.integers(len(places), size=2))
+        there = replace(tool, hand_pose=hand.hand_pose)
         frames = _frames(dataset, source)
         observed, commanded = bend(interface, dataset.observations[frames],
                                    dataset.actions[frames], marked[source], there)

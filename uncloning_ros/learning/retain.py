@@ -21,8 +21,8 @@ from uncloning_ros.demos.retargeting import retarget
 from uncloning_ros.learning.cloning import cloning_loss, dataset_windows, joined, to_windows
 from uncloning_ros.learning.network import Policy
 
-# They cost a second or two, and more places than these hardly add any.
-_EPISODES = 200
+# A grasp is as good as the nearest place it was shown at; these cost some seconds.
+_EPISODES = 600
 
 
 class Retain:

@@ -54,7 +54,7 @@ SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-
 # The weight of each method's loss, unless another is given.
 GAMMAS = MappingProxyType({SELF_DISTILLATION: 0.5, REDIRECT: 0.02, FINE_TUNE: 0.0})
 # How much of what is retained may be retargeted, likewise; the references are as published.
-RETARGETED = MappingProxyType({SELF_DISTILLATION: 0.5, REDIRECT: 0.0, FINE_TUNE: 0.0})
+RETARGETED = MappingProxyType({SELF_DISTILLATION: 0.75, REDIRECT: 0.0, FINE_TUNE: 0.0})
 TAU = 0.5
 
 _LOG_EVERY = 10
