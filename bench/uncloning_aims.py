@@ -114,7 +114,7 @@ def _against_finetuned(results: Record) -> Iterator[Aim]:
             continue
         yield _aim(aim, of, f'SR {_told(success)}, UMR {points(unsafe.difference)}',
                    success.low > 0.0 or unsafe.high < 0.0,
-                   'nothing shows here that taking modes away adds anything')
+                   'nothing shows here that the edit adds anything to a fine-tune')
 
 
 def _unsafe(results: Record) -> Iterator[Aim]:

@@ -130,11 +130,11 @@ def _curve(results: Record) -> list[str]:
             rows = [[number, *(_rate_cell(results, scenario, number, method, rate)
                                for method in CURVE),
                      *(_difference(against(results, scenario, number, EDIT, other, rate))
-                       for other in ('retrained', 'finetuned'))]
+                       for other in ('retrained', 'finetuned', 'retargeted'))]
                     for number in map(str, schedule.counts)]
             parts += [f'### `{scenario}`: {rate.upper()}', _table(
                 ['desired', *(f'`{method}`' for method in CURVE),
-                 f'`{EDIT}` less `retrained`', 'less `finetuned`'], rows)]
+                 f'`{EDIT}` less `retrained`', 'less `finetuned`', 'less `retargeted`'], rows)]
     return parts
 
 

@@ -280,7 +280,7 @@ class TestAims:
                 'SR or UMR better', '`knife`, 3 desired')
         same = found('S' * 50 + 'U' * 50)
         assert same.state == MISSED
-        assert same.found.endswith('nothing shows here that taking modes away adds anything')
+        assert same.found.endswith('nothing shows here that the edit adds anything to a fine-tune')
         assert found('S' * 50 + 'F' * 50).state == MET
         assert found('S' * 100).state == MET
         assert found('U' * 100).state == MISSED

@@ -57,10 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the redirect: a sample counts while its own mode is given a '
                              'probability below this (default: 0.5)')
     parser.add_argument('--retarget', type=share, metavar='SHARE',
-                        help='where kept modes have fewer demonstrations than another mode, at '
-                             'most this share of what holds the skill is them at places where '
-                             'other demonstrations had tool and hand (default: 0.75 of the '
-                             'self-distillation, 0 of other methods)')
+                        help='where kept modes have fewer demonstrations than another mode, up '
+                             'to this share of each batch are the same ones, bent to where '
+                             'other demonstrations had tool and hand; 0 for none (default: 0.75 '
+                             'of the self-distillation, 0 of other methods)')
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')
     parser.add_argument('--batch-size', type=positive_int, default=256, metavar='N',
