@@ -3,16 +3,21 @@
 """What holds the skill during an edit: own demonstrations, and retargeted ones where few."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from learning_toys import train_toy
+from test_retargeting import CONTRACT, OTHER_OFFER, OTHER_TABLE, dataset_of, handover
 from torch import Tensor
 
 from uncloning_ros.learning import retain
+from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.cloning import Windows
 from uncloning_ros.learning.retain import Retain
+from uncloning_ros.learning.uncloning import FINE_TUNE, EditOptions, unclone
 
 OWN, BENT = 1.0, 2.0
 BATCH = 100
@@ -23,7 +28,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stand in for datasets and windows: own clean chunks are 1, retargeted ones 2."""
     found = SimpleNamespace(batches=[], asked=[], reason='')
 
-    def retarget(data: Any, kept: Any, count: int, rng: Any) -> tuple[Any, str]:
+    def retarget(data: Any, kept: Any, count: int, rng: Any, on_done: Any) -> tuple[Any, str]:
         found.asked.append(count)
         return SimpleNamespace(value=BENT, episodes=[None] * (0 if found.reason else count)), \
             found.reason
@@ -85,11 +90,54 @@ def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
     assert loss.report() == {'share': 0.0, 'episodes': 0, 'reason': made.reason}
 
 
+def test_some_of_a_batch_is_always_as_it_was_demonstrated(made: SimpleNamespace) -> None:
+    assert retained(3, 20_000, 0.999).report()['share'] == 0.99
+
+
 def test_without_any_the_batches_are_those_of_the_plain_loss(made: SimpleNamespace) -> None:
     loss = retained(200, 200, 0.5)
-    stream = torch.Generator().manual_seed(0)
-    monkey: list[Tensor] = []
-    loss._windows = replace(loss._windows, clean=torch.arange(50.0)[:, None])
+    loss.own = replace(loss.own, clean=torch.arange(50.0)[:, None])
     loss.loss(SimpleNamespace())  # type: ignore[arg-type]
-    monkey.append(torch.randint(50, (BATCH,), generator=stream).float())
-    assert (made.batches[0] == monkey[0]).all()
+    picks = torch.randint(50, (BATCH,), generator=torch.Generator().manual_seed(0))
+    assert (made.batches[0] == picks).all()
+
+
+class TestEdit:
+    """A whole edit of a policy that has one demonstration of what is to be kept."""
+
+    KEPT, REMOVED = CONTRACT.interface.mode_names[:2]
+
+    @pytest.fixture
+    def edit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Return what makes an edit: its folder's name and the seed go in."""
+        monkeypatch.setattr(retain, '_EPISODES', 5)
+        data = dataset_of((self.KEPT, handover()),
+                          *[(self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER))] * 4)
+        train_toy(data, tmp_path / 'mixed', 2)
+        mixed = load_run(tmp_path / 'mixed')
+        options = EditOptions((self.REMOVED,), FINE_TUNE, 0.0, None, 0.75, steps=2, batch_size=8,
+                              learning_rate=1e-3, seed=0, threads=1)
+
+        def made(name: str, seed: int = 0) -> dict[str, Any]:
+            return unclone(mixed, data, tmp_path / name, replace(options, seed=seed))
+
+        return made
+
+    def test_tells_what_was_retargeted_and_repeats_exactly(self, edit: Any,
+                                                           tmp_path: Path) -> None:
+        report = edit('one')
+        assert report['retargeted'] == {'share': 0.75, 'episodes': 5, 'reason': ''}
+        assert edit('two')['curve'][0]['retain'] == report['curve'][0]['retain']
+        assert edit('other', 1)['curve'][0]['retain'] != report['curve'][0]['retain']
+        one, two = (load_run(tmp_path / name).sha256 for name in ('one', 'two'))
+        assert one == two
+
+    def test_ctrl_c_leaves_nothing(self, edit: Any, tmp_path: Path,
+                                   monkeypatch: pytest.MonkeyPatch) -> None:
+        def stopped(*_: Any) -> Any:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(retain, 'retarget', stopped)
+        with pytest.raises(KeyboardInterrupt):
+            edit('one')
+        assert [path.name for path in tmp_path.iterdir()] == ['mixed']

@@ -3,9 +3,10 @@
 r"""Remove undesired modes from the weights of a trained policy.
 
 A mode classifier learns to read the mode from what the policy predicts. Then a few hundred steps
-move the weights. Demonstrations of the kept modes hold what the policy can do; where removed modes
-were demonstrated, the policy is taught those of its own plans that are of a kept mode. The result
-is a run like the one it came from: same network, same normaliser, other weights.
+move the weights. Demonstrations of the kept modes hold what the policy can do; where they are few,
+copies of them help, with tool and hand moved to other places. Where removed modes were
+demonstrated, the policy is taught those of its own plans that are of a kept mode. The result is a
+run like the one it came from: same network, same normaliser, other weights.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
@@ -57,10 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the redirect: a sample counts while its own mode is given a '
                              'probability below this (default: 0.5)')
     parser.add_argument('--retarget', type=share, metavar='SHARE',
-                        help='where kept modes have fewer demonstrations than another mode, up '
-                             'to this share of each batch are the same ones, bent to where '
-                             'other demonstrations had tool and hand; 0 for none (default: 0.75 '
-                             'of the self-distillation, 0 of other methods)')
+                        help='where the kept modes together have fewer demonstrations than '
+                             'another mode: the largest share of each batch that is copies of '
+                             'theirs, with tool and hand moved to where other demonstrations '
+                             'had them; 0 for none (default: 0.75 of the self-distillation, 0 '
+                             'of other methods)')
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')
     parser.add_argument('--batch-size', type=positive_int, default=256, metavar='N',
@@ -69,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--lr', type=positive_float, default=3e-4, metavar='RATE',
                         help='first learning rate; it falls as a cosine (default: %(default)s)')
     parser.add_argument('--seed', type=seed, default=0, metavar='N',
-                        help='seed of classifier, batches and noise (default: %(default)s)')
+                        help='seed of classifier, retargeting, batches and noise (default: '
+                             '%(default)s)')
     parser.add_argument('--threads', type=positive_int, default=available_cores(), metavar='N',
                         help='threads of torch (default: %(default)s); an edit repeats exactly '
                              'with the same number')

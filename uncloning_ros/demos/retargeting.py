@@ -7,8 +7,8 @@ held out. Between them the arm carries the tool and is at neither. So an episode
 
     frame     0 ........... grasp .................. carry ................. release ..... n-1
     arm       as it was  -> with the tool's place -> as it was  -> with the hand's place
-    tool      where the other episode had it, then as the arm carries it
-    hand      as it was until it comes; held out where the other episode had it
+    tool      where the other episode had it, then as the arm carries it, then as the hand does
+    hand      as it was until it comes; held out where the other episode had it; back again
 
 What moves with a place is turned and shifted as one rigid body, so the grasp in the tool's frame,
 and the exchange in the hand's, are those that were demonstrated. What the arm observed and what it
@@ -16,10 +16,12 @@ was commanded are bent alike. Forces and widths stay.
 
 Cutting demonstrations at such marks and moving the pieces with their objects is MimicGen's
 (Mandlekar et al., CoRL 2023, arXiv 2310.17596), which plays them back in a simulator and keeps
-what succeeds. Here nothing is played back: the bent episodes are training data as they are.
+what succeeds. Here nothing is played back, and no physics is asked: the bent episodes are training
+data as they are, if the arm need not be faster in them than it ever was.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +37,7 @@ from uncloning_ros.geometry import (
 from uncloning_ros.interface import Interface
 
 _OBJECT_KEY, _HAND_KEY = 'object_pose', 'hand_pose'
+_STILL_M = 0.03  # a tool that was pushed further before the grasp has no one place
 _LEAST_STROKE_M = 0.005  # a gripper whose commanded width varies less grasps nothing
 _OFFERED_S = 0.3  # the hand's place is its mean over so long before the release
 _OUT = 0.9  # the hand is out when it has come so far of its way
@@ -88,28 +91,28 @@ def obstacle(interface: Interface) -> str:
 
 
 def retarget(dataset: Dataset, modes: Sequence[str], count: int,
-             rng: np.random.Generator) -> tuple[Dataset, str]:
-    """Return up to `count` bent training episodes of `modes` as a dataset, or none and why.
+             rng: np.random.Generator,
+             on_done: Callable[[], object] = lambda: None) -> tuple[Dataset, str]:
+    """Return `count` bent training episodes of `modes` as a dataset; if fewer, why.
 
     Each is a random one of the episodes of `modes` with the tool where a random other had it, of
     any mode, and the hand where a third had it; where the arm would have to be faster than it ever
     was, others are drawn. The dataset carries the `sha256` of the one it was made from.
+    `on_done()` is called after each episode.
     """
     interface = dataset.contract.interface
     reason = obstacle(interface)
     marked = {} if reason else _marked(dataset)
     sources = [i for i in marked if dataset.episodes[i].mode in modes]
     if not reason and not sources:
-        reason = ('in no episode of kept modes the gripper closes at a tool, carries it, and '
-                  'opens again')
-    if reason:
-        count = 0
+        reason = ('in no episode of kept modes the gripper closes once, at a tool that lay still, '
+                  'and opens once, at a hand that is out')
     places = list(marked.values())
     fastest = max((_fastest(interface, dataset.actions[_frames(dataset, i)]) for i in marked),
                   default=0.0)
     records: list[EpisodeRecord] = []
     observations, actions = [dataset.observations[:0]], [dataset.actions[:0]]
-    for _ in range(_DRAWS * count):
+    for _ in range(0 if reason else _DRAWS * count):
         if len(records) == count:
             break
         source = sources[rng.integers(len(sources))]
@@ -124,6 +127,10 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
         records.append(replace(one, name=f'{one.name}_retargeted_{len(records):06d}'))
         observations.append(observed)
         actions.append(commanded)
+        on_done()
+    if not reason and len(records) < count:
+        reason = (f'of {_DRAWS * count} pairs of places only {len(records)} could be reached '
+                  f'without the arm being faster than in any demonstration')
     return replace(dataset, episodes=tuple(records), observations=np.concatenate(observations),
                    actions=np.concatenate(actions)), reason
 
@@ -144,10 +151,13 @@ def _marked(dataset: Dataset) -> dict[int, Handover]:
     for i, one in enumerate(dataset.episodes):
         frames = _frames(dataset, i)
         if one.split == 'train':
-            handover = find_handover(dataset.contract.interface, dataset.observations[frames],
-                                     dataset.actions[frames], dataset.contract.policy.rate_hz)
-            if handover is not None:
-                found[i] = handover
+            # A rotation that is none, in whatever frame: the episode is taught as it is, not bent.
+            with contextlib.suppress(ValueError):
+                handover = find_handover(dataset.contract.interface, dataset.observations[frames],
+                                         dataset.actions[frames],
+                                         dataset.contract.policy.rate_hz)
+                if handover is not None:
+                    found[i] = handover
     return found
 
 
@@ -156,17 +166,22 @@ def find_handover(interface: Interface, observations: Float32, actions: Float32,
     """Return the marks of an episode (n, obs_dim), (n, act_dim); None if it lacks one.
 
     The gripper closes and opens where its commanded width crosses the middle between its
-    smallest and its largest; the tool is carried where the arm is clear of the grasp and the hand
-    is out.
+    smallest and its largest, each once; the tool is carried where the arm is clear of the grasp
+    and the hand is out. Raise `ValueError` if a pose's rotation is none.
     """
     at = _layout(interface)
+    for values, where in ((observations, at.arm), (observations, at.object),
+                          (observations, at.hand), (actions, at.target)):
+        rotation_of(values[:, where])
     width = actions[:, at.width][:, 0]
     closed = width < (width.min() + width.max()) / 2
     grasp = int(np.argmax(closed))
-    opened = np.flatnonzero(~closed[grasp:])
-    if np.ptp(width) < _LEAST_STROKE_M or grasp == 0 or not len(opened):
+    release = grasp + int(np.argmin(closed[grasp:]))
+    object_pose = _mean_pose(observations[:max(grasp, 1), at.object])
+    lying = position_of(observations[:grasp, at.object])
+    if (np.ptp(width) < _LEAST_STROKE_M or np.count_nonzero(np.diff(closed)) != 2 or grasp == 0
+            or _distance(lying, position_of(object_pose)).max() > _STILL_M):
         return None
-    release = grasp + int(opened[0])
     first = max(grasp, release - max(1, round(_OFFERED_S * rate_hz)))
     hand_pose = _mean_pose(observations[first:release, at.hand])
     arm, hand = position_of(observations[:, at.arm]), position_of(observations[:, at.hand])
@@ -178,29 +193,34 @@ def find_handover(interface: Interface, observations: Float32, actions: Float32,
     carry = grasp + int(ready[0])
     if min(_distance(arm[carry], arm[grasp]), _distance(arm[carry], arm[release])) < _LEAST_WAY_M:
         return None
-    return Handover(grasp, carry, release, _mean_pose(observations[:grasp, at.object]), hand_pose)
+    return Handover(grasp, carry, release, object_pose, hand_pose)
 
 
 def bend(interface: Interface, observations: Float32, actions: Float32, here: Handover,
          there: Handover) -> tuple[Float32, Float32]:
     """Return an episode marked `here` as it would have been at the places of `there`."""
-    at, n = _layout(interface), len(observations)
+    at = _layout(interface)
     observed, commanded = observations.astype(np.float64), actions.astype(np.float64)
     tool_move = here.object_pose, there.object_pose
     hand_move = here.hand_pose, there.hand_pose
 
     arm = position_of(observed[:, at.arm])
-    marks = arm[here.grasp], arm[here.carry], arm[here.release]
+    marks = arm[[0, here.grasp, here.carry, here.release]]
     with_tool, with_hand = _shares(arm, here, marks)
     target_with_tool, target_with_hand = _shares(position_of(commanded[:, at.target]), here, marks)
-    # The tool lies where the other lay, and goes with the arm once it is grasped.
-    lying = np.where(np.arange(n) < here.grasp, 1.0, with_tool)
-    hand = position_of(observed[:, at.hand])
-    offered = _rigid(_coming(hand, hand[0], position_of(here.hand_pose)))
+    hand, offer = position_of(observed[:, at.hand]), position_of(here.hand_pose)
+    offered = _rigid(_coming(hand, hand[0], offer))
+    # With the tool the hand goes back to where it came from.
+    offered[here.release:] = _rigid(1.0 - _coming(hand[here.release:], offer, hand[0],
+                                                  from_start=True))
+    # The tool lies where the other lay, goes with the arm that grasped it, then with the hand.
+    frames = np.arange(len(observed))
+    lying = np.where(frames < here.grasp, 1.0, with_tool)
+    carried = np.where(frames < here.release, with_hand, offered)
 
     for values, where, moves in (
             (observed, at.arm, ((with_tool, tool_move), (with_hand, hand_move))),
-            (observed, at.object, ((lying, tool_move), (with_hand, hand_move))),
+            (observed, at.object, ((lying, tool_move), (carried, hand_move))),
             (observed, at.hand, ((offered, hand_move),)),
             (commanded, at.target, ((target_with_tool, tool_move),
                                     (target_with_hand, hand_move)))):
@@ -218,13 +238,16 @@ def _layout(interface: Interface) -> _Layout:
                    actions['gripper_width'])
 
 
-def _shares(path: Array, here: Handover, marks: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-    """Return how far each point of the arm's path (n, 3) goes with tool and hand: (n,) each."""
-    at_grasp, at_carry, at_release = marks
+def _shares(path: Array, here: Handover, marks: Array) -> tuple[Array, Array]:
+    """Return how far each point of a path (n, 3) goes with tool and hand: (n,) each.
+
+    `marks` (4, 3) is where the arm was at the start, the grasp, the carry and the release.
+    """
+    start, at_grasp, at_carry, at_release = marks
     with_tool, with_hand = np.zeros(len(path)), np.zeros(len(path))
     before, lifted = slice(0, here.grasp), slice(here.grasp, here.carry)
     reaching = slice(here.carry, here.release)
-    with_tool[before] = _rigid(_coming(path[before], path[0], at_grasp))
+    with_tool[before] = _rigid(_coming(path[before], start, at_grasp))
     with_tool[lifted] = 1.0 - _coming(path[lifted], at_grasp, at_carry, from_start=True)
     with_hand[reaching] = _rigid(_coming(path[reaching], at_carry, at_release))
     with_hand[here.release:] = 1.0
@@ -234,11 +257,12 @@ def _shares(path: Array, here: Handover, marks: tuple[Array, Array, Array]) -> t
 def _coming(path: Array, start: Array, end: Array, from_start: bool = False) -> Array:
     """Return how much of the way from `start` to `end` a path (n, 3) has covered: (n,), rising.
 
-    By what is left to `end`, or by what lies behind it `from_start`; a very short way is covered.
+    By what is left to `end`, or by what lies behind it `from_start`. Of a very short way all is
+    covered, or nothing yet `from_start`.
     """
     way = float(_distance(start, end))
     if way < _LEAST_WAY_M:
-        return np.ones(len(path))
+        return np.full(len(path), 0.0 if from_start else 1.0)
     covered = (_distance(path, start) if from_start else way - _distance(path, end)) / way
     return np.maximum.accumulate(np.clip(covered, 0.0, 1.0))
 

@@ -47,6 +47,10 @@ class Windows:
     def __len__(self) -> int:
         return len(self.clean)
 
+    def picked(self, picks: Tensor) -> 'Windows':
+        """Return the windows of some indices (B,)."""
+        return Windows(self.conditions[picks], self.clean[picks])
+
 
 def joined(parts: Sequence[Windows]) -> Windows:
     """Return the windows of all parts, one after another."""
@@ -262,7 +266,7 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path, conf
     losses: list[Tensor] = []
     began_s = time.monotonic() - state.elapsed_s
     with (StepLog(folder, COLUMNS, state.step) as log, interruption() as interrupted,
-          progress_bar('training', options.steps, state.step) as bar):
+          progress_bar('training', options.steps, done=state.step) as bar):
         while state.step < options.steps and not interrupted():
             state.step += 1
             rate = learning_rate_at(state.step, options.steps, options.learning_rate, _WARM_UP)
@@ -302,10 +306,10 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path, conf
                 on_step(state.step)
 
 
-def progress_bar(what: str, total: int, done: int = 0) -> tqdm:
+def progress_bar(what: str, total: int, unit: str = 'step', done: int = 0) -> tqdm:
     """Return a progress bar on stderr; in a log file it speaks rarely."""
     rarely = not sys.stderr.isatty()
-    return tqdm(total=total, initial=done, desc=what, unit='step', dynamic_ncols=not rarely,
+    return tqdm(total=total, initial=done, desc=what, unit=unit, dynamic_ncols=not rarely,
                 mininterval=10.0 if rarely else 0.2, leave=True)
 
 

@@ -18,7 +18,13 @@ from torch import Tensor
 
 from uncloning_ros.demos.dataset import Dataset
 from uncloning_ros.demos.retargeting import retarget
-from uncloning_ros.learning.cloning import cloning_loss, dataset_windows, joined, to_windows
+from uncloning_ros.learning.cloning import (
+    cloning_loss,
+    dataset_windows,
+    joined,
+    progress_bar,
+    to_windows,
+)
 from uncloning_ros.learning.network import Policy
 
 # A grasp is as good as the nearest place it was shown at; these cost some seconds.
@@ -34,31 +40,31 @@ class Retain:
     def __init__(self, policy: Policy, dataset: Dataset, kept: Sequence[str], most: float,
                  batch_size: int, seed: int, generator: torch.Generator) -> None:
         self.own = to_windows(policy, *dataset_windows(dataset, 'train', kept))
-        self._generator = generator
-        share, reason = min(most, _shortage(dataset, kept)), ''
-        bent, windows = None, [self.own]
+        self._bent, self._generator = self.own, generator
+        share, made, reason = min(most, _shortage(dataset, kept)), 0, ''
         if share > 0.0:
-            bent, reason = retarget(dataset, kept, _EPISODES, np.random.default_rng(seed))
-            windows.append(to_windows(policy, *dataset_windows(bent, 'train', kept)))
-        if len(windows[-1]) == 0:
-            share = 0.0
-        self._bent = round(share * batch_size)
-        self._batch_size = batch_size
-        self._windows = joined(windows)
-        self._told = {'share': self._bent / batch_size,
-                      'episodes': len(bent.episodes) if bent else 0, 'reason': reason}
+            with progress_bar('retargeting', _EPISODES, 'episode') as bar:
+                bent, reason = retarget(dataset, kept, _EPISODES, np.random.default_rng(seed),
+                                        bar.update)
+            made = len(bent.episodes)
+            if made:
+                self._bent = to_windows(policy, *dataset_windows(bent, 'train', kept))
+        # Rounded down: some of a batch is always as it was demonstrated.
+        self._of_bent = int(share * batch_size) if made else 0
+        self._of_own = batch_size - self._of_bent
+        self._told = {'share': self._of_bent / batch_size, 'episodes': made, 'reason': reason}
 
     def loss(self, policy: Policy) -> Tensor:
         """Return the loss on the next batch."""
-        count = len(self.own)
-        picks = self._random(count, self._batch_size - self._bent)
-        if self._bent:
-            others = self._random(len(self._windows) - count, self._bent)
-            picks = torch.cat([picks, count + others])
-        return cloning_loss(policy, self._windows, picks, self._generator)
+        picks = self._random(len(self.own), self._of_own)
+        if not self._of_bent:
+            return cloning_loss(policy, self.own, picks, self._generator)
+        others = self._random(len(self._bent), self._of_bent)
+        batch = joined([self.own.picked(picks), self._bent.picked(others)])
+        return cloning_loss(policy, batch, torch.arange(len(batch)), self._generator)
 
     def report(self) -> dict[str, Any]:
-        """Return how much was retargeted, and why nothing if something stood against it."""
+        """Return how much was retargeted, and why less than was wanted if something hindered."""
         return dict(self._told)
 
     def _random(self, below: int, count: int) -> Tensor:

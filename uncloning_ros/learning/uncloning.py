@@ -122,11 +122,11 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     data = windows_by_mode(run.policy, dataset, 'train', modes)
     held_out = windows_by_mode(run.policy, dataset, 'validation', modes)
 
-    partial = folder.with_name(folder.name + '.partial')
-    partial.mkdir(parents=True)
     # A stream of its own, so that no method changes what the retain loss sees.
     retain = Retain(run.policy, dataset, kept, options.retarget, options.batch_size,
                     options.seed, torch.Generator().manual_seed(options.seed + 1))
+    partial = folder.with_name(folder.name + '.partial')
+    partial.mkdir(parents=True)
     try:
         classifier, seen = None, None
         if options.method != FINE_TUNE:
@@ -250,7 +250,8 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     seen = report['classifier']
     found = []
     if reason := report['retargeted']['reason']:
-        found.append(f'kept modes have few demonstrations, and none could be retargeted: {reason}')
+        found.append(f'kept modes have few demonstrations, and not all of them that were wanted '
+                     f'could be retargeted: {reason}')
     if seen is None:
         return found
     choice = seen['choice']
