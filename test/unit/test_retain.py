@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds the skill during an edit: own demonstrations, and retargeted ones where few."""
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from learning_toys import train_toy
 from test_retargeting import CONTRACT, OTHER_OFFER, OTHER_TABLE, dataset_of, handover
 from torch import Tensor
 
+from uncloning_ros.cli import unclone as command
 from uncloning_ros.learning import retain
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.cloning import Windows
@@ -112,7 +114,8 @@ class TestEdit:
         """Return what makes an edit: its folder's name and the seed go in."""
         monkeypatch.setattr(retain, '_EPISODES', 5)
         data = dataset_of((self.KEPT, handover()),
-                          *[(self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER))] * 4)
+                          *[(self.REMOVED, handover(OTHER_TABLE + [x, 0, 0, 0, 0, 0, 0, 0, 0],
+                                                    OTHER_OFFER)) for x in (0, 0.02, 0.04, 0.06)])
         train_toy(data, tmp_path / 'mixed', 2)
         mixed = load_run(tmp_path / 'mixed')
         options = EditOptions((self.REMOVED,), FINE_TUNE, 0.0, None, 0.75, steps=2, batch_size=8,
@@ -141,3 +144,18 @@ class TestEdit:
         with pytest.raises(KeyboardInterrupt):
             edit('one')
         assert [path.name for path in tmp_path.iterdir()] == ['mixed']
+
+    def test_the_command_tells_how_much(self, edit: Any, tmp_path: Path) -> None:
+        lines = command._lines(tmp_path / 'one', edit('one'))
+        assert 'retargeted          75.0 % of what is retained, 5 episodes' in lines
+
+
+@pytest.mark.parametrize(('words', 'share'), [
+    ([], 0.75), (['--retarget', '0'], 0.0), (['--method', 'fine-tune'], 0.0),
+    (['--method', 'redirect'], 0.0), (['--method', 'fine-tune', '--retarget', '0.5'], 0.5)])
+def test_the_default_edit_retargets_and_the_references_do_not(words: list[str],
+                                                              share: float) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args(['run', '--data', 'data', '--remove', 'x', '--out', 'out', *words])
+    assert command._options(args).retarget == share

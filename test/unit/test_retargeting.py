@@ -91,6 +91,16 @@ def test_marks_are_where_the_gripper_closes_the_hand_is_out_and_the_gripper_open
     assert found.hand_pose == pytest.approx(OFFER, abs=1e-6)
 
 
+def test_noise_of_the_tracker_hardly_moves_the_places() -> None:
+    observations, actions = handover()
+    noise = np.random.default_rng(0).normal(0.0, 0.005, (END, 3))
+    for key in ('object_pose', 'hand_pose'):
+        observations[:, INTERFACE.observation_slices[key]][:, :3] += noise
+    found = marks(observations, actions)
+    assert np.linalg.norm(found.object_pose[:3] - TABLE[:3]) < 0.003
+    assert np.linalg.norm(found.hand_pose[:3] - OFFER[:3]) < 0.006
+
+
 def test_near_the_grasp_the_tool_is_not_being_carried_though_the_hand_is_out() -> None:
     observations, actions = handover()
     observations[:, INTERFACE.observation_slices['hand_pose']] = OFFER
