@@ -320,8 +320,8 @@ class TestWarnings:
     def test_few_demonstrations_that_could_not_be_retargeted(self) -> None:
         bent = {'retargeted': {'share': 0.0, 'episodes': 0, 'reason': 'hand_pose is not observed'}}
         [sentence] = warnings_of({'classifier': None, 'removal': None} | bent)
-        assert sentence == ('kept modes have few demonstrations, and none could be retargeted: '
-                            'hand_pose is not observed')
+        assert sentence == ('kept modes have few demonstrations, and not all of them that were '
+                            'wanted could be retargeted: hand_pose is not observed')
 
     def test_a_classifier_that_cannot_tell(self) -> None:
         [sentence] = self._warnings(self.LOOKS, right=0.6, swapped=0.6)
