@@ -59,9 +59,9 @@ def retained(kept: int, removed: int, most: float) -> Retain:
 
 
 @pytest.mark.parametrize(('kept', 'removed', 'most', 'share'), [
-    (200, 200, 0.5, 0.0), (300, 200, 0.5, 0.0), (3, 200, 0.5, 0.5), (150, 200, 0.5, 0.25),
-    (3, 200, 0.0, 0.0), (3, 200, 0.75, 0.75)])
-def test_retargeted_are_as_many_as_the_kept_modes_lack_up_to_the_most(
+    (200, 200, 0.75, 0.0), (300, 200, 0.75, 0.0), (3, 200, 0.5, 0.5), (5, 200, 0.75, 0.5),
+    (10, 200, 0.75, 0.25), (50, 200, 0.75, 0.05), (3, 200, 0.0, 0.0), (3, 200, 0.75, 0.75)])
+def test_the_fewer_demonstrations_the_more_are_retargeted_up_to_the_most(
         made: SimpleNamespace, kept: int, removed: int, most: float, share: float) -> None:
     loss = retained(kept, removed, most)
     loss.loss(SimpleNamespace())  # type: ignore[arg-type]
@@ -73,13 +73,13 @@ def test_retargeted_are_as_many_as_the_kept_modes_lack_up_to_the_most(
 
 
 def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
-    loss = retained(100, 200, 0.75)
-    episodes = [SimpleNamespace(mode='kept', split='train')] * 100
+    loss = retained(10, 200, 0.75)
+    episodes = [SimpleNamespace(mode='kept', split='train')] * 10
     episodes += [SimpleNamespace(mode='removed', split='validation')] * 900
     data: Any = SimpleNamespace(value=OWN, episodes=episodes)
     other = Retain(None, data, ['kept'], 0.75, BATCH, 0,  # type: ignore[arg-type]
                    torch.Generator())
-    assert loss.report()['share'] == 0.5
+    assert loss.report()['share'] == 0.25
     assert other.report()['share'] == 0.0
 
 
@@ -93,7 +93,7 @@ def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
 
 
 def test_some_of_a_batch_is_always_as_it_was_demonstrated(made: SimpleNamespace) -> None:
-    assert retained(3, 20_000, 0.999).report()['share'] == 0.99
+    assert retained(1, 200, 0.999).report()['share'] == 0.99
 
 
 def test_without_any_the_batches_are_those_of_the_plain_loss(made: SimpleNamespace) -> None:
