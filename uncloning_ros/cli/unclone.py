@@ -58,11 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the redirect: a sample counts while its own mode is given a '
                              'probability below this (default: 0.5)')
     parser.add_argument('--retarget', type=share, metavar='SHARE',
-                        help='where the kept modes together have fewer demonstrations than '
-                             'another mode: the largest share of each batch that is copies of '
-                             'theirs, with tool and hand moved to where other demonstrations '
-                             'had them; 0 for none (default: 0.75 of the self-distillation, 0 '
-                             'of other methods)')
+                        help='where the kept modes together have at most 50 demonstrations '
+                             'and fewer than another mode: the largest share of each batch '
+                             'that is copies of theirs, with tool and hand moved to where '
+                             'other demonstrations had them; 0 for none (default: 0.75 of the '
+                             'self-distillation, 0 of other methods)')
     parser.add_argument('--steps', type=positive_int, default=450, metavar='N',
                         help='updates of the network (default: %(default)s)')
     parser.add_argument('--batch-size', type=positive_int, default=256, metavar='N',

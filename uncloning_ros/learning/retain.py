@@ -4,7 +4,7 @@
 
 Where kept modes have few demonstrations, the places of tool and hand in them are few. So part of
 each batch comes from the same demonstrations at places that others had (`demos.retargeting`): the
-fewer there are, the more. Where they are not fewer than another mode's, it is the plain loss.
+fewer there are, the more. With more than 50, or not fewer than another mode, it is the plain loss.
 """
 
 from collections import Counter
@@ -29,6 +29,7 @@ from uncloning_ros.learning.network import Policy
 # Their share of a batch times the number of own demonstrations. Chosen on development episodes of
 # the knife; with three quarters also at 10 demonstrations the edit dropped more tools.
 _SHARE_TIMES_OWN = 2.5
+_ENOUGH = 50  # own demonstrations; with more the share would be too small to matter
 # A grasp is as good as the nearest place it was shown at; these cost some seconds.
 _EPISODES = 600
 
@@ -77,4 +78,5 @@ def _wanted(dataset: Dataset, kept: Sequence[str]) -> float:
     """Return what share retargeted demonstrations would have of a batch, were there no most."""
     counts = Counter(one.mode for one in dataset.episodes if one.split == 'train')
     own = sum(counts[mode] for mode in kept)
-    return 0.0 if own >= max(counts.values()) else _SHARE_TIMES_OWN / own
+    few = own < max(counts.values()) and own <= _ENOUGH
+    return _SHARE_TIMES_OWN / own if few else 0.0
