@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from handover_toys import CONTRACT, OTHER_OFFER, OTHER_TABLE, dataset_of, handover
 from learning_toys import train_toy
-from test_retargeting import CONTRACT, OTHER_OFFER, OTHER_TABLE, dataset_of, handover
 from torch import Tensor
 
 from uncloning_ros.cli import unclone as command
