@@ -22,7 +22,6 @@ from uncloning_ros.demos.bag import Episode, list_episodes
 from uncloning_ros.demos.bag_reader import read_episode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
-from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.share import share_path
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
@@ -56,7 +55,7 @@ class Observer:
             node.create_subscription(String, topic, self._listener(topic), latched)
         interface = contract.interface
         action = interface.actions[0]
-        key = measured_by(action, interface.observations)
+        key = interface.measured_by(action)
         self.listen(next(s for s in interface.observations if s.key == key),
                     self.topics.observations[key], self.poses)
         self.listen(action, self.topics.actions[action.key], self.commands, self.history)

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 import uncloning_ros
 from uncloning_ros.contract import Contract, contract_to_dict, load_contract
-from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.runtime.inference import DIGEST_MARK, INPUTS, OUTPUT, SCHEMA, digest_of
 from uncloning_ros.share import share_path
 
@@ -75,7 +74,7 @@ def wandering_policy(path: Path, contract: Contract | None = None,
         if signal.kind == 'gripper_width':
             width[part] = width_m
             continue
-        measured[interface.observation_slices[measured_by(signal, interface.observations)],
+        measured[interface.observation_slices[interface.measured_by(signal)],
                  part] = np.eye(signal.dim)
         scale[part][:3 if signal.kind == 'pose' else None] = wander
     constants = {'from': np.array([timing.history - 1]), 'to': np.array([timing.history]),

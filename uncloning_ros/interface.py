@@ -20,6 +20,10 @@ KINDS: dict[str, int | None] = {
 _UNITS = {'pose': 'm', 'joint_positions': 'rad', 'gripper_width': 'm', 'force': 'N'}
 _NAMED_KINDS = ('joint_positions', 'gripper_width')
 
+# What the control loop, the labels and the simulator know a handover by: the poses of the tool to
+# hand over and of the hand that takes it, where a contract observes them under these keys.
+OBJECT_KEY, HAND_KEY = 'object_pose', 'hand_pose'
+
 # A pose may come from a tree of transforms: then `child_frame` says whose pose it is.
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
@@ -87,6 +91,26 @@ class Interface:
     def action_slices(self) -> Mapping[str, slice]:
         """Return where each action key lies in the flat action."""
         return _slices(self.actions)
+
+    @property
+    def arm_pose_key(self) -> str | None:
+        """Return the key of the arm's observed pose, the first beside object and hand."""
+        return next((signal.key for signal in self.observations
+                     if signal.kind == 'pose' and signal.key not in (OBJECT_KEY, HAND_KEY)), None)
+
+    def measured_by(self, action: Signal) -> str:
+        """Return the observation that measures what `action` commands.
+
+        Of a pose it is the arm's, else the first of its kind, with the same joint names. Raise
+        `ContractError` if there is none.
+        """
+        for signal in self.observations:
+            if (signal.kind == action.kind
+                    and (action.kind != 'pose' or signal.key == self.arm_pose_key)
+                    and (action.kind != 'joint_positions' or signal.names == action.names)):
+                return signal.key
+        raise ContractError(f'action {action.key!r} cannot be held: no observation of kind '
+                            f'{action.kind!r} with the same names; add it to the contract')
 
     @property
     def mode_names(self) -> tuple[str, ...]:

@@ -81,6 +81,13 @@ def deployed(**changes: Any) -> Contract:
     return replace(CONTRACT, deployment=replace(CONTRACT.deployment, **changes))
 
 
+def object_first() -> Contract:
+    """Return the shipped contract with its observations the other way round."""
+    interface = CONTRACT.interface
+    return replace(CONTRACT, interface=replace(interface,
+                                               observations=interface.observations[::-1]))
+
+
 def short_episodes(max_episode_s: float) -> Contract:
     """Return the shipped contract with another longest episode."""
     return deployed(episode_end=replace(CONTRACT.deployment.episode_end,

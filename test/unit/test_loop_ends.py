@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from loop_inputs import (
+    CONTRACT,
     CYCLE_NS,
     Run,
     action,
     commanded,
     constant_policy,
+    object_first,
     pose,
     samples,
     short_episodes,
@@ -19,11 +21,13 @@ from loop_inputs import (
     without,
 )
 
+from uncloning_ros.contract import Contract
 from uncloning_ros.runtime.control_loop import State
 
 
-def test_done_when_the_object_was_grasped_let_go_and_is_out_of_reach() -> None:
-    run = Run()
+@pytest.mark.parametrize('contract', [CONTRACT, object_first()], ids=['shipped', 'object_first'])
+def test_done_when_the_object_was_grasped_let_go_and_is_out_of_reach(contract: Contract) -> None:
+    run = Run(contract=contract)
     at_object, away = pose(0.6), pose(0.4)
     run.moving()
     assert run.step(samples(run.now_ns, width=0.01, tool_pose=at_object)).state is State.ACTIVE

@@ -61,11 +61,16 @@ def test_the_rule_abstains_when_the_tool_does_not_stay_with_the_hand() -> None:
     assert rule(samples).reason == 'the tool did not stay with the hand'
 
 
-def test_closing_on_nothing_is_no_exchange() -> None:
+@pytest.mark.parametrize('order', [1, -1], ids=['arm_first', 'arm_last'])
+def test_closing_on_nothing_is_no_exchange(order: int) -> None:
+    interface = episodes.CONTRACT.interface
+    contract = replace(episodes.CONTRACT, interface=replace(
+        interface, observations=interface.observations[::order]))
     samples = episodes.handover()
     samples['tool_pose'] = [replace(s, values=s.values + 0.2 * np.eye(9)[2])
                             for s in samples['tool_pose']]
-    assert rule(samples).reason == 'the gripper opened 0.20 m away from the tool'
+    found = rule_label(contract, episodes.KNIFE, episodes.episode(samples, contract))
+    assert found.reason == 'the gripper opened 0.20 m away from the tool'
 
 
 def test_the_last_release_at_the_hand_counts() -> None:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network keeps to the contract's units, and its normaliser to the demonstrations."""
 
+import dataclasses
+
 import pytest
 import torch
 from learning_toys import toy_contract
@@ -60,6 +62,24 @@ def test_condition_has_where_the_object_lies_from_the_tool(policy: Policy) -> No
     torch.testing.assert_close(raw[:, :18], observations[0], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(raw[:, 18:], observations[0, :, 9:12] - observations[0, :, :3],
                                atol=1e-5, rtol=1e-4)
+
+
+def test_the_anchor_is_the_arms_pose_wherever_it_stands() -> None:
+    contract = toy_contract()
+    interface = dataclasses.replace(contract.interface,
+                                    observations=contract.interface.observations[::-1])
+    normaliser = Policy(interface, contract.policy, 16, 1).normaliser
+    observations, chunks = _windows(50)
+    turned = torch.cat([observations[..., 9:], observations[..., :9]], dim=-1)
+    normaliser.fit(turned, chunks)
+    features = normaliser.condition(turned[:1]).view(2, 21)
+    raw = features * normaliser.condition_std + normaliser.condition_mean
+    torch.testing.assert_close(raw[:, 18:], observations[0, :, 9:12] - observations[0, :, :3],
+                               atol=1e-5, rtol=1e-4)
+    ours = Policy(contract.interface, contract.policy, 16, 1).normaliser
+    ours.fit(observations, chunks)
+    torch.testing.assert_close(normaliser.normalise(turned, chunks),
+                               ours.normalise(observations, chunks))
 
 
 def test_a_value_that_never_varied_is_not_blown_up() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bag import EVENT_TOPIC
 from uncloning_ros.demos.bag_info import read_info
@@ -32,9 +32,6 @@ from uncloning_ros.demos.storage import raw_messages
 from uncloning_ros.demos.topics import listed, with_topics
 from uncloning_ros.errors import BagError, ContractError, DatasetError
 from uncloning_ros.geometry import Array
-
-# The observation that the end of an episode is judged by, as in the control loop.
-_OBJECT_KEY = 'object_pose'
 
 
 @dataclass(frozen=True)
@@ -141,8 +138,7 @@ def _keys(contract: Contract, by: str) -> list[str]:
     interface = contract.interface
     if by == 'event':
         return []
-    tool = next((s.key for s in interface.observations
-                 if s.kind == 'pose' and s.key != _OBJECT_KEY), None)
+    tool = interface.arm_pose_key
     if by == 'idle':
         tool = tool or next((s.key for s in interface.observations
                              if s.kind == 'joint_positions'), None)
@@ -154,9 +150,9 @@ def _keys(contract: Contract, by: str) -> list[str]:
     if width is None:
         raise ContractError('the contract observes no gripper width to cut by; cut by event or '
                             'idle')
-    if tool is None or all(s.key != _OBJECT_KEY for s in interface.observations):
+    if tool is None or all(s.key != OBJECT_KEY for s in interface.observations):
         return [width]
-    return [width, tool, _OBJECT_KEY]
+    return [width, tool, OBJECT_KEY]
 
 
 def _apart(*tracks: tuple[Times, Array]) -> tuple[Times, Array]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.tracks import Track
 from uncloning_ros.errors import ContractError
@@ -178,12 +179,12 @@ def medoid(distance: Array, members: NDArray[np.intp]) -> int:
 
 def _tracks(episode: Episode) -> tuple[Track, Track]:
     """Return the tracks of object and hand."""
-    missing = {'object_pose', 'hand_pose'}.difference(episode.samples)
+    missing = {OBJECT_KEY, HAND_KEY}.difference(episode.samples)
     if missing:
         raise ContractError(f'{episode.path}: the contract has no '
                             f'{" and no ".join(sorted(missing))}; episodes are clustered by how '
                             f'the object comes to the hand, label these by hand')
-    return Track.of(episode.samples['object_pose']), Track.of(episode.samples['hand_pose'])
+    return Track.of(episode.samples[OBJECT_KEY]), Track.of(episode.samples[HAND_KEY])
 
 
 def _in_frame(frames: Array, poses: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.alignment import align
 from uncloning_ros.demos.bag import Episode
@@ -135,9 +135,9 @@ def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:
 
 def scene_of(episode: Episode) -> Scene | None:
     """Return where an episode took place, None without a tracked object and hand."""
-    if not {'object_pose', 'hand_pose'} <= set(episode.samples):
+    if not {OBJECT_KEY, HAND_KEY} <= set(episode.samples):
         return None
-    objects, hands = (Track.of(episode.samples[key]) for key in ('object_pose', 'hand_pose'))
+    objects, hands = (Track.of(episode.samples[key]) for key in (OBJECT_KEY, HAND_KEY))
     path, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
     distance = np.linalg.norm(path - palms, axis=1)
     # Once the hand has it, they stay as near: the first time is when it came.

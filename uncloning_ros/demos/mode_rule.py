@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.labels import Label
 from uncloning_ros.demos.tracks import Times, Track
@@ -54,11 +54,10 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     that; the angle lies between the tool's +x and the line from its handle point to the palm.
     Times are the stamps of the measurements, so the tracking's latency does not count.
     """
-    keys = ('object_pose', 'hand_pose')
+    keys = (OBJECT_KEY, HAND_KEY)
     width_key = next((signal.key for signal in contract.interface.observations
                       if signal.kind == 'gripper_width'), None)
-    tool_key = next((signal.key for signal in contract.interface.observations
-                     if signal.kind == 'pose'), None)
+    tool_key = contract.interface.arm_pose_key
     if width_key is None or tool_key is None or any(key not in episode.samples for key in keys):
         return _abstain(f'the contract has no gripper width, or not {" and ".join(keys)}')
     width, tool, objects, hands = (Track.of(episode.samples[key])

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface
 from uncloning_ros.demos.dataset import Dataset, EpisodeRecord, Float32
 from uncloning_ros.geometry import (
     Array,
@@ -34,9 +35,7 @@ from uncloning_ros.geometry import (
     position_of,
     rotation_of,
 )
-from uncloning_ros.interface import Interface
 
-_OBJECT_KEY, _HAND_KEY = 'object_pose', 'hand_pose'
 _STILL_M = 0.03  # a tool that was pushed further before the grasp has no one place
 _LEAST_STROKE_M = 0.005  # a gripper whose commanded width varies less grasps nothing
 _OFFERED_S = 0.3  # the hand's place is its mean over so long before the release
@@ -73,10 +72,10 @@ class _Layout:
 def obstacle(interface: Interface) -> str:
     """Return what keeps episodes of an interface from being bent, '' if nothing does."""
     poses = [signal.key for signal in interface.observations if signal.kind == 'pose']
-    lacking = [key for key in (_OBJECT_KEY, _HAND_KEY) if key not in poses]
+    lacking = [key for key in (OBJECT_KEY, HAND_KEY) if key not in poses]
     if lacking:
         return f'{" and ".join(lacking)} is not observed'
-    arm = [key for key in poses if key not in (_OBJECT_KEY, _HAND_KEY)]
+    arm = [key for key in poses if key not in (OBJECT_KEY, HAND_KEY)]
     if len(arm) != 1:
         return f'{len(arm)} poses are observed beside object and hand, not that of the arm alone'
     if len({signal.frame for signal in (*interface.observations, *interface.actions)
@@ -231,10 +230,10 @@ def bend(interface: Interface, observations: Float32, actions: Float32, here: Ha
 
 def _layout(interface: Interface) -> _Layout:
     seen, told = interface.observation_slices, interface.action_slices
-    arm = next(signal.key for signal in interface.observations
-               if signal.kind == 'pose' and signal.key not in (_OBJECT_KEY, _HAND_KEY))
+    arm = interface.arm_pose_key
+    assert arm is not None, 'see obstacle'
     actions = {signal.kind: told[signal.key] for signal in interface.actions}
-    return _Layout(seen[arm], seen[_OBJECT_KEY], seen[_HAND_KEY], actions['pose'],
+    return _Layout(seen[arm], seen[OBJECT_KEY], seen[HAND_KEY], actions['pose'],
                    actions['gripper_width'])
 
 

@@ -35,8 +35,8 @@ class Normaliser(nn.Module):
     """Turn observations into the condition, and chunks into numbers of about unit size and back.
 
     The condition is each observation of the history and, beside it, where every other pose
-    lies from the anchor: the first pose observation, which is the robot's own. Positions of
-    pose actions count from the anchor's newest position. Both are one matrix product.
+    lies from the anchor, the arm's own pose. Positions of pose actions count from the anchor's
+    newest position. Both are one matrix product.
     """
 
     lift: Tensor
@@ -178,8 +178,10 @@ def _floor(signal: Signal) -> Tensor:
 
 
 def _pose_starts(interface: Interface) -> list[int]:
-    return [interface.observation_slices[signal.key].start
-            for signal in interface.observations if signal.kind == 'pose']
+    """Return where the observed poses begin, the arm's first."""
+    poses = [signal.key for signal in interface.observations if signal.kind == 'pose']
+    poses.sort(key=lambda key: key != interface.arm_pose_key)
+    return [interface.observation_slices[key].start for key in poses]
 
 
 def _lift(interface: Interface) -> tuple[Tensor, Tensor]:

@@ -10,12 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point
 from visualization_msgs.msg import Marker, MarkerArray
 
-from uncloning_ros.contract import Interface, Signal
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, x_axis_of
-from uncloning_ros.runtime.control_loop import OBJECT_KEY
 
-HAND_KEY = 'hand_pose'
 # The zone is drawn for orientation; nothing is judged by it.
 _ZONE_M = 0.15
 _AXIS_M = 0.2

@@ -35,7 +35,6 @@ from uncloning_ros.nodes.common import (
     ros_now_ns,
     run_node,
 )
-from uncloning_ros.runtime.control_loop import measured_by
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.faults import CLOCK, Faults, parse_fault
 from uncloning_ros.simulation.world import PHYSICS_HZ, SENSOR_EVERY, World
@@ -135,7 +134,7 @@ class Simulator(Node):
             self._world.advance()
             newest.update(self._world.poll())
         self._action = np.concatenate([
-            newest[measured_by(signal, interface.observations)].values
+            newest[interface.measured_by(signal)].values
             for signal in interface.actions])
         fault_seed, rest_seed = np.random.SeedSequence((self._seed, 0xF)).spawn(2)
         self._faults = Faults(self._asked, self._signals, np.random.default_rng(fault_seed))

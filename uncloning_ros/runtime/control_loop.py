@@ -11,9 +11,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.contract import OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample, flat_observation
-from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array, rotation_from_6d
 from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.limits import Limiter
@@ -21,9 +20,6 @@ from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdo
 
 # (history, observation_dim) and noise (horizon, action_dim) to a chunk (horizon, action_dim)
 Infer = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-
-# The observation that the end of an episode is judged by; the tool pose is the first pose.
-OBJECT_KEY = 'object_pose'
 
 # Nothing that an arm is commanded comes near; squares of it do not overflow.
 _MOST = 1e4
@@ -119,12 +115,13 @@ class ControlLoop:
     def __init__(self, contract: Contract, seed: int) -> None:
         self._contract = contract
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
-        self._held_by = {signal.key: measured_by(signal, interface.observations)
+        self._held_by = {signal.key: interface.measured_by(signal)
                          for signal in interface.actions}
         keys = [signal.key for signal in interface.observations]
         self._object_key = OBJECT_KEY if OBJECT_KEY in keys else None
-        self._tool_key = _first_of_kind('pose', interface.observations)
-        self._width_key = _first_of_kind('gripper_width', interface.observations)
+        self._tool_key = interface.arm_pose_key
+        self._width_key = next((signal.key for signal in interface.observations
+                                if signal.kind == 'gripper_width'), None)
         self._rotations = [slice(part.start + 3, part.stop) for part in (
             interface.action_slices[s.key] for s in interface.actions if s.kind == 'pose')]
         self._queue = ActionQueue(timing.period_ns, deployment.command_period_ns, timing.execute,
@@ -443,17 +440,3 @@ class ControlLoop:
         self._good_ns = None
         self._began_ns = self._next_tick_ns = 0
         self._why = ('', '')
-
-
-def measured_by(action: Signal, observations: Sequence[Signal]) -> str:
-    """Return the observation that measures what `action` commands: the first of its kind."""
-    for signal in observations:
-        if signal.kind == action.kind and (action.kind != 'joint_positions'
-                                           or signal.names == action.names):
-            return signal.key
-    raise ContractError(f'action {action.key!r} cannot be held: no observation of kind '
-                        f'{action.kind!r} with the same names; add it to the contract')
-
-
-def _first_of_kind(kind: str, signals: Sequence[Signal]) -> str | None:
-    return next((signal.key for signal in signals if signal.kind == kind), None)

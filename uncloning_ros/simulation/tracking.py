@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from uncloning_ros.contract import Signal
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, single_rotation
 from uncloning_ros.scenario import Tracking
 
 # Poses that a tracker sees from outside; the arm measures its own state without delay.
-TRACKED_KEYS = ('object_pose', 'hand_pose')
+TRACKED_KEYS = (OBJECT_KEY, HAND_KEY)
 
 
 class Sensors:
