@@ -14,7 +14,7 @@ from uncloning_ros.audit.statistics import interval, paired_difference, upper_bo
 
 # The edits that the aims are about, and the lines of the scarce curve.
 EDIT = 'uncloned'
-CURVE = ('retrained', 'finetuned', 'retargeted', EDIT, 'mixed')
+CURVE = ('retrained', 'finetuned', 'retargeted', EDIT)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from uncloning_ros import page
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
 
 _COLORS = {'retrained': '#8b5a2b', 'finetuned': '#7a8894', 'retargeted': '#6b9e5b',
-           'uncloned': '#2b5f8a', 'mixed': '#c3cad1'}
+           'uncloned': '#2b5f8a'}
 _WIDTH, _HEIGHT, _LEFT, _TOP, _PANEL, _TALL = 760, 330, 52, 40, 330, 210
 
 

@@ -81,8 +81,9 @@ class TestPlan:
         for scenario in ('knife', 'knife_route'):
             for seed in (0, 1, 2):
                 assert {Cell(scenario, desired, seed, method) for method in
-                        ('mixed', 'retrained', 'finetuned', 'uncloned')
+                        ('retrained', 'finetuned', 'uncloned')
                         for desired in (ALL, '3', '5', '10', '25', '50')} <= planned
+                assert Cell(scenario, ALL, seed, 'mixed') in planned
         for scenario in ('scissors', 'screwdriver', 'mug'):
             assert headline_methods(FULL, scenario) == [
                 'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive']
@@ -125,10 +126,10 @@ class TestPlan:
 
     def test_only_chooses_by_field_and_filters_add_up(self) -> None:
         cells = plan(FULL)
-        found = wanted_cells(cells, ['scenario=knife,desired=3,desired=5,method=mixed,seed=0',
+        found = wanted_cells(cells, ['scenario=knife,desired=3,desired=5,method=finetuned,seed=0',
                                      'method=latency'])
         assert [cell.key for cell in found] == [
-            'knife/3/0/mixed', 'knife/5/0/mixed', 'knife/all/0/latency']
+            'knife/3/0/finetuned', 'knife/5/0/finetuned', 'knife/all/0/latency']
         assert wanted_cells(cells, []) == cells
         with pytest.raises(UncloningError, match="got 'metod=mixed' .did you mean 'method'"):
             wanted_cells(cells, ['metod=mixed'])
