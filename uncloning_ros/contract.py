@@ -27,6 +27,7 @@ from uncloning_ros.errors import ContractError
 from uncloning_ros.interface import (
     HAND_KEY,
     OBJECT_KEY,
+    TOOL_KEY,
     TRANSFORMS,
     Interface,
     Signal,
@@ -37,9 +38,10 @@ from uncloning_ros.interface import (
 from uncloning_ros.strict_yaml import Fields, canonical_sha256, read_yaml
 
 __all__ = [
-    'HAND_KEY', 'OBJECT_KEY', 'TRANSFORMS', 'Contract', 'Deployment', 'Enable', 'EpisodeEnd',
-    'FaultSignal', 'Interface', 'Limits', 'PolicyTiming', 'Signal', 'Topic', 'contract_from_dict',
-    'contract_to_dict', 'load_contract', 'require_same_interface', 'with_modes',
+    'HAND_KEY', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment', 'Enable',
+    'EpisodeEnd', 'FaultSignal', 'Interface', 'Limits', 'PolicyTiming', 'Signal', 'Topic',
+    'contract_from_dict', 'contract_to_dict', 'load_contract', 'require_same_interface',
+    'with_modes',
 ]
 
 SCHEMA = 'uncloning/contract@1'

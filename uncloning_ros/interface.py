@@ -20,9 +20,10 @@ KINDS: dict[str, int | None] = {
 _UNITS = {'pose': 'm', 'joint_positions': 'rad', 'gripper_width': 'm', 'force': 'N'}
 _NAMED_KINDS = ('joint_positions', 'gripper_width')
 
-# What the control loop, the labels and the simulator know a handover by: the poses of the tool to
-# hand over and of the hand that takes it, where a contract observes them under these keys.
-OBJECT_KEY, HAND_KEY = 'object_pose', 'hand_pose'
+# What the control loop, the labels and the simulator know a handover by: the poses of the arm's
+# tool centre point, of the object to hand over and of the hand that takes it, where a contract
+# observes them under these keys.
+TOOL_KEY, OBJECT_KEY, HAND_KEY = 'tool_pose', 'object_pose', 'hand_pose'
 
 # A pose may come from a tree of transforms: then `child_frame` says whose pose it is.
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
@@ -94,21 +95,30 @@ class Interface:
 
     @property
     def arm_pose_key(self) -> str | None:
-        """Return the key of the arm's observed pose, the first beside object and hand."""
-        return next((signal.key for signal in self.observations
-                     if signal.kind == 'pose' and signal.key not in (OBJECT_KEY, HAND_KEY)), None)
+        """Return the key of the arm's observed pose, None where there is none or nobody can tell.
+
+        It is `TOOL_KEY`, else the only pose beside object and hand.
+        """
+        poses = [signal.key for signal in self.observations
+                 if signal.kind == 'pose' and signal.key not in (OBJECT_KEY, HAND_KEY)]
+        if TOOL_KEY in poses:
+            return TOOL_KEY
+        return poses[0] if len(poses) == 1 else None
 
     def measured_by(self, action: Signal) -> str:
         """Return the observation that measures what `action` commands.
 
-        Of a pose it is the arm's, else the first of its kind, with the same joint names. Raise
-        `ContractError` if there is none.
+        Of a pose it is the arm's, of joints that with the same names, of the rest the first of its
+        kind. Raise `ContractError` if there is none.
         """
         for signal in self.observations:
             if (signal.kind == action.kind
                     and (action.kind != 'pose' or signal.key == self.arm_pose_key)
                     and (action.kind != 'joint_positions' or signal.names == action.names)):
                 return signal.key
+        if action.kind == 'pose':
+            raise ContractError(f'action {action.key!r} cannot be held: no observed pose is known '
+                                f'as that of the arm; observe it under the key {TOOL_KEY}')
         raise ContractError(f'action {action.key!r} cannot be held: no observation of kind '
                             f'{action.kind!r} with the same names; add it to the contract')
 
@@ -201,7 +211,14 @@ def read_interface(fields: Fields) -> Interface:
         if not ACTION_TYPES[action.kind]:
             raise ContractError(f'{fields.where}.actions: {action.key}: a {action.kind} cannot '
                                 f'be commanded')
-    return Interface(base_frame, observations, actions, modes)
+    interface = Interface(base_frame, observations, actions, modes)
+    poses = [action for action in actions if action.kind == 'pose']
+    if len(poses) > 1:
+        raise ContractError(f'{fields.where}.actions: expected one pose, for one arm, got '
+                            f'{", ".join(action.key for action in poses)}')
+    for action in poses:
+        interface.measured_by(action)
+    return interface
 
 
 def _signals(parent: Fields, part: str, base_frame: str) -> tuple[Signal, ...]:

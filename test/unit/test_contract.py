@@ -14,6 +14,7 @@ from uncloning_ros.contract import (
     Contract,
     Enable,
     FaultSignal,
+    Signal,
     contract_from_dict,
     contract_to_dict,
     load_contract,
@@ -52,6 +53,20 @@ def test_contract_survives_the_way_through_plain_data(contract: Contract) -> Non
     assert again == contract
     assert again.sha256 == contract.sha256
     assert again.interface.sha256 == contract.interface.sha256
+
+
+@pytest.mark.parametrize(('keys', 'arm'), [
+    (('tool_pose', 'object_pose', 'hand_pose'), 'tool_pose'),
+    (('hand_pose', 'object_pose', 'tool_pose'), 'tool_pose'),
+    (('object_pose', 'flange_pose'), 'flange_pose'),
+    (('camera_pose', 'tool_pose', 'hand_pose'), 'tool_pose'),
+    (('camera_pose', 'flange_pose', 'hand_pose'), None),
+    (('object_pose', 'hand_pose'), None)])
+def test_the_arms_pose_is_known_by_its_key_or_as_the_only_one(
+        contract: Contract, keys: tuple[str, ...], arm: str | None) -> None:
+    interface = replace(contract.interface,
+                        observations=tuple(Signal(key, 'pose', 'm', 'base') for key in keys))
+    assert interface.arm_pose_key == arm
 
 
 def test_flat_vectors_follow_the_order_of_the_contract(contract: Contract) -> None:
@@ -195,6 +210,14 @@ def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract)
     ('interface.observations.1.key', 'tool_pose', 'keys must differ, got tool_pose, tool_pose'),
     ('interface.actions', [{'key': 'push', 'kind': 'force', 'unit': 'N'}],
      'push: a force cannot be commanded'),
+    ('interface.actions', [{'key': key, 'kind': 'pose', 'unit': 'm'} for key in ('left', 'right')],
+     'expected one pose, for one arm, got left, right'),
+    ('interface.observations', [{'key': 'object_pose', 'kind': 'pose', 'unit': 'm'}],
+     "'target_pose' cannot be held: no observed pose is known as that of the arm; observe it "
+     "under the key tool_pose"),
+    ('interface.observations', [{'key': key, 'kind': 'pose', 'unit': 'm'}
+                                for key in ('flange_pose', 'camera_pose')],
+     "'target_pose' cannot be held: no observed pose is known as that of the arm"),
     ('deployment.observations.hand_pose', REMOVE, "missing key 'hand_pose'"),
     ('deployment.observations.hand_pse', {}, r"unknown key 'hand_pse' \(did you mean 'hand_pose'"),
     ('deployment.observations.hand_pose.type', 'geometry_msgs/msg/Pose',

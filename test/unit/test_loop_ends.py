@@ -110,8 +110,9 @@ def test_the_clock_may_begin_anywhere(begin_ns: int) -> None:
         assert ours.command is None or ours.command == pytest.approx(commanded(theirs))
 
 
-def test_stop_gives_exactly_one_hold_command() -> None:
-    run = Run()
+@pytest.mark.parametrize('contract', [CONTRACT, object_first()], ids=['shipped', 'object_first'])
+def test_stop_gives_exactly_one_hold_command_where_the_arm_is(contract: Contract) -> None:
+    run = Run(contract=contract)
     run.moving()
     run.loop.stop()
     stopped = run.step(samples(run.now_ns, tool_pose=pose(0.405)))

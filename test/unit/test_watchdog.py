@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loop_inputs import CONTRACT, deployed, pose, samples, without
+from loop_inputs import CONTRACT, deployed, object_first, pose, samples, without
 
 from uncloning_ros.contract import Contract, Enable, FaultSignal, load_contract
 from uncloning_ros.conversions import Sample
@@ -75,8 +75,10 @@ def test_an_arm_measured_where_no_command_may_be_is_not_believed(x_m: float,
                                                                 believed: bool) -> None:
     inputs = samples(NOW_NS)
     inputs['tool_pose'].values[0] = x_m  # the workspace is 0.1 to 0.85 m, jump_m 0.2 m
-    complaints = judged(inputs)
-    assert complaints == [] if believed else the_only(complaints) == ('tool_pose', OUT_OF_REACH)
+    for contract in (CONTRACT, object_first()):
+        complaints = judged(inputs, contract=contract)
+        assert (complaints == [] if believed
+                else the_only(complaints) == ('tool_pose', OUT_OF_REACH))
 
 
 def test_people_and_objects_may_be_outside_the_workspace() -> None:

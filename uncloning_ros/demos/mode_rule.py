@@ -54,14 +54,16 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     that; the angle lies between the tool's +x and the line from its handle point to the palm.
     Times are the stamps of the measurements, so the tracking's latency does not count.
     """
-    keys = (OBJECT_KEY, HAND_KEY)
     width_key = next((signal.key for signal in contract.interface.observations
                       if signal.kind == 'gripper_width'), None)
     tool_key = contract.interface.arm_pose_key
-    if width_key is None or tool_key is None or any(key not in episode.samples for key in keys):
-        return _abstain(f'the contract has no gripper width, or not {" and ".join(keys)}')
+    lacking = [name for name, key in (('gripper width', width_key), ('pose of the arm', tool_key),
+                                      (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
+               if key not in episode.samples]
+    if width_key is None or tool_key is None or lacking:
+        return _abstain(f'the contract has no {" and no ".join(lacking)}')
     width, tool, objects, hands = (Track.of(episode.samples[key])
-                                   for key in (width_key, tool_key, *keys))
+                                   for key in (width_key, tool_key, OBJECT_KEY, HAND_KEY))
     ends = _tool_ends(scenario)
 
     def gap(pose: Array, point: Array) -> Array:

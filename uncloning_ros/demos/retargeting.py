@@ -96,16 +96,25 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
 
     Each is a random one of the episodes of `modes` with the tool where a random other had it, of
     any mode, and the hand where a third had it; where the arm would have to be faster than it ever
-    was, others are drawn. The dataset carries the `sha256` of the one it was made from.
-    `on_done()` is called after each episode.
+    was, in m/s, others are drawn. The modes keep their shares among each other; if one of them has
+    no episode that can be bent, none is. The dataset carries the `sha256` of the one it was made
+    from. `on_done()` is called after each episode.
     """
     interface = dataset.contract.interface
     reason = obstacle(interface)
     marked = {} if reason else _marked(dataset)
-    sources = [i for i in marked if dataset.episodes[i].mode in modes]
-    if not reason and not sources:
-        reason = ('in no episode of kept modes the gripper closes once, at a tool that lay still, '
-                  'and opens once, at a hand that is out')
+    sources: list[int] = []
+    for mode in () if reason else modes:
+        episodes = [i for i, one in enumerate(dataset.episodes)
+                    if (one.mode, one.split) == (mode, 'train')]
+        usable = [i for i in episodes if i in marked]
+        if not usable:
+            reason = (f'in no episode of {mode} the gripper closes once, at a tool that lay '
+                      f'still, and opens once, at a hand that is out')
+            break
+        # As often as the mode has episodes, whether or not they can all be bent.
+        sources += [i if i in marked else usable[k % len(usable)]
+                    for k, i in enumerate(episodes)]
     places = list(marked.values())
     fastest = max((_fastest(interface, dataset.actions[_frames(dataset, i)]) for i in marked),
                   default=0.0)

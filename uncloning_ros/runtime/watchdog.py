@@ -200,10 +200,8 @@ def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
             spans = [limits.joint_limits_rad[name] for name in action.names]
         else:
             continue
-        for signal in contract.interface.observations:
-            if (signal.kind, signal.names) == (action.kind, action.names):
-                reaches[signal.key] = [(low - beyond, high + beyond) for low, high in spans]
-                break
+        reaches[contract.interface.measured_by(action)] = [
+            (low - beyond, high + beyond) for low, high in spans]
     return reaches
 
 

@@ -12,7 +12,7 @@ from enum import Enum
 
 import numpy as np
 
-from uncloning_ros.contract import Interface
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
@@ -25,6 +25,7 @@ from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.joint_follower import JointFollower
 from uncloning_ros.simulation.panda import joint_order
 
+_WATCHED = (TOOL_KEY, OBJECT_KEY, HAND_KEY, 'gripper_width', 'wrist_force')
 _OPEN_M, _CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height over the grasp before the descent
 _STANDOFF_M = 0.08  # from the palm before the tool is brought in
@@ -87,6 +88,10 @@ class Demonstrator:
         if mode not in scenario.modes:
             raise ScenarioError(f'unknown mode {mode!r} of scenario {scenario.name!r}'
                                 f'{near_miss(mode, scenario.modes)}')
+        lacking = [key for key in _WATCHED if key not in interface.observation_slices]
+        if lacking:
+            raise ScenarioError(f'the simulated teacher acts by {", ".join(_WATCHED)}, but the '
+                                f'contract has no {" and no ".join(lacking)}; observe it')
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
         rule = scenario.modes[mode]
         room_m = (_OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
@@ -125,15 +130,15 @@ class Demonstrator:
 
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
-        tool = values['tool_pose']
+        tool = values[TOOL_KEY]
         dt_s = (0.0 if self._last_s is None
                 else min(max(now_s - self._last_s, 0.0), _LONGEST_TICK_S))
         if self._last_s is None:
             self._target, self._yaw = position_of(tool).copy(), _yaw_of(tool)
         self._last_s = now_s
-        self._object = _believed(self._object, values['object_pose'])
-        self._hand = _believed(self._hand, values['hand_pose'])
-        self._hand_slowly = _believed(self._hand_slowly, values['hand_pose'], _SLOW)
+        self._object = _believed(self._object, values[OBJECT_KEY])
+        self._hand = _believed(self._hand, values[HAND_KEY])
+        self._hand_slowly = _believed(self._hand_slowly, values[HAND_KEY], _SLOW)
         goal, yaw = self._goal(tool)
         self._move(dt_s, goal, yaw)
         self._advance(tool, values, goal, yaw)

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the simulator can measure and execute of a contract's interface."""
 
-from uncloning_ros.contract import Interface, Signal
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface, Signal
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.simulation.panda import JOINT_NAMES
 
 # What can be measured, and as what.
-_MEASURED = {'tool_pose': 'pose', 'gripper_width': 'gripper_width', 'object_pose': 'pose',
-             'hand_pose': 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
+_MEASURED = {TOOL_KEY: 'pose', 'gripper_width': 'gripper_width', OBJECT_KEY: 'pose',
+             HAND_KEY: 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
 _ARM_COMMANDS = ('pose', 'joint_positions')
 
 
