@@ -187,8 +187,9 @@ def test_a_contract_that_cannot_be_simulated_is_refused(interface: Any, sentence
 
 
 def test_a_teacher_of_joints_needs_to_see_them() -> None:
+    seen = CONTRACT.interface.observations
     with pytest.raises(ScenarioError, match='has to observe the joint_positions'):
-        Demonstrator(KNIFE, changed(observations=(TOOL_POSE,)), 'handle_first', 0)
+        Demonstrator(KNIFE, changed(observations=seen), 'handle_first', 0)
 
 
 def test_measured_joints_are_those_of_the_measured_tool_pose(joint_world: World) -> None:
