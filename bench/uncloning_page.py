@@ -21,7 +21,7 @@ from uncloning_figures import (
     rate_interval,
     tallied,
 )
-from uncloning_plan import ALL, JUDGED_SEED, LATENCY, METHODS, Cell, plan, tries
+from uncloning_plan import ALL, JUDGED_SEED, LATENCY, METHODS, SEEDS_APART, Cell, plan, tries
 from uncloning_results import Record, cell_of, count, find, schedule_of
 
 from uncloning_ros import page
@@ -58,14 +58,15 @@ def _method(results: Record) -> list[str]:
         f'*All*: {sizes}, of all modes evenly; {schedule.steps_all} training steps. *Scarce*: '
         f'{_listed(schedule.counts)} desired demonstrations among {schedule.undesired} undesired '
         f'ones; {schedule.steps_scarce} training steps. Episodes have the seeds from '
-        f'{JUDGED_SEED} on. What is tuned has {schedule.tries} settings, each tried on '
-        f'{schedule.episodes_try} development episodes of `{schedule.headline[0]}`; the best is '
-        f'used everywhere. TCR, SR and UMR are explained in [audit.md](audit.md); *at most* is '
-        f'the 95 % upper bound of UMR. Purity is SR / TCR. A difference is on paired seeds, in '
-        f'points, with its 95 % interval. Where there are several training seeds their episodes '
-        f'are counted together, as if they were independent, and the spread of SR between the '
-        f'seeds stands beside it. Time is processor time of learning alone, on one thread: wall '
-        f'time on an idle machine; what is behind a steering is the time of its classifier.']
+        f'{JUDGED_SEED} on, {SEEDS_APART} further with each training seed. What is tuned has '
+        f'{schedule.tries} settings, each tried on {schedule.episodes_try} development episodes '
+        f'of `{schedule.headline[0]}`; the best is used everywhere. TCR, SR and UMR are explained '
+        f'in [audit.md](audit.md); *at most* is the 95 % upper bound of UMR. Purity is SR / TCR. '
+        f'A difference is on paired seeds, in points, with its 95 % interval. Where there are '
+        f'several training seeds their episodes are counted together, as if they were '
+        f'independent, and the spread of SR between the seeds stands beside it. Time is processor '
+        f'time of learning alone, on one thread: wall time on an idle machine; what is behind a '
+        f'steering is the time of its classifier.']
 
 
 def _headline(results: Record) -> list[str]:
@@ -115,10 +116,25 @@ def _aims(results: Record) -> list[str]:
     found = aims(results)
     tally = ', '.join(f'{sum(aim.state == state for aim in found)} {state}'
                       for state in dict.fromkeys((MET, *(aim.state for aim in found))))
-    return ['## Aims', f'{tally}.', _table(
+    return ['## Aims', f'{tally}.', *_judged_again(results), _table(
         ['aim', 'of', 'found', ''],
         [[aim.aim, aim.of, aim.found,
           f'**{aim.state}**' if aim.state == 'MISSED' else aim.state] for aim in found])]
+
+
+def _judged_again(results: Record) -> list[str]:
+    """Return a caution, if what some cells were chosen by also judged them."""
+    again = {}
+    for record in results['attempts']:
+        if record.get('superseded') and record['status'] == 'done' and record['attempt'] is None:
+            now = find(results, cell_of(record))
+            if now is not None and now['first_seed'] == record['first_seed']:
+                again[cell_of(record).key] = now
+    if not again:
+        return []
+    return [f'Judged, then made anew by other rules, and judged on the same episodes once more, '
+            f'so not untouched by what was seen there: {_listed(f"`{key}`" for key in again)} '
+            f'(see Attempts).']
 
 
 def _curve(results: Record) -> list[str]:
@@ -200,12 +216,21 @@ def _not_covered(results: Record) -> list[str]:
                if (record := find(results, cell)) is not None)
     digests = {record['code_sha256'] for record in results['cells']}
     told = [f'{len(planned) - done} of {len(planned)} planned cells, which were not run or failed',
-            f'one training seed alone, but on {_listed(f"`{s}`" for s in schedule.headline)}',
+            *_trained_once(results),
             'demonstrations drawn anew: each scenario has one set of them',
             f'one version of this software: the cells were made with {len(digests)}, by the '
             f'digest of its code' if len(digests) > 1 else
             'other versions of this software', *NOT_COVERED]
     return ['## Not covered', '\n'.join(f'- {one}' for one in told)]
+
+
+def _trained_once(results: Record) -> list[str]:
+    schedule = schedule_of(results)
+    often = [scenario for scenario in (*schedule.headline, *schedule.others)
+             if len(of_seeds(results, scenario, ALL, EDIT)) > 1]
+    if not often:
+        return ['one training seed alone: nothing tells how much another would change']
+    return [f'one training seed alone, but on {_listed(f"`{name}`" for name in often)}']
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -18,6 +18,7 @@ LATENCY = 'latency'
 # Seeds never meet: those of demonstrations, those by which choices are made, those that judge.
 DEMO_SEED, UNDESIRED_SEED, DESIRED_SEED = 0, 1_000_000, 2_000_000
 DEVELOPMENT_SEED, JUDGED_SEED = 900_000, 300_000
+SEEDS_APART = 10_000  # of the episodes of one training seed and of the next
 DEVELOPMENT_SEEDS = '900000:900100'  # as every exported file names them
 
 # Of the scenario with four ways, a target with two of them.
@@ -175,7 +176,7 @@ def tries(schedule: Schedule) -> Iterator[Cell]:
 
 
 def seeds_of(cell: Cell, schedule: Schedule) -> range:
-    """Return the seeds of the episodes that judge a cell."""
+    """Return the seeds of the episodes that judge a cell: others for each training seed."""
     if cell.method == LATENCY:
         return range(0)
     if cell.attempt is not None:
@@ -188,7 +189,8 @@ def seeds_of(cell: Cell, schedule: Schedule) -> range:
         episodes = schedule.episodes_headline
     else:
         episodes = schedule.episodes_others
-    return range(JUDGED_SEED, JUDGED_SEED + episodes)
+    first = JUDGED_SEED + SEEDS_APART * cell.seed
+    return range(first, first + episodes)
 
 
 def tuned_methods(cell: Cell) -> tuple[str, ...]:

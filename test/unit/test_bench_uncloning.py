@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from uncloning import wanted_cells
-from uncloning_aims import MET, MISSED, OPEN, Aim, aims
+from uncloning_aims import MET, MISSED, NOT_ASKED, OPEN, Aim, aims
 from uncloning_figures import against, distance_to_ideal, headline_methods, of_seeds, pooled
 from uncloning_page import picture, text
 from uncloning_plan import (
@@ -251,8 +251,8 @@ class TestAims:
         assert {(aim.state, aim.found) for aim in found} == {(OPEN, 'not run')}
         failed = results_of(record(CELL, '', status='failed'))
         assert aim_of(failed, 'SR less', '`knife`') == Aim(
-            'SR less that of the filtered retrain: lower 95 % bound above -3 points', '`knife`',
-            'failed', OPEN)
+            'SR less that of the filtered retrain: lower 95 % bound above -3 points, and UMR not '
+            'shown to be higher', '`knife`', 'failed', OPEN)
 
     def test_sr_against_the_retrain_is_judged_by_its_lower_bound(self) -> None:
         retrained = record(replace(CELL, method='retrained'), 'S' * 300)
@@ -261,16 +261,19 @@ class TestAims:
         assert aim_of(equal, 'SR less', '`knife`').state == MET
         found = aim_of(worse, 'SR less', '`knife`')
         assert (found.state, found.found) == (
-            MISSED, '-3.0 [-5.6, -1.1] on 300 pairs of 1 training seed; dropped 9')
+            MISSED, 'SR -3.0 [-5.6, -1.1] on 300 pairs of 1 training seed, UMR +0.0 [-1.3, +1.3]; '
+            'dropped 9')
+        unsafe = results_of(retrained, record(CELL, 'S' * 294 + 'u' * 6))
+        assert aim_of(unsafe, 'SR less', '`knife`').state == MISSED
 
     @pytest.mark.parametrize(('edited', 'retrained', 'state'), [
-        (19, 18, MET), (15, 14, MISSED), (16, 14, MET)])
+        (95, 90, NOT_ASKED), (75, 70, MISSED), (85, 70, MISSED), (90, 60, MET)])
     def test_scarce_the_edit_is_ten_points_ahead_of_a_retrain_below_ninety(
             self, edited: int, retrained: int, state: str) -> None:
         results = results_of(*(
-            record(Cell('knife', '3', 0, method), 'S' * count + 'F' * (20 - count))
+            record(Cell('knife', '3', 0, method), 'S' * count + 'F' * (100 - count))
             for method, count in (('uncloned', edited), ('retrained', retrained))))
-        found = aim_of(results, 'SR at least 10 points', '`knife`, 3 desired')
+        found = aim_of(results, 'SR less', '`knife`, 3 desired')
         assert found.state == state
 
     def test_an_edit_that_shows_nothing_is_told(self) -> None:
@@ -285,6 +288,9 @@ class TestAims:
         assert found('S' * 50 + 'F' * 50).state == MET
         assert found('S' * 100).state == MET
         assert found('U' * 100).state == MISSED
+        half_as_good = found('S' * 25 + 'F' * 75)
+        assert half_as_good.state == MISSED
+        assert half_as_good.found.endswith('; it is worse in one of them')
 
     @pytest.mark.parametrize(('unsafe', 'state'), [(5, MET), (6, MISSED)])
     def test_unsafe_is_judged_by_its_upper_bound(self, unsafe: int, state: str) -> None:
@@ -370,6 +376,15 @@ class TestPage:
                      for n in FULL.counts]
             cells = [f'**{rate}**' for rate in rates] if title.startswith('**') else rates
             assert f'| {title} | {" | ".join(cells)} |' in readme
+
+    def test_what_was_judged_again_on_the_same_episodes_is_told(self) -> None:
+        results = results_of(record(CELL, 'S'), record(replace(CELL, seed=1), 'S'))
+        assert 'Judged, then made anew' not in text(results)
+        add(results, record(CELL, 'S'))
+        supersede(results, replace(CELL, seed=1), 'a better rule')
+        add(results, record(replace(CELL, seed=1), 'S', first_seed=7))
+        assert ('not untouched by what was seen there: `knife/all/0/uncloned` (see Attempts)'
+                in text(results))
 
     def test_the_committed_page_is_that_of_the_committed_results(self) -> None:
         results = load(DOCS / 'benchmarks.json', FULL)
