@@ -258,7 +258,7 @@ class TestRetarget:
     def test_if_too_few_can_be_reached_it_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = dataset_of((self.KEPT, handover()))
         speeds = iter([1.0] + [2.0] * 60)
-        monkeypatch.setattr(retargeting, '_fastest', lambda interface, actions: next(speeds))
+        monkeypatch.setattr(retargeting, 'fastest_m', lambda interface, actions: next(speeds))
         made, reason = retarget(data, [self.KEPT], 3, np.random.default_rng(0))
         assert len(made.episodes) == 0
         assert 'of 60 pairs of places only 0 could be reached' in reason

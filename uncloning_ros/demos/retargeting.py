@@ -116,7 +116,7 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
         sources += [i if i in marked else usable[k % len(usable)]
                     for k, i in enumerate(episodes)]
     places = list(marked.values())
-    fastest = max((_fastest(interface, dataset.actions[_frames(dataset, i)]) for i in marked),
+    limit_m = max((fastest_m(interface, dataset.actions[_frames(dataset, i)]) for i in marked),
                   default=0.0)
     records: list[EpisodeRecord] = []
     observations, actions = [dataset.observations[:0]], [dataset.actions[:0]]
@@ -129,7 +129,7 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
         frames = _frames(dataset, source)
         observed, commanded = bend(interface, dataset.observations[frames],
                                    dataset.actions[frames], marked[source], there)
-        if _fastest(interface, commanded) > fastest:
+        if fastest_m(interface, commanded) > limit_m:
             continue
         one = dataset.episodes[source]
         records.append(replace(one, name=f'{one.name}_retargeted_{len(records):06d}'))
@@ -143,7 +143,7 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
                    actions=np.concatenate(actions)), reason
 
 
-def _fastest(interface: Interface, actions: Float32) -> float:
+def fastest_m(interface: Interface, actions: Float32) -> float:
     """Return the longest way between two commands that follow each other, in m."""
     path = position_of(actions[:, _layout(interface).target])
     return float(_distance(path[1:], path[:-1]).max(initial=0.0))

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Commands of a demonstration given in the simulator at their times, whatever happens."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uncloning_ros.audit.metrics import judge
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.dataset import Float32
+from uncloning_ros.demos.retargeting import Handover, find_handover
+from uncloning_ros.geometry import Array
+from uncloning_ros.simulation.demonstration import demonstrate
+from uncloning_ros.simulation.demonstrator import Demonstrator
+from uncloning_ros.simulation.world import PHYSICS_HZ, World
+
+_LONGEST_S = 14.0
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What was observed and commanded at each tick, and the physics step of the first one."""
+
+    seed: int
+    observations: Float32
+    actions: Float32
+    first_step: int
+    handover: Handover | None
+
+
+def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demonstration:
+    """Return a simulated demonstration."""
+    interface = contract.interface
+    newest: dict[str, Array] = {}
+    observations: list[Array] = []
+    actions: list[Array] = []
+    commanded_ns: list[int] = []
+
+    def listen(key: str, values: Array, stamp_ns: int, receive_ns: int) -> None:
+        newest[key] = values.copy()
+        if key == interface.actions[-1].key:
+            observations.append(np.concatenate([newest[s.key] for s in interface.observations]))
+            actions.append(np.concatenate([newest[s.key] for s in interface.actions]))
+            commanded_ns.append(stamp_ns)
+
+    demonstrate(world, Demonstrator(world.scenario, interface, mode, seed), contract, seed, listen)
+    seen = np.array(observations, dtype=np.float32)
+    told = np.array(actions, dtype=np.float32)
+    return Demonstration(seed, seen, told, round(commanded_ns[0] * 1e-9 * PHYSICS_HZ),
+                         find_handover(interface, seen, told, contract.policy.rate_hz))
+
+
+def replayed(world: World, contract: Contract, seed: int, actions: Float32,
+             first_step: int) -> str | None:
+    """Return in which mode commands hand over at the places of a seed, None if they do not."""
+    steps_of_a_tick = round(PHYSICS_HZ / contract.policy.rate_hz)
+    world.reset(seed)
+    for step in range(round(_LONGEST_S * PHYSICS_HZ)):
+        tick, between = divmod(step - first_step, steps_of_a_tick)
+        if between == 0 and 0 <= tick < len(actions):
+            world.command(actions[tick].astype(np.float64))
+        if world.over:
+            break
+        world.advance()
+    outcome = judge(world.trace(), world.scenario, contract.interface.desired_modes)
+    return outcome.mode if outcome.success else None
