@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the redirect: a sample counts while its own mode is given a '
                              'probability below this (default: 0.5)')
     parser.add_argument('--retarget', type=share, metavar='SHARE',
-                        help='where the kept modes together have at most 50 demonstrations '
+                        help='where the kept modes together have at most 20 demonstrations '
                              'and fewer than another mode: the largest share of each batch '
                              'that is copies of theirs, with tool and hand moved to where '
                              'other demonstrations had them; 0 for none (default: 0.75 of the '

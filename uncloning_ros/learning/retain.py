@@ -4,7 +4,7 @@
 
 Where kept modes have few demonstrations, the places of tool and hand in them are few. So part of
 each batch comes from the same demonstrations at places that others had (`demos.retargeting`): the
-fewer there are, the more. With more than 50, or not fewer than another mode, it is the plain loss.
+fewer there are, the more. With more than 20, or not fewer than another mode, it is the plain loss.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from uncloning_ros.learning.network import Policy
 # Their share of a batch times the number of own demonstrations. Chosen on development episodes of
 # the knife; with three quarters also at 10 demonstrations the edit dropped more tools.
 _SHARE_TIMES_OWN = 2.5
-_ENOUGH = 50  # own demonstrations; with more the share would be too small to matter
+_ENOUGH = 20  # own demonstrations; with 25 nothing was gained any more
 # A grasp is as good as the nearest place it was shown at; these cost some seconds.
 _EPISODES = 600
 
