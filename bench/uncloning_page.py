@@ -157,7 +157,9 @@ def _curve(results: Record) -> list[str]:
 def _rate_cell(results: Record, scenario: str, number: str, method: str, rate: str) -> str:
     records = of_seeds(results, scenario, number, method)
     if not records:
-        return absent(results, scenario, number, method)
+        schedule = schedule_of(results)
+        planned = Cell(scenario, number, schedule.seeds[0], method) in plan(schedule)
+        return absent(results, scenario, number, method) if planned else 'as `finetuned`'
     low, high = rate_interval(records, rate)
     return f'{percent(pooled(records).rate(rate))} [{100 * low:.1f}, {100 * high:.1f}]'
 

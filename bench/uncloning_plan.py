@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from uncloning_ros.learning.retain import FEW
 from uncloning_ros.learning.uncloning import RETARGETED, SELF_DISTILLATION
 
 ALL = 'all'  # demonstrations of all modes, about as many of each
@@ -80,7 +81,7 @@ HEADLINE = ('uncloned', 'retrained')  # the two that most of the aims are about
 
 _BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
 # No aim asks for the mixed policy there: it is what most of the demonstrations are.
-_SCARCE = ('retrained', 'finetuned', 'uncloned', 'retargeted')
+_SCARCE = ('retrained', 'finetuned', 'uncloned')
 _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
 # Those that change the weights, and are tuned.
 _TUNED = ('published', 'contrastive')
@@ -164,8 +165,9 @@ def plan(schedule: Schedule) -> list[Cell]:
 
 
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Cell]:
+    # Where nothing is retargeted, a fine-tune with retargeting is the fine-tune.
     return [Cell(scenario, str(count), seed, method) for count in schedule.counts
-            for method in _SCARCE]
+            for method in (*_SCARCE, *(('retargeted',) if count <= FEW else ()))]
 
 
 def tries(schedule: Schedule) -> Iterator[Cell]:

@@ -88,6 +88,8 @@ class TestPlan:
             assert headline_methods(FULL, scenario) == [
                 'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive']
         assert Cell('knife_route', ALL, 0, 'retrained_pair') in planned
+        assert {cell.desired for cell in planned if cell.method == 'retargeted'} == {
+            '3', '5', '10'}, 'with more there is nothing that is retargeted'
 
     def test_a_tuned_method_comes_after_all_its_tries(self) -> None:
         for schedule in (FULL, SHORT):

@@ -29,7 +29,7 @@ from uncloning_ros.learning.network import Policy
 # Their share of a batch times the number of own demonstrations. Chosen on development episodes of
 # the knife; with three quarters also at 10 demonstrations the edit dropped more tools.
 _SHARE_TIMES_OWN = 2.5
-_ENOUGH = 20  # own demonstrations; with 25 nothing was gained any more
+FEW = 20  # own demonstrations that are retargeted; with 25 nothing was gained any more
 # A grasp is as good as the nearest place it was shown at; these cost some seconds.
 _EPISODES = 600
 
@@ -78,5 +78,5 @@ def _wanted(dataset: Dataset, kept: Sequence[str]) -> float:
     """Return what share retargeted demonstrations would have of a batch, were there no most."""
     counts = Counter(one.mode for one in dataset.episodes if one.split == 'train')
     own = sum(counts[mode] for mode in kept)
-    few = own < max(counts.values()) and own <= _ENOUGH
+    few = own < max(counts.values()) and own <= FEW
     return _SHARE_TIMES_OWN / own if few else 0.0
