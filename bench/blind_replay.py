@@ -10,6 +10,7 @@ from uncloning_ros.audit.metrics import judge
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.dataset import Float32
 from uncloning_ros.demos.retargeting import Handover, find_handover
+from uncloning_ros.errors import UncloningError
 from uncloning_ros.geometry import Array
 from uncloning_ros.simulation.demonstration import demonstrate
 from uncloning_ros.simulation.demonstrator import Demonstrator
@@ -44,7 +45,10 @@ def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demo
             actions.append(np.concatenate([newest[s.key] for s in interface.actions]))
             commanded_ns.append(stamp_ns)
 
-    demonstrate(world, Demonstrator(world.scenario, interface, mode, seed), contract, seed, listen)
+    if not demonstrate(world, Demonstrator(world.scenario, interface, mode, seed), contract, seed,
+                       listen):
+        raise UncloningError(f'{world.scenario.name}: the teacher did not hand over {mode} with '
+                             f'seed {seed}; check the scenario')
     seen = np.array(observations, dtype=np.float32)
     told = np.array(actions, dtype=np.float32)
     return Demonstration(seed, seen, told, round(commanded_ns[0] * 1e-9 * PHYSICS_HZ),

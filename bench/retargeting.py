@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether bent demonstrations hand over: commanded in the simulator, blindly, where they belong.
 
-Of each scenario demonstrations of the desired modes are made and bent to each other's places, as
-an edit bends them. Then the world is set up at those places, and the bent commands are given at
-the times at which they were demonstrated, whatever happens. So are the demonstrations themselves.
+Of each scenario demonstrations of each desired mode are made and bent to each other's places, as
+an edit bends them, but tool and hand to those of one other. Then the world is set up at those
+places, and the bent commands are given at the times at which they were demonstrated, whatever
+happens. So are the demonstrations themselves.
 
   bench/retargeting.py
   bench/retargeting.py mug --copies 60 --json retargeting.json
@@ -36,8 +37,8 @@ _DRAWS = 50  # for each copy that is wanted
 
 def compare(args: argparse.Namespace) -> Report:
     """Bend and replay demonstrations of every desired mode."""
-    demonstrations, copies = ((_DEMONSTRATIONS_SHORT, _COPIES_SHORT) if args.short
-                              else (_DEMONSTRATIONS, args.copies or _COPIES))
+    demonstrations = _DEMONSTRATIONS_SHORT if args.short else _DEMONSTRATIONS
+    copies = args.copies or (_COPIES_SHORT if args.short else _COPIES)
     names = args.scenarios or sorted(
         path.stem for path in (share_path('config') / 'scenarios').glob('*.yaml'))
     report = Report(f'Bent demonstrations, commanded blindly: of {demonstrations} for each mode',

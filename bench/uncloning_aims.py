@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the edit has to show, each with what was found: met, MISSED, or open, not run yet.
 
-Differences are judged by the bound of their 95 % interval that speaks against the edit.
+That a rate is not worse, or better, is judged by the bound of the difference's 95 % interval that
+speaks against the edit; UMR beside it is MISSED where it is shown to be higher. The variety of
+modes is judged by the values found.
 """
 
 from collections.abc import Iterator, Sequence

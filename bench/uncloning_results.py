@@ -122,7 +122,8 @@ def is_done(results: Record, cell: Cell, schedule: Schedule, scenario_sha256: st
         return False
     if record['status'] == 'failed' or cell.method == LATENCY:
         return True
-    return len(record['outcomes']) == len(seeds_of(cell, schedule))
+    seeds = seeds_of(cell, schedule)
+    return (record['first_seed'], len(record['outcomes'])) == (seeds.start, len(seeds))
 
 
 def add(results: dict[str, Any], record: Record) -> None:

@@ -95,15 +95,12 @@ class Interface:
 
     @property
     def arm_pose_key(self) -> str | None:
-        """Return the key of the arm's observed pose, None where there is none or nobody can tell.
+        """Return `TOOL_KEY` if the pose of the arm is observed, else None.
 
-        It is `TOOL_KEY`, else the only pose beside object and hand.
+        Another pose may be that of a camera or an elbow: it is not guessed at.
         """
-        poses = [signal.key for signal in self.observations
-                 if signal.kind == 'pose' and signal.key not in (OBJECT_KEY, HAND_KEY)]
-        if TOOL_KEY in poses:
-            return TOOL_KEY
-        return poses[0] if len(poses) == 1 else None
+        keys = [signal.key for signal in self.observations if signal.kind == 'pose']
+        return TOOL_KEY if TOOL_KEY in keys else None
 
     def measured_by(self, action: Signal) -> str:
         """Return the observation that measures what `action` commands.
@@ -117,8 +114,8 @@ class Interface:
                     and (action.kind != 'joint_positions' or signal.names == action.names)):
                 return signal.key
         if action.kind == 'pose':
-            raise ContractError(f'action {action.key!r} cannot be held: no observed pose is known '
-                                f'as that of the arm; observe it under the key {TOOL_KEY}')
+            raise ContractError(f'action {action.key!r} cannot be held: the pose of the arm is '
+                                f'not observed; observe it under the key {TOOL_KEY}')
         raise ContractError(f'action {action.key!r} cannot be held: no observation of kind '
                             f'{action.kind!r} with the same names; add it to the contract')
 

@@ -122,6 +122,14 @@ class TestPlan:
     def test_episodes_of(self, cell: Cell, episodes: int) -> None:
         assert len(seeds_of(cell, FULL)) == episodes
 
+    def test_each_training_seed_is_judged_on_other_episodes_and_the_methods_on_the_same(
+            self) -> None:
+        first, second, retrained = (seeds_of(cell, FULL) for cell in (
+            Cell('knife', ALL, 0, 'uncloned'), Cell('knife', ALL, 1, 'uncloned'),
+            Cell('knife', ALL, 1, 'retrained')))
+        assert not set(first) & set(second)
+        assert second == retrained
+
     def test_the_pairs_modes_are_of_their_scenario(self) -> None:
         for scenario, modes in PAIR.items():
             assert set(modes) < set(find_scenario(scenario).modes)
@@ -192,6 +200,8 @@ class TestResults:
         assert not is_done(results_of(record(CELL, 'S' * 1048)), CELL, FULL, 'a')
         assert not is_done(results_of(record(CELL, 'S' * 1049)), CELL, FULL, 'b')
         assert is_done(results_of(record(CELL, '', status='failed')), CELL, FULL, 'a')
+        elsewhere = results_of(record(CELL, 'S' * 1049, first_seed=310_000))
+        assert not is_done(elsewhere, CELL, FULL, 'a')
 
     def test_the_best_setting_is_that_with_most_successes_then_fewest_unsafe(self) -> None:
         outcomes = ('SFFF', 'SSUF', 'SSFF', 'SSFF', 'SuuF')
@@ -265,8 +275,11 @@ class TestAims:
         assert (found.state, found.found) == (
             MISSED, 'SR -3.0 [-5.6, -1.1] on 300 pairs of 1 training seed, UMR +0.0 [-1.3, +1.3]; '
             'dropped 9')
-        unsafe = results_of(retrained, record(CELL, 'S' * 294 + 'u' * 6))
-        assert aim_of(unsafe, 'SR less', '`knife`').state == MISSED
+        failing = record(replace(CELL, method='retrained'), 'S' * 294 + 'F' * 6)
+        unsafe = results_of(failing, record(CELL, 'S' * 294 + 'u' * 6))
+        assert aim_of(unsafe, 'SR less', '`knife`').state == MISSED, 'as good, and unsafe'
+        assert aim_of(results_of(failing, record(CELL, 'S' * 294 + 'F' * 6)),
+                      'SR less', '`knife`').state == MET
 
     @pytest.mark.parametrize(('edited', 'retrained', 'state'), [
         (95, 90, NOT_ASKED), (75, 70, MISSED), (85, 70, MISSED), (90, 60, MET)])
@@ -290,6 +303,11 @@ class TestAims:
         assert found('S' * 50 + 'F' * 50).state == MET
         assert found('S' * 100).state == MET
         assert found('U' * 100).state == MISSED
+        more_unsafe = aim_of(results_of(
+            record(Cell('knife', '3', 0, 'finetuned'), 'F' * 100),
+            record(Cell('knife', '3', 0, 'uncloned'), 'S' * 80 + 'U' * 20)),
+            'SR or UMR better', '`knife`, 3 desired')
+        assert more_unsafe.state == MISSED
         half_as_good = found('S' * 25 + 'F' * 75)
         assert half_as_good.state == MISSED
         assert half_as_good.found.endswith('; it is worse in one of them')
@@ -327,9 +345,18 @@ class TestAims:
             record(Cell('knife', ALL, 0, LATENCY), '', ratios=ratios))
         two = '`mug`, handle_left and handle_right kept'
         assert aim_of(results, 'TCR', '`mug`').state == MISSED
+        by_one = results_of(record(cell, 'S' * 99 + 'F'), record(replace(cell, method='mixed'),
+                                                                'S' * 100))
+        assert aim_of(by_one, 'TCR', '`mug`').state == MISSED, 'the bound is below -2 points'
         assert aim_of(results, 'graph', '`mug`').found == '0 of 1 files'
         assert aim_of(results, 'graph', '`mug`').state == MISSED
         assert aim_of(results, 'latency', '`knife`').state == MET
+        for itself, edited in ((0.02, 1.03), (0.2, 1.07)):
+            noisy = results_of(record(Cell('knife', ALL, 0, LATENCY), '', ratios=[
+                {'name': 'itself', 'value': 1.0, 'low': 1.0 - itself, 'high': 1.0 + itself},
+                {'name': 'uncloned', 'value': edited, 'low': edited - 0.1,
+                 'high': edited + 0.1}]))
+            assert aim_of(noisy, 'latency', '`knife`').state == MISSED
         assert aim_of(results, 'total variation', two).state == MET
         assert aim_of(results, 'bridge rate', two).state == MISSED
         assert aim_of(results, 'bridge rate', '`knife_route`, handle_low and handle_face kept'

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import load_contract, with_modes
@@ -128,6 +129,18 @@ def test_a_worker_that_cannot_begin_gets_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert 'demos needs pybullet, which is not installed' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_a_contract_that_the_teacher_cannot_act_by_leaves_no_folder(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = yaml.safe_load((share_path('config') / 'contract.yaml').read_text())
+    data['interface']['observations'] = [
+        one for one in data['interface']['observations'] if one['key'] != 'wrist_force']
+    del data['deployment']['observations']['wrist_force']
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(data))
+    assert main([*arguments(tmp_path / 'o'), '--contract', str(tmp_path / 'mine.yaml')]) == 2
+    assert 'the contract has no wrist_force; observe it' in capsys.readouterr().err
+    assert not (tmp_path / 'o').exists()
 
 
 def test_an_existing_folder_is_not_touched(demos: Path,

@@ -257,11 +257,11 @@ class TestRetarget:
 
     def test_if_too_few_can_be_reached_it_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = dataset_of((self.KEPT, handover()))
-        speeds = iter([1.0] + [2.0] * 60)
+        speeds = iter([1.0] + [2.0] * 150)
         monkeypatch.setattr(retargeting, 'fastest_m', lambda interface, actions: next(speeds))
         made, reason = retarget(data, [self.KEPT], 3, np.random.default_rng(0))
         assert len(made.episodes) == 0
-        assert 'of 60 pairs of places only 0 could be reached' in reason
+        assert '3 of 3 would ask at 50 places for a faster arm' in reason
 
     def test_an_episode_with_a_rotation_that_is_none_is_left_alone(self) -> None:
         broken = handover(OTHER_TABLE, OTHER_OFFER)
@@ -294,6 +294,18 @@ class TestRetarget:
         assert (reason, sum(counts.values())) == ('', 80)
         assert counts[self.KEPT] == pytest.approx(60, abs=12)
 
+    def test_a_slow_demonstration_has_its_share_though_few_places_are_near_enough(self) -> None:
+        slow, quick = handover(), handover(place(0.45, -0.7, 0.1, 1.6), OFFER)
+        far = [handover(place(0.45, y, 0.1, 1.6), OFFER) for y in (-0.65, -0.7, -0.75)]
+        data = dataset_of((self.KEPT, slow), (self.KEPT, quick),
+                          *((self.REMOVED, one) for one in far))
+        for arrays in far:
+            arrays[1][:, :3] = arrays[1][0, :3]  # whose commands say nothing of speed
+        made, reason = retarget(data, [self.KEPT], 80, np.random.default_rng(0))
+        sources = Counter(one.name.partition('_retargeted')[0] for one in made.episodes)
+        assert reason == ''
+        assert sources == pytest.approx({'episode_0': 40, 'episode_1': 40}, abs=12)
+
     def test_if_one_kept_mode_cannot_be_bent_none_is(self) -> None:
         regrasped = handover()
         regrasped[1][GRASP + 5, INTERFACE.action_slices['target_width']] = OPEN_M
@@ -309,7 +321,9 @@ def signal(key: str, kind: str = 'pose', frame: str = 'base') -> Signal:
 
 @pytest.mark.parametrize(('observations', 'actions', 'sentence'), [
     (('tool_pose', 'object_pose'), ('pose', 'gripper_width'), 'hand_pose is not observed'),
-    (('object_pose', 'hand_pose'), ('pose', 'gripper_width'), '0 poses are observed beside'),
+    (('object_pose', 'hand_pose'), ('pose', 'gripper_width'), 'tool_pose is not observed'),
+    (('tool_pose', 'elbow_pose', 'object_pose', 'hand_pose'), ('pose', 'gripper_width'),
+     'elbow_pose is observed too'),
     (('tool_pose', 'object_pose', 'hand_pose'), ('joint_positions', 'gripper_width'),
      'the actions are gripper_width and joint_positions'),
     (('tool_pose', 'object_pose', 'hand_pose', 'joints'), ('pose', 'gripper_width'),

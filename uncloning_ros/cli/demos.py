@@ -86,10 +86,13 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from uncloning_ros.demos.bag import episode_name
+    from uncloning_ros.simulation.interface import require_simulable, require_teachable
 
     scenario = find_scenario(args.scenario)
     contract = _contract(args.contract, scenario)
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
+    require_simulable(contract.interface)
+    require_teachable(contract.interface)
     if not args.resume:
         new_path(args.out)
     job = _Job(args.scenario, contract, modes, args.seed, args.out)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract
 from uncloning_ros.demos.bag import Episode
 from uncloning_ros.demos.labels import Label
 from uncloning_ros.demos.tracks import Times, Track
@@ -57,7 +57,7 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     width_key = next((signal.key for signal in contract.interface.observations
                       if signal.kind == 'gripper_width'), None)
     tool_key = contract.interface.arm_pose_key
-    lacking = [name for name, key in (('gripper width', width_key), ('pose of the arm', tool_key),
+    lacking = [name for name, key in (('gripper width', width_key), (TOOL_KEY, tool_key),
                                       (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
                if key not in episode.samples]
     if width_key is None or tool_key is None or lacking:

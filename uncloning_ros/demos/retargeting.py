@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
 from uncloning_ros.demos.dataset import Dataset, EpisodeRecord, Float32
 from uncloning_ros.geometry import (
     Array,
@@ -42,7 +42,7 @@ _OFFERED_S = 0.3  # the hand's place is its mean over so long before the release
 _OUT = 0.9  # the hand is out when it has come so far of its way
 _LEAST_WAY_M = 0.03  # a way this short is not bent
 _CLEAR = 1 / 3  # of the way to the exchange; nearer to the grasp the tool is not being carried
-_DRAWS = 20  # for each episode that is wanted
+_DRAWS = 50  # of places, for each episode that is wanted
 # Within the last fifth of the way everything goes with the place, as if it had been there.
 _RIGID = 0.8
 
@@ -72,12 +72,13 @@ class _Layout:
 def obstacle(interface: Interface) -> str:
     """Return what keeps episodes of an interface from being bent, '' if nothing does."""
     poses = [signal.key for signal in interface.observations if signal.kind == 'pose']
-    lacking = [key for key in (OBJECT_KEY, HAND_KEY) if key not in poses]
+    moved = (TOOL_KEY, OBJECT_KEY, HAND_KEY)
+    lacking = [key for key in moved if key not in poses]
     if lacking:
         return f'{" and ".join(lacking)} is not observed'
-    arm = [key for key in poses if key not in (OBJECT_KEY, HAND_KEY)]
-    if len(arm) != 1:
-        return f'{len(arm)} poses are observed beside object and hand, not that of the arm alone'
+    others = [key for key in poses if key not in moved]
+    if others:
+        return f'{" and ".join(others)} is observed too, and nobody knows where it would be'
     if len({signal.frame for signal in (*interface.observations, *interface.actions)
             if signal.kind == 'pose'}) > 1:
         return 'the poses are not in one frame'
@@ -96,9 +97,9 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
 
     Each is a random one of the episodes of `modes` with the tool where a random other had it, of
     any mode, and the hand where a third had it; where the arm would have to be faster than it ever
-    was, in m/s, others are drawn. The modes keep their shares among each other; if one of them has
-    no episode that can be bent, none is. The dataset carries the `sha256` of the one it was made
-    from. `on_done()` is called after each episode.
+    was, in m/s, other places are drawn. So each episode that can be bent has its share, and each
+    mode; if one of the modes has no episode that can be bent, none is. The dataset carries the
+    `sha256` of the one it was made from. `on_done()` is called after each episode.
     """
     interface = dataset.contract.interface
     reason = obstacle(interface)
@@ -120,25 +121,24 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
                   default=0.0)
     records: list[EpisodeRecord] = []
     observations, actions = [dataset.observations[:0]], [dataset.actions[:0]]
-    for _ in range(0 if reason else _DRAWS * count):
-        if len(records) == count:
-            break
+    for _ in range(0 if reason else count):
         source = sources[rng.integers(len(sources))]
-        tool, hand = (places[i] for i in rng.integers(len(places), size=2))
-        there = replace(tool, hand_pose=hand.hand_pose)
         frames = _frames(dataset, source)
-        observed, commanded = bend(interface, dataset.observations[frames],
-                                   dataset.actions[frames], marked[source], there)
-        if fastest_m(interface, commanded) > limit_m:
-            continue
-        one = dataset.episodes[source]
-        records.append(replace(one, name=f'{one.name}_retargeted_{len(records):06d}'))
-        observations.append(observed)
-        actions.append(commanded)
-        on_done()
+        for _ in range(_DRAWS):
+            tool, hand = (places[i] for i in rng.integers(len(places), size=2))
+            observed, commanded = bend(
+                interface, dataset.observations[frames], dataset.actions[frames], marked[source],
+                replace(tool, hand_pose=hand.hand_pose))
+            if fastest_m(interface, commanded) <= limit_m:
+                one = dataset.episodes[source]
+                records.append(replace(one, name=f'{one.name}_retargeted_{len(records):06d}'))
+                observations.append(observed)
+                actions.append(commanded)
+                on_done()
+                break
     if not reason and len(records) < count:
-        reason = (f'of {_DRAWS * count} pairs of places only {len(records)} could be reached '
-                  f'without the arm being faster than in any demonstration')
+        reason = (f'{count - len(records)} of {count} would ask at {_DRAWS} places for a faster '
+                  f'arm than any demonstration')
     return replace(dataset, episodes=tuple(records), observations=np.concatenate(observations),
                    actions=np.concatenate(actions)), reason
 
@@ -239,10 +239,8 @@ def bend(interface: Interface, observations: Float32, actions: Float32, here: Ha
 
 def _layout(interface: Interface) -> _Layout:
     seen, told = interface.observation_slices, interface.action_slices
-    arm = interface.arm_pose_key
-    assert arm is not None, 'see obstacle'
     actions = {signal.kind: told[signal.key] for signal in interface.actions}
-    return _Layout(seen[arm], seen[OBJECT_KEY], seen[HAND_KEY], actions['pose'],
+    return _Layout(seen[TOOL_KEY], seen[OBJECT_KEY], seen[HAND_KEY], actions['pose'],
                    actions['gripper_width'])
 
 

@@ -22,10 +22,10 @@ from uncloning_ros.geometry import (
     rotation_of,
 )
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.interface import require_teachable
 from uncloning_ros.simulation.joint_follower import JointFollower
 from uncloning_ros.simulation.panda import joint_order
 
-_WATCHED = (TOOL_KEY, OBJECT_KEY, HAND_KEY, 'gripper_width', 'wrist_force')
 _OPEN_M, _CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height over the grasp before the descent
 _STANDOFF_M = 0.08  # from the palm before the tool is brought in
@@ -88,10 +88,7 @@ class Demonstrator:
         if mode not in scenario.modes:
             raise ScenarioError(f'unknown mode {mode!r} of scenario {scenario.name!r}'
                                 f'{near_miss(mode, scenario.modes)}')
-        lacking = [key for key in _WATCHED if key not in interface.observation_slices]
-        if lacking:
-            raise ScenarioError(f'the simulated teacher acts by {", ".join(_WATCHED)}, but the '
-                                f'contract has no {" and no ".join(lacking)}; observe it')
+        require_teachable(interface)
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
         rule = scenario.modes[mode]
         room_m = (_OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2

@@ -10,6 +10,8 @@ from uncloning_ros.simulation.panda import JOINT_NAMES
 _MEASURED = {TOOL_KEY: 'pose', 'gripper_width': 'gripper_width', OBJECT_KEY: 'pose',
              HAND_KEY: 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
 _ARM_COMMANDS = ('pose', 'joint_positions')
+# What the scripted teacher acts by.
+_WATCHED = (TOOL_KEY, OBJECT_KEY, HAND_KEY, 'gripper_width', 'wrist_force')
 
 
 def require_simulable(interface: Interface) -> None:
@@ -39,6 +41,14 @@ def require_simulable(interface: Interface) -> None:
     if len(arm) > 1:
         raise ScenarioError(f'the simulated arm takes one command, either a pose or joint '
                             f'positions, but the contract has {", ".join(arm)}')
+
+
+def require_teachable(interface: Interface) -> None:
+    """Raise `ScenarioError` naming what the scripted teacher would have to observe."""
+    lacking = [key for key in _WATCHED if key not in interface.observation_slices]
+    if lacking:
+        raise ScenarioError(f'the simulated teacher acts by {", ".join(_WATCHED)}, but the '
+                            f'contract has no {" and no ".join(lacking)}; observe it')
 
 
 def _require_joints(signal: Signal) -> None:
