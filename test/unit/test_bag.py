@@ -560,10 +560,10 @@ def test_a_topic_of_another_type_is_refused(copied: Path) -> None:
     deployment = episodes.CONTRACT.deployment
     swapped = {**deployment.observations,
                'wrist_force': replace(deployment.observations['wrist_force'],
-                                      topic='current_pose')}
-    contract = replace(without('observations', 'tool_pose'), deployment=replace(
+                                      topic='hand_pose')}
+    contract = replace(without('observations', 'hand_pose'), deployment=replace(
         deployment, observations=swapped))
-    with pytest.raises(BagError, match=r'topic /current_pose is a geometry_msgs/msg/PoseStamped, '
+    with pytest.raises(BagError, match=r'topic /hand_pose is a geometry_msgs/msg/PoseStamped, '
                                        r'expected a geometry_msgs/msg/WrenchStamped'):
         read_episode(copied, contract)
 
