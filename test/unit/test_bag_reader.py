@@ -366,6 +366,17 @@ def test_damaged_bytes_give_an_episode_or_a_sentence(
         read_episode(path, CONTRACT)
 
 
+def test_a_damaged_table_whose_name_is_no_text_gets_a_sentence(
+        small: dict[str, tuple[Path, bytes]]) -> None:
+    path, good = small['sqlite3']
+    bad = good.replace(b'tabletopics', b'table\x80opics').replace(b'CREATE TABLE topics',
+                                                                  b'CREATE TABXE topics')
+    assert bad.count(b'\x80opics') == bad.count(b'TABXE') == 1
+    storage_file(path).write_bytes(bad)
+    with pytest.raises(BagError, match='is truncated or damaged, or no bag'):
+        read_episode(path, CONTRACT)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_file_of_nonsense_gives_a_sentence(small: dict[str, tuple[Path, bytes]],

@@ -92,7 +92,9 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
             yield database
         except OSError as err:
             raise BagError(f'cannot read {file}: {err.strerror or err}') from err
-        except (sqlite3.Error, zstandard.ZstdError, OverflowError, MemoryError) as err:
+        # What SQLite says of a damaged table may name it by bytes that are no text.
+        except (sqlite3.Error, UnicodeDecodeError, zstandard.ZstdError, OverflowError,
+                MemoryError) as err:
             raise BagError(f'{file} is truncated or damaged, or no bag ({type(err).__name__}: '
                            f'{err}); leave it out') from err
 
