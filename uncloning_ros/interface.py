@@ -102,6 +102,20 @@ class Interface:
         keys = [signal.key for signal in self.observations if signal.kind == 'pose']
         return TOOL_KEY if TOOL_KEY in keys else None
 
+    @property
+    def width_key(self) -> str | None:
+        """Return the first observation that is a gripper's width, None without one."""
+        return next((signal.key for signal in self.observations
+                     if signal.kind == 'gripper_width'), None)
+
+    @property
+    def release_lacks(self) -> tuple[str, ...]:
+        """Return what is not observed of what tells that the object was let go."""
+        keys = [signal.key for signal in self.observations]
+        return (*(() if self.arm_pose_key else (TOOL_KEY,)),
+                *(() if OBJECT_KEY in keys else (OBJECT_KEY,)),
+                *(() if self.width_key else ('a gripper width',)))
+
     def measured_by(self, action: Signal) -> str:
         """Return the observation that measures what `action` commands.
 

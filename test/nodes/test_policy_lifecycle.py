@@ -20,7 +20,7 @@ from live_policy import CONTRACT, ERROR, FAILURE, SUCCESS, FakePolicy, Live, dep
 from policies import wandering_policy
 from rclpy.node import Node
 
-from uncloning_ros.contract import TRANSFORMS, contract_to_dict
+from uncloning_ros.contract import TRANSFORMS, contract_from_dict, contract_to_dict
 from uncloning_ros.errors import ModelError
 from uncloning_ros.nodes import policy_services
 from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
@@ -84,6 +84,20 @@ def test_a_robot_of_another_interface_is_refused(
     node = graph.add(PolicyNode, model_path='some.onnx', contract_path=SHIPPED)
     assert node.trigger_configure() is FAILURE
     assert 'some.onnx was made for another interface: expected modes' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('lacking', [None, 'object_pose'])
+def test_that_a_release_goes_unnoticed_is_told_at_configure(
+        graph: Any, load: Any, capfd: pytest.CaptureFixture[str], lacking: str | None) -> None:
+    data = contract_to_dict(CONTRACT)
+    data['interface']['observations'] = [
+        one for one in data['interface']['observations'] if one['key'] != lacking]
+    data['deployment']['observations'].pop(lacking, None)
+    load(FakePolicy(contract_from_dict(data)))
+    assert graph.add(PolicyNode, model_path='some.onnx').trigger_configure() is SUCCESS
+    said = capfd.readouterr().err
+    assert ('this contract does not observe object_pose, so a release is not noticed: an episode '
+            'ends after' in said) == (lacking is not None)
 
 
 def topics(node: Any) -> Counter[str]:

@@ -146,7 +146,7 @@ def _keys(contract: Contract, by: str) -> list[str]:
             raise ContractError('the contract observes neither a pose nor joints, so nobody can '
                                 'tell when the tool stands still; cut by event or gripper')
         return [tool]
-    width = next((s.key for s in interface.observations if s.kind == 'gripper_width'), None)
+    width = interface.width_key
     if width is None:
         raise ContractError('the contract observes no gripper width to cut by; cut by event or '
                             'idle')

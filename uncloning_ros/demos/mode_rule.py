@@ -54,9 +54,7 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     that; the angle lies between the tool's +x and the line from its handle point to the palm.
     Times are the stamps of the measurements, so the tracking's latency does not count.
     """
-    width_key = next((signal.key for signal in contract.interface.observations
-                      if signal.kind == 'gripper_width'), None)
-    tool_key = contract.interface.arm_pose_key
+    width_key, tool_key = contract.interface.width_key, contract.interface.arm_pose_key
     lacking = [name for name, key in (('gripper width', width_key), (TOOL_KEY, tool_key),
                                       (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
                if key not in episode.samples]

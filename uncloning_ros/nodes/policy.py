@@ -146,6 +146,11 @@ class PolicyNode(LifecycleNode):
         self._observations = Observations(self, model.contract)
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
+        if lacking := model.contract.interface.release_lacks:
+            most_s = model.contract.deployment.episode_end.max_episode_s
+            self.get_logger().warning(
+                f'this contract does not observe {" nor ".join(lacking)}, so a release is not '
+                f'noticed: an episode ends after {most_s:g} s (max_episode_s), or with ~/stop')
 
     def _activate(self) -> None:
         model = self._model

@@ -120,8 +120,7 @@ class ControlLoop:
         keys = [signal.key for signal in interface.observations]
         self._object_key = OBJECT_KEY if OBJECT_KEY in keys else None
         self._tool_key = interface.arm_pose_key
-        self._width_key = next((signal.key for signal in interface.observations
-                                if signal.kind == 'gripper_width'), None)
+        self._width_key = interface.width_key
         self._rotations = [slice(part.start + 3, part.stop) for part in (
             interface.action_slices[s.key] for s in interface.actions if s.kind == 'pose')]
         self._queue = ActionQueue(timing.period_ns, deployment.command_period_ns, timing.execute,
