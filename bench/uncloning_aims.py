@@ -66,9 +66,10 @@ def _scenarios(results: Record) -> tuple[str, ...]:
 
 
 def _told(pairs: Pairs) -> str:
-    seeds = len(pairs.seeds)
+    each = ', '.join(f'{100 * value:+.1f}' for value in pairs.by_seed.values())
     return (f'{points(pairs.difference)} on {pairs.episodes} pairs of '
-            f'{counted(seeds, "training seed")}')
+            f'{counted(len(pairs.by_seed), "training seed")}'
+            f'{f" ({each})" if len(pairs.by_seed) > 1 else ""}')
 
 
 def _against_retrained(results: Record) -> Iterator[Aim]:

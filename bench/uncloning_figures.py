@@ -41,9 +41,12 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Pairs:
-    """A difference of two methods over pairs of (training seed, environment seed)."""
+    """A difference of two methods over pairs of (training seed, environment seed).
 
-    seeds: tuple[int, ...]
+    `by_seed` is the difference on each training seed alone.
+    """
+
+    by_seed: Mapping[int, float]
     episodes: int
     difference: Mapping[str, float]
 
@@ -107,18 +110,18 @@ def against(results: Record, scenario: str, desired: str, method: str, other: st
     """
     ones = {record['seed']: record for record in of_seeds(results, scenario, desired, method)}
     others = {record['seed']: record for record in of_seeds(results, scenario, desired, other)}
-    first, second, seeds = [], [], []
+    first, second, by_seed = [], [], {}
     for seed in sorted(ones.keys() & others.keys()):
         one, two = ones[seed], others[seed]
         if _start(one) == _start(two):
             pairs = list(zip(flags(one, rate), flags(two, rate), strict=False))
             first += [a for a, _ in pairs]
             second += [b for _, b in pairs]
-            seeds.append(seed)
+            by_seed[seed] = sum(a - b for a, b in pairs) / len(pairs)
     if not first:
         return None
     found = asdict(paired_difference(first, second))
-    return Pairs(tuple(seeds), len(first), found)
+    return Pairs(by_seed, len(first), found)
 
 
 def _start(record: Record) -> tuple[str, int]:

@@ -128,7 +128,9 @@ def _judged_again(results: Record) -> list[str]:
     for record in results['attempts']:
         if record.get('superseded') and record['status'] == 'done' and record['attempt'] is None:
             now = find(results, cell_of(record))
-            if now is not None and now['first_seed'] == record['first_seed']:
+            # The same file, judged on more episodes, was not chosen by the first of them.
+            if (now is not None and now['first_seed'] == record['first_seed']
+                    and now['model_sha256'] != record['model_sha256']):
                 again[cell_of(record).key] = now
     if not again:
         return []

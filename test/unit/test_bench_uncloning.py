@@ -56,7 +56,8 @@ DOCS = Path(__file__).resolve().parents[2] / 'docs'
 def record(cell: Cell, outcomes: str, **more: Any) -> dict[str, Any]:
     return identity(cell) | {
         'status': 'done', 'settings': {}, 'scenario_sha256': 'a', 'code_sha256': 'c',
-        'first_seed': 300_000, 'outcomes': outcomes, 'modes': {'handle_first': 1},
+        'model_sha256': 'm', 'first_seed': 300_000, 'outcomes': outcomes,
+        'modes': {'handle_first': 1},
         'failures': {}, 'unsafe': {}, 'committed': 10, 'bridges': 1, 'steps': 450,
         'learning': {'wall_s': 10.0, 'cpu_s': 9.0}, 'same_graph': True} | more
 
@@ -116,7 +117,7 @@ class TestPlan:
 
     @pytest.mark.parametrize(('cell', 'episodes'), [
         (Cell('knife_route', ALL, 0, 'uncloned'), 1049), (Cell('mug', ALL, 0, 'mixed'), 300),
-        (Cell('knife_route', ALL, 2, 'uncloned'), 300), (Cell('knife', ALL, 0, 'mixed'), 300),
+        (Cell('knife_route', ALL, 2, 'uncloned'), 1049), (Cell('knife', ALL, 2, 'mixed'), 300),
         (Cell('knife', '25', 0, 'retrained'), 200), (Cell('knife', ALL, 0, 'guidance', 3), 100),
         (Cell('knife_route', ALL, 0, 'uncloned_pair'), 300), (Cell('knife', ALL, 0, LATENCY), 0)])
     def test_episodes_of(self, cell: Cell, episodes: int) -> None:
@@ -229,7 +230,8 @@ class TestFigures:
                                    (2, one, 'SSS', {}), (2, other, 'FFF', {'first_seed': 5}))))
         found = against(results, 'knife', ALL, one, other, 'sr')
         assert found is not None
-        assert (found.seeds, found.episodes) == ((0, 1), 6)
+        assert found.by_seed == {0: pytest.approx(1 / 3), 1: pytest.approx(1 / 3)}
+        assert found.episodes == 6
         assert found.difference['only_first'] == 2
         assert found.difference['difference'] == pytest.approx(2 / 6)
         assert against(results, 'knife', '3', one, other, 'sr') is None
@@ -280,6 +282,14 @@ class TestAims:
         assert aim_of(unsafe, 'SR less', '`knife`').state == MISSED, 'as good, and unsafe'
         assert aim_of(results_of(failing, record(CELL, 'S' * 294 + 'F' * 6)),
                       'SR less', '`knife`').state == MET
+
+    def test_each_training_seed_is_told_where_there_are_several(self) -> None:
+        results = results_of(*(
+            record(Cell('knife', ALL, seed, method), outcomes) for seed, method, outcomes in (
+                (0, 'uncloned', 'S' * 100), (0, 'retrained', 'S' * 99 + 'F'),
+                (1, 'uncloned', 'S' * 98 + 'FF'), (1, 'retrained', 'S' * 100))))
+        assert 'on 200 pairs of 2 training seeds (+1.0, -2.0), UMR' in aim_of(
+            results, 'SR less', '`knife`').found
 
     @pytest.mark.parametrize(('edited', 'retrained', 'state'), [
         (95, 90, NOT_ASKED), (75, 70, MISSED), (85, 70, MISSED), (90, 60, MET)])
@@ -413,8 +423,9 @@ class TestPage:
 
     def test_what_was_judged_again_on_the_same_episodes_is_told(self) -> None:
         results = results_of(record(CELL, 'S'), record(replace(CELL, seed=1), 'S'))
-        assert 'Judged, then made anew' not in text(results)
-        add(results, record(CELL, 'S'))
+        add(results, record(CELL, 'SS'))
+        assert 'Judged, then made anew' not in text(results), 'the same file, on more episodes'
+        add(results, record(CELL, 'SS', model_sha256='n'))
         supersede(results, replace(CELL, seed=1), 'a better rule')
         add(results, record(replace(CELL, seed=1), 'S', first_seed=7))
         assert ('not untouched by what was seen there: `knife/all/0/uncloned` (see Attempts)'
