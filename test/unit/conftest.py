@@ -1,16 +1,40 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What several tests of learning share: made once, changed by none."""
+"""What several tests share: bags, and what is learned from toys; made once, changed by none."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import episodes
 import pytest
+from bag_files import copy
+
+from uncloning_ros.demos.bag_writer import EpisodeWriter
 
 # The benchmarks' rivals, for processes that the tests start as well.
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'bench'))
 
 # The toys need torch, which only some of the tests do; they are imported where they are used.
+
+
+@pytest.fixture(scope='session')
+def handover(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one good bag; tests that change it copy it."""
+    return episodes.write(tmp_path_factory.mktemp('good'), episodes.handover())
+
+
+@pytest.fixture
+def copied(handover: Path, tmp_path: Path) -> Path:
+    """Return a copy of the good bag, to be changed."""
+    return copy(handover, tmp_path / handover.name)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[EpisodeWriter]:
+    """Return what writes one episode."""
+    with EpisodeWriter(tmp_path / 'take', episodes.CONTRACT, episodes.METADATA) as writer:
+        yield writer
 
 
 @pytest.fixture(scope='session')
