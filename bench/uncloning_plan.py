@@ -124,6 +124,7 @@ class Schedule:
     episodes_scarce: int
     episodes_try: int
     tries: int                        # of each rival that is tuned
+    tuned_among: int                  # desired demonstrations; with all of them all settings do
     latency: tuple[int, int]          # repeats, rounds
 
 
@@ -131,10 +132,10 @@ FULL = Schedule(
     'full', ('knife', 'knife_route'), ('scissors', 'screwdriver', 'mug'), (0, 1, 2),
     (3, 5, 10, 25, 50), 200,
     {'knife': 400, 'knife_route': 800, 'scissors': 400, 'screwdriver': 400, 'mug': 600},
-    15_000, 8_000, (), 450, 1049, 300, 200, 100, 6, (7, 200))
+    15_000, 8_000, (), 450, 1049, 300, 200, 100, 6, 5, (7, 200))
 SHORT = Schedule(
     'short', ('knife',), (), (0,), (3, 5), 12, {'knife': 16}, 60, 60, ('--steps', '20'), 20,
-    3, 3, 3, 2, 2, (2, 10))
+    3, 3, 3, 2, 2, 5, (2, 10))
 SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
 
 
@@ -173,8 +174,9 @@ def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Cell]:
 def tries(schedule: Schedule) -> Iterator[Cell]:
     """Yield the tries of the tuning: one scenario, one training seed, development episodes."""
     for method, settings in TUNING.items():
+        desired = str(schedule.tuned_among) if method in _TUNED else ALL
         for attempt in range(min(schedule.tries, len(settings))):
-            yield Cell(schedule.headline[0], ALL, schedule.seeds[0], method, attempt)
+            yield Cell(schedule.headline[0], desired, schedule.seeds[0], method, attempt)
 
 
 def seeds_of(cell: Cell, schedule: Schedule) -> range:

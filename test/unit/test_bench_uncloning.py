@@ -104,6 +104,10 @@ class TestPlan:
         assert all(len({str(one) for one in settings}) == FULL.tries
                    for settings in TUNING.values())
 
+    def test_what_changes_the_weights_is_tuned_where_demonstrations_are_scarce(self) -> None:
+        assert {(cell.desired, cell.method) for cell in tries(FULL)} == {
+            ('5', 'published'), ('5', 'contrastive'), (ALL, 'guidance'), (ALL, 'fixed_noise')}
+
     def test_no_episode_that_judges_was_seen_before(self) -> None:
         many = max(FULL.demonstrations.values())
         seen = {*range(DEMO_SEED, DEMO_SEED + many),
@@ -390,9 +394,9 @@ class TestPage:
             record(CELL, '', status='failed', sentence='no such | option'),
             record(tried, 'SU', settings={'gamma': 0.005}))
         assert '| `knife/all/0/uncloned` |  | failed: no such \\| option |' in text(results)
-        assert ('| `knife/all/0/published.0` | gamma 0.005 | SR 50.0 %, UMR 50.0 %, 2 episodes |'
+        assert ('| `knife/5/0/published.0` | gamma 0.005 | SR 50.0 %, UMR 50.0 %, 2 episodes |'
                 in text(results))
-        assert '| `knife/all/0/published.1` |  | not run |' in text(results)
+        assert '| `knife/5/0/published.1` |  | not run |' in text(results)
 
     def test_every_method_is_explained(self) -> None:
         assert all(f'| `{name}` | {method.words} |' in text(empty(FULL))
