@@ -21,7 +21,17 @@ from uncloning_figures import (
     rate_interval,
     tallied,
 )
-from uncloning_plan import ALL, JUDGED_SEED, LATENCY, METHODS, SEEDS_APART, Cell, plan, tries
+from uncloning_plan import (
+    ALL,
+    JUDGED_SEED,
+    LATENCY,
+    METHODS,
+    SCARCE_RIVALS,
+    SEEDS_APART,
+    Cell,
+    plan,
+    tries,
+)
 from uncloning_results import Record, cell_of, count, find, schedule_of
 
 from uncloning_ros import page
@@ -147,15 +157,22 @@ def _curve(results: Record) -> list[str]:
              '![Success rate against the number of desired demonstrations](benchmarks.svg)']
     for scenario in schedule.headline:
         for rate in ('sr', 'umr'):
-            rows = [[number, *(_rate_cell(results, scenario, number, method, rate)
-                               for method in CURVE),
-                     *(_difference(against(results, scenario, number, EDIT, other, rate))
-                       for other in ('retrained', 'finetuned', 'retargeted'))]
-                    for number in map(str, schedule.counts)]
-            parts += [f'### `{scenario}`: {rate.upper()}', _table(
-                ['desired', *(f'`{method}`' for method in CURVE),
-                 f'`{EDIT}` less `retrained`', 'less `finetuned`', 'less `retargeted`'], rows)]
+            parts += [f'### `{scenario}`: {rate.upper()}',
+                      _scarce(results, scenario, rate, CURVE, CURVE[:-1]),
+                      _scarce(results, scenario, rate, SCARCE_RIVALS, SCARCE_RIVALS)]
     return parts
+
+
+def _scarce(results: Record, scenario: str, rate: str, methods: Sequence[str],
+            others: Sequence[str]) -> str:
+    """Return a table of a rate of methods, and of the edit less others."""
+    rows = [[number, *(_rate_cell(results, scenario, number, method, rate) for method in methods),
+             *(_difference(against(results, scenario, number, EDIT, other, rate))
+               for other in others)]
+            for number in map(str, schedule_of(results).counts)]
+    first, *more = others
+    return _table(['desired', *(f'`{method}`' for method in methods),
+                   f'`{EDIT}` less `{first}`', *(f'less `{other}`' for other in more)], rows)
 
 
 def _rate_cell(results: Record, scenario: str, number: str, method: str, rate: str) -> str:

@@ -83,8 +83,8 @@ _BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
 # No aim asks for the mixed policy there: it is what most of the demonstrations are.
 _SCARCE = ('retrained', 'finetuned', 'uncloned')
 _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
-# Those that change the weights, and are tuned.
-_TUNED = ('published', 'contrastive')
+# Those that change the weights: beside the edit where demonstrations are scarce too.
+SCARCE_RIVALS = ('published', 'contrastive')
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,14 @@ def plan(schedule: Schedule) -> list[Cell]:
     cells += [Cell(scenario, ALL, first, method) for scenario in schedule.others
               for method in ('retrained', 'finetuned', 'uncloned', 'mixed')]
     cells += list(tries(schedule))
-    cells += [Cell(scenario, ALL, first, method) for method in _TUNED
+    cells += [Cell(scenario, ALL, first, method) for method in SCARCE_RIVALS
               for scenario in (*schedule.headline, *schedule.others)]
     cells += [Cell(scenario, ALL, first, method) for method in _STEERINGS
               for scenario in schedule.headline]
     cells.append(Cell(schedule.headline[0], ALL, first, LATENCY))
     cells += [Cell(scenario, ALL, first, method) for scenario in schedule.headline
               if scenario in PAIR for method, made in METHODS.items() if made.pair]
-    cells += [Cell(scenario, str(count), first, method) for method in _TUNED
+    cells += [Cell(scenario, str(count), first, method) for method in SCARCE_RIVALS
               for scenario in schedule.headline for count in schedule.counts]
     cells += [Cell(scenario, ALL, seed, method) for seed in more
               for scenario in schedule.headline for method in _BASIC]
@@ -174,7 +174,7 @@ def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Cell]:
 def tries(schedule: Schedule) -> Iterator[Cell]:
     """Yield the tries of the tuning: one scenario, one training seed, development episodes."""
     for method, settings in TUNING.items():
-        desired = str(schedule.tuned_among) if method in _TUNED else ALL
+        desired = str(schedule.tuned_among) if method in SCARCE_RIVALS else ALL
         for attempt in range(min(schedule.tries, len(settings))):
             yield Cell(schedule.headline[0], desired, schedule.seeds[0], method, attempt)
 

@@ -398,6 +398,13 @@ class TestPage:
                 in text(results))
         assert '| `knife/5/0/published.1` |  | not run |' in text(results)
 
+    def test_rivals_stand_beside_the_edit_where_demonstrations_are_scarce(self) -> None:
+        results = results_of(*(record(Cell('knife', '5', 0, method), outcomes)
+                               for method, outcomes in (('uncloned', 'S' * 100),
+                                                        ('published', 'S' * 60 + 'F' * 40))))
+        assert ('| 5 | 60.0 % [49.7, 69.7] | not run | +40.0 ['
+                in text(results))
+
     def test_every_method_is_explained(self) -> None:
         assert all(f'| `{name}` | {method.words} |' in text(empty(FULL))
                    for name, method in METHODS.items())
