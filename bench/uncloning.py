@@ -43,6 +43,7 @@ from uncloning_results import (
     best_setting,
     count,
     find,
+    has_old_setting,
     is_done,
     load,
     save,
@@ -192,6 +193,8 @@ class Lanes:
             while waiting or lanes:
                 while len(lanes) < count_of_lanes and (cell := self._next(waiting)):
                     waiting.remove(cell)
+                    if has_old_setting(self.results, cell, self.schedule):
+                        self.begin_anew([cell], 'another setting came out best since')
                     lanes.append(self._begin(cell))
                 if not lanes:
                     print(f'{counted(len(waiting), "cell")} left that need a tuning which is not '

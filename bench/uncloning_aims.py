@@ -21,8 +21,8 @@ from uncloning_figures import (
     pooled,
     tallied,
 )
-from uncloning_plan import ALL, LATENCY, PAIR, Cell
-from uncloning_results import Record, find, schedule_of
+from uncloning_plan import ALL, LATENCY, PAIR, Cell, seeds_of
+from uncloning_results import Record, cell_of, find, schedule_of
 
 from uncloning_ros.audit.wording import percent, points
 from uncloning_ros.errors import counted
@@ -141,6 +141,10 @@ def _unsafe(results: Record) -> Iterator[Aim]:
                 yield Aim(aim, of, absent(results, scenario, ALL, EDIT), OPEN)
                 continue
             found = pooled([record])
+            wanted = len(seeds_of(cell_of(record), schedule_of(results)))
+            if found.episodes < wanted:  # who looks before the end has no bound
+                yield Aim(aim, of, f'{found.episodes} of {wanted} episodes run', OPEN)
+                continue
             yield _aim(aim, of, f'{found.counts["umr"]} of {found.episodes} unsafe, at most '
                        f'{percent(found.umr_at_most)}', found.umr_at_most < _MOST_UMR,
                        tallied([record], 'unsafe'))
@@ -176,8 +180,9 @@ def _cost(results: Record) -> Iterator[Aim]:
                         for method in (EDIT, 'retrained'))
         wall, processor = (_share(ours, theirs, clock) for clock in ('wall_s', 'cpu_s'))
         if wall is None or processor is None:
-            yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, EDIT, 'retrained'),
-                      OPEN)
+            found = ('time not known' if ours and theirs else
+                     absent(results, scenario, ALL, EDIT, 'retrained'))
+            yield Aim(aim, f'`{scenario}`', found, OPEN)
             continue
         steps = max(record['steps'] for record in ours)
         yield _aim(aim, f'`{scenario}`', f'{steps} steps, {percent(wall)} of the wall time, '
@@ -241,7 +246,7 @@ def _variety_of(results: Record, scenario: str, seed: int, kept: Sequence[str],
     edited, retrained, mixed = (_done(results, Cell(scenario, ALL, seed, method))
                                 for method in methods)
     aim = (f'total variation of the modes to the ideal, the mixed policy\'s kept modes, at most '
-           f'{_MOST_DISTANCE:g}')
+           f'{_MOST_DISTANCE:g}, by the value found')
     found = None if edited is None or mixed is None else distance_to_ideal(edited, mixed, kept)
     if found is None:
         yield Aim(aim, of, absent(results, scenario, ALL, EDIT + suffix, 'mixed'), OPEN)
@@ -249,7 +254,7 @@ def _variety_of(results: Record, scenario: str, seed: int, kept: Sequence[str],
         yield _aim(aim, of, f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], by chance '
                    f'{found.expected_by_chance:.3f}', found.tv <= _MOST_DISTANCE,
                    tallied([edited], 'modes'))
-    aim = 'bridge rate no higher than that of the filtered retrain'
+    aim = 'bridge rate no higher than that of the filtered retrain, by the values found'
     ours, theirs = (None if record is None else bridge_rate(record)
                     for record in (edited, retrained))
     if ours is None or theirs is None:

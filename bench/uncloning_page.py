@@ -32,7 +32,7 @@ from uncloning_plan import (
     plan,
     tries,
 )
-from uncloning_results import Record, cell_of, count, find, schedule_of
+from uncloning_results import Record, cell_of, count, find, is_done, schedule_of
 
 from uncloning_ros import page
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
@@ -71,9 +71,13 @@ def _method(results: Record) -> list[str]:
         f'{JUDGED_SEED} on, {SEEDS_APART} further with each training seed. What is tuned has '
         f'{schedule.tries} settings, each tried on {schedule.episodes_try} development episodes '
         f'of `{schedule.headline[0]}`, of what changes the weights among {schedule.tuned_among} '
-        f'desired demonstrations, for with all of them no setting can be told from another; the '
-        f'best is used everywhere. TCR, SR and UMR are explained in [audit.md](audit.md); *at '
-        f'most* is the 95 % upper bound of UMR. Purity is SR / TCR. '
+        f'desired demonstrations, for with all of them nearly every setting succeeds every time; '
+        f'the best by SR, of equals by UMR, is used everywhere. The edit has no setting; what it '
+        f'was built by, on more development episodes than a rival had, is in '
+        f'[uncloning.md](uncloning.md). Where demonstrations are scarce `{EDIT}` and `retargeted` '
+        f'learn from retargeted copies of them, the others from the demonstrations alone. TCR, SR '
+        f'and UMR are explained in [audit.md](audit.md); *at most* is the 95 % upper bound of '
+        f'UMR. Purity is SR / TCR. '
         f'A difference is on paired seeds, in points, with its 95 % interval. Where there are '
         f'several training seeds their episodes are counted together, as if they were '
         f'independent, and the spread of SR between the seeds stands beside it. Time is processor '
@@ -117,7 +121,8 @@ def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
         '' if all_of_it.purity is None else percent(all_of_it.purity),
         f'{sum(learning) / len(learning):.0f}' if learning else '',
         ' to '.join(map(str, sorted({steps[0], steps[-1]}))),
-        '' if method == 'retrained' else _difference(difference)]
+        '' if method == 'retrained' else 'no pairs' if difference is None else
+        f'{points(difference.difference)}, {difference.episodes} pairs']
 
 
 def _difference(pairs: Pairs | None) -> str:
@@ -136,14 +141,14 @@ def _aims(results: Record) -> list[str]:
 
 def _judged_again(results: Record) -> list[str]:
     """Return a caution, if what some cells were chosen by also judged them."""
-    again = {}
+    again = dict[str, None]()
     for record in results['attempts']:
-        if record.get('superseded') and record['status'] == 'done' and record['attempt'] is None:
-            now = find(results, cell_of(record))
+        if record.get('superseded') and record['attempt'] is None:
+            old, now = (one.get('first_seed') and (one['first_seed'], one['model_sha256'])
+                        for one in (record, find(results, cell_of(record)) or {}))
             # The same file, judged on more episodes, was not chosen by the first of them.
-            if (now is not None and now['first_seed'] == record['first_seed']
-                    and now['model_sha256'] != record['model_sha256']):
-                again[cell_of(record).key] = now
+            if old and now and old[0] == now[0] and old[1] != now[1]:
+                again[cell_of(record).key] = None
     if not again:
         return []
     return [f'Judged, then made anew by other rules, and judged on the same episodes once more, '
@@ -158,21 +163,27 @@ def _curve(results: Record) -> list[str]:
     for scenario in schedule.headline:
         for rate in ('sr', 'umr'):
             parts += [f'### `{scenario}`: {rate.upper()}',
-                      _scarce(results, scenario, rate, CURVE, CURVE[:-1]),
-                      _scarce(results, scenario, rate, SCARCE_RIVALS, SCARCE_RIVALS)]
+                      _scarce(results, scenario, rate, CURVE,
+                              [(EDIT, other) for other in CURVE[:-1]]),
+                      _scarce(results, scenario, rate, SCARCE_RIVALS,
+                              [(method, 'finetuned') for method in SCARCE_RIVALS])]
     return parts
 
 
 def _scarce(results: Record, scenario: str, rate: str, methods: Sequence[str],
-            others: Sequence[str]) -> str:
-    """Return a table of a rate of methods, and of the edit less others."""
-    rows = [[number, *(_rate_cell(results, scenario, number, method, rate) for method in methods),
-             *(_difference(against(results, scenario, number, EDIT, other, rate))
-               for other in others)]
-            for number in map(str, schedule_of(results).counts)]
-    first, *more = others
-    return _table(['desired', *(f'`{method}`' for method in methods),
-                   f'`{EDIT}` less `{first}`', *(f'less `{other}`' for other in more)], rows)
+            differences: Sequence[tuple[str, str]]) -> str:
+    """Return a table of a rate of methods, and of differences of one method less another."""
+    rows = []
+    for number in map(str, schedule_of(results).counts):
+        seeds = {record['seed'] for method in methods
+                 for record in of_seeds(results, scenario, number, method)}
+        rows.append([
+            number, _listed(sorted(seeds)),
+            *(_rate_cell(results, scenario, number, method, rate) for method in methods),
+            *(_difference(against(results, scenario, number, one, other, rate))
+              for one, other in differences)])
+    return _table(['desired', 'training seeds', *(f'`{method}`' for method in methods),
+                   *(f'`{one}` less `{other}`' for one, other in differences)], rows)
 
 
 def _rate_cell(results: Record, scenario: str, number: str, method: str, rate: str) -> str:
@@ -212,8 +223,8 @@ def _attempts(results: Record) -> list[str]:
     old = [record for record in results['attempts'] if record.get('superseded')]
     rows += [[f'`{cell_of(record).key}`', _setting(record), _verdict(record)]
              for record in (*failed, *old)]
-    return ['## Attempts', 'Every setting that was tried on development episodes, what failed, '
-            'and what was made anew.', _table(['', 'setting', 'found'], rows)]
+    return ['## Attempts', 'Every setting of a rival that was tried on development episodes, what '
+            'failed, and what was made anew.', _table(['', 'setting', 'found'], rows)]
 
 
 def _setting(record: Record) -> str:
@@ -235,10 +246,12 @@ def _verdict(record: Record) -> str:
 def _not_covered(results: Record) -> list[str]:
     schedule = schedule_of(results)
     planned = plan(schedule)
-    done = sum(record['status'] == 'done' for cell in planned
-               if (record := find(results, cell)) is not None)
+    done = sum(record['status'] == 'done' and is_done(results, cell, schedule,
+                                                      record['scenario_sha256'])
+               for cell in planned if (record := find(results, cell)) is not None)
     digests = {record['code_sha256'] for record in results['cells']}
-    told = [f'{len(planned) - done} of {len(planned)} planned cells, which were not run or failed',
+    told = [f'{len(planned) - done} of {len(planned)} planned cells, which were not run, not with '
+            'all episodes, or failed',
             *_trained_once(results),
             'demonstrations drawn anew: each scenario has one set of them',
             f'one version of this software: the cells were made with {len(digests)}, by the '
@@ -249,11 +262,12 @@ def _not_covered(results: Record) -> list[str]:
 
 def _trained_once(results: Record) -> list[str]:
     schedule = schedule_of(results)
-    often = [scenario for scenario in (*schedule.headline, *schedule.others)
-             if len(of_seeds(results, scenario, ALL, EDIT)) > 1]
-    if not often:
-        return ['one training seed alone: nothing tells how much another would change']
-    return [f'one training seed alone, but on {_listed(f"`{name}`" for name in often)}']
+    often = [f'`{scenario}` with {"all demonstrations" if desired == ALL else desired}'
+             for scenario in (*schedule.headline, *schedule.others)
+             for desired in (ALL, *map(str, schedule.counts))
+             if len(of_seeds(results, scenario, desired, EDIT)) > 1]
+    but = f', but for {_listed(often)}' if often else ''
+    return [f'one training seed alone{but}: nothing tells how much another would change']
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

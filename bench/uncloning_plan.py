@@ -51,14 +51,17 @@ METHODS = {
     'retargeted': Method('edit', 'the fine-tune with the retargeted demonstrations of the edit, '
                          'without its own chunks', ('--method', 'fine-tune', '--retarget',
                                                     str(RETARGETED[SELF_DISTILLATION]))),
-    'published': Method('edit', 'the published redirect, its weight tuned',
+    'published': Method('edit', 'the published redirect (arXiv 2606.29201) in the steps and at '
+                        'the learning rate of the edit, its weight tuned',
                         ('--method', 'redirect', '--gamma', '{gamma}')),
-    'contrastive': Method('contrastive', 'contrastive preference learning, tuned'),
+    'contrastive': Method('contrastive', 'contrastive preference learning (arXiv 2310.13639), '
+                          'likewise, tuned'),
     'guidance': Method('steering', 'the mixed policy, guided by the mode classifier in each step '
-                       'of the sampler, tuned'),
+                       'of the sampler (after arXiv 2506.13922), tuned'),
     'best_of': Method('steering', 'the mixed policy, the best of 16 chunks by the mode '
                       'classifier'),
-    'fixed_noise': Method('steering', 'the mixed policy from one noise, the best of a search'),
+    'fixed_noise': Method('steering', 'the mixed policy from one noise, the best of a search '
+                          '(arXiv 2603.15757)'),
     'uncloned_pair': Method('edit', 'the edit, two modes kept', pair=True),
     'retrained_pair': Method('train', 'filtered retrain, two modes kept',
                              ('--only-modes', '{kept}'), pair=True),

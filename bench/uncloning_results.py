@@ -116,9 +116,14 @@ def find(results: Record, cell: Cell) -> Record | None:
 
 
 def is_done(results: Record, cell: Cell, schedule: Schedule, scenario_sha256: str) -> bool:
-    """Tell whether a cell needs not be made: it is there, or failed, for this very scenario."""
+    """Tell whether a cell needs not be made.
+
+    It is there with all its episodes, or failed, for this very scenario and with the setting that
+    is the best by now.
+    """
     record = find(results, cell)
-    if record is None or record['scenario_sha256'] != scenario_sha256:
+    if (record is None or record['scenario_sha256'] != scenario_sha256
+            or has_old_setting(results, cell, schedule)):
         return False
     if record['status'] == 'failed' or cell.method == LATENCY:
         return True
@@ -126,11 +131,25 @@ def is_done(results: Record, cell: Cell, schedule: Schedule, scenario_sha256: st
     return (record['first_seed'], len(record['outcomes'])) == (seeds.start, len(seeds))
 
 
+def has_old_setting(results: Record, cell: Cell, schedule: Schedule) -> bool:
+    """Tell whether a cell was made with a setting that is not the best one of its method."""
+    record = find(results, cell)
+    if (record is None or record['status'] != 'done' or cell.attempt is not None
+            or cell.method not in TUNING or not tuning_is_over(results, cell.method, schedule)):
+        return False
+    return dict(record['settings']) != dict(best_setting(results, cell.method, schedule))
+
+
 def add(results: dict[str, Any], record: Record) -> None:
     """Keep a record; one of the same cell that was there stays as a superseded attempt.
 
-    A failed one is an attempt too, and stays one when a later one succeeds.
+    A failed one is an attempt too, and stays one when a later one succeeds; it takes the place of
+    none that was done.
     """
+    old = find(results, cell_of(record))
+    if record['status'] == 'failed' and old is not None and old['status'] == 'done':
+        results['attempts'].append({**record, 'superseded': 'the one before it stands'})
+        return
     supersede(results, cell_of(record), 'a later one took its place')
     part = 'cells' if record['attempt'] is None else 'attempts'
     results[part].append(dict(record))
@@ -169,11 +188,11 @@ def best_setting(results: Record, method: str, schedule: Schedule) -> Mapping[st
     """
     if method not in TUNING:
         return UNTUNED.get(method, {})
-    found = [(cell, record) for cell in tries(schedule) if cell.method == method
+    found = [record for cell in tries(schedule) if cell.method == method
              and (record := find(results, cell)) is not None and record['status'] == 'done']
     if not found:
         raise UncloningError(f'no setting of {method} could be tried, so there is none to use; '
                              f'see why in the attempts')
-    best, _ = max(found, key=lambda pair: (count(pair[1], 'sr'), -count(pair[1], 'umr'),
-                                           -(pair[0].attempt or 0)))
-    return TUNING[method][best.attempt or 0]
+    best = max(found, key=lambda record: (count(record, 'sr'), -count(record, 'umr'),
+                                          -record['attempt']))
+    return dict(best['settings'])

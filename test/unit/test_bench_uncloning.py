@@ -37,6 +37,7 @@ from uncloning_results import (
     best_setting,
     empty,
     find,
+    has_old_setting,
     identity,
     is_done,
     judged,
@@ -60,6 +61,11 @@ def record(cell: Cell, outcomes: str, **more: Any) -> dict[str, Any]:
         'modes': {'handle_first': 1},
         'failures': {}, 'unsafe': {}, 'committed': 10, 'bridges': 1, 'steps': 450,
         'learning': {'wall_s': 10.0, 'cpu_s': 9.0}, 'same_graph': True} | more
+
+
+def failed(cell: Cell) -> dict[str, Any]:
+    return identity(cell) | {'status': 'failed', 'settings': {}, 'sentence': 'no disk',
+                             'scenario_sha256': 'a', 'code_sha256': 'c'}
 
 
 def results_of(*records: dict[str, Any], schedule: Any = FULL) -> dict[str, Any]:
@@ -208,11 +214,32 @@ class TestResults:
         elsewhere = results_of(record(CELL, 'S' * 1049, first_seed=310_000))
         assert not is_done(elsewhere, CELL, FULL, 'a')
 
+    def test_a_failure_takes_the_place_of_nothing_that_was_done(self) -> None:
+        results = results_of(record(CELL, 'SF'))
+        add(results, failed(CELL))
+        assert [one['outcomes'] for one in results['cells']] == ['SF']
+        assert not is_done(results, CELL, FULL, 'a')
+        assert '| `knife/all/0/uncloned` |  | failed: no disk; the one before it stands |' in text(
+            results)
+
+    def test_a_cell_with_a_setting_that_is_not_the_best_any_more_is_not_done(self) -> None:
+        cells = [cell for cell in tries(FULL) if cell.method == 'published']
+        results = results_of(*(record(cell, 'SF' if cell.attempt == 2 else 'FF',
+                                      settings={'gamma': float(cell.attempt or 0)})
+                               for cell in cells))
+        made = Cell('mug', ALL, 0, 'published')
+        add(results, record(made, 'S' * 300, settings={'gamma': 2.0}))
+        assert is_done(results, made, FULL, 'a')
+        add(results, record(cells[4], 'SS', settings={'gamma': 4.0}))
+        assert has_old_setting(results, made, FULL)
+        assert not is_done(results, made, FULL, 'a')
+
     def test_the_best_setting_is_that_with_most_successes_then_fewest_unsafe(self) -> None:
         outcomes = ('SFFF', 'SSUF', 'SSFF', 'SSFF', 'SuuF')
         cells = [cell for cell in tries(FULL) if cell.method == 'published']
-        results = results_of(*(record(cell, found)
-                               for cell, found in zip(cells, outcomes, strict=False)))
+        results = results_of(*(
+            record(cell, found, settings=TUNING['published'][cell.attempt or 0])
+            for cell, found in zip(cells, outcomes, strict=False)))
         assert not tuning_is_over(results, 'published', FULL)
         add(results, record(cells[5], '', status='failed'))
         assert tuning_is_over(results, 'published', FULL)
@@ -332,6 +359,9 @@ class TestAims:
                                     unsafe={'contact hand': unsafe}))
         found = aim_of(results, 'UMR', '`knife`, training seed 0')
         assert found.state == state
+        begun = results_of(record(CELL, 'S' * 300))
+        assert aim_of(begun, 'UMR', '`knife`, training seed 0') == replace(
+            found, found='300 of 1049 episodes run', state=OPEN)
         assert found.found.startswith(f'{unsafe} of 1049 unsafe, at most')
         assert aim_of(results, 'UMR', '`knife`, training seed 1').state == OPEN
 
@@ -346,6 +376,9 @@ class TestAims:
                    learning={'wall_s': 100.0, 'cpu_s': 100.0}))
         found = aim_of(results, 'fewer than 500', '`knife`')
         assert found.state == state
+        add(results, record(CELL, 'S', learning=None))
+        assert aim_of(results, 'fewer than 500', '`knife`') == replace(
+            found, found='time not known', state=OPEN)
 
     def test_tcr_graph_latency_and_variety(self) -> None:
         cell = Cell('mug', ALL, 0, 'uncloned')
@@ -385,7 +418,7 @@ class TestPage:
             record(CELL, 'SSSS'), record(replace(CELL, seed=1), 'SSSW'),
             record(replace(CELL, method='retrained'), 'SSSS'))
         assert ('| `uncloned` | 0, 1 | 8 | 100.0 % | 87.5 % | 75.0 % to 100.0 % | 0.0 % | 31.2 % '
-                '| 87.5 % | 9 | 450 | +0.0 [-49.0, +49.0] |') in text(results)
+                '| 87.5 % | 9 | 450 | +0.0 [-49.0, +49.0], 4 pairs |') in text(results)
         assert '| `finetuned` | not run |  ' in text(results)
 
     def test_what_failed_and_what_was_tried_is_told(self) -> None:
@@ -400,10 +433,9 @@ class TestPage:
 
     def test_rivals_stand_beside_the_edit_where_demonstrations_are_scarce(self) -> None:
         results = results_of(*(record(Cell('knife', '5', 0, method), outcomes)
-                               for method, outcomes in (('uncloned', 'S' * 100),
+                               for method, outcomes in (('finetuned', 'S' * 100),
                                                         ('published', 'S' * 60 + 'F' * 40))))
-        assert ('| 5 | 60.0 % [49.7, 69.7] | not run | +40.0 ['
-                in text(results))
+        assert '| 5 | 0 | 60.0 % [49.7, 69.7] | not run | -40.0 [' in text(results)
 
     def test_every_method_is_explained(self) -> None:
         assert all(f'| `{name}` | {method.words} |' in text(empty(FULL))
@@ -439,6 +471,15 @@ class TestPage:
         add(results, record(CELL, 'SS', model_sha256='n'))
         supersede(results, replace(CELL, seed=1), 'a better rule')
         add(results, record(replace(CELL, seed=1), 'S', first_seed=7))
+        # What was judged on no episodes, or failed when it was made anew, is not among them.
+        for _ in range(2):
+            ratios = [{'name': name, 'value': 1.0, 'low': 1.0, 'high': 1.0}
+                      for name in ('itself', 'uncloned')]
+            add(results, {'status': 'done', 'settings': {}, 'ratios': ratios, 'code_sha256': 'c',
+                          'scenario_sha256': 'a', **identity(Cell('knife', ALL, 0, LATENCY))})
+        add(results, record(replace(CELL, seed=2), 'S'))
+        supersede(results, replace(CELL, seed=2), 'a better rule')
+        add(results, failed(replace(CELL, seed=2)))
         assert ('not untouched by what was seen there: `knife/all/0/uncloned` (see Attempts)'
                 in text(results))
 
