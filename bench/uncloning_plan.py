@@ -154,8 +154,9 @@ def plan(schedule: Schedule) -> list[Cell]:
     cells += list(tries(schedule))
     cells += [Cell(scenario, ALL, first, method) for method in SCARCE_RIVALS
               for scenario in (*schedule.headline, *schedule.others)]
+    # A noise belongs to the policy that it was searched with.
     cells += [Cell(scenario, ALL, first, method) for method in _STEERINGS
-              for scenario in schedule.headline]
+              for scenario in schedule.headline[:1 if method == 'fixed_noise' else None]]
     cells.append(Cell(schedule.headline[0], ALL, first, LATENCY))
     cells += [Cell(scenario, ALL, first, method) for scenario in schedule.headline
               if scenario in PAIR for method, made in METHODS.items() if made.pair]
