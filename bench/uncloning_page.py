@@ -144,10 +144,11 @@ def _judged_again(results: Record) -> list[str]:
     again = dict[str, None]()
     for record in results['attempts']:
         if record.get('superseded') and record['attempt'] is None:
-            old, now = (one.get('first_seed') and (one['first_seed'], one['model_sha256'])
-                        for one in (record, find(results, cell_of(record)) or {}))
+            now, first_seed = find(results, cell_of(record)), record.get('first_seed')
+            if now is None or first_seed is None or now.get('first_seed') != first_seed:
+                continue
             # The same file, judged on more episodes, was not chosen by the first of them.
-            if old and now and old[0] == now[0] and old[1] != now[1]:
+            if now['model_sha256'] != record['model_sha256']:
                 again[cell_of(record).key] = None
     if not again:
         return []

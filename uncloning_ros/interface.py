@@ -112,9 +112,9 @@ class Interface:
     def release_lacks(self) -> tuple[str, ...]:
         """Return what is not observed of what tells that the object was let go."""
         keys = [signal.key for signal in self.observations]
-        return (*(() if self.arm_pose_key else (TOOL_KEY,)),
-                *(() if OBJECT_KEY in keys else (OBJECT_KEY,)),
-                *(() if self.width_key else ('a gripper width',)))
+        return tuple(name for name, observed in (
+            (TOOL_KEY, self.arm_pose_key), (OBJECT_KEY, OBJECT_KEY in keys),
+            ('a gripper width', self.width_key)) if not observed)
 
     def measured_by(self, action: Signal) -> str:
         """Return the observation that measures what `action` commands.

@@ -95,6 +95,8 @@ class TestPlan:
             assert headline_methods(FULL, scenario) == [
                 'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive']
         assert Cell('knife_route', ALL, 0, 'retrained_pair') in planned
+        assert {cell.scenario for cell in planned if cell.method == 'fixed_noise'} == {
+            'knife'}, 'where the noise was searched'
         assert {cell.desired for cell in planned if cell.method == 'retargeted'} == {
             '3', '5', '10'}, 'with more there is nothing that is retargeted'
 
