@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Records and results of cells, as tests of the comparison need them."""
+
+from typing import Any
+
+from uncloning_plan import ALL, FULL, Cell
+from uncloning_results import add, empty, identity
+
+CELL = Cell('knife', ALL, 0, 'uncloned')
+
+
+def record(cell: Cell, outcomes: str, **more: Any) -> dict[str, Any]:
+    return identity(cell) | {
+        'status': 'done', 'settings': {}, 'scenario_sha256': 'a', 'code_sha256': 'c',
+        'model_sha256': 'm', 'first_seed': 300_000, 'outcomes': outcomes,
+        'modes': {'handle_first': 1},
+        'failures': {}, 'unsafe': {}, 'committed': 10, 'bridges': 1, 'steps': 450,
+        'learning': {'wall_s': 10.0, 'cpu_s': 9.0}, 'same_graph': True} | more
+
+
+def failed(cell: Cell) -> dict[str, Any]:
+    return identity(cell) | {'status': 'failed', 'settings': {}, 'sentence': 'no disk',
+                             'scenario_sha256': 'a', 'code_sha256': 'c'}
+
+
+def results_of(*records: dict[str, Any], schedule: Any = FULL) -> dict[str, Any]:
+    results = empty(schedule)
+    for one in records:
+        add(results, one)
+    return results
