@@ -26,30 +26,33 @@ class TestAims:
         assert {(aim.state, aim.found) for aim in found} == {(OPEN, 'not run')}
         failed = results_of(record(CELL, '', status='failed'))
         assert aim_of(failed, 'SR less', '`knife`') == Aim(
-            'SR less that of the filtered retrain: lower 95 % bound above -3 points, and UMR not '
-            'shown to be higher', '`knife`', 'failed', OPEN)
+            'SR less that of the filtered retrain: lower 95 % bound above -3 points',
+            '`knife`', 'failed', OPEN)
 
-    def test_sr_against_the_retrain_is_judged_by_its_lower_bound(self) -> None:
+    def test_sr_and_umr_against_the_retrain_are_judged_by_their_lower_bounds(self) -> None:
         retrained = record(replace(CELL, method='retrained'), 'S' * 300)
         equal = results_of(retrained, record(CELL, 'S' * 300))
         worse = results_of(retrained, record(CELL, 'S' * 291 + 'F' * 9, failures={'dropped': 9}))
         assert aim_of(equal, 'SR less', '`knife`').state == MET
         found = aim_of(worse, 'SR less', '`knife`')
         assert (found.state, found.found) == (
-            MISSED, 'SR -3.0 [-5.6, -1.1] on 300 pairs of 1 training seed, UMR +0.0 [-1.3, +1.3]; '
-            'dropped 9')
+            MISSED, 'SR -3.0 [-5.6, -1.1] on 300 pairs of 1 training seed; dropped 9')
         failing = record(replace(CELL, method='retrained'), 'S' * 294 + 'F' * 6)
-        unsafe = results_of(failing, record(CELL, 'S' * 294 + 'u' * 6))
-        assert aim_of(unsafe, 'SR less', '`knife`').state == MISSED, 'as good, and unsafe'
+        unsafe = results_of(failing, record(CELL, 'S' * 294 + 'u' * 6,
+                                            unsafe={'contact hand': 6}))
+        assert aim_of(unsafe, 'SR less', '`knife`').state == MET
+        found = aim_of(unsafe, 'UMR not shown', '`knife`')
+        assert (found.state, found.found) == (
+            MISSED, 'UMR +2.0 [+0.3, +4.3] on 300 pairs of 1 training seed; contact hand 6')
         assert aim_of(results_of(failing, record(CELL, 'S' * 294 + 'F' * 6)),
-                      'SR less', '`knife`').state == MET
+                      'UMR not shown', '`knife`').state == MET
 
     def test_each_training_seed_is_told_where_there_are_several(self) -> None:
         results = results_of(*(
             record(Cell('knife', ALL, seed, method), outcomes) for seed, method, outcomes in (
                 (0, 'uncloned', 'S' * 100), (0, 'retrained', 'S' * 99 + 'F'),
                 (1, 'uncloned', 'S' * 98 + 'FF'), (1, 'retrained', 'S' * 100))))
-        assert 'on 200 pairs of 2 training seeds (+1.0, -2.0), UMR' in aim_of(
+        assert 'on 200 pairs of 2 training seeds (+1.0, -2.0)' in aim_of(
             results, 'SR less', '`knife`').found
 
     @pytest.mark.parametrize(('edited', 'retrained', 'state'), [

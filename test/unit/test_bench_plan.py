@@ -85,6 +85,8 @@ class TestPlan:
     @pytest.mark.parametrize(('cell', 'episodes'), [
         (Cell('knife_route', ALL, 0, 'uncloned'), 1049), (Cell('mug', ALL, 0, 'mixed'), 300),
         (Cell('knife_route', ALL, 2, 'uncloned'), 1049), (Cell('knife', ALL, 2, 'mixed'), 300),
+        (Cell('knife_route', ALL, 1, 'finetuned'), 1049),
+        (Cell('knife', ALL, 1, 'finetuned'), 300),
         (Cell('knife', '25', 0, 'retrained'), 200), (Cell('knife', ALL, 0, 'guidance', 3), 100),
         (Cell('knife_route', ALL, 0, 'uncloned_pair'), 300), (Cell('knife', ALL, 0, LATENCY), 0)])
     def test_episodes_of(self, cell: Cell, episodes: int) -> None:

@@ -19,7 +19,7 @@ from uncloning_ros.audit.summary import (
     compared_models,
     model_record,
 )
-from uncloning_ros.audit.wording import percent
+from uncloning_ros.audit.wording import percent, points
 from uncloning_ros.errors import EvidenceError
 
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']
@@ -257,3 +257,8 @@ def test_variety_is_told_of_desired_modes_with_enough_episodes() -> None:
     (0.0, '0.0 %'), (0.00994, '0.99 %'), (0.0099999, '1.00 %'), (0.5, '50.0 %'), (1.0, '100.0 %')])
 def test_small_rates_keep_their_digits(rate, text) -> None:
     assert percent(rate) == text
+
+
+def test_a_bound_beside_zero_keeps_its_sign() -> None:
+    assert points({'difference': 0.01, 'low': -0.004, 'high': 0.024}) == '+1.0 [-0.4, +2.4]'
+    assert points({'difference': 0.0, 'low': -0.0004, 'high': 0.00003}) == '+0.0 [-0.04, +0.003]'
