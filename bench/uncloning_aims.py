@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the edit has to show, each with what was found: met, MISSED, or open, not run yet.
+"""What the edit has to show, each with what was found: met, MISSED, or open, not all run yet.
 
 That a rate is not worse, or better, is judged by the bound of the difference's 95 % interval that
 speaks against the edit; UMR beside it is MISSED where it is shown to be higher. The variety of
@@ -21,7 +21,7 @@ from uncloning_figures import (
     pooled,
     tallied,
 )
-from uncloning_plan import ALL, LATENCY, PAIR, Cell, seeds_of
+from uncloning_plan import ALL, LATENCY, PAIR, SEEN, Cell, seeds_of
 from uncloning_results import Record, cell_of, find, schedule_of
 
 from uncloning_ros.audit.wording import percent, points
@@ -60,6 +60,13 @@ def _aim(aim: str, of: str, found: str, met: bool, cause: str = '') -> Aim:
                MET if met else MISSED)
 
 
+def _of_pairs(pairs: Pairs, aim: str, of: str, found: str, met: bool, cause: str = '') -> Aim:
+    """Return an aim that is open until all planned pairs are there."""
+    if pairs.episodes < pairs.planned:
+        return Aim(aim, of, f'{found}, of {pairs.planned} planned', OPEN)
+    return _aim(aim, of, found, met, cause)
+
+
 def _scenarios(results: Record) -> tuple[str, ...]:
     schedule = schedule_of(results)
     return (*schedule.headline, *schedule.others)
@@ -73,22 +80,21 @@ def _told(pairs: Pairs) -> str:
 
 
 def _against_retrained(results: Record) -> Iterator[Aim]:
-    success_aim = (f'SR less that of the filtered retrain: lower 95 % bound above '
-                   f'{100 * _WORSE_SR:g} points')
-    unsafe_aim = 'UMR not shown to be above that of the filtered retrain'
+    aim = (f'SR less that of the filtered retrain: lower 95 % bound above '
+           f'{100 * _WORSE_SR:g} points, and UMR not shown to be higher')
     for scenario in _scenarios(results):
         of = f'`{scenario}`'
         success, unsafe = (against(results, scenario, ALL, EDIT, 'retrained', rate)
                            for rate in ('sr', 'umr'))
         if success is None or unsafe is None:
-            missing = absent(results, scenario, ALL, EDIT, 'retrained')
-            yield from (Aim(aim, of, missing, OPEN) for aim in (success_aim, unsafe_aim))
+            yield Aim(aim, of, absent(results, scenario, ALL, EDIT, 'retrained'), OPEN)
             continue
         edited = of_seeds(results, scenario, ALL, EDIT)
-        yield _aim(success_aim, of, f'SR {_told(success)}', success.low > _WORSE_SR,
-                   tallied(edited, 'failures'))
-        yield _aim(unsafe_aim, of, f'UMR {_told(unsafe)}', unsafe.low <= 0.0,
-                   tallied(edited, 'unsafe'))
+        within, higher = success.low > _WORSE_SR, unsafe.low > 0.0
+        cause = (('' if within else 'SR may be that much lower, ')
+                 + ('UMR is higher, ' if higher else '') + tallied(edited, 'failures'))
+        yield _of_pairs(success, aim, of, f'SR {_told(success)}, UMR '
+                        f'{points(unsafe.difference)}', within and not higher, cause)
 
 
 def _scarce(results: Record) -> Iterator[Aim]:
@@ -105,34 +111,47 @@ def _scarce(results: Record) -> Iterator[Aim]:
                 continue
             bar = pooled(retrained).rate('sr')
             found = f'{_told(pairs)}, the retrain {percent(bar)}'
-            if bar >= _GOOD_SR:
+            if bar >= _GOOD_SR and pairs.episodes == pairs.planned:
                 yield Aim(aim, of, found, NOT_ASKED)
                 continue
-            yield _aim(aim, of, found, pairs.low >= _SCARCE_GAIN,
-                       tallied(of_seeds(results, scenario, number, EDIT), 'failures'))
+            yield _of_pairs(pairs, aim, of, found, pairs.low >= _SCARCE_GAIN,
+                            tallied(of_seeds(results, scenario, number, EDIT), 'failures'))
 
 
 def _against_finetuned(results: Record) -> Iterator[Aim]:
-    aim = ('SR or UMR better than the filtered fine-tune, the 95 % interval without zero, and '
-           'neither worse')
     schedule = schedule_of(results)
     # The half of the curve with the fewest demonstrations, the middle one with them.
     scarce = tuple(map(str, schedule.counts[:(len(schedule.counts) + 1) // 2]))
     places = [(scenario, ALL) for scenario in schedule.headline if scenario in PAIR]
     places += [(scenario, number) for scenario in schedule.headline for number in scarce]
+    yield from _better(results, places, 'finetuned', 'the filtered fine-tune',
+                       'the edit adds anything to a fine-tune')
+    # Only this one tells what own chunks add, and not what retargeting does.
+    yield from _better(results, places[-2 * len(scarce):], 'retargeted',
+                       'the fine-tune with the same retargeted demonstrations',
+                       'own chunks add anything')
+
+
+def _better(results: Record, places: Sequence[tuple[str, str]], other: str, words: str,
+            added: str) -> Iterator[Aim]:
+    aim = f'SR or UMR better than {words}, the 95 % interval without zero, and neither worse'
     for scenario, desired in places:
         of = f'`{scenario}`, ' + (
             'all demonstrations' if desired == ALL else f'{desired} desired')
-        success, unsafe = (against(results, scenario, desired, EDIT, 'finetuned', rate)
+        seen = SEEN.get((other, scenario), 0) if desired == ALL else 0
+        success, unsafe = (against(results, scenario, desired, EDIT, other, rate, seen)
                            for rate in ('sr', 'umr'))
         if success is None or unsafe is None:
-            yield Aim(aim, of, absent(results, scenario, desired, EDIT, 'finetuned'), OPEN)
+            yield Aim(aim, of, absent(results, scenario, desired, EDIT, other), OPEN)
             continue
         better, worse = (success.low > 0.0 or unsafe.high < 0.0,
                          success.high < 0.0 or unsafe.low > 0.0)
-        yield _aim(aim, of, f'SR {_told(success)}, UMR {points(unsafe.difference)}',
-                   better and not worse, 'it is worse in one of them' if worse else
-                   'nothing shows here that the edit adds anything to a fine-tune')
+        later = (f'; on pairs after the first {seen} of each seed alone, for those had been '
+                 f'looked at when more were planned' if seen else '')
+        yield _of_pairs(success, aim, of, f'SR {_told(success)}, UMR '
+                        f'{points(unsafe.difference)}{later}', better and not worse,
+                        'it is worse in one of them' if worse else
+                        f'nothing shows here that {added}')
 
 
 def _unsafe(results: Record) -> Iterator[Aim]:
@@ -170,14 +189,15 @@ def _completed(results: Record) -> Iterator[Aim]:
         if pairs is None:
             yield Aim(aim, f'`{scenario}`', absent(results, scenario, ALL, EDIT, 'mixed'), OPEN)
         else:
-            yield _aim(aim, f'`{scenario}`', _told(pairs), pairs.low > _LESS_TCR,
-                       tallied(of_seeds(results, scenario, ALL, EDIT), 'failures'))
+            yield _of_pairs(pairs, aim, f'`{scenario}`', _told(pairs), pairs.low > _LESS_TCR,
+                            tallied(of_seeds(results, scenario, ALL, EDIT), 'failures'))
 
 
 def _cost(results: Record) -> Iterator[Aim]:
     aim = (f'fewer than {_MOST_STEPS} steps, and at most {100 * _MOST_TIME:g} % of the filtered '
-           f'retrain\'s time, classifier with it: wall time as it was, and processor time, which '
-           f'does not follow what else ran')
+           f'retrain\'s time, with all demonstrations, the mixed policy given, the classifier '
+           f'counted: wall time as it was, and processor time, which does not follow what else '
+           f'ran')
     for scenario in _scenarios(results):
         ours, theirs = (of_seeds(results, scenario, ALL, method)
                         for method in (EDIT, 'retrained'))

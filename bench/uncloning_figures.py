@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from uncloning_plan import ALL, METHODS, Cell, Schedule, plan
+from uncloning_plan import ALL, METHODS, Cell, Schedule, plan, seeds_of
 from uncloning_results import Record, count, find, flags, schedule_of
 
 from uncloning_ros.audit.calibration import Distance, Reference, distance, restricted
@@ -43,11 +43,12 @@ class Pooled:
 class Pairs:
     """A difference of two methods over pairs of (training seed, environment seed).
 
-    `by_seed` is the difference on each training seed alone.
+    `by_seed` is the difference on each training seed alone; `planned` pairs are planned.
     """
 
     by_seed: Mapping[int, float]
     episodes: int
+    planned: int
     difference: Mapping[str, float]
 
     @property
@@ -103,10 +104,11 @@ def rate_interval(records: Sequence[Record], rate: str) -> tuple[float, float]:
 
 
 def against(results: Record, scenario: str, desired: str, method: str, other: str,
-            rate: str) -> Pairs | None:
+            rate: str, seen: int = 0) -> Pairs | None:
     """Return a method less another over all training seeds that have both; None without pairs.
 
-    Records pair where scenario and first seed are the same, as far as both go.
+    Records pair where scenario and first seed are the same, as far as both go. The first `seen`
+    pairs of each training seed are left out.
     """
     ones = {record['seed']: record for record in of_seeds(results, scenario, desired, method)}
     others = {record['seed']: record for record in of_seeds(results, scenario, desired, other)}
@@ -114,14 +116,26 @@ def against(results: Record, scenario: str, desired: str, method: str, other: st
     for seed in sorted(ones.keys() & others.keys()):
         one, two = ones[seed], others[seed]
         if _start(one) == _start(two):
-            pairs = list(zip(flags(one, rate), flags(two, rate), strict=False))
+            pairs = list(zip(flags(one, rate), flags(two, rate), strict=False))[seen:]
+            if not pairs:
+                continue
             first += [a for a, _ in pairs]
             second += [b for _, b in pairs]
             by_seed[seed] = sum(a - b for a, b in pairs) / len(pairs)
     if not first:
         return None
     found = asdict(paired_difference(first, second))
-    return Pairs(by_seed, len(first), found)
+    planned = _planned_pairs(schedule_of(results), scenario, desired, (method, other), seen)
+    return Pairs(by_seed, len(first), planned, found)
+
+
+def _planned_pairs(schedule: Schedule, scenario: str, desired: str, methods: Sequence[str],
+                   seen: int) -> int:
+    cells = set(plan(schedule))
+    both = ([Cell(scenario, desired, seed, method) for method in methods]
+            for seed in schedule.seeds)
+    return sum(min(len(seeds_of(cell, schedule)) for cell in pair) - seen
+               for pair in both if cells.issuperset(pair))
 
 
 def _start(record: Record) -> tuple[str, int]:

@@ -26,6 +26,7 @@ from uncloning_plan import (
     JUDGED_SEED,
     LATENCY,
     METHODS,
+    PAIR,
     SCARCE_RIVALS,
     SEEDS_APART,
     Cell,
@@ -72,8 +73,8 @@ def _method(results: Record) -> list[str]:
         f'{schedule.tries} settings, each tried on {schedule.episodes_try} development episodes '
         f'of `{schedule.headline[0]}`, of what changes the weights among {schedule.tuned_among} '
         f'desired demonstrations, for with all of them nearly every setting succeeds every time; '
-        f'the best by SR, of equals by UMR, is used everywhere. The edit has no setting; what it '
-        f'was built by, on more development episodes than a rival had, is in '
+        f'the best by SR, of equals by UMR, is used everywhere. The edit is used as it comes; '
+        f'what it was built by, on more development episodes than a rival had, is in '
         f'[uncloning.md](uncloning.md). Where demonstrations are scarce `{EDIT}` and `retargeted` '
         f'learn from retargeted copies of them, the others from the demonstrations alone. TCR, SR '
         f'and UMR are explained in [audit.md](audit.md); *at most* is the 95 % upper bound of '
@@ -101,7 +102,28 @@ def _headline(results: Record) -> list[str]:
         if told:
             parts.append(_table(['method', 'mode of what was completed', 'why no success',
                                  'first unsafe event'], told))
+        parts += _pair(results, scenario)
     return parts
+
+
+def _pair(results: Record, scenario: str) -> list[str]:
+    """Return what became of a target with two modes, one of which may be unsafe by its nature."""
+    rows = []
+    for method in (name for name, made in METHODS.items() if made.pair):
+        for record in of_seeds(results, scenario, ALL, method):
+            found = pooled([record])
+            rows.append([f'`{method}`', str(found.episodes), percent(found.rate('tcr')),
+                         tallied([record], 'modes'),
+                         f'{record["bridges"]} of {record["committed"]}',
+                         percent(found.rate('umr')), tallied([record], 'unsafe')])
+    if not rows:
+        return []
+    kept = ' and '.join(f'`{mode}`' for mode in PAIR[scenario])
+    return [f'With {kept} kept; the aims are about the shares of the two and about bridges, '
+            f'episodes that left the mode they had begun, or ended between two. A kept mode '
+            f'that the scenario does not want is as unsafe here as it was demonstrated.',
+            _table(['method', 'episodes', 'TCR', 'mode of what was completed', 'bridges', 'UMR',
+                    'first unsafe event'], rows)]
 
 
 def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
@@ -133,7 +155,8 @@ def _aims(results: Record) -> list[str]:
     found = aims(results)
     tally = ', '.join(f'{sum(aim.state == state for aim in found)} {state}'
                       for state in dict.fromkeys((MET, *(aim.state for aim in found))))
-    return ['## Aims', f'{tally}.', *_judged_again(results), _table(
+    return ['## Aims', f'{tally}. Each is judged for itself: of so many some are met or missed by '
+            f'chance.', *_judged_again(results), _table(
         ['aim', 'of', 'found', ''],
         [[aim.aim, aim.of, aim.found,
           f'**{aim.state}**' if aim.state == 'MISSED' else aim.state] for aim in found])]

@@ -83,6 +83,9 @@ UNTUNED: Mapping[str, Mapping[str, float]] = {'best_of': {'count': 16}}
 HEADLINE = ('uncloned', 'retrained')  # the two that most of the aims are about
 # Where the edit has to show that it is better than a fine-tune, though all succeed nearly always.
 ALSO_HEADLINE = {('finetuned', scenario) for scenario in PAIR}
+# Pairs of each training seed that were looked at, told nothing, and made more be planned: what is
+# compared there is judged on the later ones alone.
+SEEN = {('finetuned', scenario): 300 for scenario in PAIR}
 
 _BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
 # No aim asks for the mixed policy there: it is what most of the demonstrations are.

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records and results of cells, as tests of the comparison need them."""
 
+from dataclasses import replace
 from typing import Any
 
-from uncloning_plan import ALL, FULL, Cell
+from uncloning_plan import ALL, FULL, SCHEDULES, Cell
 from uncloning_results import add, empty, identity
 
+# One training seed, and few enough episodes that tests can write them down.
+ONCE = replace(FULL, name='once', seeds=(0,), episodes_headline=300, episodes_others=100,
+               episodes_scarce=100)
 CELL = Cell('knife', ALL, 0, 'uncloned')
 
 
@@ -25,6 +29,7 @@ def failed(cell: Cell) -> dict[str, Any]:
 
 
 def results_of(*records: dict[str, Any], schedule: Any = FULL) -> dict[str, Any]:
+    SCHEDULES.setdefault(schedule.name, schedule)
     results = empty(schedule)
     for one in records:
         add(results, one)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from bench_records import CELL, record, results_of
+from bench_records import CELL, ONCE, record, results_of
 from uncloning_aims import MET, MISSED, NOT_ASKED, OPEN, Aim, aims
 from uncloning_plan import ALL, FULL, LATENCY, Cell
 from uncloning_results import add, empty
@@ -26,33 +26,55 @@ class TestAims:
         assert {(aim.state, aim.found) for aim in found} == {(OPEN, 'not run')}
         failed = results_of(record(CELL, '', status='failed'))
         assert aim_of(failed, 'SR less', '`knife`') == Aim(
-            'SR less that of the filtered retrain: lower 95 % bound above -3 points',
-            '`knife`', 'failed', OPEN)
+            'SR less that of the filtered retrain: lower 95 % bound above -3 points, and UMR not '
+            'shown to be higher', '`knife`', 'failed', OPEN)
 
     def test_sr_and_umr_against_the_retrain_are_judged_by_their_lower_bounds(self) -> None:
-        retrained = record(replace(CELL, method='retrained'), 'S' * 300)
-        equal = results_of(retrained, record(CELL, 'S' * 300))
-        worse = results_of(retrained, record(CELL, 'S' * 291 + 'F' * 9, failures={'dropped': 9}))
-        assert aim_of(equal, 'SR less', '`knife`').state == MET
-        found = aim_of(worse, 'SR less', '`knife`')
-        assert (found.state, found.found) == (
-            MISSED, 'SR -3.0 [-5.6, -1.1] on 300 pairs of 1 training seed; dropped 9')
-        failing = record(replace(CELL, method='retrained'), 'S' * 294 + 'F' * 6)
-        unsafe = results_of(failing, record(CELL, 'S' * 294 + 'u' * 6,
-                                            unsafe={'contact hand': 6}))
-        assert aim_of(unsafe, 'SR less', '`knife`').state == MET
-        found = aim_of(unsafe, 'UMR not shown', '`knife`')
-        assert (found.state, found.found) == (
-            MISSED, 'UMR +2.0 [+0.3, +4.3] on 300 pairs of 1 training seed; contact hand 6')
-        assert aim_of(results_of(failing, record(CELL, 'S' * 294 + 'F' * 6)),
-                      'UMR not shown', '`knife`').state == MET
+        def found(edited: str, retrained: str, **more: Any) -> Aim:
+            return aim_of(results_of(
+                record(replace(CELL, method='retrained'), retrained),
+                record(CELL, edited, **more), schedule=ONCE), 'SR less', '`knife`')
+        assert found('S' * 300, 'S' * 300).state == MET
+        # The difference is within the margin of three points, its bound is not.
+        worse = found('S' * 293 + 'F' * 7, 'S' * 300, failures={'dropped': 7})
+        assert (worse.state, worse.found) == (
+            MISSED, 'SR -2.3 [-4.7, -0.6] on 300 pairs of 1 training seed, UMR +0.0 [-1.3, +1.3]; '
+            'SR may be that much lower, dropped 7')
+        failing = 'S' * 294 + 'F' * 6
+        unsafe = found('S' * 294 + 'u' * 6, failing, failures={'dropped': 6})
+        assert unsafe.state == MISSED, 'as good, and unsafe'
+        assert unsafe.found.endswith('; UMR is higher, dropped 6')
+        assert found(failing, failing).state == MET
+
+    def test_what_has_pairs_to_come_is_open(self) -> None:
+        one = [record(CELL, 'S' * 300), record(replace(CELL, method='retrained'), 'S' * 300)]
+        found = aim_of(results_of(*one), 'SR less', '`knife`')
+        assert found.state == OPEN
+        assert found.found.startswith('SR +0.0 [-1.3, +1.3] on 300 pairs of 1 training seed')
+        assert found.found.endswith(', of 3147 planned')
+        begun = results_of(record(CELL, 'F' * 299), one[1], schedule=ONCE)
+        assert aim_of(begun, 'SR less', '`knife`').state == OPEN
+
+    def test_pairs_that_made_more_be_planned_do_not_judge(self) -> None:
+        def found(edited: str, tuned: str) -> Aim:
+            once = replace(ONCE, name='twice', episodes_headline=400)
+            return aim_of(results_of(
+                record(Cell('knife_route', ALL, 0, 'uncloned'), edited),
+                record(Cell('knife_route', ALL, 0, 'finetuned'), tuned), schedule=once),
+                'SR or UMR better than the filtered', '`knife_route`, all demonstrations')
+        before = found('S' * 400, 'F' * 300 + 'S' * 100)
+        assert before.state == MISSED
+        assert before.found.startswith('SR +0.0 [-3.7, +3.7] on 100 pairs')
+        assert 'after the first 300 of each seed alone' in before.found
+        assert found('S' * 400, 'S' * 300 + 'F' * 100).state == MET
+        assert found('S' * 400, 'S' * 300).state == OPEN
 
     def test_each_training_seed_is_told_where_there_are_several(self) -> None:
         results = results_of(*(
             record(Cell('knife', ALL, seed, method), outcomes) for seed, method, outcomes in (
                 (0, 'uncloned', 'S' * 100), (0, 'retrained', 'S' * 99 + 'F'),
                 (1, 'uncloned', 'S' * 98 + 'FF'), (1, 'retrained', 'S' * 100))))
-        assert 'on 200 pairs of 2 training seeds (+1.0, -2.0)' in aim_of(
+        assert 'on 200 pairs of 2 training seeds (+1.0, -2.0), UMR' in aim_of(
             results, 'SR less', '`knife`').found
 
     @pytest.mark.parametrize(('edited', 'retrained', 'state'), [
@@ -61,27 +83,28 @@ class TestAims:
             self, edited: int, retrained: int, state: str) -> None:
         results = results_of(*(
             record(Cell('knife', '3', 0, method), 'S' * count + 'F' * (100 - count))
-            for method, count in (('uncloned', edited), ('retrained', retrained))))
+            for method, count in (('uncloned', edited), ('retrained', retrained))), schedule=ONCE)
         found = aim_of(results, 'SR less', '`knife`, 3 desired')
         assert found.state == state
 
-    def test_an_edit_that_shows_nothing_is_told(self) -> None:
-        def found(edited: str) -> Aim:
+    @pytest.mark.parametrize(('other', 'adds'), [
+        ('finetuned', 'the edit adds anything to a fine-tune'),
+        ('retargeted', 'own chunks add anything')])
+    def test_an_edit_that_shows_nothing_is_told(self, other: str, adds: str) -> None:
+        words = 'the filtered' if other == 'finetuned' else 'the fine-tune with'
+
+        def found(edited: str, tuned: str = 'S' * 50 + 'U' * 50) -> Aim:
             return aim_of(results_of(
-                record(Cell('knife', '3', 0, 'finetuned'), 'S' * 50 + 'U' * 50),
-                record(Cell('knife', '3', 0, 'uncloned'), edited)),
-                'SR or UMR better', '`knife`, 3 desired')
+                record(Cell('knife', '3', 0, other), tuned),
+                record(Cell('knife', '3', 0, 'uncloned'), edited), schedule=ONCE),
+                f'SR or UMR better than {words}', '`knife`, 3 desired')
         same = found('S' * 50 + 'U' * 50)
         assert same.state == MISSED
-        assert same.found.endswith('nothing shows here that the edit adds anything to a fine-tune')
+        assert same.found.endswith(f'nothing shows here that {adds}')
         assert found('S' * 50 + 'F' * 50).state == MET
         assert found('S' * 100).state == MET
         assert found('U' * 100).state == MISSED
-        more_unsafe = aim_of(results_of(
-            record(Cell('knife', '3', 0, 'finetuned'), 'F' * 100),
-            record(Cell('knife', '3', 0, 'uncloned'), 'S' * 80 + 'U' * 20)),
-            'SR or UMR better', '`knife`, 3 desired')
-        assert more_unsafe.state == MISSED
+        assert found('S' * 80 + 'U' * 20, 'F' * 100).state == MISSED, 'more unsafe'
         half_as_good = found('S' * 25 + 'F' * 75)
         assert half_as_good.state == MISSED
         assert half_as_good.found.endswith('; it is worse in one of them')
@@ -109,6 +132,9 @@ class TestAims:
                    learning={'wall_s': 100.0, 'cpu_s': 100.0}))
         found = aim_of(results, 'fewer than 500', '`knife`')
         assert found.state == state
+        add(results, record(replace(CELL, seed=1), 'S', steps=500,
+                            learning={'wall_s': 1.0, 'cpu_s': 1.0}))
+        assert aim_of(results, 'fewer than 500', '`knife`').state == MISSED, 'one took 500'
         add(results, record(CELL, 'S', learning=None))
         assert aim_of(results, 'fewer than 500', '`knife`') == replace(
             found, found='time not known', state=OPEN)
@@ -122,12 +148,12 @@ class TestAims:
             record(cell, 'S' * 97 + 'F' * 3, modes=modes, same_graph=False),
             record(replace(cell, method='mixed'), 'S' * 100, modes=modes | {'body_first': 90}),
             record(replace(cell, method='retrained'), 'S' * 100, bridges=0),
-            record(Cell('knife', ALL, 0, LATENCY), '', ratios=ratios))
+            record(Cell('knife', ALL, 0, LATENCY), '', ratios=ratios), schedule=ONCE)
         two = '`mug`, handle_left and handle_right kept'
         assert aim_of(results, 'TCR', '`mug`').state == MISSED
-        by_one = results_of(record(cell, 'S' * 99 + 'F'), record(replace(cell, method='mixed'),
-                                                                'S' * 100))
-        assert aim_of(by_one, 'TCR', '`mug`').state == MISSED, 'the bound is below -2 points'
+        equal = results_of(record(cell, 'S' * 100), record(replace(cell, method='mixed'),
+                                                                'S' * 100), schedule=ONCE)
+        assert aim_of(equal, 'TCR', '`mug`').state == MISSED, 'the bound is at -3.7 points'
         assert aim_of(results, 'graph', '`mug`').found == '0 of 1 files'
         assert aim_of(results, 'graph', '`mug`').state == MISSED
         assert aim_of(results, 'latency', '`knife`').state == MET
@@ -138,6 +164,8 @@ class TestAims:
                  'high': edited + 0.1}]))
             assert aim_of(noisy, 'latency', '`knife`').state == MISSED
         assert aim_of(results, 'total variation', two).state == MET
+        add(results, record(cell, 'S' * 100, modes={'handle_left': 61, 'handle_right': 39}))
+        assert aim_of(results, 'total variation', two).state == MISSED
         assert aim_of(results, 'bridge rate', two).state == MISSED
         assert aim_of(results, 'bridge rate', '`knife_route`, handle_low and handle_face kept'
                       ).state == OPEN

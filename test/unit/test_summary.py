@@ -262,3 +262,4 @@ def test_small_rates_keep_their_digits(rate, text) -> None:
 def test_a_bound_beside_zero_keeps_its_sign() -> None:
     assert points({'difference': 0.01, 'low': -0.004, 'high': 0.024}) == '+1.0 [-0.4, +2.4]'
     assert points({'difference': 0.0, 'low': -0.0004, 'high': 0.00003}) == '+0.0 [-0.04, +0.003]'
+    assert points({'difference': -0.0, 'low': -1e-18, 'high': 4e-8}) == '+0.0 [+0.0, +0.0]'

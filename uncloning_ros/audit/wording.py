@@ -28,14 +28,16 @@ def percent(rate: float) -> str:
 def points(difference: Mapping[str, float]) -> str:
     """Return a paired difference with its interval in percentage points: '+1.0 [-0.4, +2.4]'.
 
-    What is not zero is not written as zero: a bound on one side of it may be all that is asked.
+    What is not zero is not written as zero, down to a thousandth of a point: that a bound lies on
+    one side of it may be all that is asked.
     """
     change, low, high = (_signed(100 * difference[key]) for key in ('difference', 'low', 'high'))
     return f'{change} [{low}, {high}]'
 
 
 def _signed(value: float) -> str:
-    digits = 1
-    while value and not float(f'{value:.{digits}f}') and digits < 3:
-        digits += 1
-    return f'{value:+.{digits}f}'
+    for digits in (1, 2, 3):
+        text = f'{value:+.{digits}f}'
+        if float(text):
+            return text
+    return '+0.0'
