@@ -122,12 +122,12 @@ def _against_finetuned(results: Record) -> Iterator[Aim]:
     schedule = schedule_of(results)
     # The half of the curve with the fewest demonstrations, the middle one with them.
     scarce = tuple(map(str, schedule.counts[:(len(schedule.counts) + 1) // 2]))
-    places = [(scenario, ALL) for scenario in schedule.headline if scenario in PAIR]
-    places += [(scenario, number) for scenario in schedule.headline for number in scarce]
-    yield from _better(results, places, 'finetuned', 'the filtered fine-tune',
+    every = [(scenario, ALL) for scenario in schedule.headline if scenario in PAIR]
+    few = [(scenario, number) for scenario in schedule.headline for number in scarce]
+    yield from _better(results, every + few, 'finetuned', 'the filtered fine-tune',
                        'the edit adds anything to a fine-tune')
     # Only this one tells what own chunks add, and not what retargeting does.
-    yield from _better(results, places[-2 * len(scarce):], 'retargeted',
+    yield from _better(results, few, 'retargeted',
                        'the fine-tune with the same retargeted demonstrations',
                        'own chunks add anything')
 

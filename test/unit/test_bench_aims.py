@@ -152,7 +152,7 @@ class TestAims:
         two = '`mug`, handle_left and handle_right kept'
         assert aim_of(results, 'TCR', '`mug`').state == MISSED
         equal = results_of(record(cell, 'S' * 100), record(replace(cell, method='mixed'),
-                                                                'S' * 100), schedule=ONCE)
+                                                             'S' * 100), schedule=ONCE)
         assert aim_of(equal, 'TCR', '`mug`').state == MISSED, 'the bound is at -3.7 points'
         assert aim_of(results, 'graph', '`mug`').found == '0 of 1 files'
         assert aim_of(results, 'graph', '`mug`').state == MISSED
