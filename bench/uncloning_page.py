@@ -29,11 +29,21 @@ from uncloning_plan import (
     PAIR,
     SCARCE_RIVALS,
     SEEDS_APART,
+    TUNING,
     Cell,
     plan,
     tries,
 )
-from uncloning_results import Record, cell_of, count, find, is_done, schedule_of
+from uncloning_results import (
+    Record,
+    best_setting,
+    cell_of,
+    count,
+    find,
+    is_done,
+    schedule_of,
+    tuning_is_over,
+)
 
 from uncloning_ros import page
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
@@ -248,7 +258,31 @@ def _attempts(results: Record) -> list[str]:
     rows += [[f'`{cell_of(record).key}`', _setting(record), _verdict(record)]
              for record in (*failed, *old)]
     return ['## Attempts', 'Every setting of a rival that was tried on development episodes, what '
-            'failed, and what was made anew.', _table(['', 'setting', 'found'], rows)]
+            'failed, and what was made anew.', *_in_use(results),
+            _table(['', 'setting', 'found'], rows)]
+
+
+def _in_use(results: Record) -> list[str]:
+    """Return which settings did best, and where one that was not tried might do better."""
+    schedule = schedule_of(results)
+    chosen = []
+    for method in TUNING:
+        tried = [record['settings'] for cell in tries(schedule) if cell.method == method
+                 and (record := find(results, cell)) is not None and record['status'] == 'done']
+        if tried and tuning_is_over(results, method, schedule):
+            best = best_setting(results, method, schedule)
+            chosen.append(f'`{method}` ' + ', '.join(
+                _beside_the_tried(name, value, {settings[name] for settings in tried})
+                for name, value in best.items()))
+    return [f'In use: {"; ".join(chosen)}.'] if chosen else []
+
+
+def _beside_the_tried(name: str, value: float, tried: set[float]) -> str:
+    said = f'{name} {value:g}'
+    if len(tried) < 3 or name.endswith('_seed'):  # a seed is a name, not a size
+        return said
+    borders = {min(tried): 'least', max(tried): 'largest'}
+    return f'{said} (the {borders[value]} tried)' if value in borders else said
 
 
 def _setting(record: Record) -> str:

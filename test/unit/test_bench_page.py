@@ -37,6 +37,20 @@ class TestPage:
                 in text(results))
         assert '| `knife/5/0/published.1` |  | not run |' in text(results)
 
+    def test_a_setting_at_the_border_of_what_was_tried_is_told(self) -> None:
+        of = {name: [cell for cell in tries(FULL) if cell.method == name]
+              for name in ('published', 'fixed_noise', 'contrastive')}
+        results = results_of(
+            *(record(cell, 'SSS'[at:] or 'F', settings={'gamma': 0.1 * at})
+              for at, cell in enumerate(of['published'])),
+            *(record(cell, 'S', settings={'noise_seed': at})
+              for at, cell in enumerate(of['fixed_noise'])),
+            *(failed(cell) for cell in of['contrastive']))
+        said = 'In use: `published` gamma 0 (the least tried); `fixed_noise` noise_seed 0.'
+        assert said in text(results)
+        add(results, record(of['published'][1], 'SSSS', settings={'gamma': 0.1}))
+        assert '`published` gamma 0.1; ' in text(results)
+
     def test_rivals_stand_beside_the_edit_where_demonstrations_are_scarce(self) -> None:
         results = results_of(*(record(Cell('knife', '5', 0, method), outcomes)
                                for method, outcomes in (('finetuned', 'S' * 100),
