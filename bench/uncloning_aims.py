@@ -17,6 +17,7 @@ from uncloning_figures import (
     against,
     bridge_rate,
     distance_to_ideal,
+    judged_once,
     of_seeds,
     pooled,
     tallied,
@@ -79,6 +80,21 @@ def _told(pairs: Pairs) -> str:
             f'{f" ({each})" if len(pairs.by_seed) > 1 else ""}')
 
 
+def _told_once(results: Record, scenario: str, desired: str, other: str) -> str:
+    pairs = judged_once(results, scenario, desired, EDIT, other, 'sr')
+    if pairs is None:
+        return ''
+    seeds = f'seed{"s" * (len(pairs.by_seed) > 1)} {" and ".join(map(str, pairs.by_seed))}'
+    return f', on training {seeds} alone, judged once, {points(pairs.difference)}'
+
+
+def _told_unsafe(pairs: Pairs) -> str:
+    only = pairs.difference['only_first'], pairs.difference['only_second']
+    differing = (f', {only[0]:g} against {only[1]:g} unsafe, p = '
+                 f'{pairs.difference["p_value"]:.2g}' if any(only) else '')
+    return f'UMR {points(pairs.difference)}{differing}'
+
+
 def _against_retrained(results: Record) -> Iterator[Aim]:
     aim = (f'SR less that of the filtered retrain: lower 95 % bound above '
            f'{100 * _WORSE_SR:g} points, and UMR not shown to be higher')
@@ -92,9 +108,10 @@ def _against_retrained(results: Record) -> Iterator[Aim]:
         edited = of_seeds(results, scenario, ALL, EDIT)
         within, higher = success.low > _WORSE_SR, unsafe.low > 0.0
         cause = (('' if within else 'SR may be that much lower, ')
-                 + ('UMR is higher, ' if higher else '') + tallied(edited, 'failures'))
-        yield _of_pairs(success, aim, of, f'SR {_told(success)}, UMR '
-                        f'{points(unsafe.difference)}', within and not higher, cause)
+                 + ('UMR is higher by its interval, ' if higher else '')
+                 + tallied(edited, 'failures'))
+        yield _of_pairs(success, aim, of, f'SR {_told(success)}, {_told_unsafe(unsafe)}',
+                        within and not higher, cause)
 
 
 def _scarce(results: Record) -> Iterator[Aim]:
@@ -110,7 +127,8 @@ def _scarce(results: Record) -> Iterator[Aim]:
                 yield Aim(aim, of, absent(results, scenario, number, EDIT, 'retrained'), OPEN)
                 continue
             bar = pooled(retrained).rate('sr')
-            found = f'{_told(pairs)}, the retrain {percent(bar)}'
+            found = (f'{_told(pairs)}{_told_once(results, scenario, number, "retrained")}, the '
+                     f'retrain {percent(bar)}')
             if bar >= _GOOD_SR and pairs.episodes == pairs.planned:
                 yield Aim(aim, of, found, NOT_ASKED)
                 continue
@@ -148,8 +166,9 @@ def _better(results: Record, places: Sequence[tuple[str, str]], other: str, word
                          success.high < 0.0 or unsafe.low > 0.0)
         later = (f'; on pairs after the first {seen} of each seed alone, for those had been '
                  f'looked at when more were planned' if seen else '')
-        yield _of_pairs(success, aim, of, f'SR {_told(success)}, UMR '
-                        f'{points(unsafe.difference)}{later}', better and not worse,
+        once = '' if seen else _told_once(results, scenario, desired, other)
+        yield _of_pairs(success, aim, of, f'SR {_told(success)}{once}; {_told_unsafe(unsafe)}'
+                        f'{later}', better and not worse,
                         'it is worse in one of them' if worse else
                         f'nothing shows here that {added}')
 

@@ -3,11 +3,11 @@
 """Figures that follow from the records of the comparison: pooled rates, paired differences."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from uncloning_plan import ALL, METHODS, Cell, Schedule, plan, seeds_of
-from uncloning_results import Record, count, find, flags, schedule_of
+from uncloning_results import Record, count, find, flags, judged_again, schedule_of
 
 from uncloning_ros.audit.calibration import Distance, Reference, distance, restricted
 from uncloning_ros.audit.statistics import interval, paired_difference, upper_bound
@@ -104,16 +104,16 @@ def rate_interval(records: Sequence[Record], rate: str) -> tuple[float, float]:
 
 
 def against(results: Record, scenario: str, desired: str, method: str, other: str,
-            rate: str, seen: int = 0) -> Pairs | None:
+            rate: str, seen: int = 0, without: Collection[int] = ()) -> Pairs | None:
     """Return a method less another over all training seeds that have both; None without pairs.
 
     Records pair where scenario and first seed are the same, as far as both go. The first `seen`
-    pairs of each training seed are left out.
+    pairs of each training seed are left out, and the training seeds in `without`.
     """
     ones = {record['seed']: record for record in of_seeds(results, scenario, desired, method)}
     others = {record['seed']: record for record in of_seeds(results, scenario, desired, other)}
     first, second, by_seed = [], [], {}
-    for seed in sorted(ones.keys() & others.keys()):
+    for seed in sorted((ones.keys() & others.keys()) - set(without)):
         one, two = ones[seed], others[seed]
         if _start(one) == _start(two):
             pairs = list(zip(flags(one, rate), flags(two, rate), strict=False))[seen:]
@@ -127,6 +127,18 @@ def against(results: Record, scenario: str, desired: str, method: str, other: st
     found = asdict(paired_difference(first, second))
     planned = _planned_pairs(schedule_of(results), scenario, desired, (method, other), seen)
     return Pairs(by_seed, len(first), planned, found)
+
+
+def judged_once(results: Record, scenario: str, desired: str, method: str, other: str,
+                rate: str) -> Pairs | None:
+    """Return the difference over the training seeds whose cells were not judged, then made anew.
+
+    None if these are all seeds, or none.
+    """
+    again = set(judged_again(results))
+    seeds = {seed for seed in schedule_of(results).seeds for name in (method, other)
+             if Cell(scenario, desired, seed, name).key in again}
+    return against(results, scenario, desired, method, other, rate, 0, seeds) if seeds else None
 
 
 def _planned_pairs(schedule: Schedule, scenario: str, desired: str, methods: Sequence[str],

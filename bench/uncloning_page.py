@@ -5,7 +5,7 @@
 What was not run is shown as missing, and what was tried in vain stands with the rest.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from uncloning_aims import MET, aims
@@ -41,6 +41,7 @@ from uncloning_results import (
     count,
     find,
     is_done,
+    judged_again,
     schedule_of,
     tuning_is_over,
 )
@@ -91,9 +92,11 @@ def _method(results: Record) -> list[str]:
         f'UMR. Purity is SR / TCR. '
         f'A difference is on paired seeds, in points, with its 95 % interval. Where there are '
         f'several training seeds their episodes are counted together, as if they were '
-        f'independent, and the spread of SR between the seeds stands beside it. Time is processor '
-        f'time of learning alone, on one thread: wall time on an idle machine; what is behind a '
-        f'steering is the time of its classifier.']
+        f'independent, and what each seed shows stands beside it, its spread or its values in '
+        f'parentheses. So an interval is of these policies, each with the same demonstrations, '
+        f'and not of others that might be trained. Time is processor time of learning alone, on '
+        f'one thread: wall time on an idle machine; what is behind a steering is the time of its '
+        f'classifier.']
 
 
 def _headline(results: Record) -> list[str]:
@@ -105,15 +108,21 @@ def _headline(results: Record) -> list[str]:
         parts += [f'### `{scenario}`', _table(
             ['method', 'training seeds', 'episodes', 'TCR', 'SR', 'SR by seed', 'UMR', 'at most',
              'purity', 'time, s', 'steps', 'SR less retrained'], rows)]
-        told = [[f'`{method}`',
-                 *(tallied(records, what) for what in ('modes', 'failures', 'unsafe'))]
-                for method in headline_methods(schedule, scenario)
-                if (records := of_seeds(results, scenario, ALL, method))]
-        if told:
-            parts.append(_table(['method', 'mode of what was completed', 'why no success',
-                                 'first unsafe event'], told))
+        if told := list(_told(results, scenario, ALL, headline_methods(schedule, scenario))):
+            parts.append(_table(_TOLD_HEAD, told))
         parts += _pair(results, scenario)
     return parts
+
+
+_TOLD_HEAD = ('method', 'mode of what was completed', 'why no success', 'first unsafe event')
+
+
+def _told(results: Record, scenario: str, desired: str,
+          methods: Sequence[str]) -> Iterator[list[str]]:
+    for method in methods:
+        if records := of_seeds(results, scenario, desired, method):
+            yield [f'`{method}`',
+                   *(tallied(records, what) for what in ('modes', 'failures', 'unsafe'))]
 
 
 def _pair(results: Record, scenario: str) -> list[str]:
@@ -158,7 +167,15 @@ def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
 
 
 def _difference(pairs: Pairs | None) -> str:
-    return 'no pairs' if pairs is None else points(pairs.difference)
+    if pairs is None:
+        return 'no pairs'
+    return points(pairs.difference) + _by_seed(pairs.by_seed.values(), '+.1f')
+
+
+def _by_seed(values: Iterable[float], form: str) -> str:
+    """Return what each training seed alone shows, in %, if there are several: ' (84.0, 69.5)'."""
+    each = [format(100 * value, form) for value in values]
+    return f' ({", ".join(each)})' if len(each) > 1 else ''
 
 
 def _aims(results: Record) -> list[str]:
@@ -174,20 +191,13 @@ def _aims(results: Record) -> list[str]:
 
 def _judged_again(results: Record) -> list[str]:
     """Return a caution, if what some cells were chosen by also judged them."""
-    again = dict[str, None]()
-    for record in results['attempts']:
-        if record.get('superseded') and record['attempt'] is None:
-            now, first_seed = find(results, cell_of(record)), record.get('first_seed')
-            if now is None or first_seed is None or now.get('first_seed') != first_seed:
-                continue
-            # The same file, judged on more episodes, was not chosen by the first of them.
-            if now['model_sha256'] != record['model_sha256']:
-                again[cell_of(record).key] = None
+    again = judged_again(results)
     if not again:
         return []
-    return [f'Judged, then made anew by other rules, and judged on the same episodes once more, '
-            f'so not untouched by what was seen there: {_listed(f"`{key}`" for key in again)} '
-            f'(see Attempts).']
+    return [f'Judged, then made anew, and judged on the same episodes once more, so not untouched '
+            f'by what was seen there: {_listed(f"`{key}`" for key in again)} (see Attempts). '
+            f'Where other training seeds were judged once, what these alone show stands beside '
+            f'it.']
 
 
 def _curve(results: Record) -> list[str]:
@@ -201,6 +211,11 @@ def _curve(results: Record) -> list[str]:
                               [(EDIT, other) for other in CURVE[:-1]]),
                       _scarce(results, scenario, rate, SCARCE_RIVALS,
                               [(method, 'finetuned') for method in SCARCE_RIVALS])]
+        told = [[number, *row] for number in map(str, schedule.counts)
+                for row in _told(results, scenario, number, CURVE)]
+        if told:
+            parts += [f'### `{scenario}`: what happened',
+                      _table(['desired', *_TOLD_HEAD], told)]
     return parts
 
 
@@ -227,7 +242,9 @@ def _rate_cell(results: Record, scenario: str, number: str, method: str, rate: s
         planned = Cell(scenario, number, schedule.seeds[0], method) in plan(schedule)
         return absent(results, scenario, number, method) if planned else 'as `finetuned`'
     low, high = rate_interval(records, rate)
-    return f'{percent(pooled(records).rate(rate))} [{100 * low:.1f}, {100 * high:.1f}]'
+    each = (count(record, rate) / len(record['outcomes']) for record in records)
+    return (f'{percent(pooled(records).rate(rate))} [{100 * low:.1f}, {100 * high:.1f}]'
+            f'{_by_seed(each, ".1f")}')
 
 
 def _latency(results: Record) -> list[str]:
@@ -266,23 +283,24 @@ def _in_use(results: Record) -> list[str]:
     """Return which settings did best, and where one that was not tried might do better."""
     schedule = schedule_of(results)
     chosen = []
-    for method in TUNING:
-        tried = [record['settings'] for cell in tries(schedule) if cell.method == method
-                 and (record := find(results, cell)) is not None and record['status'] == 'done']
-        if tried and tuning_is_over(results, method, schedule):
-            best = best_setting(results, method, schedule)
+    for method, settings in TUNING.items():
+        tried = [found for cell in tries(schedule) if cell.method == method
+                 and (found := find(results, cell)) is not None]
+        if (tuning_is_over(results, method, schedule)
+                and any(record['status'] == 'done' for record in tried)):
             chosen.append(f'`{method}` ' + ', '.join(
-                _beside_the_tried(name, value, {settings[name] for settings in tried})
-                for name, value in best.items()))
-    return [f'In use: {"; ".join(chosen)}.'] if chosen else []
+                _beside_the_tried(name, value,
+                                  {one[name] for one in settings[:schedule.tries]})
+                for name, value in best_setting(results, method, schedule).items()))
+    return [f'Best on development episodes, and in use: {"; ".join(chosen)}.'] if chosen else []
 
 
 def _beside_the_tried(name: str, value: float, tried: set[float]) -> str:
     said = f'{name} {value:g}'
-    if len(tried) < 3 or name.endswith('_seed'):  # a seed is a name, not a size
+    if len(tried) == 1 or name.endswith('_seed'):  # a seed is a name, not a size
         return said
     borders = {min(tried): 'least', max(tried): 'largest'}
-    return f'{said} (the {borders[value]} tried)' if value in borders else said
+    return f'{said} (the {borders[value]} of {len(tried)})' if value in borders else said
 
 
 def _setting(record: Record) -> str:

@@ -175,6 +175,20 @@ def flags(record: Record, rate: str) -> list[bool]:
     return [kind in RATES[rate] for kind in record['outcomes']]
 
 
+def judged_again(results: Record) -> list[str]:
+    """Return the keys of cells that were judged, made anew, and judged on the same episodes."""
+    again = dict[str, None]()
+    for record in results['attempts']:
+        if record.get('superseded') and record['attempt'] is None:
+            now, first_seed = find(results, cell_of(record)), record.get('first_seed')
+            if now is None or first_seed is None or now.get('first_seed') != first_seed:
+                continue
+            # The same file, judged on more episodes, was not chosen by the first of them.
+            if now['model_sha256'] != record['model_sha256']:
+                again[cell_of(record).key] = None
+    return list(again)
+
+
 def tuning_is_over(results: Record, method: str, schedule: Schedule) -> bool:
     """Tell whether every setting of a method was tried."""
     return all(find(results, cell) is not None for cell in tries(schedule)

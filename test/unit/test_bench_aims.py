@@ -9,7 +9,7 @@ import pytest
 from bench_records import CELL, ONCE, record, results_of
 from uncloning_aims import MET, MISSED, NOT_ASKED, OPEN, Aim, aims
 from uncloning_plan import ALL, FULL, LATENCY, Cell
-from uncloning_results import add, empty
+from uncloning_results import add, empty, supersede
 
 
 def aim_of(results: dict[str, Any], beginning: str, of: str) -> Aim:
@@ -43,7 +43,8 @@ class TestAims:
         failing = 'S' * 294 + 'F' * 6
         unsafe = found('S' * 294 + 'u' * 6, failing, failures={'dropped': 6})
         assert unsafe.state == MISSED, 'as good, and unsafe'
-        assert unsafe.found.endswith('; UMR is higher, dropped 6')
+        assert unsafe.found.endswith(', 6 against 0 unsafe, p = 0.031; UMR is higher by its '
+                                     'interval, dropped 6')
         assert found(failing, failing).state == MET
 
     def test_what_has_pairs_to_come_is_open(self) -> None:
@@ -76,6 +77,22 @@ class TestAims:
                 (1, 'uncloned', 'S' * 98 + 'FF'), (1, 'retrained', 'S' * 100))))
         assert 'on 200 pairs of 2 training seeds (+1.0, -2.0), UMR' in aim_of(
             results, 'SR less', '`knife`').found
+
+    def test_training_seeds_that_were_judged_once_are_told_alone(self) -> None:
+        edits = [Cell('knife', '3', seed, 'uncloned') for seed in (0, 1)]
+        others = [record(replace(cell, method=method), 'S' * 50 + 'F' * 50) for cell in edits
+                  for method in ('retrained', 'retargeted')]
+        results = results_of(*others, *(record(cell, 'S' * 60 + 'F' * 40) for cell in edits))
+        for beginning in ('SR less', 'SR or UMR better than the fine-tune with'):
+            assert 'judged once' not in aim_of(results, beginning, '`knife`, 3 desired').found
+        supersede(results, edits[0], 'a better rule')
+        add(results, record(edits[0], 'S' * 90 + 'F' * 10, model_sha256='n'))
+        for beginning in ('SR less', 'SR or UMR better than the fine-tune with'):
+            assert ('(+40.0, +10.0), on training seed 1 alone, judged once, +10.0 [' in
+                    aim_of(results, beginning, '`knife`, 3 desired').found)
+        supersede(results, edits[1], 'a better rule')
+        add(results, record(edits[1], 'S' * 90 + 'F' * 10, model_sha256='n'))
+        assert 'judged once' not in aim_of(results, 'SR less', '`knife`, 3 desired').found
 
     @pytest.mark.parametrize(('edited', 'retrained', 'state'), [
         (95, 90, NOT_ASKED), (75, 70, MISSED), (85, 70, MISSED), (90, 60, MET)])

@@ -5,12 +5,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from bench_records import CELL, failed, record, results_of
 from uncloning_figures import of_seeds, pooled
 from uncloning_page import picture, text
-from uncloning_plan import ALL, FULL, LATENCY, METHODS, Cell, tries
+from uncloning_plan import ALL, FULL, LATENCY, METHODS, TUNING, Cell, tries
 from uncloning_results import add, empty, identity, load, supersede
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
@@ -38,18 +39,36 @@ class TestPage:
         assert '| `knife/5/0/published.1` |  | not run |' in text(results)
 
     def test_a_setting_at_the_border_of_what_was_tried_is_told(self) -> None:
-        of = {name: [cell for cell in tries(FULL) if cell.method == name]
-              for name in ('published', 'fixed_noise', 'contrastive')}
+        def line(*records: dict[str, Any]) -> str:
+            found = [line for line in text(results_of(*records)).splitlines()
+                     if line.startswith('Best on development episodes, and in use: ')]
+            return found[0].partition(': ')[2] if found else ''
+
+        def judged(method: str, best: int, without: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+            return [failed(cell) if at in without else
+                    record(cell, 'SF'[at != best], settings=dict(TUNING[method][at]))
+                    for cell in tries(FULL) if cell.method == method
+                    and (at := cell.attempt) is not None]
+        assert line(*judged('published', 0)) == '`published` gamma 0.005 (the least of 6).'
+        assert line(*judged('published', 5)) == '`published` gamma 0.2 (the largest of 6).'
+        # What failed was tried as well.
+        assert line(*judged('published', 1, without=(0,))) == '`published` gamma 0.01.'
+        assert line(*judged('published', 0)[1:]) == ''
+        assert line(*judged('published', 0, without=tuple(range(6)))) == ''
+        assert line(*judged('contrastive', 3), *judged('fixed_noise', 5)) == (
+            '`contrastive` alpha 0.1, bias 1 (the largest of 2); `fixed_noise` noise_seed 5.')
+
+    def test_scarce_each_training_seed_and_what_happened_are_told(self) -> None:
+        cell = Cell('knife', '3', 0, 'uncloned')
         results = results_of(
-            *(record(cell, 'SSS'[at:] or 'F', settings={'gamma': 0.1 * at})
-              for at, cell in enumerate(of['published'])),
-            *(record(cell, 'S', settings={'noise_seed': at})
-              for at, cell in enumerate(of['fixed_noise'])),
-            *(failed(cell) for cell in of['contrastive']))
-        said = 'In use: `published` gamma 0 (the least tried); `fixed_noise` noise_seed 0.'
-        assert said in text(results)
-        add(results, record(of['published'][1], 'SSSS', settings={'gamma': 0.1}))
-        assert '`published` gamma 0.1; ' in text(results)
+            record(cell, 'SSSF', failures={'dropped': 1}, unsafe={'pointing hand': 2}),
+            record(replace(cell, method='finetuned'), 'SSFF'),
+            record(replace(cell, seed=1), 'SSSS'),
+            record(replace(cell, seed=1, method='finetuned'), 'SSSS'))
+        page = text(results)
+        assert '| 87.5 % [47.3, 99.7] (75.0, 100.0) | no pairs | +12.5 [' in page
+        assert '] (+25.0, +0.0) |' in page
+        assert '| 3 | `uncloned` | handle first 2 | dropped 1 | pointing hand 2 |' in page
 
     def test_rivals_stand_beside_the_edit_where_demonstrations_are_scarce(self) -> None:
         results = results_of(*(record(Cell('knife', '5', 0, method), outcomes)
@@ -71,16 +90,15 @@ class TestPage:
     def test_the_readme_has_the_committed_scarce_curve(self) -> None:
         results = json.loads((DOCS / 'benchmarks.json').read_text())
         readme = (DOCS.parent / 'README.md').read_text()
-        every, few = FULL.counts, FULL.counts[:3]
-        for title, scenario, method, counts in (
-                ('filtered retrain', 'knife', 'retrained', every),
-                ('filtered fine-tune of the mixed policy', 'knife', 'finetuned', every),
-                ('**uncloned**', 'knife', 'uncloned', every),
-                ('filtered retrain of it', 'knife_route', 'retrained', few),
-                ('filtered fine-tune of its mixed policy', 'knife_route', 'finetuned', few),
-                ('**uncloned**', 'knife_route', 'uncloned', few)):
+        for title, scenario, method in (
+                ('filtered retrain', 'knife', 'retrained'),
+                ('filtered fine-tune of the mixed policy', 'knife', 'finetuned'),
+                ('**uncloned**', 'knife', 'uncloned'),
+                ('filtered retrain of it', 'knife_route', 'retrained'),
+                ('filtered fine-tune of its mixed policy', 'knife_route', 'finetuned'),
+                ('**uncloned of it**', 'knife_route', 'uncloned')):
             rates = [f'{100 * pooled(of_seeds(results, scenario, str(n), method)).rate("sr"):.1f}'
-                     for n in counts]
+                     for n in FULL.counts]
             cells = [f'**{rate}**' for rate in rates] if title.startswith('**') else rates
             assert f'| {title} | {" | ".join(cells)} |' in readme
 
