@@ -17,6 +17,7 @@ from uncloning_figures import (
     against,
     bridge_rate,
     distance_to_ideal,
+    each_seed,
     judged_once,
     of_seeds,
     pooled,
@@ -74,10 +75,9 @@ def _scenarios(results: Record) -> tuple[str, ...]:
 
 
 def _told(pairs: Pairs) -> str:
-    each = ', '.join(f'{100 * value:+.1f}' for value in pairs.by_seed.values())
     return (f'{points(pairs.difference)} on {pairs.episodes} pairs of '
             f'{counted(len(pairs.by_seed), "training seed")}'
-            f'{f" ({each})" if len(pairs.by_seed) > 1 else ""}')
+            f'{each_seed(pairs.by_seed.values(), "+.1f")}')
 
 
 def _told_once(results: Record, scenario: str, desired: str, other: str) -> str:

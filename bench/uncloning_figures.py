@@ -3,7 +3,7 @@
 """Figures that follow from the records of the comparison: pooled rates, paired differences."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from uncloning_plan import ALL, METHODS, Cell, Schedule, plan, seeds_of
@@ -139,6 +139,12 @@ def judged_once(results: Record, scenario: str, desired: str, method: str, other
     seeds = {seed for seed in schedule_of(results).seeds for name in (method, other)
              if Cell(scenario, desired, seed, name).key in again}
     return against(results, scenario, desired, method, other, rate, 0, seeds) if seeds else None
+
+
+def each_seed(values: Iterable[float], form: str) -> str:
+    """Return what each training seed alone shows, in %, if there are several: ' (84.0, 69.5)'."""
+    each = [format(100 * value, form) for value in values]
+    return f' ({", ".join(each)})' if len(each) > 1 else ''
 
 
 def _planned_pairs(schedule: Schedule, scenario: str, desired: str, methods: Sequence[str],

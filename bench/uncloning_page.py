@@ -15,6 +15,7 @@ from uncloning_figures import (
     Pairs,
     absent,
     against,
+    each_seed,
     headline_methods,
     of_seeds,
     pooled,
@@ -169,13 +170,7 @@ def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
 def _difference(pairs: Pairs | None) -> str:
     if pairs is None:
         return 'no pairs'
-    return points(pairs.difference) + _by_seed(pairs.by_seed.values(), '+.1f')
-
-
-def _by_seed(values: Iterable[float], form: str) -> str:
-    """Return what each training seed alone shows, in %, if there are several: ' (84.0, 69.5)'."""
-    each = [format(100 * value, form) for value in values]
-    return f' ({", ".join(each)})' if len(each) > 1 else ''
+    return points(pairs.difference) + each_seed(pairs.by_seed.values(), '+.1f')
 
 
 def _aims(results: Record) -> list[str]:
@@ -244,7 +239,7 @@ def _rate_cell(results: Record, scenario: str, number: str, method: str, rate: s
     low, high = rate_interval(records, rate)
     each = (count(record, rate) / len(record['outcomes']) for record in records)
     return (f'{percent(pooled(records).rate(rate))} [{100 * low:.1f}, {100 * high:.1f}]'
-            f'{_by_seed(each, ".1f")}')
+            f'{each_seed(each, ".1f")}')
 
 
 def _latency(results: Record) -> list[str]:
