@@ -53,7 +53,7 @@ class TestPlan:
         assert {cell.scenario for cell in planned if cell.method == 'fixed_noise'} == {
             'knife'}, 'where the noise was searched'
         assert {cell.desired for cell in planned if cell.method == 'retargeted'} == {
-            '3', '5', '10'}, 'with more there is nothing that is retargeted'
+            '3', '5', '10', '25'}, 'with more there is nothing that is retargeted'
 
     def test_a_tuned_method_comes_after_all_its_tries(self) -> None:
         for schedule in (FULL, SHORT):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an edit learns from its own chunks: those of kept modes, where there is the choice."""
+"""What an edit learns from its own chunks: those of kept modes, where the policy is torn."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +39,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Windows]:
 
     def cloning_loss(policy: Any, windows: Windows, picks: Tensor, generator: Any) -> Tensor:
         found.append(Windows(windows.conditions[picks], windows.clean[picks]))
-        return torch.zeros(())
+        return torch.ones(())
 
     monkeypatch.setattr(self_distillation, 'cloning_loss', cloning_loss)
     return found
@@ -51,14 +51,14 @@ def distillation(classifier: Any, conditions: Tensor, steps: int = 20) -> SelfDi
                             torch.Generator().manual_seed(0))
 
 
-def test_learns_kept_chunks_where_there_is_the_choice_and_nothing_elsewhere(
+def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere(
         seen: list[Windows]) -> None:
     # GIVEN observations of which every other one is committed to the removed mode
     conditions = torch.tensor([1.0, -1.0]).repeat(300)[:, None]
     removal = distillation(by_sign, conditions)
     # WHEN the edit takes some steps
-    for step in range(1, 21):
-        removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
+    losses = [removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
+              for step in range(1, 21)]
     # THEN it saw kept chunks at the others alone
     assert len(seen) == 20
     for windows in seen:
@@ -68,7 +68,10 @@ def test_learns_kept_chunks_where_there_is_the_choice_and_nothing_elsewhere(
     assert [look['step'] for look in looks] == list(range(0, 20, 2))
     # Of four draws one at least is kept in 15 of 16 cases.
     assert looks[0]['open'] / looks[0]['observations'] == pytest.approx(0.5 * 15 / 16, abs=0.07)
-    assert looks[0]['removed'] == pytest.approx(7 / 15, abs=0.05)
+    # In 14 of these 15 one at least is removed.
+    assert looks[0]['torn'] / looks[0]['open'] == pytest.approx(14 / 15, abs=0.05)
+    assert losses == [pytest.approx(looks[at // 2]['torn'] / looks[at // 2]['open'])
+                      for at in range(20)], 'the loss itself is 1'
     assert removal.open == looks[-1]['open'] / looks[-1]['observations']
 
 
@@ -93,9 +96,9 @@ def test_chunks_are_taken_by_their_probability(seen: list[Windows]) -> None:
     removal = distillation(likely, torch.ones(4000, 1), steps=1)
     removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
     large = (seen[0].clean[:, 0] > 0).float().mean()
-    # Of four draws k are large: the expectation of 3k / (3k + 4 - k), given that one is.
-    chances = torch.tensor([4.0, 6.0, 4.0, 1.0]) / 15
-    k = torch.arange(1, 5)
+    # Of four draws k are large: the expectation of 3k / (3k + 4 - k), given that some are.
+    chances = torch.tensor([4.0, 6.0, 4.0]) / 14
+    k = torch.arange(1, 4)
     assert float(large) == pytest.approx(float((chances * 3 * k / (4 + 2 * k)).sum()), abs=0.08)
 
 
@@ -118,6 +121,22 @@ def test_without_any_choice_there_is_no_loss(seen: list[Windows]) -> None:
     removal = distillation(by_sign, torch.full((50, 1), -1.0))
     assert removal.loss(Planner(), Planner(), 1) is None  # type: ignore[arg-type]
     assert (seen, removal.open) == ([], 0.0)
+
+
+def test_where_nothing_is_to_be_removed_there_is_no_loss(seen: list[Windows]) -> None:
+    # GIVEN a policy that is torn until its second look, and then plans kept chunks alone
+    class Edited(Planner):
+        @staticmethod
+        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
+            return torch.ones_like(noisy)
+
+    removal = distillation(by_sign, torch.ones(600, 1), steps=10)
+    first = removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
+    assert first is not None
+    assert removal.loss(Planner(), Edited(), 2) is None  # type: ignore[arg-type]
+    assert [(look['open'] > 0, look['torn'] > 0) for look in removal.report()['looks']] == [
+        (True, True), (True, False)]
+    assert len(seen) == 1
 
 
 def test_draws_and_probabilities_belong_to_their_condition() -> None:

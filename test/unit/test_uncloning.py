@@ -81,8 +81,8 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
     assert report['classifier']['accuracy'] > 0.7
     looks = report['removal']['looks']
     assert [look['step'] for look in looks] == list(range(0, 300, 30))
-    assert looks[0]['removed'] > 0.2, 'before the edit'
-    assert looks[-1]['removed'] < 0.02
+    assert looks[0]['torn'] > 0.5 * looks[0]['open'], 'before the edit'
+    assert looks[-1]['torn'] < 0.05 * looks[-1]['open']
     assert looks[-1]['open'] > 0.9 * looks[-1]['observations'], 'the toy always has the choice'
     assert report['retained_loss']['windows'] == 4 * 12
     assert report['retained_loss']['after'] < report['retained_loss']['before'] + 0.05
@@ -302,7 +302,7 @@ class TestBadInput:
 class TestWarnings:
     """What in a report should make one doubt the edit."""
 
-    LOOKS: ClassVar = {'looks': [{'step': 0, 'observations': 10, 'open': 5, 'removed': 0.5}]}
+    LOOKS: ClassVar = {'looks': [{'step': 0, 'observations': 10, 'open': 5, 'torn': 2}]}
 
     BENT: ClassVar = {'retargeted': {'share': 0.0, 'episodes': 0, 'reason': ''}}
 
@@ -361,7 +361,7 @@ class TestCommand:
         out = capsys.readouterr().out
         assert max(map(len, out.splitlines())) <= 80, out
         for words in ('removed right; kept left', 'reached the 12 planned steps',
-                      'retained loss', 'follows a swapped chunk', 'choice, %', 'of these removed'):
+                      'retained loss', 'follows a swapped chunk', 'choice, %', 'of these torn'):
             assert words in out
         assert main(self._words(mixed_dir, data_dir, Path('run'))) == 2
         assert 'exists already' in capsys.readouterr().err

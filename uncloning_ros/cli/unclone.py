@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of the redirect: a sample counts while its own mode is given a '
                              'probability below this (default: 0.5)')
     parser.add_argument('--retarget', type=share, metavar='SHARE',
-                        help='where the kept modes together have at most 20 demonstrations '
+                        help='where the kept modes together have at most 30 demonstrations '
                              'and fewer than another mode: the largest share of each batch '
                              'that is copies of theirs, with tool and hand moved to where '
                              'other demonstrations had them; 0 for none (default: 0.75 of the '
@@ -150,8 +150,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         return [*lines, '', f'after step          {steps}',
                 'choice, %           ' + _row([look['open'] / look['observations']
                                                for look in looks]),
-                'of these removed, % ' + _row([look['removed'] if look['open'] else None
-                                               for look in looks])]
+                'of these torn, %    ' + _row([look['torn'] / look['open'] if look['open']
+                                               else None for look in looks])]
     lines += ['', 'noise level         ' + ''.join(f'{(i + 1) / 10:6.1f}' for i in range(10)),
               'gate open, %        ' + _row(removal['open_by_level'])]
     if seen['accuracy'] is not None:

@@ -4,7 +4,7 @@
 
 Where kept modes have few demonstrations, the places of tool and hand in them are few. So part of
 each batch comes from the same demonstrations at places that others had (`demos.retargeting`): the
-fewer there are, the more. With more than 20, or not fewer than another mode, it is the plain loss.
+fewer there are, the more. With more than 30, or not fewer than another mode, it is the plain loss.
 """
 
 from collections import Counter
@@ -26,10 +26,11 @@ from uncloning_ros.learning.cloning import (
 )
 from uncloning_ros.learning.network import Policy
 
-# Their share of a batch times the number of own demonstrations. Chosen on development episodes of
-# the knife; with three quarters also at 10 demonstrations the edit dropped more tools.
-_SHARE_TIMES_OWN = 2.5
-FEW = 20  # own demonstrations that are retargeted; with 25 nothing was gained any more
+# Their share of a batch times the number of own demonstrations, and the least share. Chosen on
+# development episodes of knife, the least one of knife_route too; with three quarters also at 10
+# demonstrations the edit dropped more tools.
+_SHARE_TIMES_OWN, _LEAST = 2.5, 0.3
+FEW = 30  # own demonstrations that are retargeted; with 50 nothing was gained any more
 # A grasp is as good as the nearest place it was shown at; these cost some seconds.
 _EPISODES = 600
 
@@ -79,4 +80,4 @@ def _wanted(dataset: Dataset, kept: Sequence[str]) -> float:
     counts = Counter(one.mode for one in dataset.episodes if one.split == 'train')
     own = sum(counts[mode] for mode in kept)
     few = own < max(counts.values()) and own <= FEW
-    return _SHARE_TIMES_OWN / own if few else 0.0
+    return max(_LEAST, _SHARE_TIMES_OWN / own) if few else 0.0

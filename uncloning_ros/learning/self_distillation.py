@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Own chunks of kept modes: what a policy itself does where it still has the choice.
+"""Own chunks of kept modes: what a policy itself does where it is torn between its modes.
 
-At observations of undesired demonstrations chunks are drawn from the policy as it is, and of each
-observation one is kept, with the mode classifier's probability q of a kept mode:
+At observations of undesired demonstrations chunks are drawn from the policy as it is. Where some
+are of a kept and some of a removed mode one is taken, with the mode classifier's probability q of
+a kept mode:
 
     p(chunk | observation, kept) = policy(chunk | observation) * q / sum over the draws of q
 
 (resampling of what was drawn; after ReGuide, arXiv 2606.28939, which rejects whole episodes).
 The cloning loss on these moves the decision and nothing else: a chunk that the policy plans
 anyway is no stranger to it, and the kept modes keep their shares among each other. Where no draw
-is of a kept mode the policy has committed itself, and there is nothing to learn from. As the
-edit goes on, the policy is looked at again, for a choice opens up where there was none.
+is of a kept mode the policy has committed itself, and there is nothing to learn from; where all
+are, there is nothing to remove, and to clone them would only teach the policy its own guesses. As
+the edit goes on, the policy is looked at again, for a choice opens up where there was none.
 """
 
 import math
@@ -39,19 +41,20 @@ class Look:
     """What one look at the policy found.
 
     Of `observations` that were looked at, `open` had a chunk of a kept mode among their draws;
-    of the draws at these the share `removed` was of a removed mode.
+    of these, `torn` had one of a removed mode as well.
     """
 
     observations: int
     open: int
-    removed: float
+    torn: int
 
 
 class SelfDistillation:
     """The cloning loss on chunks of kept modes that the policy plans at `undesired` observations.
 
-    The classifier's first `kept` classes are the kept modes. In `steps` steps the policy is looked
-    at up to ten times, the first time before it has moved.
+    It is the mean over the observations with a choice, of which those that are not torn count as
+    0: so it fades as removed modes do. The classifier's first `kept` classes are the kept modes.
+    In `steps` steps the policy is looked at up to ten times, the first time before it has moved.
     """
 
     def __init__(self, classifier: ModeClassifier, undesired: Windows, kept: int, steps: int,
@@ -71,23 +74,25 @@ class SelfDistillation:
         return float(newest['open'] / newest['observations'])
 
     def loss(self, policy: Policy, average: Policy, step: int) -> Tensor | None:
-        """Return the loss of step 1, 2, ...; None as long as no chunk of a kept mode was found.
+        """Return the loss of step 1, 2, ...; None while the policy is torn nowhere.
 
         What is looked at is `average`, the policy that will be exported.
         """
         if (step - 1) % self._every == 0:
             self._found.append({'step': step - 1, **asdict(self._look(average))})
-        if self._chunks is None:
+        newest = self._found[-1]
+        if self._chunks is None or not newest['torn']:
             return None
         picks = self._random(len(self._chunks), self._batch_size)
-        return cloning_loss(policy, self._chunks, picks, self._generator)
+        share: float = newest['torn'] / newest['open']
+        return share * cloning_loss(policy, self._chunks, picks, self._generator)
 
     def report(self) -> dict[str, Any]:
         """Return what each look found."""
         return {'looks': self._found}
 
     def _look(self, policy: Policy) -> Look:
-        """Draw from the policy, and keep what is of a kept mode."""
+        """Draw from the policy, and take a chunk of a kept mode where it is torn."""
         picks = self._random(len(self._undesired), _OBSERVATIONS)
         if len(self._open):
             picks = torch.cat([picks, self._open[self._random(len(self._open), _OBSERVATIONS)]])
@@ -95,16 +100,14 @@ class SelfDistillation:
         chunks = draw(policy, conditions, _DRAWS, self._generator)
         kept = kept_probability(self._classifier, conditions, chunks, self._kept)
         is_open = kept.amax(1) > 0.5
-        found = Look(len(picks), int(is_open.sum()), 0.0)
-        if not found.open:
-            return found
+        is_torn = is_open & (kept.amin(1) <= 0.5)
         self._open = torch.unique(torch.cat([self._open, picks[is_open]]))
-        chosen = torch.multinomial(kept[is_open], 1, generator=self._generator)[:, 0]
-        own = Windows(conditions[is_open], chunks[is_open][torch.arange(len(chosen)), chosen])
-        self._recent = [*self._recent, own][-_RECENT:]
-        self._chunks = joined(self._recent)
-        return Look(found.observations, found.open,
-                    float((kept[is_open] <= 0.5).float().mean()))
+        if is_torn.any():
+            chosen = torch.multinomial(kept[is_torn], 1, generator=self._generator)[:, 0]
+            own = Windows(conditions[is_torn], chunks[is_torn][torch.arange(len(chosen)), chosen])
+            self._recent = [*self._recent, own][-_RECENT:]
+            self._chunks = joined(self._recent)
+        return Look(len(picks), int(is_open.sum()), int(is_torn.sum()))
 
     def _random(self, below: int, count: int) -> Tensor:
         return torch.randint(below, (count,), generator=self._generator)

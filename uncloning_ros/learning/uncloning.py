@@ -48,7 +48,7 @@ from uncloning_ros.learning.retain import Retain
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
 
-REPORT_SCHEMA = 'uncloning/edit@3'
+REPORT_SCHEMA = 'uncloning/edit@4'
 
 SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-tune'
 # The weight of each method's loss, unless another is given.
