@@ -61,7 +61,7 @@ def retained(kept: int, removed: int, most: float) -> Retain:
 @pytest.mark.parametrize(('kept', 'removed', 'most', 'share'), [
     (200, 200, 0.75, 0.0), (4, 4, 0.75, 0.0), (31, 200, 0.75, 0.0), (3, 200, 0.5, 0.5),
     (5, 200, 0.75, 0.5), (8, 200, 0.75, 0.31), (10, 200, 0.75, 0.3), (30, 200, 0.75, 0.3),
-    (3, 200, 0.0, 0.0), (3, 200, 0.75, 0.75)])
+    (25, 200, 0.1, 0.1), (3, 200, 0.0, 0.0), (3, 200, 0.75, 0.75)])
 def test_the_fewer_demonstrations_the_more_are_retargeted_up_to_the_most(
         made: SimpleNamespace, kept: int, removed: int, most: float, share: float) -> None:
     loss = retained(kept, removed, most)

@@ -27,8 +27,8 @@ class Planner:
 
 
 def by_sign(condition: Tensor, chunk: Tensor) -> Tensor:
-    """Logits of (kept, removed): positive chunks are kept, none at conditions below zero."""
-    kept = (chunk[:, 0] > 0) & (condition[:, 0] >= 0)
+    """Logits of (kept, removed): positive chunks are kept; at -1 none is, at 2 all are."""
+    kept = (condition[:, 0] > 1) | (chunk[:, 0] > 0) & (condition[:, 0] >= 0)
     return torch.stack([kept, ~kept], 1) * 20.0
 
 
@@ -53,32 +53,33 @@ def distillation(classifier: Any, conditions: Tensor, steps: int = 20) -> SelfDi
 
 def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere(
         seen: list[Windows]) -> None:
-    # GIVEN observations of which every other one is committed to the removed mode
-    conditions = torch.tensor([1.0, -1.0]).repeat(300)[:, None]
+    # GIVEN observations of which a third is committed to the removed mode, a third to the kept one
+    conditions = torch.tensor([1.0, -1.0, 2.0]).repeat(300)[:, None]
     removal = distillation(by_sign, conditions)
     # WHEN the edit takes some steps
     losses = [removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
               for step in range(1, 21)]
-    # THEN it saw kept chunks at the others alone
+    # THEN it saw kept chunks at the last third alone
     assert len(seen) == 20
     for windows in seen:
         assert bool((windows.clean[:, 0] > 0).all())
         assert bool((windows.conditions == 1.0).all())
     looks = removal.report()['looks']
     assert [look['step'] for look in looks] == list(range(0, 20, 2))
-    # Of four draws one at least is kept in 15 of 16 cases.
-    assert looks[0]['open'] / looks[0]['observations'] == pytest.approx(0.5 * 15 / 16, abs=0.07)
-    # In 14 of these 15 one at least is removed.
-    assert looks[0]['torn'] / looks[0]['open'] == pytest.approx(14 / 15, abs=0.05)
+    # Where there are both, of four draws one at least is kept in 15 of 16 cases, ...
+    assert looks[0]['open'] / looks[0]['observations'] == pytest.approx(31 / 48, abs=0.07)
+    # ... and one at least of each in 14.
+    assert looks[0]['torn'] / looks[0]['open'] == pytest.approx(14 / 31, abs=0.07)
     assert losses == [pytest.approx(looks[at // 2]['torn'] / looks[at // 2]['open'])
                       for at in range(20)], 'the loss itself is 1'
     assert removal.open == looks[-1]['open'] / looks[-1]['observations']
 
 
-def test_open_observations_are_looked_at_again(seen: list[Windows]) -> None:
+@pytest.mark.parametrize('choice', [1.0, 2.0], ids=['torn', 'not torn'])
+def test_open_observations_are_looked_at_again(seen: list[Windows], choice: float) -> None:
     # GIVEN that a choice is rare
     conditions = torch.full((6000, 1), -1.0)
-    conditions[::60] = 1.0
+    conditions[::60] = choice
     removal = distillation(by_sign, conditions)
     for step in range(1, 5):
         removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
@@ -137,6 +138,26 @@ def test_where_nothing_is_to_be_removed_there_is_no_loss(seen: list[Windows]) ->
     assert [(look['open'] > 0, look['torn'] > 0) for look in removal.report()['looks']] == [
         (True, True), (True, False)]
     assert len(seen) == 1
+
+
+def test_what_was_taken_four_looks_ago_is_forgotten(seen: list[Windows]) -> None:
+    # GIVEN a policy that is torn in its first look, then in none of three, then again
+    class Committed(Planner):
+        @staticmethod
+        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
+            return torch.ones_like(noisy)
+
+    class Doubled(Planner):
+        @staticmethod
+        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
+            return noisy.sign() * 2
+
+    removal = distillation(by_sign, torch.ones(600, 1), steps=10)
+    looks = [Planner(), Committed(), Committed(), Committed(), Doubled()]
+    for step, policy in enumerate(looks, 1):
+        removal.loss(Planner(), policy, step)  # type: ignore[arg-type]
+    # THEN it clones chunks of that last look alone
+    assert [bool((windows.clean[:, 0] == 2).all()) for windows in seen] == [False, True]
 
 
 def test_draws_and_probabilities_belong_to_their_condition() -> None:

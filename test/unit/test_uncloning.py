@@ -332,12 +332,12 @@ class TestWarnings:
         assert 'follows a swapped chunk in 20% of 20 held-out windows' in sentence
 
     def test_a_policy_that_never_had_the_choice(self) -> None:
-        shut = {'step': 0, 'observations': 10, 'open': 0, 'removed': 0.0}
+        shut = {'step': 0, 'observations': 10, 'open': 0, 'torn': 0}
         [sentence] = self._warnings({'looks': [shut]})
         assert 'there was nothing to distil' in sentence
 
     def test_a_policy_that_lost_the_choice(self) -> None:
-        shut = {'step': 9, 'observations': 10, 'open': 0, 'removed': 0.0}
+        shut = {'step': 9, 'observations': 10, 'open': 0, 'torn': 0}
         [sentence] = self._warnings({'looks': [*self.LOOKS['looks'], shut]})
         assert 'after step 9 the policy planned no chunk of a kept mode any more' in sentence
 

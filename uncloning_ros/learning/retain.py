@@ -3,8 +3,8 @@
 """What holds the skill while an edit moves the weights: the cloning loss on kept modes.
 
 Where kept modes have few demonstrations, the places of tool and hand in them are few. So part of
-each batch comes from the same demonstrations at places that others had (`demos.retargeting`): the
-fewer there are, the more. With more than 30, or not fewer than another mode, it is the plain loss.
+each batch comes from the same demonstrations at places that others had (`demos.retargeting`):
+three tenths, more with fewer than 9. With more than 30, or where no mode has more, none does.
 """
 
 from collections import Counter

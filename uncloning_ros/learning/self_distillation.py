@@ -52,9 +52,10 @@ class Look:
 class SelfDistillation:
     """The cloning loss on chunks of kept modes that the policy plans at `undesired` observations.
 
-    It is the mean over the observations with a choice, of which those that are not torn count as
-    0: so it fades as removed modes do. The classifier's first `kept` classes are the kept modes.
-    In `steps` steps the policy is looked at up to ten times, the first time before it has moved.
+    The more rarely the policy is torn where it has the choice, the less the loss counts: it is
+    multiplied with that share in the newest look. The classifier's first `kept` classes are the
+    kept modes. In `steps` steps the policy is looked at up to ten times, the first time before it
+    has moved; what is cloned are the chunks of the last four looks.
     """
 
     def __init__(self, classifier: ModeClassifier, undesired: Windows, kept: int, steps: int,
@@ -65,7 +66,6 @@ class SelfDistillation:
         self._open = torch.zeros(0, dtype=torch.long)
         self._found: list[dict[str, Any]] = []
         self._recent: list[Windows] = []
-        self._chunks: Windows | None = None
 
     @property
     def open(self) -> float:
@@ -81,11 +81,12 @@ class SelfDistillation:
         if (step - 1) % self._every == 0:
             self._found.append({'step': step - 1, **asdict(self._look(average))})
         newest = self._found[-1]
-        if self._chunks is None or not newest['torn']:
+        if not newest['torn']:
             return None
-        picks = self._random(len(self._chunks), self._batch_size)
+        chunks = joined(self._recent)
+        picks = self._random(len(chunks), self._batch_size)
         share: float = newest['torn'] / newest['open']
-        return share * cloning_loss(policy, self._chunks, picks, self._generator)
+        return share * cloning_loss(policy, chunks, picks, self._generator)
 
     def report(self) -> dict[str, Any]:
         """Return what each look found."""
@@ -102,11 +103,9 @@ class SelfDistillation:
         is_open = kept.amax(1) > 0.5
         is_torn = is_open & (kept.amin(1) <= 0.5)
         self._open = torch.unique(torch.cat([self._open, picks[is_open]]))
-        if is_torn.any():
-            chosen = torch.multinomial(kept[is_torn], 1, generator=self._generator)[:, 0]
-            own = Windows(conditions[is_torn], chunks[is_torn][torch.arange(len(chosen)), chosen])
-            self._recent = [*self._recent, own][-_RECENT:]
-            self._chunks = joined(self._recent)
+        chosen = torch.multinomial(kept[is_torn], 1, generator=self._generator)[:, 0]
+        own = Windows(conditions[is_torn], chunks[is_torn][torch.arange(len(chosen)), chosen])
+        self._recent = [*self._recent, own][-_RECENT:]
         return Look(len(picks), int(is_open.sum()), int(is_torn.sum()))
 
     def _random(self, below: int, count: int) -> Tensor:

@@ -3,11 +3,11 @@
 """Remove modes from a policy's weights: a few hundred steps down the sum of two losses.
 
 The cloning loss on demonstrations of kept modes holds what the policy can do (`retain`). The loss
-of a method takes the removed modes away where the policy has the choice; a classifier that reads
-the mode from condition and clean chunk, trained on the original policy's predictions and frozen,
-says which way that is. Network, graph and normaliser stay as they are.
+of a method takes the removed modes away; a classifier that reads the mode from condition and clean
+chunk, trained on the original policy's predictions and frozen, says which way that is. Network,
+graph and normaliser stay as they are.
 
-    self-distillation   clone what the policy itself plans of kept modes there
+    self-distillation   clone what the policy itself plans of kept modes where it is torn
     redirect            have the classifier see a kept mode, as published (Wang et al. 2026,
                         Behavior Uncloning, arXiv 2606.29201)
     fine-tune           nothing: the reference that an edit has to beat
@@ -100,7 +100,7 @@ class Removal(Protocol):
 
     @property
     def open(self) -> float:
-        """Return in what share of the newest samples it had something to work on."""
+        """Return the share of the newest samples where a choice, or the gate, was open."""
 
     def loss(self, policy: Policy, average: Policy, step: int) -> Tensor | None:
         """Return the loss of `policy` at step 1, 2, ...; None where there is none."""
