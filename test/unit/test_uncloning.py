@@ -341,6 +341,12 @@ class TestWarnings:
         [sentence] = self._warnings({'looks': [*self.LOOKS['looks'], shut]})
         assert 'after step 9 the policy planned no chunk of a kept mode any more' in sentence
 
+    def test_a_policy_that_was_never_torn(self) -> None:
+        calm = {'step': 0, 'observations': 10, 'open': 5, 'torn': 0}
+        [sentence] = self._warnings({'looks': [calm, calm]})
+        assert 'the edit was a fine-tune' in sentence
+        assert self._warnings({'looks': [calm, *self.LOOKS['looks'], calm]}) == []
+
     def test_a_gate_that_never_opened(self) -> None:
         [sentence] = self._warnings({'open': 0.0, 'open_by_level': [0.0] * 10})
         assert 'the gate never opened' in sentence

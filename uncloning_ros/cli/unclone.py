@@ -5,7 +5,7 @@ r"""Remove undesired modes from the weights of a trained policy.
 A mode classifier learns to read the mode from what the policy predicts. Then a few hundred steps
 move the weights. Demonstrations of the kept modes hold what the policy can do; where they are few,
 copies of them help, with tool and hand moved to other places. Where removed modes were
-demonstrated, the policy is taught those of its own plans that are of a kept mode. The result is a
+demonstrated and it is torn, the policy is taught its own plans of a kept mode. The result is a
 run like the one it came from: same network, same normaliser, other weights.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \

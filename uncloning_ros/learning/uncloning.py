@@ -270,6 +270,9 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     elif looks and not looks[-1]['open']:
         found.append(f'after step {looks[-1]["step"]} the policy planned no chunk of a kept mode '
                      f'any more where removed modes were demonstrated; try a lower --lr')
+    elif looks and not any(look['torn'] for look in looks):
+        found.append('wherever the policy planned a chunk of a kept mode it planned no other, so '
+                     'own chunks had nothing to remove, and the edit was a fine-tune')
     if gate == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
     return found
