@@ -59,7 +59,7 @@ def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere(
     # WHEN the edit takes some steps
     losses = [removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
               for step in range(1, 21)]
-    # THEN it saw kept chunks at the last third alone
+    # THEN it saw kept chunks at the third that is torn alone
     assert len(seen) == 20
     for windows in seen:
         assert bool((windows.clean[:, 0] > 0).all())

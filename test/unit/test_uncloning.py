@@ -81,7 +81,8 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
     assert report['classifier']['accuracy'] > 0.7
     looks = report['removal']['looks']
     assert [look['step'] for look in looks] == list(range(0, 300, 30))
-    assert looks[0]['torn'] > 0.5 * looks[0]['open'], 'before the edit'
+    assert looks[0]['torn'] > 0.8 * looks[0]['open'], 'before the edit'
+    # Of four draws: less than 2 % of the chunks are of a removed mode, as 1 - 0.98**4 is 0.08.
     assert looks[-1]['torn'] < 0.05 * looks[-1]['open']
     assert looks[-1]['open'] > 0.9 * looks[-1]['observations'], 'the toy always has the choice'
     assert report['retained_loss']['windows'] == 4 * 12

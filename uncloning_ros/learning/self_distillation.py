@@ -66,6 +66,7 @@ class SelfDistillation:
         self._open = torch.zeros(0, dtype=torch.long)
         self._found: list[dict[str, Any]] = []
         self._recent: list[Windows] = []
+        self._chunks: Windows  # of all recent looks; the first step looks
 
     @property
     def open(self) -> float:
@@ -80,20 +81,20 @@ class SelfDistillation:
         """
         if (step - 1) % self._every == 0:
             self._found.append({'step': step - 1, **asdict(self._look(average))})
+            self._chunks = joined(self._recent)
         newest = self._found[-1]
         if not newest['torn']:
             return None
-        chunks = joined(self._recent)
-        picks = self._random(len(chunks), self._batch_size)
+        picks = self._random(len(self._chunks), self._batch_size)
         share: float = newest['torn'] / newest['open']
-        return share * cloning_loss(policy, chunks, picks, self._generator)
+        return share * cloning_loss(policy, self._chunks, picks, self._generator)
 
     def report(self) -> dict[str, Any]:
         """Return what each look found."""
         return {'looks': self._found}
 
     def _look(self, policy: Policy) -> Look:
-        """Draw from the policy, and take a chunk of a kept mode where it is torn."""
+        """Draw chunks; where the policy is torn take one, by its probability of a kept mode."""
         picks = self._random(len(self._undesired), _OBSERVATIONS)
         if len(self._open):
             picks = torch.cat([picks, self._open[self._random(len(self._open), _OBSERVATIONS)]])
