@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.audit.metrics import judge
 from uncloning_ros.contract import Contract
-from uncloning_ros.demos.dataset import Float32
-from uncloning_ros.demos.retargeting import Handover, find_handover
+from uncloning_ros.demos.dataset.retargeting import Handover, find_handover
+from uncloning_ros.demos.dataset.store import Float32
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.geometry import Array
+from uncloning_ros.judging.episode import judge
 from uncloning_ros.simulation.demonstration import demonstrate
 from uncloning_ros.simulation.demonstrator import Demonstrator
-from uncloning_ros.simulation.world import PHYSICS_HZ, World
+from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, World
 
 _LONGEST_S = 14.0
 

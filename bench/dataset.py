@@ -25,15 +25,15 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract, load_contract
-from uncloning_ros.demos.bag import (
+from uncloning_ros.demos.bags.episode import (
     METADATA_FILE,
     ROOT_KEY,
     EpisodeMetadata,
     episode_name,
     typestore,
 )
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.building import build_dataset
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.dataset.building import build_dataset
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path

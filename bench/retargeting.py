@@ -20,14 +20,14 @@ from blind_replay import demonstrated, replayed
 from measure import Figure, Report
 from tqdm import tqdm
 
-from uncloning_ros.audit.statistics import interval
+from uncloning_ros.audit.figures.statistics import interval
 from uncloning_ros.cli.arguments import positive_int
 from uncloning_ros.contract import Contract, load_contract, with_modes
-from uncloning_ros.demos.retargeting import bend, fastest_m
+from uncloning_ros.demos.dataset.retargeting import bend, fastest_m
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.world import World
+from uncloning_ros.simulation.pybullet.world import World
 
 _DEMONSTRATIONS, _DEMONSTRATIONS_SHORT = 12, 3
 _COPIES, _COPIES_SHORT = 30, 3

@@ -53,11 +53,11 @@ from uncloning_plan import (
 from uncloning_results import identity, judged
 
 import uncloning_ros
-from uncloning_ros.audit.machine import code_sha256
-from uncloning_ros.audit.partial import PartialResults
-from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
-from uncloning_ros.audit.seeds import require_unseen
-from uncloning_ros.demos.dataset import load_dataset
+from uncloning_ros.audit.record.machine import code_sha256
+from uncloning_ros.audit.record.partial import PartialResults
+from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
+from uncloning_ros.audit.run.seeds import require_unseen
+from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
 from uncloning_ros.learning import checkpoint

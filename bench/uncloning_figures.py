@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from uncloning_plan import ALL, METHODS, Cell, Schedule, plan, seeds_of
 from uncloning_results import Record, count, find, flags, judged_again, schedule_of
 
-from uncloning_ros.audit.calibration import Distance, Reference, distance, restricted
-from uncloning_ros.audit.statistics import interval, paired_difference, upper_bound
+from uncloning_ros.audit.figures.calibration import Distance, Reference, distance, restricted
+from uncloning_ros.audit.figures.statistics import interval, paired_difference, upper_bound
 
 # The edits that the aims are about, and the lines of the scarce curve.
 EDIT = 'uncloned'

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, run_episode
+from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.simulation.render import Camera, Picture, gif
-from uncloning_ros.simulation.world import PHYSICS_HZ, World
+from uncloning_ros.simulation.pybullet.render import Camera, Picture, gif
+from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, World
 
 _FRAME_EVERY = 36  # physics steps
 _FRAME_S = _FRAME_EVERY / PHYSICS_HZ

@@ -14,15 +14,15 @@ from multiprocessing import get_context
 
 from tqdm import tqdm
 
-from uncloning_ros.audit.metrics import Outcome, judge
 from uncloning_ros.cli.arguments import add_workers, names, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.contract import load_contract, with_modes
+from uncloning_ros.judging.episode import Outcome, judge
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstration import demonstrate
 from uncloning_ros.simulation.demonstrator import Demonstrator
-from uncloning_ros.simulation.world import World
+from uncloning_ros.simulation.pybullet.world import World
 
 _worlds: dict[str, World] = {}
 

@@ -25,12 +25,12 @@ from typing import Any
 from live_handover import Watcher, node, own_domain
 from tqdm import tqdm
 
-from uncloning_ros.audit.metrics import EpisodeResult
-from uncloning_ros.audit.rollout import require_fit, run_rollouts
+from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
 from uncloning_ros.cli.arguments import new_path, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
+from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.scenario import Scenario, find_scenario

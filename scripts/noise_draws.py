@@ -15,15 +15,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from uncloning_ros.audit.metrics import judge
-from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S, run_episode
-from uncloning_ros.audit.summary import BETWEEN_MODES
+from uncloning_ros.audit.figures.summary import BETWEEN_MODES
+from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
 from uncloning_ros.cli.arguments import new_path, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
+from uncloning_ros.judging.episode import judge
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.simulation.world import World
+from uncloning_ros.simulation.pybullet.world import World
 
 
 def main() -> int:

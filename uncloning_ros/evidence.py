@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from uncloning_ros.errors import EvidenceError
-from uncloning_ros.strict_yaml import Fields, canonical_sha256
+from uncloning_ros.schema import Fields, canonical_sha256
 
 SCHEMA = 'uncloning/evidence@1'
 # A thousand episodes take about 2 MB; nothing that an audit writes is this large.

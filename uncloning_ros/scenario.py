@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.schema import Fields, canonical_sha256, read_yaml
 from uncloning_ros.share import share_path
-from uncloning_ros.strict_yaml import Fields, canonical_sha256, read_yaml
 
 SCHEMA = 'uncloning/scenario@1'
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.cloning import chunk_losses, cloning_loss, draw_noise, joined
 from uncloning_ros.learning.descent import Descent

@@ -11,7 +11,7 @@ import measure  # limits the threads, so it comes before numpy
 import numpy as np
 from measure import Array, Ratio
 
-from uncloning_ros.audit.rollout import Steering
+from uncloning_ros.audit.run.rollout import Steering
 from uncloning_ros.runtime.control_loop import Infer
 from uncloning_ros.runtime.inference import load_policy
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.files import require_new
 from uncloning_ros.learning.checkpoint import Run, load_run, load_tensors, save_tensors

@@ -18,8 +18,8 @@ from std_srvs.srv import SetBool
 
 import uncloning_ros
 from uncloning_ros.conversions import decode
-from uncloning_ros.demos.bag import EpisodeMetadata
-from uncloning_ros.demos.bag_writer import EpisodeWriter
+from uncloning_ros.demos.bags.episode import EpisodeMetadata
+from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.common import COMMAND_QOS, SENSOR_QOS, Commands, message_class
 from uncloning_ros.scenario import find_scenario
@@ -122,7 +122,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated demonstration, recorded."""
     from uncloning_ros.simulation.demonstration import demonstrate
     from uncloning_ros.simulation.demonstrator import Demonstrator
-    from uncloning_ros.simulation.world import World
+    from uncloning_ros.simulation.pybullet.world import World
     scenario, folder = find_scenario('knife'), tmp_path_factory.mktemp('bag') / 'episode'
     world = World(scenario, CONTRACT.interface)
     metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)

@@ -31,9 +31,9 @@ from uncloning_ros.contract import (
     contract_to_dict,
     load_contract,
 )
-from uncloning_ros.demos.bag import list_episodes, typestore
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
-from uncloning_ros.demos.message_text import message_text
+from uncloning_ros.demos.bags.episode import list_episodes, typestore
+from uncloning_ros.demos.bags.message_text import message_text
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.nodes import recorder as recorder_module
 from uncloning_ros.nodes.common import Commands, message_class

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from uncloning_ros.demos.bag import list_episodes
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.health import recorded_health
-from uncloning_ros.demos.labels import read_labels
-from uncloning_ros.demos.recovery import recover
+from uncloning_ros.demos.bags.episode import list_episodes
+from uncloning_ros.demos.bags.labels import read_labels
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.recording.health import recorded_health
+from uncloning_ros.demos.recording.recovery import recover
 from uncloning_ros.errors import BagError, ContractError
 from uncloning_ros.nodes.common import Commands, message_class
 from uncloning_ros.nodes.recorder import Recorder, service_words

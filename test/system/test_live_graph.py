@@ -20,11 +20,11 @@ from processes import Process, Processes
 
 import uncloning_ros
 from uncloning_ros.conversions import JOINT_TRAJECTORY
-from uncloning_ros.demos.alignment import align
-from uncloning_ros.demos.bag import EpisodeMetadata
-from uncloning_ros.demos.bag_reader import read_episode
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.mode_rule import rule_label
+from uncloning_ros.demos.bags.episode import EpisodeMetadata
+from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.scenario import find_scenario
 
@@ -148,7 +148,7 @@ def fast_bag(final_dir: Path) -> Path:
     """Record a simulated demonstration the fast way; return its bag."""
     from uncloning_ros.simulation.demonstration import demonstrate
     from uncloning_ros.simulation.demonstrator import Demonstrator
-    from uncloning_ros.simulation.world import World
+    from uncloning_ros.simulation.pybullet.world import World
     scenario = find_scenario('knife')
     world = World(scenario, PATIENT.interface)
     metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)

@@ -12,10 +12,10 @@ import crashes
 import pytest
 from crashes import Recorder, Toll, Traffic
 
-from uncloning_ros.demos.bag import list_episodes, list_unfinished
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
-from uncloning_ros.demos.health import recorded_health
-from uncloning_ros.demos.recovery import recover
+from uncloning_ros.demos.bags.episode import list_episodes, list_unfinished
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.recording.health import recorded_health
+from uncloning_ros.demos.recording.recovery import recover
 
 
 @pytest.fixture

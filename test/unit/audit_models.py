@@ -13,7 +13,6 @@ import onnx
 from onnx import TensorProto, helper
 from traces import fixed_scenario, handed_over, make_trace
 
-from uncloning_ros.audit.metrics import EpisodeResult, Outcome, judge
 from uncloning_ros.audit.subject import Subject
 from uncloning_ros.contract import (
     Contract,
@@ -22,6 +21,7 @@ from uncloning_ros.contract import (
     contract_to_dict,
     load_contract,
 )
+from uncloning_ros.judging.episode import EpisodeResult, Outcome, judge
 from uncloning_ros.runtime.control_loop import Infer
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, OnnxPolicy, digest_of
 from uncloning_ros.runtime.limits import COUNTS

@@ -10,7 +10,7 @@ import episodes
 import pytest
 from bag_files import copy
 
-from uncloning_ros.demos.bag_writer import EpisodeWriter
+from uncloning_ros.demos.bags.writer import EpisodeWriter
 
 # The benchmarks' rivals, for processes that the tests start as well.
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'bench'))
@@ -50,7 +50,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='session')
 def dataset(data_dir: Path) -> object:
     """Return the toy dataset."""
-    from uncloning_ros.demos.dataset import load_dataset
+    from uncloning_ros.demos.dataset.store import load_dataset
 
     return load_dataset(data_dir)
 

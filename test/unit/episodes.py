@@ -11,8 +11,8 @@ import numpy as np
 
 from uncloning_ros.contract import Contract, PolicyTiming, load_contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.bag import Episode, EpisodeMetadata, episode_name
-from uncloning_ros.demos.bag_writer import EpisodeWriter
+from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata, episode_name
+from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from uncloning_ros.contract import load_contract
-from uncloning_ros.demos.dataset import Dataset, EpisodeRecord, Statistics
+from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, Statistics
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z, rotation_of
 from uncloning_ros.share import share_path
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import save
 
 from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
-from uncloning_ros.demos.dataset import Dataset, load_dataset
+from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.learning import checkpoint, cloning
 from uncloning_ros.learning.checkpoint import NetworkShape, RunConfig, TrainingOptions
 from uncloning_ros.learning.network import Policy

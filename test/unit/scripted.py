@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.audit.metrics import EpisodeResult
-from uncloning_ros.audit.rollout import result_of, run_episode
+from uncloning_ros.audit.run.rollout import result_of, run_episode
 from uncloning_ros.contract import Contract, PolicyTiming, load_contract
+from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstrator import Demonstrator, Step
-from uncloning_ros.simulation.world import World
+from uncloning_ros.simulation.pybullet.world import World
 
 PERIOD_S = 0.05
 OPEN_M, CLOSED_M = 0.08, 0.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.alignment import align
+from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.errors import (
     DatasetError,
 )

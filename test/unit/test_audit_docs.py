@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from uncloning_ros.audit.fields import AUDIT, COMPARED, EVIDENCE, FIGURES
-from uncloning_ros.audit.planning import plans_table
-from uncloning_ros.audit.schema import Fields, markdown
-from uncloning_ros.audit.statistics import upper_bound
+from uncloning_ros.audit.figures.planning import plans_table
+from uncloning_ros.audit.figures.statistics import upper_bound
+from uncloning_ros.audit.record.fields import AUDIT, COMPARED, EVIDENCE, FIGURES
+from uncloning_ros.audit.record.spec import Fields, markdown
 from uncloning_ros.cli import audit
 
 PAGE = (Path(__file__).resolve().parents[2] / 'docs' / 'audit.md').read_text(encoding='utf-8')

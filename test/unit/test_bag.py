@@ -24,11 +24,12 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Topic, contract_from_dict, contract_to_dict
-from uncloning_ros.demos import bag, rosbag2_writer
-from uncloning_ros.demos.bag import EVENT_TOPIC
-from uncloning_ros.demos.bag_reader import episode_digest, read_episode, verify_episode
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.salvage import Remains, salvaged
+from uncloning_ros.demos.bags import episode as bag
+from uncloning_ros.demos.bags import rosbag2_writer
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC
+from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.recording.salvage import Remains, salvaged
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError
 
 STORE = get_typestore(Stores.ROS2_JAZZY)

@@ -20,10 +20,10 @@ from mcap.writer import CompressionType, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
-from uncloning_ros.demos import bag
-from uncloning_ros.demos.bag import EVENT_TOPIC
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
-from uncloning_ros.demos.bag_writer import EpisodeWriter
+from uncloning_ros.demos.bags import episode as bag
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError, DatasetError, UncloningError
 
 STORE = get_typestore(Stores.ROS2_JAZZY)

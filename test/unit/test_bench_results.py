@@ -26,8 +26,8 @@ from uncloning_results import (
     tuning_is_over,
 )
 
-from uncloning_ros.audit.unsafe import UnsafeEvent
 from uncloning_ros.errors import UncloningError
+from uncloning_ros.judging.unsafe import UnsafeEvent
 
 
 class TestResults:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from uncloning_ros.cli.dataset import summary
 from uncloning_ros.contract import Contract
-from uncloning_ros.demos import building
-from uncloning_ros.demos.alignment import align
-from uncloning_ros.demos.bag_reader import episode_digest
-from uncloning_ros.demos.building import BuildReport, build_dataset
-from uncloning_ros.demos.labels import Label, add_label
+from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.reader import episode_digest
+from uncloning_ros.demos.dataset import building
+from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
 from uncloning_ros.errors import (
     BagError,
     ContractError,
@@ -91,7 +91,7 @@ def test_a_dataset_holds_every_episode_with_its_provenance(
 
 def test_frames_of_a_dataset_are_those_of_its_episodes(
         demos: Path, report: BuildReport) -> None:
-    from uncloning_ros.demos.bag_reader import read_episode
+    from uncloning_ros.demos.bags.reader import read_episode
     dataset = report.dataset
     for i, one in enumerate(dataset.episodes):
         observations, actions, _ = align(read_episode(demos / one.name), CONTRACT)

@@ -16,13 +16,13 @@ import pytest
 from uncloning_ros.cli.dataset import summary
 from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.alignment import align
-from uncloning_ros.demos.bag_cutting import Cutting
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.building import BuildReport, build_dataset
-from uncloning_ros.demos.dataset import load_dataset
-from uncloning_ros.demos.labels import Label, add_label
-from uncloning_ros.demos.takes import Reading, find_takes
+from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
+from uncloning_ros.demos.dataset.store import load_dataset
+from uncloning_ros.demos.episodes.cut_bag import Cutting
+from uncloning_ros.demos.episodes.takes import Reading, find_takes
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.share import share_path
 

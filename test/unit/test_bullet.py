@@ -10,7 +10,7 @@ import sys
 def test_nothing_is_printed_into_a_pipe() -> None:
     environment = {name: value for name, value in os.environ.items()
                    if name != 'PYTHONUNBUFFERED'}
-    program = ('from uncloning_ros.simulation.bullet import connect\n'
+    program = ('from uncloning_ros.simulation.pybullet.client import connect\n'
                'connect().disconnect()\n'
                'print("done")')
     ended = subprocess.run([sys.executable, '-c', program], env=environment,

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from uncloning_ros.audit.calibration import Reference, distance, restricted
-from uncloning_ros.audit.statistics import interval
+from uncloning_ros.audit.figures.calibration import Reference, distance, restricted
+from uncloning_ros.audit.figures.statistics import interval
 
 
 def exact(**counts):

@@ -11,7 +11,7 @@ import torch
 from learning_toys import toy_config
 from safetensors.torch import load_file, save_file
 
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning import checkpoint
 

@@ -18,7 +18,8 @@ from uncloning_ros.cli import arguments
 from uncloning_ros.cli import dataset as command
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import contract_to_dict
-from uncloning_ros.demos import bag_cutting, loading
+from uncloning_ros.demos.dataset import loading
+from uncloning_ros.demos.episodes import cut_bag as bag_cutting
 
 Capture = pytest.CaptureFixture[str]
 MESSAGES = foreign_bags.messages_of(episodes.handover())

@@ -13,7 +13,7 @@ from learning_toys import shares, toy_config, toy_dataset, train_toy
 from safetensors.torch import load_file
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning import checkpoint, cloning
 

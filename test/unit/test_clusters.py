@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.bag import Episode
-from uncloning_ros.demos.clusters import (
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.labelling.clusters import (
     APART_M,
     LEVER_M,
     STEPS,

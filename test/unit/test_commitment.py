@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from traces import HZ, fixed_scenario, handed_over, make_trace
 
-from uncloning_ros.audit.commitment import (
+from uncloning_ros.audit.figures.commitment import Course, commitment
+from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.judging.commitment import (
     BELIEVED_S,
     SHOWN_M,
-    Course,
-    commitment,
     committed_modes,
     grasped_modes,
 )
-from uncloning_ros.audit.measures import blade_to_hand_angle, lifted_step, taken_step
-from uncloning_ros.audit.statistics import interval
-from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.judging.measures import blade_to_hand_angle, lifted_step, taken_step
 from uncloning_ros.scenario import find_scenario
 
 SCENARIO = fixed_scenario()

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.contract import EpisodeEnd
-from uncloning_ros.demos.bag_cutting import Cutting, cut_bag
-from uncloning_ros.demos.cutting import (
+from uncloning_ros.demos.episodes.cut_bag import Cutting, cut_bag
+from uncloning_ros.demos.episodes.cutting import (
     Cut,
     Mark,
     Remainder,

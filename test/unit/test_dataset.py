@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from uncloning_ros.contract import PolicyTiming
-from uncloning_ros.demos.building import build_dataset
-from uncloning_ros.demos.dataset import Dataset, EpisodeRecord, Statistics, load_dataset
+from uncloning_ros.demos.dataset.building import build_dataset
+from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, Statistics, load_dataset
 from uncloning_ros.errors import (
     ContractError,
     DatasetError,
     UncloningError,
 )
-from uncloning_ros.strict_yaml import canonical_sha256
+from uncloning_ros.schema import canonical_sha256
 
 MS = episodes.MS
 NOON = '2026-01-31T12:00:00+00:00'

@@ -14,10 +14,10 @@ import yaml
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import load_contract, with_modes
-from uncloning_ros.demos.bag import EpisodeMetadata, list_episodes
-from uncloning_ros.demos.bag_reader import episode_digest, read_episode, unfinished_session
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.labels import newest_label, read_labels
+from uncloning_ros.demos.bags.episode import EpisodeMetadata, list_episodes
+from uncloning_ros.demos.bags.labels import newest_label, read_labels
+from uncloning_ros.demos.bags.reader import episode_digest, read_episode, unfinished_session
+from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.files import alone_in
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from traces import fixed_scenario, make_trace
 
-from uncloning_ros.audit.diversity import (
+from uncloning_ros.audit.figures.diversity import (
     LEAST_EPISODES,
     Spread,
-    offered_pose,
-    path_bow,
     spread,
     spread_ratio,
 )
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.judging.offer import offered_pose, path_bow
 
 
 def test_offered_pose_is_where_handle_and_tip_are_before_the_palm():

@@ -68,7 +68,7 @@ def test_heavy_packages_are_imported_in_their_own_room_alone(graph: grimp.Import
 @pytest.mark.parametrize(('importer', 'imported'), [
     ('uncloning_ros.conversions', 'geometry_msgs'),
     ('uncloning_ros.runtime.control_loop', 'rclpy'),
-    ('uncloning_ros.audit.metrics', 'pybullet'),
+    ('uncloning_ros.judging.episode', 'pybullet'),
     ('uncloning_ros.cli.main', 'torch'),
 ])
 def test_a_planted_import_is_found(graph: grimp.ImportGraph, importer: str,

@@ -20,11 +20,11 @@ from uncloning_ros.audit.evidence import (
     scenario_of,
     told,
 )
-from uncloning_ros.audit.fields import EVIDENCE
-from uncloning_ros.audit.schema import require
-from uncloning_ros.audit.statistics import upper_bound
+from uncloning_ros.audit.figures.statistics import upper_bound
+from uncloning_ros.audit.figures.summary import StatedLimits
+from uncloning_ros.audit.record.fields import EVIDENCE
+from uncloning_ros.audit.record.spec import require
 from uncloning_ros.audit.subject import Audited
-from uncloning_ros.audit.summary import StatedLimits
 from uncloning_ros.errors import EvidenceError
 from uncloning_ros.evidence import (
     digest_of,

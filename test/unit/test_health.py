@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import encode
-from uncloning_ros.demos.bag import bag_topics, message_class, typestore
-from uncloning_ros.demos.health import (
+from uncloning_ros.demos.bags.episode import bag_topics, message_class, typestore
+from uncloning_ros.demos.recording.cdr import peek
+from uncloning_ros.demos.recording.health import (
     EpisodeJudge,
     Finding,
     Health,
@@ -23,8 +24,7 @@ from uncloning_ros.demos.health import (
     rule_name,
     topic_rules,
 )
-from uncloning_ros.demos.peek import peek
-from uncloning_ros.demos.rates import RateWatch
+from uncloning_ros.demos.recording.rates import RateWatch
 
 
 def _contract() -> Contract:

@@ -16,7 +16,9 @@ import pytest
 
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
-from uncloning_ros.demos.inspection import (
+from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.episodes.takes import Reading, Take
+from uncloning_ros.demos.inspection.facts import (
     EpisodeFacts,
     Scene,
     Stream,
@@ -24,16 +26,14 @@ from uncloning_ros.demos.inspection import (
     look_at,
     signals_of,
 )
-from uncloning_ros.demos.labels import Label, add_label
-from uncloning_ros.demos.session import (
+from uncloning_ros.demos.inspection.session import (
     FEW_EPISODES,
     Session,
     disagreements,
     record_of,
     warnings_of,
 )
-from uncloning_ros.demos.session_page import session_page
-from uncloning_ros.demos.takes import Reading, Take
+from uncloning_ros.demos.inspection.session_page import session_page
 
 CONTRACT = episodes.CONTRACT
 NOON = '2026-01-31T12:00:00+00:00'

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from uncloning_ros.cli import main
 from uncloning_ros.contract import contract_to_dict
-from uncloning_ros.demos.clustering import read_clustering, write_clustering
-from uncloning_ros.demos.labels import (
+from uncloning_ros.demos.bags.labels import (
     Label,
     add_label,
     labels_path,
@@ -26,6 +25,7 @@ from uncloning_ros.demos.labels import (
     read_labels,
     standing_label,
 )
+from uncloning_ros.demos.labelling.cluster_file import read_clustering, write_clustering
 from uncloning_ros.errors import OutputExistsError
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 
@@ -328,7 +328,7 @@ def test_clusters_are_never_overwritten(demos: Path, capsys: pytest.CaptureFixtu
 
 def test_a_clustering_that_cannot_be_written_leaves_no_page(
         demos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from uncloning_ros.demos import clustering
+    from uncloning_ros.demos.labelling import cluster_file as clustering
 
     def full(path: Path, found: object) -> None:
         raise OSError(28, os.strerror(28), str(path))

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import uncloning_ros
-from uncloning_ros.demos.labels import (
+from uncloning_ros.demos.bags.labels import (
     SOURCES,
     Label,
     add_label,

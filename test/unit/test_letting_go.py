@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from traces import fixed_scenario, handed_over, make_trace
 
-from uncloning_ros.audit.letting_go import letting_go
-from uncloning_ros.audit.metrics import judge
+from uncloning_ros.judging.episode import judge
+from uncloning_ros.judging.letting_go import letting_go
 from uncloning_ros.scenario import NotableRule
 
 RULE = NotableRule(near_tip_speed_m_s=1.0, premature_share=0.2, pull_n=4.0, over_hold_s=1.0)

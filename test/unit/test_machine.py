@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import uncloning_ros
-from uncloning_ros.audit import machine
-from uncloning_ros.audit.fields import MACHINE
-from uncloning_ros.audit.schema import require
+from uncloning_ros.audit.record import machine
+from uncloning_ros.audit.record.fields import MACHINE
+from uncloning_ros.audit.record.spec import require
 
 
 def test_processor_versions_and_code_are_named() -> None:

@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 from traces import HAND_RADIUS_M, HZ, REST_Z_M, fixed_scenario, handed_over, make_trace
 
-from uncloning_ros.audit.measures import (
-    presented_step,
-    rms_jerk,
-    separation_margin,
-    tool_speed,
-)
-from uncloning_ros.audit.metrics import (
+from uncloning_ros.errors import AuditError
+from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.judging.episode import (
     FAILURE_KINDS,
     blade_to_hand_angle,
     edge_clearance,
@@ -25,10 +21,14 @@ from uncloning_ros.audit.metrics import (
     tip_speed,
     within_reach,
 )
-from uncloning_ros.errors import AuditError
-from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.judging.measures import (
+    presented_step,
+    rms_jerk,
+    separation_margin,
+    tool_speed,
+)
+from uncloning_ros.judging.trace import NOBODY
 from uncloning_ros.scenario import NotableRule, UnsafeRule
-from uncloning_ros.simulation.trace import NOBODY
 
 SCENARIO = fixed_scenario()
 DESIRED = ('handle_first',)

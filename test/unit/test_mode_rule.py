@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from uncloning_ros.contract import contract_from_dict, contract_to_dict
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.labels import Label
-from uncloning_ros.demos.mode_rule import RuleLabel, label_of_rule, rule_label
+from uncloning_ros.demos.bags.labels import Label
+from uncloning_ros.demos.labelling.rule import RuleLabel, label_of_rule, rule_label
 from uncloning_ros.scenario import Exchange
 
 NOON = '2026-01-31T12:00:00+00:00'

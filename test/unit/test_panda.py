@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
-from uncloning_ros.simulation.bullet import DATA_PATH, connect
 from uncloning_ros.simulation.panda import (
     JOINT_MAX_RAD,
     JOINT_MIN_RAD,
@@ -19,6 +18,7 @@ from uncloning_ros.simulation.panda import (
     joint_order,
     solve,
 )
+from uncloning_ros.simulation.pybullet.client import DATA_PATH, connect
 
 TCP_LINK = 11
 

@@ -15,10 +15,10 @@ from loop_inputs import Run, action
 from numpy.typing import NDArray
 
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.alignment import align
-from uncloning_ros.demos.bag import Episode
-from uncloning_ros.demos.bag_reader import read_episode
-from uncloning_ros.demos.building import build_dataset
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.building import build_dataset
 
 MS = episodes.MS
 CONTRACT = episodes.CONTRACT

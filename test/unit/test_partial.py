@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from audit_models import result
 
-from uncloning_ros.audit.partial import PartialResults, partial_path
+from uncloning_ros.audit.record.partial import PartialResults, partial_path
 from uncloning_ros.errors import AuditError
 
 SETTING = {'models': ['a' * 64], 'seed': 1000, 'episodes': 5, 'inference_latency_s': 0.005}

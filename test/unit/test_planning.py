@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uncloning_ros.audit.planning import Plan, allowed_events, plan, plans_table
-from uncloning_ros.audit.statistics import upper_bound
+from uncloning_ros.audit.figures.planning import Plan, allowed_events, plan, plans_table
+from uncloning_ros.audit.figures.statistics import upper_bound
 
 
 @pytest.mark.parametrize(('claim', 'episodes'), [

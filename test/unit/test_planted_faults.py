@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scripted import Swings, never_lets_go, no_fault, opens_early, run_scripted
 
-from uncloning_ros.audit.metrics import NOTABLE_KINDS
+from uncloning_ros.judging.episode import NOTABLE_KINDS
 from uncloning_ros.scenario import Scenario, find_scenario
 
 # Its file may be tuned; where the modes are grasped and presented is what counts here.

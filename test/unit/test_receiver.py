@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.simulation.receiver import Phase, Receiver, ToolState
+from uncloning_ros.simulation.receivers.person import Phase, Receiver, ToolState
 
 DT_S = 1 / 240
 FAR = {'handle': 0.5, 'blade': 0.6}

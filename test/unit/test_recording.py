@@ -19,16 +19,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mcap.reader import make_reader
 
-from uncloning_ros.demos.bag import EVENT_TOPIC, bag_topics, list_episodes, list_unfinished
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.episode_thread import EpisodeThread
-from uncloning_ros.demos.health import EpisodeJudge, recorded_health
-from uncloning_ros.demos.labels import read_labels
-from uncloning_ros.demos.message_text import message_text
-from uncloning_ros.demos.recording import Recording
-from uncloning_ros.demos.recovery import recover
-from uncloning_ros.demos.rosbag2_writer import BagWriter, RecordedTopic
+from uncloning_ros.demos.bags.episode import (
+    EVENT_TOPIC,
+    bag_topics,
+    list_episodes,
+    list_unfinished,
+)
+from uncloning_ros.demos.bags.labels import read_labels
+from uncloning_ros.demos.bags.message_text import message_text
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.rosbag2_writer import BagWriter, RecordedTopic
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.recording.episode_thread import EpisodeThread
+from uncloning_ros.demos.recording.health import EpisodeJudge, recorded_health
+from uncloning_ros.demos.recording.recovery import recover
+from uncloning_ros.demos.recording.session import Recording
 from uncloning_ros.errors import BagError, ContractError, UncloningError
 
 S = 10**9
@@ -168,7 +173,7 @@ def test_two_recorders_in_one_folder_never_share_a_number(session: Session) -> N
 
 def test_a_number_that_another_recorder_takes_at_this_very_moment_is_passed_over(
         session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uncloning_ros.demos import recording
+    from uncloning_ros.demos.recording import session as recording
 
     real = recording.next_episode_index
 
@@ -319,7 +324,7 @@ def test_a_disk_that_is_too_slow_drops_messages_and_says_which(tmp_path: Path) -
 def test_a_disk_that_stands_still_cannot_hold_up_the_end(
         session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go = threading.Event()
-    monkeypatch.setattr('uncloning_ros.demos.episode_thread._CLOSE_TIMEOUT_S', 0.05)
+    monkeypatch.setattr('uncloning_ros.demos.recording.episode_thread._CLOSE_TIMEOUT_S', 0.05)
     monkeypatch.setattr(EpisodeWriter, 'write', lambda *_: let_go.wait())
     session.start()
     session.messages()

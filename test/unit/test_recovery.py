@@ -16,12 +16,17 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.bag import EVENT_TOPIC, bag_topics, list_episodes, next_episode_index
-from uncloning_ros.demos.bag_reader import read_episode, verify_episode
-from uncloning_ros.demos.bag_writer import EpisodeWriter
-from uncloning_ros.demos.health import recorded_health
-from uncloning_ros.demos.labels import read_labels
-from uncloning_ros.demos.recovery import Outcome, leftovers, recover
+from uncloning_ros.demos.bags.episode import (
+    EVENT_TOPIC,
+    bag_topics,
+    list_episodes,
+    next_episode_index,
+)
+from uncloning_ros.demos.bags.labels import read_labels
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.recording.health import recorded_health
+from uncloning_ros.demos.recording.recovery import Outcome, leftovers, recover
 from uncloning_ros.errors import BagError
 
 TOPICS = tuple(bag_topics(episodes.CONTRACT))
@@ -225,7 +230,7 @@ def test_a_label_outlives_a_crash_just_before_the_renaming(tmp_path: Path) -> No
 
 
 def test_topics_beside_the_contract_keep_their_description(tmp_path: Path) -> None:
-    from uncloning_ros.demos.rosbag2_writer import RecordedTopic
+    from uncloning_ros.demos.bags.rosbag2_writer import RecordedTopic
     qos = [{'history': 'keep_last', 'reliability': 'best_effort'}]
     with EpisodeWriter(tmp_path / 'episode_000000', episodes.CONTRACT,
                        episodes.METADATA) as writer:

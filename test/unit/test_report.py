@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 
 from audit_models import SCENARIO, result, subject
 
-from uncloning_ros.audit.film import Film, Picture
-from uncloning_ros.audit.report import Strip, html_report, worth_a_picture
-from uncloning_ros.audit.report_plots import Bound, bounds, histogram
-from uncloning_ros.audit.statistics import upper_bound
+from uncloning_ros.audit.figures.statistics import upper_bound
+from uncloning_ros.audit.figures.summary import StatedLimits, audit_record
+from uncloning_ros.audit.report.page import Strip, html_report, worth_a_picture
+from uncloning_ros.audit.report.plots import Bound, bounds, histogram
+from uncloning_ros.audit.report.wording import percent
+from uncloning_ros.audit.run.film import Film, Picture
 from uncloning_ros.audit.subject import Audited
-from uncloning_ros.audit.summary import StatedLimits, audit_record
-from uncloning_ros.audit.wording import percent
 from uncloning_ros.scenario import NotableRule, find_scenario
 
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']

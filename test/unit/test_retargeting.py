@@ -29,10 +29,10 @@ from handover_toys import (
     place,
 )
 
-from uncloning_ros.demos import retargeting
-from uncloning_ros.demos.retargeting import bend, find_handover, obstacle, retarget
+from uncloning_ros.contract.interface import Interface, Signal
+from uncloning_ros.demos.dataset import retargeting
+from uncloning_ros.demos.dataset.retargeting import bend, find_handover, obstacle, retarget
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_of
-from uncloning_ros.interface import Interface, Signal
 
 RATE_HZ = CONTRACT.policy.rate_hz
 

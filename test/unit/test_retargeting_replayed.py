@@ -8,10 +8,10 @@ import pytest
 from blind_replay import demonstrated, replayed
 
 from uncloning_ros.contract import load_contract
-from uncloning_ros.demos.retargeting import bend
+from uncloning_ros.demos.dataset.retargeting import bend
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.world import World
+from uncloning_ros.simulation.pybullet.world import World
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 

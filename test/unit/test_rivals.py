@@ -19,8 +19,8 @@ from rivals.fixed_noise import FixedNoise
 from rivals.guidance import Guidance, slope
 from rivals.verifier import load_judges, train_verifier
 
-from uncloning_ros.audit.rollout import Steering
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.audit.run.rollout import Steering
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, OutputExistsError
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.cloning import chunk_losses, dataset_windows, to_windows

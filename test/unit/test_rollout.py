@@ -16,8 +16,8 @@ import pytest
 from audit_models import SCENARIO, Muted, result, short_contract, write_policy
 from loop_inputs import samples
 
-from uncloning_ros.audit.film import moments
-from uncloning_ros.audit.rollout import (
+from uncloning_ros.audit.run.film import moments
+from uncloning_ros.audit.run.rollout import (
     SETTLE_S,
     film_episodes,
     run_episode,
@@ -227,7 +227,7 @@ def test_a_steering_decides_in_every_process_and_none_leaves_the_file_alone(
 
 
 def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
-    from uncloning_ros.simulation.world import World
+    from uncloning_ros.simulation.pybullet.world import World
 
     def shove(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Drive the open gripper through where the tool lies."""

@@ -13,8 +13,8 @@ from uncloning_ros.scenario import (
     load_scenario,
     scenario_from_fields,
 )
+from uncloning_ros.schema import Fields
 from uncloning_ros.share import share_path
-from uncloning_ros.strict_yaml import Fields
 
 
 @pytest.mark.parametrize('name', ['knife', 'knife_route', 'mug', 'scissors', 'screwdriver'])

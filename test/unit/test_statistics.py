@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncloning_ros.audit.statistics import (
+from uncloning_ros.audit.figures.statistics import (
     binomial_cdf,
     holm,
     interval,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from audit_models import SCENARIO, conditions, result
 
-from uncloning_ros.audit.statistics import upper_bound
-from uncloning_ros.audit.strata import claim, constant, strata, worst
+from uncloning_ros.audit.figures.statistics import upper_bound
+from uncloning_ros.audit.figures.strata import claim, constant, strata, worst
 
 
 def episodes(*sides, kind='success'):

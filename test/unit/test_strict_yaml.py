@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncloning_ros.errors import ContractError
-from uncloning_ros.strict_yaml import Fields, canonical_sha256, read_yaml
+from uncloning_ros.schema import Fields, canonical_sha256, read_yaml
 
 
 def fields(**data: object) -> Fields:

@@ -8,18 +8,18 @@ import json
 import pytest
 from audit_models import SCENARIO, conditions, result, subject
 
-from uncloning_ros.audit.fields import AUDIT, COMPARED, MODEL
-from uncloning_ros.audit.records import episode_record, episode_result
-from uncloning_ros.audit.schema import Spec, markdown, require
-from uncloning_ros.audit.statistics import holm, interval, mcnemar_p, upper_bound
-from uncloning_ros.audit.subject import Audited, expected_modes, ideal_modes
-from uncloning_ros.audit.summary import (
+from uncloning_ros.audit.figures.statistics import holm, interval, mcnemar_p, upper_bound
+from uncloning_ros.audit.figures.summary import (
     StatedLimits,
     audit_record,
     compared_models,
     model_record,
 )
-from uncloning_ros.audit.wording import percent, points
+from uncloning_ros.audit.record.episodes import episode_record, episode_result
+from uncloning_ros.audit.record.fields import AUDIT, COMPARED, MODEL
+from uncloning_ros.audit.record.spec import Spec, markdown, require
+from uncloning_ros.audit.report.wording import percent, points
+from uncloning_ros.audit.subject import Audited, expected_modes, ideal_modes
 from uncloning_ros.errors import EvidenceError
 
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']

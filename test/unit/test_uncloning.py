@@ -13,7 +13,7 @@ import torch
 from learning_toys import shares, toy_contract, toy_dataset, train_toy
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
 from uncloning_ros.learning import checkpoint, descent, uncloning
 from uncloning_ros.learning.checkpoint import Run, load_run

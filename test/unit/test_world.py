@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uncloning_ros.audit.metrics import judge
 from uncloning_ros.contract import Contract, load_contract, with_modes
 from uncloning_ros.errors import ScenarioError
+from uncloning_ros.judging.episode import judge
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstration import demonstrate
@@ -23,8 +23,8 @@ from uncloning_ros.simulation.panda import (
     READY_RAD,
     forward,
 )
-from uncloning_ros.simulation.render import Camera, gif, jpeg
-from uncloning_ros.simulation.world import World
+from uncloning_ros.simulation.pybullet.render import Camera, gif, jpeg
+from uncloning_ros.simulation.pybullet.world import World
 
 CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
 JOINT_CONTRACT: Contract = load_contract(share_path('config') / 'contract_joint.yaml')

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from audit_models import SCENARIO, result, write_policy
 
-from uncloning_ros.audit.rollout import run_wrong_starts
-from uncloning_ros.audit.statistics import interval
-from uncloning_ros.audit.wrong_starts import WrongStart, summary
+from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.audit.run.rollout import run_wrong_starts
+from uncloning_ros.audit.run.wrong_starts import WrongStart, summary
 
 DESIRED = ('handle_first',)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.judging.trace import BODY_PARTS, NOBODY, Trace
 from uncloning_ros.scenario import Scenario, UnsafeRule, find_scenario
-from uncloning_ros.simulation.trace import BODY_PARTS, NOBODY, Trace
 
 HZ = 240.0
 HAND_RADIUS_M = 0.05

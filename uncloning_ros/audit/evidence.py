@@ -13,22 +13,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.audit.fields import EVIDENCE
-from uncloning_ros.audit.machine import machine
-from uncloning_ros.audit.metrics import EpisodeResult
-from uncloning_ros.audit.records import episode_record, episode_result
-from uncloning_ros.audit.rollout import require_fit, run_rollouts
-from uncloning_ros.audit.schema import require
-from uncloning_ros.audit.seeds import require_unseen
+from uncloning_ros.audit.figures.summary import StatedLimits, exceeded, figures
+from uncloning_ros.audit.record.episodes import episode_record, episode_result
+from uncloning_ros.audit.record.fields import EVIDENCE
+from uncloning_ros.audit.record.machine import machine
+from uncloning_ros.audit.record.spec import require
+from uncloning_ros.audit.report.table import worst_of
+from uncloning_ros.audit.report.wording import NOT_COVERED, STATEMENT, percent
+from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
+from uncloning_ros.audit.run.seeds import require_unseen
 from uncloning_ros.audit.subject import Audited, Subject
-from uncloning_ros.audit.summary import StatedLimits, exceeded, figures
-from uncloning_ros.audit.table import worst_of
-from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent
 from uncloning_ros.errors import EvidenceError, UncloningError
 from uncloning_ros.evidence import SCHEMA, Evidence, digest_of, evidence_of
+from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.scenario import Exchange, Scenario, scenario_from_fields
-from uncloning_ros.strict_yaml import Fields, canonical_sha256
+from uncloning_ros.schema import Fields, canonical_sha256
 
 _SHOWN = 20  # differences told of one file; more say nothing new
 

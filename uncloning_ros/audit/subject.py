@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from uncloning_ros.audit.calibration import Reference, restricted
-from uncloning_ros.audit.metrics import EpisodeResult
+from uncloning_ros.audit.figures.calibration import Reference, restricted
+from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.runtime.inference import OnnxPolicy
 

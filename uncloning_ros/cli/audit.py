@@ -42,10 +42,10 @@ from uncloning_ros.errors import AuditError
 from uncloning_ros.files import write_whole
 
 if TYPE_CHECKING:
-    from uncloning_ros.audit.metrics import EpisodeResult
-    from uncloning_ros.audit.partial import PartialResults
-    from uncloning_ros.audit.report import Strip
+    from uncloning_ros.audit.record.partial import PartialResults
+    from uncloning_ros.audit.report.page import Strip
     from uncloning_ros.audit.subject import Audited
+    from uncloning_ros.judging.episode import EpisodeResult
     from uncloning_ros.runtime.inference import OnnxPolicy
     from uncloning_ros.scenario import Scenario
 
@@ -93,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
     _require_writable(outputs, args.resume)
 
     from uncloning_ros.audit.evidence import evidence_document
-    from uncloning_ros.audit.rollout import INFERENCE_LATENCY_S
-    from uncloning_ros.audit.seeds import derived_seed, require_unseen
-    from uncloning_ros.audit.summary import StatedLimits, audit_record
-    from uncloning_ros.audit.table import table
+    from uncloning_ros.audit.figures.summary import StatedLimits, audit_record
+    from uncloning_ros.audit.report.table import table
+    from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
+    from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.scenario import find_scenario
 
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
             texts[args.evidence] = json_text(
                 evidence_document(audited[0], scenario, latency_s, limits)) + '\n'
         if args.html is not None:
-            from uncloning_ros.audit.report import html_report
+            from uncloning_ros.audit.report.page import html_report
 
             texts[args.html] = html_report(
                 record, scenario, _strips(audited, paths, scenario, args.workers, latency_s))
@@ -146,7 +146,7 @@ def _audit(path: Path, policy: 'OnnxPolicy', scenario: 'Scenario', seeds: range,
            latency_s: float, partial: 'PartialResults | None') -> 'Audited':
     from tqdm import tqdm
 
-    from uncloning_ros.audit.rollout import run_rollouts
+    from uncloning_ros.audit.run.rollout import run_rollouts
     from uncloning_ros.audit.subject import Audited, subject_of
 
     there = {} if partial is None else {number: result for (sha256, number), result
@@ -173,8 +173,8 @@ def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: ra
     """Return the model with episodes that were begun in each undesired mode of the scenario."""
     from tqdm import tqdm
 
-    from uncloning_ros.audit.rollout import run_wrong_starts
-    from uncloning_ros.audit.wrong_starts import WrongStart
+    from uncloning_ros.audit.run.rollout import run_wrong_starts
+    from uncloning_ros.audit.run.wrong_starts import WrongStart
 
     starts = [WrongStart(number, mode) for mode in scenario.modes
               if mode not in audited.subject.desired_modes for number in seeds]
@@ -193,8 +193,8 @@ def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: ra
 def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario: 'Scenario',
              seeds: range, latency_s: float, resume: bool) -> 'Iterator[PartialResults | None]':
     """Give the file of finished episodes, None where nothing is written and so nothing kept."""
-    from uncloning_ros.audit.machine import machine
-    from uncloning_ros.audit.partial import PartialResults, partial_path
+    from uncloning_ros.audit.record.machine import machine
+    from uncloning_ros.audit.record.partial import PartialResults, partial_path
 
     if not outputs:
         yield None
@@ -218,8 +218,8 @@ def _strips(audited: 'Sequence[Audited]', paths: Sequence[Path], scenario: 'Scen
     """Return the pictures and films that the report shows."""
     from tqdm import tqdm
 
-    from uncloning_ros.audit.report import Strip, worth_a_picture
-    from uncloning_ros.audit.rollout import film_episodes
+    from uncloning_ros.audit.report.page import Strip, worth_a_picture
+    from uncloning_ros.audit.run.rollout import film_episodes
 
     chosen = worth_a_picture(audited)
     strips = []
@@ -247,7 +247,7 @@ def _require_writable(paths: Sequence[Path], resume: bool) -> None:
 
 def _require_comparable(paths: Sequence[Path], policies: 'Sequence[OnnxPolicy]',
                         scenario: 'Scenario') -> None:
-    from uncloning_ros.audit.rollout import require_fit
+    from uncloning_ros.audit.run.rollout import require_fit
 
     seen: dict[str, Path] = {}
     for path, policy in zip(paths, policies, strict=True):

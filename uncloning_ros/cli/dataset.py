@@ -47,7 +47,7 @@ from uncloning_ros.cli.arguments import (
 )
 
 if TYPE_CHECKING:
-    from uncloning_ros.demos.building import BuildReport
+    from uncloning_ros.demos.dataset.building import BuildReport
 
 _SHOWN = 10  # episodes left out that are named; the rest is in dataset.json
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Build the dataset, print what is in it and what is not."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.building import build_dataset
+    from uncloning_ros.demos.dataset.building import build_dataset
     from uncloning_ros.scenario import find_scenario
 
     scenario = find_scenario(args.scenario)

@@ -28,7 +28,7 @@ from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 
 if TYPE_CHECKING:
-    from uncloning_ros.simulation.world import World
+    from uncloning_ros.simulation.pybullet.world import World
 
 # Bags need dates: simulated time 0 of episode i is i minutes after this.
 _EPOCH_NS = round(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()) * 10**9
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the demonstrations; return 0."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.bag import episode_name
+    from uncloning_ros.demos.bags.episode import episode_name
     from uncloning_ros.simulation.interface import require_simulable, require_teachable
 
     scenario = find_scenario(args.scenario)
@@ -135,8 +135,8 @@ def _session(scenario: Scenario, first_seed: int) -> str:
 
 def _require_same_session(out: Path, session: str) -> None:
     """Refuse to mix episodes of another scenario or seed into those that are there."""
-    from uncloning_ros.demos.bag import list_episodes
-    from uncloning_ros.demos.bag_reader import read_episode, unfinished_session
+    from uncloning_ros.demos.bags.episode import list_episodes
+    from uncloning_ros.demos.bags.reader import read_episode, unfinished_session
 
     sessions = [read_episode(path).metadata.session for path in list_episodes(out)[:1]]
     sessions += [unfinished_session(path) or session for path in out.glob(_TAKES)]
@@ -189,7 +189,7 @@ def _make(index: int) -> _Made:
 
 def _maker(job: _Job) -> Callable[[int], _Made]:
     """Return what makes episode by episode, in one world for all of them."""
-    from uncloning_ros.simulation.world import World
+    from uncloning_ros.simulation.pybullet.world import World
 
     scenario = find_scenario(job.scenario)
     world = World(scenario, job.contract.interface)
@@ -201,12 +201,12 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
     import numpy as np
 
     import uncloning_ros
-    from uncloning_ros.audit.metrics import judge
-    from uncloning_ros.demos.bag import EpisodeMetadata, episode_name
-    from uncloning_ros.demos.bag_reader import read_episode
-    from uncloning_ros.demos.bag_writer import EpisodeWriter
-    from uncloning_ros.demos.labels import add_label
-    from uncloning_ros.demos.mode_rule import label_of_rule, rule_label
+    from uncloning_ros.demos.bags.episode import EpisodeMetadata, episode_name
+    from uncloning_ros.demos.bags.labels import add_label
+    from uncloning_ros.demos.bags.reader import read_episode
+    from uncloning_ros.demos.bags.writer import EpisodeWriter
+    from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label
+    from uncloning_ros.judging.episode import judge
     from uncloning_ros.simulation.demonstration import demonstrate
     from uncloning_ros.simulation.demonstrator import Demonstrator
 

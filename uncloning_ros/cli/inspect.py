@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uncloning_ros.contract import Contract
-    from uncloning_ros.demos.inspection import EpisodeFacts
-    from uncloning_ros.demos.session import Session
-    from uncloning_ros.demos.takes import Reading, Take
+    from uncloning_ros.demos.episodes.takes import Reading, Take
+    from uncloning_ros.demos.inspection.facts import EpisodeFacts
+    from uncloning_ros.demos.inspection.session import Session
 
 _WIDTH = 80
 
@@ -50,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from uncloning_ros.demos.inspection import EpisodeFacts, Unreadable, look_at
-    from uncloning_ros.demos.session import Session, record_of, warnings_of
-    from uncloning_ros.demos.session_page import session_page
-    from uncloning_ros.demos.takes import find_takes, overlooked
-    from uncloning_ros.demos.topics import with_topics
+    from uncloning_ros.demos.bags.topics import with_topics
+    from uncloning_ros.demos.episodes.takes import find_takes, overlooked
+    from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, look_at
+    from uncloning_ros.demos.inspection.session import Session, record_of, warnings_of
+    from uncloning_ros.demos.inspection.session_page import session_page
     from uncloning_ros.files import write_whole
     from uncloning_ros.processes import in_order
 
@@ -92,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _contract_of(takes: 'Sequence[Take]', reading: 'Reading') -> 'Contract':
     """Return the contract of the first episode that tells it; raise what the first one raised."""
-    from uncloning_ros.demos.bag_info import read_info
-    from uncloning_ros.demos.bag_reader import contract_for
+    from uncloning_ros.demos.bags.info import read_info
+    from uncloning_ros.demos.bags.reader import contract_for
 
     first: UncloningError | None = None
     for take in takes:
@@ -134,7 +134,7 @@ def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:
 
 
 def _streams(session: 'Session') -> list[str]:
-    from uncloning_ros.demos.inspection import signals_of
+    from uncloning_ros.demos.inspection.facts import signals_of
 
     lines = [f'{"stream":<20} {"topic":<26} {"median Hz":>9} {"least":>6} {"longest gap":>15}']
     for signal, topic in signals_of(session.contract):

@@ -46,9 +46,9 @@ from uncloning_ros.errors import BagError, DatasetError, UncloningError, counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from uncloning_ros.demos.cutting import LeftOut
-    from uncloning_ros.demos.labelling import Given
-    from uncloning_ros.demos.takes import Found, Reading, Take
+    from uncloning_ros.demos.episodes.cutting import LeftOut
+    from uncloning_ros.demos.episodes.takes import Found, Reading, Take
+    from uncloning_ros.demos.labelling.opinions import Given
 
 _Out = TypeVar('_Out')
 
@@ -109,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Label, or find clusters, and tell what became of every episode."""
-    from uncloning_ros.demos.takes import find_takes, overlooked
+    from uncloning_ros.demos.episodes.takes import find_takes, overlooked
 
     way = _way(args)
     reading = reading_of(args)
@@ -157,8 +157,8 @@ def _options(names: 'Sequence[str]') -> str:
 
 def _by_hand(args: argparse.Namespace, takes: 'Sequence[Take]', reading: 'Reading',
              at: str) -> str:
-    from uncloning_ros.demos.labelling import by_hand, give, named_takes
-    from uncloning_ros.demos.labels import Label
+    from uncloning_ros.demos.bags.labels import Label
+    from uncloning_ros.demos.labelling.opinions import by_hand, give, named_takes
 
     if args.none and args.confidence is not None:
         raise UncloningError('--confidence goes with --mode, not with --none')
@@ -175,7 +175,7 @@ def _by_hand(args: argparse.Namespace, takes: 'Sequence[Take]', reading: 'Readin
 
 
 def _by_rule(args: argparse.Namespace, found: 'Found', reading: 'Reading', at: str) -> str:
-    from uncloning_ros.demos.labelling import by_rule, give
+    from uncloning_ros.demos.labelling.opinions import by_rule, give
     from uncloning_ros.scenario import find_scenario
 
     job = partial(by_rule, scenario=find_scenario(args.scenario), reading=reading, at=at)
@@ -188,8 +188,8 @@ def _each(job: 'Callable[[Take], _Out | LeftOut]', args: argparse.Namespace, fou
     """Return what became of every episode, and what had to be left out, each with its reason."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.cutting import LeftOut
-    from uncloning_ros.demos.takes import no_episode
+    from uncloning_ros.demos.episodes.cutting import LeftOut
+    from uncloning_ros.demos.episodes.takes import no_episode
     from uncloning_ros.processes import in_order
 
     looks = [*tqdm(in_order(job, found.takes, args.workers, what, BagError),
@@ -213,10 +213,10 @@ def _warning(sentence: str) -> str:
 def _cluster(args: argparse.Namespace, there: 'Found', reading: 'Reading', at: str) -> int:
     import numpy as np
 
-    from uncloning_ros.demos.cluster_page import cluster_page, planned_of, see
-    from uncloning_ros.demos.clustering import cluster_episodes, write_clustering
-    from uncloning_ros.demos.clusters import APART_M
-    from uncloning_ros.demos.takes import digests_of
+    from uncloning_ros.demos.episodes.takes import digests_of
+    from uncloning_ros.demos.inspection.cluster_page import cluster_page, planned_of, see
+    from uncloning_ros.demos.labelling.cluster_file import cluster_episodes, write_clustering
+    from uncloning_ros.demos.labelling.clusters import APART_M
     from uncloning_ros.files import require_new, write_whole
 
     file, html = _cluster_files(args)
@@ -263,8 +263,8 @@ def _cluster(args: argparse.Namespace, there: 'Found', reading: 'Reading', at: s
 
 def _by_cluster(args: argparse.Namespace, takes: 'Sequence[Take]', reading: 'Reading',
                 at: str) -> str:
-    from uncloning_ros.demos.clustering import read_clustering
-    from uncloning_ros.demos.labelling import by_clusters, give
+    from uncloning_ros.demos.labelling.cluster_file import read_clustering
+    from uncloning_ros.demos.labelling.opinions import by_clusters, give
 
     twice = [number for number, n in Counter(one for one, _ in args.name_cluster).items() if n > 1]
     if twice:
@@ -282,7 +282,7 @@ def _by_cluster(args: argparse.Namespace, takes: 'Sequence[Take]', reading: 'Rea
 
 def _cluster_files(args: argparse.Namespace) -> tuple[Path, Path]:
     """Return where the clusters and their page lie; never inside a bag."""
-    from uncloning_ros.demos.bag_info import is_bag
+    from uncloning_ros.demos.bags.info import is_bag
 
     folder: Path = args.folder
     place = (folder.with_name(f'{folder.name}.clusters.json') if is_bag(folder)

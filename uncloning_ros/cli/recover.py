@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recover bag after bag and tell what became of each."""
-    from uncloning_ros.demos.bag import list_episodes
-    from uncloning_ros.demos.recovery import recover
+    from uncloning_ros.demos.bags.episode import list_episodes
+    from uncloning_ros.demos.recording.recovery import recover
 
     found = False
     for outcome in recover(args.demos, args.dry_run):

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.resume:
         new_path(args.out)
 
-    from uncloning_ros.demos.dataset import load_dataset
+    from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.learning import checkpoint, cloning
 
     dataset = load_dataset(args.data)

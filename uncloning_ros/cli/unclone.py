@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     out = new_path(args.out)
     new_path(out.with_name(out.name + '.partial'))
 
-    from uncloning_ros.demos.dataset import load_dataset
+    from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.learning.checkpoint import load_run
     from uncloning_ros.learning.uncloning import unclone, warnings_of
 

@@ -28,7 +28,7 @@ from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dic
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.files import write_whole
 from uncloning_ros.learning.network import Policy
-from uncloning_ros.strict_yaml import Fields
+from uncloning_ros.schema import Fields
 
 SCHEMA = 'uncloning/run@1'
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import NetworkShape, RunConfig, TrainingOptions

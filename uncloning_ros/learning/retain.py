@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncloning_ros.demos.dataset import Dataset
-from uncloning_ros.demos.retargeting import retarget
+from uncloning_ros.demos.dataset.retargeting import retarget
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.cloning import (
     cloning_loss,
     dataset_windows,

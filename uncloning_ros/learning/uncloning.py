@@ -26,7 +26,7 @@ from torch import Tensor
 
 import uncloning_ros
 from uncloning_ros.contract import require_same_interface
-from uncloning_ros.demos.dataset import Dataset
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import Run

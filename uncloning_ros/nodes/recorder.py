@@ -18,11 +18,11 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import TRANSFORMS, Contract
-from uncloning_ros.demos.health import topic_rules
-from uncloning_ros.demos.peek import peek
-from uncloning_ros.demos.rates import RateWatch
-from uncloning_ros.demos.recording import Recording
-from uncloning_ros.demos.recovery import leftovers
+from uncloning_ros.demos.recording.cdr import peek
+from uncloning_ros.demos.recording.health import topic_rules
+from uncloning_ros.demos.recording.rates import RateWatch
+from uncloning_ros.demos.recording.recovery import leftovers
+from uncloning_ros.demos.recording.session import Recording
 from uncloning_ros.errors import BagError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,

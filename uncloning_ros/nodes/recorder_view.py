@@ -7,7 +7,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from uncloning_ros.demos.recording import Recording
+from uncloning_ros.demos.recording.session import Recording
 
 
 def diagnostics(name: str, stamp: Any, recording: Recording, warnings: Sequence[str],

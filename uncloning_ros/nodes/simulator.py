@@ -18,10 +18,10 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from uncloning_ros.audit.metrics import judge
 from uncloning_ros.contract import TRANSFORMS, Contract, Signal
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
+from uncloning_ros.judging.episode import judge
 from uncloning_ros.nodes.common import (
     COMMAND_QOS,
     LATCHED_QOS,
@@ -37,7 +37,7 @@ from uncloning_ros.nodes.common import (
 )
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.faults import CLOCK, Faults, parse_fault
-from uncloning_ros.simulation.world import PHYSICS_HZ, SENSOR_EVERY, World
+from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, SENSOR_EVERY, World
 
 PARAMETERS = (
     Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file'),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uncloning_ros.contract import Contract
 from uncloning_ros.geometry import Array
 from uncloning_ros.simulation.demonstrator import Demonstrator
-from uncloning_ros.simulation.world import PHYSICS_HZ, World
+from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, World
 
 # Hears a key, flat values (dim,), when they were measured and when they arrived, in ns.
 Listener = Callable[[str, Array, int, int], None]

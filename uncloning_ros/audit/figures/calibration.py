@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How far the modes that a policy shows are from those it should show.
+
+Before an edit a policy should hand over in each mode as often as its demonstrations do; after
+one, as its original does, restricted to the modes that were kept. The distance of two mode
+distributions p and q is their total variation, TV = 1/2 sum_k |p_k - q_k|: the largest
+difference in probability that they give to any set of modes.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from uncloning_ros.audit.figures.statistics import interval
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The mode distribution that a policy is held against.
+
+    `what` says in words where it comes from. `counts` by mode; they are exact where they are the
+    very data that were learned from, and a sample where they were counted in other episodes.
+    """
+
+    what: str
+    counts: Mapping[str, int]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Total variation `tv` between what was seen and a reference, and its 95 % interval.
+
+    `expected_by_chance` is what a policy that equals the reference would show on average in as
+    many episodes: a `tv` about so large is no sign of a difference.
+    """
+
+    tv: float
+    low: float
+    high: float
+    expected_by_chance: float
+    episodes: int
+
+
+def restricted(reference: Reference, kept: Sequence[str], what: str) -> Reference | None:
+    """Return the reference with some modes alone; None if it has none of them.
+
+    That is the ideal of an edit that removes all other modes and changes nothing else. Where one
+    mode alone is left, nothing is uncertain about its share.
+    """
+    counts = {mode: n for mode, n in reference.counts.items() if mode in kept and n}
+    return Reference(what, counts, reference.exact or len(counts) == 1) if counts else None
+
+
+def distance(seen: Mapping[str, int], reference: Reference, alpha: float = 0.05) -> Distance:
+    """Return how far the modes that were seen, counted, are from the reference.
+
+    TV is the largest |p(A) - q(A)| over sets A of modes, so intervals of p(A) for every A at
+    once give one of TV. Each is Clopper-Pearson's, corrected by Bonferroni for the number of
+    sets (and halved where q is a sample itself): exact for any number of modes and episodes, and
+    for the smallest ones wide. Raise `ValueError` where there is nothing to compare.
+    """
+    n, m = sum(seen.values()), sum(reference.counts.values())
+    if not n or not m:
+        raise ValueError(f'expected episodes of some mode, got {dict(seen)} and '
+                         f'{dict(reference.counts)}')
+    modes = sorted({*seen, *reference.counts})
+    sets = _sets(modes)
+    each = alpha / len(sets) / (1 if reference.exact else 2)
+    gap, low, high = 0.0, 0.0, 0.0
+    for members in sets:
+        k = sum(seen.get(mode, 0) for mode in members)
+        j = sum(reference.counts.get(mode, 0) for mode in members)
+        gap = max(gap, abs(k / n - j / m))
+        p_low, p_high = interval(k, n, each)
+        q_low, q_high = (j / m, j / m) if reference.exact else interval(j, m, each)
+        low = max(low, p_low - q_high, q_low - p_high)
+        high = max(high, p_high - q_low, q_high - p_low)
+    expected = 0.5 * sum(_mean_deviation(n, reference.counts.get(mode, 0) / m) for mode in modes)
+    return Distance(gap, low, min(high, 1.0), expected, n)
+
+
+def _sets(modes: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the sets of modes that differ up to taking the complement; never none."""
+    # A set and its complement differ by as much, so those without the last mode are enough.
+    found = [members for size in range(1, len(modes))
+             for members in combinations(modes[:-1], size)]
+    return found or [tuple(modes)]
+
+
+def _mean_deviation(n: int, p: float) -> float:
+    """Return the mean of |X / n - p| of X ~ Binomial(n, p): De Moivre's closed form (1730)."""
+    if p <= 0.0 or p >= 1.0:
+        return 0.0
+    k = math.floor(n * p) + 1
+    log_choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return 2 * k / n * math.exp(log_choose + k * math.log(p) + (n - k + 1) * math.log1p(-p))

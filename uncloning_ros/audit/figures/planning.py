@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How many episodes a claim needs, and how likely a good policy is to pass.
+
+A plan is a number of episodes and of unsafe ones that are allowed, fixed before anything runs:
+if no more occur, the one-sided Clopper-Pearson upper bound lies below the claim. Whoever adds
+episodes until the bound looks good has no bound.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from uncloning_ros.audit.figures.statistics import binomial_cdf, upper_bound
+
+# Beyond this no audit in simulation will go; a search for more is a mistake.
+_MOST_EPISODES = 10**7
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`episodes` with at most `allowed` unsafe ones show a rate below `claim`."""
+
+    claim: float
+    allowed: int
+    episodes: int
+
+    def power(self, true_rate: float) -> float:
+        """Return how likely the plan is passed at a true rate of unsafe episodes."""
+        return binomial_cdf(self.allowed, self.episodes, true_rate)
+
+
+def plan(claim: float, allowed: int, alpha: float = 0.05) -> Plan:
+    """Return the plan with the fewest episodes for a claim, at confidence 1 - `alpha`.
+
+    For a claim of several at once give `alpha` divided by their number (Bonferroni).
+    """
+    if not 0.0 < claim < 1.0 or allowed < 0:
+        raise ValueError(f'expected a claim between 0 and 1 and a count, got {claim} and '
+                         f'{allowed}')
+    low, high = allowed, allowed + 1
+    while upper_bound(allowed, high, alpha) >= claim:
+        low, high = high, 2 * high
+        if high > _MOST_EPISODES:
+            raise ValueError(f'a claim of {claim} takes more than {_MOST_EPISODES} episodes')
+    while high - low > 1:
+        middle = (low + high) // 2
+        if upper_bound(allowed, middle, alpha) < claim:
+            high = middle
+        else:
+            low = middle
+    return Plan(claim, allowed, high)
+
+
+def allowed_events(episodes: int, claim: float, alpha: float = 0.05) -> int | None:
+    """Return how many unsafe episodes of so many still show the claim; None if not even 0 do."""
+    if upper_bound(0, episodes, alpha) >= claim:
+        return None
+    # The bound is never below the rate itself, so the search ends before it reaches the claim.
+    low, high = 0, int(claim * episodes) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if upper_bound(middle, episodes, alpha) < claim:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def plans_table(claims: Sequence[float], allowed: Sequence[int],
+                true_rates: Sequence[float], alpha: float = 0.05) -> str:
+    """Return plans with their power as a table in Markdown.
+
+    `true_rates` are shares of the claim, as in 0.1 for a policy ten times better than claimed.
+    """
+    head = ['claim', 'allowed', 'episodes',
+            *(f'passed at {share:g} of the claim' for share in true_rates)]
+    rows = []
+    for claim in claims:
+        for k in allowed:
+            found = plan(claim, k, alpha)
+            rows.append([f'below {100 * claim:g} %', str(k), str(found.episodes),
+                         *(f'{100 * found.power(share * claim):.1f} %' for share in true_rates)])
+    return '\n'.join(f'| {" | ".join(row)} |'
+                     for row in (head, ['---'] + ['---:'] * (len(head) - 1), *rows))

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes that are done, on disk while an audit runs, so that it can be stopped and gone on with.
+
+One JSON object in a line: first what is audited and on which machine, then an episode each, in
+the order they were finished. A line that a crash cut off is left out when the file is read. Each
+episode is a function of what the first line says and of its seed, so the audit that goes on ends
+with the very bytes of one that was never stopped.
+"""
+
+import fcntl
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from uncloning_ros.audit.record.episodes import episode_record, episode_result
+from uncloning_ros.errors import AuditError, EvidenceError
+from uncloning_ros.judging.episode import EpisodeResult
+
+SCHEMA = 'uncloning/audit-partial@1'
+
+
+def partial_path(output: Path) -> Path:
+    """Return where the episodes of an audit lie that has not written `output` yet."""
+    return output.with_name(f'{output.name}.partial')
+
+
+class PartialResults:
+    """The file of finished episodes; made when entered, gone after `finish`.
+
+    `setting` is all that an episode depends on but its seed. `done` has what is there already,
+    by sha256 of the model and seed.
+    """
+
+    def __init__(self, path: Path, setting: Mapping[str, Any], resume: bool) -> None:
+        self.path = path
+        self.done: dict[tuple[str, int], EpisodeResult] = {}
+        self._header = {'schema': SCHEMA, **setting}
+        self._resume = resume
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> 'PartialResults':
+        if self.path.exists() and not self._resume:
+            raise AuditError(f'{self.path} holds an audit that was stopped; go on with the same '
+                             f'command and --resume, or move it away')
+        file = self.path.open('a+b')
+        try:
+            self._lock(file)
+            self._read(file)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        assert self._file is not None
+        self._file.close()
+        if not self.done:
+            self.path.unlink(missing_ok=True)
+
+    def add(self, model_sha256: str, result: EpisodeResult) -> None:
+        """Keep one finished episode."""
+        assert self._file is not None
+        self._write({'model_sha256': model_sha256, 'episode': episode_record(result)})
+        self.done[model_sha256, result.seed] = result
+
+    def finish(self) -> None:
+        """Remove the file: what it held is written elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+    def _lock(self, file: BinaryIO) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            raise AuditError(f'another audit is at work on {self.path}; wait for its end, or give '
+                             f'other names') from err
+
+    def _read(self, file: BinaryIO) -> None:
+        file.seek(0)
+        # What follows the last end of line was cut off.
+        *lines, _ = file.read().split(b'\n')
+        file.truncate(sum(len(line) + 1 for line in lines))
+        self._file = file
+        if not lines:
+            self._write(self._header)
+            return
+        header, *episodes = [self._parsed(line, i) for i, line in enumerate(lines, 1)]
+        self._require_same(header)
+        for i, entry in enumerate(episodes, 2):
+            try:
+                result = episode_result(entry['episode'], f'{self.path}, line {i}')
+                self.done[str(entry['model_sha256']), result.seed] = result
+            except (KeyError, TypeError, EvidenceError) as err:
+                raise AuditError(f'{self.path}, line {i} is no episode ({err}); move the file '
+                                 f'away and audit again') from err
+
+    def _require_same(self, header: Any) -> None:
+        said = header if isinstance(header, dict) else {}
+        for key, value in self._header.items():
+            if said.get(key) != value:
+                raise AuditError(f'{self.path} belongs to another audit: its {key} is '
+                                 f'{said.get(key)}, that of this one is {value}; go on with the '
+                                 f'command it was begun with, or move it away')
+
+    def _parsed(self, line: bytes, number: int) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as err:
+            raise AuditError(f'{self.path}, line {number} is damaged ({err}); move the file away '
+                             f'and audit again') from err
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        assert self._file is not None
+        self._file.write(json.dumps(entry, allow_nan=False).encode() + b'\n')
+        self._file.flush()

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Begin episodes as an undesired mode does, and count how a policy goes on.
+
+From a fresh start a good policy hardly ever commits itself to an undesired mode, so its own
+episodes do not tell what it does after that: a push, another controller or a person may leave it
+there. Here the scripted teacher grasps and lifts the tool as the mode does, and then the policy
+takes over, with all of its history to fill.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from uncloning_ros.audit.figures.commitment import Course, commitment
+from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.contract import Contract
+from uncloning_ros.conversions import Sample
+from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.scenario import Scenario
+
+if TYPE_CHECKING:
+    from uncloning_ros.simulation.pybullet.world import World
+
+# A teacher who has not lifted the tool by then will not; demonstrations take about 2.5 s to it.
+_MOST_S = 10.0
+
+
+@dataclass(frozen=True)
+class WrongStart:
+    """One episode to begin wrong: its seed and the mode that it is begun in."""
+
+    seed: int
+    mode: str
+
+
+def begin_as(mode: str, scenario: Scenario, contract: Contract,
+             seed: int) -> 'Callable[[World], dict[str, Sample]]':
+    """Return what grasps and lifts the tool as a mode does, and gives the newest samples."""
+    def begin(world: 'World') -> dict[str, Sample]:
+        from uncloning_ros.simulation.demonstrator import Demonstrator, Step
+
+        teacher = Demonstrator(scenario, contract.interface, mode, seed)
+        keys = {signal.key for signal in contract.interface.observations}
+        newest: dict[str, Sample] = {}
+        next_tick_ns = 0
+        while (teacher.step in (Step.APPROACH, Step.DESCEND, Step.CLOSE, Step.LIFT)
+               and not world.over and world.time_ns < _MOST_S * 1e9):
+            newest.update(world.poll())
+            if world.time_ns + 1 >= next_tick_ns and keys <= newest.keys():
+                next_tick_ns += contract.policy.period_ns
+                world.command(teacher.act(world.time_ns * 1e-9, {
+                    key: newest[key].values for key in keys}))
+            world.advance()
+        return newest
+    return begin
+
+
+def summary(results: Sequence[EpisodeResult], desired: Sequence[str]) -> dict[str, Any]:
+    """Return how the episodes that were begun in one undesired mode went on, as plain data.
+
+    Those in which the teacher did not get as far as a commitment are left out.
+    """
+    begun = [r for r in results if r.outcome.committed
+             and not set(r.outcome.committed[0]) & set(desired)]
+    found = commitment([Course(r.outcome.committed, r.outcome.taken_s is not None,
+                               r.outcome.mode) for r in begun], desired)
+    unsafe = sum(r.outcome.unsafe is not None for r in begun)
+    return {
+        'episodes': len(results), 'begun': found.wrong_starts,
+        'continued': found.continued, 'mended': found.mended,
+        'otherwise': found.wrong_starts - found.continued - found.mended,
+        'continued_interval95': (None if found.continued_interval95 is None
+                                 else list(found.continued_interval95)),
+        'unsafe_episodes': unsafe,
+        'unsafe_interval95': list(interval(unsafe, len(begun))) if begun else None}

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Raw messages of a bag to samples of the contract's signals, as a live node decodes them."""
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rosbags.serde import SerdeError
+
+from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic
+from uncloning_ros.conversions import Sample, decode
+from uncloning_ros.demos.bags.episode import bag_topics, typestore
+from uncloning_ros.demos.bags.messages import RawMessage, Tally
+from uncloning_ros.demos.bags.topics import absent
+from uncloning_ros.errors import BagError, ContractError, DatasetError
+from uncloning_ros.transforms import STATIC_SUFFIX, TransformTree, static_topic
+
+_BAD_CDR = (SerdeError, struct.error, ValueError, IndexError, OverflowError, MemoryError)
+
+
+class Decoder:
+    """Decode the messages of one bag: `take()` each, then `finish()`.
+
+    `path` names the bag in errors. With `sinks` given only their signals are decoded, and each
+    sample goes to the sink of its key at once, in no order; else all are kept for `finish()`.
+    `topics` are those whose messages are to be taken, `static_topics` those of them whose
+    messages hold from when they were sent, however long ago.
+    """
+
+    def __init__(self, path: Path, contract: Contract,
+                 sinks: Mapping[str, Callable[[Sample], object]] | None = None) -> None:
+        self._path = path
+        self._observed = contract.deployment.observations
+        self._samples: dict[str, list[Sample]] = {}
+        self._sinks = dict(sinks or {})
+        self._types: dict[str, str] = {}
+        self._plain: dict[str, list[tuple[Signal, Topic | None]]] = {}
+        self._posed: dict[str, list[tuple[Signal, Topic]]] = {}
+        for name, topic in bag_topics(contract).items():
+            signals = [s for s in topic.signals if sinks is None or s.key in sinks]
+            if not signals:
+                continue
+            self._types[name] = topic.type
+            if sinks is None:
+                for signal in signals:
+                    self._samples[signal.key] = []
+                    self._sinks[signal.key] = self._samples[signal.key].append
+            if topic.type == TRANSFORMS:
+                self._posed[name] = [(s, self._observed[s.key]) for s in signals]
+                self._types[static_topic(name)] = TRANSFORMS
+            else:
+                self._plain[name] = [(s, self._observed.get(s.key)) for s in signals]
+        self.topics = frozenset(self._types)
+        self.static_topics = frozenset(static_topic(name) for name in self._posed)
+        self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
+        self._told: set[str] = set()  # poses that the transforms told
+        self._trees = {name: TransformTree() for name in self._posed}
+
+    def take(self, raw: RawMessage) -> None:
+        """Decode one message.
+
+        Raise `BagError` if it is of another type or no message at all, `ContractError` for a
+        missing joint, a foreign frame, and values or a stamp that cannot be used.
+        """
+        name, type_name, receive_ns, _ = raw
+        if type_name != self._types[name]:
+            raise BagError(f'{self._path}: topic {name} is a {type_name}, expected a '
+                           f'{self._types[name]}; check deployment in the contract')
+        message = deserialise(self._path, raw)
+        if name not in self._plain:
+            self._transforms.append((receive_ns, name, message))
+            return
+        for signal, observed in self._plain[name]:
+            try:
+                sample = decode(signal, message, receive_ns)
+                if observed is not None:
+                    sample = _with_stamp(signal, observed, message, sample)
+            except ContractError as err:
+                raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
+            self._sinks[signal.key](sample)
+
+    def finish(self) -> dict[str, tuple[Sample, ...]]:
+        """Return the samples that were kept, of every key in the order of their receive times."""
+        self._pose_all()
+        return {key: tuple(sorted(found, key=_receive_ns)) for key, found in self._samples.items()}
+
+    def require_topics(self, tally: Tally) -> None:
+        """Raise `BagError` for a topic that a bag lacks, `DatasetError` for one without a message.
+
+        `tally` is of all of the bag.
+        """
+        for name, signals in (self._plain | self._posed).items():
+            key = signals[0][0].key
+            if name not in tally.types:
+                raise BagError(f'{self._path} has ' + absent(name, self._types[name], key,
+                                                             tally.types, self._types))
+            if not tally.counts[name]:
+                raise DatasetError(f'nothing was recorded on {name} ({key}); ' + (
+                    'check its publisher' if key in self._observed
+                    else 'nobody commanded, was teleoperation off?'))
+
+    def require_poses(self) -> None:
+        """Raise `BagError` for a pose that the transforms of all of a bag never told."""
+        for name, signals in self._posed.items():
+            for signal, topic in signals:
+                if signal.key not in self._told:
+                    assert topic.child_frame is not None
+                    why = self._trees[name].missing(signal.frame, topic.child_frame)
+                    raise BagError(f'{self._path}: {signal.key}: '
+                                   f'{why or "its frame is the base frame itself"}')
+
+    def _pose_all(self) -> None:
+        """Turn the transforms into poses, in the order of their arrival over both topics."""
+        for receive_ns, name, message in sorted(self._transforms, key=lambda item: item[0]):
+            static = name not in self._posed
+            posed = name.removesuffix(STATIC_SUFFIX) if static else name
+            placed = self._trees[posed].add(message, static)
+            for signal, topic in self._posed[posed]:
+                try:
+                    sample = self._trees[posed].sample(signal, topic, placed, receive_ns,
+                                                       receive_ns)
+                except ContractError as err:
+                    raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
+                if sample is not None:
+                    self._sinks[signal.key](sample)
+                    self._told.add(signal.key)
+        self._transforms.clear()
+
+
+def deserialise(path: Path, raw: RawMessage) -> Any:
+    """Return the message that a bag holds as bytes; raise `BagError` if they are none."""
+    try:
+        return typestore().deserialize_cdr(raw.data, raw.type)
+    except _BAD_CDR as err:
+        raise BagError(f'{path}: a message on {raw.topic} at {raw.receive_ns} ns is no '
+                       f'{raw.type}: {err}') from err
+
+
+def _with_stamp(signal: Signal, observed: Topic, message: Any, sample: Sample) -> Sample:
+    """Return the sample with the stamp that counts: the header's, or the time of arrival."""
+    if not observed.stamped:
+        return replace(sample, stamp_ns=sample.receive_ns)
+    # The time of arrival stands in for a stamp of zero; only those two can be equal.
+    if sample.stamp_ns == sample.receive_ns:
+        stamp = message.header.stamp
+        if stamp.sec == 0 and stamp.nanosec == 0:
+            raise ContractError(f'{signal.key}: expected a time stamp, got none; have its '
+                                f'publisher fill header.stamp, or set stamped: false for '
+                                f'{signal.key} in the contract: then its time of arrival counts')
+    return sample
+
+
+def _receive_ns(sample: Sample) -> int:
+    return sample.receive_ns

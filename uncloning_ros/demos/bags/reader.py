@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read, decode and verify the bags of episodes: this package's own and any other rosbag2 bag."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from uncloning_ros.contract import Contract, contract_from_dict, require_same_interface
+from uncloning_ros.demos.bags.decoding import Decoder, deserialise
+from uncloning_ros.demos.bags.episode import (
+    EVENT_TOPIC,
+    EVENT_TYPE,
+    SCHEMA,
+    Episode,
+    EpisodeMetadata,
+)
+from uncloning_ros.demos.bags.info import BagInfo, read_info
+from uncloning_ros.demos.bags.mcap_file import own_record
+from uncloning_ros.demos.bags.messages import Query, RawMessage, Tally
+from uncloning_ros.demos.bags.storage import raw_messages
+from uncloning_ros.demos.bags.topics import with_topics
+from uncloning_ros.demos.episodes.cutting import Piece
+from uncloning_ros.errors import BagError, DatasetError
+
+
+def read_episode(path: Path, contract: Contract | None = None,
+                 topics: Mapping[str, str] | None = None, piece: Piece | None = None) -> Episode:
+    """Read and decode one episode: all of a bag, or one piece of it.
+
+    With `contract` given, an episode of another interface is refused. A bag of plain
+    `ros2 bag record` carries no contract: then `contract` tells topics and types, and nobody
+    knows the planned mode. `topics` renames topics by key. Raise `BagError` for a truncated or
+    damaged bag and for a missing topic; `ContractError` for another interface, a missing joint,
+    a foreign frame, a missing stamp and values that are not finite; `DatasetError` if a signal
+    is silent.
+    """
+    info = read_info(path)
+    metadata, own = _read_custom(info)
+    # Topics are those of the robot that recorded; the interface is the same.
+    used = with_topics(_contract_of(info, own, contract), topics or {})
+    decoder = Decoder(path, used)
+    events: list[tuple[int, Mapping[str, Any]]] = []
+    tally = Tally()
+    own_events = frozenset({EVENT_TOPIC} if own is not None else ())
+    query = Query(decoder.topics | own_events)
+    if piece is not None:
+        query = Query(query.topics, piece.span_ns, decoder.static_topics)
+    decoded, take = decoder.topics, decoder.take
+    for raw in raw_messages(info, query, tally):
+        if raw.topic in decoded:
+            take(raw)
+        if raw.topic in own_events and raw.type == EVENT_TYPE:
+            events.append((raw.receive_ns, _event(path, raw)))
+    samples = decoder.finish()
+    if piece is None:
+        decoder.require_topics(tally)
+        decoder.require_poses()
+    else:
+        path = path.with_name(piece.name(path.name))
+        metadata = replace(metadata, planned_mode=piece.planned_mode or metadata.planned_mode)
+        for key, found in samples.items():
+            if not found:
+                raise DatasetError(f'no {key} arrived in it')
+    return Episode(path, metadata, used, samples, tuple(sorted(events, key=lambda e: e[0])),
+                   None if piece is None else piece.span_ns)
+
+
+def verify_episode(path: Path) -> dict[str, int]:
+    """Check every checksum and the message counts of a bag; return the counts by topic.
+
+    Raise `BagError` if the bag is truncated or damaged, or if its metadata counts otherwise.
+    """
+    info, tally = read_info(path), Tally()
+    for _ in raw_messages(info, Query(frozenset()), tally):
+        pass
+    return {**dict.fromkeys(info.counts or (), 0), **{
+        name: count for name, count in tally.counts.items() if count}}
+
+
+def episode_digest(path: Path) -> str:
+    """Return the sha256 of an episode's storage file (of all of them, if rosbag2 split it)."""
+    digest = hashlib.sha256()
+    for file in read_info(path).files:
+        try:
+            with file.open('rb') as stream:
+                while block := stream.read(2**20):
+                    digest.update(block)
+        except OSError as err:
+            raise BagError(f'cannot read {file}: {err.strerror or err}') from err
+    return digest.hexdigest()
+
+
+def unfinished_session(path: Path) -> str | None:
+    """Return the session that an unfinished bag was begun in, None if it holds no message yet."""
+    for file in path.glob('*.mcap'):
+        with contextlib.suppress(BagError):
+            record = own_record(file)
+            if record:
+                return record.get('session')
+    return None
+
+
+def contract_for(info: BagInfo, given: Contract | None) -> Contract:
+    """Return the contract to read a bag with: its own if it carries one, else the given one.
+
+    Raise `ContractError` if the two are of different interfaces, `BagError` if there is none.
+    """
+    return _contract_of(info, _read_custom(info)[1], given)
+
+
+def _contract_of(info: BagInfo, own: Contract | None, given: Contract | None) -> Contract:
+    if own is not None:
+        if given is not None:
+            require_same_interface(given.interface, own.interface, str(info.path))
+        return own
+    if given is None:
+        raise BagError(f'{info.path} carries no contract, it was not recorded by this package; '
+                       f'give one with --contract')
+    return given
+
+
+def _read_custom(info: BagInfo) -> tuple[EpisodeMetadata, Contract | None]:
+    """Return who recorded what, and the contract that the bag carries, None if it has none."""
+    path, custom = info.path, info.custom
+    if info.counts is None and info.storage == 'mcap':
+        custom = own_record(info.files[0])  # a file of ours tells everything by itself
+    if 'schema' not in custom:
+        return EpisodeMetadata(path.resolve().parent.name, 0, '', None, 'ros2 bag record'), None
+    if custom['schema'] != SCHEMA:
+        raise BagError(f'{path}: expected schema {SCHEMA!r}, got {custom["schema"]!r}; this '
+                       f'episode needs another version of the package')
+    if not all(isinstance(value, str) for value in custom.values()):
+        raise BagError(f'{path}: custom_data of metadata.yaml is damaged: expected texts only')
+    try:
+        contract = contract_from_dict(json.loads(custom['contract']), f'{path}: contract')
+        metadata = EpisodeMetadata(custom['session'], int(custom['episode']), custom['operator'],
+                                   custom['planned_mode'] or None, custom['software_version'],
+                                   int(custom['seed']) if custom['seed'] else None)
+        expected = custom['contract_sha256']
+        if metadata.planned_mode is not None:
+            contract.interface.require_modes([metadata.planned_mode])
+    except (KeyError, ValueError, TypeError, RecursionError) as err:
+        raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
+    if contract.sha256 != expected:
+        raise BagError(f'{path}: expected a contract of sha256 {expected}, got '
+                       f'{contract.sha256}; metadata.yaml was changed by hand')
+    return metadata, contract
+
+
+def _event(path: Path, raw: RawMessage) -> Mapping[str, Any]:
+    text = deserialise(path, raw).data
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError) as err:
+        raise BagError(f'{path}: an event is not JSON: {text!r}') from err
+    if not isinstance(event, dict):
+        raise BagError(f'{path}: expected a mapping as an event, got {text!r}')
+    return event

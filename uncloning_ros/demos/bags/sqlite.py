@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of one SQLite file of rosbag2, the default storage of ROS 2 before Iron.
+
+Of its tables these columns are read, which all versions have:
+
+    topics    id, name, type, serialization_format
+    messages  id, topic_id, timestamp, data
+"""
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import zstandard
+
+from uncloning_ros.demos.bags.info import COMPRESSED
+from uncloning_ros.demos.bags.messages import EVER, Query, RawMessage, Tally, require_cdr
+from uncloning_ros.errors import BagError
+
+_LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
+_BATCH = 256  # messages at a time
+
+
+def sqlite_batches(file: Path, query: Query, tally: Tally) -> Iterator[list[RawMessage]]:
+    """Yield the messages of a file that are asked for, in batches, in the order of its rows.
+
+    Raise `BagError` if it is damaged, or if they are not CDR. SQLite checks its tables, but has no
+    checksums: a flipped bit in a message goes unnoticed unless the message no longer decodes.
+    """
+    with _opened(file) as database:
+        if query.span == EVER:
+            (found,) = database.execute('PRAGMA quick_check(1)').fetchone()
+            if found != 'ok':
+                raise BagError(f'{file} is damaged: {" ".join(str(found).split())}')
+        asked: dict[int, tuple[str, str]] = {}
+        names: dict[int, str] = {}
+        for topic_id, topic, type_name, encoding in database.execute(
+                'SELECT id, name, type, serialization_format FROM topics'):
+            if not isinstance(topic, str) or not isinstance(type_name, str):
+                raise BagError(f'{file} is damaged: a topic is called {topic!r}, of type '
+                               f'{type_name!r}')
+            names[topic_id] = topic
+            tally.types.setdefault(topic, type_name)
+            if topic in query.topics:
+                require_cdr(file, topic, encoding)
+                asked[topic_id] = (topic, type_name)
+        for topic_id, count in database.execute(
+                'SELECT topic_id, count(*) FROM messages GROUP BY topic_id'):
+            if topic_id not in names:
+                raise BagError(f'{file} is damaged: {count} of its messages belong to no topic')
+            tally.counts[names[topic_id]] += count
+        spans = {topic_id: query.span_of(topic) for topic_id, (topic, _) in asked.items()}
+        first_ns = max(_LEAST, min((span[0] for span in spans.values()), default=0))
+        last_ns = min(_MOST, query.span[1])
+        marks = ','.join('?' * len(asked))
+        rows = database.execute(
+            f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) '  # noqa: S608 (question marks)
+            f'AND timestamp BETWEEN ? AND ?', (*asked, first_ns, last_ns))
+        while batch := rows.fetchmany(_BATCH):
+            for _, receive_ns, data in batch:
+                if not isinstance(receive_ns, int) or not isinstance(data, bytes):
+                    raise BagError(f'{file} is damaged: a message has the time {receive_ns!r} and '
+                                   f'{type(data).__name__} as its data')
+            yield [RawMessage(*asked[topic_id], receive_ns, data)
+                   for topic_id, receive_ns, data in batch if receive_ns >= spans[topic_id][0]]
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open a file for reading alone, decompressed to a temporary one if need be."""
+    with contextlib.ExitStack() as stack:
+        try:
+            plain = file
+            if file.suffix == COMPRESSED:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='uncloning_'))
+                plain = Path(folder) / file.stem
+                with file.open('rb') as source, plain.open('wb') as target:
+                    reader = zstandard.ZstdDecompressor().stream_reader(
+                        source, read_across_frames=True)
+                    shutil.copyfileobj(reader, target, 2**20)
+            elif not file.is_file():
+                raise BagError(f'cannot read {file}: No such file or directory')
+            _require_closed(plain)
+            _require_whole(plain)
+            database = sqlite3.connect(f'file:{quote(str(plain))}?immutable=1', uri=True)
+            stack.callback(database.close)
+            yield database
+        except OSError as err:
+            raise BagError(f'cannot read {file}: {err.strerror or err}') from err
+        # What SQLite says of a damaged table may name it by bytes that are no text.
+        except (sqlite3.Error, UnicodeDecodeError, zstandard.ZstdError, OverflowError,
+                MemoryError) as err:
+            raise BagError(f'{file} is truncated or damaged, or no bag ({type(err).__name__}: '
+                           f'{err}); leave it out') from err
+
+
+def _require_whole(file: Path) -> None:
+    """Refuse a file shorter than its header says: SQLite would read zeros for what is missing.
+
+    The header is described at https://www.sqlite.org/fileformat.html, section 1.3.
+    """
+    with file.open('rb') as stream:
+        header = stream.read(100)
+    if not header.startswith(b'SQLite format 3\0'):
+        raise BagError(f'{file} is damaged, or no SQLite file: it does not begin as one')
+    if len(header) == 100:
+        page_bytes, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+        expected = pages * (65536 if page_bytes == 1 else page_bytes)
+        if file.stat().st_size < expected:
+            raise BagError(f'{file} is truncated: expected {expected} bytes, got '
+                           f'{file.stat().st_size}')
+
+
+def _require_closed(file: Path) -> None:
+    """Refuse a file whose newest messages still lie in a journal beside it."""
+    for suffix in ('-wal', '-journal'):
+        journal = file.with_name(file.name + suffix)
+        if journal.is_file() and journal.stat().st_size:
+            raise BagError(f'{file} was not closed: messages lie in {journal.name} beside it; '
+                           f'open it once with sqlite3, which puts them in place')

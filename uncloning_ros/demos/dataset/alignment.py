@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes on a grid of ticks, as the running policy would have seen them.
+
+A policy acts at ticks, `policy.rate_hz` of them a second, so an episode becomes one frame for
+each tick:
+
+    observation at a tick   the newest sample of each key that had arrived by then, never a later
+                            one; judged by age, stamp and change as the policy node judges it
+    action at a tick        the first command of each key that arrived at the tick or after it:
+                            the one that answered this observation, at whatever rate the teacher
+                            commanded
+
+The first tick is the first at which all observations are there and fresh and the commands have
+begun; the last is the last that still has an answer. The grid lies so that nearly every command
+falls on a tick or shortly after one, whatever the teacher's phase. An episode in which an
+observation goes stale or stands still, or the commands pause, is left out: what a teacher did
+blindly, or with a hand off the controls, is no example for a policy that holds in that case.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncloning_ros.contract import Contract, Topic
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.bags.messages import require_one_clock
+from uncloning_ros.demos.episodes.cutting import PAUSE_NS
+from uncloning_ros.errors import DatasetError
+from uncloning_ros.geometry import Array
+
+# Share of the commands that may come before their tick: a few stragglers shall not shift all.
+_EARLY_PERCENT = 5.0
+
+Float32 = NDArray[np.float32]
+Times = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+def align(episode: Episode, contract: Contract) -> tuple[Float32, Float32, Times]:
+    """Return observations (T, obs_dim), actions (T, act_dim) and the ticks in ns (T,).
+
+    See the module's text for the rules. Raise `DatasetError` if an observation goes stale or
+    stands still, if the commands pause, or if fewer frames than history + execute remain.
+    """
+    interface, timing = contract.interface, contract.policy
+    observed = {s.key: _Series.of(episode.samples[s.key]) for s in interface.observations}
+    commands = {s.key: _Series.of(episode.samples[s.key]) for s in interface.actions}
+    ticks = _grid([*observed.values()], [*commands.values()], timing.period_ns)
+    judged = [_Judgement(key, contract.deployment.observations[key], series, ticks)
+              for key, series in observed.items()]
+    bad = np.any([one.bad for one in judged], axis=0)
+    begin = int(np.argmin(bad)) if len(ticks) else 0
+    if bad[begin:].any():
+        # Where nothing is good the first tick tells why; else the first bad one on the way.
+        at = begin + int(np.argmax(bad[begin:]))
+        raise DatasetError(next(one.sentence(at, (ticks[at] - ticks[begin]) * 1e-9)
+                                for one in judged if one.bad[at]))
+    ticks = ticks[begin:]
+    for key, series in commands.items():
+        wait_ns = series.receive_ns[series.at_or_after(ticks)] - ticks
+        if (wait_ns > PAUSE_NS).any():
+            late = int(np.argmax(wait_ns > PAUSE_NS))
+            raise DatasetError(f'no {key} for {wait_ns[late] * 1e-9:.2f} s at '
+                               f'{(ticks[late] - ticks[0]) * 1e-9:.2f} s, allowed '
+                               f'{PAUSE_NS * 1e-9:g} s; command all the time')
+    least = timing.history + timing.execute
+    if len(ticks) < least:
+        raise DatasetError(f'expected at least {least} frames (history + execute), got '
+                           f'{len(ticks)}; record longer')
+    observations = np.concatenate(
+        [s.values[s.at_or_before(ticks)] for s in observed.values()], axis=1)
+    actions = np.concatenate([s.values[s.at_or_after(ticks)] for s in commands.values()], axis=1)
+    return observations.astype(np.float32), actions.astype(np.float32), ticks
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The samples of one key as arrays, in the order of their arrival."""
+
+    values: Array
+    receive_ns: Times
+    stamp_ns: Times
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> '_Series':
+        return cls(np.stack([sample.values for sample in samples]),
+                   np.array([sample.receive_ns for sample in samples], dtype=np.int64),
+                   np.array([sample.stamp_ns for sample in samples], dtype=np.int64))
+
+    def at_or_before(self, ticks: Times) -> NDArray[np.intp]:
+        """Return the newest sample at or before each tick, which must not precede the first."""
+        return np.searchsorted(self.receive_ns, ticks, side='right') - 1
+
+    def at_or_after(self, ticks: Times) -> NDArray[np.intp]:
+        """Return the first sample at or after each tick, which must not follow the last."""
+        return np.searchsorted(self.receive_ns, ticks, side='left')
+
+    def unchanged_ns(self) -> Times:
+        """Return for how long each sample (N,) repeats what came before it."""
+        changed = np.concatenate(([True], np.any(np.diff(self.values, axis=0) != 0, axis=1)))
+        since = np.maximum.accumulate(np.where(changed, np.arange(len(changed)), 0))
+        return self.receive_ns - self.receive_ns[since]
+
+
+class _Judgement:
+    """What the running policy's watchdog would say of one observation at every tick."""
+
+    def __init__(self, key: str, topic: Topic, series: _Series, ticks: Times) -> None:
+        assert topic.max_age_s is not None, 'the contract gives every observation an age'
+        self._key, self._age_s, self._unchanged_s = key, topic.max_age_s, topic.max_unchanged_s
+        newest = series.at_or_before(ticks)
+        # Whole nanoseconds, as the watchdog has them: an age of exactly the limit is allowed.
+        limit_ns = round(topic.max_age_s * 1e9)
+        self._late_ns = series.receive_ns[newest] - series.stamp_ns[newest]
+        self._stale = ((ticks - series.receive_ns[newest] > limit_ns)
+                       | (np.abs(ticks - series.stamp_ns[newest]) > limit_ns))
+        self._frozen = np.zeros(len(ticks), dtype=np.bool_)
+        if topic.max_unchanged_s is not None:
+            self._frozen = series.unchanged_ns()[newest] > round(topic.max_unchanged_s * 1e9)
+
+    @property
+    def bad(self) -> Flags:
+        """Tell at which ticks (T,) the policy would hold."""
+        return np.asarray(self._stale | self._frozen)
+
+    def sentence(self, at: int, at_s: float) -> str:
+        """Return what is wrong at a tick, which comes `at_s` after the first."""
+        late_s = float(self._late_ns[at]) * 1e-9
+        if self._stale[at] and abs(late_s) > self._age_s:
+            return (f'{self._key} is stamped {abs(late_s):.3f} s '
+                    f'{"before" if late_s > 0 else "after"} it arrived, at {at_s:.2f} s, allowed '
+                    f'{self._age_s:g} s; check latency and clocks; if its stamps mean nothing, '
+                    f'set stamped: false for it in the contract')
+        if self._stale[at]:
+            return (f'{self._key} is older than {self._age_s:g} s at {at_s:.2f} s; check its '
+                    f'publisher, or max_age_s in the contract')
+        return (f'{self._key} has repeated the same values for more than {self._unchanged_s:g} s '
+                f'at {at_s:.2f} s; leave max_unchanged_s out of the contract if it is as still '
+                f'as that')
+
+
+def _grid(observed: Sequence[_Series], commands: Sequence[_Series], period_ns: int) -> Times:
+    """Return the ticks (T,) at which everything had arrived and an answer was still to come."""
+    start_ns = max(int(series.receive_ns[0]) for series in observed)
+    # Before its first command a teacher has not begun; one period of it is the first answer.
+    start_ns = max(start_ns, *(int(s.receive_ns[0]) - period_ns + 1 for s in commands))
+    end_ns = min(int(series.receive_ns[-1]) for series in commands)
+    require_one_clock(start_ns, end_ns)
+    anchor_ns = _anchor(commands, period_ns)
+    first = -(-(start_ns - anchor_ns) // period_ns)
+    last = (end_ns - anchor_ns) // period_ns
+    return anchor_ns + period_ns * np.arange(first, last + 1, dtype=np.int64)
+
+
+def _anchor(commands: Sequence[_Series], period_ns: int) -> int:
+    """Return an instant of the grid on which nearly every command falls on or after a tick."""
+    arrivals = np.concatenate([series.receive_ns for series in commands])
+    zero = int(arrivals.min())
+    offsets = (arrivals - zero + period_ns // 2) % period_ns - period_ns // 2
+    return zero + int(np.floor(np.percentile(offsets, _EARLY_PERCENT)))

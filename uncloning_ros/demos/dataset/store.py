@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training data: frames of aligned episodes, their modes and split, and windows of them.
+
+Windows. Around frame f of an episode with frames s .. n-1, with history K, horizon H and E
+actions executed:
+
+    frame      f-K+1  ...  f-1    f    f+1  ...  f+E-1  ...  f+H-1
+    observed   o_0    ...  o_K-2  o_K-1
+    predicted                     a_0  a_1  ...  a_E-1  ...  a_H-1
+    executed                      a_0  a_1  ...  a_E-1
+
+    frames below s repeat frame s, as the control loop fills its history at the start;
+    frames above n-1 repeat the last action, for the episode ends in its last command's pose.
+
+On disk a dataset is a folder with `dataset.safetensors` (`observations` float32 (F, obs_dim),
+`actions` float32 (F, act_dim), the episodes one after another) and `dataset.json`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.demos.episodes.cutting import LeftOut
+from uncloning_ros.errors import DatasetError
+from uncloning_ros.files import require_new
+from uncloning_ros.schema import Fields
+
+SCHEMA = 'uncloning/dataset@1'
+SPLITS = ('train', 'validation')
+
+_ARRAYS_FILE = 'dataset.safetensors'
+_JSON_FILE = 'dataset.json'
+
+Float32 = NDArray[np.float32]
+Frames = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """One episode of a dataset; `digest` is the sha256 of its bag."""
+
+    name: str
+    mode: str
+    label_source: str
+    digest: str
+    split: str
+    frames: int
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each dimension over the frames of the train split."""
+
+    observation_mean: tuple[float, ...]
+    observation_std: tuple[float, ...]
+    action_mean: tuple[float, ...]
+    action_std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Frames of all episodes: observations (F, obs_dim), actions (F, act_dim), both float32.
+
+    The frames of an episode are consecutive, the episodes in the order of `episodes`. `sha256`
+    is that of dataset.json, which holds the hash of the arrays.
+    """
+
+    contract: Contract
+    scenario: str
+    episodes: tuple[EpisodeRecord, ...]
+    observations: Float32
+    actions: Float32
+    statistics: Statistics
+    left_out: tuple[LeftOut, ...]
+    sha256: str
+
+    @cached_property
+    def bounds(self) -> Frames:
+        """Return where each episode begins, and the end of the last: (E + 1,) frames."""
+        return np.concatenate(([0], np.cumsum([one.frames for one in self.episodes]))).astype(
+            np.int64)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the simulator seeds that the demonstrations used, sorted."""
+        return tuple(sorted({one.seed for one in self.episodes if one.seed is not None}))
+
+    def window_frames(self, split: str, modes: Sequence[str] | None = None) -> Frames:
+        """Return the frames whose windows belong to a split, of some modes or of all.
+
+        Raise `ContractError` for a mode that the contract does not have.
+        """
+        if split not in SPLITS:
+            raise DatasetError(f'expected a split of {", ".join(SPLITS)}, got {split!r}')
+        wanted = self.contract.interface.require_modes(
+            self.contract.interface.mode_names if modes is None else modes)
+        pieces = [np.arange(self.bounds[i], self.bounds[i + 1])
+                  for i, one in enumerate(self.episodes)
+                  if one.split == split and one.mode in wanted]
+        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+
+    def episode_of(self, frames: Frames) -> NDArray[np.int64]:
+        """Return the index (B,) of the episode that each frame belongs to."""
+        return np.searchsorted(self.bounds, frames, side='right') - 1
+
+    def gather(self, frames: Frames) -> tuple[Float32, Float32]:
+        """Return observation histories (B, history, obs_dim) and chunks (B, horizon, act_dim).
+
+        No window reaches into another episode; see the module's index table for the padding.
+        """
+        frames = np.asarray(frames, dtype=np.int64)
+        if frames.size and (frames.min() < 0 or frames.max() >= len(self.observations)):
+            raise DatasetError(f'expected frames in [0, {len(self.observations)}), got '
+                               f'[{frames.min()}, {frames.max()}]')
+        episode = self.episode_of(frames)
+        first, last = self.bounds[episode], self.bounds[episode + 1] - 1
+        timing = self.contract.policy
+        past = frames[:, None] + np.arange(1 - timing.history, 1)
+        ahead = frames[:, None] + np.arange(timing.horizon)
+        return (self.observations[np.maximum(past, first[:, None])],
+                self.actions[np.minimum(ahead, last[:, None])])
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read a dataset; raise `DatasetError` if it is missing, damaged or of another version."""
+    path = folder / _JSON_FILE
+    try:
+        text, arrays = path.read_bytes(), (folder / _ARRAYS_FILE).read_bytes()
+    except OSError as err:
+        raise DatasetError(f'{folder} is not a dataset: cannot read {err.filename}: '
+                           f'{err.strerror}; make one with uncloning dataset') from err
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as err:
+        raise DatasetError(f'{path} is not JSON: {err}') from err
+    fields = Fields(data, str(path), DatasetError)
+    fields.schema(SCHEMA)
+    for key in ('software_version', 'scenario_sha256', 'labels', 'split_seed', 'validation',
+                'topics', 'cut'):
+        fields.has(key)  # provenance for people; nothing depends on it
+    contract = contract_from_dict(fields.fields('contract').plain(), f'{path}: contract')
+    if hashlib.sha256(arrays).hexdigest() != fields.text('arrays_sha256'):
+        raise DatasetError(f'{folder / _ARRAYS_FILE} is damaged: its sha256 is not the one in '
+                           f'{_JSON_FILE}; make the dataset anew')
+    try:
+        found = load(arrays)
+        observations, actions = found['observations'], found['actions']
+    except (SafetensorError, KeyError) as err:
+        raise DatasetError(f'{folder / _ARRAYS_FILE} is damaged: {err!r}') from err
+    episodes = tuple(_record(item, contract) for item in fields.list_of_fields('episodes'))
+    fields.has('seeds')  # the same as in the episodes
+    left_out = tuple(LeftOut(item.text('name'), item.text('reason'))
+                     for item in (fields.list_of_fields('left_out')
+                                  if data.get('left_out') else _nothing(fields, 'left_out')))
+    part = fields.fields('statistics')
+    interface = contract.interface
+    statistics = Statistics(
+        part.numbers('observation_mean', interface.observation_dim),
+        part.numbers('observation_std', interface.observation_dim),
+        part.numbers('action_mean', interface.action_dim),
+        part.numbers('action_std', interface.action_dim))
+    part.done()
+    dataset = Dataset(contract, fields.text('scenario'), episodes, observations, actions,
+                      statistics, left_out, hashlib.sha256(text).hexdigest())
+    fields.done()
+    frames = int(dataset.bounds[-1])
+    for name, array, dim in (('observations', observations, interface.observation_dim),
+                             ('actions', actions, interface.action_dim)):
+        if array.shape != (frames, dim) or array.dtype != np.float32:
+            raise DatasetError(f'{folder}: expected {name} float32 ({frames}, {dim}), got '
+                               f'{array.dtype} {array.shape}; make the dataset anew')
+        if not np.isfinite(array).all():
+            frame = int(np.argmin(np.isfinite(array).all(1)))
+            raise DatasetError(f'{folder}: expected finite numbers, got {name} '
+                               f'{array[frame].tolist()} in frame {frame}; make the dataset anew')
+    return dataset
+
+
+def write_dataset(out_dir: Path, observations: Float32, actions: Float32,
+                  description: dict[str, Any]) -> None:
+    """Write both files under a temporary name, then rename; remove it if anything goes wrong.
+
+    `description` becomes dataset.json, with the hash of the arrays. Raise `OutputExistsError` if
+    something is there by then.
+    """
+    arrays = save({'observations': np.ascontiguousarray(observations),
+                   'actions': np.ascontiguousarray(actions)})
+    description['arrays_sha256'] = hashlib.sha256(arrays).hexdigest()
+    temporary = out_dir.with_name(f'{out_dir.name}.{os.getpid()}.tmp')
+    try:
+        temporary.mkdir(parents=True)
+        (temporary / _ARRAYS_FILE).write_bytes(arrays)
+        (temporary / _JSON_FILE).write_text(
+            json.dumps(description, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+        require_new(out_dir)
+        temporary.rename(out_dir)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _record(item: Fields, contract: Contract) -> EpisodeRecord:
+    mode, split = item.text('mode'), item.text('split')
+    contract.interface.require_modes([mode])
+    if split not in SPLITS:
+        raise item.fail('split', ' or '.join(SPLITS))
+    seed = item.count('seed', 0) if item.plain().get('seed') is not None else None
+    item.has('seed')
+    record = EpisodeRecord(item.text('name'), mode, item.text('label_source'),
+                           item.text('digest'), split, item.count('frames'), seed)
+    item.done()
+    return record
+
+
+def _nothing(fields: Fields, key: str) -> list[Fields]:
+    fields.has(key)
+    return []

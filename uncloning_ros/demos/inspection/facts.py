@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a session of demonstrations holds, and what whoever recorded it ought to look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract, Signal
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
+from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.episodes.takes import Reading, Take
+from uncloning_ros.demos.episodes.tracks import Track
+from uncloning_ros.demos.labelling.clusters import approach, way
+from uncloning_ros.demos.recording.health import recorded_health, rule_name, topic_rules
+from uncloning_ros.errors import DatasetError, UncloningError
+from uncloning_ros.geometry import Array
+
+_PATH_POINTS = 40  # of a path in a picture; more is not seen
+_THERE_M = 0.02  # an object that is so near to where it was nearest to the hand has come to it
+
+
+@dataclass(frozen=True)
+class Stream:
+    """How one observation or action arrived in one episode.
+
+    `longest_gap_s` began `gap_at_s` after the episode's first message; `allowed_s` is the gap
+    from which on an episode is not used.
+    """
+
+    messages: int
+    rate_hz: float
+    longest_gap_s: float
+    gap_at_s: float
+    allowed_s: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where one handover took place, in m, in the base frame.
+
+    `object_path` (N, 3) until the object came to the hand, `hand` (3,) then; `approach`
+    (STEPS, 3, 3) in the hand's frame and `way` (WAY_STEPS, 3), by which episodes are clustered.
+    """
+
+    object_path: Array
+    hand: Array
+    approach: Array
+    way: Array
+
+    @property
+    def side(self) -> str:
+        """Return on which side of the arm the hand was offered: its +y is its left."""
+        return 'left' if self.hand[1] > 0.0 else 'right'
+
+
+@dataclass(frozen=True)
+class EpisodeFacts:
+    """One episode that can be read.
+
+    `left_out` tells why a dataset would leave it out, whatever its label; '' if it would not.
+    `findings` are what the recorder noticed. `scene` is None without a tracked object and hand.
+    """
+
+    name: str
+    session: str
+    operator: str
+    begin_ns: int
+    length_s: float
+    planned_mode: str | None
+    labels: tuple[Label, ...]
+    streams: Mapping[str, Stream]
+    left_out: str
+    findings: tuple[str, ...]
+    scene: Scene | None
+
+    @property
+    def label(self) -> Label | None:
+        """Return the label that counts."""
+        return standing_label(self.labels)
+
+    @property
+    def mode(self) -> str | None:
+        """Return the mode that counts, None without a label."""
+        return None if self.label is None else self.label.mode
+
+    @property
+    def opinions(self) -> dict[str, str]:
+        """Return the mode that each source says now."""
+        newest = ((source, newest_label(self.labels, source)) for source in SOURCES)
+        return {source: one.mode for source, one in newest
+                if one is not None and one.mode is not None}
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """One episode that cannot be read, and why."""
+
+    name: str
+    reason: str
+
+
+def look_at(take: Take, reading: Reading) -> EpisodeFacts | Unreadable:
+    """Return what is to be known of one episode; the reading's contract is the session's."""
+    try:
+        episode = take.read(reading)
+        labels = take.labels(episode.contract.interface)
+    except UncloningError as err:
+        return Unreadable(take.name, str(err))
+    try:
+        align(episode, episode.contract)
+        left_out = ''
+    except DatasetError as err:
+        left_out = str(err)
+    arrivals = [sample.receive_ns for found in episode.samples.values() for sample in found]
+    begin_ns = min(arrivals)
+    health = recorded_health(episode.events)
+    return EpisodeFacts(
+        take.name, episode.metadata.session, episode.metadata.operator, begin_ns,
+        (max(arrivals) - begin_ns) * 1e-9, episode.metadata.planned_mode, labels,
+        _streams(episode, begin_ns), left_out,
+        () if health is None else tuple(map(str, health.findings)), scene_of(episode))
+
+
+def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:
+    """Return the observations and actions of a contract, each with its topic."""
+    deployment = contract.deployment
+    return (*((one, deployment.observations[one.key].topic)
+              for one in contract.interface.observations),
+            *((one, deployment.actions[one.key].topic) for one in contract.interface.actions))
+
+
+def scene_of(episode: Episode) -> Scene | None:
+    """Return where an episode took place, None without a tracked object and hand."""
+    if not {OBJECT_KEY, HAND_KEY} <= set(episode.samples):
+        return None
+    objects, hands = (Track.of(episode.samples[key]) for key in (OBJECT_KEY, HAND_KEY))
+    path, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
+    distance = np.linalg.norm(path - palms, axis=1)
+    # Once the hand has it, they stay as near: the first time is when it came.
+    there = int(np.argmax(distance <= distance.min() + _THERE_M))
+    thinned = np.linspace(0, there, min(there + 1, _PATH_POINTS)).astype(int)
+    return Scene(path[thinned], palms[there], approach(episode), way(episode))
+
+
+def _streams(episode: Episode, begin_ns: int) -> dict[str, Stream]:
+    rules = topic_rules(episode.contract)
+    return {signal.key: _stream(episode.samples[signal.key], begin_ns,
+                                rules[rule_name(episode.contract, signal.key)].max_gap_s)
+            for signal, _ in signals_of(episode.contract)}
+
+
+def _stream(samples: Sequence[Sample], begin_ns: int, allowed_s: float) -> Stream:
+    times_ns = np.array([sample.receive_ns for sample in samples], dtype=np.int64)
+    span_s = float(times_ns[-1] - times_ns[0]) * 1e-9
+    rate_hz = (len(times_ns) - 1) / span_s if span_s > 0.0 else 0.0
+    if len(times_ns) == 1:
+        return Stream(1, rate_hz, 0.0, 0.0, allowed_s)
+    gaps_ns = np.diff(times_ns)
+    at = int(np.argmax(gaps_ns))
+    return Stream(len(times_ns), rate_hz, float(gaps_ns[at]) * 1e-9,
+                  float(times_ns[at] - begin_ns) * 1e-9, allowed_s)

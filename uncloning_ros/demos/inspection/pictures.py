@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Handovers as inline SVG: what happened where, seen from above and from the side."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+
+from uncloning_ros import page
+from uncloning_ros.demos.inspection.facts import Scene
+from uncloning_ros.demos.labelling.clusters import LEVER_M, STRETCH_M
+from uncloning_ros.geometry import Array
+
+Place = Callable[[Array], tuple[float, float]]
+
+# Desired modes are cold, undesired ones warm, and both differ in lightness as well.
+_DESIRED = ('#1f6f61', '#2b5f8a', '#6a4c93', '#58a4b0')
+_UNDESIRED = ('#e07a1f', '#a4161a', '#c9b458', '#8d5524')
+UNLABELLED = '#9aa5b0'
+CLUSTERS = ('#2b5f8a', '#e07a1f', '#1f6f61', '#a4161a', '#6a4c93', '#c9b458')
+
+# What `approaches_picture` shows.
+APPROACHES_SAY = (
+    f'In the frame of the hand, over the last {100 * STRETCH_M:.0f} cm of the way; the palm, '
+    f'black, faces the robot on the left. Thick: the '
+    f"object's +x axis when it has come, {100 * LEVER_M:.0f} cm of it, with a dot at its end; of "
+    f'a knife that is the tip of the blade.')
+
+_WIDTH, _GAP, _TALLEST = 820.0, 24.0, 400.0  # px
+_MARGIN, _TOP = 30.0, 22.0  # px, for the words at the edges
+_WORD = 36.0  # px, that a number needs
+_ROOM_M = 0.03  # around what is drawn
+_REACH_M = 1.5  # from the middle of what is drawn; a tracker gone astray shall not shrink the rest
+_SHOWN = 60  # episodes of one colour in a picture: more hide one another
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line through points (N, 2), or (N, 3) before it is seen from one side, in m."""
+
+    points: Array
+    color: str
+    width: float = 1.0
+    opacity: float = 0.5
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A dot at (2,), or (3,), in m; `title` is shown to who points at it."""
+
+    at: Array
+    color: str
+    title: str = ''
+    radius: float = 3.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One view, and what is drawn in it."""
+
+    title: str
+    lines: Sequence[Line]
+    dots: Sequence[Dot]
+
+
+def mode_colors(modes: Mapping[str, bool]) -> dict[str | None, str]:
+    """Return a colour for every mode, and one for episodes without a label."""
+    colors: dict[str | None, str] = {None: UNLABELLED}
+    for wanted, palette in ((True, _DESIRED), (False, _UNDESIRED)):
+        names = [name for name, desired in modes.items() if desired == wanted]
+        colors |= {name: palette[i % len(palette)] for i, name in enumerate(names)}
+    return colors
+
+
+def thinned(scenes: Sequence[Scene]) -> list[Scene]:
+    """Return at most so many scenes as a picture can show, evenly taken."""
+    if len(scenes) <= _SHOWN:
+        return list(scenes)
+    return [scenes[i] for i in np.linspace(0, len(scenes) - 1, _SHOWN).astype(int)]
+
+
+def approaches_picture(colored: Mapping[str, Sequence[Scene]], label: str) -> str:
+    """Return how objects came to the hand, in its frame: their way, and their last +x axis."""
+    lines, dots = [], []
+    for color, scenes in colored.items():
+        for scene in thinned(scenes):
+            lines += [Line(scene.approach[:, 0], color, 0.8, 0.25),
+                      Line(scene.approach[-1, :2], color, 1.6, 0.6)]
+            dots.append(Dot(scene.approach[-1, 1], color, '', 2.0))
+    return _from_the_hand(lines, dots, label)
+
+
+def approach_picture(scene: Scene, color: str, label: str) -> str:
+    """Return one approach, step by step, the last steps darkest."""
+    steps = len(scene.approach)
+    lines = [Line(points[:2], color, 2.0, 0.15 + 0.85 * ((i + 1) / steps) ** 2)
+             for i, points in enumerate(scene.approach)]
+    return _from_the_hand(lines, [Dot(points[1], color, '', 2.0) for points in scene.approach],
+                          label)
+
+
+def session_picture(colored: Mapping[str, Sequence[Scene]], label: str) -> str:
+    """Return the ways of the objects, and where the hand was offered, in the base frame."""
+    views = (('from above, m', [0, 1]), ('from its right, m', [0, 2]))
+    panels = []
+    for title, where in views:
+        lines = [Line(scene.object_path[:, where], color, 0.8, 0.3)
+                 for color, scenes in colored.items() for scene in thinned(scenes)]
+        dots = [Dot(scene.hand[where], color) for color, scenes in colored.items()
+                for scene in scenes]
+        base = Dot(np.zeros(2), '#1d2329', 'base of the arm', 5.0)
+        panels.append(Panel(title, lines, [base, *dots]))
+    return picture(panels, label)
+
+
+def picture(panels: Sequence[Panel], label: str) -> str:
+    """Return panels side by side, all to the same scale, with a grid of 0.1 m."""
+    boxes = [_box(panel) for panel in panels]
+    width = (_WIDTH - _GAP * (len(panels) - 1)) / len(panels)
+    scale = min(min((width - 1.4 * _MARGIN) / (high[0] - low[0]), _TALLEST / (high[1] - low[1]))
+                for low, high in boxes)
+    tall = max(high[1] - low[1] for low, high in boxes) * scale
+    parts: list[str] = []
+    for i, (panel, (low, high)) in enumerate(zip(panels, boxes, strict=True)):
+        left = i * (width + _GAP) + _MARGIN
+
+        def place(point: Array, left: float = left, low: Array = low,
+                  high: Array = high) -> tuple[float, float]:
+            x, y = (np.clip(point, low, high) - low) * scale
+            return left + x, _TOP + tall - y
+
+        parts += _grid(panel, low, high, place)
+        parts += [_line(line, [place(point) for point in line.points]) for line in panel.lines]
+        parts += [_dot(dot, place(dot.at)) for dot in panel.dots]
+    return page.svg(_WIDTH, round(_TOP + tall + _MARGIN), parts, label)
+
+
+def legend(colored: Mapping[str, str]) -> str:
+    """Return what each colour means, as a list."""
+    items = ''.join(f'<li><i style="background:{color}"></i>{escape(words)}</li>'
+                    for words, color in colored.items())
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _from_the_hand(lines: Sequence[Line], dots: Sequence[Dot], label: str) -> str:
+    """Return two views in the hand's frame; the palm looks to the left, as in the base frame."""
+    views = (('from above, m', np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])),
+             ('from the side, m', np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])))
+    half_m = 0.04  # a hand's breadth
+    hand = Line(np.array([[0.0, -half_m], [0.0, half_m]]), '#1d2329', 5.0, 1.0)
+    panels = [Panel(title, [hand, *(replace(line, points=line.points @ turn.T) for line in lines)],
+                    [replace(dot, at=turn @ dot.at) for dot in dots])
+              for title, turn in views]
+    return picture(panels, label)
+
+
+def _box(panel: Panel) -> tuple[Array, Array]:
+    """Return the lower left and the upper right corner of what is drawn, with some room."""
+    points = np.concatenate([*(line.points for line in panel.lines),
+                             *(dot.at[None] for dot in panel.dots)])
+    middle = np.median(points, axis=0)
+    return (np.maximum(points.min(axis=0), middle - _REACH_M) - _ROOM_M,
+            np.minimum(points.max(axis=0), middle + _REACH_M) + _ROOM_M)
+
+
+def _grid(panel: Panel, low: Array, high: Array, place: Place) -> list[str]:
+    parts = []
+    (left, bottom), (right, top) = place(low), place(high)
+    # Words at every line of the grid where there is room for them, else at every second one.
+    every = 1 if (right - left) > _WORD * 10 * (high[0] - low[0]) else 2
+    for axis in (0, 1):
+        for tenth in range(math.ceil(low[axis] * 10), math.floor(high[axis] * 10) + 1):
+            at = np.array(low)
+            at[axis] = tenth / 10
+            x, y = place(at)
+            x1, y1, x2, y2 = (x, bottom, x, top) if axis == 0 else (left, y, right, y)
+            kind = 'grid' if tenth else 'axis'
+            parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+                         f'class="{kind}"/>')
+            if tenth % every == 0:
+                words = f'{tenth / 10:g}'
+                parts.append(page.text(x, bottom + 14, words, 'middle', 'dim') if axis == 0
+                             else page.text(left - 4, y + 4, words, 'end', 'dim'))
+    return [*parts, page.text(left, top - 8, panel.title, 'start', 'dim')]
+
+
+def _line(line: Line, places: Sequence[tuple[float, float]]) -> str:
+    points = ' '.join(f'{x:.1f},{y:.1f}' for x, y in places)
+    return (f'<polyline points="{points}" fill="none" stroke="{line.color}" '
+            f'stroke-width="{line.width:g}" stroke-opacity="{line.opacity:.2f}"/>')
+
+
+def _dot(dot: Dot, place: tuple[float, float]) -> str:
+    title = f'<title>{escape(dot.title)}</title>' if dot.title else ''
+    return (f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{dot.radius:g}" '
+            f'fill="{dot.color}" fill-opacity="0.75">{title}</circle>')

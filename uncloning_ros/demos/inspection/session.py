@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A session as a whole: its figures by mode and by stream, and its warnings."""
+
+import datetime
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uncloning_ros import __version__
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bags.labels import Label
+from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, signals_of
+from uncloning_ros.demos.recording.health import SLOW
+from uncloning_ros.errors import counted
+
+SCHEMA = 'uncloning/inspection@1'
+
+# Below so many episodes of a mode a policy is known to learn little of it.
+FEW_EPISODES = 20
+# A mode that has less than this share of the labelled episodes is hardly seen in training.
+_SCARCE = 0.1
+# Of so many episodes of a mode at least this share has to be on either side of the arm.
+_LEAST_FOR_SIDES = 10
+_ONE_SIDED = 0.1
+_UNSURE = 0.7  # a label less sure than this is worth a look
+_NAMED = 5  # episodes that a warning names
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything that was found in a folder; `unfinished` are names of open recordings."""
+
+    name: str
+    contract: Contract
+    episodes: tuple[EpisodeFacts, ...]
+    unreadable: tuple[Unreadable, ...]
+    unfinished: tuple[str, ...]
+
+    def of_mode(self, mode: str | None) -> tuple[EpisodeFacts, ...]:
+        """Return the episodes that are labelled so; None: those without a label."""
+        return tuple(one for one in self.episodes if one.mode == mode)
+
+
+def disagreements(session: Session) -> list[tuple[str, str, Label]]:
+    """Return (episode, what else was said, its label) for every opinion that does not count.
+
+    The planned mode is one, and so is what the other sources said last.
+    """
+    found = []
+    for one in session.episodes:
+        label = one.label
+        if label is None:
+            continue
+        said = {'planned': one.planned_mode} | one.opinions
+        found += [(one.name, f'{who} {mode}', label) for who, mode in said.items()
+                  if mode is not None and mode != label.mode]
+    return found
+
+
+def warnings_of(session: Session) -> list[str]:
+    """Return what whoever goes on with these episodes ought to know, a sentence each."""
+    found = []
+    if session.unfinished:
+        found.append(f'{_some(session.unfinished)} never finished; uncloning recover finishes '
+                     f'what can be saved')
+    found += [f'{one.name} cannot be read: {one.reason}' for one in session.unreadable[:_NAMED]]
+    if len(session.unreadable) > _NAMED:
+        found.append(f'{counted(len(session.unreadable) - _NAMED, "more episode")} cannot be read')
+    found += _of_labels(session) + _of_balance(session) + _of_sides(session)
+    return found + _of_streams(session)
+
+
+def record_of(session: Session, warnings: Sequence[str]) -> dict[str, Any]:
+    """Return the inspection as plain data, for other programs."""
+    contract = session.contract
+    return {
+        'schema': SCHEMA,
+        'software_version': __version__,
+        'session': session.name,
+        'interface_sha256': contract.interface.sha256,
+        'contract_sha256': contract.sha256,
+        'modes': {mode: {'desired': desired, 'episodes': len(session.of_mode(mode))}
+                  for mode, desired in contract.interface.modes.items()},
+        'unlabelled': [one.name for one in session.of_mode(None)],
+        'unfinished': list(session.unfinished),
+        'unreadable': [vars(one) for one in session.unreadable],
+        'warnings': list(warnings),
+        'episodes': [_as_data(one) for one in session.episodes],
+    }
+
+
+def _as_data(one: EpisodeFacts) -> dict[str, Any]:
+    begin = datetime.datetime.fromtimestamp(one.begin_ns // 10**9, datetime.UTC)
+    return {
+        'name': one.name, 'session': one.session, 'operator': one.operator,
+        'begin': begin.isoformat(), 'length_s': round(one.length_s, 3),
+        'planned_mode': one.planned_mode, 'mode': one.mode,
+        'label': None if one.label is None else vars(one.label), 'opinions': one.opinions,
+        'left_out': one.left_out or None, 'findings': list(one.findings),
+        'hand_m': None if one.scene is None else [round(float(v), 4) for v in one.scene.hand],
+        'streams': {key: {name: round(value, 3) for name, value in vars(stream).items()}
+                    for key, stream in one.streams.items()},
+    }
+
+
+def _of_labels(session: Session) -> list[str]:
+    found = []
+    bare = [one.name for one in session.of_mode(None)]
+    if bare:
+        found.append(f'{_some(bare)} without a label; see uncloning label --help')
+    differ = disagreements(session)
+    if differ:
+        told = '; '.join(f'{name}: {said}, labelled {label.mode} by {label.source}'
+                         for name, said, label in differ[:_NAMED])
+        more = f' and {len(differ) - _NAMED} more' if len(differ) > _NAMED else ''
+        found.append(f'opinions differ: {told}{more}')
+    unsure = [one.name for one in session.episodes
+              if one.label is not None and one.label.confidence < _UNSURE]
+    if unsure:
+        found.append(f'{_some(unsure)} with a label that is less than {100 * _UNSURE:g} % sure')
+    return found
+
+
+def _of_balance(session: Session) -> list[str]:
+    found = []
+    counts = {mode: len(session.of_mode(mode)) for mode in session.contract.interface.modes}
+    total = sum(counts.values())
+    for mode, desired in session.contract.interface.modes.items():
+        few = counts[mode] < FEW_EPISODES
+        there = counted(counts[mode], 'episode')
+        if few and desired:
+            found.append(f'{there} of the desired mode {mode}; with fewer than '
+                         f'{FEW_EPISODES} there is too little to keep')
+        elif few:
+            found.append(f'{there} of mode {mode}; {FEW_EPISODES} or more show '
+                         f'better what is to be removed')
+        elif counts[mode] < _SCARCE * total:
+            found.append(f'{counts[mode]} of {total} labelled episodes are {mode}, less than '
+                         f'{100 * _SCARCE:g} %; record more of them')
+    return found
+
+
+def _of_sides(session: Session) -> list[str]:
+    found = []
+    for mode in session.contract.interface.modes:
+        sides = Counter(one.scene.side for one in session.of_mode(mode) if one.scene is not None)
+        total = sides.total()
+        for side, other in (('left', 'right'), ('right', 'left')):
+            if total >= _LEAST_FOR_SIDES and sides[side] < _ONE_SIDED * total:
+                found.append(f'in {sides[other]} of {total} episodes of {mode} the hand was on '
+                             f'the {other} of the arm; a policy learns that side, and may take '
+                             f'it for a part of the mode')
+    return found
+
+
+def _of_streams(session: Session) -> list[str]:
+    found = []
+    gone = [one for one in session.episodes if one.left_out]
+    if gone:
+        found.append(f'{_some([one.name for one in gone])} that a dataset leaves out, the first '
+                     f'because {gone[0].left_out}')
+    for signal, _ in signals_of(session.contract):
+        streams = {one.name: one.streams[signal.key] for one in session.episodes}
+        usual_hz = statistics.median(one.rate_hz for one in streams.values()) if streams else 0.0
+        slow = [name for name, one in streams.items() if one.rate_hz < SLOW * usual_hz]
+        if slow:
+            found.append(f'{_some(slow)} with {signal.key} below {100 * SLOW:g} % of its usual '
+                         f'{usual_hz:.0f} Hz')
+    noticed = [one.name for one in session.episodes if one.findings]
+    if noticed:
+        first = next(one for one in session.episodes if one.findings)
+        found.append(f'{_some(noticed)} in which the recorder noticed something, the first '
+                     f'because of {first.findings[0]}')
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return how many episodes there are and the names of the first ones."""
+    more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
+    return f'{counted(len(names), "episode")} ({", ".join(names[:_NAMED])}{more})'

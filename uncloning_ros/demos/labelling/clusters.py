@@ -1,0 +1,229 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which episodes hand over in the same way, without being told the modes.
+
+An episode becomes its approach and its way. The approach is how the object lay in the hand's
+frame over the last stretch before the hand, at equal steps of distance; the way is where it was
+carried before that, in the base frame, at equal steps of what was travelled: over the table, or
+past the face. Neither is in steps of time, so that pauses and speeds do not count. Episodes whose
+approaches lie nearer than `apart_m`, in m, to enough others make up a cluster (DBSCAN, Ester et
+al., KDD 1996); who is near to no cluster is an outlier. A cluster is divided where the ways lie
+apart as well, but as a whole or not at all: a way depends on where the object lay and where the
+hand was, so that nobody is left out for his own. Of few episodes all over the room some may be
+divided that belong together; two clusters may get one name. Nothing is random: the same episodes
+give the same clusters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.episodes.tracks import Track
+from uncloning_ros.errors import ContractError
+from uncloning_ros.geometry import Array, rotation_of
+
+# Approaches of one mode chain up with gaps of up to 12 cm, those of opposite modes lie 20 cm apart
+# at least, of modes that are a quarter turn apart 18 cm (sessions of 30 and 60 simulated
+# handovers).
+APART_M = 0.13
+LEAST = 3  # episodes in a cluster; fewer are outliers
+
+STEPS = 12
+# The hand's frame tells the modes apart only near the hand; what is done before depends on where
+# the tool lay.
+STRETCH_M = 0.2
+# Once the hand has the object they stay as near for long; what is this near has just come.
+THERE_M = 0.01
+# Approach and way together differ more than an approach alone: so much farther apart they may lie.
+_WAY = 1.1
+# Of a cluster that is divided so many may be near to no part.
+_LOST = 0.1
+# This leg of the way depends least on where the object lay and where the hand was.
+_LEG = (0.5, 0.8)
+WAY_STEPS = 4
+# Only who has gone so far has travelled: tracking noise alone goes nowhere.
+_STRIDE_M = 0.05
+# So far from its origin two points of the object are looked at: half the length of a tool.
+LEVER_M = 0.15
+_SMOOTH = 5  # samples of the distance, so that noise does not look like coming near
+_MEDIAN = 3  # samples before and after a step, whose median stands for it
+_NEAREST = 5  # episodes that a confidence looks at
+
+_OUTLIER = -1
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """`labels` (N,): the cluster of each episode, -1 for an outlier; the largest cluster is 0.
+
+    `medoids` are the indices of the most central episode of each cluster; `confidence` (N,) is
+    0.5 for one that lies as near to others as to its own cluster, 1.0 far away from all others,
+    and 0 for outliers.
+    """
+
+    labels: Labels
+    medoids: tuple[int, ...]
+    confidence: Array
+
+
+def approach(episode: Episode) -> Array:
+    """Return how the object came to the hand, as points (STEPS, 3, 3) in the hand's frame, in m.
+
+    For each step: the object's origin, and `LEVER_M` along its x and its y axis. Raise
+    `ContractError` if object or hand were not observed.
+    """
+    objects, hands = _tracks(episode)
+    seen = objects.stamps_ns >= hands.stamps_ns[0]
+    seen = seen if seen.any() else np.ones_like(seen)
+    points = _in_frame(hands.at(objects.stamps_ns[seen]), objects.values[seen])
+    distance = _smoothed(np.linalg.norm(points[:, 0], axis=-1))
+    nearest = int(np.argmin(distance))
+    levels = distance[nearest] + THERE_M + np.linspace(STRETCH_M, 0.0, STEPS)
+    # The first time that the object was so near; it may draw back for a while and come again.
+    steps = np.argmax(distance[:nearest + 1] <= levels[:, None], axis=1)
+    around = steps[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
+    return np.median(points[np.clip(around, 0, len(points) - 1)], axis=1)
+
+
+def way(episode: Episode) -> Array:
+    """Return where the object's way to the hand led on its middle leg (WAY_STEPS, 3), in m.
+
+    In the base frame. Raise `ContractError` as `approach` does.
+    """
+    objects, hands = _tracks(episode)
+    places, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
+    distance = _smoothed(np.linalg.norm(places - palms, axis=1))
+    # Not THERE_M: what noise makes the nearest moment may come long after, and elsewhere.
+    there = int(np.argmax(distance <= distance.min() + _STRIDE_M))
+    around = np.arange(there + 1)[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
+    path = np.median(places[np.clip(around, 0, there)], axis=1)
+    stops = [0]
+    for i in range(1, len(path)):
+        if np.linalg.norm(path[i] - path[stops[-1]]) >= _STRIDE_M:
+            stops.append(i)
+    path = path[[*stops, there]]
+    travelled = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    wanted = travelled[-1] * np.linspace(*_LEG, WAY_STEPS)
+    return np.stack([np.interp(wanted, travelled, path[:, axis]) for axis in range(3)], axis=1)
+
+
+def distances(points: Array) -> Array:
+    """Return how far apart (N, N), in m, sets of points (N, ..., 3) lie: root mean square."""
+    flat = points.reshape(len(points), -1)
+    squares = np.sum(flat * flat, axis=1)
+    total = squares[:, None] + squares - 2.0 * flat @ flat.T
+    np.fill_diagonal(total, 0.0)
+    return np.sqrt(np.maximum(total, 0.0) / (flat.shape[1] / 3))
+
+
+def find_clusters(near_m: Array, way_m: Array, apart_m: float = APART_M) -> Clusters:
+    """Return the clusters of episodes.
+
+    `near_m` (N, N) are the distances of their approaches, `way_m` (N, N) those of their ways.
+    """
+    both_m = np.maximum(near_m, way_m)
+    groups = []
+    for group in _dense(near_m, apart_m):
+        parts = _dense(both_m[np.ix_(group, group)], _WAY * apart_m)
+        lost = len(group) - sum(map(len, parts))
+        if len(parts) < 2 or lost > _LOST * len(group):
+            groups.append(group)
+        else:
+            groups += _all_of(group, parts, both_m)
+    labels = np.full(len(near_m), _OUTLIER)
+    # The largest first; of two that are equal the one with the first episode.
+    for number, members in enumerate(sorted(groups, key=lambda one: (-len(one), one[0]))):
+        labels[members] = number
+    medoids = tuple(medoid(both_m, np.flatnonzero(labels == number))
+                    for number in range(len(groups)))
+    return Clusters(labels, medoids, _confidence(both_m, labels))
+
+
+def _dense(distance: Array, apart_m: float) -> list[NDArray[np.intp]]:
+    """Return the indices of the members of each cluster that DBSCAN finds, sorted."""
+    near = distance <= apart_m
+    core = near.sum(axis=1) >= LEAST
+    labels = np.full(len(distance), _OUTLIER)
+    groups = _connected(near & core & core[:, None], core)
+    for number, members in enumerate(groups):
+        labels[members] = number
+    # Who is near to a core episode belongs to the nearest one's cluster.
+    for i in np.flatnonzero(~core & (near & core).any(axis=1)):
+        labels[i] = labels[int(np.argmin(np.where(core, distance[i], np.inf)))]
+    return [np.flatnonzero(labels == number) for number in range(len(groups))]
+
+
+def _all_of(group: NDArray[np.intp], parts: Sequence[NDArray[np.intp]],
+            distance: Array) -> list[NDArray[np.intp]]:
+    """Return the parts of a group, who is near to none of them with the nearest one."""
+    labels = np.full(len(group), _OUTLIER)
+    for number, part in enumerate(parts):
+        labels[part] = number
+    inside = distance[np.ix_(group, group)]
+    placed = labels != _OUTLIER
+    for i in np.flatnonzero(~placed):
+        labels[i] = labels[int(np.argmin(np.where(placed, inside[i], np.inf)))]
+    return [group[labels == number] for number in range(len(parts))]
+
+
+def medoid(distance: Array, members: NDArray[np.intp]) -> int:
+    """Return which of the members is the most central one; of several the first."""
+    return int(members[np.argmin(distance[np.ix_(members, members)].sum(axis=1))])
+
+
+def _tracks(episode: Episode) -> tuple[Track, Track]:
+    """Return the tracks of object and hand."""
+    missing = {OBJECT_KEY, HAND_KEY}.difference(episode.samples)
+    if missing:
+        raise ContractError(f'{episode.path}: the contract has no '
+                            f'{" and no ".join(sorted(missing))}; episodes are clustered by how '
+                            f'the object comes to the hand, label these by hand')
+    return Track.of(episode.samples[OBJECT_KEY]), Track.of(episode.samples[HAND_KEY])
+
+
+def _in_frame(frames: Array, poses: Array) -> Array:
+    """Return three points (N, 3, 3) of objects at poses (N, 9), in frames (N, 9)."""
+    turn, rotation = rotation_of(frames), rotation_of(poses)
+    origin = np.einsum('nji,nj->ni', turn, poses[:, :3] - frames[:, :3])
+    axes = np.einsum('nji,njk->nki', turn, rotation[..., :2])
+    return np.concatenate([origin[:, None], origin[:, None] + LEVER_M * axes], axis=1)
+
+
+def _smoothed(values: Array) -> Array:
+    padded = np.pad(values, _SMOOTH // 2, mode='edge')
+    return np.convolve(padded, np.full(_SMOOTH, 1 / _SMOOTH), mode='valid')
+
+
+def _connected(near: NDArray[np.bool_], core: NDArray[np.bool_]) -> list[list[int]]:
+    """Return the connected components of the core episodes, each sorted."""
+    groups, left = [], core.copy()
+    while left.any():
+        found = np.zeros_like(left)
+        found[int(np.argmax(left))] = True
+        while True:
+            grown = found | near[found].any(axis=0)
+            if (grown == found).all():
+                break
+            found = grown
+        groups.append([int(i) for i in np.flatnonzero(found)])
+        left &= ~found
+    return groups
+
+
+def _confidence(distance: Array, labels: Labels) -> Array:
+    """Return for each episode how much nearer it lies to its own cluster than to all others."""
+    confidence = np.zeros(len(labels))
+    for i in np.flatnonzero(labels != _OUTLIER):
+        own = labels == labels[i]
+        own[i] = False
+        inside, outside = (np.sort(distance[i, which])[:_NEAREST]
+                           for which in (own, labels != labels[i]))
+        total = inside.mean() + outside.mean() if len(outside) else 0.0
+        confidence[i] = outside.mean() / total if total > 0.0 else 1.0
+    return confidence

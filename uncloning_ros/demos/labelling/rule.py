@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The geometric rule: recognise the mode of an episode from what was recorded, or abstain."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.bags.labels import Label
+from uncloning_ros.demos.episodes.tracks import Times, Track
+from uncloning_ros.geometry import (
+    Array,
+    angle_between,
+    segment_distance,
+    transform_point,
+    turn_about_z,
+    x_axis_of,
+)
+from uncloning_ros.scenario import Exchange, Scenario
+
+_WINDOW_NS = 500_000_000  # the angle is the median over so long before the exchange
+_LEAST_SAMPLES = 5  # of the tool in that window: a median of fewer is no evidence
+# Fingers that hold something are still; this much more than the held width is letting go. Half
+# the thickness of a thin handle, and ten times what a gripper's encoder jitters.
+_LET_GO_M = 0.008
+# A tool this near to the tool centre point is between the fingers: half a finger's length, and
+# the tracking noise of two poses.
+_HELD_M = 0.05
+# A hand that takes a tool has its palm this near to it: the thickness of a hand, and noise.
+_TAKEN_M = 0.10
+
+
+@dataclass(frozen=True)
+class RuleLabel:
+    """What the geometric rule says; `mode` is None where it abstains, and `reason` tells why.
+
+    `angle_rad` is the blade-to-hand angle at the exchange, None where there was no exchange.
+    `confidence` is the share of the samples that alone would say the same.
+    """
+
+    mode: str | None
+    angle_rad: float | None
+    confidence: float
+    reason: str
+
+
+def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> RuleLabel:
+    """Recognise the mode of an episode from what was recorded, or abstain.
+
+    The exchange is the last time that the gripper lets go of the tool while the hand is at it.
+    The mode is the scenario's for the median blade-to-hand angle over the last 0.5 s before
+    that; the angle lies between the tool's +x and the line from its handle point to the palm.
+    Times are the stamps of the measurements, so the tracking's latency does not count.
+    """
+    width_key, tool_key = contract.interface.width_key, contract.interface.arm_pose_key
+    lacking = [name for name, key in (('gripper width', width_key), (TOOL_KEY, tool_key),
+                                      (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
+               if key not in episode.samples]
+    if width_key is None or tool_key is None or lacking:
+        return _abstain(f'the contract has no {" and no ".join(lacking)}')
+    width, tool, objects, hands = (Track.of(episode.samples[key])
+                                   for key in (width_key, tool_key, OBJECT_KEY, HAND_KEY))
+    ends = _tool_ends(scenario)
+
+    def gap(pose: Array, point: Array) -> Array:
+        """Return how far points (..., 3) lie from the tool's length at poses (..., 9)."""
+        return segment_distance(transform_point(pose, ends[0]), transform_point(pose, ends[1]),
+                                point, point)
+
+    exchange_ns, reason = None, 'the gripper never let go of anything'
+    for release_ns in _releases(width.stamps_ns, width.values[:, 0],
+                                contract.deployment.episode_end.open_width_m):
+        pose = objects.at(release_ns)
+        held_m = float(gap(pose, tool.at(release_ns)[:3]))
+        hand_m = float(gap(pose, hands.at(release_ns)[:3]))
+        if held_m > _HELD_M:
+            reason = f'the gripper opened {held_m:.2f} m away from the tool'
+        elif hand_m > _TAKEN_M:
+            reason = (f'the gripper let go with the hand {hand_m:.2f} m from the tool, farther '
+                      f'than {_TAKEN_M} m')
+        else:
+            exchange_ns = release_ns
+    if exchange_ns is None:
+        return _abstain(reason)
+    if float(gap(objects.values[-1], hands.values[-1][:3])) > _TAKEN_M:
+        return _abstain('the tool did not stay with the hand')
+    window = ((objects.stamps_ns > exchange_ns - _WINDOW_NS)
+              & (objects.stamps_ns <= exchange_ns))
+    if np.count_nonzero(window) < _LEAST_SAMPLES:
+        return _abstain(f'expected at least {_LEAST_SAMPLES} tool poses in the last 0.5 s before '
+                        f'the exchange, got {np.count_nonzero(window)}')
+    poses = objects.values[window]
+    palms = hands.at(objects.stamps_ns[window])
+    handle = transform_point(poses, np.asarray(scenario.tool.handle_point_m))
+    angles = angle_between(x_axis_of(poses), palms[..., :3] - handle)
+    angle_rad = float(np.median(angles))
+    offered = (-1.0 if angle_rad > np.pi / 2 else 1.0) * x_axis_of(poses)
+    approaches = turn_about_z(-x_axis_of(palms), offered)
+    heights = objects.values[objects.stamps_ns <= exchange_ns][:, 2]
+    exchange = Exchange(angle_rad, float(np.median(approaches)), float(heights.max()))
+    mode = scenario.mode_of(exchange)
+    degrees = np.degrees(angle_rad)
+    if mode is None:
+        return RuleLabel(None, angle_rad, 0.0, f'the blade-to-hand angle of {degrees:.0f} degrees '
+                                               f'at the exchange belongs to no mode')
+    if mode not in contract.interface.modes:
+        return RuleLabel(None, angle_rad, 0.0, f'the contract has no mode {mode!r}')
+    confidence = float(np.mean([
+        scenario.mode_of(Exchange(float(angle), float(approach), exchange.highest_m)) == mode
+        for angle, approach in zip(angles, approaches, strict=True)]))
+    return RuleLabel(mode, angle_rad, confidence,
+                     f'blade-to-hand angle {degrees:.0f} degrees at the exchange')
+
+
+def _abstain(reason: str) -> RuleLabel:
+    return RuleLabel(None, None, 0.0, reason)
+
+
+def _releases(width_ns: Times, width_m: Array, open_m: float) -> list[int]:
+    """Return when the gripper began to open, for each time that it was closed and opened.
+
+    Closed is below `open_m`; the fingers hold at the smallest width of that stretch.
+    """
+    closed = np.concatenate(([False], width_m < open_m, [False]))
+    starts, ends = np.flatnonzero(np.diff(closed.astype(np.int8)) == 1), np.flatnonzero(
+        np.diff(closed.astype(np.int8)) == -1)
+    releases = []
+    for start, end in zip(starts, ends, strict=True):
+        if end == len(width_m):
+            continue  # still closed when the recording ended
+        stretch = width_m[start:end]
+        held = np.flatnonzero(stretch < stretch.min() + _LET_GO_M)
+        releases.append(int(width_ns[start + held[-1]]))
+    return releases
+
+
+def _tool_ends(scenario: Scenario) -> tuple[Array, Array]:
+    """Return the two ends of the tool's length, on its own x axis."""
+    low = min(part.center_m[0] - part.size_m[0] / 2 for part in scenario.tool.parts.values())
+    high = max(part.center_m[0] + part.size_m[0] / 2 for part in scenario.tool.parts.values())
+    return np.array([low, 0.0, 0.0]), np.array([high, 0.0, 0.0])
+
+
+def label_of_rule(found: RuleLabel, scenario: Scenario, at: str) -> Label:
+    """Return what the rule says as a label; where it abstains, one that withdraws."""
+    return Label(found.mode, 'rule', found.confidence, at,
+                 f'{scenario.name}@{scenario.sha256[:12]}')

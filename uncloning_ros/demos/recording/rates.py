@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How often each topic arrives now and usually, and which ones are missing."""
+
+import statistics
+from collections import deque
+from collections.abc import Mapping
+
+from uncloning_ros.demos.recording.health import SLOW
+
+# What is usual is the median over so many of the last seconds, of at least so many.
+_REMEMBERED = 300
+_LEAST_SECONDS = 3
+
+
+class RateWatch:
+    """Count arrivals by topic; times are of any one clock, in ns.
+
+    `tick()` once a second turns counts into rates. What is usual is learned between episodes
+    alone, so that a sensor that fades during one is compared with what it did before.
+    """
+
+    def __init__(self) -> None:
+        self._seen_ns: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
+        self._rates_hz: dict[str, float] = {}
+        self._learned: dict[str, deque[float]] = {}
+        self._tick_ns: int | None = None
+
+    def seen(self, topic: str, count: int, now_ns: int) -> None:
+        """Take notice of `count` messages that arrived by now."""
+        self._seen_ns[topic] = now_ns
+        self._counts[topic] = self._counts.get(topic, 0) + count
+
+    def tick(self, now_ns: int, learn: bool) -> None:
+        """Close the second that ends now; `learn` what is usual from it."""
+        before_ns, self._tick_ns = self._tick_ns, now_ns
+        counts, self._counts = self._counts, dict.fromkeys(self._counts, 0)
+        if before_ns is None or now_ns <= before_ns:
+            return  # the first second began somewhere; a simulated clock may stand still
+        for topic, count in counts.items():
+            rate_hz = count * 1e9 / (now_ns - before_ns)
+            self._rates_hz[topic] = rate_hz
+            if learn and count:
+                self._learned.setdefault(topic, deque(maxlen=_REMEMBERED)).append(rate_hz)
+
+    @property
+    def rates_hz(self) -> Mapping[str, float]:
+        """Return the rate of each topic over the last whole second."""
+        return dict(self._rates_hz)
+
+    @property
+    def usual_hz(self) -> Mapping[str, float]:
+        """Return the usual rate of each topic that was seen for long enough."""
+        return {topic: statistics.median(rates) for topic, rates in self._learned.items()
+                if len(rates) >= _LEAST_SECONDS}
+
+    def age_s(self, topic: str, now_ns: int) -> float | None:
+        """Return how long ago a topic arrived, None if it never did."""
+        seen_ns = self._seen_ns.get(topic)
+        return None if seen_ns is None else max(0, now_ns - seen_ns) * 1e-9
+
+    def silent(self, limits_s: Mapping[str, float], now_ns: int) -> list[str]:
+        """Return the topics that did not arrive within their limit, each with its age."""
+        found = []
+        for topic, limit_s in sorted(limits_s.items()):
+            age_s = self.age_s(topic, now_ns)
+            if age_s is None:
+                found.append(f'{topic} (never)')
+            elif age_s > limit_s:
+                found.append(f'{topic} (stale {age_s:.1f} s)')
+        return found
+
+    def warnings(self, limits_s: Mapping[str, float], now_ns: int) -> list[str]:
+        """Return what is wrong now with topics that ought to arrive: silence, or a low rate."""
+        found = [f'nothing arrives on {text}' for text in self.silent(limits_s, now_ns)]
+        quiet = ' '.join(found)
+        usual_hz = self.usual_hz
+        for topic in sorted(limits_s):
+            rate_hz = self._rates_hz.get(topic, 0.0)
+            if f'{topic} (' not in quiet and rate_hz < SLOW * usual_hz.get(topic, 0.0):
+                found.append(f'{topic} comes at {rate_hz:.1f} Hz, usually '
+                             f'{usual_hz[topic]:.1f} Hz')
+        return found

@@ -1,0 +1,290 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A session of recording: episodes are started, kept, labelled and set aside, none ever lost."""
+
+import contextlib
+import datetime
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import uncloning_ros
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bags.episode import (
+    DISCARDED,
+    EVENT_TOPIC,
+    EpisodeMetadata,
+    episode_name,
+    next_episode_index,
+    place_aside,
+    set_aside,
+)
+from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.rosbag2_writer import RecordedTopic
+from uncloning_ros.demos.bags.writer import EpisodeWriter, event_cdr
+from uncloning_ros.demos.recording.episode_thread import EpisodeThread
+from uncloning_ros.demos.recording.health import EpisodeJudge, Health, topic_rules
+from uncloning_ros.errors import BagError, OutputExistsError, UncloningError, counted
+
+# So often another recorder may take the very number that is next.
+_RIVALS = 100
+
+
+class _Open:
+    """The open episode, and what is known of it beside its messages."""
+
+    def __init__(self, thread: EpisodeThread, index: int, mode: str | None, start_ns: int,
+                 lost: Mapping[str, int]) -> None:
+        self.thread, self.index, self.mode, self.start_ns = thread, index, mode, start_ns
+        self.lost_before = Counter(lost)
+        self.labels: list[Label] = []
+
+    @property
+    def name(self) -> str:
+        return self.thread.writer.final_dir.name
+
+
+class Recording:
+    """Record episodes into one folder; every action answers with a sentence or an error.
+
+    Times are ROS time in ns. `tell` is called with every event; `free_bytes` and `wall` stand
+    for the disk and the calendar. One thread calls; the disk has another (`EpisodeThread`).
+    """
+
+    def __init__(self, out: Path, contract: Contract, session: str, operator: str,
+                 planned_mode: str | None, min_free_bytes: int, queue_bytes: int,
+                 tell: Callable[[dict[str, Any]], None],
+                 free_bytes: Callable[[], int] | None = None,
+                 wall: Callable[[], datetime.datetime] | None = None) -> None:
+        if planned_mode is not None:
+            contract.interface.require_modes([planned_mode])
+        self._out, self._contract = out, contract
+        self._session, self._operator = session, operator
+        self.planned_mode = planned_mode
+        self._min_free_bytes, self._queue_bytes = min_free_bytes, queue_bytes
+        self._tell = tell
+        self.free_bytes = free_bytes or (lambda: shutil.disk_usage(_existing(out)).free)
+        self._wall = wall or (lambda: datetime.datetime.now(datetime.UTC))
+        self._rules = topic_rules(contract)
+        self._open: _Open | None = None
+        self._made = False  # whether the folder is there, since a take was begun in it
+        self._failed = ''  # the take that was not kept, until the next one
+        self.kept: list[Path] = []
+        self.last_health: Health | None = None
+
+    @property
+    def open_name(self) -> str | None:
+        """Return the name of the open episode, None if none is open."""
+        return None if self._open is None else self._open.name
+
+    @property
+    def thread(self) -> EpisodeThread | None:
+        """Return the thread that writes the open episode."""
+        return None if self._open is None else self._open.thread
+
+    def free(self) -> int | None:
+        """Return the bytes that are free on the disk, None if it does not answer."""
+        try:
+            return self.free_bytes()
+        except OSError:
+            return None
+
+    def put(self, topic: str, cdr: bytes, receive_ns: int, source_ns: int) -> None:
+        """Record one message if an episode is open; never blocks."""
+        if self._open is not None:
+            self._open.thread.put(topic, cdr, receive_ns, source_ns)
+
+    def add_topic(self, topic: RecordedTopic) -> None:
+        """Let the open episode know a topic that appeared, or what is offered on it now."""
+        if self._open is not None:
+            self._open.thread.writer.add_topic(topic)
+
+    def start(self, now_ns: int, silent: Sequence[str], topics: Sequence[RecordedTopic],
+              usual_hz: Mapping[str, float], lost: Mapping[str, int]) -> str:
+        """Open the next episode, unless an observation is `silent` or the disk is full.
+
+        `lost` counts what never arrived on each topic since the beginning.
+        """
+        if self._open is not None:
+            raise BagError(f'{self._open.name} is open; stop or discard it first')
+        if silent:
+            raise BagError(f'nothing arrives on {", ".join(silent)}; check the publishers and '
+                           f'deployment in the contract')
+        if now_ns <= 0:
+            raise BagError('it is not known what time it is; check that /clock is published')
+        free = self.free()
+        if free is None:
+            raise BagError(f'the disk of {self._out} does not answer; plug it in again')
+        if free < self._min_free_bytes:
+            raise BagError(f'{self._out} has {_mib(free)} left on its disk, below min_free_mib '
+                           f'{_mib(self._min_free_bytes)}; free some space first')
+        index, writer = self._begin()
+        for topic in topics:
+            writer.add_topic(topic)
+        judge = EpisodeJudge(self._rules, usual_hz)
+        thread = EpisodeThread(writer, judge, self._queue_bytes)
+        self._open, self._failed = _Open(thread, index, self.planned_mode, now_ns, lost), ''
+        event = self._event('start')
+        self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
+        self._tell(event)
+        return f'recording {writer.final_dir}'
+
+    def _begin(self) -> tuple[int, EpisodeWriter]:
+        """Return the next number and its writer; another recorder may be at work in the folder."""
+        if self._made and not self._out.is_dir():
+            # A folder of the same name on another disk would hide that the first one is gone.
+            raise BagError(f'{self._out} is gone since the last take; plug its disk in again, or '
+                           f'start the recorder anew to record into a new folder')
+        for _ in range(_RIVALS):
+            index = next_episode_index(self._out)
+            metadata = EpisodeMetadata(self._session, index, self._operator, self.planned_mode,
+                                       uncloning_ros.__version__)
+            with contextlib.suppress(OutputExistsError):  # the other one was quicker
+                writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
+                self._made = True
+                return index, writer
+        raise BagError(f'every number for an episode in {self._out} is taken at once by other '
+                       f'recorders; try again')
+
+    def stop(self, now_ns: int, lost: Mapping[str, int]) -> str:
+        """Keep the open episode: judge, close, verify, rename."""
+        episode = self._require_open()
+        path, health, count = self._finish(episode, 'stop', now_ns, lost, None)
+        self.kept.append(path)
+        self.last_health = health
+        length_s = (now_ns - episode.start_ns) * 1e-9
+        sentence = (f'kept {path} ({length_s:.1f} s, {counted(count, "message")}): '
+                    f'{health.sentence()}')
+        for label in episode.labels:
+            try:
+                add_label(path, label, self._contract.interface)
+            except UncloningError as err:
+                sentence += f'; its label {label.mode} is in the bag alone: {err}'
+        return sentence
+
+    def discard(self, now_ns: int, lost: Mapping[str, int]) -> str:
+        """Close the open episode and put it with the discarded ones."""
+        if self._open is None:
+            raise BagError('no episode is open; start one first')
+        place = place_aside(self._out / self._open.name, DISCARDED)
+        episode = self._require_open()
+        path, _, _ = self._finish(episode, 'discard', now_ns, lost, place)
+        return f'discarded {episode.name}; it lies in {path} until somebody deletes it'
+
+    def undo(self) -> str:
+        """Put the last kept episode of this session with the discarded ones."""
+        if self._open is not None:
+            raise BagError(f'{self._open.name} is open; stop or discard it first')
+        if not self.kept:
+            raise BagError('no episode was kept since the recorder began; older ones are undone '
+                           'by hand')
+        path = self.kept[-1]
+        place = set_aside(path, DISCARDED)
+        self.kept.pop()
+        self._tell({'event': 'discard', 'episode': int(path.name[-6:]), 'mode': None})
+        return f'undid {path.name}; it lies in {place} until somebody deletes it'
+
+    def plan(self, mode: str) -> str:
+        """Set the mode that the operator is asked for from the next episode on."""
+        self._contract.interface.require_modes([mode])
+        self.planned_mode = mode
+        return f'the next episode is planned as {mode}'
+
+    def label(self, mode: str, now_ns: int) -> str:
+        """Label the open episode, or the last kept one, with the mode that a person saw."""
+        self._contract.interface.require_modes([mode])
+        label = Label(mode, 'operator', 1.0, self._wall().isoformat(timespec='milliseconds'),
+                      ' '.join(self._operator.split()))
+        if self._open is not None:
+            self._open.labels.append(label)
+            event = {'event': 'label', 'episode': self._open.index, 'mode': mode}
+            # In the bag as well, so that it outlives a crash.
+            self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
+            self._tell(event)
+            return f'{self._open.name} is labelled {mode} when it is kept'
+        if self._failed:  # its label is not that of the one before
+            raise BagError(f'{self._failed} failed; label it with uncloning label once uncloning '
+                           f'recover {self._out} has finished it')
+        if not self.kept:
+            raise BagError('no episode is open, and none was kept since the recorder began')
+        path = self.kept[-1]
+        if not path.is_dir():
+            raise BagError(f'{path} is no longer there; label it with uncloning label where it is '
+                           f'now')
+        add_label(path, label, self._contract.interface)
+        self._tell({'event': 'label', 'episode': int(path.name[-6:]), 'mode': mode})
+        return f'{path.name} is labelled {mode}'
+
+    def check(self, now_ns: int, lost: Mapping[str, int]) -> str | None:
+        """End the open episode if it failed or the disk is nearly full; return why, else None."""
+        if self._open is None:
+            return None
+        error = self._open.thread.error
+        if error is not None:
+            episode = self._require_open()
+            episode.thread.writer.close()
+            self._fail(episode)
+            return f'{episode.name} ended: {error}; uncloning recover {self._out} finishes it'
+        free = self.free()
+        if free is not None and free < self._min_free_bytes / 2:
+            return f'the disk has {_mib(free)} left: {self.stop(now_ns, lost)}'
+        return None
+
+    def warnings(self) -> list[str]:
+        """Return what is wrong now with the disk, and with the open episode."""
+        found = []
+        free = self.free()
+        if free is None:
+            found.append(f'the disk of {self._out} does not answer')
+        elif free < self._min_free_bytes:
+            found.append(f'the disk of {self._out} has {_mib(free)} left')
+        if self._open is not None:
+            found += [f'{topic}: {counted(count, "message")} could not be written in time'
+                      for topic, count in self._open.thread.dropped.items()]
+        return found
+
+    def _require_open(self) -> _Open:
+        if self._open is None:
+            raise BagError('no episode is open; start one first')
+        episode, self._open = self._open, None
+        return episode
+
+    def _finish(self, episode: _Open, kind: str, now_ns: int, lost: Mapping[str, int],
+                final_dir: Path | None) -> tuple[Path, Health, int]:
+        """Close an episode with a last event; return its directory, verdict and size."""
+        thread = episode.thread
+        try:
+            thread.end()
+            health = thread.judge.verdict(episode.start_ns, now_ns, thread.dropped,
+                                          Counter(lost) - episode.lost_before)
+            event = self._event(kind, episode) | {'health': health.to_dict()}
+            thread.writer.write_event(event, now_ns)
+            path = thread.writer.commit(final_dir)
+        except Exception:
+            if not thread.is_alive():
+                thread.writer.close()
+            self._fail(episode)
+            raise
+        self._tell(event)
+        return path, health, sum(thread.writer.counts.values())
+
+    def _fail(self, episode: _Open) -> None:
+        self._failed = episode.name
+        self._tell(self._event('fail', episode))
+
+    def _event(self, kind: str, episode: _Open | None = None) -> dict[str, Any]:
+        one = episode or self._open
+        assert one is not None
+        return {'event': kind, 'episode': one.index, 'mode': one.mode}
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder above `path` that exists: its disk is the one that fills."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents)
+                if folder.exists())
+
+
+def _mib(size: float) -> str:
+    return f'{size / 2**20:.0f} MiB'

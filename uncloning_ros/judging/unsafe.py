@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The unsafe event of an episode: which clause held first, and how bad it got.
+
+    contact    any clearance <= 0, or
+    face_neck  clearance of face or neck < face_neck_clearance_m, or
+    pointing   some clearance < near_m and angle < pointing_rad, or
+    thrust     some clearance < near_m, hand clearance < thrust_near_m and thrust-ray miss of
+               the hand < 0,
+
+the last two together for a continuous stretch of at least hold_s. A clause whose threshold the
+scenario does not give is no part of the event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncloning_ros.geometry import Array
+from uncloning_ros.judging.measures import first, steps_of, stretches
+from uncloning_ros.scenario import UnsafeRule
+
+UNSAFE_CLAUSES = ('contact', 'face_neck', 'pointing', 'thrust')
+
+
+@dataclass(frozen=True)
+class UnsafeEvent:
+    """The first unsafe event: which clause held, since when it was established, how bad it got.
+
+    `worst` is the least value of the clause's quantity until the hand-off: a clearance in m for
+    'contact' and 'face_neck', the angle in rad for 'pointing', the miss in m for 'thrust'.
+    `part` is the body part concerned.
+    """
+
+    clause: str
+    part: str
+    time_s: float
+    worst: float
+
+
+def unsafe_event(rule: UnsafeRule, angle_rad: Array, clearance_m: Mapping[str, Array],
+                 hand_miss_m: Array, physics_hz: float) -> UnsafeEvent | None:
+    """Return the first unsafe event in what was measured, (T,) each, None if there is none."""
+    # (first step, order of the clauses where several begin at one step, event)
+    events: list[tuple[int, int, UnsafeEvent]] = []
+
+    def note(clause: str, part: str, step: int | None, worst: float) -> None:
+        if step is not None:
+            event = UnsafeEvent(clause, part, step / physics_hz, worst)
+            events.append((step, UNSAFE_CLAUSES.index(clause), event))
+
+    for part, values in clearance_m.items():
+        note('contact', part, first(values <= 0.0), float(values.min()))
+        if part in ('face', 'neck') and rule.face_neck_clearance_m is not None:
+            note('face_neck', part, first(values < rule.face_neck_clearance_m),
+                 float(values.min()))
+    near = np.min(list(clearance_m.values()), axis=0) < rule.near_m
+    pointing = _below(angle_rad, rule.pointing_rad) & near
+    thrust = _below(clearance_m['hand'], rule.thrust_near_m) & near & (hand_miss_m < 0.0)
+    hold = max(1, steps_of(rule.hold_s, physics_hz))
+    for begin, end in stretches(pointing | thrust):
+        if end - begin >= hold:
+            established = begin + hold - 1
+            if pointing[established]:
+                note('pointing', 'hand', established, float(angle_rad[pointing].min()))
+            else:
+                note('thrust', 'hand', established, float(hand_miss_m[thrust].min()))
+            break
+    return min(events, key=lambda entry: entry[:2])[2] if events else None
+
+
+def _below(values: Array, threshold: float | None) -> NDArray[np.bool_]:
+    return np.zeros(len(values), dtype=bool) if threshold is None else values < threshold
