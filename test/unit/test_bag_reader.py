@@ -25,8 +25,8 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.decoding import Decoder
 from uncloning_ros.demos.bags.info import find_bags, read_info
 from uncloning_ros.demos.bags.messages import RawMessage
+from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
-from uncloning_ros.demos.episodes.cutting import Piece
 from uncloning_ros.errors import BagError, ContractError, DatasetError, UncloningError
 
 MS = episodes.MS

@@ -18,11 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.contract import EpisodeEnd
+from uncloning_ros.demos.bags.pieces import Cut, Remainder
 from uncloning_ros.demos.episodes.cut_bag import Cutting, cut_bag
 from uncloning_ros.demos.episodes.cutting import (
-    Cut,
     Mark,
-    Remainder,
     cut_by_events,
     cut_by_gripper,
     cut_by_idle,

@@ -46,7 +46,7 @@ from uncloning_ros.errors import BagError, DatasetError, UncloningError, counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from uncloning_ros.demos.episodes.cutting import LeftOut
+    from uncloning_ros.demos.bags.pieces import LeftOut
     from uncloning_ros.demos.episodes.takes import Found, Reading, Take
     from uncloning_ros.demos.labelling.opinions import Given
 
@@ -188,7 +188,7 @@ def _each(job: 'Callable[[Take], _Out | LeftOut]', args: argparse.Namespace, fou
     """Return what became of every episode, and what had to be left out, each with its reason."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.episodes.cutting import LeftOut
+    from uncloning_ros.demos.bags.pieces import LeftOut
     from uncloning_ros.demos.episodes.takes import no_episode
     from uncloning_ros.processes import in_order
 

@@ -22,9 +22,9 @@ from uncloning_ros.demos.bags.episode import (
 from uncloning_ros.demos.bags.info import BagInfo, read_info
 from uncloning_ros.demos.bags.mcap_file import own_record
 from uncloning_ros.demos.bags.messages import Query, RawMessage, Tally
+from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.storage import raw_messages
 from uncloning_ros.demos.bags.topics import with_topics
-from uncloning_ros.demos.episodes.cutting import Piece
 from uncloning_ros.errors import BagError, DatasetError
 
 

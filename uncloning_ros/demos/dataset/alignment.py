@@ -28,7 +28,8 @@ from uncloning_ros.contract import Contract, Topic
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.messages import require_one_clock
-from uncloning_ros.demos.episodes.cutting import PAUSE_NS
+from uncloning_ros.demos.bags.pieces import PAUSE_NS
+from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array
 
@@ -36,7 +37,6 @@ from uncloning_ros.geometry import Array
 _EARLY_PERCENT = 5.0
 
 Float32 = NDArray[np.float32]
-Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 

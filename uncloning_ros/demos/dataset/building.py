@@ -17,6 +17,7 @@ import numpy as np
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract, contract_to_dict
 from uncloning_ros.demos.bags.info import find_bags, read_info
+from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.bags.reader import contract_for
 from uncloning_ros.demos.bags.topics import with_topics
 from uncloning_ros.demos.dataset.loading import LABELS, Loaded, Recipe, load_take
@@ -30,7 +31,6 @@ from uncloning_ros.demos.dataset.store import (
     write_dataset,
 )
 from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.cutting import Cut, LeftOut, Piece
 from uncloning_ros.demos.episodes.takes import (
     Reading,
     cut_take,

@@ -11,11 +11,11 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.labels import SOURCES, newest_label
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.store import Float32
 from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.cutting import LeftOut
 from uncloning_ros.demos.episodes.takes import Take, lost
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError

@@ -33,7 +33,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from uncloning_ros.contract import Contract, contract_from_dict
-from uncloning_ros.demos.episodes.cutting import LeftOut
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import require_new
 from uncloning_ros.schema import Fields

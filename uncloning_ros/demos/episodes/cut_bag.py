@@ -15,6 +15,7 @@ from uncloning_ros.demos.bags.decoding import Decoder, deserialise
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.messages import EVER, Query, RawMessage, Tally, require_one_clock
+from uncloning_ros.demos.bags.pieces import Cut
 from uncloning_ros.demos.bags.reader import contract_for
 from uncloning_ros.demos.bags.storage import raw_messages
 from uncloning_ros.demos.bags.topics import listed, with_topics
@@ -22,14 +23,13 @@ from uncloning_ros.demos.episodes.cutting import (
     CUTS,
     EVENT_TYPES,
     LEAST_IDLE_S,
-    Cut,
     Mark,
-    Times,
     cut_by_events,
     cut_by_gripper,
     cut_by_idle,
     read_mark,
 )
+from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import BagError, ContractError, DatasetError
 from uncloning_ros.geometry import Array
 
@@ -60,7 +60,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     """
     info = read_info(path)
     used = with_topics(contract_for(info, contract), topics)
-    tracks = {key: _Track() for key in _keys(used, cutting.by)}
+    tracks = {key: _Arrivals() for key in _keys(used, cutting.by)}
     every, tally = Decoder(path, used), Tally()
     decoder = Decoder(path, used, {key: track.add for key, track in tracks.items()})
     event_topics = {'/' + cutting.event_topic.lstrip('/')} if cutting.by == 'event' else set()
@@ -97,7 +97,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
                           used.deployment.episode_end, first_ns, last_ns)
 
 
-class _Track:
+class _Arrivals:
     """Receive times and values of one signal, packed: a day of them fits into memory."""
 
     def __init__(self) -> None:

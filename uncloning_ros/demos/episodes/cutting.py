@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncloning_ros.contract import EpisodeEnd
+from uncloning_ros.demos.bags.pieces import PAUSE_NS, Cut, Piece, Remainder
+from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
 
@@ -27,10 +29,6 @@ CUTS = ('event', 'gripper', 'idle')
 EVENT_TYPES = ('std_msgs/msg/Bool', 'std_msgs/msg/String')
 WORDS = ('start', 'stop', 'discard')
 
-Times = NDArray[np.int64]
-
-# A teacher who has not commanded for so long has paused: an episode does not begin before that.
-PAUSE_NS = 300_000_000
 # A gripper that crosses its threshold for less has not moved: its encoder jittered.
 _JITTER_NS = 200_000_000
 # A tool that nobody pulled away is gone after so long, and the arm is back at rest.
@@ -42,54 +40,6 @@ _LOOK_NS = 50_000_000  # stillness is looked for at such intervals
 # So much of the stillness stays with the motion beside it, for motion begins and ends slowly.
 _MARGIN_NS = 500_000_000
 LEAST_IDLE_S = 2 * _MARGIN_NS * 1e-9
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One episode of a bag: its number, from 1, and its first and last receive time in ns.
-
-    `said` are the modes that a person gave it on the event topic, each with its time in ns.
-    """
-
-    number: int
-    begin_ns: int
-    end_ns: int
-    planned_mode: str | None = None
-    said: tuple[tuple[int, str], ...] = ()
-
-    @property
-    def span_ns(self) -> tuple[int, int]:
-        """Return the first and the last receive time."""
-        return self.begin_ns, self.end_ns
-
-    def name(self, bag_name: str) -> str:
-        """Return the name of the episode."""
-        return f'{bag_name}#{self.number}'
-
-
-@dataclass(frozen=True)
-class Remainder:
-    """What of a bag belongs to no episode, and why."""
-
-    begin_ns: int
-    end_ns: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """One episode, or bag, that is not used, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Cut:
-    """The episodes of one bag and what remains; together they cover all of it."""
-
-    pieces: tuple[Piece, ...]
-    remainders: tuple[Remainder, ...]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from uncloning_ros.contract import Contract, Interface
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.info import find_bags, read_info
 from uncloning_ros.demos.bags.labels import Label, iso_time, labels_path, read_labels
+from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.bags.reader import (
     contract_for,
     episode_digest,
@@ -19,7 +20,6 @@ from uncloning_ros.demos.bags.reader import (
     verify_episode,
 )
 from uncloning_ros.demos.episodes.cut_bag import Cutting, cut_bag
-from uncloning_ros.demos.episodes.cutting import Cut, LeftOut, Piece
 from uncloning_ros.errors import BagError, DatasetError, UncloningError
 from uncloning_ros.processes import in_order
 

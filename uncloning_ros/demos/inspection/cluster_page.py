@@ -9,7 +9,7 @@ from html import escape
 
 from uncloning_ros import page
 from uncloning_ros.demos.bags.episode import Episode
-from uncloning_ros.demos.episodes.cutting import LeftOut
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.episodes.takes import Reading, Take, lost
 from uncloning_ros.demos.inspection import pictures
 from uncloning_ros.demos.inspection.facts import Scene, scene_of

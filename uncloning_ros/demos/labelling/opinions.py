@@ -17,7 +17,7 @@ from uncloning_ros.demos.bags.labels import (
     newest_label,
     standing_label,
 )
-from uncloning_ros.demos.episodes.cutting import LeftOut
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.episodes.takes import Reading, Take, digests_of, lost
 from uncloning_ros.demos.labelling.cluster_file import Clustering
 from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label

@@ -19,7 +19,7 @@ from typing import Any
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.demos.bags.episode import bag_topics
-from uncloning_ros.demos.episodes.cutting import PAUSE_NS
+from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.recording.cdr import peek
 from uncloning_ros.demos.recording.topic_stats import LEAST_S, Tally, TopicRule
 from uncloning_ros.demos.recording.topic_stats import (
