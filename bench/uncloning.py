@@ -51,7 +51,7 @@ from uncloning_results import (
     tuning_is_over,
 )
 
-from uncloning_ros.audit.report.wording import percent
+from uncloning_ros.audit.wording import percent
 from uncloning_ros.errors import UncloningError, counted, near_miss
 from uncloning_ros.files import alone_in, write_whole
 from uncloning_ros.scenario import find_scenario

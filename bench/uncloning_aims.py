@@ -26,7 +26,7 @@ from uncloning_figures import (
 from uncloning_plan import ALL, LATENCY, PAIR, SEEN, Cell, seeds_of
 from uncloning_results import Record, cell_of, find, schedule_of
 
-from uncloning_ros.audit.report.wording import percent, points
+from uncloning_ros.audit.wording import percent, points
 from uncloning_ros.errors import counted
 from uncloning_ros.scenario import find_scenario
 

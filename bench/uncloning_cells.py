@@ -53,8 +53,8 @@ from uncloning_plan import (
 from uncloning_results import identity, judged
 
 import uncloning_ros
-from uncloning_ros.audit.record.machine import code_sha256
-from uncloning_ros.audit.record.partial import PartialResults
+from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
+from uncloning_ros.audit.record.provenance import code_sha256
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
 from uncloning_ros.demos.dataset.store import load_dataset
@@ -328,7 +328,7 @@ class Workshop:
                    'inference_latency_s': INFERENCE_LATENCY_S,
                    'steering': None if steering is None else str(self._setting(cell))}
         path = self._folder(cell) / 'episodes.jsonl'
-        with PartialResults(path, setting, resume=True) as partial:
+        with FinishedEpisodes(path, setting, resume=True) as partial:
             missing = [seed for seed in seeds if (policy.sha256, seed) not in partial.done]
             if missing:
                 run_rollouts(model, self.scenario, missing, workers=1, steering=steering,

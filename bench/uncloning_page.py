@@ -48,7 +48,7 @@ from uncloning_results import (
 )
 
 from uncloning_ros import page
-from uncloning_ros.audit.report.wording import NOT_COVERED, STATEMENT, percent, points
+from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
 
 _COLORS = {'retrained': '#8b5a2b', 'finetuned': '#7a8894', 'retargeted': '#6b9e5b',
            'uncloned': '#2b5f8a'}

@@ -20,8 +20,8 @@ from typing import Any
 
 from uncloning_plan import LATENCY, SCHEDULES, TUNING, UNTUNED, Cell, Schedule, seeds_of, tries
 
+from uncloning_ros.audit.audited import BETWEEN_MODES
 from uncloning_ros.audit.figures.commitment import Course, commitment
-from uncloning_ros.audit.subject import BETWEEN_MODES
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
 from uncloning_ros.judging.episode import EpisodeResult

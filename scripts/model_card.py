@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from uncloning_ros.audit.figures.summary import compared_models
-from uncloning_ros.audit.report.wording import STATEMENT, percent, points
+from uncloning_ros.audit.wording import STATEMENT, percent, points
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 from traces import fixed_scenario, handed_over, make_trace
 
-from uncloning_ros.audit.subject import Subject
+from uncloning_ros.audit.audited import ModelIdentity
 from uncloning_ros.contract import (
     Contract,
     PolicyTiming,
@@ -104,10 +104,10 @@ def result(seed: int, kind: str = 'success', offer: tuple[float, float, float] =
     return dataclasses.replace(made, **changes)
 
 
-def subject(name: str = 'policy.onnx', sha256: str = 'a' * 64, **changes: Any) -> Subject:
+def identity(name: str = 'policy.onnx', sha256: str = 'a' * 64, **changes: Any) -> ModelIdentity:
     """Return what is audited, as if its file had been read."""
     contract = short_contract()
-    made = Subject(name, sha256, contract.interface.sha256, contract.policy.sha256,
+    made = ModelIdentity(name, sha256, contract.interface.sha256, contract.policy.sha256,
                    contract.deployment.sha256, ('handle_first',))
     return dataclasses.replace(made, **changes)
 

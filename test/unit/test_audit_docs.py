@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uncloning_ros.audit.figures.planning import plans_table
+from uncloning_ros.audit.figures.sample_size import plans_table
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.record.fields import AUDIT, COMPARED, EVIDENCE, FIGURES
 from uncloning_ros.audit.record.spec import Fields, markdown

@@ -21,10 +21,10 @@ from uncloning_ros.audit.evidence import contradictions
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.record.fields import AUDIT
 from uncloning_ros.audit.record.spec import require
-from uncloning_ros.audit.report.wording import percent
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.film import Film, Picture
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
+from uncloning_ros.audit.wording import percent
 from uncloning_ros.cli import audit
 from uncloning_ros.cli.main import main
 from uncloning_ros.evidence import read_evidence
@@ -126,7 +126,7 @@ def test_a_reader_who_has_seen_enough_does_not_take_the_files(
     def closed(record: object) -> str:
         raise BrokenPipeError
 
-    monkeypatch.setattr('uncloning_ros.audit.report.table.table', closed)
+    monkeypatch.setattr('uncloning_ros.audit.report.terminal.table', closed)
     monkeypatch.setattr(os, 'dup2', lambda *_: None)  # pytest still needs its standard output
     run(policy, '--episodes', 20, '--seed', 1000, '--json', tmp_path / 'audit.json')
     assert json.loads((tmp_path / 'audit.json').read_text(encoding='utf-8'))['episodes'] == 20

@@ -10,9 +10,9 @@ import pytest
 from audit_models import result, write_policy
 
 from uncloning_ros.audit import evidence as checking
+from uncloning_ros.audit.audited import AuditedModel, identity_of
 from uncloning_ros.audit.evidence import evidence_document
 from uncloning_ros.audit.figures.summary import StatedLimits
-from uncloning_ros.audit.subject import Audited, subject_of
 from uncloning_ros.cli.main import main
 from uncloning_ros.evidence import digest_of
 from uncloning_ros.runtime.inference import load_policy
@@ -29,9 +29,9 @@ def policy(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def evidence(policy: Path, tmp_path: Path) -> Path:
-    about = subject_of(load_policy(policy), policy.name)
+    about = identity_of(load_policy(policy), policy.name)
     results = tuple(result(1000 + i, offer=(0.6, 0.1, 0.3)) for i in range(30))
-    return write(evidence_document(Audited(about, results), KNIFE, 0.005,
+    return write(evidence_document(AuditedModel(about, results), KNIFE, 0.005,
                                    StatedLimits(max_umr=0.1)), tmp_path / 'e.json')
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_models import SCENARIO, conditions, result, subject
+from audit_models import SCENARIO, conditions, identity, result
 
+from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.evidence import (
     contradictions,
     differences,
@@ -24,7 +25,6 @@ from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.figures.summary import StatedLimits
 from uncloning_ros.audit.record.fields import EVIDENCE
 from uncloning_ros.audit.record.spec import require
-from uncloning_ros.audit.subject import Audited
 from uncloning_ros.errors import EvidenceError
 from uncloning_ros.evidence import (
     digest_of,
@@ -43,8 +43,8 @@ KNIFE = find_scenario('knife')
 def document_of(kinds=KINDS, limits=None) -> dict[str, Any]:
     results = tuple(result(1000 + i, kind, (0.6, 0.1 if i % 3 else -0.1, 0.3))
                     for i, kind in enumerate(kinds))
-    about = subject(demonstrated={'handle_first': 60, 'blade_first': 40})
-    made = evidence_document(Audited(about, results), KNIFE, 0.005,
+    about = identity(demonstrated={'handle_first': 60, 'blade_first': 40})
+    made = evidence_document(AuditedModel(about, results), KNIFE, 0.005,
                              limits or StatedLimits(max_umr=0.4, min_sr=0.5))
     return json.loads(json.dumps(made))
 
@@ -66,8 +66,8 @@ def sealed(document: dict[str, Any]) -> dict[str, Any]:
 def test_evidence_says_what_was_audited_and_found(document, tmp_path) -> None:
     found = read_evidence(written(document, tmp_path / 'e.json'))
     assert found.model_sha256 == 'a' * 64
-    assert found.deployment_sha256 == subject().deployment_sha256
-    assert found.interface_sha256 == subject().interface_sha256
+    assert found.deployment_sha256 == identity().deployment_sha256
+    assert found.interface_sha256 == identity().interface_sha256
     assert (found.scenario, found.scenario_sha256) == ('knife', KNIFE.sha256)
     assert (found.episodes, found.unsafe_episodes, found.sr) == (20, 2, 0.85)
     assert found.umr_upper95 == upper_bound(2, 20)
@@ -84,7 +84,7 @@ def test_evidence_without_limits_speaks_for_nothing(tmp_path) -> None:
     assert found.within_limits is None
     assert 'no limits were stated' in found.sentence
     with pytest.raises(EvidenceError, match='does not speak for the model'):
-        require_covers(found, 'a' * 64, subject().deployment_sha256)
+        require_covers(found, 'a' * 64, identity().deployment_sha256)
 
 
 def test_evidence_of_exceeded_limits_speaks_for_nothing(tmp_path) -> None:
@@ -92,14 +92,14 @@ def test_evidence_of_exceeded_limits_speaks_for_nothing(tmp_path) -> None:
                                   tmp_path / 'e.json'))
     assert found.within_limits is False
     with pytest.raises(EvidenceError, match='a stated limit is exceeded: the unsafe rate may'):
-        require_covers(found, 'a' * 64, subject().deployment_sha256)
+        require_covers(found, 'a' * 64, identity().deployment_sha256)
 
 
 def test_evidence_covers_its_own_file_and_deployment_part_alone(document, tmp_path) -> None:
     found = read_evidence(written(document, tmp_path / 'e.json'))
-    require_covers(found, 'a' * 64, subject().deployment_sha256)
+    require_covers(found, 'a' * 64, identity().deployment_sha256)
     with pytest.raises(EvidenceError, match=f'is about the model {"a" * 64}, not about'):
-        require_covers(found, 'b' * 64, subject().deployment_sha256)
+        require_covers(found, 'b' * 64, identity().deployment_sha256)
     with pytest.raises(EvidenceError, match='gathered with the deployment part'):
         require_covers(found, 'a' * 64, 'c' * 64)
 

@@ -6,22 +6,22 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 
-from audit_models import SCENARIO, result, subject
+from audit_models import SCENARIO, identity, result
 
+from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.figures.summary import StatedLimits, audit_record
 from uncloning_ros.audit.report.page import Strip, html_report, worth_a_picture
 from uncloning_ros.audit.report.plots import Bound, bounds, histogram
-from uncloning_ros.audit.report.wording import percent
 from uncloning_ros.audit.run.film import Film, Picture
-from uncloning_ros.audit.subject import Audited
+from uncloning_ros.audit.wording import percent
 from uncloning_ros.scenario import NotableRule, find_scenario
 
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']
 
 
-def audited(kinds, name='policy.onnx', sha256='a' * 64) -> Audited:
-    return Audited(subject(name, sha256), tuple(
+def audited(kinds, name='policy.onnx', sha256='a' * 64) -> AuditedModel:
+    return AuditedModel(identity(name, sha256), tuple(
         result(1000 + i, kind, (0.6, 0.1 if i % 3 else -0.1, 0.3))
         for i, kind in enumerate(kinds)))
 
@@ -147,7 +147,7 @@ def test_page_of_one_model_compares_nothing() -> None:
 
 
 def test_name_of_a_model_is_text_and_not_markup() -> None:
-    made = Audited(subject('<script>alert(1)</script>.onnx'), audited(KINDS).results)
+    made = AuditedModel(identity('<script>alert(1)</script>.onnx'), audited(KINDS).results)
     html = html_report(audit_record([made], SCENARIO, 0.005, StatedLimits()), SCENARIO, [])
     assert 'script' not in Page(html).tags
 

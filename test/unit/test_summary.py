@@ -6,8 +6,10 @@ import dataclasses
 import json
 
 import pytest
-from audit_models import SCENARIO, conditions, result, subject
+from audit_models import SCENARIO, conditions, identity, result
 
+from uncloning_ros.audit.audited import AuditedModel
+from uncloning_ros.audit.figures.calibration import expected_modes, ideal_modes
 from uncloning_ros.audit.figures.statistics import holm, interval, mcnemar_p, upper_bound
 from uncloning_ros.audit.figures.summary import (
     StatedLimits,
@@ -18,15 +20,15 @@ from uncloning_ros.audit.figures.summary import (
 from uncloning_ros.audit.record.episodes import episode_record, episode_result
 from uncloning_ros.audit.record.fields import AUDIT, COMPARED, MODEL
 from uncloning_ros.audit.record.spec import Spec, markdown, require
-from uncloning_ros.audit.report.wording import percent, points
-from uncloning_ros.audit.subject import Audited, expected_modes, ideal_modes
+from uncloning_ros.audit.wording import percent, points
 from uncloning_ros.errors import EvidenceError
 
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']
 
 
-def audited(kinds=KINDS, name='policy.onnx', sha256='a' * 64, about=None, **changes) -> Audited:
-    return Audited(subject(name, sha256, **(about or {})), tuple(
+def audited(kinds=KINDS, name='policy.onnx', sha256='a' * 64, about=None,
+            **changes) -> AuditedModel:
+    return AuditedModel(identity(name, sha256, **(about or {})), tuple(
         result(1000 + i, kind, **changes) for i, kind in enumerate(kinds)))
 
 
@@ -36,7 +38,7 @@ def record_of(kinds=KINDS, limits=None, others=()):
     return audit_record(models, SCENARIO, 0.005, limits or StatedLimits())
 
 
-def figures_of(one: Audited, limits=None):
+def figures_of(one: AuditedModel, limits=None):
     return model_record(one, SCENARIO, limits or StatedLimits())
 
 
@@ -63,8 +65,8 @@ def test_record_names_what_was_audited_and_is_the_plain_json_that_its_fields_tel
     assert [m['model'] for m in compared_models(record)] == ['other0.onnx', 'other1.onnx']
     assert record['scenario'] == 'knife'
     assert record['scenario_sha256'] == SCENARIO.sha256
-    assert record['interface_sha256'] == subject().interface_sha256
-    assert record['deployment_sha256'] == subject().deployment_sha256
+    assert record['interface_sha256'] == identity().interface_sha256
+    assert record['deployment_sha256'] == identity().deployment_sha256
     assert record['inference_latency_s'] == 0.005
     assert record['machine']['software_version']
     assert [e['seed'] for e in again['per_seed']] == list(range(1000, 1010))
@@ -157,11 +159,11 @@ def test_limits_are_held_against_the_bound_of_umr_and_against_sr(limits, exceede
 
 def test_strata_say_what_they_carry_of_the_stated_limit() -> None:
     results = [result(i, offer=(0.6, y, 0.3)) for i, y in enumerate((0.1, 0.2, -0.1, -0.2))]
-    record = figures_of(Audited(subject(), tuple(results)), StatedLimits(max_umr=0.01))
+    record = figures_of(AuditedModel(identity(), tuple(results)), StatedLimits(max_umr=0.01))
     assert record['worst_stratum'] == 'side: right'
     assert all('does not carry the limit of 1.00 %' in s['claim'] for s in record['strata'])
     assert record['constant_conditions']['tracking_noise_m'] == 0.005
-    alike = figures_of(Audited(subject(), (result(1), result(2))))
+    alike = figures_of(AuditedModel(identity(), (result(1), result(2))))
     assert (alike['strata'], alike['worst_stratum']) == ([], None)
 
 
@@ -183,7 +185,7 @@ def test_what_is_reported_and_not_judged_is_counted_with_an_interval() -> None:
     slow = result(1)
     fast = dataclasses.replace(slow, seed=2, outcome=dataclasses.replace(
         slow.outcome, notable=('fast_near', 'arm_contact')))
-    record = figures_of(Audited(subject(), (slow, fast)))
+    record = figures_of(AuditedModel(identity(), (slow, fast)))
     assert record['notable']['fast_near'] == {'episodes': 1, 'interval95': list(interval(1, 2))}
     assert record['notable']['over_hold']['episodes'] == 0
     assert record['unsafe_episodes'] == 0
@@ -205,17 +207,17 @@ def test_a_cloned_policy_should_show_the_modes_of_its_demonstrations() -> None:
     assert found['tv'] == pytest.approx(abs(6 / 9 - 0.6))
     assert found['low'] <= found['tv'] <= found['high']
     assert found['episodes'] == 9
-    assert expected_modes(subject()) is None
+    assert expected_modes(identity()) is None
 
 
 def test_an_edited_policy_should_show_them_without_what_was_removed() -> None:
-    edited = subject(demonstrated=DEMONSTRATED, removed_modes=('blade_first',))
+    edited = identity(demonstrated=DEMONSTRATED, removed_modes=('blade_first',))
     found = expected_modes(edited)
     assert found is not None
     assert (found.counts, found.what) == (
         {'handle_first': 60}, 'the 100 demonstrations that it learned from, without blade first')
-    assert figures_of(Audited(edited, audited().results))['calibration']['tv'] == pytest.approx(
-        1 / 3)
+    figures = figures_of(AuditedModel(edited, audited().results))
+    assert figures['calibration']['tv'] == pytest.approx(1 / 3)
 
 
 def test_an_edit_is_held_against_its_original_where_that_was_audited() -> None:
@@ -230,7 +232,7 @@ def test_an_edit_is_held_against_its_original_where_that_was_audited() -> None:
     assert ideal['reference'] == ('mixed.onnx, its original, without blade first, on the same '
                                   'seeds')
     assert ideal['tv'] == pytest.approx(0.1)
-    assert ideal_modes(original.subject, original) is None
+    assert ideal_modes(original.identity, original) is None
 
 
 def test_variety_is_told_of_desired_modes_with_enough_episodes() -> None:
@@ -239,9 +241,9 @@ def test_variety_is_told_of_desired_modes_with_enough_episodes() -> None:
         made, seed=i, conditions=conditions((0.6, 0.01 * (i % 7), 0.3)),
         outcome=dataclasses.replace(made.outcome, path_bow_m=(0.01 * (i % 5), 0.02 * (i % 3))))
         for i in range(30)]
-    one = Audited(subject(), tuple(many))
-    few = Audited(subject('other.onnx', 'b' * 64), tuple(many[:10]))
-    record = audit_record([one, dataclasses.replace(one, subject=few.subject)], SCENARIO, 0.005,
+    one = AuditedModel(identity(), tuple(many))
+    few = AuditedModel(identity('other.onnx', 'b' * 64), tuple(many[:10]))
+    record = audit_record([one, dataclasses.replace(one, identity=few.identity)], SCENARIO, 0.005,
                           StatedLimits())
     require(record['against'], COMPARED, 'against')
     assert list(record['diversity']) == ['handle_first']

@@ -155,7 +155,7 @@ def test_an_edited_run_can_be_edited_again(edited: tuple[Path, dict[str, Any]],
 
 
 def test_what_an_earlier_edit_removed_is_not_taught_again(tmp_path: Path) -> None:
-    from uncloning_ros.audit.subject import subject_of
+    from uncloning_ros.audit.audited import identity_of
     from uncloning_ros.learning.export import export
     from uncloning_ros.runtime.inference import load_policy
 
@@ -174,9 +174,9 @@ def test_what_an_earlier_edit_removed_is_not_taught_again(tmp_path: Path) -> Non
     # AND without its demonstrations it stays away, which the exported file still tells
     unclone(once, two, tmp_path / 'twice', options)
     export(load_run(tmp_path / 'twice'), tmp_path / 'twice.onnx')
-    subject = subject_of(load_policy(tmp_path / 'twice.onnx'), 'twice')
-    assert subject.removed_modes == ('right', 'middle')
-    assert subject.original_sha256 == once.sha256
+    identity = identity_of(load_policy(tmp_path / 'twice.onnx'), 'twice')
+    assert identity.removed_modes == ('right', 'middle')
+    assert identity.original_sha256 == once.sha256
 
 
 def test_export_names_the_demonstrations_of_training_and_of_all_edits(

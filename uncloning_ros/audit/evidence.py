@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uncloning_ros.audit.audited import AuditedModel, ModelIdentity
 from uncloning_ros.audit.figures.summary import StatedLimits, exceeded, figures
 from uncloning_ros.audit.record.episodes import episode_record, episode_result
 from uncloning_ros.audit.record.fields import EVIDENCE
-from uncloning_ros.audit.record.machine import machine
+from uncloning_ros.audit.record.provenance import machine
 from uncloning_ros.audit.record.spec import require
-from uncloning_ros.audit.report.table import worst_of
-from uncloning_ros.audit.report.wording import NOT_COVERED, STATEMENT, percent
+from uncloning_ros.audit.report.terminal import worst_of
 from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
-from uncloning_ros.audit.subject import Audited, Subject
+from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent
 from uncloning_ros.errors import EvidenceError, UncloningError
 from uncloning_ros.evidence import SCHEMA, Evidence, digest_of, evidence_of
 from uncloning_ros.judging.episode import EpisodeResult
@@ -33,7 +33,7 @@ from uncloning_ros.schema import Fields, canonical_sha256
 _SHOWN = 20  # differences told of one file; more say nothing new
 
 
-def evidence_document(audited: Audited, scenario: Scenario, inference_latency_s: float,
+def evidence_document(audited: AuditedModel, scenario: Scenario, inference_latency_s: float,
                       limits: StatedLimits) -> dict[str, Any]:
     """Return the evidence about one model as plain data, sealed with its digest."""
     found = figures(audited, scenario, limits)
@@ -45,8 +45,8 @@ def evidence_document(audited: Audited, scenario: Scenario, inference_latency_s:
         'inference_latency_s': inference_latency_s,
         'limits': {'max_umr': limits.max_umr, 'min_sr': limits.min_sr,
                    'exceeded': exceeded(found, limits)},
-        'demonstrated': (None if audited.subject.demonstrated is None
-                         else dict(audited.subject.demonstrated)),
+        'demonstrated': (None if audited.identity.demonstrated is None
+                         else dict(audited.identity.demonstrated)),
         'figures': found,
         'per_seed': [episode_record(result) for result in audited.results]}
     return document | {'digest': digest_of(document)}
@@ -83,14 +83,14 @@ def contradictions(document: Mapping[str, Any], path: Path) -> list[str]:
         raise EvidenceError(f'{path}: expected the episodes of seeds {said["seed"]} to '
                             f'{said["seed"] + said["episodes"] - 1} in order, got '
                             f'{len(results)} others; audit again')
-    subject = Subject(
+    identity = ModelIdentity(
         said['model'], said['model_sha256'], said['interface_sha256'], said['policy_sha256'],
         said['deployment_sha256'], tuple(said['modes_desired']),
         removed_modes=tuple(said['modes_removed']), demonstrated=document['demonstrated'])
     limits = StatedLimits(document['limits']['max_umr'], document['limits']['min_sr'])
-    actual = figures(Audited(subject, tuple(results)), scenario, limits)
+    actual = figures(AuditedModel(identity, tuple(results)), scenario, limits)
     sentences = [sentence for result in results
-                 for sentence in _misjudged(result, scenario, subject.desired_modes)]
+                 for sentence in _misjudged(result, scenario, identity.desired_modes)]
     sentences += differences(said, actual, 'figures')
     sentences += differences(document['limits']['exceeded'], exceeded(actual, limits),
                              'limits.exceeded')

@@ -42,9 +42,9 @@ from uncloning_ros.errors import AuditError
 from uncloning_ros.files import write_whole
 
 if TYPE_CHECKING:
-    from uncloning_ros.audit.record.partial import PartialResults
+    from uncloning_ros.audit.audited import AuditedModel
+    from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
     from uncloning_ros.audit.report.page import Strip
-    from uncloning_ros.audit.subject import Audited
     from uncloning_ros.judging.episode import EpisodeResult
     from uncloning_ros.runtime.inference import OnnxPolicy
     from uncloning_ros.scenario import Scenario
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
     from uncloning_ros.audit.evidence import evidence_document
     from uncloning_ros.audit.figures.summary import StatedLimits, audit_record
-    from uncloning_ros.audit.report.table import table
+    from uncloning_ros.audit.report.terminal import table
     from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
     from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
     from uncloning_ros.runtime.inference import load_policy
@@ -143,11 +143,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _audit(path: Path, policy: 'OnnxPolicy', scenario: 'Scenario', seeds: range, workers: int,
-           latency_s: float, partial: 'PartialResults | None') -> 'Audited':
+           latency_s: float, partial: 'FinishedEpisodes | None') -> 'AuditedModel':
     from tqdm import tqdm
 
+    from uncloning_ros.audit.audited import AuditedModel, identity_of
     from uncloning_ros.audit.run.rollout import run_rollouts
-    from uncloning_ros.audit.subject import Audited, subject_of
 
     there = {} if partial is None else {number: result for (sha256, number), result
                                         in partial.done.items() if sha256 == policy.sha256}
@@ -165,11 +165,11 @@ def _audit(path: Path, policy: 'OnnxPolicy', scenario: 'Scenario', seeds: range,
 
         made = run_rollouts(path, scenario, missing, workers, latency_s, tell) if missing else []
     there |= {result.seed: result for result in made}
-    return Audited(subject_of(policy, path.name), tuple(there[number] for number in seeds))
+    return AuditedModel(identity_of(policy, path.name), tuple(there[number] for number in seeds))
 
 
-def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: range,
-                 workers: int, latency_s: float) -> 'Audited':
+def _begun_wrong(audited: 'AuditedModel', path: Path, scenario: 'Scenario', seeds: range,
+                 workers: int, latency_s: float) -> 'AuditedModel':
     """Return the model with episodes that were begun in each undesired mode of the scenario."""
     from tqdm import tqdm
 
@@ -177,7 +177,7 @@ def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: ra
     from uncloning_ros.audit.run.wrong_starts import WrongStart
 
     starts = [WrongStart(number, mode) for mode in scenario.modes
-              if mode not in audited.subject.desired_modes for number in seeds]
+              if mode not in audited.identity.desired_modes for number in seeds]
     if not starts:
         return audited
     with tqdm(total=len(starts), unit='episode', desc=f'{path.name} begun wrong') as bar:
@@ -191,10 +191,10 @@ def _begun_wrong(audited: 'Audited', path: Path, scenario: 'Scenario', seeds: ra
 
 @contextmanager
 def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario: 'Scenario',
-             seeds: range, latency_s: float, resume: bool) -> 'Iterator[PartialResults | None]':
+             seeds: range, latency_s: float, resume: bool) -> 'Iterator[FinishedEpisodes | None]':
     """Give the file of finished episodes, None where nothing is written and so nothing kept."""
-    from uncloning_ros.audit.record.machine import machine
-    from uncloning_ros.audit.record.partial import PartialResults, partial_path
+    from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes, finished_path
+    from uncloning_ros.audit.record.provenance import machine
 
     if not outputs:
         yield None
@@ -202,7 +202,7 @@ def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario
     setting = {'models': [policy.sha256 for policy in policies],
                'scenario_sha256': scenario.sha256, 'seed': seeds[0], 'episodes': len(seeds),
                'inference_latency_s': latency_s, 'machine': machine()}
-    with PartialResults(partial_path(outputs[0]), setting, resume) as partial:
+    with FinishedEpisodes(finished_path(outputs[0]), setting, resume) as partial:
         try:
             yield partial
         except BaseException:
@@ -213,7 +213,7 @@ def _partial(outputs: Sequence[Path], policies: 'Sequence[OnnxPolicy]', scenario
             raise
 
 
-def _strips(audited: 'Sequence[Audited]', paths: Sequence[Path], scenario: 'Scenario',
+def _strips(audited: 'Sequence[AuditedModel]', paths: Sequence[Path], scenario: 'Scenario',
             workers: int, latency_s: float) -> 'list[Strip]':
     """Return the pictures and films that the report shows."""
     from tqdm import tqdm
@@ -225,9 +225,9 @@ def _strips(audited: 'Sequence[Audited]', paths: Sequence[Path], scenario: 'Scen
     strips = []
     with tqdm(total=len(chosen), unit='episode', desc='films for the report') as bar:
         for one, path in zip(audited, paths, strict=True):
-            results = [result for sha256, result in chosen if sha256 == one.subject.sha256]
+            results = [result for sha256, result in chosen if sha256 == one.identity.sha256]
             films = film_episodes(path, scenario, results, workers, latency_s, bar.update)
-            strips += [Strip(one.subject.name, result, film)
+            strips += [Strip(one.identity.name, result, film)
                        for result, film in zip(results, films, strict=True)]
     return strips
 

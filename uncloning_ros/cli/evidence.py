@@ -109,7 +109,7 @@ def _check(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
 
 
 def _plan(claim: float, models: int) -> int:
-    from uncloning_ros.audit.figures.planning import plans_table
+    from uncloning_ros.audit.figures.sample_size import plans_table
 
     if not 0.0 < claim < 1.0:
         raise EvidenceError(f'expected --max-umr between 0 and 1, got {claim:g}; no number of '

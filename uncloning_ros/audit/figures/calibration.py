@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel, ModelIdentity
 from uncloning_ros.audit.figures.statistics import interval
 
 
@@ -42,6 +43,38 @@ class Distance:
     high: float
     expected_by_chance: float
     episodes: int
+
+
+def expected_modes(identity: ModelIdentity) -> Reference | None:
+    """Return the modes that a policy should show by its demonstrations; None if not known.
+
+    After an edit: the demonstrations without the modes that were removed.
+    """
+    if not identity.demonstrated:
+        return None
+    n = sum(identity.demonstrated.values())
+    learned = Reference(f'the {n} demonstrations that it learned from', identity.demonstrated,
+                        exact=True)
+    if not identity.removed_modes:
+        return learned
+    kept = [mode for mode in identity.demonstrated if mode not in identity.removed_modes]
+    return restricted(learned, kept, f'{learned.what}, without {_listed(identity.removed_modes)}')
+
+
+def ideal_modes(identity: ModelIdentity, original: AuditedModel) -> Reference | None:
+    """Return the modes that an edit should leave of its original, as far as that was audited.
+
+    None if `original` is not what the identity was edited from, or never showed a kept mode.
+    """
+    if (identity.original_sha256 is None
+            or identity.original_sha256 != original.identity.weights_sha256):
+        return None
+    seen = original.completed_modes
+    kept = [mode for mode in seen if mode not in (*identity.removed_modes, BETWEEN_MODES)]
+    return restricted(
+        Reference('', seen, exact=False), kept,
+        f'{original.identity.name}, its original, without {_listed(identity.removed_modes)}, on '
+        f'the same seeds')
 
 
 def restricted(reference: Reference, kept: Sequence[str], what: str) -> Reference | None:
@@ -97,3 +130,7 @@ def _mean_deviation(n: int, p: float) -> float:
     k = math.floor(n * p) + 1
     log_choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
     return 2 * k / n * math.exp(log_choose + k * math.log(p) + (n - k + 1) * math.log1p(-p))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ' and '.join(name.replace('_', ' ') for name in names)

@@ -14,13 +14,17 @@ explains, by linear least squares, is taken out, and the spread is the root mean
 is left, in m. Two policies are compared by the ratio of their spreads.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.geometry import Array
+from uncloning_ros.judging.episode import EpisodeResult
 
 # Of a spread nothing is said for fewer episodes than this, and than this many for each number
 # that is fitted: its interval rests on large samples.
@@ -28,6 +32,12 @@ LEAST_EPISODES = 20
 _EPISODES_PER_NUMBER = 3
 _Z_95 = 1.959963984540054
 _NOTHING_M2 = 1e-18  # the square of a nanometre: no spread, but rounding
+
+# What is spread, by the name of the figure: a field of the outcome.
+_FEATURES = {'offered': 'offered_m', 'path': 'path_bow_m'}
+# Conditions that a handover has to follow. The person's timing and pull come after the path.
+_START = ('hand_x_m', 'hand_y_m', 'hand_z_m', 'hand_yaw_jitter_rad', 'object_x_m', 'object_y_m',
+          'object_yaw_rad')
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,27 @@ class SpreadRatio:
     ratio: float
     low: float
     high: float
+
+
+def diversity(audited: AuditedModel) -> dict[str, dict[str, Any]]:
+    """Return the spread of offered pose and path for each desired mode, None for too few."""
+    return {mode: {name: None if found is None else {
+        'value_m': found.value, 'interval95_m': list(found.interval95),
+        'episodes': found.episodes} for name, found in spreads.items()}
+        for mode, spreads in _spreads(audited).items()}
+
+
+def diversity_ratio(one: AuditedModel, other: AuditedModel) -> dict[str, dict[str, Any]]:
+    """Return the spreads of one model over those of another, for the modes desired of the one."""
+    ones, others = _spreads(one), _spreads(other)
+    ratios: dict[str, dict[str, Any]] = {}
+    for mode, spreads in ones.items():
+        ratios[mode] = {}
+        for name, found in spreads.items():
+            against = others.get(mode, {}).get(name)
+            ratios[mode][name] = (None if found is None or against is None
+                                  else dataclasses.asdict(spread_ratio(found, against)))
+    return ratios
 
 
 def spread(features_m: Sequence[Sequence[float]],
@@ -88,6 +119,23 @@ def spread_ratio(one: Spread, other: Spread) -> SpreadRatio:
     ratio = one.value / other.value
     factor = math.exp(_Z_95 * math.hypot(one.log_error, other.log_error))
     return SpreadRatio(ratio, ratio / factor, ratio * factor)
+
+
+def _spreads(audited: AuditedModel) -> dict[str, dict[str, Spread | None]]:
+    return {mode: {name: _spread([r for r in audited.results if r.outcome.completed
+                                  and r.outcome.mode == mode], field)
+                   for name, field in _FEATURES.items()}
+            for mode in audited.identity.desired_modes}
+
+
+def _spread(results: Sequence[EpisodeResult], field: str) -> Spread | None:
+    measured = [(getattr(r.outcome, field), r) for r in results
+                if getattr(r.outcome, field) is not None]
+    if not measured:
+        return None
+    return spread([features for features, _ in measured],
+                  [[r.conditions[name] for name in _START if name in r.conditions]
+                   for _, r in measured])
 
 
 def _varied(starts: Array) -> Array:

@@ -13,9 +13,9 @@ so it shows less; what its sample does not carry is said and not claimed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from uncloning_ros.audit.figures.planning import plan
+from uncloning_ros.audit.figures.sample_size import plan
 from uncloning_ros.audit.figures.statistics import upper_bound
-from uncloning_ros.audit.report.wording import percent
+from uncloning_ros.audit.wording import percent
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.scenario import Scenario
 

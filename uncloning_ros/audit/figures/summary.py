@@ -17,17 +17,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uncloning_ros.audit.figures.calibration import Reference, distance
+from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel
+from uncloning_ros.audit.figures.calibration import (
+    Reference,
+    distance,
+    expected_modes,
+    ideal_modes,
+)
 from uncloning_ros.audit.figures.commitment import Course, commitment
+from uncloning_ros.audit.figures.diversity import diversity, diversity_ratio
 from uncloning_ros.audit.figures.statistics import holm, interval, paired_difference, upper_bound
 from uncloning_ros.audit.figures.strata import claim, constant, strata, worst
-from uncloning_ros.audit.figures.variety import variety, variety_ratio
 from uncloning_ros.audit.record.episodes import episode_record
 from uncloning_ros.audit.record.fields import AUDIT_SCHEMA
-from uncloning_ros.audit.record.machine import machine
-from uncloning_ros.audit.report.wording import STATEMENT, percent
+from uncloning_ros.audit.record.provenance import machine
 from uncloning_ros.audit.run import wrong_starts
-from uncloning_ros.audit.subject import BETWEEN_MODES, Audited, expected_modes, ideal_modes
+from uncloning_ros.audit.wording import STATEMENT, percent
 from uncloning_ros.judging.episode import FAILURE_KINDS, NOTABLE_KINDS, EpisodeResult
 from uncloning_ros.judging.unsafe import UNSAFE_CLAUSES
 from uncloning_ros.scenario import Scenario
@@ -49,7 +54,7 @@ class StatedLimits:
     min_sr: float | None = None
 
 
-def audit_record(audited: Sequence[Audited], scenario: Scenario, inference_latency_s: float,
+def audit_record(audited: Sequence[AuditedModel], scenario: Scenario, inference_latency_s: float,
                  limits: StatedLimits) -> dict[str, Any]:
     """Return the audit as plain data, ready for JSON.
 
@@ -68,9 +73,9 @@ def audit_record(audited: Sequence[Audited], scenario: Scenario, inference_laten
         for model, difference in zip(compared, _differences(first, others), strict=True):
             model['difference'] = difference
         for model, other in zip(compared, others, strict=True):
-            ideal = ideal_modes(first.subject, other)
+            ideal = ideal_modes(first.identity, other)
             model['ideal'] = None if ideal is None else _distance(first, ideal)
-            model['diversity_ratio'] = variety_ratio(first, other)
+            model['diversity_ratio'] = diversity_ratio(first, other)
         record['against'] = compared[0]
         if len(others) > 1:
             record['also_against'] = compared[1:]
@@ -83,32 +88,33 @@ def compared_models(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             *record.get('also_against', ())]
 
 
-def model_record(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:
+def model_record(audited: AuditedModel, scenario: Scenario,
+                 limits: StatedLimits) -> dict[str, Any]:
     """Return the figures of one model, and its episodes."""
     record = figures(audited, scenario, limits)
     if audited.wrong_starts:
         record['wrong_starts'] = {
-            mode: wrong_starts.summary(results, audited.subject.desired_modes)
+            mode: wrong_starts.summary(results, audited.identity.desired_modes)
             for mode, results in audited.wrong_starts.items()}
     return record | {'per_seed': [episode_record(result) for result in audited.results]}
 
 
-def figures(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:
+def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> dict[str, Any]:
     """Return the figures of one model: a function of its episodes, scenario and record alone."""
-    results, subject = audited.results, audited.subject
+    results, identity = audited.results, audited.identity
     n = len(results)
     counts = {name: sum(map(has, results)) for name, has in _RATES.items()}
     cut = strata(results, scenario)
     picked = worst(cut)
-    expected = expected_modes(subject)
+    expected = expected_modes(identity)
     return {
-        'model': subject.name,
-        'model_sha256': subject.sha256,
-        'interface_sha256': subject.interface_sha256,
-        'policy_sha256': subject.policy_sha256,
-        'deployment_sha256': subject.deployment_sha256,
-        'modes_desired': list(subject.desired_modes),
-        'modes_removed': list(subject.removed_modes),
+        'model': identity.name,
+        'model_sha256': identity.sha256,
+        'interface_sha256': identity.interface_sha256,
+        'policy_sha256': identity.policy_sha256,
+        'deployment_sha256': identity.deployment_sha256,
+        'modes_desired': list(identity.desired_modes),
+        'modes_removed': list(identity.removed_modes),
         'scenario': scenario.name,
         'episodes': n,
         'seed': results[0].seed,
@@ -128,10 +134,10 @@ def figures(audited: Audited, scenario: Scenario, limits: StatedLimits) -> dict[
         'notable': _notable(results),
         'commitment': _plain(commitment(
             [Course(r.outcome.committed, r.outcome.taken_s is not None, r.outcome.mode)
-             for r in results], subject.desired_modes)),
+             for r in results], identity.desired_modes)),
         'calibration': (None if expected is None or not counts['tcr']
                         else _distance(audited, expected)),
-        'diversity': variety(audited),
+        'diversity': diversity(audited),
         'spreads': _spreads(results),
         'hardware_limits': {name: sum(r.limits[name] for r in results)
                             for name in results[0].limits},
@@ -157,16 +163,17 @@ def exceeded(record: Mapping[str, Any], limits: StatedLimits) -> list[str]:
     return sentences
 
 
-def _family(audited: Sequence[Audited]) -> dict[str, Any]:
+def _family(audited: Sequence[AuditedModel]) -> dict[str, Any]:
     """Return upper bounds of UMR that hold for all models at once."""
     alpha = _ALPHA / len(audited)
     return {'models': len(audited), 'correction': 'Bonferroni', 'umr_upper95': {
-        one.subject.sha256: upper_bound(sum(map(_RATES['umr'], one.results)), len(one.results),
+        one.identity.sha256: upper_bound(sum(map(_RATES['umr'], one.results)), len(one.results),
                                         alpha)
         for one in audited}}
 
 
-def _differences(first: Audited, others: Sequence[Audited]) -> list[dict[str, dict[str, Any]]]:
+def _differences(first: AuditedModel,
+                 others: Sequence[AuditedModel]) -> list[dict[str, dict[str, Any]]]:
     """Return first less each other for each rate, over episodes with the same seed."""
     found = [{name: dataclasses.asdict(paired_difference(
         [has(r) for r in first.results], [has(r) for r in other.results]))
@@ -177,7 +184,7 @@ def _differences(first: Audited, others: Sequence[Audited]) -> list[dict[str, di
     return found
 
 
-def _distance(audited: Audited, reference: Reference) -> dict[str, Any]:
+def _distance(audited: AuditedModel, reference: Reference) -> dict[str, Any]:
     """Return how far the completed modes are from a reference."""
     total = sum(reference.counts.values())
     return {'reference': reference.what,

@@ -10,9 +10,9 @@ from html import escape
 from typing import Any
 
 from uncloning_ros import page
-from uncloning_ros.audit.report.words import NOTABLE, OUTCOMES, clauses
+from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.run.film import FILM_SIZE, PICTURE_SIZE, Film
-from uncloning_ros.audit.subject import Audited
+from uncloning_ros.audit.wording import NOTABLE, OUTCOMES, clauses
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.scenario import Scenario
 
@@ -28,7 +28,7 @@ class Strip:
     film: Film
 
 
-def worth_a_picture(audited: Sequence[Audited]) -> list[tuple[str, EpisodeResult]]:
+def worth_a_picture(audited: Sequence[AuditedModel]) -> list[tuple[str, EpisodeResult]]:
     """Return (model's sha256, episode) worth showing, worst first.
 
     Of the first model its worst episodes, if any was no success, its closest success and one
@@ -40,12 +40,12 @@ def worth_a_picture(audited: Sequence[Audited]) -> list[tuple[str, EpisodeResult
     chosen = [r for r in ordered if not r.outcome.success][:_WORST_SHOWN] + successes[:1]
     if len(successes) > 1:
         chosen.append(successes[len(successes) // 2])
-    shown = [(first.subject.sha256, result) for result in chosen]
+    shown = [(first.identity.sha256, result) for result in chosen]
     for other in audited[1:]:
         worst = min(other.results, key=_badness)
-        shown.append((other.subject.sha256, worst))
+        shown.append((other.identity.sha256, worst))
         same = [r for r in first.results if r.seed == worst.seed and r not in chosen]
-        shown += [(first.subject.sha256, r) for r in same]
+        shown += [(first.identity.sha256, r) for r in same]
         chosen += same
     return shown
 

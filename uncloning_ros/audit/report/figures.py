@@ -9,8 +9,7 @@ from typing import Any
 
 from uncloning_ros import page
 from uncloning_ros.audit.report.plots import Bound, bounds, histogram
-from uncloning_ros.audit.report.wording import percent
-from uncloning_ros.audit.report.words import NOTABLE, OUTCOMES, clauses, counts, plain
+from uncloning_ros.audit.wording import NOTABLE, OUTCOMES, clauses, counts, percent, plain
 from uncloning_ros.judging.episode import FAILURE_KINDS
 from uncloning_ros.scenario import Scenario
 

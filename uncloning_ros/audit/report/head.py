@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from uncloning_ros import page
-from uncloning_ros.audit.report.table import worst_of
-from uncloning_ros.audit.report.wording import NOT_COVERED, percent
+from uncloning_ros.audit.report.terminal import worst_of
+from uncloning_ros.audit.wording import NOT_COVERED, percent
 from uncloning_ros.scenario import Scenario
 
 _RATES = ('umr', 'sr', 'tcr')

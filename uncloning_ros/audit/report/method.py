@@ -8,8 +8,8 @@ from html import escape
 from typing import Any
 
 from uncloning_ros import page
-from uncloning_ros.audit.report.words import between, plain
 from uncloning_ros.audit.run.rollout import SETTLE_S
+from uncloning_ros.audit.wording import between, plain
 from uncloning_ros.scenario import Scenario
 
 

@@ -21,7 +21,7 @@ from uncloning_ros.audit.report.episodes import (
 )
 from uncloning_ros.audit.report.head import comparison, head
 from uncloning_ros.audit.report.method import method, provenance
-from uncloning_ros.audit.report.words import plain
+from uncloning_ros.audit.wording import plain
 from uncloning_ros.scenario import Scenario
 
 __all__ = ['Strip', 'html_report', 'worth_a_picture']

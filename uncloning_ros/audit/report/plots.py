@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from uncloning_ros import page
-from uncloning_ros.audit.report.wording import percent
+from uncloning_ros.audit.wording import percent
 
 _WIDTH = 720
 

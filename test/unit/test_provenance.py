@@ -6,16 +6,16 @@ import zipfile
 from pathlib import Path
 
 import uncloning_ros
-from uncloning_ros.audit.record import machine
+from uncloning_ros.audit.record import provenance
 from uncloning_ros.audit.record.fields import MACHINE
 from uncloning_ros.audit.record.spec import require
 
 
 def test_processor_versions_and_code_are_named() -> None:
-    found = machine.machine()
+    found = provenance.machine()
     require(found, MACHINE, 'machine')
     assert found['software_version'] == uncloning_ros.__version__
-    assert found == machine.machine()
+    assert found == provenance.machine()
 
 
 def package(folder: Path, **changed: str) -> Path:
@@ -27,8 +27,8 @@ def package(folder: Path, **changed: str) -> Path:
 
 
 def digest(monkeypatch, folder) -> str:
-    monkeypatch.setattr(machine.importlib.resources, 'files', lambda name: folder)
-    return machine.code_sha256.__wrapped__()
+    monkeypatch.setattr(provenance.importlib.resources, 'files', lambda name: folder)
+    return provenance.code_sha256.__wrapped__()
 
 
 def test_any_change_of_the_code_changes_its_digest_and_nothing_else_does(

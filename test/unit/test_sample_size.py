@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uncloning_ros.audit.figures.planning import Plan, allowed_events, plan, plans_table
+from uncloning_ros.audit.figures.sample_size import Plan, plan, plans_table
 from uncloning_ros.audit.figures.statistics import upper_bound
 
 
@@ -33,13 +33,11 @@ def test_power_is_how_often_audits_pass():
     assert found.power(0.0) == 1.0
 
 
-@given(st.integers(1, 900), st.sampled_from((0.02, 0.05, 0.3)))
-def test_as_many_events_are_allowed_as_still_show_the_claim(episodes, claim):
-    allowed = allowed_events(episodes, claim)
-    if allowed is None:
-        assert upper_bound(0, episodes) >= claim
-    else:
-        assert upper_bound(allowed, episodes) < claim <= upper_bound(allowed + 1, episodes)
+@given(st.integers(0, 20), st.sampled_from((0.02, 0.05, 0.3)))
+def test_a_plan_shows_its_claim_and_one_episode_less_does_not(allowed, claim):
+    n = plan(claim, allowed).episodes
+    assert upper_bound(allowed, n) < claim
+    assert n - 1 == allowed or upper_bound(allowed, n - 1) >= claim
 
 
 def test_a_claim_of_several_takes_more():

@@ -22,12 +22,12 @@ from uncloning_ros.judging.episode import EpisodeResult
 SCHEMA = 'uncloning/audit-partial@1'
 
 
-def partial_path(output: Path) -> Path:
+def finished_path(output: Path) -> Path:
     """Return where the episodes of an audit lie that has not written `output` yet."""
     return output.with_name(f'{output.name}.partial')
 
 
-class PartialResults:
+class FinishedEpisodes:
     """The file of finished episodes; made when entered, gone after `finish`.
 
     `setting` is all that an episode depends on but its seed. `done` has what is there already,
@@ -41,7 +41,7 @@ class PartialResults:
         self._resume = resume
         self._file: BinaryIO | None = None
 
-    def __enter__(self) -> 'PartialResults':
+    def __enter__(self) -> 'FinishedEpisodes':
         if self.path.exists() and not self._resume:
             raise AuditError(f'{self.path} holds an audit that was stopped; go on with the same '
                              f'command and --resume, or move it away')

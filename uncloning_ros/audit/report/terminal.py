@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uncloning_ros.audit.figures.summary import compared_models
-from uncloning_ros.audit.report.wording import percent, points
+from uncloning_ros.audit.wording import percent, points
 
 _WIDTH = 80
 _COLUMN = 17

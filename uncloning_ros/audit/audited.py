@@ -3,11 +3,10 @@
 """What is audited: which file, which of its modes are wanted, and where it came from."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from uncloning_ros.audit.figures.calibration import Reference, restricted
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.runtime.inference import OnnxPolicy
@@ -17,7 +16,7 @@ BETWEEN_MODES = 'between_modes'
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelIdentity:
     """One exported policy, by its digests.
 
     `demonstrated` counts the modes of the episodes that it was trained on, empty where its
@@ -39,13 +38,13 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditedModel:
     """One policy with the results of its episodes.
 
     `wrong_starts` are further ones, begun in an undesired mode, by that mode; empty if not run.
     """
 
-    subject: Subject
+    identity: ModelIdentity
     results: tuple[EpisodeResult, ...]
     wrong_starts: Mapping[str, tuple[EpisodeResult, ...]] = field(default_factory=dict)
 
@@ -56,11 +55,11 @@ class Audited:
                        if r.outcome.completed)
 
 
-def subject_of(policy: OnnxPolicy, name: str) -> Subject:
+def identity_of(policy: OnnxPolicy, name: str) -> ModelIdentity:
     """Return what is audited of an exported policy."""
     contract, metadata = policy.contract, policy.metadata
     training, edit = metadata['training'], metadata.get('edit')
-    return Subject(
+    return ModelIdentity(
         name, policy.sha256, contract.interface.sha256, contract.policy.sha256,
         contract.deployment.sha256, tuple(contract.interface.desired_modes),
         removed_modes=removed_modes(edit),
@@ -69,45 +68,9 @@ def subject_of(policy: OnnxPolicy, name: str) -> Subject:
         original_sha256=edit['parent_sha256'] if edit else None)
 
 
-def expected_modes(subject: Subject) -> Reference | None:
-    """Return the modes that a policy should show by its demonstrations; None if not known.
-
-    After an edit: the demonstrations without the modes that were removed.
-    """
-    if not subject.demonstrated:
-        return None
-    n = sum(subject.demonstrated.values())
-    learned = Reference(f'the {n} demonstrations that it learned from', subject.demonstrated,
-                        exact=True)
-    if not subject.removed_modes:
-        return learned
-    kept = [mode for mode in subject.demonstrated if mode not in subject.removed_modes]
-    return restricted(learned, kept, f'{learned.what}, without {_listed(subject.removed_modes)}')
-
-
-def ideal_modes(subject: Subject, original: Audited) -> Reference | None:
-    """Return the modes that an edit should leave of its original, as far as that was audited.
-
-    None if `original` is not what the subject was edited from, or never showed a kept mode.
-    """
-    if (subject.original_sha256 is None
-            or subject.original_sha256 != original.subject.weights_sha256):
-        return None
-    seen = original.completed_modes
-    kept = [mode for mode in seen if mode not in (*subject.removed_modes, BETWEEN_MODES)]
-    return restricted(
-        Reference('', seen, exact=False), kept,
-        f'{original.subject.name}, its original, without {_listed(subject.removed_modes)}, on '
-        f'the same seeds')
-
-
 def _demonstrated(training: Mapping[str, Any]) -> dict[str, int] | None:
     episodes = training.get('data', {}).get('episodes', ())
     only = training.get('options', {}).get('only_modes') or None
     counts = Counter(e['mode'] for e in episodes
                      if e['split'] == 'train' and (only is None or e['mode'] in only))
     return dict(sorted(counts.items())) or None
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ' and '.join(name.replace('_', ' ') for name in names)

@@ -51,21 +51,6 @@ def plan(claim: float, allowed: int, alpha: float = 0.05) -> Plan:
     return Plan(claim, allowed, high)
 
 
-def allowed_events(episodes: int, claim: float, alpha: float = 0.05) -> int | None:
-    """Return how many unsafe episodes of so many still show the claim; None if not even 0 do."""
-    if upper_bound(0, episodes, alpha) >= claim:
-        return None
-    # The bound is never below the rate itself, so the search ends before it reaches the claim.
-    low, high = 0, int(claim * episodes) + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if upper_bound(middle, episodes, alpha) < claim:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
 def plans_table(claims: Sequence[float], allowed: Sequence[int],
                 true_rates: Sequence[float], alpha: float = 0.05) -> str:
     """Return plans with their power as a table in Markdown.
