@@ -27,6 +27,7 @@ from onnx import numpy_helper
 from uncloning_ros.errors import ModelError
 from uncloning_ros.learning.export import PARITY_TOLERANCE
 from uncloning_ros.learning.network import Policy
+from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import INPUTS, OnnxPolicy, load_policy
 from uncloning_ros.share import share_path
 
@@ -53,9 +54,9 @@ def compare(args: argparse.Namespace) -> Report:
     network = torch_policy(args.original, policy)
     products, count = matrix_products(args.original)
     rng = np.random.default_rng(0)
-    observation = rng.standard_normal(policy.observation_shape).astype(np.float32)
+    observation = Observation(rng.standard_normal(policy.observation_shape).astype(np.float32))
     noise = rng.standard_normal(policy.chunk_shape).astype(np.float32)
-    inputs = torch.from_numpy(observation)[None], torch.from_numpy(noise)[None]
+    inputs = torch.from_numpy(observation.vector)[None], torch.from_numpy(noise)[None]
 
     def session(path: Path) -> Callable[[], object]:
         policy = load_policy(path)
@@ -65,7 +66,7 @@ def compare(args: argparse.Namespace) -> Report:
         with torch.inference_mode():
             return network(*inputs)
 
-    difference = np.abs(eager().numpy()[0] - policy(observation, noise)).max()
+    difference = np.abs(eager().numpy()[0] - policy(observation, noise).chunk).max()
     if not difference <= PARITY_TOLERANCE:
         raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {args.original}, '
                          f'at most {PARITY_TOLERANCE:g} is allowed; export it anew')

@@ -18,7 +18,7 @@ from uncloning_plan import UNTUNED
 
 from uncloning_ros.audit.run.rollout import Steering
 from uncloning_ros.files import write_whole
-from uncloning_ros.runtime.control_loop import Infer
+from uncloning_ros.policy_io import Infer
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 

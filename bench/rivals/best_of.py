@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from rivals.verifier import load_judges
-from uncloning_ros.runtime.control_loop import Infer
-from uncloning_ros.runtime.inference import Array, OnnxPolicy
+from uncloning_ros.policy_io import Array, Infer, Observation, Plan
+from uncloning_ros.runtime.inference import OnnxPolicy
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class BestOf:
         network, verifier = load_judges(self.run, self.verifier, policy)
         normaliser = network.normaliser
 
-        def infer(observation: Array, noise: Array) -> Array:
-            observations = np.repeat(observation[None], self.count, 0)
+        def infer(observation: Observation, noise: Array) -> Plan:
+            observations = np.repeat(observation.vector[None], self.count, 0)
             chunks = policy.batch(observations, noises(noise, self.count))
             with torch.inference_mode():
                 seen = torch.from_numpy(observations)
                 clean = normaliser.normalise(seen, torch.from_numpy(chunks))
                 scores = verifier.log_kept(normaliser.condition(seen), clean)
-            return chunks[int(scores.argmax())]
+            return Plan(chunks[int(scores.argmax())])
         return infer
 
 

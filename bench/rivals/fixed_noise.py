@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.runtime.control_loop import Infer
-from uncloning_ros.runtime.inference import Array, OnnxPolicy
+from uncloning_ros.policy_io import Array, Infer
+from uncloning_ros.runtime.inference import OnnxPolicy
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from torch import Tensor
 from rivals.verifier import Verifier, load_judges
 from uncloning_ros.learning.generative import SAMPLER_STEPS
 from uncloning_ros.learning.network import Policy
-from uncloning_ros.runtime.control_loop import Infer
-from uncloning_ros.runtime.inference import Array, OnnxPolicy
+from uncloning_ros.policy_io import Array, Infer, Observation, Plan
+from uncloning_ros.runtime.inference import OnnxPolicy
 
 _LEAST_CLEAN = 0.1  # 1 - l counts as no less, the share of the clean chunk in the noisy one
 
@@ -49,10 +49,10 @@ class Guidance:
         """Return what plans a chunk with guidance, in torch."""
         network, verifier = load_judges(self.run, self.verifier, policy)
 
-        def infer(observation: Array, noise: Array) -> Array:
-            chunk = guided(network, verifier, torch.from_numpy(observation)[None],
+        def infer(observation: Observation, noise: Array) -> Plan:
+            chunk = guided(network, verifier, torch.from_numpy(observation.vector)[None],
                            torch.from_numpy(noise)[None], self.scale, self.inner_steps)
-            return chunk[0].numpy()
+            return Plan(chunk[0].numpy())
         return infer
 
 

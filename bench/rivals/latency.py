@@ -12,7 +12,7 @@ import numpy as np
 from measure import Array, Ratio
 
 from uncloning_ros.audit.run.rollout import Steering
-from uncloning_ros.runtime.control_loop import Infer
+from uncloning_ros.policy_io import Infer, Observation
 from uncloning_ros.runtime.inference import load_policy
 
 _ITSELF = 'itself, the noise'
@@ -29,9 +29,10 @@ def latency_ratios(model: Path, steerings: Mapping[str, Steering], repeats: int,
         infers: dict[str, Infer] = {'plain': policy, _ITSELF: load_policy(model)}
         infers |= {name: steering.steer(load_policy(model))
                    for name, steering in steerings.items()}
-        inputs = [rng.standard_normal(shape, dtype=np.float32)
-                  for shape in (policy.observation_shape, policy.chunk_shape)]
-        calls = {name: partial(infer, *inputs) for name, infer in infers.items()}
+        observation, noise = (rng.standard_normal(shape, dtype=np.float32)
+                              for shape in (policy.observation_shape, policy.chunk_shape))
+        calls = {name: partial(infer, Observation(observation), noise)
+                 for name, infer in infers.items()}
         for name, durations in measure.in_turns(calls, rounds).items():
             taken[name].append(durations)
     plain = taken.pop('plain')

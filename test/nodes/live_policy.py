@@ -13,6 +13,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.nodes.policy import PolicyNode
+from uncloning_ros.policy_io import Observation, Plan
 
 SUCCESS, FAILURE, ERROR = (TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE,
                            TransitionCallbackReturn.ERROR)
@@ -59,10 +60,10 @@ class FakePolicy:
     def warm_up(self) -> None:
         pass
 
-    def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        action = np.concatenate([history[-1][:9], [0.03]])
+    def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
+        action = np.concatenate([observation.vector[-1][:9], [0.03]])
         action[0] += np.nan if self._bad else 0.01
-        return np.tile(action, (len(noise), 1)).astype(np.float32)
+        return Plan(np.tile(action, (len(noise), 1)).astype(np.float32))
 
 
 class Live:

@@ -10,6 +10,7 @@ import pytest
 from live_policy import CONTRACT, FAILURE, SHORT_S, SUCCESS, FakePolicy, Live, hasty
 
 from uncloning_ros.nodes import policy_run
+from uncloning_ros.policy_io import Observation, Plan
 
 
 def test_active_without_start_is_silent(live: Live) -> None:
@@ -201,12 +202,12 @@ def test_a_policy_that_hangs_is_a_hold_and_not_a_standstill_of_the_node(
     class Hanging(FakePolicy):
         calls = 0
 
-        def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
             self.calls += 1
             if self.calls == 5:
                 hung.set()
                 go_on.wait()
-            return super().__call__(history, noise)
+            return super().__call__(observation, noise)
 
     load(Hanging())
     live = activate(autostart=True)

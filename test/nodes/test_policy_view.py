@@ -17,6 +17,7 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.nodes.policy_view import diagnostics, markers
+from uncloning_ros.policy_io import Plan
 from uncloning_ros.share import share_path
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -94,16 +95,16 @@ def test_the_distance_to_the_demonstrator_is_told_in_shadow_mode() -> None:
     assert control['shadow_target_pose_m_count'] == '5'
 
 
-def marked(planned: Any, samples: dict[str, Sample]) -> dict[str, Marker]:
-    found = markers(CONTRACT.interface, planned, samples, Time(sec=1)).markers
+def marked(plan: Plan | None, samples: dict[str, Sample]) -> dict[str, Marker]:
+    found = markers(CONTRACT.interface, plan, samples, Time(sec=1)).markers
     assert {(m.header.frame_id, m.header.stamp.sec) for m in found} == {('panda_link0', 1)}
     return {marker.ns: marker for marker in found}
 
 
 def test_markers_show_plan_blade_axis_and_zone(tools: Any) -> None:
-    planned = np.array([np.append(tools.pose(x), 0.08) for x in (0.4, 0.5, 0.6)])
-    found = marked(planned, {'object_pose': Sample(tools.pose(0.6), 0, 0),
-                             'hand_pose': Sample(tools.pose(0.7), 0, 0)})
+    plan = Plan(np.array([np.append(tools.pose(x), 0.08) for x in (0.4, 0.5, 0.6)]))
+    found = marked(plan, {'object_pose': Sample(tools.pose(0.6), 0, 0),
+                          'hand_pose': Sample(tools.pose(0.7), 0, 0)})
     assert [(p.x, p.z) for p in found['plan'].points] == [(0.4, 0.3), (0.5, 0.3), (0.6, 0.3)]
     tail, tip = found['blade_axis'].points
     assert (tail.x, tip.x, tip.y, tip.z) == (0.6, pytest.approx(0.8), 0.0, 0.3)
@@ -117,8 +118,9 @@ def test_what_is_not_known_is_taken_out_of_the_picture() -> None:
 
 def test_a_plan_of_joints_is_no_line_in_space() -> None:
     interface = load_contract(share_path('config') / 'contract_joint.yaml').interface
-    plan = markers(interface, np.zeros((16, interface.action_dim)), {}, Time()).markers[0]
-    assert (plan.ns, plan.action) == ('plan', Marker.DELETE)
+    plan = Plan(np.zeros((16, interface.action_dim), np.float32))
+    marker = markers(interface, plan, {}, Time()).markers[0]
+    assert (marker.ns, marker.action) == ('plan', Marker.DELETE)
 
 
 def test_status_comes_with_every_tick_of_the_policy_and_with_every_change(live: Live) -> None:

@@ -22,7 +22,7 @@ from uncloning_ros.contract import (
     load_contract,
 )
 from uncloning_ros.judging.episode import EpisodeResult, Outcome, judge
-from uncloning_ros.runtime.control_loop import Infer
+from uncloning_ros.policy_io import Infer
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, OnnxPolicy, digest_of
 from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.share import share_path

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from loop_inputs import CONTRACT, Run, samples, without
 
+from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import answer
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 
@@ -23,13 +24,13 @@ class Function:
     def __init__(self, bad: object = None) -> None:
         self._bad = bad
 
-    def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        still = np.append(history[-1][:9], np.float32(0.08))
+    def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
+        still = np.append(observation.vector[-1][:9], np.float32(0.08))
         scale = np.float32([0.01] * 3 + [0.0] * 7)
         chunk = (still + scale * noise).astype(np.float32)
         if self._bad == 'nan':
             chunk[3, 0] = np.nan
-        return chunk[:5] if self._bad == 'short' else chunk
+        return Plan(chunk[:5] if self._bad == 'short' else chunk)
 
 
 def flight(policy: Function, chunks: int = 5) -> FlightRecord:

@@ -12,13 +12,13 @@ import numpy as np
 from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
+from uncloning_ros.policy_io import Infer, Observation, Plan
 from uncloning_ros.runtime.control_loop import (
     RESUME_S,
-    ChunkAnswer,
-    ChunkRequest,
     ControlLoop,
     Decision,
-    Infer,
+    PlanAnswer,
+    PlanRequest,
     answer,
 )
 from uncloning_ros.share import share_path
@@ -67,13 +67,13 @@ def without(inputs: Mapping[str, Sample], key: str) -> dict[str, Sample]:
 def constant_policy(value: Array) -> Infer:
     """Return a policy whose every action is `value`."""
     chunk = np.tile(np.asarray(value, dtype=np.float32), (CONTRACT.policy.horizon, 1))
-    return lambda history, noise: chunk
+    return lambda observation, noise: Plan(chunk)
 
 
-def steps_along_x(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def steps_along_x(observation: Observation, noise: np.ndarray) -> Plan:
     """Answer with steps of 1 mm along x, from where the arm was seen."""
-    steps = [action(history[-1, 0] + 0.001 * k) for k in range(TIMING.horizon)]
-    return np.array(steps, dtype=np.float32)
+    steps = [action(observation.vector[-1, 0] + 0.001 * k) for k in range(TIMING.horizon)]
+    return Plan(np.array(steps, dtype=np.float32))
 
 
 def deployed(**changes: Any) -> Contract:
@@ -109,8 +109,8 @@ class Run:
         self.cycle_ns = contract.deployment.command_period_ns
         self.latency_ns = latency_ns
         self.now_ns = begin_ns
-        self.asked: list[ChunkRequest] = []
-        self._under_way: list[tuple[int, ChunkAnswer]] = []
+        self.asked: list[PlanRequest] = []
+        self._under_way: list[tuple[int, PlanAnswer]] = []
 
     def step(self, inputs: Mapping[str, Sample] | None = None, **options: Any) -> Decision:
         """Deliver what is due and step once, with fresh inputs by default."""

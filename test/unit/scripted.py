@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from uncloning_ros.audit.run.rollout import result_of, run_episode
 from uncloning_ros.contract import Contract, PolicyTiming, load_contract
 from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.share import share_path
@@ -47,13 +48,13 @@ class Scripted:
         self._fault = fault
         self._now_s = 0.0
 
-    def __call__(self, history: NDArray[Any], noise: NDArray[Any]) -> NDArray[np.float32]:
-        values = {key: history[-1][part].astype(np.float64)
+    def __call__(self, observation: Observation, noise: NDArray[Any]) -> Plan:
+        values = {key: observation.vector[-1][part].astype(np.float64)
                   for key, part in self._slices.items()}
         action = self._teacher.act(self._now_s, values)
         self._fault(self._teacher, self._now_s, action)
         self._now_s += PERIOD_S
-        return np.tile(action, (self._horizon, 1)).astype(np.float32)
+        return Plan(np.tile(action, (self._horizon, 1)).astype(np.float32))
 
 
 def run_scripted(scenario: Scenario, fault: Fault, seed: int = 3, mode: str = 'handle_first',

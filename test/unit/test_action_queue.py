@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncloning_ros.geometry import rotation_angle_between, rotation_from_6d
-from uncloning_ros.runtime.action_queue import ActionQueue, _Plan
+from uncloning_ros.policy_io import Plan
+from uncloning_ros.runtime.action_queue import ActionQueue, _Path
 
 PERIOD_NS = 50_000_000
 COMMAND_NS = 10_000_000
@@ -24,16 +25,17 @@ def queue(execute: int = EXECUTE, command_ns: int = COMMAND_NS) -> ActionQueue:
     return ActionQueue(PERIOD_NS, command_ns, execute)
 
 
-def chunk(horizon: int, tag: float = 0.0) -> np.ndarray:
-    """Return a chunk (horizon, 2) whose actions say their own index and a tag."""
-    return np.stack([np.arange(horizon, dtype=float), np.full(horizon, tag)], axis=-1)
+def plan(horizon: int, tag: float = 0.0) -> Plan:
+    """Return a plan (horizon, 2) whose actions say their own index and a tag."""
+    return Plan(np.stack([np.arange(horizon, dtype=np.float32),
+                          np.full(horizon, tag, np.float32)], axis=-1))
 
 
 def following(horizon: int = 16, start_ns: int = 0) -> ActionQueue:
     """Return a queue that follows one chunk alone: what came before it is over."""
     made = queue()
-    made.put(chunk(horizon), start_ns - EXECUTE * PERIOD_NS, start_ns - EXECUTE * PERIOD_NS, REST)
-    made.put(chunk(horizon), start_ns, start_ns - PERIOD_NS, REST)
+    made.put(plan(horizon), start_ns - EXECUTE * PERIOD_NS, start_ns - EXECUTE * PERIOD_NS, REST)
+    made.put(plan(horizon), start_ns, start_ns - PERIOD_NS, REST)
     return made
 
 
@@ -46,7 +48,7 @@ def value(made: ActionQueue, now_ns: int) -> np.ndarray:
 def test_an_empty_queue_has_nothing_to_tell() -> None:
     made = queue()
     assert made.at(0) is None
-    assert made.planned is None
+    assert made.plan is None
     assert made.replan_ns is None
 
 
@@ -79,7 +81,7 @@ def test_the_last_action_is_kept_where_a_chunk_has_no_more() -> None:
 
 def test_from_rest_the_first_plan_takes_over_evenly_within_execute() -> None:
     made = queue()
-    made.put(chunk(16, tag=1.0), 0, 0, REST)
+    made.put(plan(16, tag=1.0), 0, 0, REST)
     shares = [value(made, k * COMMAND_NS)[1] for k in range(22)]
     commands = EXECUTE * PERIOD_NS // COMMAND_NS
     assert shares == pytest.approx([min(1.0, (k + 1) / commands) for k in range(22)])
@@ -87,21 +89,21 @@ def test_from_rest_the_first_plan_takes_over_evenly_within_execute() -> None:
 
 def test_a_new_plan_takes_over_evenly_within_a_period() -> None:
     made = following()
-    made.put(chunk(16, tag=1.0), 4 * PERIOD_NS, 4 * PERIOD_NS, REST)
+    made.put(plan(16, tag=1.0), 4 * PERIOD_NS, 4 * PERIOD_NS, REST)
     shares = [value(made, 4 * PERIOD_NS + k * COMMAND_NS)[1] for k in range(7)]
     assert shares == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
 
 
 def test_with_one_command_for_each_action_a_new_plan_takes_over_at_once() -> None:
     made = queue(execute=1, command_ns=PERIOD_NS)
-    made.put(chunk(16, tag=1.0), 0, 0, REST)
+    made.put(plan(16, tag=1.0), 0, 0, REST)
     assert value(made, 0)[1] == 1.0
 
 
 def test_a_late_plan_starts_where_its_observation_was_and_not_where_it_arrives() -> None:
     made = following()
     arrival_ns = 5 * PERIOD_NS + 7_000_000
-    made.put(chunk(16), 4 * PERIOD_NS, arrival_ns, REST)
+    made.put(plan(16), 4 * PERIOD_NS, arrival_ns, REST)
     assert value(made, 7 * PERIOD_NS)[0] == 3.0
 
 
@@ -110,13 +112,13 @@ def test_a_late_plan_starts_where_its_observation_was_and_not_where_it_arrives()
 def test_however_fast_plans_follow_each_other_the_command_never_jumps(
         waits: list[int], tags: list[float]) -> None:
     made = queue()
-    made.put(chunk(99, tags[0]), 0, 0, REST)
+    made.put(plan(99, tags[0]), 0, 0, REST)
     arrivals = list(itertools.accumulate(waits))
     seen = REST[1]
     for cycle in range(8 * EXECUTE * 8 + 1):
         for tag, arrival in zip(tags[1:], arrivals, strict=False):
             if arrival == cycle:
-                made.put(chunk(99, tag), cycle * COMMAND_NS, cycle * COMMAND_NS, REST)
+                made.put(plan(99, tag), cycle * COMMAND_NS, cycle * COMMAND_NS, REST)
         action = made.at(cycle * COMMAND_NS)
         if action is None:
             break
@@ -136,27 +138,26 @@ def test_what_was_planned_is_forgotten_by_a_clear() -> None:
 def test_after_a_clear_a_plan_takes_over_from_rest_and_not_from_what_was_planned() -> None:
     made = following()
     made.clear()
-    made.put(chunk(16, tag=1.0), 0, 0, np.array([0.0, 5.0]))
+    made.put(plan(16, tag=1.0), 0, 0, np.array([0.0, 5.0]))
     assert value(made, 0)[1] == pytest.approx(5.0 - 4.0 / 20)
 
 
 def test_changing_what_came_out_or_went_in_changes_nothing_inside() -> None:
     made = queue()
-    plan, rest = chunk(8), np.zeros(2)
-    made.put(plan, 0, 0, rest)
-    plan[:] = rest[:] = np.nan
-    came_out, planned = value(made, 0), made.planned
-    assert planned is not None
-    came_out[:] = planned[:] = np.nan
+    given, rest = plan(8), np.zeros(2)
+    made.put(given, 0, 0, rest)
+    given.chunk[:] = rest[:] = np.nan
+    came_out = value(made, 0)
+    came_out[:] = np.nan
     assert np.all(np.isfinite(value(made, 0)))
 
 
 def test_what_is_over_is_not_kept() -> None:
     made = queue()
     for k in range(100):
-        made.put(chunk(16), k * EXECUTE * PERIOD_NS, k * EXECUTE * PERIOD_NS, REST)
+        made.put(plan(16), k * EXECUTE * PERIOD_NS, k * EXECUTE * PERIOD_NS, REST)
     gc.collect()
-    assert sum(type(item) is _Plan for item in gc.get_objects()) < 10
+    assert sum(type(item) is _Path for item in gc.get_objects()) < 10
 
 
 TURNS = {
@@ -173,7 +174,7 @@ TURNS = {
 def test_between_any_two_rotations_lies_a_rotation(turn: list[float], within: bool) -> None:
     made = ActionQueue(PERIOD_NS, COMMAND_NS, EXECUTE, rotations=[slice(0, 6)])
     one, two = np.array([1.0, 0, 0, 0, 1, 0]), np.array(turn, dtype=float)
-    made.put(np.stack([one, two] * 8) if within else np.tile(two, (16, 1)), 0, 0, one)
+    made.put(Plan(np.stack([one, two] * 8) if within else np.tile(two, (16, 1))), 0, 0, one)
     for cycle in range(LAST_NS // COMMAND_NS):
         columns = value(made, cycle * COMMAND_NS)
         assert np.linalg.norm(np.cross(columns[:3], columns[3:])) > 0.2
@@ -187,7 +188,7 @@ def test_between_any_two_rotations_lies_a_rotation(turn: list[float], within: bo
 def test_an_action_is_told_exactly_while_a_plan_lasts(execute: int, horizon: int, start_ns: int,
                                                       offset_ns: int) -> None:
     made = queue(execute)
-    made.put(chunk(horizon), start_ns, start_ns, REST)
+    made.put(plan(horizon), start_ns, start_ns, REST)
     action = made.at(start_ns + offset_ns)
     assert (action is not None) == (0 <= offset_ns <= 2 * execute * PERIOD_NS)
     assert action is None or 0 <= action[0] <= horizon - 1
@@ -204,7 +205,7 @@ def test_no_history_of_calls_brings_back_a_cleared_plan(calls: list[str | int]) 
             forgotten = tag
         elif call == 'put':
             tag += 1
-            made.put(chunk(16, float(tag)), 0, 0, np.array([0.0, forgotten + 1.0]))
+            made.put(plan(16, float(tag)), 0, 0, np.array([0.0, forgotten + 1.0]))
         else:
             action = made.at(int(call))
             assert action is None or action[1] > forgotten

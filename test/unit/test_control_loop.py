@@ -28,6 +28,7 @@ from loop_inputs import (
 
 from uncloning_ros.contract import Contract, Interface, Signal
 from uncloning_ros.errors import ContractError
+from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, State, chunk_noise
 
 
@@ -65,10 +66,10 @@ def test_the_first_observation_fills_the_history() -> None:
     request = run.step().request
     assert request is not None
     assert (request.index, request.tick_ns) == (0, 0)
-    assert request.observation.shape == (TIMING.history, CONTRACT.interface.observation_dim)
+    assert request.observation.vector.shape == (TIMING.history, CONTRACT.interface.observation_dim)
     assert request.noise.shape == (TIMING.horizon, CONTRACT.interface.action_dim)
-    assert request.observation.dtype == request.noise.dtype == np.float32
-    assert np.all(request.observation == request.observation[0])
+    assert request.observation.vector.dtype == request.noise.dtype == np.float32
+    assert np.all(request.observation.vector == request.observation.vector[0])
 
 
 def test_a_chunk_is_asked_for_every_execute_ticks() -> None:
@@ -92,7 +93,8 @@ def test_history_holds_one_observation_for_each_tick_newest_last() -> None:
     for cycle in range(PLAN_CYCLES + 1):
         run.step(samples(run.now_ns, tool_pose=pose(0.4 + 0.0001 * cycle)))
     newest = 0.4 + 0.0001 * PLAN_CYCLES
-    assert run.asked[1].observation[:, 0] == pytest.approx([newest - 0.0001 * RATIO, newest])
+    assert run.asked[1].observation.vector[:, 0] == pytest.approx(
+        [newest - 0.0001 * RATIO, newest])
 
 
 def test_a_skipped_cycle_leaves_ticks_on_their_grid() -> None:
@@ -103,13 +105,13 @@ def test_a_skipped_cycle_leaves_ticks_on_their_grid() -> None:
             run.now_ns += CYCLE_NS  # nobody called
             continue
         run.step(samples(run.now_ns, wrist_force=np.full(3, float(cycle))))
-        ticks.append(run.asked[-1].observation[:, -1].tolist())
+        ticks.append(run.asked[-1].observation.vector[:, -1].tolist())
     # The first plan was asked for at cycle 0; the skipped ticks were taken at the next chance,
     # the others at their time.
     assert [request.tick_ns // CYCLE_NS for request in run.asked] == [0, PLAN_CYCLES,
                                                                      2 * PLAN_CYCLES]
     assert ticks[-1] == [2 * PLAN_CYCLES - RATIO, 2 * PLAN_CYCLES]
-    assert run.asked[1].observation[:, -1].tolist() == [3 * RATIO + 2, PLAN_CYCLES]
+    assert run.asked[1].observation.vector[:, -1].tolist() == [3 * RATIO + 2, PLAN_CYCLES]
 
 
 def test_after_a_long_pause_no_tick_is_made_up_for() -> None:
@@ -120,7 +122,7 @@ def test_after_a_long_pause_no_tick_is_made_up_for() -> None:
     for cycle in range(back, PLAN_CYCLES + 1):
         run.step(samples(run.now_ns, wrist_force=np.full(3, float(cycle))))
     assert run.asked[1].tick_ns == PLAN_CYCLES * CYCLE_NS
-    assert run.asked[1].observation[:, -1].tolist() == [back, PLAN_CYCLES]
+    assert run.asked[1].observation.vector[:, -1].tolist() == [back, PLAN_CYCLES]
 
 
 @settings(deadline=None, max_examples=40)
@@ -135,7 +137,7 @@ def test_cycles_that_are_somewhat_early_or_late_change_no_plan(late_ns: list[int
         k * TIMING.execute for k in range(4)]
     for request in run.asked[1:]:
         cycle = round(request.tick_ns / CYCLE_NS)
-        assert request.observation[:, -1].tolist() == [cycle - RATIO, cycle]
+        assert request.observation.vector[:, -1].tolist() == [cycle - RATIO, cycle]
 
 
 def test_noise_is_a_function_of_seed_and_chunk_alone() -> None:
@@ -153,8 +155,8 @@ def test_noise_is_a_function_of_seed_and_chunk_alone() -> None:
 
 
 def test_reset_repeats_a_run_exactly() -> None:
-    def noisy(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return np.tile(action(0.41), (TIMING.horizon, 1)) + 0.01 * noise
+    def noisy(observation: Observation, noise: np.ndarray) -> Plan:
+        return Plan(np.tile(action(0.41), (TIMING.horizon, 1)) + 0.01 * noise)
 
     run = Run(noisy)
     first = [decision.command for decision in run.steps(100)]
@@ -183,12 +185,12 @@ def test_an_action_that_nothing_measures_is_refused_at_once() -> None:
 
 def test_what_is_planned_can_be_looked_at_and_not_changed() -> None:
     run = Run(steps_along_x)
-    assert run.loop.planned is None
+    assert run.loop.plan is None
     run.moving()
-    planned = run.loop.planned
-    assert planned is not None and planned.shape == (TIMING.horizon, 10)
-    assert planned[:, 0] == pytest.approx([0.4 + 0.001 * k for k in range(TIMING.horizon)])
-    planned[:] = np.nan
+    plan = run.loop.plan
+    assert plan is not None and plan.chunk.shape == (TIMING.horizon, 10)
+    assert plan.chunk[:, 0] == pytest.approx([0.4 + 0.001 * k for k in range(TIMING.horizon)])
+    plan.chunk[:] = np.nan
     assert run.step().state is State.ACTIVE
 
 

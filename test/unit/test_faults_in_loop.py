@@ -28,6 +28,7 @@ from loop_inputs import Run, commanded
 
 from uncloning_ros.contract import Contract, FaultSignal
 from uncloning_ros.geometry import Array
+from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import RESUME_S, Decision, State
 
 FAULT = 30  # the cycle in which faults begin
@@ -37,7 +38,7 @@ def started(contract: Contract) -> Run:
     """Return a started loop whose policy leads the arm to `TARGETS`."""
     target = np.concatenate([TARGETS[signal.key] for signal in contract.interface.actions])
     chunk = np.tile(target.astype(np.float32), (contract.policy.horizon, 1))
-    return Run(lambda history, noise: chunk, contract=contract)
+    return Run(lambda *_: Plan(chunk), contract=contract)
 
 
 def step(run: Run, given: Cycle) -> Decision:
@@ -96,7 +97,7 @@ def test_a_fault_holds_the_arm_in_its_very_cycle_and_motion_goes_on_after_it(row
     assert resumed.state is State.ACTIVE
     assert np.array_equal(commanded(resumed), command)
     assert resumed.request is not None
-    assert len({tuple(row) for row in resumed.request.observation.tolist()}) == 1
+    assert len({tuple(row) for row in resumed.request.observation.vector.tolist()}) == 1
     assert run.loop.counters['holds'] == 1
 
 

@@ -17,10 +17,11 @@ from incidents import Function, incident
 from loop_inputs import CONTRACT
 
 from uncloning_ros.errors import IncidentError, OutputExistsError
+from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.control_loop import (
-    ChunkAnswer,
-    ChunkRequest,
     Decision,
+    PlanAnswer,
+    PlanRequest,
     State,
     chunk_noise,
 )
@@ -69,9 +70,9 @@ def test_an_incident_overwrites_nothing(tmp_path: Path) -> None:
 def test_what_was_not_answered_or_has_a_wrong_shape_is_marked(tmp_path: Path) -> None:
     assert not any(incident(Function('short'), chunks=1).answered)
     timing, interface = CONTRACT.policy, CONTRACT.interface
-    request = ChunkRequest(7, 0, np.zeros((timing.history, interface.observation_dim), np.float32),
-                           chunk_noise(0, 7, timing.horizon, interface.action_dim))
-    made = incident_of([ChunkAnswer(request, None, 'RuntimeError: no such luck')], [], Path('m'),
+    seen = Observation(np.zeros((timing.history, interface.observation_dim), np.float32))
+    request = PlanRequest(7, 0, seen, chunk_noise(0, 7, timing.horizon, interface.action_dim))
+    made = incident_of([PlanAnswer(request, None, 'RuntimeError: no such luck')], [], Path('m'),
                        'f' * 64, 'c' * 64, 0, (timing.horizon, interface.action_dim),
                        (timing.history, interface.observation_dim))
     assert made.answered.tolist() == [False]
@@ -90,9 +91,10 @@ def test_the_record_keeps_changes_and_the_newest_of_everything() -> None:
                                              'stale_input'])]
     assert told == [True, False, True, True]
     assert [event.now_ns for event in record.snapshot()[1]] == [0, 2, 3]
-    request = ChunkRequest(0, 0, np.zeros((2, 31), np.float32), np.zeros((16, 10), np.float32))
+    request = PlanRequest(0, 0, Observation(np.zeros((2, 31), np.float32)),
+                          np.zeros((16, 10), np.float32))
     for number in range(10_000):
-        record.add_answer(ChunkAnswer(dataclasses.replace(request, index=number), None))
+        record.add_answer(PlanAnswer(dataclasses.replace(request, index=number), None))
         record.add_decision(decision(State.HOLD, str(number)), number)
     answers, events = record.snapshot()
     # A ring: memory does not grow, and the newest is there.

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.errors import ModelError
+from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime import inference
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
@@ -55,9 +56,9 @@ def test_policy_runs_one_and_many_alike(mixed_onnx: Path) -> None:
     noises = rng.standard_normal((5, 4, 10), np.float32)
     together = policy.batch(observations, noises)
     assert (together.dtype, together.shape) == (np.float32, (5, 4, 10))
-    one = policy(observations[3], noises[3])
+    one = policy(Observation(observations[3]), noises[3]).chunk
     np.testing.assert_allclose(one, together[3], atol=1e-5)
-    np.testing.assert_array_equal(one, policy(observations[3], noises[3]))
+    np.testing.assert_array_equal(one, policy(Observation(observations[3]), noises[3]).chunk)
 
 
 def test_policy_knows_its_contract_its_records_and_its_sha256(mixed_onnx: Path) -> None:

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from loop_inputs import CONTRACT, action, constant_policy
 
-from uncloning_ros.runtime.control_loop import ChunkRequest, chunk_noise
+from uncloning_ros.policy_io import Observation, Plan
+from uncloning_ros.runtime.control_loop import PlanRequest, chunk_noise
 from uncloning_ros.runtime.inference_worker import InferenceWorker, TimedAnswer
 
 WAIT_S = 30.0  # before a wait is given up as vain
 TIMING, INTERFACE = CONTRACT.policy, CONTRACT.interface
 
 
-def request(index: int) -> ChunkRequest:
-    return ChunkRequest(index, index, np.full((TIMING.history, INTERFACE.observation_dim), index,
-                                              np.float32),
-                        chunk_noise(0, index, TIMING.horizon, INTERFACE.action_dim))
+def request(index: int) -> PlanRequest:
+    seen = np.full((TIMING.history, INTERFACE.observation_dim), index, np.float32)
+    return PlanRequest(index, index, Observation(seen), chunk_noise(
+        0, index, TIMING.horizon, INTERFACE.action_dim))
 
 
 class Policy:
@@ -31,13 +32,13 @@ class Policy:
         self.asked: list[int] = []
         self.busy = threading.Event()
 
-    def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        self.asked.append(int(history[0, 0]))
+    def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
+        self.asked.append(int(observation.vector[0, 0]))
         self.busy.set()
         assert self.leave.acquire(timeout=WAIT_S)
         if self.asked[-1] == 13:
             raise ZeroDivisionError('no such luck')
-        return constant_policy(action(0.4))(history, noise)
+        return constant_policy(action(0.4))(observation, noise)
 
 
 @pytest.fixture
@@ -71,8 +72,8 @@ def test_an_answer_comes_with_its_request_and_times(
     policy.leave.release()
     [timed] = answers(worker, 1)
     assert timed.answer.request is asked
-    assert timed.answer.chunk is not None
-    assert timed.answer.chunk.shape == (TIMING.horizon, INTERFACE.action_dim)
+    assert timed.answer.plan is not None
+    assert timed.answer.plan.chunk.shape == (TIMING.horizon, INTERFACE.action_dim)
     assert timed.submitted_ns <= timed.answered_ns
     assert worker.take() == []
 
@@ -99,11 +100,11 @@ def test_a_policy_that_raises_is_an_answer_with_a_sentence_and_the_next_is_answe
     policy.leave.release(2)
     worker.submit(request(13))
     [timed] = answers(worker, 1)
-    assert timed.answer.chunk is None
+    assert timed.answer.plan is None
     assert timed.answer.error == 'ZeroDivisionError: no such luck'
     worker.submit(request(14))
     [timed] = answers(worker, 1)
-    assert timed.answer.chunk is not None
+    assert timed.answer.plan is not None
 
 
 def test_the_worker_ends_after_the_request_that_is_under_way(

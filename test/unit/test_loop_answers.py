@@ -23,7 +23,8 @@ from loop_inputs import (
     without,
 )
 
-from uncloning_ros.runtime.control_loop import ChunkAnswer, State, answer
+from uncloning_ros.policy_io import Plan
+from uncloning_ros.runtime.control_loop import PlanAnswer, State, answer
 
 
 class TestSlowAnswers:
@@ -120,7 +121,7 @@ class TestSlowAnswers:
         run.loop.step(CYCLE_NS, samples(CYCLE_NS))
         run.loop.start()
         run.loop.deliver(answer(run.infer, request), CYCLE_NS)
-        assert run.loop.planned is None
+        assert run.loop.plan is None
         assert run.loop.counters['dropped_chunks'] == 1
 
     def test_a_failure_that_comes_too_late_is_no_fault(self) -> None:
@@ -130,7 +131,7 @@ class TestSlowAnswers:
         request = run.until(lambda decision: decision.request is not None).request
         assert request is not None
         run.step(without(samples(run.now_ns), 'hand_pose'))
-        run.loop.deliver(ChunkAnswer(request, None, 'RuntimeError: no memory'), run.now_ns)
+        run.loop.deliver(PlanAnswer(request, None, 'RuntimeError: no memory'), run.now_ns)
         assert run.step().state is State.HOLD
 
 
@@ -139,7 +140,7 @@ class TestSlowAnswers:
 def test_a_policy_that_answers_with_no_action_is_never_obeyed(bad: float, at: int) -> None:
     chunk = np.tile(action(0.41), (TIMING.horizon, 1))
     chunk[at, 2] = bad
-    run = Run(lambda history, noise: chunk)
+    run = Run(lambda *_: Plan(chunk))
     run.step()
     decisions = run.steps(5)
     assert {(d.state, d.reason) for d in decisions} == {(State.FAULT, 'policy_failed')}
@@ -149,7 +150,7 @@ def test_a_policy_that_answers_with_no_action_is_never_obeyed(bad: float, at: in
 def test_a_policy_that_answers_without_a_rotation_is_never_obeyed() -> None:
     chunk = np.tile(action(0.41), (TIMING.horizon, 1))
     chunk[9, 3:9] = 0
-    run = Run(lambda history, noise: chunk)
+    run = Run(lambda *_: Plan(chunk))
     run.step()
     assert run.step().reason == 'policy_failed'
 
@@ -157,22 +158,30 @@ def test_a_policy_that_answers_without_a_rotation_is_never_obeyed() -> None:
 def test_columns_that_are_far_too_long_for_a_rotation_are_a_fault() -> None:
     chunk = np.tile(action(0.41), (TIMING.horizon, 1))
     chunk[:, 3:9] *= 5e3
-    run = Run(lambda history, noise: chunk)
+    run = Run(lambda *_: Plan(chunk))
     run.step()
     decision = run.until(lambda decision: decision.state is not State.ACTIVE)
     assert (decision.state, decision.reason) == (State.FAULT, 'rejected_action')
 
 
+def test_an_answer_that_is_not_a_plan_is_a_fault() -> None:
+    run = Run(lambda *_: np.tile(action(0.41), (TIMING.horizon, 1)))
+    run.step()
+    decision = run.step()
+    assert (decision.state, decision.reason) == (State.FAULT, 'policy_failed')
+    assert 'expected a plan, got ndarray' in decision.sentence
+
+
 @pytest.mark.parametrize('chunk', [np.zeros((3, 10)), np.zeros((1, 16, 10)), [['x']], [{}], 5])
 def test_a_chunk_of_the_wrong_shape_or_kind_is_a_fault(chunk: object) -> None:
-    run = Run(lambda history, noise: chunk)
+    run = Run(lambda *_: Plan(chunk))
     run.step()
     decision = run.step()
     assert (decision.state, decision.reason) == (State.FAULT, 'policy_failed')
 
 
 def test_a_fault_of_shape_says_both_shapes() -> None:
-    run = Run(lambda history, noise: np.zeros((3, 10)))
+    run = Run(lambda *_: Plan(np.zeros((3, 10))))
     run.step()
     sentence = run.step().sentence
     assert '(16, 10)' in sentence and '(3, 10)' in sentence
@@ -180,7 +189,7 @@ def test_a_fault_of_shape_says_both_shapes() -> None:
 
 def test_a_policy_that_fails_later_ends_in_one_hold_command_then_silence() -> None:
     answers = iter([np.tile(action(0.41, 0.02), (TIMING.horizon, 1))])
-    run = Run(lambda history, noise: next(answers))
+    run = Run(lambda *_: Plan(next(answers)))
     decisions = run.steps(PLAN_CYCLES + 4)
     width = commanded(decisions[PLAN_CYCLES])[9]
     fault = decisions[PLAN_CYCLES + 1]

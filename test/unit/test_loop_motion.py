@@ -27,6 +27,7 @@ from loop_inputs import (
     without,
 )
 
+from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import Decision, State
 
 
@@ -59,13 +60,13 @@ def random_plans(seed: int, spread_m: float) -> Callable[..., np.ndarray]:
     """Return a policy whose chunks lie anywhere, turned any way; a function of the seed."""
     rng = np.random.default_rng(seed)
 
-    def infer(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def infer(observation: Observation, noise: np.ndarray) -> Plan:
         actions = []
         for _ in range(TIMING.horizon):
             columns = rng.normal(size=6)
             where = np.array([0.45, 0.0, 0.4]) + rng.uniform(-spread_m, spread_m, 3)
             actions.append(np.concatenate([where, columns, [rng.uniform(-0.1, 0.1)]]))
-        return np.array(actions, dtype=np.float32)
+        return Plan(np.array(actions, dtype=np.float32))
 
     return infer
 
@@ -110,8 +111,8 @@ faults = st.one_of(st.none(), st.tuples(st.sampled_from(KEYS),
        latency_cycles=st.integers(0, PLAN_CYCLES))
 def test_however_inputs_fail_hold_latches_once_and_moves_nothing(
         script: list[tuple[tuple[str, str] | None, float, int]], latency_cycles: int) -> None:
-    run = Run(lambda history, noise: np.tile(action(0.41, 0.03), (TIMING.horizon, 1))
-              + 0.001 * noise, latency_ns=latency_cycles * CYCLE_NS)
+    still = np.tile(action(0.41, 0.03), (TIMING.horizon, 1))
+    run = Run(lambda _, noise: Plan(still + 0.001 * noise), latency_ns=latency_cycles * CYCLE_NS)
     previous: Decision | None = None
     entered = 0
     for fault, offset, cycles in script:

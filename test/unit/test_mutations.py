@@ -34,6 +34,7 @@ from rosbags.typesys import Stores, get_typestore
 from uncloning_ros.contract import Contract, Signal, contract_from_dict, contract_to_dict
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ModelError
+from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, State
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.watchdog import Guards
@@ -128,7 +129,7 @@ def drive(contract: Contract, seed: int) -> None:
     """Drive a loop of any contract with a policy that answers anything, for 25 cycles."""
     rng = np.random.default_rng(seed)
     shape = (contract.policy.horizon, contract.interface.action_dim)
-    run = Run(lambda history, noise: rng.normal(scale=0.5, size=shape), contract=contract)
+    run = Run(lambda *_: Plan(rng.normal(scale=0.5, size=shape)), contract=contract)
     for _ in range(25):
         guards = Guards(enabled=True, enabled_receive_ns=run.now_ns, faulty=False)
         decision = run.step(generic_samples(contract.interface.observations, run.now_ns),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loop_inputs import Run, action
+from loop_inputs import Run, action, constant_policy
 from numpy.typing import NDArray
 
 from uncloning_ros.conversions import Sample
@@ -43,8 +43,7 @@ def seen_live(episode: Episode, ticks: NDArray[np.int64],
     keys = [signal.key for signal in CONTRACT.interface.observations]
     arrivals = sorted(((s.receive_ns + late_ns(key, s), key, s) for key in keys
                        for s in episode.samples[key]), key=lambda item: item[0])
-    run = Run(lambda history, noise: np.tile(action(0.5).astype(np.float32), (16, 1)),
-              contract=CONTRACT, begin_ns=int(ticks[0]))
+    run = Run(constant_policy(action(0.5)), contract=CONTRACT, begin_ns=int(ticks[0]))
     newest: dict[str, Sample] = {}
     at = 0
     while run.now_ns <= ticks[-1]:
@@ -54,7 +53,7 @@ def seen_live(episode: Episode, ticks: NDArray[np.int64],
             at += 1
         decision = run.step(newest)
         assert decision.state.value == 'active', decision
-    return {request.tick_ns: request.observation for request in run.asked}
+    return {request.tick_ns: request.observation.vector for request in run.asked}
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,7 +14,8 @@ from policies import wandering_policy
 
 from uncloning_ros.cli import main
 from uncloning_ros.errors import IncidentError
-from uncloning_ros.runtime.control_loop import ChunkAnswer, ChunkRequest, chunk_noise
+from uncloning_ros.policy_io import Observation
+from uncloning_ros.runtime.control_loop import PlanAnswer, PlanRequest, chunk_noise
 from uncloning_ros.runtime.incident import Event, Incident, incident_of, write_incident
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.runtime.replay import ELSEWHERE, replay
@@ -98,10 +99,10 @@ def asked(policy: OnnxPolicy, count: int = 4) -> Incident:
     rng, interface = np.random.default_rng(0), CONTRACT.interface
     answers = []
     for index in range(count):
-        request = ChunkRequest(index, index * 10**8, rng.normal(
-            size=policy.observation_shape).astype(np.float32),
-            chunk_noise(5, index, policy.chunk_shape[0], interface.action_dim))
-        answers.append(ChunkAnswer(request, policy(request.observation, request.noise)))
+        seen = Observation(rng.normal(size=policy.observation_shape).astype(np.float32))
+        request = PlanRequest(index, index * 10**8, seen, chunk_noise(
+            5, index, policy.chunk_shape[0], interface.action_dim))
+        answers.append(PlanAnswer(request, policy(request.observation, request.noise)))
     events = [Event(0, 'active', 'policy', 'the policy commands'),
               Event(4 * 10**8, 'hold', 'stale_input', 'hand_pose arrived 0.310 s ago')]
     return incident_of(answers, events, Path('given by the test'), policy.sha256,

@@ -25,7 +25,7 @@ from uncloning_ros.errors import CheckpointError, OutputExistsError
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.cloning import chunk_losses, dataset_windows, to_windows
 from uncloning_ros.learning.network import Policy
-from uncloning_ros.runtime.control_loop import Infer
+from uncloning_ros.policy_io import Infer, Observation
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 CONTRAST = contrastive.Options(alpha=0.1, bias=0.5, bc=1.0, steps=200, batch_size=64,
@@ -58,17 +58,18 @@ class Steered:
     normaliser: object
 
     def __call__(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.stack([self.infer(*pair) for pair in
-                                          zip(observations.numpy(), noise.numpy(), strict=True)]))
+        return torch.from_numpy(np.stack([
+            self.infer(Observation(vector), drawn).chunk
+            for vector, drawn in zip(observations.numpy(), noise.numpy(), strict=True)]))
 
 
 def steered_shares(infer: Infer, mixed: Run, dataset: Dataset) -> dict[str, float]:
     return shares(Steered(infer, mixed.policy.normaliser), dataset, DRAWS)
 
 
-def inputs(mixed: Run, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def inputs(mixed: Run, seed: int = 0) -> tuple[Observation, np.ndarray]:
     shape = mixed.policy.normaliser.chunk_shape
-    return (mixed.observations[0].numpy(),
+    return (Observation(mixed.observations[0].numpy()),
             np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
@@ -118,7 +119,8 @@ class TestGuidance:
     def test_scale_zero_is_the_plain_policy(self, mixed_dir: Path, verifier: Path, mixed: Run,
                                             exported: OnnxPolicy) -> None:
         infer = Guidance(mixed_dir, verifier, scale=0.0, inner_steps=1).steer(exported)
-        np.testing.assert_allclose(infer(*inputs(mixed)), exported(*inputs(mixed)), atol=1e-4)
+        np.testing.assert_allclose(infer(*inputs(mixed)).chunk,
+                                   exported(*inputs(mixed)).chunk, atol=1e-4)
 
     @pytest.mark.parametrize('inner_steps', [1, 3])
     def test_guidance_leads_to_the_kept_mode(self, inner_steps: int, mixed_dir: Path,
@@ -137,7 +139,7 @@ class TestGuidance:
         found = steered_shares(infer, mixed, dataset)
         assert 0.25 < found['left'] < 0.75, found
         assert found['between'] < 0.15, found
-        np.testing.assert_array_equal(infer(*inputs(mixed)), infer(*inputs(mixed)))
+        np.testing.assert_array_equal(infer(*inputs(mixed)).chunk, infer(*inputs(mixed)).chunk)
 
     def test_slope_is_the_derivative_of_the_kept_modes_log_probability(
             self, mixed_dir: Path, verifier: Path, exported: OnnxPolicy) -> None:
@@ -161,7 +163,7 @@ class TestBestOf:
     def test_best_of_one_is_the_plain_policy(self, mixed_dir: Path, verifier: Path, mixed: Run,
                                              exported: OnnxPolicy) -> None:
         infer = BestOf(mixed_dir, verifier, 1).steer(exported)
-        np.testing.assert_array_equal(infer(*inputs(mixed)), exported(*inputs(mixed)))
+        np.testing.assert_array_equal(infer(*inputs(mixed)).chunk, exported(*inputs(mixed)).chunk)
 
     def test_other_noises_follow_from_the_first(self, mixed: Run) -> None:
         _, first = inputs(mixed)
@@ -194,10 +196,10 @@ class TestFixedNoise:
     def test_the_loops_noise_changes_nothing(self, mixed: Run, exported: OnnxPolicy) -> None:
         infer = FixedNoise(3).steer(exported)
         observation, noise = inputs(mixed)
-        chunk = infer(observation, noise)
-        np.testing.assert_array_equal(chunk, infer(observation, -noise))
+        chunk = infer(observation, noise).chunk
+        np.testing.assert_array_equal(chunk, infer(observation, -noise).chunk)
         np.testing.assert_array_equal(
-            chunk, exported(observation, FixedNoise(3).noise(exported.chunk_shape)))
+            chunk, exported(observation, FixedNoise(3).noise(exported.chunk_shape)).chunk)
 
 
 @pytest.mark.parametrize('steering', [

@@ -24,6 +24,7 @@ from uncloning_ros.audit.run.rollout import (
     run_rollouts,
 )
 from uncloning_ros.errors import AuditError, ModelError
+from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, chunk_noise
 
 HZ = 240
@@ -73,11 +74,11 @@ class Counting:
     def __init__(self) -> None:
         self.noises: list[np.ndarray] = []
 
-    def __call__(self, history: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        chunk = np.tile(history[-1][:10], (CONTRACT.policy.horizon, 1))
+    def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
+        chunk = np.tile(observation.vector[-1][:10], (CONTRACT.policy.horizon, 1))
         chunk[:, 0] = 0.4 + len(self.noises) / 100 + np.arange(len(chunk)) / 1000
         self.noises.append(noise)
-        return chunk.astype(np.float32)
+        return Plan(chunk.astype(np.float32))
 
 
 def run(world: FakeWorld, latency_s: float = 0.0, seed: int = 5, policy: Counting | None = None,
@@ -148,7 +149,7 @@ def test_after_the_loops_end_the_world_settles() -> None:
 
 
 def test_a_policy_that_fails_ends_the_episode_early() -> None:
-    def fail(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def fail(observation: Observation, noise: np.ndarray) -> Plan:
         raise RuntimeError('no memory')
 
     world = FakeWorld()
@@ -229,12 +230,13 @@ def test_a_steering_decides_in_every_process_and_none_leaves_the_file_alone(
 def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
     from uncloning_ros.simulation.pybullet.world import World
 
-    def shove(history: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def shove(observation: Observation, noise: np.ndarray) -> Plan:
         """Drive the open gripper through where the tool lies."""
-        chunk = np.tile(history[-1][:10], (CONTRACT.policy.horizon, 1))
+        newest = observation.vector[-1]
+        chunk = np.tile(newest[:10], (CONTRACT.policy.horizon, 1))
         tool = CONTRACT.interface.observation_slices['object_pose']
-        chunk[:, :3] = history[-1][tool][:3] + 0.05 * noise[:, :3]
-        return chunk.astype(np.float32)
+        chunk[:, :3] = newest[tool][:3] + 0.05 * noise[:, :3]
+        return Plan(chunk.astype(np.float32))
 
     world = World(SCENARIO, CONTRACT.interface)
     loop = ControlLoop(CONTRACT, seed=0)

@@ -189,7 +189,7 @@ class PolicyNode(LifecycleNode):
     def _on_view(self) -> None:
         if self._run is not None and self._model is not None and self._observations is not None:
             self._write_incidents(self._run)
-            self._markers.publish(markers(self._model.contract.interface, self._run.planned,
+            self._markers.publish(markers(self._model.contract.interface, self._run.plan,
                                           self._observations.newest(),
                                           self.get_clock().now().to_msg()))
 

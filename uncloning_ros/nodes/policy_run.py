@@ -24,7 +24,8 @@ from uncloning_ros.nodes.common import (
     message_class,
 )
 from uncloning_ros.nodes.rivals import rival_of
-from uncloning_ros.runtime.control_loop import ChunkRequest, ControlLoop, Decision, State
+from uncloning_ros.policy_io import Plan
+from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 from uncloning_ros.runtime.inference import OnnxPolicy
@@ -65,13 +66,12 @@ class PolicyRun:
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
         # The newest request, and when the newest observation in it arrived, on the steady clock.
-        self._asked: tuple[ChunkRequest | None, int] = (None, 0)
+        self._asked: tuple[PlanRequest | None, int] = (None, 0)
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
         self._untold = 0
         self._cycles_per_tick = round(contract.deployment.command_rate_hz
                                       / contract.policy.rate_hz)
-        # Actions (n, action_dim) of the chunk in use, None if there is none; for any thread.
-        self.planned: Array | None = None
+        self.plan: Plan | None = None  # the one in use; for any thread
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
         self._demonstrated: dict[str, Array] = {}
         self._commands = Commands(node.create_publisher, contract, options.shadow)
@@ -238,7 +238,7 @@ class PolicyRun:
         if not changed and self._untold < self._cycles_per_tick:
             return
         self._untold = 0
-        self.planned = self._loop.planned
+        self.plan = self._loop.plan
         self._publish_status(decision)
         if changed:
             self._node.get_logger().info(f'{decision.state.name}: {decision.sentence}')

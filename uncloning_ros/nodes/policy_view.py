@@ -13,6 +13,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, x_axis_of
+from uncloning_ros.policy_io import Plan
 
 # The zone is drawn for orientation; nothing is judged by it.
 _ZONE_M = 0.15
@@ -55,7 +56,7 @@ def diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) -> Diag
     return array
 
 
-def markers(interface: Interface, planned: Array | None, samples: Mapping[str, Sample],
+def markers(interface: Interface, plan: Plan | None, samples: Mapping[str, Sample],
             stamp: Any) -> MarkerArray:
     """Return the planned chunk as a line, the blade axis as an arrow, the person's zone as a ball.
 
@@ -64,21 +65,21 @@ def markers(interface: Interface, planned: Array | None, samples: Mapping[str, S
     array = MarkerArray()
     pose = next((signal for signal in interface.actions if signal.kind == 'pose'), None)
     array.markers = [
-        _plan(interface, pose, planned, stamp),
+        _plan(interface, pose, plan, stamp),
         _arrow(interface.base_frame, samples.get(OBJECT_KEY), stamp),
         _ball(interface.base_frame, samples.get(HAND_KEY), stamp)]
     return array
 
 
-def _plan(interface: Interface, pose: Signal | None, planned: Array | None,
+def _plan(interface: Interface, pose: Signal | None, plan: Plan | None,
           stamp: Any) -> Marker:
     marker = _marker('plan', interface.base_frame, Marker.LINE_STRIP, (0.1, 0.4, 0.9, 1.0), stamp)
     marker.scale.x = 0.006
-    if pose is None or planned is None:
+    if pose is None or plan is None:
         marker.action = Marker.DELETE
     else:
         part = interface.action_slices[pose.key]
-        marker.points = [_point(action[part][:3]) for action in planned]
+        marker.points = [_point(action[part][:3]) for action in plan.chunk]
     return marker
 
 

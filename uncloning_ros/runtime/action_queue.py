@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uncloning_ros.geometry import Array
+from uncloning_ros.policy_io import Plan
 
 # The columns of a rotation span a square of area 1. Half way between two rotations far apart they
 # vanish or fall on one line: below this area a mean of two rotations says nothing.
@@ -15,7 +16,7 @@ _LEAST_AREA = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
+class _Path:
     """Actions (n, action_dim); action k is due at `start_ns + k * period_ns`."""
 
     actions: Array
@@ -24,12 +25,12 @@ class _Plan:
 
 @dataclass(frozen=True, eq=False)
 class _Course:
-    """What is commanded since `taken_ns`: `plan`, at first mixed with the course before it.
+    """The commands since `taken_ns`: `path`, at first mixed with the course before it.
 
-    The share of the plan grows evenly and is whole after `ramp_ns`.
+    The share of the path grows evenly and is whole after `ramp_ns`.
     """
 
-    plan: _Plan
+    path: _Path
     before: '_Course | None'
     taken_ns: int
     ramp_ns: int
@@ -42,7 +43,7 @@ class ActionQueue:
     `start_ns + k * period_ns`; between two actions the command moves evenly from one to the next:
 
         time     start   +1     +2   ...   +execute      ...         +2 * execute
-        action   a[0]    a[1]   a[2] ...   plan anew     goes on     none: the answer is late
+        action   a[0]    a[1]   a[2] ...   plan again    goes on     none: the answer is late
 
     Where a chunk has no more actions, its last one is kept.
     A new chunk takes over gradually, so that the arm does not jump: from what was commanded before
@@ -58,42 +59,39 @@ class ActionQueue:
         self._execute = execute
         self._rotations = tuple(rotations)
         self._course: _Course | None = None
+        self.plan: Plan | None = None  # the newest one
 
     @property
     def replan_ns(self) -> int | None:
-        """Return when the policy is to plan anew, None if there is no plan at all."""
+        """Return when the policy has to plan again, None if there is no plan at all."""
         return (None if self._course is None
-                else self._course.plan.start_ns + self._execute * self._period_ns)
-
-    @property
-    def planned(self) -> Array | None:
-        """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
-        return None if self._course is None else self._course.plan.actions.copy()
+                else self._course.path.start_ns + self._execute * self._period_ns)
 
     def clear(self) -> None:
         """Forget the plan."""
-        self._course = None
+        self._course = self.plan = None
 
-    def put(self, chunk: Array, start_ns: int, now_ns: int, resting: Array) -> None:
-        """Let `chunk` (horizon, action_dim) of the observation of `start_ns` take over now.
+    def put(self, plan: Plan, start_ns: int, now_ns: int, resting: Array) -> None:
+        """Let `plan`, made from the observation of `start_ns`, take over now.
 
         Without a plan it takes over from `resting` (action_dim,), where the arm is kept.
         """
         before, periods = self._course, 1
         if before is None:
-            before = _Course(_Plan(resting[None].copy(), now_ns), None, now_ns, 0)
+            before = _Course(_Path(resting[None].copy(), now_ns), None, now_ns, 0)
             periods = self._execute
         elif self._share(before, now_ns) >= 1:
-            before = _Course(before.plan, None, before.taken_ns, 0)  # what it came from is over
-        self._course = _Course(_Plan(np.array(chunk, dtype=np.float64), start_ns), before, now_ns,
-                               periods * self._period_ns)
+            before = _Course(before.path, None, before.taken_ns, 0)  # what it came from is over
+        self.plan = plan
+        self._course = _Course(_Path(np.array(plan.chunk, dtype=np.float64), start_ns), before,
+                               now_ns, periods * self._period_ns)
 
     def at(self, now_ns: int) -> Array | None:
         """Return the action (action_dim,) for `now_ns`, None if no plan reaches there."""
         return None if self._course is None else self._follow(self._course, now_ns)
 
     def _follow(self, course: _Course, now_ns: int) -> Array | None:
-        new = self._planned(course.plan, now_ns)
+        new = self._on_path(course.path, now_ns)
         if new is None or course.before is None:
             return new
         share = self._share(course, now_ns)
@@ -101,7 +99,7 @@ class ActionQueue:
         return new if old is None else self._mixed(old, new, share)
 
     def _share(self, course: _Course, now_ns: int) -> float:
-        """Return the share of a course's own plan, above 1 once it is followed alone.
+        """Return the share of a course's own path, above 1 once it is followed alone.
 
         The first command has a share already: with one command for each action there is nothing
         to spread it over.
@@ -110,18 +108,18 @@ class ActionQueue:
             return 1.0
         return (now_ns - course.taken_ns + self._command_period_ns) / course.ramp_ns
 
-    def _planned(self, plan: _Plan, now_ns: int) -> Array | None:
-        """Return a plan's action (action_dim,), between two of them a mean, the last one kept."""
-        place = (now_ns - plan.start_ns) / self._period_ns
+    def _on_path(self, path: _Path, now_ns: int) -> Array | None:
+        """Return a path's action (action_dim,), between two of them a mean, the last one kept."""
+        place = (now_ns - path.start_ns) / self._period_ns
         if not 0 <= place <= 2 * self._execute:
             return None
-        last = len(plan.actions) - 1
+        last = len(path.actions) - 1
         before = min(int(place), last)
         share = place - before
         if before == last or share == 0:
-            action: Array = plan.actions[before].copy()
+            action: Array = path.actions[before].copy()
             return action
-        return self._mixed(plan.actions[before], plan.actions[before + 1], share)
+        return self._mixed(path.actions[before], path.actions[before + 1], share)
 
     def _mixed(self, old: Array, new: Array, share: float) -> Array:
         """Return the mean of two actions; of rotations that have none, the new one."""

@@ -4,7 +4,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from uncloning_ros.contract import OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
+from uncloning_ros.policy_io import Infer, Observation, Plan
 from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
-
-# (history, observation_dim) and noise (horizon, action_dim) to a chunk (horizon, action_dim)
-Infer = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 # Nothing that an arm is commanded comes near; squares of it do not overflow.
 _MOST = 1e4
@@ -40,24 +38,24 @@ class State(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class ChunkRequest:
-    """What the policy is asked: `observation` (history, observation_dim), `noise`, both float32.
+class PlanRequest:
+    """A question to the policy, with the `noise` (horizon, action_dim) float32 of its plan.
 
     `index` counts the requests since the reset, `tick_ns` is the time of the observation.
     """
 
     index: int
     tick_ns: int
-    observation: NDArray[np.float32]
+    observation: Observation
     noise: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class ChunkAnswer:
-    """What came of it: a `chunk` (horizon, action_dim), or the sentence that tells why not."""
+class PlanAnswer:
+    """The answer to a request: a `plan`, or the `error` that left none."""
 
-    request: ChunkRequest
-    chunk: NDArray[np.float32] | None
+    request: PlanRequest
+    plan: Plan | None
     error: str = ''
 
 
@@ -73,7 +71,7 @@ class Decision:
     reason: str
     sentence: str
     command: Array | None = None
-    request: ChunkRequest | None = None
+    request: PlanRequest | None = None
 
 
 def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray[np.float32]:
@@ -85,12 +83,15 @@ def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray
     return rng.standard_normal((horizon, action_dim), dtype=np.float32)
 
 
-def answer(infer: Infer, request: ChunkRequest) -> ChunkAnswer:
+def answer(infer: Infer, request: PlanRequest) -> PlanAnswer:
     """Ask the policy; whatever it raises becomes the sentence of the answer."""
     try:
-        return ChunkAnswer(request, infer(request.observation, request.noise))
+        plan = infer(request.observation, request.noise)
+        if not isinstance(plan, Plan):
+            raise TypeError(f'expected a plan, got {type(plan).__name__}')
+        return PlanAnswer(request, plan)
     except Exception as err:  # noqa: BLE001 - whatever it raises must end in a hold
-        return ChunkAnswer(request, None, f'{type(err).__name__}: {err}')
+        return PlanAnswer(request, None, f'{type(err).__name__}: {err}')
 
 
 class ControlLoop:
@@ -135,7 +136,7 @@ class ControlLoop:
         self._why = ('', '')
         self._last: Array | None = None
         self._resting = np.zeros(interface.action_dim)  # set before anything is asked
-        self._pending: ChunkRequest | None = None
+        self._pending: PlanRequest | None = None
         self._foreign_fault: tuple[str, str] | None = None
         self._good_ns: int | None = None
         self._began_ns = self._next_tick_ns = self._now_ns = 0
@@ -152,9 +153,9 @@ class ControlLoop:
         return self._motion_allowed
 
     @property
-    def planned(self) -> Array | None:
-        """Return the actions (n, action_dim) of the chunk in use, None if there is none."""
-        return self._queue.planned
+    def plan(self) -> Plan | None:
+        """Return the plan in use, None if there is none."""
+        return self._queue.plan
 
     @property
     def counters(self) -> dict[str, int]:
@@ -201,7 +202,7 @@ class ControlLoop:
         """End in FAULT with the next step, for a reason that the loop cannot see itself."""
         self._foreign_fault = (reason, sentence)
 
-    def deliver(self, answered: ChunkAnswer, now_ns: int) -> None:
+    def deliver(self, answered: PlanAnswer, now_ns: int) -> None:
         """Take the answer to a request, on the clock of `step`; an outdated one is dropped."""
         # The next request will need noise in the midst of a cycle; here it delays no command.
         self._noise = self._draw_noise()
@@ -212,11 +213,11 @@ class ControlLoop:
         self._pending = None
         self._late_chunks += now_ns - request.tick_ns > self._contract.policy.period_ns
         try:
-            chunk = self._checked(answered)
+            plan = self._checked(answered)
         except (TypeError, ValueError) as err:
             self.fault('policy_failed', f'the policy failed: {err}')
             return
-        self._queue.put(chunk, request.tick_ns, now_ns, self._resting)
+        self._queue.put(plan, request.tick_ns, now_ns, self._resting)
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
              steady_ns: int | None = None, guards: Guards = NO_GUARDS) -> Decision:
@@ -332,7 +333,7 @@ class ControlLoop:
         self._last = command
         return Decision(State.ACTIVE, 'policy', 'the policy commands', command, request)
 
-    def _ask(self, now_ns: int, samples: Mapping[str, Sample]) -> ChunkRequest | None:
+    def _ask(self, now_ns: int, samples: Mapping[str, Sample]) -> PlanRequest | None:
         """Take this tick's observation, if the policy has a tick now; ask it if a plan is due."""
         soon_ns = now_ns + self._slack_ns
         if soon_ns < self._next_tick_ns:
@@ -351,8 +352,8 @@ class ControlLoop:
         if self._pending is not None or (replan_ns is not None
                                          and now_ns + timing.period_ns // 2 < replan_ns):
             return None
-        self._pending = ChunkRequest(
-            self._chunks, now_ns, np.array(self._history, dtype=np.float32),
+        self._pending = PlanRequest(
+            self._chunks, now_ns, Observation(np.array(self._history, dtype=np.float32)),
             self._draw_noise() if self._noise is None else self._noise)
         self._chunks += 1
         self._noise = None
@@ -363,11 +364,11 @@ class ControlLoop:
         return chunk_noise(self._seed, self._chunks, self._contract.policy.horizon,
                            self._contract.interface.action_dim)
 
-    def _checked(self, answered: ChunkAnswer) -> Array:
-        """Return the chunk (horizon, action_dim); raise `ValueError` if any of it is no action."""
-        if answered.chunk is None:
+    def _checked(self, answered: PlanAnswer) -> Plan:
+        """Return the plan; raise `ValueError` without one, or if any of it is not an action."""
+        if answered.plan is None:
             raise ValueError(answered.error)
-        chunk = np.asarray(answered.chunk, dtype=np.float64)
+        chunk = np.asarray(answered.plan.chunk, dtype=np.float64)
         expected = (self._contract.policy.horizon, self._contract.interface.action_dim)
         if chunk.shape != expected:
             raise ValueError(f'expected a chunk of shape {expected}, got {chunk.shape}')
@@ -378,7 +379,7 @@ class ControlLoop:
             raise ValueError(f'expected values of at most {_MOST:g}, got {largest:g}')
         for part in self._rotations:
             rotation_from_6d(chunk[:, part])
-        return chunk
+        return answered.plan
 
     def _released(self, samples: Mapping[str, Sample]) -> bool:
         """Tell whether the object was between the fingers, and is now let go and out of reach."""

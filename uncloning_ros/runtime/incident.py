@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 import uncloning_ros
 from uncloning_ros.errors import IncidentError
 from uncloning_ros.files import require_new, write_whole
-from uncloning_ros.runtime.control_loop import ChunkAnswer, Decision
+from uncloning_ros.policy_io import Array
+from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
 from uncloning_ros.runtime.inference import THREADS, VERSION
 
 SCHEMA = 'uncloning/incident@1'
@@ -66,9 +67,9 @@ class Incident:
     events: tuple[Event, ...]
     indices: NDArray[np.int64]
     ticks_ns: NDArray[np.int64]
-    observations: NDArray[np.float32]
-    noises: NDArray[np.float32]
-    chunks: NDArray[np.float32]
+    observations: Array
+    noises: Array
+    chunks: Array
     answered: NDArray[np.bool_]
 
 
@@ -82,10 +83,10 @@ class FlightRecord:
     """A ring buffer of the newest answers and events. One thread writes and takes snapshots."""
 
     def __init__(self) -> None:
-        self._answers: deque[ChunkAnswer] = deque(maxlen=_CHUNKS)
+        self._answers: deque[PlanAnswer] = deque(maxlen=_CHUNKS)
         self._events: deque[Event] = deque(maxlen=_EVENTS)
 
-    def add_answer(self, answered: ChunkAnswer) -> None:
+    def add_answer(self, answered: PlanAnswer) -> None:
         """Keep one answer with its request."""
         self._answers.append(answered)
 
@@ -98,32 +99,30 @@ class FlightRecord:
         self._events.append(Event(now_ns, state, decision.reason, decision.sentence))
         return True
 
-    def snapshot(self) -> tuple[tuple[ChunkAnswer, ...], tuple[Event, ...]]:
+    def snapshot(self) -> tuple[tuple[PlanAnswer, ...], tuple[Event, ...]]:
         """Return what is kept, oldest first."""
         return tuple(self._answers), tuple(self._events)
 
 
-def incident_of(answers: Sequence[ChunkAnswer], events: Sequence[Event], model_path: Path,
+def incident_of(answers: Sequence[PlanAnswer], events: Sequence[Event], model_path: Path,
                 model_sha256: str, contract_sha256: str, seed: int,
                 chunk_shape: tuple[int, int], observation_shape: tuple[int, int]) -> Incident:
     """Return the incident that a snapshot amounts to."""
-    def stacked(arrays: Sequence[NDArray[np.float32]],
-                shape: tuple[int, int]) -> NDArray[np.float32]:
+    def stacked(arrays: Sequence[Array], shape: tuple[int, int]) -> Array:
         return np.array(arrays, dtype=np.float32).reshape(-1, *shape)
 
     requests = [answered.request for answered in answers]
-    good = [answered.chunk is not None and np.shape(answered.chunk) == chunk_shape
-            for answered in answers]
-    chunks = [answered.chunk if fits and answered.chunk is not None
-              else np.zeros(chunk_shape, np.float32)
-              for answered, fits in zip(answers, good, strict=True)]
+    chunks = [None if answered.plan is None or np.shape(answered.plan.chunk) != chunk_shape
+              else answered.plan.chunk for answered in answers]
+    none = np.zeros(chunk_shape, np.float32)
     return Incident(
         str(model_path), model_sha256, contract_sha256, seed, this_machine(), tuple(events),
         np.array([request.index for request in requests], dtype=np.int64),
         np.array([request.tick_ns for request in requests], dtype=np.int64),
-        stacked([request.observation for request in requests], observation_shape),
+        stacked([request.observation.vector for request in requests], observation_shape),
         stacked([request.noise for request in requests], chunk_shape),
-        stacked(chunks, chunk_shape), np.array(good, dtype=np.bool_))
+        stacked([none if chunk is None else chunk for chunk in chunks], chunk_shape),
+        np.array([chunk is not None for chunk in chunks], dtype=np.bool_))
 
 
 def write_incident(incident: Incident, path: Path) -> Path:

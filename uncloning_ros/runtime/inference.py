@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError
+from uncloning_ros.policy_io import Array, Observation, Plan
 from uncloning_ros.runtime.model_structure import require_structure
 
 # What results depend on beside model and processor.
@@ -42,8 +42,6 @@ _MOST_MEMORY_BYTES = 2**30
 
 _DIGEST = re.compile(DIGEST_MARK.encode() + rb'([0-9a-f]{64})')
 
-Array = NDArray[np.float32]
-
 
 class OnnxPolicy:
     """An exported policy that was checked; build it with `load_policy`.
@@ -63,13 +61,12 @@ class OnnxPolicy:
         self.observation_shape = (timing.history, interface.observation_dim)
         self.chunk_shape = (timing.horizon, interface.action_dim)
 
-    def __call__(self, observation: Array, noise: Array) -> Array:
-        """Return the chunk (horizon, action_dim) for a history (history, obs_dim), oldest first.
+    def __call__(self, observation: Observation, noise: Array) -> Plan:
+        """Plan once, from standard normal `noise` (horizon, action_dim).
 
-        `noise` is standard normal, (horizon, action_dim). All are float32, in the contract's
-        units. The same inputs give the same chunk.
+        The same inputs give the same plan.
         """
-        return self.batch(observation[None], noise[None])[0]
+        return Plan(self.batch(observation.vector[None], noise[None])[0])
 
     def batch(self, observations: Array, noises: Array) -> Array:
         """Return chunks (B, horizon, action_dim) for B histories and as many noises."""
@@ -84,7 +81,7 @@ class OnnxPolicy:
         """
         try:
             for _ in range(3):
-                self(np.zeros(self.observation_shape, np.float32),
+                self(Observation(np.zeros(self.observation_shape, np.float32)),
                      np.zeros(self.chunk_shape, np.float32))
         except Exception as err:  # the library's exceptions have no common base of their own
             raise ModelError(f'the model with sha256 {self.sha256} cannot be run: '

@@ -8,14 +8,15 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from uncloning_ros.runtime.control_loop import ChunkAnswer, ChunkRequest, Infer, answer
+from uncloning_ros.policy_io import Infer
+from uncloning_ros.runtime.control_loop import PlanAnswer, PlanRequest, answer
 
 
 @dataclass(frozen=True, eq=False)
 class TimedAnswer:
     """An answer, when its request was submitted and when it was there, on the steady clock."""
 
-    answer: ChunkAnswer
+    answer: PlanAnswer
     submitted_ns: int
     answered_ns: int
 
@@ -29,12 +30,12 @@ class InferenceWorker:
 
     def __init__(self, infer: Infer) -> None:
         self._infer = infer
-        self._asked: queue.SimpleQueue[tuple[ChunkRequest, int] | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[PlanRequest, int] | None] = queue.SimpleQueue()
         self._answered: deque[TimedAnswer] = deque()
         self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
         self._thread.start()
 
-    def submit(self, request: ChunkRequest) -> None:
+    def submit(self, request: PlanRequest) -> None:
         """Have a request answered as soon as the one before it is."""
         self._asked.put((request, time.monotonic_ns()))
 
@@ -55,7 +56,7 @@ class InferenceWorker:
             answered = answer(self._infer, request)
             self._answered.append(TimedAnswer(answered, submitted_ns, time.monotonic_ns()))
 
-    def _newest(self) -> tuple[ChunkRequest, int] | None:
+    def _newest(self) -> tuple[PlanRequest, int] | None:
         item = self._asked.get()
         while item is not None and not self._asked.empty():
             item = self._asked.get()

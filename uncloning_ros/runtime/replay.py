@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncloning_ros.errors import IncidentError
+from uncloning_ros.policy_io import Array, Observation
 from uncloning_ros.runtime.incident import Incident, Machine, this_machine
 from uncloning_ros.runtime.inference import OnnxPolicy
 
@@ -60,14 +60,14 @@ def replay(incident: Incident, policy: OnnxPolicy,
             incident.indices, incident.observations, incident.noises, incident.chunks,
             incident.answered, strict=True):
         if answered:
-            again = policy(observation, noise)
+            again = policy(Observation(observation), noise).chunk
             indices.append(int(index))
             differences.append(_difference(chunk, again))
         on_chunk()
     return Replay(tuple(indices), tuple(differences), ELSEWHERE if other else 0.0, other)
 
 
-def _difference(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+def _difference(one: Array, two: Array) -> float:
     """Return the largest difference of two chunks; what is NaN in both is the same."""
     same = (one == two) | (np.isnan(one) & np.isnan(two))
     with np.errstate(invalid='ignore'):

@@ -26,8 +26,9 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult, judge
+from uncloning_ros.policy_io import Infer
 from uncloning_ros.processes import submit, worker_pool
-from uncloning_ros.runtime.control_loop import ChunkAnswer, ControlLoop, Infer, State, answer
+from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, State, answer
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 
@@ -113,7 +114,7 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
     next_cycle_ns = world.time_ns
     end_ns = next_cycle_ns + round(
         (contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
-    under_way: tuple[int, ChunkAnswer] | None = None
+    under_way: tuple[int, PlanAnswer] | None = None
     ended, reason = False, ''
     while not world.over and world.time_ns < end_ns:
         now_ns = world.time_ns

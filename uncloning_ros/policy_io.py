@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The observation that a policy is given, and the plan that it answers.
+
+Both travel as one value from the robot's samples to the policy and back: through the control
+loop, its worker thread, incidents, replay and audits. A further input of policies is a field of
+`Observation`, a further output a field of `Plan`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """An observation: `vector` (history, observation_dim) float32, oldest first.
+
+    In the contract's units, and in the order of its observations.
+    """
+
+    vector: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A plan: the actions `chunk` (horizon, action_dim) float32, in the contract's units."""
+
+    chunk: Array
+
+
+# A policy: an observation and standard normal noise (horizon, action_dim) float32 to a plan.
+Infer = Callable[[Observation, Array], Plan]
