@@ -218,7 +218,7 @@ def test_broken_models_get_a_sentence(policy, tmp_path, capsys) -> None:
 
 def test_model_is_not_compared_with_itself_or_with_another_interface(
         simulated, policy, tmp_path, capsys) -> None:
-    assert 'are the same model' in refused(
+    assert 'with the same contents' in refused(
         capsys, policy, '--against', policy, '--scenario', 'knife')
     foreign = write_policy(tmp_path / 'foreign.onnx', short_contract(handle_first=True))
     assert 'different interfaces' in refused(

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Audit exported policies: run their episodes, keep the finished ones, make the files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from uncloning_ros.audit.audited import AuditedModel, identity_of
+from uncloning_ros.audit.evidence import evidence_document
+from uncloning_ros.audit.figures.summary import StatedLimits
+from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
+from uncloning_ros.audit.record.json_text import json_text
+from uncloning_ros.audit.record.provenance import machine
+from uncloning_ros.audit.report.page import Strip, html_report, worth_a_picture
+from uncloning_ros.audit.run import rollout
+from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
+from uncloning_ros.audit.run.wrong_starts import WrongStart
+from uncloning_ros.errors import AuditError
+from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.scenario import Scenario
+
+
+class Audit:
+    """An audit of one or several models on the same seeds, over `workers` processes.
+
+    Seeds begin with `seed`, by default with one that follows from the digests of models and
+    scenario. Raise `ModelError` for a model that cannot be used, `AuditError` for models that do
+    not fit the scenario or each other, and for seeds that a model was made with.
+    """
+
+    def __init__(self, paths: Sequence[Path], scenario: Scenario, episodes: int,
+                 seed: int | None, inference_latency_s: float, workers: int) -> None:
+        self.scenario = scenario
+        self._latency_s = inference_latency_s
+        self._workers = workers
+        self._models = [(path, load_policy(path)) for path in paths]
+        _require_comparable(self._models, scenario)
+        first = (derived_seed([policy for _, policy in self._models], scenario) if seed is None
+                 else seed)
+        self._seeds = range(first, first + episodes)
+        for path, policy in self._models:
+            require_unseen(path, policy, self._seeds)
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Return all that an episode depends on but its seed, as plain data."""
+        return {'models': [policy.sha256 for _, policy in self._models],
+                'scenario_sha256': self.scenario.sha256, 'seed': self._seeds[0],
+                'episodes': len(self._seeds), 'inference_latency_s': self._latency_s,
+                'machine': machine()}
+
+    @property
+    def total(self) -> int:
+        """Return how many episodes all models have together, wrong starts not counted."""
+        return len(self._seeds) * len(self._models)
+
+    def run(self, finished: FinishedEpisodes | None,
+            wrong_starts: int | None) -> list[AuditedModel]:
+        """Run what is not `finished` yet, then the first `wrong_starts` seeds in wrong modes."""
+        results = [self._results(path, policy, finished) for path, policy in self._models]
+        return [AuditedModel(identity_of(policy, path.name), found,
+                             self._begun_wrong(path, policy, self._seeds[:wrong_starts or 0]))
+                for (path, policy), found in zip(self._models, results, strict=True)]
+
+    def _results(self, path: Path, policy: OnnxPolicy,
+                 finished: FinishedEpisodes | None) -> tuple[EpisodeResult, ...]:
+        there = {} if finished is None else {seed: result for (sha256, seed), result
+                                             in finished.done.items() if sha256 == policy.sha256}
+        missing = [seed for seed in self._seeds if seed not in there]
+        unsafe = sum(result.outcome.unsafe is not None for result in there.values())
+        with tqdm(total=len(self._seeds), initial=len(there), unit='episode',
+                  desc=f'audit of {path.name}') as bar:
+            def tell(result: EpisodeResult) -> None:
+                nonlocal unsafe
+                if finished is not None:
+                    finished.add(policy.sha256, result)
+                unsafe += result.outcome.unsafe is not None
+                bar.set_postfix(unsafe=unsafe, refresh=False)
+                bar.update()
+
+            made = (rollout.run_rollouts(path, self.scenario, missing, self._workers,
+                                         self._latency_s, tell) if missing else [])
+        there |= {result.seed: result for result in made}
+        return tuple(there[seed] for seed in self._seeds)
+
+    def _begun_wrong(self, path: Path, policy: OnnxPolicy,
+                     seeds: Sequence[int]) -> dict[str, tuple[EpisodeResult, ...]]:
+        """Return episodes that were begun in each undesired mode of the scenario, by mode."""
+        desired = policy.contract.interface.desired_modes
+        starts = [WrongStart(seed, mode) for mode in self.scenario.modes
+                  if mode not in desired for seed in seeds]
+        if not starts:
+            return {}
+        with tqdm(total=len(starts), unit='episode', desc=f'{path.name} begun wrong') as bar:
+            results = rollout.run_wrong_starts(path, self.scenario, starts, self._workers,
+                                               self._latency_s, bar.update)
+        by_mode: dict[str, list[EpisodeResult]] = {}
+        for start, result in zip(starts, results, strict=True):
+            by_mode.setdefault(start.mode, []).append(result)
+        return {mode: tuple(found) for mode, found in by_mode.items()}
+
+    def files(self, models: Sequence[AuditedModel], record: Mapping[str, Any],
+              limits: StatedLimits, outputs: Mapping[str, Path]) -> dict[Path, str]:
+        """Return the text of each file in `outputs`, whose keys are json, evidence and html."""
+        make = {
+            'json': lambda: json_text(record) + '\n',
+            'evidence': lambda: json_text(evidence_document(
+                models[0], self.scenario, self._latency_s, limits)) + '\n',
+            'html': lambda: html_report(record, self.scenario, self._strips(models))}
+        return {path: make[kind]() for kind, path in outputs.items()}
+
+    def _strips(self, models: Sequence[AuditedModel]) -> list[Strip]:
+        """Return the pictures and films that the report shows."""
+        chosen = worth_a_picture(models)
+        strips = []
+        with tqdm(total=len(chosen), unit='episode', desc='films for the report') as bar:
+            for model, (path, _) in zip(models, self._models, strict=True):
+                results = [result for sha256, result in chosen if sha256 == model.identity.sha256]
+                films = rollout.film_episodes(path, self.scenario, results, self._workers,
+                                              self._latency_s, bar.update)
+                strips += [Strip(model.identity.name, result, film)
+                           for result, film in zip(results, films, strict=True)]
+        return strips
+
+
+def _require_comparable(models: Sequence[tuple[Path, OnnxPolicy]], scenario: Scenario) -> None:
+    first_path, first = models[0]
+    seen: dict[str, Path] = {}
+    for path, policy in models:
+        rollout.require_fit(policy, path, scenario)
+        if policy.sha256 in seen:
+            raise AuditError(f'expected different models, got {seen[policy.sha256]} and {path} '
+                             f'with the same contents; give another one to --against')
+        seen[policy.sha256] = path
+        if policy.contract.interface.sha256 != first.contract.interface.sha256:
+            raise AuditError(f'expected models of one interface, got different interfaces in '
+                             f'{first_path} and {path}; audit each in a run of its own')
