@@ -25,13 +25,10 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract, load_contract
-from uncloning_ros.demos.bags.episode import (
-    METADATA_FILE,
-    ROOT_KEY,
-    EpisodeMetadata,
-    episode_name,
-    typestore,
-)
+from uncloning_ros.demos.bags.episode import EpisodeMetadata
+from uncloning_ros.demos.bags.info import ROOT_KEY
+from uncloning_ros.demos.bags.layout import METADATA_FILE, episode_name
+from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.building import build_dataset
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z

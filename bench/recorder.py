@@ -34,7 +34,7 @@ from mcap.reader import make_reader
 from measure import Figure, Ratio, Report
 from tqdm import tqdm
 
-from uncloning_ros.demos.bags.episode import list_episodes
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.recording.health import SCHEMA as HEALTH_SCHEMA
 from uncloning_ros.errors import UncloningError
 

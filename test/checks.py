@@ -18,7 +18,8 @@ from mcap.reader import make_reader
 
 from uncloning_ros.contract import Contract, Signal, Topic, load_contract
 from uncloning_ros.conversions import decode
-from uncloning_ros.demos.bags.episode import Episode, list_episodes
+from uncloning_ros.demos.bags.episode import Episode
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array

@@ -22,7 +22,7 @@ from processes import REPOSITORY
 
 from uncloning_ros.contract import Signal, load_contract
 from uncloning_ros.conversions import encode
-from uncloning_ros.demos.bags.episode import list_episodes
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.recording.recovery import recover
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from live_policy import CONTRACT
 
-from uncloning_ros.demos.bags.episode import list_episodes
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.nodes.recorder import Recorder
 from uncloning_ros.runtime.incident import read_incident

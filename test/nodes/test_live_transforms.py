@@ -12,7 +12,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from uncloning_ros.contract import load_contract
-from uncloning_ros.demos.bags.episode import list_episodes
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.nodes.common import Commands, Observations
 from uncloning_ros.nodes.recorder import Recorder

@@ -31,8 +31,8 @@ from uncloning_ros.contract import (
     contract_to_dict,
     load_contract,
 )
-from uncloning_ros.demos.bags.episode import list_episodes, typestore
-from uncloning_ros.demos.bags.message_text import message_text
+from uncloning_ros.demos.bags.layout import list_episodes
+from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.nodes import recorder as recorder_module

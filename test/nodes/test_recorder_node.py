@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from uncloning_ros.demos.bags.episode import list_episodes
 from uncloning_ros.demos.bags.labels import read_labels
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.recording.health import recorded_health

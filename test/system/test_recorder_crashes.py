@@ -12,7 +12,7 @@ import crashes
 import pytest
 from crashes import Recorder, Toll, Traffic
 
-from uncloning_ros.demos.bags.episode import list_episodes, list_unfinished
+from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.recording.health import recorded_health
 from uncloning_ros.demos.recording.recovery import recover

@@ -11,7 +11,8 @@ import numpy as np
 
 from uncloning_ros.contract import Contract, PolicyTiming, load_contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata, episode_name
+from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata
+from uncloning_ros.demos.bags.layout import episode_name
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario

@@ -24,12 +24,12 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Topic, contract_from_dict, contract_to_dict
-from uncloning_ros.demos.bags import episode as bag
-from uncloning_ros.demos.bags import rosbag2_writer
-from uncloning_ros.demos.bags.episode import EVENT_TOPIC
+from uncloning_ros.demos.bags import layout
+from uncloning_ros.demos.bags import writer as bag_writer
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
+from uncloning_ros.demos.bags.mcap import Salvage, salvaged
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
-from uncloning_ros.demos.recording.salvage import Remains, salvaged
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -269,10 +269,10 @@ def test_a_full_disk_gives_a_sentence_and_no_final_directory(
         take()
     assert [path.name for path in tmp_path.iterdir()] == ['take.partial']
     # What was on the disk before is whole, and nothing was written behind the hole.
-    remains = Remains()
-    [message] = [one for one in salvaged(mcap_of(tmp_path / 'take.partial'), remains)
+    state = Salvage()
+    [message] = [one for one in salvaged(mcap_of(tmp_path / 'take.partial'), state)
                  if isinstance(one, Message)]
-    assert (message.log_time, remains.torn_bytes, remains.closed) == (1, 0, False)
+    assert (message.log_time, state.cut_bytes, state.closed) == (1, 0, False)
 
 
 def test_a_take_that_cannot_begin_leaves_nothing(
@@ -297,7 +297,7 @@ def test_a_disk_that_refuses_to_sync_prevents_the_commit(
 def test_messages_that_the_disk_lost_prevent_the_commit(
         writer: EpisodeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.write_event({'event': 'start'}, 1)
-    monkeypatch.setattr(rosbag2_writer, 'verify_episode', lambda _: {EVENT_TOPIC: 0})
+    monkeypatch.setattr(bag_writer, 'verify_episode', lambda _: {EVENT_TOPIC: 0})
     with pytest.raises(BagError, match='read back'):
         writer.commit()
     assert not writer.final_dir.exists()
@@ -329,7 +329,7 @@ def test_a_topic_of_two_types_is_refused() -> None:
     contract = replace(episodes.CONTRACT, deployment=replace(
         deployment, observations={**deployment.observations, 'gripper_width': clash}))
     with pytest.raises(ContractError, match='a topic has one type'):
-        bag.bag_topics(contract)
+        bag_topics(contract)
 
 
 def test_a_name_that_another_recorder_took_a_moment_ago_is_refused(
@@ -358,10 +358,10 @@ def test_episodes_are_listed_by_name_without_the_unfinished(tmp_path: Path) -> N
     (tmp_path / 'cut' / 'cut_0.mcap').touch()
     (tmp_path / 'notes').mkdir()
     (tmp_path / 'episode_000002.labels.json').touch()
-    assert [p.name for p in bag.list_episodes(tmp_path)] == [
+    assert [p.name for p in layout.list_episodes(tmp_path)] == [
         'episode_000002', 'episode_000010', 'other_take']
-    assert [p.name for p in bag.list_unfinished(tmp_path)] == ['cut', 'episode_000011.partial']
-    assert bag.next_episode_index(tmp_path) == 12
+    assert [p.name for p in layout.list_unfinished(tmp_path)] == ['cut', 'episode_000011.partial']
+    assert layout.next_episode_index(tmp_path) == 12
 
 
 @pytest.mark.parametrize('left', ['episode_000003.labels.json', 'episode_000003#2.labels.json'])
@@ -369,13 +369,13 @@ def test_the_labels_of_an_episode_that_is_gone_are_not_the_next_ones(tmp_path: P
                                                                      left: str) -> None:
     (tmp_path / 'episode_000002').mkdir()
     (tmp_path / left).touch()
-    assert bag.next_episode_index(tmp_path) == 4
+    assert layout.next_episode_index(tmp_path) == 4
 
 
 def test_a_folder_without_episodes_starts_at_zero(tmp_path: Path) -> None:
-    assert bag.next_episode_index(tmp_path / 'new') == 0
-    assert bag.next_episode_index(tmp_path) == 0
-    assert bag.episode_name(0) == 'episode_000000'
+    assert layout.next_episode_index(tmp_path / 'new') == 0
+    assert layout.next_episode_index(tmp_path) == 0
+    assert layout.episode_name(0) == 'episode_000000'
 
 
 def test_a_folder_that_cannot_be_listed_is_told_with_a_sentence(
@@ -384,14 +384,14 @@ def test_a_folder_that_cannot_be_listed_is_told_with_a_sentence(
         raise PermissionError(errno.EACCES, 'Permission denied', str(path))
     monkeypatch.setattr(Path, 'iterdir', forbidden)
     with pytest.raises(BagError, match='cannot list .*Permission denied'):
-        bag.next_episode_index(tmp_path)
+        layout.next_episode_index(tmp_path)
 
 
 def test_a_file_or_a_single_bag_is_no_folder_of_episodes(handover: Path) -> None:
     with pytest.raises(BagError, match='is one episode; give the folder that holds'):
-        bag.list_episodes(handover)
+        layout.list_episodes(handover)
     with pytest.raises(BagError, match='is not a directory'):
-        bag.list_episodes(mcap_of(handover))
+        layout.list_episodes(mcap_of(handover))
 
 
 def test_equal_recordings_have_equal_digests_and_others_do_not(tmp_path: Path) -> None:

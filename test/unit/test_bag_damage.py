@@ -20,8 +20,7 @@ from mcap.writer import CompressionType, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
-from uncloning_ros.demos.bags import episode as bag
-from uncloning_ros.demos.bags.episode import EVENT_TOPIC
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError, DatasetError, UncloningError
@@ -145,7 +144,7 @@ def test_damaged_metadata_gives_a_sentence(small: Path, data: st.DataObject) -> 
     (lambda i: i['custom_data'].update(episode='three'), 'is damaged'),
     (lambda i: i['custom_data'].update(contract_sha256='0' * 64), 'was changed by hand'),
     (lambda i: i['topics_with_message_count'][0].update(message_count=5),
-     r'metadata.yaml counts 5 messages on /current_pose, the file holds 120'),
+     r'expected 5 messages on /current_pose by metadata.yaml, got 120'),
 ])
 def test_foreign_metadata_is_refused(
         copied: Path, change: Callable[[dict[str, Any]], None], sentence: str) -> None:
@@ -208,7 +207,7 @@ def write_raw(folder: Path, topic: str, type_name: str, cdr: bytes | None,
     """Write a bag whose messages on one topic are these bytes or this message."""
     with EpisodeWriter(folder / 'take', episodes.CONTRACT, episodes.METADATA) as writer:
         for key, found in episodes.handover().items():
-            target = bag.bag_topics(episodes.CONTRACT)[topic]
+            target = bag_topics(episodes.CONTRACT)[topic]
             if key not in [signal.key for signal in target.signals]:
                 writer.write_values(key, found[0].values, 5, 5)
         raw = bytes(STORE.serialize_cdr(message, type_name)) if cdr is None else cdr

@@ -114,7 +114,7 @@ def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
         read_episode(path, CONTRACT)
     path = foreign_bags.split_in_two(tmp_path / 'wide', MESSAGES, 'mcap')
     shutil.copyfile(path / 'wide_0.mcap', path / 'wide_1.mcap')
-    with pytest.raises(BagError, match='metadata.yaml counts .* the file holds'):
+    with pytest.raises(BagError, match='expected .* by metadata.yaml, got'):
         read_episode(path, CONTRACT)
 
 
@@ -440,7 +440,7 @@ def test_messages_that_are_no_cdr_are_refused(bags: dict[str, Path], tmp_path: P
         database.execute("UPDATE topics SET serialization_format = 'json' WHERE name = "
                          "'/hand_pose'")
     database.close()
-    with pytest.raises(BagError, match="messages on /hand_pose are 'json', expected cdr"):
+    with pytest.raises(BagError, match="on /hand_pose, got 'json'"):
         read_episode(path, CONTRACT)
 
 

@@ -14,8 +14,9 @@ import yaml
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import load_contract, with_modes
-from uncloning_ros.demos.bags.episode import EpisodeMetadata, list_episodes
+from uncloning_ros.demos.bags.episode import EpisodeMetadata
 from uncloning_ros.demos.bags.labels import newest_label, read_labels
+from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, unfinished_session
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.files import alone_in

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import encode
-from uncloning_ros.demos.bags.episode import bag_topics, message_class, typestore
+from uncloning_ros.demos.bags.episode import bag_topics
+from uncloning_ros.demos.bags.message_types import message_class, typestore
 from uncloning_ros.demos.recording.cdr import peek
 from uncloning_ros.demos.recording.health import (
     EpisodeJudge,

@@ -19,17 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mcap.reader import make_reader
 
-from uncloning_ros.demos.bags.episode import (
-    EVENT_TOPIC,
-    bag_topics,
-    list_episodes,
-    list_unfinished,
-)
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.labels import read_labels
-from uncloning_ros.demos.bags.message_text import message_text
+from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
+from uncloning_ros.demos.bags.message_types import message_text
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
-from uncloning_ros.demos.bags.rosbag2_writer import BagWriter, RecordedTopic
-from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.bags.writer import BagWriter, EpisodeWriter, RecordedTopic
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge, recorded_health
 from uncloning_ros.demos.recording.recovery import recover

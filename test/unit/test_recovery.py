@@ -16,17 +16,13 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.bags.episode import (
-    EVENT_TOPIC,
-    bag_topics,
-    list_episodes,
-    next_episode_index,
-)
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.labels import read_labels
+from uncloning_ros.demos.bags.layout import list_episodes, next_episode_index
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.recording.health import recorded_health
-from uncloning_ros.demos.recording.recovery import Outcome, leftovers, recover
+from uncloning_ros.demos.recording.recovery import Recovery, leftovers, recover
 from uncloning_ros.errors import BagError
 
 TOPICS = tuple(bag_topics(episodes.CONTRACT))
@@ -99,7 +95,7 @@ def files(folder: Path) -> dict[str, bytes]:
             for path in folder.rglob('*') if path.is_file()}
 
 
-def only(outcomes: Iterator[Outcome]) -> Outcome:
+def only(outcomes: Iterator[Recovery]) -> Recovery:
     [outcome] = outcomes
     return outcome
 
@@ -118,7 +114,7 @@ def test_everything_that_was_flushed_is_recovered_and_the_bag_says_so(tmp_path: 
     health = recorded_health([(0, event)])
     assert health is not None and health.findings[0].kind == 'recovered'
     assert '211 messages' in health.findings[0].text
-    assert 'the last 1 s before is missing' in health.findings[0].text
+    assert 'the last 1 s are missing' in health.findings[0].text
     assert files(tmp_path / 'recovered_from' / partial.name) == before
 
 
@@ -173,7 +169,7 @@ def test_damaged_bytes_never_become_messages(left: bytes, folders: Iterator[Path
         verify_episode(folder / 'episode_000000')
 
 
-def test_messages_in_a_torn_chunk_are_counted(tmp_path: Path, left: bytes) -> None:
+def test_messages_in_a_chunk_that_was_cut_off_are_counted(tmp_path: Path, left: bytes) -> None:
     left_in(tmp_path, left[:left.rindex(cdr(170)) + 12])
     outcome = only(recover(tmp_path))
     assert '141 messages' in outcome.sentence
@@ -230,7 +226,7 @@ def test_a_label_outlives_a_crash_just_before_the_renaming(tmp_path: Path) -> No
 
 
 def test_topics_beside_the_contract_keep_their_description(tmp_path: Path) -> None:
-    from uncloning_ros.demos.bags.rosbag2_writer import RecordedTopic
+    from uncloning_ros.demos.bags.writer import RecordedTopic
     qos = [{'history': 'keep_last', 'reliability': 'best_effort'}]
     with EpisodeWriter(tmp_path / 'episode_000000', episodes.CONTRACT,
                        episodes.METADATA) as writer:
@@ -255,9 +251,9 @@ def test_an_episode_that_is_being_recorded_is_left_alone(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(('spoil', 'reason'), [
-    (lambda path: shutil.rmtree(path) or path.mkdir(), 'it holds 0 MCAP files, expected 1'),
-    (lambda path: mcap_of(path).write_bytes(b''), 'it cannot be told whose it is'),
-    (lambda path: (path.parent / 'episode_000000').mkdir(), 'an episode of its name is there'),
+    (lambda path: shutil.rmtree(path) or path.mkdir(), 'expected 1 MCAP file in it, got 0'),
+    (lambda path: mcap_of(path).write_bytes(b''), 'its metadata cannot be read'),
+    (lambda path: (path.parent / 'episode_000000').mkdir(), 'episode of its name exists'),
     (lambda path: mcap_of(path).write_bytes(mcap_of(path).read_bytes()[:2_500]),
      'no whole chunk of messages was on the disk'),
 ])
@@ -281,7 +277,7 @@ def test_the_bag_of_another_recorder_is_left_alone(tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
-def test_a_recovery_that_was_cut_off_itself_is_made_anew(tmp_path: Path) -> None:
+def test_a_recovery_that_was_cut_off_itself_is_made_again(tmp_path: Path) -> None:
     partial = write_until_crash(tmp_path)
     shutil.copytree(partial, tmp_path / 'episode_000000.recovering.partial')
     kinds = {outcome.name: outcome.kind for outcome in recover(tmp_path)}

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the demonstrations; return 0."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.bags.episode import episode_name
+    from uncloning_ros.demos.bags.layout import episode_name
     from uncloning_ros.simulation.interface import require_simulable, require_teachable
 
     scenario = find_scenario(args.scenario)
@@ -135,7 +135,7 @@ def _session(scenario: Scenario, first_seed: int) -> str:
 
 def _require_same_session(out: Path, session: str) -> None:
     """Refuse to mix episodes of another scenario or seed into those that are there."""
-    from uncloning_ros.demos.bags.episode import list_episodes
+    from uncloning_ros.demos.bags.layout import list_episodes
     from uncloning_ros.demos.bags.reader import read_episode, unfinished_session
 
     sessions = [read_episode(path).metadata.session for path in list_episodes(out)[:1]]
@@ -201,8 +201,9 @@ def _episode(job: _Job, scenario: Scenario, world: 'World', index: int) -> _Made
     import numpy as np
 
     import uncloning_ros
-    from uncloning_ros.demos.bags.episode import EpisodeMetadata, episode_name
+    from uncloning_ros.demos.bags.episode import EpisodeMetadata
     from uncloning_ros.demos.bags.labels import add_label
+    from uncloning_ros.demos.bags.layout import episode_name
     from uncloning_ros.demos.bags.reader import read_episode
     from uncloning_ros.demos.bags.writer import EpisodeWriter
     from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from uncloning_ros.demos.bags.topics import with_topics
+    from uncloning_ros.demos.bags.decoding import with_topics
     from uncloning_ros.demos.episodes.takes import find_takes, overlooked
     from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, look_at
     from uncloning_ros.demos.inspection.session import Session, record_of, warnings_of

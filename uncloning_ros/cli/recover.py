@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recover bag after bag and tell what became of each."""
-    from uncloning_ros.demos.bags.episode import list_episodes
+    from uncloning_ros.demos.bags.layout import list_episodes
     from uncloning_ros.demos.recording.recovery import recover
 
     found = False

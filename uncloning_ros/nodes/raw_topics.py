@@ -12,10 +12,9 @@ from rclpy.exceptions import NameValidationException
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from uncloning_ros.contract import TRANSFORMS, Contract
-from uncloning_ros.demos.bags.episode import EVENT_TOPIC, typestore
-from uncloning_ros.demos.bags.message_text import message_text
-from uncloning_ros.demos.bags.rosbag2_writer import RecordedTopic
-from uncloning_ros.demos.bags.writer import described
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC
+from uncloning_ros.demos.bags.message_types import message_text, typestore
+from uncloning_ros.demos.bags.writer import RecordedTopic, described
 from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.common import message_class
 from uncloning_ros.nodes.offered_qos import offered_profiles

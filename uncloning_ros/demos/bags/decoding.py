@@ -1,9 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Raw messages of a bag to samples of the contract's signals, as a live node decodes them."""
+"""Decode raw messages of a bag to samples of the contract's signals, as a live node does.
 
+Where a bag's topics have other names than the contract's, `with_topics()` renames those of the
+contract.
+"""
+
+import difflib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +17,14 @@ from rosbags.serde import SerdeError
 
 from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic
 from uncloning_ros.conversions import Sample, decode
-from uncloning_ros.demos.bags.episode import bag_topics, typestore
-from uncloning_ros.demos.bags.messages import RawMessage, Tally
-from uncloning_ros.demos.bags.topics import absent
-from uncloning_ros.errors import BagError, ContractError, DatasetError
+from uncloning_ros.demos.bags.episode import bag_topics
+from uncloning_ros.demos.bags.message_types import typestore
+from uncloning_ros.demos.bags.messages import BagContents, RawMessage
+from uncloning_ros.errors import BagError, ContractError, DatasetError, near_miss
 from uncloning_ros.transforms import STATIC_SUFFIX, TransformTree, static_topic
 
 _BAD_CDR = (SerdeError, struct.error, ValueError, IndexError, OverflowError, MemoryError)
+_SHOWN = 12  # topics of a bag that a sentence lists
 
 
 class Decoder:
@@ -87,17 +93,17 @@ class Decoder:
         self._pose_all()
         return {key: tuple(sorted(found, key=_receive_ns)) for key, found in self._samples.items()}
 
-    def require_topics(self, tally: Tally) -> None:
+    def require_topics(self, contents: BagContents) -> None:
         """Raise `BagError` for a topic that a bag lacks, `DatasetError` for one without a message.
 
-        `tally` is of all of the bag.
+        `contents` are those of the whole bag.
         """
         for name, signals in (self._plain | self._posed).items():
             key = signals[0][0].key
-            if name not in tally.types:
-                raise BagError(f'{self._path} has ' + absent(name, self._types[name], key,
-                                                             tally.types, self._types))
-            if not tally.counts[name]:
+            if name not in contents.types:
+                raise BagError(f'{self._path} has ' + _absent(name, self._types[name], key,
+                                                              contents.types, self._types))
+            if not contents.counts[name]:
                 raise DatasetError(f'nothing was recorded on {name} ({key}); ' + (
                     'check its publisher' if key in self._observed
                     else 'nobody commanded, was teleoperation off?'))
@@ -130,6 +136,34 @@ class Decoder:
         self._transforms.clear()
 
 
+def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
+    """Return the contract with other topic names for some of its keys.
+
+    Raise `ContractError` for a key that it does not have.
+    """
+    deployment = contract.deployment
+    known = (*deployment.observations, *deployment.actions)
+    for key in names:
+        if key not in known:
+            raise ContractError(f'unknown key {key!r}{near_miss(key, known)}; keys are those of '
+                                f'the observations and actions in the contract')
+
+    def renamed(topics: Mapping[str, Topic]) -> dict[str, Topic]:
+        return {key: replace(topic, topic=names.get(key, topic.topic))
+                for key, topic in topics.items()}
+
+    return replace(contract, deployment=replace(
+        deployment, observations=renamed(deployment.observations),
+        actions=renamed(deployment.actions)))
+
+
+def listed(there: Mapping[str, str], types: Collection[str]) -> str:
+    """Return the topics of a bag with their types, first those of the types looked for."""
+    ordered = sorted(there, key=lambda topic: (there[topic] not in types, topic))
+    text = ', '.join(f'{topic} ({there[topic]})' for topic in ordered[:_SHOWN])
+    return text + (f' and {len(ordered) - _SHOWN} more' if len(ordered) > _SHOWN else '')
+
+
 def deserialise(path: Path, raw: RawMessage) -> Any:
     """Return the message that a bag holds as bytes; raise `BagError` if they are none."""
     try:
@@ -155,3 +189,22 @@ def _with_stamp(signal: Signal, observed: Topic, message: Any, sample: Sample) -
 
 def _receive_ns(sample: Sample) -> int:
     return sample.receive_ns
+
+
+def _absent(name: str, type_name: str, key: str, there: Mapping[str, str],
+           taken: Collection[str]) -> str:
+    """Return the sentence that a bag lacks a topic.
+
+    `there` are those that it has, with their types, `taken` those that other signals come from.
+    """
+    text = f'no topic {name} ({key}, {type_name})'
+    if not there:
+        return f'{text}, nor any other'
+    fitting = [topic for topic, found in there.items()
+               if found == type_name and topic not in taken]
+    listing = f'there are {listed(there, (type_name,))}'
+    if not fitting:
+        return f'{text}; {listing}'
+    nearest = difflib.get_close_matches(name, fitting, n=1, cutoff=0.0)[0]
+    return (f'{text}; the nearest is {nearest} ({there[nearest]}), which --topic {key}={nearest} '
+            f'would read; {listing}')

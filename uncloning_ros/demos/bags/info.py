@@ -15,12 +15,13 @@ from typing import Any
 
 import yaml
 
-from uncloning_ros.demos.bags.episode import METADATA_FILE, PARTIAL, ROOT_KEY, SYSTEM_FOLDER
+from uncloning_ros.demos.bags.layout import METADATA_FILE, PARTIAL, SYSTEM_FOLDER
 from uncloning_ros.errors import BagError
 
 # storage identifier -> suffix of its files
 STORAGES = {'mcap': '.mcap', 'sqlite3': '.db3'}
 COMPRESSED = '.zstd'  # of a file that rosbag2 compressed as a whole
+ROOT_KEY = 'rosbag2_bagfile_information'  # the one key at the top of metadata.yaml
 
 _NEWEST_VERSION = 9
 # The C version is ten times as fast where PyYAML was built with it.

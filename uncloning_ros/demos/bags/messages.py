@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a bag's storage, and what it answers: messages as bytes."""
+"""Queries to a bag's storage, and the raw messages that it returns."""
 
 from collections import Counter
 from collections.abc import Set
@@ -11,11 +11,11 @@ from uncloning_ros.errors import BagError, DatasetError
 
 Span = tuple[int, int]  # first and last receive time in ns, both included
 EVER: Span = (-2**63, 2**63 - 1)
-_LONGEST_S = 24 * 3600.0  # of one recording
+_LONGEST_S = 24 * 3600.0  # length of a recording (s): a longer one had its clock set meanwhile
 
 
 class RawMessage(NamedTuple):
-    """One message as it lies in a bag; `receive_ns` is when the recorder had it."""
+    """One message as it lies in a bag; `receive_ns` is when the recorder received it."""
 
     topic: str
     type: str
@@ -25,10 +25,10 @@ class RawMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """Which messages are asked for: those of `topics` within `span`.
+    """Ask for the messages of `topics` within `span`.
 
-    Those of the topics in `from_the_start` are asked for up to the span's end, for what a
-    latched topic said long ago still holds.
+    Topics in `from_the_start` are read from the bag's start to the span's end, since an old
+    message on a latched topic still holds.
     """
 
     topics: Set[str]
@@ -36,20 +36,20 @@ class Query:
     from_the_start: Set[str] = frozenset()
 
     def span_of(self, topic: str) -> Span:
-        """Return the span in which the messages of one of the topics are asked for."""
+        """Return the span in which the messages of one of the topics are read."""
         return (EVER[0], self.span[1]) if topic in self.from_the_start else self.span
 
 
 @dataclass
-class Tally:
-    """The message types and the number of messages by topic, as far as a bag was read."""
+class BagContents:
+    """Message types and message counts by topic, as far as a bag was read."""
 
     types: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
 
 def require_one_clock(first_ns: int, last_ns: int) -> None:
-    """Raise `DatasetError` if no recording lasts as long as from one time to the other."""
+    """Raise `DatasetError` if two receive times are too far apart for one recording."""
     length_s = (last_ns - first_ns) * 1e-9
     if length_s > _LONGEST_S:
         raise DatasetError(f'expected a recording of at most {_LONGEST_S:g} s, got '
@@ -57,7 +57,7 @@ def require_one_clock(first_ns: int, last_ns: int) -> None:
 
 
 def require_cdr(file: object, topic: str, encoding: str) -> None:
-    """Raise `BagError` if the messages of a topic are serialised in another way than CDR."""
+    """Raise `BagError` if the messages of a topic are not serialised as CDR."""
     if encoding != 'cdr':
-        raise BagError(f'{file}: messages on {topic} are {encoding!r}, expected cdr; convert the '
-                       f'bag with ros2 bag convert')
+        raise BagError(f'{file}: expected messages in cdr on {topic}, got {encoding!r}; convert '
+                       f'the bag with ros2 bag convert')

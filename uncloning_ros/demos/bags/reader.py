@@ -5,27 +5,31 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.contract import Contract, contract_from_dict, require_same_interface
-from uncloning_ros.demos.bags.decoding import Decoder, deserialise
+import zstandard
+
+from uncloning_ros.contract import Contract, require_same_interface
+from uncloning_ros.demos.bags.decoding import Decoder, deserialise, with_topics
 from uncloning_ros.demos.bags.episode import (
     EVENT_TOPIC,
     EVENT_TYPE,
-    SCHEMA,
     Episode,
     EpisodeMetadata,
+    read_custom_data,
 )
 from uncloning_ros.demos.bags.info import BagInfo, read_info
-from uncloning_ros.demos.bags.mcap_file import own_record
-from uncloning_ros.demos.bags.messages import Query, RawMessage, Tally
+from uncloning_ros.demos.bags.mcap import mcap_batches, own_record
+from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage
 from uncloning_ros.demos.bags.pieces import Piece
-from uncloning_ros.demos.bags.storage import raw_messages
-from uncloning_ros.demos.bags.topics import with_topics
+from uncloning_ros.demos.bags.sqlite import sqlite_batches
 from uncloning_ros.errors import BagError, DatasetError
+
+# Begin of a message that rosbag2 compressed for itself; CDR never begins with these bytes.
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
 
 def read_episode(path: Path, contract: Contract | None = None,
@@ -33,11 +37,10 @@ def read_episode(path: Path, contract: Contract | None = None,
     """Read and decode one episode: all of a bag, or one piece of it.
 
     With `contract` given, an episode of another interface is refused. A bag of plain
-    `ros2 bag record` carries no contract: then `contract` tells topics and types, and nobody
-    knows the planned mode. `topics` renames topics by key. Raise `BagError` for a truncated or
-    damaged bag and for a missing topic; `ContractError` for another interface, a missing joint,
-    a foreign frame, a missing stamp and values that are not finite; `DatasetError` if a signal
-    is silent.
+    `ros2 bag record` carries no contract: then `contract` tells topics and types, and the planned
+    mode is unknown. `topics` renames topics by key. Raise `BagError` for a truncated or damaged
+    bag and for a missing topic; `ContractError` for another interface, a missing joint, a foreign
+    frame, a missing stamp and values that are not finite; `DatasetError` if a signal is silent.
     """
     info = read_info(path)
     metadata, own = _read_custom(info)
@@ -45,20 +48,20 @@ def read_episode(path: Path, contract: Contract | None = None,
     used = with_topics(_contract_of(info, own, contract), topics or {})
     decoder = Decoder(path, used)
     events: list[tuple[int, Mapping[str, Any]]] = []
-    tally = Tally()
+    contents = BagContents()
     own_events = frozenset({EVENT_TOPIC} if own is not None else ())
     query = Query(decoder.topics | own_events)
     if piece is not None:
         query = Query(query.topics, piece.span_ns, decoder.static_topics)
     decoded, take = decoder.topics, decoder.take
-    for raw in raw_messages(info, query, tally):
+    for raw in raw_messages(info, query, contents):
         if raw.topic in decoded:
             take(raw)
         if raw.topic in own_events and raw.type == EVENT_TYPE:
             events.append((raw.receive_ns, _event(path, raw)))
     samples = decoder.finish()
     if piece is None:
-        decoder.require_topics(tally)
+        decoder.require_topics(contents)
         decoder.require_poses()
     else:
         path = path.with_name(piece.name(path.name))
@@ -75,11 +78,31 @@ def verify_episode(path: Path) -> dict[str, int]:
 
     Raise `BagError` if the bag is truncated or damaged, or if its metadata counts otherwise.
     """
-    info, tally = read_info(path), Tally()
-    for _ in raw_messages(info, Query(frozenset()), tally):
+    info, contents = read_info(path), BagContents()
+    for _ in raw_messages(info, Query(frozenset()), contents):
         pass
     return {**dict.fromkeys(info.counts or (), 0), **{
-        name: count for name, count in tally.counts.items() if count}}
+        name: count for name, count in contents.counts.items() if count}}
+
+
+def raw_messages(info: BagInfo, query: Query, contents: BagContents) -> Iterator[RawMessage]:
+    """Yield the messages of a bag that answer a query, file after file, not sorted by time.
+
+    `contents` grows by every message that was met; without a span those are all of the bag's.
+    Raise `BagError` for a file that is missing, truncated or damaged, for messages that are not
+    CDR, and, once all of a bag was read, if its metadata.yaml counts otherwise.
+    """
+    read = mcap_batches if info.storage == 'mcap' else sqlite_batches
+    decompressor = zstandard.ZstdDecompressor()
+    for file in info.files:
+        for batch in read(file, query, contents):
+            for message in batch:
+                if message.data.startswith(_ZSTD_MAGIC):
+                    yield _decompressed(info, message, decompressor)
+                else:
+                    yield message
+    if query.span == EVER:
+        _require_counts(info, contents)
 
 
 def episode_digest(path: Path) -> str:
@@ -125,31 +148,14 @@ def _contract_of(info: BagInfo, own: Contract | None, given: Contract | None) ->
 
 
 def _read_custom(info: BagInfo) -> tuple[EpisodeMetadata, Contract | None]:
-    """Return who recorded what, and the contract that the bag carries, None if it has none."""
-    path, custom = info.path, info.custom
+    """Return the episode's metadata and the contract that the bag carries, None if it has none."""
+    custom = info.custom
     if info.counts is None and info.storage == 'mcap':
-        custom = own_record(info.files[0])  # a file of ours tells everything by itself
+        custom = own_record(info.files[0])  # a copy of custom_data
     if 'schema' not in custom:
-        return EpisodeMetadata(path.resolve().parent.name, 0, '', None, 'ros2 bag record'), None
-    if custom['schema'] != SCHEMA:
-        raise BagError(f'{path}: expected schema {SCHEMA!r}, got {custom["schema"]!r}; this '
-                       f'episode needs another version of the package')
-    if not all(isinstance(value, str) for value in custom.values()):
-        raise BagError(f'{path}: custom_data of metadata.yaml is damaged: expected texts only')
-    try:
-        contract = contract_from_dict(json.loads(custom['contract']), f'{path}: contract')
-        metadata = EpisodeMetadata(custom['session'], int(custom['episode']), custom['operator'],
-                                   custom['planned_mode'] or None, custom['software_version'],
-                                   int(custom['seed']) if custom['seed'] else None)
-        expected = custom['contract_sha256']
-        if metadata.planned_mode is not None:
-            contract.interface.require_modes([metadata.planned_mode])
-    except (KeyError, ValueError, TypeError, RecursionError) as err:
-        raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
-    if contract.sha256 != expected:
-        raise BagError(f'{path}: expected a contract of sha256 {expected}, got '
-                       f'{contract.sha256}; metadata.yaml was changed by hand')
-    return metadata, contract
+        session = info.path.resolve().parent.name
+        return EpisodeMetadata(session, 0, '', None, 'ros2 bag record'), None
+    return read_custom_data(custom, info.path)
 
 
 def _event(path: Path, raw: RawMessage) -> Mapping[str, Any]:
@@ -161,3 +167,21 @@ def _event(path: Path, raw: RawMessage) -> Mapping[str, Any]:
     if not isinstance(event, dict):
         raise BagError(f'{path}: expected a mapping as an event, got {text!r}')
     return event
+
+
+def _decompressed(info: BagInfo, message: RawMessage,
+                  decompressor: zstandard.ZstdDecompressor) -> RawMessage:
+    try:
+        return message._replace(data=decompressor.decompress(message.data))
+    except (zstandard.ZstdError, MemoryError) as err:
+        raise BagError(f'{info.path}: a compressed message on {message.topic} at '
+                       f'{message.receive_ns} ns is damaged: {err}') from err
+
+
+def _require_counts(info: BagInfo, contents: BagContents) -> None:
+    if info.counts is None:
+        return
+    for name in sorted({*info.counts, *contents.counts}):
+        if info.counts.get(name, 0) != contents.counts[name]:
+            raise BagError(f'{info.path}: expected {info.counts.get(name, 0)} messages on {name} '
+                           f'by metadata.yaml, got {contents.counts[name]}; the bag is damaged')

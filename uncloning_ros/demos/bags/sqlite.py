@@ -19,14 +19,14 @@ from urllib.parse import quote
 import zstandard
 
 from uncloning_ros.demos.bags.info import COMPRESSED
-from uncloning_ros.demos.bags.messages import EVER, Query, RawMessage, Tally, require_cdr
+from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
 from uncloning_ros.errors import BagError
 
 _LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
 _BATCH = 256  # messages at a time
 
 
-def sqlite_batches(file: Path, query: Query, tally: Tally) -> Iterator[list[RawMessage]]:
+def sqlite_batches(file: Path, query: Query, contents: BagContents) -> Iterator[list[RawMessage]]:
     """Yield the messages of a file that are asked for, in batches, in the order of its rows.
 
     Raise `BagError` if it is damaged, or if they are not CDR. SQLite checks its tables, but has no
@@ -45,7 +45,7 @@ def sqlite_batches(file: Path, query: Query, tally: Tally) -> Iterator[list[RawM
                 raise BagError(f'{file} is damaged: a topic is called {topic!r}, of type '
                                f'{type_name!r}')
             names[topic_id] = topic
-            tally.types.setdefault(topic, type_name)
+            contents.types.setdefault(topic, type_name)
             if topic in query.topics:
                 require_cdr(file, topic, encoding)
                 asked[topic_id] = (topic, type_name)
@@ -53,7 +53,7 @@ def sqlite_batches(file: Path, query: Query, tally: Tally) -> Iterator[list[RawM
                 'SELECT topic_id, count(*) FROM messages GROUP BY topic_id'):
             if topic_id not in names:
                 raise BagError(f'{file} is damaged: {count} of its messages belong to no topic')
-            tally.counts[names[topic_id]] += count
+            contents.counts[names[topic_id]] += count
         spans = {topic_id: query.span_of(topic) for topic_id, (topic, _) in asked.items()}
         first_ns = max(_LEAST, min((span[0] for span in spans.values()), default=0))
         last_ns = min(_MOST, query.span[1])

@@ -16,10 +16,10 @@ import numpy as np
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract, contract_to_dict
+from uncloning_ros.demos.bags.decoding import with_topics
 from uncloning_ros.demos.bags.info import find_bags, read_info
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.bags.reader import contract_for
-from uncloning_ros.demos.bags.topics import with_topics
 from uncloning_ros.demos.dataset.loading import LABELS, Loaded, Recipe, load_take
 from uncloning_ros.demos.dataset.store import (
     SCHEMA,

@@ -11,14 +11,18 @@ import numpy as np
 
 from uncloning_ros.contract import OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.bags.decoding import Decoder, deserialise
+from uncloning_ros.demos.bags.decoding import Decoder, deserialise, listed, with_topics
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.info import read_info
-from uncloning_ros.demos.bags.messages import EVER, Query, RawMessage, Tally, require_one_clock
+from uncloning_ros.demos.bags.messages import (
+    EVER,
+    BagContents,
+    Query,
+    RawMessage,
+    require_one_clock,
+)
 from uncloning_ros.demos.bags.pieces import Cut
-from uncloning_ros.demos.bags.reader import contract_for
-from uncloning_ros.demos.bags.storage import raw_messages
-from uncloning_ros.demos.bags.topics import listed, with_topics
+from uncloning_ros.demos.bags.reader import contract_for, raw_messages
 from uncloning_ros.demos.episodes.cutting import (
     CUTS,
     EVENT_TYPES,
@@ -61,14 +65,14 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     info = read_info(path)
     used = with_topics(contract_for(info, contract), topics)
     tracks = {key: _Arrivals() for key in _keys(used, cutting.by)}
-    every, tally = Decoder(path, used), Tally()
+    every, contents = Decoder(path, used), BagContents()
     decoder = Decoder(path, used, {key: track.add for key, track in tracks.items()})
     event_topics = {'/' + cutting.event_topic.lstrip('/')} if cutting.by == 'event' else set()
     command_topics = {'/' + topic.topic.lstrip('/') for topic in used.deployment.actions.values()}
     marks: list[Mark] = []
     command_ns = array('q')
     first_ns, last_ns = EVER[1], EVER[0]
-    for raw in raw_messages(info, Query(every.topics | event_topics), tally):
+    for raw in raw_messages(info, Query(every.topics | event_topics), contents):
         if raw.topic in every.topics:
             first_ns, last_ns = min(first_ns, raw.receive_ns), max(last_ns, raw.receive_ns)
         if raw.topic in decoder.topics:
@@ -77,7 +81,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
             command_ns.append(raw.receive_ns)
         if raw.topic in event_topics:
             marks.append(_mark(path, raw))
-    every.require_topics(tally)
+    every.require_topics(contents)
     require_one_clock(first_ns, last_ns)
     decoder.finish()
     decoder.require_poses()
@@ -86,7 +90,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
             return _known(path, used, cut_by_events(marks, first_ns, last_ns))
         except DatasetError as err:
             raise DatasetError(f'{err}, on {event_topics.pop()}; name the event topic with '
-                           f'--event-topic; there are {listed(tally.types, EVENT_TYPES)}'
+                           f'--event-topic; there are {listed(contents.types, EVENT_TYPES)}'
                            ) from err
     first, *others = (track.arrays() for track in tracks.values())
     if cutting.by == 'idle':

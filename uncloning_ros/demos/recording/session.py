@@ -12,18 +12,16 @@ from typing import Any
 
 import uncloning_ros
 from uncloning_ros.contract import Contract
-from uncloning_ros.demos.bags.episode import (
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, EpisodeMetadata
+from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.layout import (
     DISCARDED,
-    EVENT_TOPIC,
-    EpisodeMetadata,
     episode_name,
     next_episode_index,
     place_aside,
     set_aside,
 )
-from uncloning_ros.demos.bags.labels import Label, add_label
-from uncloning_ros.demos.bags.rosbag2_writer import RecordedTopic
-from uncloning_ros.demos.bags.writer import EpisodeWriter, event_cdr
+from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge, Health, topic_rules
 from uncloning_ros.errors import BagError, OutputExistsError, UncloningError, counted

@@ -1,22 +1,45 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ros2msg text of a message class, for types that are not part of ROS 2 itself.
+"""Look up message types: those of ROS 2 Jazzy in a typestore, a robot's own by their classes.
 
-A robot's own message packages are known to its Python classes alone. Every reader of an MCAP
-file needs their definition, so it is written back from the fields of the class.
+Every reader of an MCAP file needs the definition of each type. A robot's own message packages are
+known to its Python classes alone, so their text is written back from the fields of the class.
 """
 
 import re
+from functools import lru_cache
+from typing import Any
+
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
 
 from uncloning_ros.conversions import MessageClasses
 
-# What the IDL calls a type and a .msg file calls otherwise.
+# Type names of the IDL that a .msg file writes differently.
 _NAMES = {'boolean': 'bool', 'octet': 'byte', 'float': 'float32', 'double': 'float64'}
 _SEQUENCE = re.compile(r'sequence<(.+?)(?:, (\d+))?>')
 _ARRAY = re.compile(r'(.+)\[(\d+)\]')
 _BOUNDED_TEXT = re.compile(r'(w?string)<(\d+)>')
-# What stands in a message without fields, for C has no empty struct.
+# The only field of a message without fields, since C has no empty struct.
 _PLACEHOLDER = 'structure_needs_at_least_one_member'
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Typestore:
+    """Return the message types of ROS 2 Jazzy."""
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+@lru_cache(maxsize=64)
+def message_definition(type_name: str) -> tuple[bytes, str]:
+    """Return the ros2msg text and the RIHS01 hash of a message type of ROS 2 Jazzy."""
+    text, _ = typestore().generate_msgdef(type_name, ros_version=2)
+    return text.encode(), typestore().hash_rihs01(type_name)
+
+
+def message_class(type_name: str) -> Any:
+    """Return the class with which bags are written for a message type of ROS 2 Jazzy."""
+    return typestore().types[type_name]
 
 
 def message_text(type_name: str, classes: MessageClasses) -> str:
