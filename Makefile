@@ -12,7 +12,7 @@ PIP_EXTRA ?=
 PYTEST_ARGS ?=
 # Benchmarks take half an hour on a quiet machine, with this some minutes:
 #   make bench BENCH_ARGS=--short
-# The comparison of ways to be rid of a mode takes days; it goes on where it was stopped.
+# The comparison with other methods takes days; it continues where it was stopped.
 #   make bench-uncloning BENCH_ARGS='--only scenario=knife,desired=3'
 BENCH_ARGS ?=
 
@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test demo models bench bench-uncloning
+.PHONY: help venv lint test test-fast proofs docs demo models bench bench-uncloning
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -38,8 +38,20 @@ lint: $(INSTALLED) ## check style, types and the direction of imports
 	@$(ENV) mypy
 	@$(ENV) lint-imports --no-logo
 
-test: lint ## install what is missing, then run every check and test
-	@$(ENV) python -m pytest $(PYTEST_ARGS)
+test: lint ## install what is missing, then run every check and test but the long proofs
+	@$(ENV) python -m pytest -m 'not proof' $(PYTEST_ARGS)
+
+test-fast: lint ## the same without the slow tests
+	@$(ENV) python -m pytest -m 'not proof and not slow' $(PYTEST_ARGS)
+
+proofs: $(INSTALLED) ## soaks, long crash series and large mutation runs
+	@$(ENV) python -m pytest -m proof $(PYTEST_ARGS)
+
+docs: $(INSTALLED) ## write the generated pages, then build the site into build/site
+	@$(ENV) python scripts/commands_page.py >docs/commands.md.new
+	@mv docs/commands.md.new docs/commands.md
+	@$(ENV) NO_MKDOCS_2_WARNING=1 mkdocs build --strict 2>&1 | { grep -v INFO || true; }
+	@echo 'The site is in build/site; open build/site/index.html'
 
 demo: $(INSTALLED) ## the whole story from nothing, 5 to 10 minutes on 2 cores
 	@$(ENV) scripts/demo.sh

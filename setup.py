@@ -24,6 +24,8 @@ EXTRAS = {
     # launch_pytest of Jazzy does not work with pytest 8.4
     'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0',
             'mcap-ros2-support', 'mypy', 'ruff', 'scipy'],
+    # the documentation site
+    'docs': ['mkdocs>=1.6', 'mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26'],
 }
 
 
