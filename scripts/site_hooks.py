@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Show README.md as the first page of the site, and the files outside of docs/ that pages link to.
+"""Add README.md as the first page of the site, and the linked files outside of docs/.
 
-MkDocs knows files below docs/ only. README links to `docs/x.md` and `config/x`, pages in docs/ link
-to `../config/x`; both work on a code host. Here the links are turned into those of the site.
+MkDocs knows files below docs/ only. README links to `docs/x.md` and `config/x`, pages in docs/
+link to `../config/x`; both work on a code host. Here they become links of the site.
 """
 
 import re
