@@ -4,10 +4,12 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from uncloning_ros.errors import OutputExistsError, UncloningError
 
@@ -18,6 +20,28 @@ def require_new(path: Path) -> Path:
         raise OutputExistsError(f'{path} exists already and is never overwritten; '
                                 f'give another name or move it away')
     return path
+
+
+def read_bytes(path: Path, error: type[UncloningError], remedy: str = '') -> bytes:
+    """Return the contents of a file; raise `error` with the remedy if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise error(_with(f'cannot read {path}: {err.strerror or err}', remedy)) from err
+
+
+def parse_json(data: bytes | str, where: Path | str, error: type[UncloningError],
+               remedy: str = '') -> Any:
+    """Return the JSON in `data`; raise `error` with `where` and the remedy if it is not JSON."""
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as err:
+        raise error(_with(f'{where} is not JSON: {err}', remedy)) from err
+
+
+def read_json(path: Path, error: type[UncloningError], remedy: str = '') -> Any:
+    """Return the JSON in a file; raise `error` with the remedy if it cannot be read."""
+    return parse_json(read_bytes(path, error, remedy), path, error, remedy)
 
 
 @contextlib.contextmanager
@@ -58,6 +82,14 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _with(sentence: str, remedy: str) -> str:
+    return f'{sentence}; {remedy}' if remedy else sentence
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f'{name} is not a number')
 
 
 def _umask() -> int:

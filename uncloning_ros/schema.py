@@ -1,17 +1,364 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Strict reading of YAML: every key is known, every value has the type that was asked for."""
+"""Read and write YAML and JSON as frozen dataclasses, whose annotations are the schema.
 
+A field's annotation gives its type; notes in `Annotated` narrow it:
+
+    @dataclass(frozen=True)
+    class Tracking:
+        latency_s: Annotated[float, Range(0.0, 2.0)]   # a number in [0, 2]
+        attempts: Count                                # a whole number, at least 0
+        names: Names                                   # a list of distinct texts, not empty
+        turn_rad: Annotated[Span, Note.DEGREES]        # turn_deg: [least, most] in the file
+        limits: Mapping[str, Span]                     # a mapping whose keys are names
+        desired: Mapping[str, Annotated[bool, Inside('desired')]]    # {name: {desired: true}}
+        mode: str | None                               # the key has to be there; may be null
+        label: str | None = None                       # the key may be left out; null is refused
+        record: Mapping[str, Any] = field(default_factory=dict)      # any data
+        source: Annotated[str, Note.DERIVED] = ''      # not in the file
+
+    @dataclass(frozen=True)
+    class File:
+        SCHEMAS: ClassVar = ('uncloning/file@2', 'uncloning/file@1')  # reads both, writes @2
+        tracking: Tracking
+        episodes: Annotated[tuple[Episode, ...], Note.MAY_BE_EMPTY, Doc('every episode')]
+
+    made = read(File, read_json(path, BagError, 'record it again'), str(path), BagError)
+    path.write_text(json.dumps(plain(made)))
+
+Types: str, bool, int, float, Literal of texts, a dataclass, Mapping[str, X], tuple[X, ...],
+tuple[X, Y, Z], Any, and X | None. Texts and lists are not empty unless a note allows it. A field
+with a default is optional. `plain` leaves out a field that has its default, so a new optional key
+changes no hash of older files. A dataclass checks in `__post_init__` whatever its types cannot
+express; `read` puts the place before the sentence of that error.
+"""
+
+import dataclasses
+import difflib
+import enum
+import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
 
 from uncloning_ros.errors import UncloningError, near_miss
+from uncloning_ros.files import read_bytes
+
+Made = TypeVar('Made')
+
+
+class Range(NamedTuple):
+    """Allow the numbers from `least` to `most`."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+
+class Pattern(NamedTuple):
+    """Allow the texts that match `regex` as a whole; `name` tells their kind."""
+
+    regex: str
+    name: str
+
+
+class Doc(NamedTuple):
+    """Describe a field in the table of fields."""
+
+    sentence: str
+
+
+class Inside(NamedTuple):
+    """Name the only key of a mapping that holds the value, as in `{desired: true}`."""
+
+    key: str
+
+
+class Note(enum.Enum):
+    """Narrow or widen one field."""
+
+    DERIVED = 'not in the file'
+    DEGREES = 'degrees in the file, under x_deg; radians in the field x_rad'
+    ORDERED = 'a pair [least, most]'
+    DISTINCT = 'no item twice'
+    MAY_BE_EMPTY = 'an empty text or list is allowed'
+
+
+Count = Annotated[int, Range(0)]
+Positive = Annotated[int, Range(1)]
+Rate = Annotated[float, Range(0.0, 1.0)]
+Sha256 = Annotated[str, Pattern('[0-9a-f]{64}', 'sha256')]
+Names = Annotated[tuple[str, ...], Note.DISTINCT]
+Span = Annotated[tuple[float, float], Note.ORDERED]
+Vector = tuple[float, float, float]
+
+
+def read(kind: Callable[..., Made], data: object, where: str, error: type[UncloningError],
+         **derived: Any) -> Made:
+    """Return the dataclass `kind` that `data` describes.
+
+    `where` names the place of `data`, as in "config/contract.yaml.interface"; `derived` are
+    values of fields that are not in the file. Raise `error` with the place, the value and the
+    near miss for an unknown or missing key, a value of another type and one outside its range.
+    """
+    values = _members(_parts(kind), data, where, error)
+    values.pop('schema', None)
+    try:
+        return kind(**values, **derived)
+    except UncloningError as err:
+        raise error(f'{where}: {err}') from err
+
+
+def plain(made: Any) -> Any:
+    """Return a dataclass as plain data that `read` reads back, without fields at their default."""
+    return _written(_hint(Any), made)
+
+
+def documented(kind: type, prefix: str = '') -> Iterator[tuple[str, str, str]]:
+    """Give path, type and sentence of every field of a dataclass and of the fields inside it."""
+    for part in _parts(kind):
+        yield from _rows(part.hint, f'{prefix}{part.key}', ', optional' if part.optional else '',
+                         Doc(''))
+
+
+class _Hint(NamedTuple):
+    """An annotation taken apart: type, arguments of the type, notes, whether null is allowed."""
+
+    core: Any
+    args: tuple[Any, ...]
+    notes: tuple[Any, ...]
+    nullable: bool
+
+    def note(self, kind: type[Made]) -> Made | None:
+        """Return the note of this kind; of several the outermost."""
+        return next((one for one in reversed(self.notes) if isinstance(one, kind)), None)
+
+
+class _Part(NamedTuple):
+    """A field of a dataclass and its key in the file; `default` is MISSING without one."""
+
+    name: str
+    key: str
+    hint: _Hint
+    default: Any = dataclasses.MISSING
+
+    @property
+    def optional(self) -> bool:
+        """Tell whether the key may be left out."""
+        return self.default is not dataclasses.MISSING
+
+
+@functools.cache
+def _hint(annotation: Any) -> _Hint:
+    """Take an annotation apart; outer notes follow inner ones."""
+    if get_origin(annotation) is Annotated:
+        inner, *notes = get_args(annotation)
+        found = _hint(inner)
+        return found._replace(notes=(*found.notes, *notes))
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        inner, = (one for one in get_args(annotation) if one is not types.NoneType)
+        return _hint(inner)._replace(nullable=True)
+    return _Hint(get_origin(annotation) or annotation, get_args(annotation), (), False)
+
+
+@functools.cache
+def _parts(kind: Any) -> tuple[_Part, ...]:
+    """Return the fields of a dataclass that are in its file, the schema's mark first."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    parts = []
+    if mark := getattr(kind, 'SCHEMAS', ()):
+        parts.append(_Part('schema', 'schema', _hint(Annotated[Literal[mark], Doc(mark[0])])))
+    for one in dataclasses.fields(kind):
+        hint, default = _hint(hints[one.name]), one.default
+        if Note.DERIVED in hint.notes:
+            continue
+        if one.default_factory is not dataclasses.MISSING:
+            default = one.default_factory()
+        if default is None:  # a key without a value is a slip: None is the key left out
+            hint = hint._replace(nullable=False)
+        key = f'{one.name.removesuffix("_rad")}_deg' if Note.DEGREES in hint.notes else one.name
+        parts.append(_Part(one.name, key, hint, default))
+    return tuple(parts)
+
+
+def _members(parts: tuple[_Part, ...], data: object, where: str,
+             error: type[UncloningError]) -> dict[str, Any]:
+    """Return the values of the fields in a mapping by the fields' names."""
+    if not isinstance(data, Mapping):
+        raise error(f'{where}: expected a mapping, got {_shown(data)}')
+    values, keys = {}, [part.key for part in parts]
+    for part in parts:
+        if part.key in data:
+            values[part.name] = _value(part.hint, data[part.key], f'{where}.{part.key}', error)
+        elif not part.optional:
+            close = difflib.get_close_matches(
+                part.key, [str(key) for key in data if key not in keys], n=1, cutoff=0.5)
+            raise error(f'{where}: missing key {part.key!r}, expected {_expected(part.hint)}'
+                        + ''.join(f' (found {key!r})' for key in close))
+    for key in data:
+        if key not in keys:
+            raise error(f'{where}: unknown key {key!r}{near_miss(str(key), keys)}')
+    return values
+
+
+def _value(hint: _Hint, value: Any, where: str, error: type[UncloningError]) -> Any:
+    """Return one value of a file as the dataclass holds it."""
+    if value is None and hint.nullable:
+        return None
+    if inside := hint.note(Inside):
+        bare = hint._replace(notes=tuple(note for note in hint.notes if note != inside))
+        return _members((_Part(inside.key, inside.key, bare),), value, where, error)[inside.key]
+    if dataclasses.is_dataclass(hint.core):
+        return read(typing.cast(type[Any], hint.core), value, where, error)
+    if not _fits(hint, value):
+        hope = (near_miss(value, hint.args) if hint.core is Literal and _is_text(value) else '')
+        raise error(f'{where}: expected {_expected(hint)}, got {_shown(value)}{hope}')
+    if hint.core is Mapping and hint.args[1] is not Any:
+        for key in value:
+            if not _is_text(key) or not key:
+                raise error(f'{where}: expected names as keys, got {_shown(key)}')
+        return {key: _value(_hint(hint.args[1]), item, f'{where}.{key}', error)
+                for key, item in value.items()}
+    if hint.core is tuple:
+        value = tuple(_value(item, one, f'{where}[{i}]', error)
+                      for i, (item, one) in enumerate(
+                          zip(_items(hint, value), value, strict=True)))
+    made = float(value) if hint.core is float else value
+    return _scaled(made, math.radians) if Note.DEGREES in hint.notes else made
+
+
+def _fits(hint: _Hint, value: Any) -> bool:
+    """Tell whether a value has the type and is in the range; items of lists are seen to later."""
+    if hint.core is Mapping:
+        return isinstance(value, Mapping)
+    if hint.core is tuple:
+        return _fits_list(hint, value)
+    if hint.core is Literal:
+        return _is_text(value) and value in hint.args
+    if hint.core is str:
+        pattern = hint.note(Pattern)
+        return (_is_text(value) and (bool(value.strip()) or Note.MAY_BE_EMPTY in hint.notes)
+                and (pattern is None or re.fullmatch(pattern.regex, value) is not None))
+    if hint.core is bool:
+        return isinstance(value, bool)
+    if hint.core in (int, float):
+        least, most = hint.note(Range) or Range()
+        return (_is_finite(value) and (hint.core is float or isinstance(value, int))
+                and least <= value <= most)
+    assert hint.core is Any, f'no reader for {hint.core}'
+    return True
+
+
+def _fits_list(hint: _Hint, value: Any) -> bool:
+    """Tell whether a value is a list of the length, distinct or ordered as noted."""
+    if not isinstance(value, list | tuple):
+        return False
+    if hint.args[-1] is Ellipsis:
+        return ((bool(value) or Note.MAY_BE_EMPTY in hint.notes)
+                and (Note.DISTINCT not in hint.notes
+                     or all(item not in value[:i] for i, item in enumerate(value))))
+    return (len(value) == len(hint.args)
+            and all(_fits(item, one) for item, one in zip(_items(hint, value), value, strict=True))
+            and (Note.ORDERED not in hint.notes or list(value) == sorted(value)))
+
+
+def _items(hint: _Hint, value: Any) -> list[_Hint]:
+    """Return the hint of every item of a list."""
+    kinds = hint.args[:1] * len(value) if hint.args[-1] is Ellipsis else hint.args
+    return [_hint(kind) for kind in kinds]
+
+
+_NOUNS = {str: 'text', Literal: 'text', bool: 'flag', int: 'whole number', float: 'number',
+          tuple: 'list'}
+
+
+def _expected(hint: _Hint) -> str:
+    """Return the words for the values that a field may have."""
+    if Note.ORDERED in hint.notes:
+        return 'a pair [least, most]'
+    if hint.core is tuple:
+        item = _hint(hint.args[0])
+        nouns = f'{_NOUNS.get(item.core, "mapping")}s{_bounds(item)}'
+        if hint.args[-1] is not Ellipsis:
+            return f'a list of {len(hint.args)} {nouns}'
+        return (f'a {"" if Note.MAY_BE_EMPTY in hint.notes else "non-empty "}list of '
+                f'{"distinct " if Note.DISTINCT in hint.notes else ""}{nouns}')
+    if hint.core is Literal:
+        return ' or '.join(map(repr, hint.args))
+    if hint.core is bool:
+        return 'true or false'
+    if pattern := hint.note(Pattern):
+        return f'a {pattern.name}'
+    return f'a {_NOUNS.get(hint.core, "mapping")}{_bounds(hint)}'
+
+
+def _bounds(hint: _Hint) -> str:
+    """Return the words for the range of a number, '' without one."""
+    least, most = hint.note(Range) or Range()
+    if math.isinf(most):
+        return '' if math.isinf(least) else f', at least {least:g}'
+    return f' in [{least:g}, {most:g}]'
+
+
+def _written(hint: _Hint, value: Any) -> Any:
+    """Return one value of a dataclass as the file has it."""
+    if inside := hint.note(Inside):
+        bare = hint._replace(notes=tuple(note for note in hint.notes if note != inside))
+        return {inside.key: _written(bare, value)}
+    if dataclasses.is_dataclass(value):
+        kind: Any = type(value)
+        mark = {'schema': kind.SCHEMAS[0]} if hasattr(kind, 'SCHEMAS') else {}
+        return mark | {part.key: _written(part.hint, made) for part in _parts(kind)[len(mark):]
+                       if (made := getattr(value, part.name)) != part.default}
+    if Note.DEGREES in hint.notes:
+        value = _scaled(value, math.degrees)
+    if isinstance(value, Mapping):
+        inner = _hint(hint.args[1] if hint.core is Mapping else Any)
+        return {key: _written(inner, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = _items(hint, value) if hint.core is tuple else [_hint(Any)] * len(value)
+        return [_written(item, one) for item, one in zip(items, value, strict=True)]
+    return float(value) if hint.core is float and value is not None else value
+
+
+def _scaled(value: Any, scale: Callable[[float], float]) -> Any:
+    """Return an angle, or each of several angles, in another unit."""
+    return tuple(map(scale, value)) if isinstance(value, tuple) else scale(value)
+
+
+def _rows(hint: _Hint, path: str, optional: str, doc: Doc) -> Iterator[tuple[str, str, str]]:
+    """Give the rows of one field in a table of fields: its own, then those of its inside."""
+    yield path, _type_name(hint) + optional, (hint.note(Doc) or doc).sentence
+    while hint.core is tuple:
+        hint = _hint(hint.args[0])
+    if dataclasses.is_dataclass(hint.core):
+        yield from documented(typing.cast(type, hint.core), f'{path}.')
+    elif hint.core is Mapping and hint.args[1] is not Any:
+        yield from _rows(_hint(hint.args[1]), f'{path}.*', '', Doc('for each name'))
+
+
+def _type_name(hint: _Hint) -> str:
+    """Return the short name of a field's type, as in `count`, `rate[2]?`, `object[]`."""
+    pattern = hint.note(Pattern)
+    if hint.core is tuple:
+        length = '' if hint.args[-1] is Ellipsis else len(hint.args)
+        name = f'{_type_name(_hint(hint.args[0]))}[{length}]'
+    elif dataclasses.is_dataclass(hint.core):
+        name = 'object'
+    elif hint.core is float and hint.note(Range) == (0.0, 1.0):
+        name = 'rate'
+    else:
+        name = pattern.name if pattern else {
+            str: 'text', Literal: 'text', bool: 'flag', int: 'count', float: 'number',
+            Mapping: 'map', Any: 'any'}[hint.core]
+    return name + ('?' if hint.nullable else '')
 
 
 class _NoDuplicates(yaml.SafeLoader):
@@ -157,10 +504,9 @@ class Fields:
 
 def read_yaml(path: Path, error: type[UncloningError]) -> Fields:
     """Read one YAML file into `Fields`; raise `error` if it is missing or malformed."""
+    text = read_bytes(path, error)
     try:
-        data = _NoDuplicates(path.read_text(encoding='utf-8')).get_single_data()
-    except OSError as err:
-        raise error(f'cannot read {path}: {err.strerror or err}') from err
+        data = _NoDuplicates(text.decode()).get_single_data()
     # Values such as 2026-13-45, and deep nesting, get past PyYAML's own errors.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         reason = ' '.join(str(err).split())

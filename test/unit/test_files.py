@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from uncloning_ros.errors import OutputExistsError, UncloningError
-from uncloning_ros.files import alone_in, require_new, write_whole
+from uncloning_ros.errors import BagError, OutputExistsError, UncloningError
+from uncloning_ros.files import alone_in, read_bytes, read_json, require_new, write_whole
 
 
 def test_what_exists_is_refused_a_broken_link_too(tmp_path: Path) -> None:
@@ -53,3 +53,22 @@ def test_a_missing_folder_is_made_and_the_neighbours_are_left_alone(tmp_path: Pa
     assert path.read_bytes() == b'two'
     assert neighbour.read_bytes() == b'somebody else wrote this'
     assert path.stat().st_mode == neighbour.stat().st_mode
+
+
+def test_a_file_is_read_or_refused_with_its_path_the_reason_and_the_remedy(
+        tmp_path: Path) -> None:
+    path = tmp_path / 'file.json'
+    with pytest.raises(BagError, match=f'{path}: No such file.*; make it$'):
+        read_bytes(path, BagError, 'make it')
+    with pytest.raises(BagError, match=f'{tmp_path}: Is a directory$'):
+        read_json(tmp_path, BagError)
+    path.write_text('{"a": [1, null, "\u00e9"]}')
+    assert read_json(path, BagError) == {'a': [1, None, '\u00e9']}
+
+
+@pytest.mark.parametrize('text', ['', '{', '{"a": NaN}', '[-Infinity]', '[' * 100000, '\xff'])
+def test_what_is_not_json_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / 'file.json'
+    path.write_bytes(text.encode('latin-1'))
+    with pytest.raises(BagError, match=f'{path} .*; make it again$'):
+        read_json(path, BagError, 'make it again')
