@@ -16,6 +16,7 @@ A field's annotation gives its type; notes in `Annotated` narrow it:
         label: str | None = None                       # the key may be left out; null is refused
         record: Mapping[str, Any] = field(default_factory=dict)      # any data
         source: Annotated[str, Note.DERIVED] = ''      # not in the file
+        outcome: Annotated[Outcome, Note.INLINE]       # its keys stand among those above
 
     @dataclass(frozen=True)
     class File:
@@ -40,6 +41,7 @@ import functools
 import hashlib
 import json
 import math
+import operator
 import re
 import types
 import typing
@@ -89,6 +91,7 @@ class Note(enum.Enum):
     ORDERED = 'a pair [least, most]'
     DISTINCT = 'no item twice'
     MAY_BE_EMPTY = 'an empty text or list is allowed'
+    INLINE = 'the keys of a dataclass stand among those of the dataclass that has it'
 
 
 Count = Annotated[int, Range(0)]
@@ -108,9 +111,15 @@ def read(kind: Callable[..., Made], data: object, where: str, error: type[Unclon
     values of fields that are not in the file. Raise `error` with the place, the value and the
     near miss for an unknown or missing key, a value of another type and one outside its range.
     """
-    values = _members(_parts(kind), data, where, error)
+    values: dict[str, Any] = {}
+    inline: dict[str, dict[str, Any]] = {}
+    for name, value in _members(_parts(kind), data, where, error).items():
+        outer, _, inner = name.rpartition('.')
+        (inline.setdefault(outer, {}) if outer else values)[inner] = value
     values.pop('schema', None)
     try:
+        for name, found in inline.items():
+            values[name] = _hint(_annotations(kind)[name]).core(**found)
         return kind(**values, **derived)
     except UncloningError as err:
         raise error(f'{where}: {err}') from err
@@ -142,7 +151,10 @@ class _Hint(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A field of a dataclass and its key in the file; `default` is MISSING without one."""
+    """A field of a dataclass and its key in the file; `default` is MISSING without one.
+
+    The `name` of a field inside an inline one has that one's name before a dot.
+    """
 
     name: str
     key: str
@@ -171,13 +183,15 @@ def _hint(annotation: Any) -> _Hint:
 @functools.cache
 def _parts(kind: Any) -> tuple[_Part, ...]:
     """Return the fields of a dataclass that are in its file, the schema's mark first."""
-    hints = typing.get_type_hints(kind, include_extras=True)
     parts = []
     if mark := getattr(kind, 'SCHEMAS', ()):
         parts.append(_Part('schema', 'schema', _hint(Annotated[Literal[mark], Doc(mark[0])])))
     for one in dataclasses.fields(kind):
-        hint, default = _hint(hints[one.name]), one.default
+        hint, default = _hint(_annotations(kind)[one.name]), one.default
         if Note.DERIVED in hint.notes:
+            continue
+        if Note.INLINE in hint.notes:
+            parts += [part._replace(name=f'{one.name}.{part.name}') for part in _parts(hint.core)]
             continue
         if one.default_factory is not dataclasses.MISSING:
             default = one.default_factory()
@@ -186,6 +200,11 @@ def _parts(kind: Any) -> tuple[_Part, ...]:
         key = f'{one.name.removesuffix("_rad")}_deg' if Note.DEGREES in hint.notes else one.name
         parts.append(_Part(one.name, key, hint, default))
     return tuple(parts)
+
+
+@functools.cache
+def _annotations(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _members(parts: tuple[_Part, ...], data: object, where: str,
@@ -316,7 +335,7 @@ def _written(hint: _Hint, value: Any) -> Any:
         kind: Any = type(value)
         mark = {'schema': kind.SCHEMAS[0]} if hasattr(kind, 'SCHEMAS') else {}
         return mark | {part.key: _written(part.hint, made) for part in _parts(kind)[len(mark):]
-                       if (made := getattr(value, part.name)) != part.default}
+                       if (made := operator.attrgetter(part.name)(value)) != part.default}
     if Note.DEGREES in hint.notes:
         value = _scaled(value, math.degrees)
     if isinstance(value, Mapping):

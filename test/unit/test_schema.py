@@ -176,6 +176,27 @@ def test_a_required_key_that_is_missing_is_named(key: str) -> None:
         read(Robot, data, 'place', ContractError, path='p')
 
 
+@dataclass(frozen=True)
+class Trial:
+    seed: Annotated[Count, Doc('first')]
+    joint: Annotated[Joint, Note.INLINE]
+    result: Annotated[float, Doc('last')]
+
+
+def test_keys_of_an_inline_dataclass_stand_among_the_others() -> None:
+    data = {'seed': 3, 'name': 'wrist', 'turn_deg': [0.0, 90.0], 'result': 0.5}
+    made = read(Trial, data, 'here', BagError)
+    assert made == Trial(3, Joint('wrist', (0.0, math.pi / 2)), 0.5)
+    assert list(plain(made).items()) == list(data.items())
+    assert [path for path, _, _ in documented(Trial)] == ['seed', 'name', 'turn_deg', 'result']
+    with pytest.raises(BagError, match="here: unknown key 'nam'.*'name'"):
+        read(Trial, {**data, 'nam': 1}, 'here', BagError)
+    with pytest.raises(BagError, match="here: missing key 'name'"):
+        read(Trial, {'seed': 3}, 'here', BagError)
+    with pytest.raises(BagError, match='here: an elbow cannot be read'):
+        read(Trial, {**data, 'name': 'elbow'}, 'here', BagError)
+
+
 def test_fields_are_documented_with_path_type_and_sentence() -> None:
     rows = list(documented(Robot))
     assert rows[:3] == [
