@@ -16,7 +16,7 @@ from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.message_types import message_class, typestore
-from uncloning_ros.demos.recording.cdr import peek
+from uncloning_ros.demos.recording.cdr import stamped_values
 from uncloning_ros.demos.recording.health import (
     EpisodeJudge,
     Finding,
@@ -193,7 +193,7 @@ def transforms(frames: dict[str, float], stamp_ns: int, odd: str = 'panda_link0'
                                                                   max_size=9))
 def test_what_a_message_of_transforms_says_is_found_without_decoding(
         frames: dict[str, float], parent: str) -> None:
-    told = list(peek(TRANSFORMS, transforms(frames, 7 * S + 5, parent)))
+    told = list(stamped_values(TRANSFORMS, transforms(frames, 7 * S + 5, parent)))
     assert [(one.frame, one.stamp_ns) for one in told] == [(name, 7 * S + 5) for name in frames]
     assert [struct.unpack('<d', one.value[:8])[0] for one in told] == list(frames.values())
 
@@ -201,8 +201,8 @@ def test_what_a_message_of_transforms_says_is_found_without_decoding(
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_bytes_that_are_no_transforms_say_what_they_can(noise: bytes, at: int) -> None:
     good = transforms({'hand': 0.5, 'tool': 0.25}, S)
-    assert len(list(peek(TRANSFORMS, good[:at] + noise + good[at + len(noise):]))) <= 60
-    assert list(peek(TRANSFORMS, noise[:3])) == []
+    assert len(list(stamped_values(TRANSFORMS, good[:at] + noise + good[at + len(noise):]))) <= 60
+    assert list(stamped_values(TRANSFORMS, noise[:3])) == []
 
 
 def test_each_frame_of_the_transforms_is_judged_by_itself() -> None:
@@ -305,7 +305,7 @@ def test_silence_is_told_with_its_age() -> None:
     watch.seen('/b', 1, 10 * S)
     watch.seen('/c', 1, 13 * S)
     limits = {'/a': 1.0, '/b': 1.0, '/c': 1.0}
-    assert watch.silent(limits, 13 * S + S // 5) == ['/a (never)', '/b (stale 3.2 s)']
+    assert watch.silent(limits, 13 * S + S // 5) == {'/a': 'never', '/b': 'stale 3.2 s'}
     assert watch.warnings(limits, 13 * S + S // 5)[:2] == [
         'nothing arrives on /a (never)', 'nothing arrives on /b (stale 3.2 s)']
 

@@ -18,11 +18,11 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import TRANSFORMS, Contract
-from uncloning_ros.demos.recording.cdr import peek
+from uncloning_ros.demos.recording.cdr import stamped_values
 from uncloning_ros.demos.recording.health import topic_rules
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.recovery import leftovers
-from uncloning_ros.demos.recording.session import Recording
+from uncloning_ros.demos.recording.session import RecordingSession
 from uncloning_ros.errors import BagError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,
@@ -81,7 +81,7 @@ class Recorder(Node):
         session = values['session'] or f'session_{time.time_ns() // 10**9}'
         self._events = self.create_publisher(String, '~/episode_event', LATCHED_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._recording = Recording(
+        self._recording = RecordingSession(
             self._out, contract, session, values['operator'], values['planned_mode'] or None,
             values['min_free_mib'] * 2**20, values['queue_mib'] * 2**20,
             lambda event: self._events.publish(as_json(event)))
@@ -167,8 +167,8 @@ class Recorder(Node):
 
     def _receive(self, topic: str, cdr: bytes, info: dict[str, Any]) -> None:
         if topic in self._transforms:
-            for told in peek(TRANSFORMS, cdr):  # one topic, and every frame may fall silent
-                self._watch.seen(f'{topic} {told.frame}', 1, self._take_ns)
+            for one in stamped_values(TRANSFORMS, cdr):  # every frame may fall silent by itself
+                self._watch.seen(f'{topic} {one.frame}', 1, self._take_ns)
         if not self._simulated:
             self._recording.put(topic, cdr, info['received_timestamp'], info['source_timestamp'])
         elif self._take_ns > 0:  # else nobody knows yet what time it is

@@ -7,10 +7,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from uncloning_ros.demos.recording.session import Recording
+from uncloning_ros.demos.recording.session import RecordingSession
 
 
-def diagnostics(name: str, stamp: Any, recording: Recording, warnings: Sequence[str],
+def diagnostics(name: str, stamp: Any, recording: RecordingSession, warnings: Sequence[str],
                 rates_hz: Mapping[str, float], lost: Mapping[str, int]) -> DiagnosticArray:
     """Return state, episode, queue, disk and every topic's rate as diagnostics.
 

@@ -13,7 +13,7 @@ from uncloning_ros import __version__
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.labels import Label
 from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, signals_of
-from uncloning_ros.demos.recording.health import SLOW
+from uncloning_ros.demos.recording.topic_stats import SLOW
 from uncloning_ros.errors import counted
 
 SCHEMA = 'uncloning/inspection@1'

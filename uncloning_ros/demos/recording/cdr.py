@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stamp and values of a serialised message, found without decoding it.
+"""Read stamp and value of a serialised message without decoding it.
 
 A message is CDR: two bytes that tell the byte order, two more, then the fields, each aligned to
 its size from there on (OMG DDS-XTypes 1.3, 7.4.1, XCDR version 1).
@@ -16,34 +16,34 @@ from uncloning_ros.contract import TRANSFORMS
 HEADER_TYPES = ('geometry_msgs/msg/PoseStamped', 'geometry_msgs/msg/WrenchStamped',
                 'sensor_msgs/msg/JointState', 'trajectory_msgs/msg/JointTrajectory')
 
-_FIELDS = 4  # where the fields begin
+_FIELDS = 4  # offset (bytes) of the first field
 _STAMP_END = 12
 _TRANSFORM_BYTES = 7 * 8
 
 
-class Told(NamedTuple):
-    """What one message says: of which frame ('' if of none), when, and the bytes of the rest."""
+class StampedValue(NamedTuple):
+    """Frame ('' if the type has none), stamp, and the bytes of the values of one message."""
 
     frame: str
     stamp_ns: int
     value: bytes
 
 
-def peek(type_name: str, cdr: bytes) -> Iterator[Told]:
-    """Yield what a message says of each frame; nothing for a type without stamps.
+def stamped_values(type_name: str, cdr: bytes) -> Iterator[StampedValue]:
+    """Yield stamp and value of a message, of each frame for transforms; none without a stamp.
 
-    Of bytes that are no such message as much as can be read.
+    Damaged bytes yield as much as can be read.
     """
     try:
         if type_name in HEADER_TYPES:
-            yield Told('', _time_ns(_order(cdr), cdr, _FIELDS), cdr[_STAMP_END:])
+            yield StampedValue('', _time_ns(_order(cdr), cdr, _FIELDS), cdr[_STAMP_END:])
         elif type_name == TRANSFORMS:
             yield from _transforms(cdr)
     except (struct.error, IndexError):
         return
 
 
-def _transforms(cdr: bytes) -> Iterator[Told]:
+def _transforms(cdr: bytes) -> Iterator[StampedValue]:
     order = _order(cdr)
     count, = struct.unpack_from(f'{order}I', cdr, _FIELDS)
     at = _FIELDS + 4
@@ -55,7 +55,7 @@ def _transforms(cdr: bytes) -> Iterator[Told]:
         at = _aligned(at, 8)
         if at + _TRANSFORM_BYTES > len(cdr):
             return
-        yield Told(child, stamp_ns, cdr[at:at + _TRANSFORM_BYTES])
+        yield StampedValue(child, stamp_ns, cdr[at:at + _TRANSFORM_BYTES])
         at += _TRANSFORM_BYTES
 
 

@@ -11,13 +11,12 @@ from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.errors import BagError, UncloningError
 
-# How often what was collected is written: waking a thread for every message costs more than
-# writing it.
+# Period (s) of writing the queue: waking a thread for every message costs more than writing it.
 _BATCH_S = 0.02
-# How often the disk is asked to keep it. A crash may cost this and the time of one batch and one
-# sync, which has to stay below a second.
+# Period (s) of syncing to the disk. A crash may cost this and the time of one batch and one sync,
+# which has to stay below a second.
 FLUSH_S = 0.5
-# Launch kills a process 5 s after SIGINT; the bag has to be closed well before.
+# Time (s) to close: launch kills a process 5 s after SIGINT.
 _CLOSE_TIMEOUT_S = 3.0
 
 _Item = tuple[str, bytes, int, int]
@@ -27,7 +26,7 @@ class EpisodeThread:
     """Queue the messages of one episode, at most `limit_bytes` of them, and write them.
 
     `put()` never blocks: what does not fit is dropped and counted in `dropped`. Until `end()` the
-    thread alone touches writer and judge, except that anybody may add a topic. The first error
+    thread alone touches writer and judge, except that any thread may add a topic. The first error
     ends the writing, is kept in `error`, and leaves the `.partial` directory.
     """
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an episode is good, judged from its messages as they are written.
+"""Judge an episode from its messages as they are written: good, or with findings.
 
 The verdict is part of the recorder's last event in the bag, under `health`:
 
@@ -20,11 +20,8 @@ from typing import Any
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.pieces import PAUSE_NS
-from uncloning_ros.demos.recording.cdr import peek
-from uncloning_ros.demos.recording.topic_stats import LEAST_S, Tally, TopicRule
-from uncloning_ros.demos.recording.topic_stats import (
-    SLOW as SLOW,  # whoever compares rates takes it from here
-)
+from uncloning_ros.demos.recording.cdr import stamped_values
+from uncloning_ros.demos.recording.topic_stats import TopicRule, TopicStats
 from uncloning_ros.errors import counted
 
 SCHEMA = 'uncloning/health@1'
@@ -32,7 +29,7 @@ SCHEMA = 'uncloning/health@1'
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One fault of an episode.
 
     `kind` is one of empty, gap, rate, frozen, clock, lost, dropped, recovered; `topic` is ''
     where it concerns the whole episode.
@@ -72,7 +69,7 @@ class Health:
 
 
 def recorded_health(events: Sequence[tuple[int, Mapping[str, Any]]]) -> Health | None:
-    """Return the verdict that a bag's events carry, None if nobody judged or it is damaged."""
+    """Return the verdict that a bag's events carry, None if there is none or it is damaged."""
     for _, event in reversed(events):
         data = event.get('health')
         try:
@@ -123,69 +120,49 @@ def _name(topic: str, frame: str | None) -> str:
 
 
 class EpisodeJudge:
-    """Look at every message of one episode and tell in the end whether it is good.
+    """Look at every message of one episode, then give a verdict.
 
-    `usual_hz` has the rates that were seen before the episode. Times are of one clock, ROS time
-    in a live recorder. Topics that the contract does not have are counted, not judged.
+    `usual_hz` are the topics' rates before the episode. Times are of one clock, ROS time in a
+    live recorder. Topics beside the contract are counted, not judged.
     """
 
     def __init__(self, rules: Mapping[str, TopicRule], usual_hz: Mapping[str, float]) -> None:
         self._usual_hz = usual_hz
-        self._tallies = {name: Tally(rule) for name, rule in rules.items()}
+        self._stats = {name: TopicStats(rule) for name, rule in rules.items()}
         self._types = {rule.topic: rule.type for rule in rules.values()}
 
     def see(self, topic: str, cdr: bytes, receive_ns: int) -> None:
-        """Take notice of one serialised message."""
-        tally = self._tallies.get(topic)
-        if tally is None:
-            tally = self._tallies[topic] = Tally(None)
+        """Count one serialised message."""
+        stats = self._stats.get(topic)
+        if stats is None:
+            stats = self._stats[topic] = TopicStats(None)
         type_name = self._types.get(topic, '')
         if type_name != TRANSFORMS:
-            tally.see(receive_ns, next(peek(type_name, cdr), None))
+            stats.see(receive_ns, next(stamped_values(type_name, cdr), None))
             return
-        tally.see(receive_ns, None)
-        for told in peek(type_name, cdr):
-            of_frame = self._tallies.get(_name(topic, told.frame))
+        stats.see(receive_ns, None)
+        for one in stamped_values(type_name, cdr):
+            of_frame = self._stats.get(_name(topic, one.frame))
             if of_frame is not None:
-                of_frame.see(receive_ns, told)
+                of_frame.see(receive_ns, one)
 
     def verdict(self, start_ns: int, end_ns: int, dropped: Mapping[str, int],
                 lost: Mapping[str, int]) -> Health:
         """Judge the episode that lasted from `start_ns` to `end_ns`."""
         findings: list[Finding] = []
         figures: dict[str, dict[str, float]] = {}
-        for name, tally in self._tallies.items():
-            gap_s, at_s = tally.longest_gap_s(start_ns, end_ns)
-            rate_hz = tally.rate_hz()
-            figures[name] = {'messages': tally.count, 'rate_hz': round(rate_hz, 2),
-                             'longest_gap_s': round(gap_s, 3), 'lost': lost.get(name, 0),
-                             'dropped': dropped.get(name, 0)}
-            findings += [Finding(kind, name, text) for kind, text in self._findings(
-                name, tally, gap_s, at_s, (end_ns - start_ns) * 1e-9)]
+        for name, stats in self._stats.items():
+            figures[name] = {'messages': stats.count, 'rate_hz': round(stats.rate_hz(), 2),
+                             'longest_gap_s': round(stats.longest_gap_s(start_ns, end_ns)[0], 3),
+                             'lost': lost.get(name, 0), 'dropped': dropped.get(name, 0)}
+            findings += [Finding(kind, name, text) for kind, text in stats.findings(
+                start_ns, end_ns, self._usual_hz.get(name, 0.0))]
         for kind, counts, text in (('lost', lost, 'never arrived'),
                                    ('dropped', dropped, 'could not be written in time')):
             findings += [Finding(kind, name, f'{counted(count, "message")} {text}')
                          for name, count in counts.items() if count]
-        back_ns = max((tally.back_ns for tally in self._tallies.values()), default=0)
+        back_ns = max((stats.back_ns for stats in self._stats.values()), default=0)
         if back_ns > 0:
             findings.append(Finding('clock', '', f'time ran {back_ns * 1e-9:.2f} s backwards '
                                                  f'during the episode'))
         return Health(tuple(findings), figures)
-
-    def _findings(self, name: str, tally: Tally, gap_s: float, at_s: float,
-                  length_s: float) -> list[tuple[str, str]]:
-        rule = tally.rule
-        if rule is None:
-            return []
-        if not tally.count:
-            return [('empty', 'no message at all')]
-        found = []
-        if gap_s > rule.max_gap_s:
-            found.append(('gap', f'nothing for {gap_s:.2f} s at {at_s:.1f} s '
-                                 f'(allowed {rule.max_gap_s:g} s)'))
-        usual_hz = self._usual_hz.get(name, 0.0)
-        if rule.observation and length_s >= LEAST_S and tally.rate_hz() < SLOW * usual_hz:
-            found.append(('rate', f'came at {tally.rate_hz():.1f} Hz, usually {usual_hz:.1f} Hz'))
-        found += tally.frozen(length_s)
-        found += tally.clock()
-        return found

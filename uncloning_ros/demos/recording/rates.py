@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How often each topic arrives now and usually, and which ones are missing."""
+"""Measure the rate of each topic, now and usually, and find the silent ones."""
 
 import statistics
 from collections import deque
 from collections.abc import Mapping
 
-from uncloning_ros.demos.recording.health import SLOW
+from uncloning_ros.demos.recording.topic_stats import SLOW
 
-# What is usual is the median over so many of the last seconds, of at least so many.
+# Usual rate: median of the last 300 seconds; undefined below 3.
 _REMEMBERED = 300
 _LEAST_SECONDS = 3
 
@@ -16,8 +16,8 @@ _LEAST_SECONDS = 3
 class RateWatch:
     """Count arrivals by topic; times are of any one clock, in ns.
 
-    `tick()` once a second turns counts into rates. What is usual is learned between episodes
-    alone, so that a sensor that fades during one is compared with what it did before.
+    `tick()` once a second turns counts into rates. Usual rates are learned between episodes alone,
+    so that a sensor that fades during one is compared with its rate before.
     """
 
     def __init__(self) -> None:
@@ -28,12 +28,12 @@ class RateWatch:
         self._tick_ns: int | None = None
 
     def seen(self, topic: str, count: int, now_ns: int) -> None:
-        """Take notice of `count` messages that arrived by now."""
+        """Count messages that arrived by now."""
         self._seen_ns[topic] = now_ns
         self._counts[topic] = self._counts.get(topic, 0) + count
 
     def tick(self, now_ns: int, learn: bool) -> None:
-        """Close the second that ends now; `learn` what is usual from it."""
+        """Close the second that ends now; with `learn` it counts for the usual rates."""
         before_ns, self._tick_ns = self._tick_ns, now_ns
         counts, self._counts = self._counts, dict.fromkeys(self._counts, 0)
         if before_ns is None or now_ns <= before_ns:
@@ -51,7 +51,7 @@ class RateWatch:
 
     @property
     def usual_hz(self) -> Mapping[str, float]:
-        """Return the usual rate of each topic that was seen for long enough."""
+        """Return the usual rate of each topic that arrived for long enough."""
         return {topic: statistics.median(rates) for topic, rates in self._learned.items()
                 if len(rates) >= _LEAST_SECONDS}
 
@@ -60,25 +60,19 @@ class RateWatch:
         seen_ns = self._seen_ns.get(topic)
         return None if seen_ns is None else max(0, now_ns - seen_ns) * 1e-9
 
-    def silent(self, limits_s: Mapping[str, float], now_ns: int) -> list[str]:
-        """Return the topics that did not arrive within their limit, each with its age."""
-        found = []
-        for topic, limit_s in sorted(limits_s.items()):
-            age_s = self.age_s(topic, now_ns)
-            if age_s is None:
-                found.append(f'{topic} (never)')
-            elif age_s > limit_s:
-                found.append(f'{topic} (stale {age_s:.1f} s)')
-        return found
+    def silent(self, limits_s: Mapping[str, float], now_ns: int) -> dict[str, str]:
+        """Return the topics that did not arrive within their limit, each with its age in words."""
+        ages_s = {topic: self.age_s(topic, now_ns) for topic in sorted(limits_s)}
+        return {topic: 'never' if age_s is None else f'stale {age_s:.1f} s'
+                for topic, age_s in ages_s.items() if age_s is None or age_s > limits_s[topic]}
 
     def warnings(self, limits_s: Mapping[str, float], now_ns: int) -> list[str]:
-        """Return what is wrong now with topics that ought to arrive: silence, or a low rate."""
-        found = [f'nothing arrives on {text}' for text in self.silent(limits_s, now_ns)]
-        quiet = ' '.join(found)
-        usual_hz = self.usual_hz
+        """Return a sentence for each topic that is silent now, or slower than usual."""
+        silent, usual_hz = self.silent(limits_s, now_ns), self.usual_hz
+        found = [f'nothing arrives on {topic} ({age})' for topic, age in silent.items()]
         for topic in sorted(limits_s):
             rate_hz = self._rates_hz.get(topic, 0.0)
-            if f'{topic} (' not in quiet and rate_hz < SLOW * usual_hz.get(topic, 0.0):
+            if topic not in silent and rate_hz < SLOW * usual_hz.get(topic, 0.0):
                 found.append(f'{topic} comes at {rate_hz:.1f} Hz, usually '
                              f'{usual_hz[topic]:.1f} Hz')
         return found

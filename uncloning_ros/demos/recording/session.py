@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A session of recording: episodes are started, kept, labelled and set aside, none ever lost."""
+"""Record a session: start, keep, label and set aside episodes; never lose one."""
 
 import contextlib
 import datetime
@@ -26,12 +26,12 @@ from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge, Health, topic_rules
 from uncloning_ros.errors import BagError, OutputExistsError, UncloningError, counted
 
-# So often another recorder may take the very number that is next.
-_RIVALS = 100
+# Attempts to claim an episode number: other recorders may record into the same folder.
+_ATTEMPTS = 100
 
 
 class _Open:
-    """The open episode, and what is known of it beside its messages."""
+    """The open episode: its thread, number, planned mode, start and labels."""
 
     def __init__(self, thread: EpisodeThread, index: int, mode: str | None, start_ns: int,
                  lost: Mapping[str, int]) -> None:
@@ -44,10 +44,10 @@ class _Open:
         return self.thread.writer.final_dir.name
 
 
-class Recording:
-    """Record episodes into one folder; every action answers with a sentence or an error.
+class RecordingSession:
+    """Record episodes into one folder; every action returns a sentence or raises an error.
 
-    Times are ROS time in ns. `tell` is called with every event; `free_bytes` and `wall` stand
+    Times are ROS time in ns. `tell` is called with every event; `free_bytes` and `wall` stand in
     for the disk and the calendar. One thread calls; the disk has another (`EpisodeThread`).
     """
 
@@ -67,8 +67,8 @@ class Recording:
         self._wall = wall or (lambda: datetime.datetime.now(datetime.UTC))
         self._rules = topic_rules(contract)
         self._open: _Open | None = None
-        self._made = False  # whether the folder is there, since a take was begun in it
-        self._failed = ''  # the take that was not kept, until the next one
+        self._made = False  # whether a take was begun, so that the folder exists
+        self._failed = ''  # name of the last take, if it failed
         self.kept: list[Path] = []
         self.last_health: Health | None = None
 
@@ -83,35 +83,37 @@ class Recording:
         return None if self._open is None else self._open.thread
 
     def free(self) -> int | None:
-        """Return the bytes that are free on the disk, None if it does not answer."""
+        """Return the free bytes of the disk, None if it does not answer."""
         try:
             return self.free_bytes()
         except OSError:
             return None
 
     def put(self, topic: str, cdr: bytes, receive_ns: int, source_ns: int) -> None:
-        """Record one message if an episode is open; never blocks."""
+        """Record one message if an episode is open; never block."""
         if self._open is not None:
             self._open.thread.put(topic, cdr, receive_ns, source_ns)
 
     def add_topic(self, topic: RecordedTopic) -> None:
-        """Let the open episode know a topic that appeared, or what is offered on it now."""
+        """Describe a topic of the open episode that appeared, or whose offered QoS changed."""
         if self._open is not None:
             self._open.thread.writer.add_topic(topic)
 
-    def start(self, now_ns: int, silent: Sequence[str], topics: Sequence[RecordedTopic],
+    def start(self, now_ns: int, silent: Mapping[str, str], topics: Sequence[RecordedTopic],
               usual_hz: Mapping[str, float], lost: Mapping[str, int]) -> str:
         """Open the next episode, unless an observation is `silent` or the disk is full.
 
-        `lost` counts what never arrived on each topic since the beginning.
+        `silent` has the age of each silent topic in words; `lost` counts the messages that never
+        arrived on each topic since the beginning.
         """
         if self._open is not None:
             raise BagError(f'{self._open.name} is open; stop or discard it first')
         if silent:
-            raise BagError(f'nothing arrives on {", ".join(silent)}; check the publishers and '
-                           f'deployment in the contract')
+            listed = ', '.join(f'{topic} ({age})' for topic, age in silent.items())
+            raise BagError(f'nothing arrives on {listed}; check the publishers and deployment in '
+                           f'the contract')
         if now_ns <= 0:
-            raise BagError('it is not known what time it is; check that /clock is published')
+            raise BagError('no ROS time yet; start the publisher of /clock, or unset use_sim_time')
         free = self.free()
         if free is None:
             raise BagError(f'the disk of {self._out} does not answer; plug it in again')
@@ -130,21 +132,21 @@ class Recording:
         return f'recording {writer.final_dir}'
 
     def _begin(self) -> tuple[int, EpisodeWriter]:
-        """Return the next number and its writer; another recorder may be at work in the folder."""
+        """Claim the next number; return it and its writer."""
         if self._made and not self._out.is_dir():
             # A folder of the same name on another disk would hide that the first one is gone.
             raise BagError(f'{self._out} is gone since the last take; plug its disk in again, or '
-                           f'start the recorder anew to record into a new folder')
-        for _ in range(_RIVALS):
+                           f'restart the recorder to record into a new folder')
+        for _ in range(_ATTEMPTS):
             index = next_episode_index(self._out)
             metadata = EpisodeMetadata(self._session, index, self._operator, self.planned_mode,
                                        uncloning_ros.__version__)
-            with contextlib.suppress(OutputExistsError):  # the other one was quicker
+            with contextlib.suppress(OutputExistsError):  # another recorder was quicker
                 writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
                 self._made = True
                 return index, writer
-        raise BagError(f'every number for an episode in {self._out} is taken at once by other '
-                       f'recorders; try again')
+        raise BagError(f'other recorders claimed {_ATTEMPTS} episode numbers in {self._out} '
+                       f'meanwhile; try again')
 
     def stop(self, now_ns: int, lost: Mapping[str, int]) -> str:
         """Keep the open episode: judge, close, verify, rename."""
@@ -169,7 +171,7 @@ class Recording:
         place = place_aside(self._out / self._open.name, DISCARDED)
         episode = self._require_open()
         path, _, _ = self._finish(episode, 'discard', now_ns, lost, place)
-        return f'discarded {episode.name}; it lies in {path} until somebody deletes it'
+        return f'discarded {episode.name}; it lies in {path} until it is deleted by hand'
 
     def undo(self) -> str:
         """Put the last kept episode of this session with the discarded ones."""
@@ -182,35 +184,34 @@ class Recording:
         place = set_aside(path, DISCARDED)
         self.kept.pop()
         self._tell({'event': 'discard', 'episode': int(path.name[-6:]), 'mode': None})
-        return f'undid {path.name}; it lies in {place} until somebody deletes it'
+        return f'undid {path.name}; it lies in {place} until it is deleted by hand'
 
     def plan(self, mode: str) -> str:
-        """Set the mode that the operator is asked for from the next episode on."""
+        """Ask the operator for a mode from the next episode on."""
         self._contract.interface.require_modes([mode])
         self.planned_mode = mode
         return f'the next episode is planned as {mode}'
 
     def label(self, mode: str, now_ns: int) -> str:
-        """Label the open episode, or the last kept one, with the mode that a person saw."""
+        """Label the open episode, or the last kept one, for the operator."""
         self._contract.interface.require_modes([mode])
         label = Label(mode, 'operator', 1.0, self._wall().isoformat(timespec='milliseconds'),
                       ' '.join(self._operator.split()))
         if self._open is not None:
             self._open.labels.append(label)
             event = {'event': 'label', 'episode': self._open.index, 'mode': mode}
-            # In the bag as well, so that it outlives a crash.
+            # In the bag as well, so that the label outlives a crash.
             self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
             self._tell(event)
             return f'{self._open.name} is labelled {mode} when it is kept'
-        if self._failed:  # its label is not that of the one before
+        if self._failed:  # the label is not for the episode before it
             raise BagError(f'{self._failed} failed; label it with uncloning label once uncloning '
                            f'recover {self._out} has finished it')
         if not self.kept:
             raise BagError('no episode is open, and none was kept since the recorder began')
         path = self.kept[-1]
         if not path.is_dir():
-            raise BagError(f'{path} is no longer there; label it with uncloning label where it is '
-                           f'now')
+            raise BagError(f'{path} was moved; label it with uncloning label at its new place')
         add_label(path, label, self._contract.interface)
         self._tell({'event': 'label', 'episode': int(path.name[-6:]), 'mode': mode})
         return f'{path.name} is labelled {mode}'
@@ -231,7 +232,7 @@ class Recording:
         return None
 
     def warnings(self) -> list[str]:
-        """Return what is wrong now with the disk, and with the open episode."""
+        """Return a sentence for each trouble with the disk or the open episode."""
         found = []
         free = self.free()
         if free is None:
@@ -279,7 +280,7 @@ class Recording:
 
 
 def _existing(path: Path) -> Path:
-    """Return the nearest folder above `path` that exists: its disk is the one that fills."""
+    """Return the nearest existing folder above `path`, on the disk that will fill."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents)
                 if folder.exists())
 

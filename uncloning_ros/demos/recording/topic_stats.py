@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen of one topic during an episode: its rate, pauses, frozen values and stamps."""
+"""Measure one topic during an episode: its rate, pauses, frozen values and stamps."""
 
 import math
 from dataclasses import dataclass
 
-from uncloning_ros.demos.recording.cdr import Told
+from uncloning_ros.demos.recording.cdr import StampedValue
 
-# Below this share of its usual rate a topic is slow: a camera that fell from 30 Hz to 15 Hz.
+# Share of its usual rate below which a topic is slow: a camera that fell from 30 Hz to 15 Hz.
 SLOW = 0.6
-# An episode shorter than this tells nothing about rates or frozen values.
-LEAST_S = 1.0
+# Length (s) of the shortest episode whose rates and repeated values are judged.
+_LEAST_S = 1.0
 _LEAST_MESSAGES = 10
 
 
@@ -33,8 +33,8 @@ class TopicRule:
     stamped: bool
 
 
-class Tally:
-    """What was seen of one topic; `rule` is None for one that the contract does not have."""
+class TopicStats:
+    """Statistics of one topic's messages; `rule` is None for a topic beside the contract."""
 
     def __init__(self, rule: TopicRule | None) -> None:
         self.rule = rule
@@ -44,12 +44,12 @@ class Tally:
         self._gap_ns = self._gap_at_ns = 0
         self._value = b''
         self._value_since_ns = self._unchanged_ns = 0
-        self._changed = self._told = False
+        self._changed = self._compared = False
         self._stamp_ns = self._backwards = self._unstamped = 0
         self._offset_ns = 0  # the largest between stamp and arrival, signed
 
-    def see(self, receive_ns: int, told: Told | None) -> None:
-        """Take notice of one message, and of what it says if that can be told."""
+    def see(self, receive_ns: int, content: StampedValue | None) -> None:
+        """Count one message; `content` is None if its stamp and value cannot be read."""
         if self.count:
             gap_ns = receive_ns - self._last_ns
             if gap_ns > self._gap_ns:
@@ -59,17 +59,17 @@ class Tally:
             self._first_ns = receive_ns
         self.count += 1
         self._last_ns = receive_ns
-        if self.rule is None or told is None:
+        if self.rule is None or content is None:
             return
         if self.rule.observation:
-            self._told = True
-            if told.value != self._value:
+            self._compared = True
+            if content.value != self._value:
                 self._changed = self.count > 1
-                self._value, self._value_since_ns = told.value, receive_ns
+                self._value, self._value_since_ns = content.value, receive_ns
             else:
                 self._unchanged_ns = max(self._unchanged_ns, receive_ns - self._value_since_ns)
         if self.rule.stamped:
-            self._see_stamp(told.stamp_ns, receive_ns)
+            self._see_stamp(content.stamp_ns, receive_ns)
 
     def _see_stamp(self, stamp_ns: int, receive_ns: int) -> None:
         if not stamp_ns:
@@ -102,32 +102,38 @@ class Tally:
         gap_ns, at_ns = max(gaps)
         return max(0, gap_ns) * 1e-9, max(0, at_ns - start_ns) * 1e-9
 
-    def frozen(self, length_s: float) -> list[tuple[str, str]]:
-        """Return the finding that a live sensor repeated itself for too long, if it did."""
-        if self.rule is None or not self._told:
-            return []
-        limit_s = self.rule.max_unchanged_s
-        unchanged_s = self._unchanged_ns * 1e-9
-        if limit_s is not None and unchanged_s > limit_s:
-            return [('frozen', f'the same values for {unchanged_s:.2f} s '
-                               f'(allowed {limit_s:g} s)')]
-        if not self._changed and self.count >= _LEAST_MESSAGES and length_s >= LEAST_S:
-            return [('frozen', 'the same values from the first message to the last')]
-        return []
+    def findings(self, start_ns: int, end_ns: int, usual_hz: float) -> list[tuple[str, str]]:
+        """Return kind and text of each finding in an episode, none for a topic without a rule.
 
-    def clock(self) -> list[tuple[str, str]]:
-        """Return what is wrong with the stamps."""
-        if self.rule is None:
+        `usual_hz` is the topic's rate before the episode, 0 if unknown.
+        """
+        rule = self.rule
+        if rule is None:
             return []
+        if not self.count:
+            return [('empty', 'no message at all')]
         found = []
+        length_s = (end_ns - start_ns) * 1e-9
+        gap_s, at_s = self.longest_gap_s(start_ns, end_ns)
+        if gap_s > rule.max_gap_s:
+            found.append(('gap', f'nothing for {gap_s:.2f} s at {at_s:.1f} s '
+                                 f'(allowed {rule.max_gap_s:g} s)'))
+        if rule.observation and length_s >= _LEAST_S and self.rate_hz() < SLOW * usual_hz:
+            found.append(('rate', f'came at {self.rate_hz():.1f} Hz, usually {usual_hz:.1f} Hz'))
+        limit_s, unchanged_s = rule.max_unchanged_s, self._unchanged_ns * 1e-9
+        if limit_s is not None and unchanged_s > limit_s:
+            found.append(('frozen', f'the same values for {unchanged_s:.2f} s '
+                                    f'(allowed {limit_s:g} s)'))
+        elif (self._compared and not self._changed and self.count >= _LEAST_MESSAGES
+              and length_s >= _LEAST_S):
+            found.append(('frozen', 'the same values from the first message to the last'))
         if self._unstamped:
             found.append(('clock', f'{self._unstamped} messages without a time stamp'))
         if self._backwards:
             found.append(('clock', f'{self._backwards} stamps lie before the one before them'))
         offset_s = self._offset_ns * 1e-9
-        if math.fabs(offset_s) > self.rule.max_gap_s:
+        if math.fabs(offset_s) > rule.max_gap_s:
             side = 'before' if offset_s > 0 else 'after'
             found.append(('clock', f'stamps lie up to {math.fabs(offset_s):.2f} s {side} their '
-                                   f'arrival (allowed {self.rule.max_gap_s:g} s); check the '
-                                   f'clocks'))
+                                   f'arrival (allowed {rule.max_gap_s:g} s); check the clocks'))
         return found
