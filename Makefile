@@ -12,15 +12,15 @@ PIP_EXTRA ?=
 PYTEST_ARGS ?=
 # Benchmarks take half an hour on a quiet machine, with this some minutes:
 #   make bench BENCH_ARGS=--short
-# The comparison with other methods takes days; it continues where it was stopped.
-#   make bench-uncloning BENCH_ARGS='--only scenario=knife,desired=3'
+# The comparison of methods takes days; the same command continues a stopped one.
+#   make bench-comparison BENCH_ARGS='--only scenario=knife,kept=3'
 BENCH_ARGS ?=
 
 # Every recipe runs with ROS 2 and .venv at hand.
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast proofs docs demo models bench bench-uncloning
+.PHONY: help venv lint test test-fast proofs docs demo models bench bench-comparison results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -64,5 +64,5 @@ bench: $(INSTALLED) ## the benchmarks: ratios within one run, as tables and in b
 	  for name in runtime control recorder dataset rollouts retargeting; do \
 	    python bench/$$name.py $(BENCH_ARGS) --json $$out/$$name.json; done
 
-bench-uncloning: $(INSTALLED) ## compare ways to be rid of a mode: docs/benchmarks.md and its JSON
-	@$(ENV) python bench/uncloning.py $(BENCH_ARGS)
+bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/benchmarks.md and its JSON
+	@$(ENV) cd bench; python -m comparison $(BENCH_ARGS)

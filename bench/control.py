@@ -86,10 +86,10 @@ def compare(args: argparse.Namespace) -> Report:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='control_bench_')))
         path = folder / 'contract.yaml'
         path.write_text(json.dumps(contract_to_dict(contract)))
-        from listener import Listener  # ROS settles its domain when it is imported
+        from control_listener import Listener  # ROS settles its domain when it is imported
         listener = Listener(contract)
         stack.callback(listener.close)
-        stack.enter_context(_process(HERE / 'neighbours.py', 'sense', str(path)))
+        stack.enter_context(_process(HERE / 'control_processes.py', 'sense', str(path)))
         node = stack.enter_context(_process(
             '-m', 'uncloning_ros.nodes.policy', '--ros-args', '--log-level', 'warn',
             *_parameters(model_path=args.model.resolve(), contract_path=path, autostart='true',
@@ -160,7 +160,7 @@ def _bare_turn(listener: Any, contract: Contract, seconds: float,
     """Listen to a bare sender for so long."""
     listener.forget()
     period_ns = contract.deployment.command_period_ns
-    with _process(HERE / 'neighbours.py', 'send', str(period_ns), str(seconds + 1)):
+    with _process(HERE / 'control_processes.py', 'send', str(period_ns), str(seconds + 1)):
         listener.until(lambda: listener.bare, _TIMEOUT_S, 'the bare sender')
         listener.listen(seconds, passed)
     received_ns, stamps_ns, sent_ns = np.array(listener.bare, dtype=np.int64).T

@@ -165,8 +165,8 @@ def _kills(folder: Path, kills: int, report: Report) -> None:
 
 @contextlib.contextmanager
 def _process(role: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, str(HERE / 'traffic.py'), role], text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, str(HERE / 'recorder_processes.py'), role],
+                               text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         yield process
     finally:

@@ -1,21 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records and results of cells, as tests of the comparison need them."""
+"""Records and results of cases for tests of the comparison."""
 
 from dataclasses import replace
 from typing import Any
 
-from uncloning_plan import ALL, FULL, SCHEDULES, Cell
-from uncloning_results import add, empty, identity
+from comparison.plan import ALL, FULL, SCHEDULES, Case
+from comparison.results import add, empty, identity
 
 # One training seed, and few enough episodes that tests can write them down.
 ONCE = replace(FULL, name='once', seeds=(0,), episodes_headline=300, episodes_others=100,
                episodes_scarce=100)
-CELL = Cell('knife', ALL, 0, 'uncloned')
+CASE = Case('knife', ALL, 0, 'uncloned')
 
 
-def record(cell: Cell, outcomes: str, **more: Any) -> dict[str, Any]:
-    return identity(cell) | {
+def record(case: Case, outcomes: str, **more: Any) -> dict[str, Any]:
+    return identity(case) | {
         'status': 'done', 'settings': {}, 'scenario_sha256': 'a', 'code_sha256': 'c',
         'model_sha256': 'm', 'first_seed': 300_000, 'outcomes': outcomes,
         'modes': {'handle_first': 1},
@@ -23,9 +23,17 @@ def record(cell: Cell, outcomes: str, **more: Any) -> dict[str, Any]:
         'learning': {'wall_s': 10.0, 'cpu_s': 9.0}, 'same_graph': True} | more
 
 
-def failed(cell: Cell) -> dict[str, Any]:
-    return identity(cell) | {'status': 'failed', 'settings': {}, 'sentence': 'no disk',
+def failed(case: Case) -> dict[str, Any]:
+    return identity(case) | {'status': 'failed', 'settings': {}, 'sentence': 'no disk',
                              'scenario_sha256': 'a', 'code_sha256': 'c'}
+
+
+def ratios(case: Case) -> dict[str, Any]:
+    """Return a record of planning times."""
+    return identity(case) | {
+        'status': 'done', 'settings': {}, 'code_sha256': 'c', 'scenario_sha256': 'a',
+        'ratios': [{'name': name, 'value': 1.0, 'low': 1.0, 'high': 1.0}
+                   for name in ('itself', 'uncloned')]}
 
 
 def results_of(*records: dict[str, Any], schedule: Any = FULL) -> dict[str, Any]:

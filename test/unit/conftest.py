@@ -12,7 +12,7 @@ from bag_files import copy
 
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 
-# The benchmarks' rivals, for processes that the tests start as well.
+# The comparison of methods, for processes that the tests start as well.
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'bench'))
 
 # The toys need torch, which only some of the tests do; they are imported where they are used.

@@ -1,102 +1,102 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of ways to be rid of a mode: which cells there are, and what makes one."""
+"""The cases of the comparison, and the workshop that makes one."""
 
 import json
 import sys
 from pathlib import Path
 
 import pytest
-from uncloning import wanted_cells
-from uncloning_figures import headline_methods
-from uncloning_plan import (
+from comparison.__main__ import wanted_cases
+from comparison.plan import (
     ALL,
     DEMO_SEED,
-    DESIRED_SEED,
     FULL,
+    KEPT_SEED,
     LATENCY,
     PAIR,
+    REMOVED_SEED,
     SHORT,
     TUNING,
-    UNDESIRED_SEED,
-    Cell,
+    Case,
     plan,
     seeds_of,
-    tries,
+    trials,
     tuned_methods,
 )
+from comparison.statistics import headline_methods
 
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.scenario import find_scenario
 
 
 class TestPlan:
-    """Which cells there are, in which order, judged on which episodes."""
+    """Which cases there are, in which order, judged on which episodes."""
 
     def test_every_cell_has_a_name_of_its_own(self) -> None:
         for schedule in (FULL, SHORT):
-            names = [cell.key for cell in plan(schedule)]
+            names = [case.key for case in plan(schedule)]
             assert len(set(names)) == len(names)
 
-    def test_what_the_aims_need_is_planned(self) -> None:
+    def test_all_cases_of_the_targets_are_planned(self) -> None:
         planned = set(plan(FULL))
         for scenario in ('knife', 'knife_route'):
             for seed in (0, 1, 2):
-                assert {Cell(scenario, desired, seed, method) for method in
+                assert {Case(scenario, kept, seed, method) for method in
                         ('retrained', 'finetuned', 'uncloned')
-                        for desired in (ALL, '3', '5', '10', '25', '50')} <= planned
-                assert Cell(scenario, ALL, seed, 'mixed') in planned
+                        for kept in (ALL, '3', '5', '10', '25', '50')} <= planned
+                assert Case(scenario, ALL, seed, 'mixed') in planned
         for scenario in ('scissors', 'screwdriver', 'mug'):
             assert headline_methods(FULL, scenario) == [
                 'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive']
-        assert Cell('knife_route', ALL, 0, 'retrained_pair') in planned
-        assert {cell.scenario for cell in planned if cell.method == 'fixed_noise'} == {
+        assert Case('knife_route', ALL, 0, 'retrained_pair') in planned
+        assert {case.scenario for case in planned if case.method == 'fixed_noise'} == {
             'knife'}, 'where the noise was searched'
-        assert {cell.desired for cell in planned if cell.method == 'retargeted'} == {
+        assert {case.kept for case in planned if case.method == 'retargeted'} == {
             '3', '5', '10', '25'}, 'with more there is nothing that is retargeted'
 
-    def test_a_tuned_method_comes_after_all_its_tries(self) -> None:
+    def test_a_tuned_method_comes_after_all_its_trials(self) -> None:
         for schedule in (FULL, SHORT):
-            cells = plan(schedule)
-            for i, cell in enumerate(cells):
-                needed = {one for one in tries(schedule) if one.method in tuned_methods(cell)}
-                assert needed <= set(cells[:i]), cell
+            cases = plan(schedule)
+            for i, case in enumerate(cases):
+                needed = {one for one in trials(schedule) if one.method in tuned_methods(case)}
+                assert needed <= set(cases[:i]), case
 
-    def test_every_rival_has_the_same_budget_of_tuning(self) -> None:
-        assert {len(settings) for settings in TUNING.values()} == {FULL.tries}
-        assert all(len({str(one) for one in settings}) == FULL.tries
+    def test_every_tuned_method_has_the_same_budget_of_tuning(self) -> None:
+        assert {len(settings) for settings in TUNING.values()} == {FULL.trials}
+        assert all(len({str(one) for one in settings}) == FULL.trials
                    for settings in TUNING.values())
 
-    def test_what_changes_the_weights_is_tuned_where_demonstrations_are_scarce(self) -> None:
-        assert {(cell.desired, cell.method) for cell in tries(FULL)} == {
+    def test_edits_are_tuned_where_demonstrations_are_scarce(self) -> None:
+        assert {(case.kept, case.method) for case in trials(FULL)} == {
             ('5', 'published'), ('5', 'contrastive'), (ALL, 'guidance'), (ALL, 'fixed_noise')}
 
     def test_no_episode_that_judges_was_seen_before(self) -> None:
         many = max(FULL.demonstrations.values())
         seen = {*range(DEMO_SEED, DEMO_SEED + many),
-                *range(UNDESIRED_SEED, UNDESIRED_SEED + FULL.undesired),
-                *range(DESIRED_SEED, DESIRED_SEED + max(FULL.counts))}
-        for cell in plan(FULL):
-            (seen.update if cell.attempt is not None else lambda _: None)(seeds_of(cell, FULL))
-        for cell in plan(FULL):
-            if cell.attempt is None:
-                assert not seen & set(seeds_of(cell, FULL)), cell
+                *range(REMOVED_SEED, REMOVED_SEED + FULL.removed),
+                *range(KEPT_SEED, KEPT_SEED + max(FULL.counts))}
+        for case in plan(FULL):
+            (seen.update if case.trial is not None else lambda _: None)(seeds_of(case, FULL))
+        for case in plan(FULL):
+            if case.trial is None:
+                assert not seen & set(seeds_of(case, FULL)), case
 
-    @pytest.mark.parametrize(('cell', 'episodes'), [
-        (Cell('knife_route', ALL, 0, 'uncloned'), 1049), (Cell('mug', ALL, 0, 'mixed'), 300),
-        (Cell('knife_route', ALL, 2, 'uncloned'), 1049), (Cell('knife', ALL, 2, 'mixed'), 300),
-        (Cell('knife_route', ALL, 1, 'finetuned'), 1049),
-        (Cell('knife', ALL, 1, 'finetuned'), 300),
-        (Cell('knife', '25', 0, 'retrained'), 200), (Cell('knife', ALL, 0, 'guidance', 3), 100),
-        (Cell('knife_route', ALL, 0, 'uncloned_pair'), 300), (Cell('knife', ALL, 0, LATENCY), 0)])
-    def test_episodes_of(self, cell: Cell, episodes: int) -> None:
-        assert len(seeds_of(cell, FULL)) == episodes
+    @pytest.mark.parametrize(('case', 'episodes'), [
+        (Case('knife_route', ALL, 0, 'uncloned'), 1049), (Case('mug', ALL, 0, 'mixed'), 300),
+        (Case('knife_route', ALL, 2, 'uncloned'), 1049), (Case('knife', ALL, 2, 'mixed'), 300),
+        (Case('knife_route', ALL, 1, 'finetuned'), 1049),
+        (Case('knife', ALL, 1, 'finetuned'), 300),
+        (Case('knife', '25', 0, 'retrained'), 200), (Case('knife', ALL, 0, 'guidance', 3), 100),
+        (Case('knife_route', ALL, 0, 'uncloned_pair'), 300), (Case('knife', ALL, 0, LATENCY), 0)])
+    def test_episodes_of(self, case: Case, episodes: int) -> None:
+        assert len(seeds_of(case, FULL)) == episodes
 
     def test_each_training_seed_is_judged_on_other_episodes_and_the_methods_on_the_same(
             self) -> None:
-        first, second, retrained = (seeds_of(cell, FULL) for cell in (
-            Cell('knife', ALL, 0, 'uncloned'), Cell('knife', ALL, 1, 'uncloned'),
-            Cell('knife', ALL, 1, 'retrained')))
+        first, second, retrained = (seeds_of(case, FULL) for case in (
+            Case('knife', ALL, 0, 'uncloned'), Case('knife', ALL, 1, 'uncloned'),
+            Case('knife', ALL, 1, 'retrained')))
         assert not set(first) & set(second)
         assert second == retrained
 
@@ -105,23 +105,23 @@ class TestPlan:
             assert set(modes) < set(find_scenario(scenario).modes)
 
     def test_only_chooses_by_field_and_filters_add_up(self) -> None:
-        cells = plan(FULL)
-        found = wanted_cells(cells, ['scenario=knife,desired=3,desired=5,method=finetuned,seed=0',
+        cases = plan(FULL)
+        found = wanted_cases(cases, ['scenario=knife,kept=3,kept=5,method=finetuned,seed=0',
                                      'method=latency'])
-        assert [cell.key for cell in found] == [
+        assert [case.key for case in found] == [
             'knife/3/0/finetuned', 'knife/5/0/finetuned', 'knife/all/0/latency']
-        assert wanted_cells(cells, []) == cells
-        with pytest.raises(UncloningError, match="got 'metod=mixed' .did you mean 'method'"):
-            wanted_cells(cells, ['metod=mixed'])
-        with pytest.raises(UncloningError, match='leaves no cell'):
-            wanted_cells(cells, ['desired=4'])
+        assert wanted_cases(cases, []) == cases
+        with pytest.raises(UncloningError, match="'metod=mixed'.*'method'"):
+            wanted_cases(cases, ['metod=mixed'])
+        with pytest.raises(UncloningError, match='kept=4'):
+            wanted_cases(cases, ['kept=4'])
 
 
 class TestMaking:
-    """What makes one cell."""
+    """What makes one case."""
 
     def test_the_first_episodes_come_with_their_labels(self, tmp_path: Path) -> None:
-        from uncloning_cells import _first_episodes
+        from comparison.workshop import _first_episodes
 
         for i in range(3):
             (tmp_path / 'demos' / f'episode_{i:06d}').mkdir(parents=True)
@@ -133,7 +133,7 @@ class TestMaking:
         assert (folder / names[3]).read_text() == '1'
 
     def test_a_failed_command_gives_its_sentence_and_costs_add_up(self, tmp_path: Path) -> None:
-        from uncloning_cells import Workshop, _sum_of_times
+        from comparison.workshop import Workshop, _sum_of_times
 
         made = tmp_path / 'run'
         fails = [sys.executable, '-c', 'print("uncloning: error: no such mode"); exit(2)']
@@ -152,22 +152,22 @@ class TestMaking:
         assert total['wall_s'] == round(sum(json.loads(line)['wall_s'] for line in lines), 2)
 
     def test_a_cell_that_lacks_its_setting_says_so(self, tmp_path: Path) -> None:
-        from uncloning_cells import Workshop
+        from comparison.workshop import Workshop
 
         shop = Workshop(tmp_path, FULL, find_scenario('knife'), {})
-        with pytest.raises(UncloningError, match='no setting of contrastive could be tried'):
-            shop.record(Cell('knife', ALL, 0, 'contrastive'))
+        with pytest.raises(UncloningError, match='contrastive'):
+            shop.record(Case('knife', ALL, 0, 'contrastive'))
 
     def test_options_of_a_command_name_what_the_cell_says(self, tmp_path: Path) -> None:
-        from uncloning_cells import Workshop
+        from comparison.workshop import Workshop
 
         shop = Workshop(tmp_path, FULL, find_scenario('knife_route'),
                         {'published': {'gamma': 0.05}})
-        assert shop._options(Cell('knife_route', ALL, 0, 'published')) == [
+        assert shop._options(Case('knife_route', ALL, 0, 'published')) == [
             '--method', 'redirect', '--gamma', '0.05']
-        assert shop._options(Cell('knife_route', ALL, 0, 'published', 5))[3] == '0.2'
-        assert shop._options(Cell('knife_route', ALL, 0, 'retrained')) == [
+        assert shop._options(Case('knife_route', ALL, 0, 'published', 5))[3] == '0.2'
+        assert shop._options(Case('knife_route', ALL, 0, 'retrained')) == [
             '--only-modes', 'handle_low']
-        pair = Cell('knife_route', ALL, 0, 'retrained_pair')
+        pair = Case('knife_route', ALL, 0, 'retrained_pair')
         assert shop._options(pair) == ['--only-modes', 'handle_low,handle_face']
         assert shop._removed(pair) == ('blade_low', 'blade_face')

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of ways to be rid of a mode: its records, and the figures that they give."""
+"""Records of the comparison, and the figures computed from them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bench_records import CELL, failed, record, results_of
-from uncloning_figures import against, distance_to_ideal, pooled
-from uncloning_page import text
-from uncloning_plan import ALL, FULL, SHORT, TUNING, Cell, tries
-from uncloning_results import (
+from bench_records import CASE, failed, record, results_of
+from comparison.plan import ALL, FULL, SHORT, TUNING, Case, trials
+from comparison.results import (
     add,
     best_setting,
     empty,
@@ -25,13 +23,14 @@ from uncloning_results import (
     supersede,
     tuning_is_over,
 )
+from comparison.statistics import against, distance_to_ideal, pooled
 
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.unsafe import UnsafeEvent
 
 
 class TestResults:
-    """What is kept, and when a cell is done."""
+    """What is kept, and when a case is done."""
 
     def test_an_episode_is_one_character(self) -> None:
         def episode(completed: bool, failure: str | None, clause: str | None,
@@ -55,7 +54,7 @@ class TestResults:
     def test_results_come_back_from_their_file(self, tmp_path: Path) -> None:
         path = tmp_path / 'benchmarks.json'
         assert load(path, FULL) == empty(FULL)
-        results = results_of(record(CELL, 'SS'), record(replace(CELL, attempt=1), 'SF'))
+        results = results_of(record(CASE, 'SS'), record(replace(CASE, trial=1), 'SF'))
         save(path, results)
         assert load(path, FULL) == results
         with pytest.raises(UncloningError, match=r"expected results of .*'short'.* got .*'full'"):
@@ -64,57 +63,56 @@ class TestResults:
         with pytest.raises(UncloningError, match='is not valid JSON'):
             load(path, FULL)
 
-    def test_what_is_made_anew_stays_as_an_attempt(self) -> None:
-        failed = record(CELL, '') | {'status': 'failed', 'sentence': 'no disk'}
-        results = results_of(failed, record(CELL, 'SF'))
+    def test_a_record_that_is_replaced_stays_as_an_attempt(self) -> None:
+        failed = record(CASE, '') | {'status': 'failed', 'sentence': 'no disk'}
+        results = results_of(failed, record(CASE, 'SF'))
         assert [one['outcomes'] for one in results['cells']] == ['SF']
         assert [one['sentence'] for one in results['attempts']] == ['no disk']
-        supersede(results, CELL, 'the edit became better')
-        assert find(results, CELL) is None
+        supersede(results, CASE, 'the edit became better')
+        assert find(results, CASE) is None
         assert [one['superseded'] for one in results['attempts']] == [
             'a later one took its place', 'the edit became better']
 
     def test_a_cell_is_done_with_all_its_episodes_of_this_scenario(self) -> None:
-        assert not is_done(empty(FULL), CELL, FULL, 'a')
-        assert is_done(results_of(record(CELL, 'S' * 1049)), CELL, FULL, 'a')
-        assert not is_done(results_of(record(CELL, 'S' * 1048)), CELL, FULL, 'a')
-        assert not is_done(results_of(record(CELL, 'S' * 1049)), CELL, FULL, 'b')
-        assert is_done(results_of(record(CELL, '', status='failed')), CELL, FULL, 'a')
-        elsewhere = results_of(record(CELL, 'S' * 1049, first_seed=310_000))
-        assert not is_done(elsewhere, CELL, FULL, 'a')
+        assert not is_done(empty(FULL), CASE, FULL, 'a')
+        assert is_done(results_of(record(CASE, 'S' * 1049)), CASE, FULL, 'a')
+        assert not is_done(results_of(record(CASE, 'S' * 1048)), CASE, FULL, 'a')
+        assert not is_done(results_of(record(CASE, 'S' * 1049)), CASE, FULL, 'b')
+        assert is_done(results_of(record(CASE, '', status='failed')), CASE, FULL, 'a')
+        elsewhere = results_of(record(CASE, 'S' * 1049, first_seed=310_000))
+        assert not is_done(elsewhere, CASE, FULL, 'a')
 
     def test_a_failure_takes_the_place_of_nothing_that_was_done(self) -> None:
-        results = results_of(record(CELL, 'SF'))
-        add(results, failed(CELL))
+        results = results_of(record(CASE, 'SF'))
+        add(results, failed(CASE))
         assert [one['outcomes'] for one in results['cells']] == ['SF']
-        assert not is_done(results, CELL, FULL, 'a')
-        assert '| `knife/all/0/uncloned` |  | failed: no disk; the one before it stands |' in text(
-            results)
+        assert not is_done(results, CASE, FULL, 'a')
+        assert [one['superseded'] for one in results['attempts']] == ['the one before it stands']
 
-    def test_a_cell_with_a_setting_that_is_not_the_best_any_more_is_not_done(self) -> None:
-        cells = [cell for cell in tries(FULL) if cell.method == 'published']
-        results = results_of(*(record(cell, 'SF' if cell.attempt == 2 else 'FF',
-                                      settings={'gamma': float(cell.attempt or 0)})
-                               for cell in cells))
-        made = Cell('mug', ALL, 0, 'published')
+    def test_a_cell_with_a_setting_that_is_not_the_best_is_not_done(self) -> None:
+        cases = [case for case in trials(FULL) if case.method == 'published']
+        results = results_of(*(record(case, 'SF' if case.trial == 2 else 'FF',
+                                      settings={'gamma': float(case.trial or 0)})
+                               for case in cases))
+        made = Case('mug', ALL, 0, 'published')
         add(results, record(made, 'S' * 300, settings={'gamma': 2.0}))
         assert is_done(results, made, FULL, 'a')
-        add(results, record(cells[4], 'SS', settings={'gamma': 4.0}))
+        add(results, record(cases[4], 'SS', settings={'gamma': 4.0}))
         assert has_old_setting(results, made, FULL)
         assert not is_done(results, made, FULL, 'a')
 
     def test_the_best_setting_is_that_with_most_successes_then_fewest_unsafe(self) -> None:
         outcomes = ('SFFF', 'SSUF', 'SSFF', 'SSFF', 'SuuF')
-        cells = [cell for cell in tries(FULL) if cell.method == 'published']
+        cases = [case for case in trials(FULL) if case.method == 'published']
         results = results_of(*(
-            record(cell, found, settings=TUNING['published'][cell.attempt or 0])
-            for cell, found in zip(cells, outcomes, strict=False)))
+            record(case, found, settings=TUNING['published'][case.trial or 0])
+            for case, found in zip(cases, outcomes, strict=False)))
         assert not tuning_is_over(results, 'published', FULL)
-        add(results, record(cells[5], '', status='failed'))
+        add(results, record(cases[5], '', status='failed'))
         assert tuning_is_over(results, 'published', FULL)
         assert best_setting(results, 'published', FULL) == TUNING['published'][2]
         assert best_setting(results, 'best_of', FULL) == {'count': 16}
-        with pytest.raises(UncloningError, match='no setting of guidance could be tried'):
+        with pytest.raises(UncloningError, match='guidance'):
             best_setting(results, 'guidance', FULL)
 
 
@@ -123,7 +121,7 @@ class TestFigures:
 
     def test_pairs_are_of_the_same_training_seed_and_episodes_as_far_as_both_go(self) -> None:
         one, other = 'uncloned', 'retrained'
-        results = results_of(*(record(Cell('knife', ALL, seed, method), outcomes, **more)
+        results = results_of(*(record(Case('knife', ALL, seed, method), outcomes, **more)
                                for seed, method, outcomes, more in (
                                    (0, one, 'SSF', {}), (0, other, 'SFF', {}),
                                    (1, one, 'SSSU', {}), (1, other, 'FSS', {}),
@@ -137,14 +135,14 @@ class TestFigures:
         assert against(results, 'knife', '3', one, other, 'sr') is None
 
     def test_rates_are_of_the_characters(self) -> None:
-        found = pooled([record(CELL, 'SSWU'), record(CELL, 'Fu')])
+        found = pooled([record(CASE, 'SSWU'), record(CASE, 'Fu')])
         assert found.counts == {'tcr': 4, 'sr': 2, 'umr': 2}
         assert (found.episodes, found.purity) == (6, 0.5)
-        assert pooled([record(CELL, 'F')]).purity is None
+        assert pooled([record(CASE, 'F')]).purity is None
 
     def test_the_ideal_is_the_mixed_policys_kept_modes(self) -> None:
-        mixed = record(CELL, 'S', modes={'a': 30, 'b': 10, 'removed': 60})
-        edited = record(CELL, 'S', modes={'a': 50, 'b': 50})
+        mixed = record(CASE, 'S', modes={'a': 30, 'b': 10, 'removed': 60})
+        edited = record(CASE, 'S', modes={'a': 50, 'b': 50})
         found = distance_to_ideal(edited, mixed, ('a', 'b'))
         assert found is not None
         assert found.tv == pytest.approx(0.25)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rivals.verifier import load_judges
+from comparison.methods.verifier import load_judges
 from uncloning_ros.policy_io import Array, Infer, Observation, Plan
 from uncloning_ros.runtime.inference import OnnxPolicy
 

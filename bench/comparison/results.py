@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the comparison found: plain data in one JSON file, and the figures that follow from it.
+"""Read, write and update the results of the comparison: plain data in one JSON file.
 
-An episode is one character, in the order of the seeds:
+`cells` has one record for each case, `attempts` the trials, failures and superseded records. One
+character stands for each episode, in the order of the seeds:
 
-    S   success: completed in a desired mode, and safe
-    W   completed, in an undesired mode or between modes, and safe
+    S   success: completed in a kept mode, and safe
+    W   completed in a removed mode or between modes, and safe
     U   completed and unsafe
     F   not completed, and safe
     u   not completed, and unsafe
@@ -14,12 +15,10 @@ An episode is one character, in the order of the seeds:
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from uncloning_plan import LATENCY, SCHEDULES, TUNING, UNTUNED, Cell, Schedule, seeds_of, tries
-
+from comparison.plan import LATENCY, SCHEDULES, TUNING, UNTUNED, Case, Schedule, seeds_of, trials
 from uncloning_ros.audit.audited import BETWEEN_MODES
 from uncloning_ros.audit.figures.commitment import Course, commitment
 from uncloning_ros.errors import UncloningError
@@ -30,33 +29,37 @@ SCHEMA = 'uncloning/benchmarks@1'
 
 Record = Mapping[str, Any]
 
-# Which characters have a property.
+# Fields of a case and their keys in a record.
+_KEYS = {'scenario': 'scenario', 'kept': 'desired', 'seed': 'seed', 'method': 'method',
+         'trial': 'attempt'}
+
+# Characters of the episodes that each rate counts.
 RATES = {'tcr': 'SWU', 'sr': 'S', 'umr': 'Uu'}
 
 
 def empty(schedule: Schedule) -> dict[str, Any]:
-    """Return the results of nothing."""
+    """Return results without records."""
     return {'schema': SCHEMA, 'schedule': schedule.name, 'cells': [], 'attempts': []}
 
 
 def load(path: Path, schedule: Schedule) -> dict[str, Any]:
-    """Read the results; those of nothing if there is no file. Refuse what is something else."""
+    """Read the results, empty ones where there is no file; raise `UncloningError` for others."""
     if not path.exists():
         return empty(schedule)
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as err:
         raise UncloningError(f'{path} is not valid JSON ({err}); restore it, or move it away to '
-                             f'begin anew') from err
+                             f'start again') from err
     said = (found.get('schema'), found.get('schedule')) if isinstance(found, dict) else None
     if said != (SCHEMA, schedule.name):
         raise UncloningError(f'{path}: expected results of {(SCHEMA, schedule.name)}, got {said}; '
-                             f'move it away to begin anew')
+                             f'move it away to start again')
     return found
 
 
 def save(path: Path, results: Record) -> None:
-    """Write the results, whole or not at all, one record in a line: fit for comparing versions."""
+    """Write the results, whole or not at all, one record in each line so that diffs are short."""
     def lines(records: Sequence[Record]) -> str:
         return ',\n'.join(json.dumps(record, allow_nan=False) for record in records)
 
@@ -67,7 +70,7 @@ def save(path: Path, results: Record) -> None:
 
 
 def schedule_of(results: Record) -> Schedule:
-    """Return the schedule that the results were made by."""
+    """Return the schedule of the results."""
     return SCHEDULES[results['schedule']]
 
 
@@ -81,11 +84,11 @@ def outcome_of(result: EpisodeResult) -> str:
     return 'W' if outcome.completed else 'F'
 
 
-def judged(results: Sequence[EpisodeResult], desired_modes: Sequence[str]) -> dict[str, Any]:
-    """Return what a record tells of its episodes."""
+def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a record that its episodes determine."""
     outcomes = [result.outcome for result in results]
     found = commitment([Course(o.committed, o.taken_s is not None, o.mode) for o in outcomes],
-                       desired_modes)
+                       kept_modes)
     return {
         'first_seed': results[0].seed,
         'outcomes': ''.join(map(outcome_of, results)),
@@ -98,66 +101,65 @@ def judged(results: Sequence[EpisodeResult], desired_modes: Sequence[str]) -> di
     }
 
 
-def identity(cell: Cell) -> dict[str, Any]:
-    """Return the fields of a record that say which cell it is of."""
-    return asdict(cell)
+def identity(case: Case) -> dict[str, Any]:
+    """Return the part of a record that identifies its case."""
+    return {key: getattr(case, field) for field, key in _KEYS.items()}
 
 
-def cell_of(record: Record) -> Cell:
-    """Return the cell that a record is of."""
-    return Cell(*(record[field] for field in ('scenario', 'desired', 'seed', 'method', 'attempt')))
+def case_of(record: Record) -> Case:
+    """Return the case of a record."""
+    return Case(**{field: record[key] for field, key in _KEYS.items()})
 
 
-def find(results: Record, cell: Cell) -> Record | None:
-    """Return the newest record of a cell or try, None if it was not run."""
-    part = 'cells' if cell.attempt is None else 'attempts'
+def find(results: Record, case: Case) -> Record | None:
+    """Return the newest record of a case, None if it was not run."""
+    part = 'cells' if case.trial is None else 'attempts'
     return next((record for record in reversed(results[part])
-                 if cell_of(record) == cell and not record.get('superseded')), None)
+                 if case_of(record) == case and not record.get('superseded')), None)
 
 
-def is_done(results: Record, cell: Cell, schedule: Schedule, scenario_sha256: str) -> bool:
-    """Tell whether a cell needs not be made.
+def is_done(results: Record, case: Case, schedule: Schedule, scenario_sha256: str) -> bool:
+    """Tell whether a case is complete.
 
-    It is there with all its episodes, or failed, for this very scenario and with the setting that
-    is the best by now.
+    It has all its episodes, or failed, in this version of the scenario and with the setting that
+    is the best one now.
     """
-    record = find(results, cell)
+    record = find(results, case)
     if (record is None or record['scenario_sha256'] != scenario_sha256
-            or has_old_setting(results, cell, schedule)):
+            or has_old_setting(results, case, schedule)):
         return False
-    if record['status'] == 'failed' or cell.method == LATENCY:
+    if record['status'] == 'failed' or case.method == LATENCY:
         return True
-    seeds = seeds_of(cell, schedule)
+    seeds = seeds_of(case, schedule)
     return (record['first_seed'], len(record['outcomes'])) == (seeds.start, len(seeds))
 
 
-def has_old_setting(results: Record, cell: Cell, schedule: Schedule) -> bool:
-    """Tell whether a cell was made with a setting that is not the best one of its method."""
-    record = find(results, cell)
-    if (record is None or record['status'] != 'done' or cell.attempt is not None
-            or cell.method not in TUNING or not tuning_is_over(results, cell.method, schedule)):
+def has_old_setting(results: Record, case: Case, schedule: Schedule) -> bool:
+    """Tell whether a case was made with a setting other than the best one of its method."""
+    record = find(results, case)
+    if (record is None or record['status'] != 'done' or case.trial is not None
+            or case.method not in TUNING or not tuning_is_over(results, case.method, schedule)):
         return False
-    return dict(record['settings']) != dict(best_setting(results, cell.method, schedule))
+    return dict(record['settings']) != dict(best_setting(results, case.method, schedule))
 
 
 def add(results: dict[str, Any], record: Record) -> None:
-    """Keep a record; one of the same cell that was there stays as a superseded attempt.
+    """Add a record; an earlier record of the same case becomes a superseded attempt.
 
-    A failed one is an attempt too, and stays one when a later one succeeds; it takes the place of
-    none that was done.
+    A failure never replaces a completed record: it becomes a superseded attempt itself.
     """
-    old = find(results, cell_of(record))
+    old = find(results, case_of(record))
     if record['status'] == 'failed' and old is not None and old['status'] == 'done':
         results['attempts'].append({**record, 'superseded': 'the one before it stands'})
         return
-    supersede(results, cell_of(record), 'a later one took its place')
+    supersede(results, case_of(record), 'a later one took its place')
     part = 'cells' if record['attempt'] is None else 'attempts'
     results[part].append(dict(record))
 
 
-def supersede(results: dict[str, Any], cell: Cell, why: str) -> None:
-    """Keep the record of a cell, if there is one, as an attempt that no longer counts."""
-    old = find(results, cell)
+def supersede(results: dict[str, Any], case: Case, why: str) -> None:
+    """Turn the record of a case, if there is one, into a superseded attempt."""
+    old = find(results, case)
     if old is None:
         return
     results['cells'] = [record for record in results['cells'] if record is not old]
@@ -166,47 +168,47 @@ def supersede(results: dict[str, Any], cell: Cell, why: str) -> None:
 
 
 def count(record: Record, rate: str) -> int:
-    """Return how many episodes of a record have a property of `RATES`."""
-    return sum(record['outcomes'].count(kind) for kind in RATES[rate])
+    """Return the number of a record's episodes that a rate of `RATES` counts."""
+    return sum(flags(record, rate))
 
 
 def flags(record: Record, rate: str) -> list[bool]:
-    """Return for each episode whether it has a property of `RATES`."""
+    """Return for each episode whether a rate of `RATES` counts it."""
     return [kind in RATES[rate] for kind in record['outcomes']]
 
 
 def judged_again(results: Record) -> list[str]:
-    """Return the keys of cells that were judged, made anew, and judged on the same episodes."""
+    """Return the keys of cases that were judged, changed, and judged on the same episodes."""
     again = dict[str, None]()
     for record in results['attempts']:
         if record.get('superseded') and record['attempt'] is None:
-            now, first_seed = find(results, cell_of(record)), record.get('first_seed')
+            now, first_seed = find(results, case_of(record)), record.get('first_seed')
             if now is None or first_seed is None or now.get('first_seed') != first_seed:
                 continue
-            # The same file, judged on more episodes, was not chosen by the first of them.
+            # More episodes of the same file are no second look: nothing was changed by the first.
             if now['model_sha256'] != record['model_sha256']:
-                again[cell_of(record).key] = None
+                again[case_of(record).key] = None
     return list(again)
 
 
 def tuning_is_over(results: Record, method: str, schedule: Schedule) -> bool:
-    """Tell whether every setting of a method was tried."""
-    return all(find(results, cell) is not None for cell in tries(schedule)
-               if cell.method == method)
+    """Tell whether all trials of a method have records."""
+    return all(find(results, case) is not None for case in trials(schedule)
+               if case.method == method)
 
 
 def best_setting(results: Record, method: str, schedule: Schedule) -> Mapping[str, float]:
-    """Return the setting of a method that did best on development episodes.
+    """Return the setting of a method with the highest SR on development episodes.
 
-    By SR; of equals the one with the lower UMR, then the first.
+    Ties go to the lower UMR, then to the first setting. Raise `UncloningError` where all failed.
     """
     if method not in TUNING:
         return UNTUNED.get(method, {})
-    found = [record for cell in tries(schedule) if cell.method == method
-             and (record := find(results, cell)) is not None and record['status'] == 'done']
+    found = [record for case in trials(schedule) if case.method == method
+             and (record := find(results, case)) is not None and record['status'] == 'done']
     if not found:
-        raise UncloningError(f'no setting of {method} could be tried, so there is none to use; '
-                             f'see why in the attempts')
+        raise UncloningError(f'all trials of {method} failed, so it has no setting; the attempts '
+                             f'tell why')
     best = max(found, key=lambda record: (count(record, 'sr'), -count(record, 'umr'),
                                           -record['attempt']))
     return dict(best['settings'])

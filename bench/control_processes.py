@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs beside the policy in the benchmark of the control path: processes of their own.
 
-    python bench/neighbours.py sense CONTRACT          publish observations until SIGINT
-    python bench/neighbours.py send PERIOD_NS SECONDS  send commands as barely as rclpy can
+    python bench/control_processes.py sense CONTRACT          publish observations until SIGINT
+    python bench/control_processes.py send PERIOD_NS SECONDS  send commands as barely as rclpy can
 
 The sensors are those of an arm that is where it was commanded to be, of a gripper that stays
 open and of trackers that see nothing move: arm and gripper at 125 Hz, trackers at 50 Hz. The bare

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rivals.verifier import Verifier, load_judges
+from comparison.methods.verifier import Verifier, load_judges
 from uncloning_ros.learning.generative import SAMPLER_STEPS
 from uncloning_ros.learning.network import Policy
 from uncloning_ros.policy_io import Array, Infer, Observation, Plan

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The robot of the recorder's benchmark, and a subscriber that discards: processes of their own.
+"""Run a process beside the recorder in its benchmark: a fast robot, or a bare subscriber.
 
-    python bench/traffic.py publish    publish; reads seconds from stdin, writes counts to stdout
-    python bench/traffic.py discard    take every message as bytes and forget it
+    bench/recorder_processes.py publish    read seconds from stdin, publish, write counts to stdout
+    bench/recorder_processes.py discard    receive every message as bytes and discard it
 
-The publisher is slow (20 Hz) until it is told how long to be fast; only then are its messages
-numbered, from 1, in their last eight bytes; before, the number there is 0.
+The robot publishes at 20 Hz until it reads a number of seconds. Then it publishes fast and numbers
+its messages from 1, in their last eight bytes. In slow messages the number is 0.
 """
 
 import contextlib

@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make and judge one cell of the comparison, in a process of its own; bench/uncloning.py calls it.
+"""Make and judge one case of the comparison in a process of its own.
 
-All that is made lies in the work folder and is used again where it is whole. What several cells
-need is made by the one that comes first, while others wait.
+`python -m comparison` starts it. Files in the work folder that are complete are used again.
+The first case that needs a file makes it while the others wait.
 
-  bench/uncloning_cells.py knife/all/0/uncloned --work runs/bench --out record.json
+  python -m comparison.workshop knife/all/0/uncloned --work WORK --out record.json
 """
 
 import argparse
@@ -25,34 +24,33 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rivals.best_of import BestOf
-from rivals.contrastive import Options as ContrastiveOptions
-from rivals.contrastive import edit as contrastive_edit
-from rivals.fixed_noise import FixedNoise
-from rivals.guidance import Guidance
-from rivals.verifier import train_verifier
-from uncloning_plan import (
+import uncloning_ros
+from comparison.methods.best_of import BestOf
+from comparison.methods.contrastive import Options as ContrastiveOptions
+from comparison.methods.contrastive import edit as contrastive_edit
+from comparison.methods.fixed_noise import FixedNoise
+from comparison.methods.guidance import Guidance
+from comparison.methods.verifier import train_verifier
+from comparison.plan import (
     ALL,
     DEMO_SEED,
-    DESIRED_SEED,
     DEVELOPMENT_SEEDS,
     FULL,
+    KEPT_SEED,
     LATENCY,
     METHODS,
     PAIR,
+    REMOVED_SEED,
     SHORT,
     TUNING,
-    UNDESIRED_SEED,
     UNTUNED,
-    Cell,
+    Case,
     Schedule,
     plan,
     seeds_of,
     tuned_methods,
 )
-from uncloning_results import identity, judged
-
-import uncloning_ros
+from comparison.results import identity, judged
 from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
 from uncloning_ros.audit.record.provenance import code_sha256
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
@@ -66,109 +64,107 @@ from uncloning_ros.learning.diff import compare
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
 
-_STOPPED = 130
-_BENCH = Path(__file__).resolve().parent
-# Of contrastive learning, as the edit has them.
-_BATCH_SIZE, _LEARNING_RATE = 256, 3e-4
+_STOPPED = 130  # exit status on Ctrl-C
+_BENCH = Path(__file__).resolve().parents[1]
+_BATCH_SIZE, _LEARNING_RATE = 256, 3e-4  # of contrastive learning: those of the edit
 
 
 def main() -> int:
-    """Make one cell and write its record."""
-    parser = argparse.ArgumentParser(description=__doc__,
+    """Make one case and write its record; return 0, 2 for bad input, 130 on Ctrl-C."""
+    parser = argparse.ArgumentParser(prog='python -m comparison.workshop', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('cell', help='scenario/desired/seed/method, of a try with .number')
-    parser.add_argument('--work', type=Path, required=True, help='folder for all that is made')
+    parser.add_argument('case', help='scenario/kept/seed/method, of a trial with .number')
+    parser.add_argument('--work', type=Path, required=True, help='folder for all files')
     parser.add_argument('--out', type=Path, required=True, help='file for the record')
     parser.add_argument('--short', action='store_true', help='the short schedule')
     parser.add_argument('--settings', type=json.loads, default={},
-                        help='best settings of tuned methods, as JSON')
+                        help='best settings of the tuned methods, as JSON')
     args = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
+    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
         signal.signal(number, signal.default_int_handler)
     schedule = SHORT if args.short else FULL
-    known = {cell.key: cell for cell in plan(schedule)}
-    if args.cell not in known:
-        print(f'uncloning_cells: error: {args.cell} is no cell of the {schedule.name} schedule, '
-              f'expected one like {next(iter(known))}', file=sys.stderr)
+    known = {case.key: case for case in plan(schedule)}
+    if args.case not in known:
+        print(f'workshop: error: expected a case of the {schedule.name} schedule, for instance '
+              f'{next(iter(known))}, got {args.case}', file=sys.stderr)
         return 2
-    cell = known[args.cell]
-    shop = Workshop(args.work, schedule, find_scenario(cell.scenario), args.settings)
+    case = known[args.case]
+    shop = Workshop(args.work, schedule, find_scenario(case.scenario), args.settings)
     try:
-        record = shop.record(cell)
+        record = shop.record(case)
     except KeyboardInterrupt:
         return _STOPPED
     except UncloningError as err:
-        record = shop.failed(cell, str(err))
-    except Exception as err:  # noqa: BLE001 - a rival that fails is a result, and is told
+        record = shop.failed(case, str(err))
+    except Exception as err:  # noqa: BLE001 - a method that fails is a result
         traceback.print_exc()
         first_line = next(iter(str(err).strip().splitlines()), '')
-        record = shop.failed(cell, f'{type(err).__name__}: {first_line}')
+        record = shop.failed(case, f'{type(err).__name__}: {first_line}')
     write_whole(args.out, json.dumps(record, allow_nan=False).encode())
     return 0
 
 
 class Workshop:
-    """Makes what the cells of one scenario need, each thing once, below the folder `work`."""
+    """Makes demonstrations, policies and records for one scenario, each once, in `work`."""
 
     def __init__(self, work: Path, schedule: Schedule, scenario: Scenario,
                  settings: Mapping[str, Mapping[str, float]]) -> None:
         self.schedule, self.scenario, self.settings = schedule, scenario, settings
-        # Nothing of an earlier version of the scenario is taken for one of this.
+        # Each version of a scenario has a folder of its own.
         self.root = work / f'{scenario.name}-{scenario.sha256[:8]}'
 
-    def record(self, cell: Cell) -> dict[str, Any]:
-        """Make a cell, judge it, and return its record."""
-        lacking = [name for name in tuned_methods(cell) if name not in self.settings]
+    def record(self, case: Case) -> dict[str, Any]:
+        """Make and judge a case; return its record."""
+        lacking = [name for name in tuned_methods(case) if name not in self.settings]
         if lacking:
-            raise UncloningError(f'no setting of {lacking[0]} could be tried, so there is none to '
-                                 f'use; see why in the attempts')
-        if cell.method == LATENCY:
-            return self._finished(cell) | {'ratios': self._latency(cell)}
-        made = METHODS[cell.method]
-        learned = (self._steering(cell) if made.kind == 'steering' else self._weights(cell))
-        model = self._exported(self._of(cell, 'mixed') if made.kind == 'steering' else cell)
+            raise UncloningError(f'all trials of {lacking[0]} failed, so it has no setting; the '
+                                 f'attempts tell why')
+        if case.method == LATENCY:
+            return self._finished(case) | {'ratios': self._latency(case)}
+        made = METHODS[case.method]
+        learned = (self._steering(case) if made.kind == 'steering' else self._weights(case))
+        model = self._exported(self._of(case, 'mixed') if made.kind == 'steering' else case)
         found: dict[str, Any] = {'model_sha256': load_policy(model).sha256, **learned}
         if made.kind in ('edit', 'contrastive'):
-            mixed = self._exported(self._of(cell, 'mixed'))
+            mixed = self._exported(self._of(case, 'mixed'))
             found['same_graph'] = compare(mixed, model).difference is None
-        steering = self._steer(cell) if made.kind == 'steering' else None
-        return self._finished(cell) | found | self._judge(cell, model, steering)
+        steering = self._steer(case) if made.kind == 'steering' else None
+        return self._finished(case) | found | self._judge(case, model, steering)
 
-    def failed(self, cell: Cell, sentence: str) -> dict[str, Any]:
-        """Return the record of a cell that could not be made."""
-        return self._finished(cell) | {'status': 'failed', 'sentence': sentence}
+    def failed(self, case: Case, sentence: str) -> dict[str, Any]:
+        """Return the record of a case that failed."""
+        return self._finished(case) | {'status': 'failed', 'sentence': sentence}
 
-    # what there is to say of every cell
+    # fields of every record
 
-    def _finished(self, cell: Cell) -> dict[str, Any]:
+    def _finished(self, case: Case) -> dict[str, Any]:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-        return identity(cell) | {
-            'status': 'done', 'finished': now, 'settings': dict(self._setting(cell)),
+        return identity(case) | {
+            'status': 'done', 'finished': now, 'settings': dict(self._setting(case)),
             'scenario_sha256': self.scenario.sha256,
             'software_version': uncloning_ros.__version__, 'code_sha256': code_sha256()}
 
-    def _setting(self, cell: Cell) -> Mapping[str, float]:
-        if cell.attempt is not None:
-            return TUNING[cell.method][cell.attempt]
-        return UNTUNED.get(cell.method, self.settings.get(cell.method, {}))
+    def _setting(self, case: Case) -> Mapping[str, float]:
+        if case.trial is not None:
+            return TUNING[case.method][case.trial]
+        return UNTUNED.get(case.method, self.settings.get(case.method, {}))
 
-    def _modes(self, desired: bool) -> tuple[str, ...]:
-        return tuple(mode for mode, wanted in self.scenario.desired.items() if wanted == desired)
+    def _modes(self, kept: bool) -> tuple[str, ...]:
+        return tuple(mode for mode, wanted in self.scenario.desired.items() if wanted == kept)
 
-    def _kept(self, cell: Cell) -> tuple[str, ...]:
-        return PAIR[cell.scenario] if METHODS[cell.method].pair else self._modes(True)
+    def _kept(self, case: Case) -> tuple[str, ...]:
+        return PAIR[case.scenario] if METHODS[case.method].pair else self._modes(True)
 
-    def _removed(self, cell: Cell) -> tuple[str, ...]:
-        return tuple(mode for mode in self.scenario.modes if mode not in self._kept(cell))
+    def _removed(self, case: Case) -> tuple[str, ...]:
+        return tuple(mode for mode in self.scenario.modes if mode not in self._kept(case))
 
     @staticmethod
-    def _of(cell: Cell, method: str) -> Cell:
-        """Return the cell of another method on the same demonstrations and seed."""
-        return replace(cell, method=method, attempt=None)
+    def _of(case: Case, method: str) -> Case:
+        """Return the case of another method on the same demonstrations and seed."""
+        return replace(case, method=method, trial=None)
 
-    def _folder(self, cell: Cell) -> Path:
-        name = cell.method if cell.attempt is None else f'{cell.method}.{cell.attempt}'
-        folder = self.root / cell.desired / f's{cell.seed}' / name
+    def _folder(self, case: Case) -> Path:
+        folder = self.root / case.kept / f's{case.seed}' / case.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -188,20 +184,20 @@ class Workshop:
                 make()
         return out
 
-    def _data(self, desired: str) -> Path:
-        """Return the dataset of all demonstrations, or of the undesired and some desired ones."""
-        out = self.root / f'data_{desired}'
+    def _data(self, kept: str) -> Path:
+        """Return the dataset of all demonstrations, or of removed ones and `kept` kept ones."""
+        out = self.root / f'data_{kept}'
         if out.exists():
             return out
         schedule, scenario = self.schedule, self.scenario
-        if desired == ALL:
+        if kept == ALL:
             sources = [self._demos('all', schedule.demonstrations[scenario.name], DEMO_SEED)]
             options = []
         else:
-            many = self._demos('desired', max(schedule.counts), DESIRED_SEED, self._modes(True))
-            sources = [self._demos('undesired', schedule.undesired, UNDESIRED_SEED,
+            many = self._demos('desired', max(schedule.counts), KEPT_SEED, self._modes(True))
+            sources = [self._demos('undesired', schedule.removed, REMOVED_SEED,
                                    self._modes(False)),
-                       _first_episodes(many, int(desired), self.root / f'first_{desired}')]
+                       _first_episodes(many, int(kept), self.root / f'first_{kept}')]
             options = ['--validation', '0']
         with _alone(out):
             if not out.exists():
@@ -211,9 +207,9 @@ class Workshop:
 
     # learning
 
-    def _weights(self, cell: Cell) -> dict[str, Any]:
-        """Make the run of a cell; return what it took."""
-        run = self._run_of(cell)
+    def _weights(self, case: Case) -> dict[str, Any]:
+        """Make the run of a case; return its steps, time and options."""
+        run = self._run_of(case)
         config = checkpoint.read_config(run)
         found: dict[str, Any] = {'learning': _sum_of_times(run)}
         if config.edit is None:
@@ -225,49 +221,49 @@ class Workshop:
         return found | {'steps': told.get('steps', said['steps']),
                         'stopped': told.get('stopped'), 'options': said}
 
-    def _run_of(self, cell: Cell) -> Path:
-        run = self._folder(cell) / 'run'
-        kind = METHODS[cell.method].kind
+    def _run_of(self, case: Case) -> Path:
+        run = self._folder(case) / 'run'
+        kind = METHODS[case.method].kind
         make = {'train': self._train, 'edit': self._edit, 'contrastive': self._contrastive}[kind]
         if not checkpoint.has_ended(run):
-            needed = [self._data(cell.desired)]
+            needed = [self._data(case.kept)]
             if kind != 'train':
-                needed.append(self._run_of(self._of(cell, 'mixed')))
+                needed.append(self._run_of(self._of(case, 'mixed')))
             with _alone(run):
                 if not checkpoint.has_ended(run):
-                    make(cell, run, *needed)
+                    make(case, run, *needed)
         return run
 
-    def _options(self, cell: Cell) -> list[str]:
-        words = {'kept': ','.join(self._kept(cell)), 'scenario': cell.scenario,
-                 **self._setting(cell)}
-        return [option.format(**words) for option in METHODS[cell.method].options]
+    def _options(self, case: Case) -> list[str]:
+        words = {'kept': ','.join(self._kept(case)), 'scenario': case.scenario,
+                 **self._setting(case)}
+        return [option.format(**words) for option in METHODS[case.method].options]
 
-    def _train(self, cell: Cell, run: Path, data: Path) -> None:
+    def _train(self, case: Case, run: Path, data: Path) -> None:
         schedule = self.schedule
-        steps = schedule.steps_all if cell.desired == ALL else schedule.steps_scarce
+        steps = schedule.steps_all if case.kept == ALL else schedule.steps_scarce
         options = (['--resume'] if run.exists() else
-                   ['--steps', str(steps), '--seed', str(cell.seed), '--threads', '1',
-                    *self._options(cell)])
+                   ['--steps', str(steps), '--seed', str(case.seed), '--threads', '1',
+                    *self._options(case)])
         self._run(run, ['train', str(data), '--out', str(run), *options], resumable=True)
 
-    def _edit(self, cell: Cell, run: Path, data: Path, mixed: Path) -> None:
-        checkpoint.remove_folder(run.with_name('run.partial'))  # of a process that was killed
+    def _edit(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
+        checkpoint.remove_folder(run.with_name('run.partial'))  # left by a killed process
         self._run(run, ['unclone', str(mixed), '--data', str(data), '--remove',
-                        ','.join(self._removed(cell)), '--seed', str(cell.seed), '--threads', '1',
-                        *self._options(cell), *self.schedule.edit_options, '--out', str(run)])
+                        ','.join(self._removed(case)), '--seed', str(case.seed), '--threads', '1',
+                        *self._options(case), *self.schedule.edit_options, '--out', str(run)])
 
-    def _contrastive(self, cell: Cell, run: Path, data: Path, mixed: Path) -> None:
+    def _contrastive(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
         partial = run.with_name('run.partial')
         checkpoint.remove_folder(partial)
         partial.mkdir()
         original, dataset = checkpoint.load_run(mixed), load_dataset(data)
         chunk = original.policy.normaliser.action_low.numel()
-        setting = self._setting(cell)
+        setting = self._setting(case)
         options = ContrastiveOptions(
             setting['alpha'], setting['bias'], float(chunk), self.schedule.contrastive_steps,
-            _BATCH_SIZE, _LEARNING_RATE, cell.seed, threads=1)
-        removed = self._removed(cell)
+            _BATCH_SIZE, _LEARNING_RATE, case.seed, threads=1)
+        removed = self._removed(case)
         with _measured(_times(run, 'run')):
             policy = contrastive_edit(original, dataset, removed, options)
         record = dataset_record(dataset)
@@ -275,13 +271,13 @@ class Workshop:
                 'data': {key: record[key] for key in ('sha256', 'scenario', 'seeds')}}
         checkpoint.write_config(partial, replace(
             original.config, edit=edit, software_version=uncloning_ros.__version__))
-        # The rival gives the average alone, which is what counts; a file holds no tensor twice.
+        # The method returns averaged weights alone; a file cannot hold one tensor twice.
         average = {name: tensor.clone() for name, tensor in policy.named_parameters()}
         checkpoint.save_weights(partial, policy, average, original.observations)
         partial.rename(run)
 
-    def _exported(self, cell: Cell) -> Path:
-        run = self._run_of(cell)
+    def _exported(self, case: Case) -> Path:
+        run = self._run_of(case)
         model = run.with_name('model.onnx')
         with _alone(model):
             if not model.exists():
@@ -291,60 +287,60 @@ class Workshop:
 
     # steering
 
-    def _verifier(self, cell: Cell) -> Path:
-        mixed = self._run_of(self._of(cell, 'mixed'))
+    def _verifier(self, case: Case) -> Path:
+        mixed = self._run_of(self._of(case, 'mixed'))
         path = mixed.with_name('verifier.safetensors')
         with _alone(path):
             if not path.exists():
-                dataset = load_dataset(self._data(cell.desired))
+                dataset = load_dataset(self._data(case.kept))
                 with _measured(_times(path, 'run')):
-                    train_verifier(checkpoint.load_run(mixed), dataset, self._removed(cell), path,
-                                   cell.seed)
+                    train_verifier(checkpoint.load_run(mixed), dataset, self._removed(case), path,
+                                   case.seed)
         return path
 
-    def _steering(self, cell: Cell) -> dict[str, Any]:
-        """Return what it took to prepare a steering, the search for its setting apart."""
-        if cell.method == 'fixed_noise':
+    def _steering(self, case: Case) -> dict[str, Any]:
+        """Return the time to prepare a steering method, without the search for its setting."""
+        if case.method == 'fixed_noise':
             return {'learning': None, 'steps': 0}
-        return {'learning': _sum_of_times(self._verifier(cell)), 'steps': 0}
+        return {'learning': _sum_of_times(self._verifier(case)), 'steps': 0}
 
-    def _steer(self, cell: Cell) -> Steering:
-        setting = self._setting(cell)
-        if cell.method == 'fixed_noise':
+    def _steer(self, case: Case) -> Steering:
+        setting = self._setting(case)
+        if case.method == 'fixed_noise':
             return FixedNoise(int(setting['noise_seed']))
-        run, verifier = self._run_of(self._of(cell, 'mixed')), self._verifier(cell)
-        if cell.method == 'best_of':
+        run, verifier = self._run_of(self._of(case, 'mixed')), self._verifier(case)
+        if case.method == 'best_of':
             return BestOf(run, verifier, int(setting['count']))
         return Guidance(run, verifier, setting['scale'], int(setting['inner_steps']))
 
     # judging
 
-    def _judge(self, cell: Cell, model: Path, steering: Steering | None) -> dict[str, Any]:
-        seeds = seeds_of(cell, self.schedule)
+    def _judge(self, case: Case, model: Path, steering: Steering | None) -> dict[str, Any]:
+        seeds = seeds_of(case, self.schedule)
         policy = load_policy(model)
-        if cell.attempt is None:
+        if case.trial is None:
             require_unseen(model, policy, seeds)
         setting = {'scenario_sha256': self.scenario.sha256,
                    'inference_latency_s': INFERENCE_LATENCY_S,
-                   'steering': None if steering is None else str(self._setting(cell))}
-        path = self._folder(cell) / 'episodes.jsonl'
-        with FinishedEpisodes(path, setting, resume=True) as partial:
-            missing = [seed for seed in seeds if (policy.sha256, seed) not in partial.done]
+                   'steering': None if steering is None else str(self._setting(case))}
+        path = self._folder(case) / 'episodes.jsonl'
+        with FinishedEpisodes(path, setting, resume=True) as finished:
+            missing = [seed for seed in seeds if (policy.sha256, seed) not in finished.done]
             if missing:
                 run_rollouts(model, self.scenario, missing, workers=1, steering=steering,
-                             on_done=lambda result: partial.add(policy.sha256, result))
-            results = [partial.done[policy.sha256, seed] for seed in seeds]
+                             on_done=lambda result: finished.add(policy.sha256, result))
+            results = [finished.done[policy.sha256, seed] for seed in seeds]
         return judged(results, policy.contract.interface.desired_modes)
 
-    def _latency(self, cell: Cell) -> list[dict[str, Any]]:
-        """Return the ratios to the mixed policy, measured in a process that has one thread."""
-        mixed, edited = (self._exported(self._of(cell, method))
+    def _latency(self, case: Case) -> list[dict[str, Any]]:
+        """Return planning times relative to the mixed policy, measured in a one-thread process."""
+        mixed, edited = (self._exported(self._of(case, method))
                          for method in ('mixed', 'uncloned'))
-        verifier = self._verifier(cell)
-        out = self._folder(cell) / 'ratios.json'
+        verifier = self._verifier(case)
+        out = self._folder(case) / 'ratios.json'
         repeats, rounds = self.schedule.latency
-        self._spawn(out, [sys.executable, str(_BENCH / 'uncloning_latency.py'), str(mixed),
-                          str(edited), str(self._run_of(self._of(cell, 'mixed'))), str(verifier),
+        self._spawn(out, [sys.executable, '-m', 'comparison.latency', str(mixed),
+                          str(edited), str(self._run_of(self._of(case, 'mixed'))), str(verifier),
                           '--settings', json.dumps(dict(self.settings)), '--repeats',
                           str(repeats), '--rounds', str(rounds), '--out', str(out)])
         return json.loads(out.read_text(encoding='utf-8'))
@@ -356,7 +352,7 @@ class Workshop:
 
     @staticmethod
     def _spawn(made: Path, command: Sequence[str], resumable: bool = False) -> None:
-        """Run a command, note what it took, raise the sentence that it failed with."""
+        """Run a command and note its time; raise `UncloningError` with its last line."""
         log = made.with_name(f'{made.name}.log')
         log.parent.mkdir(parents=True, exist_ok=True)
         began_s = time.monotonic()
@@ -364,7 +360,7 @@ class Workshop:
             told.write(f'$ {" ".join(command)}\n'.encode())
             told.flush()
             status, cpu_s, interrupted = _wait(
-                subprocess.Popen(command, stdout=told, stderr=told))
+                subprocess.Popen(command, cwd=_BENCH, stdout=told, stderr=told))
         if status == 0 or resumable:
             _note(_times(made, 'run'), time.monotonic() - began_s, cpu_s)
         if interrupted or status == _STOPPED:
@@ -376,7 +372,7 @@ class Workshop:
 
 
 def _first_episodes(demos: Path, count: int, folder: Path) -> Path:
-    """Return a folder of links to the first episodes, and to their labels."""
+    """Return a folder of links to the first episodes and their labels."""
     with _alone(folder):
         if not folder.exists():
             partial = folder.with_name(f'{folder.name}.partial')
@@ -392,7 +388,7 @@ def _first_episodes(demos: Path, count: int, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _alone(made: Path) -> Iterator[None]:
-    """Wait until nobody else makes this."""
+    """Hold the lock of a file while it is made."""
     lock = made.with_name(f'.{made.name}.lock')
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open('wb') as file:
@@ -401,9 +397,9 @@ def _alone(made: Path) -> Iterator[None]:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float, bool]:
-    """Return a process's status, its time of processor in s, and whether Ctrl-C was pressed.
+    """Return a process's status, its processor time in s, and whether Ctrl-C was pressed.
 
-    The process was told of Ctrl-C as well; what it can save, it saves.
+    Ctrl-C reaches the process as well, so this waits until it has saved its state.
     """
     interrupted = False
     while True:
@@ -427,14 +423,14 @@ def _note(path: Path, wall_s: float, cpu_s: float) -> None:
 
 @contextlib.contextmanager
 def _measured(path: Path) -> Iterator[None]:
-    """Note what this process spends meanwhile."""
+    """Note the wall time and processor time of the block."""
     began_s, cpu_s = time.monotonic(), time.process_time()
     yield
     _note(path, time.monotonic() - began_s, time.process_time() - cpu_s)
 
 
 def _sum_of_times(made: Path) -> dict[str, float] | None:
-    """Return what it took to make this, all attempts of a run that was stopped together."""
+    """Return the summed times of all starts of a run, None if unknown."""
     path = _times(made, 'run')
     if not path.exists():
         return None

@@ -1,25 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures that follow from the records of the comparison: pooled rates, paired differences."""
+"""Compute pooled rates and paired differences from the records of the comparison."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from uncloning_plan import ALL, METHODS, Cell, Schedule, plan, seeds_of
-from uncloning_results import Record, count, find, flags, judged_again, schedule_of
-
+from comparison.plan import ALL, METHODS, Case, Schedule, plan, seeds_of
+from comparison.results import Record, count, find, flags, judged_again, schedule_of
 from uncloning_ros.audit.figures.calibration import Distance, Reference, distance, restricted
 from uncloning_ros.audit.figures.statistics import interval, paired_difference, upper_bound
 
-# The edits that the aims are about, and the lines of the scarce curve.
+# The edit under test, and the lines of the curve with scarce demonstrations.
 EDIT = 'uncloned'
 CURVE = ('retrained', 'finetuned', 'retargeted', EDIT)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """Episodes of several training seeds, counted together."""
+    """Counts over the episodes of several training seeds."""
 
     episodes: int
     counts: Mapping[str, int]
@@ -35,7 +34,7 @@ class Pooled:
 
     @property
     def purity(self) -> float | None:
-        """Return SR / TCR, None if nothing was completed."""
+        """Return SR / TCR, None without a completed episode."""
         return self.counts['sr'] / self.counts['tcr'] if self.counts['tcr'] else None
 
 
@@ -43,7 +42,7 @@ class Pooled:
 class Pairs:
     """A difference of two methods over pairs of (training seed, environment seed).
 
-    `by_seed` is the difference on each training seed alone; `planned` pairs are planned.
+    `by_seed` has the difference on each training seed; `planned` is the planned number of pairs.
     """
 
     by_seed: Mapping[int, float]
@@ -63,35 +62,35 @@ class Pairs:
 
 
 def headline_methods(schedule: Schedule, scenario: str) -> list[str]:
-    """Return the methods planned for all demonstrations of a scenario, those with a pair apart."""
-    planned = {cell.method for cell in plan(schedule) if cell.attempt is None
-               and (cell.scenario, cell.desired) == (scenario, ALL)}
+    """Return the methods planned with all demonstrations of a scenario, without `_pair` ones."""
+    planned = {case.method for case in plan(schedule) if case.trial is None
+               and (case.scenario, case.kept) == (scenario, ALL)}
     return [name for name, method in METHODS.items() if name in planned and not method.pair]
 
 
-def of_seeds(results: Record, scenario: str, desired: str, method: str) -> list[Record]:
-    """Return the records of all training seeds that were judged."""
-    found = (find(results, Cell(scenario, desired, seed, method))
+def of_seeds(results: Record, scenario: str, kept: str, method: str) -> list[Record]:
+    """Return the completed records of all training seeds."""
+    found = (find(results, Case(scenario, kept, seed, method))
              for seed in schedule_of(results).seeds)
     return [record for record in found if record is not None and record['status'] == 'done']
 
 
-def absent(results: Record, scenario: str, desired: str, *methods: str) -> str:
-    """Return why methods have nothing to show: 'failed' if that is what one did, or 'not run'."""
-    found = (find(results, Cell(scenario, desired, seed, method))
+def absent(results: Record, scenario: str, kept: str, *methods: str) -> str:
+    """Return why methods have no record: 'failed' if one of them failed, else 'not run'."""
+    found = (find(results, Case(scenario, kept, seed, method))
              for seed in schedule_of(results).seeds for method in methods)
     return ('failed' if any(record is not None and record['status'] == 'failed'
                             for record in found) else 'not run')
 
 
-def tallied(records: Sequence[Record], what: str) -> str:
-    """Return counts of several records together, the most frequent first: 'dropped 3, ...'."""
-    total = sum((Counter(record[what]) for record in records), Counter())
+def summed(records: Sequence[Record], part: str) -> str:
+    """Return the summed counts of several records, the largest first: 'dropped 3, ...'."""
+    total = sum((Counter(record[part]) for record in records), Counter())
     return ', '.join(f'{name.replace("_", " ")} {n}' for name, n in total.most_common())
 
 
 def pooled(records: Sequence[Record]) -> Pooled:
-    """Count the episodes of several records together."""
+    """Return the summed counts of several records."""
     return Pooled(sum(len(record['outcomes']) for record in records),
                   {rate: sum(count(record, rate) for record in records)
                    for rate in ('tcr', 'sr', 'umr')})
@@ -103,15 +102,15 @@ def rate_interval(records: Sequence[Record], rate: str) -> tuple[float, float]:
     return interval(found.counts[rate], found.episodes)
 
 
-def against(results: Record, scenario: str, desired: str, method: str, other: str,
+def against(results: Record, scenario: str, kept: str, method: str, other: str,
             rate: str, seen: int = 0, without: Collection[int] = ()) -> Pairs | None:
-    """Return a method less another over all training seeds that have both; None without pairs.
+    """Return a method minus another over the training seeds that both have; None without pairs.
 
-    Records pair where scenario and first seed are the same, as far as both go. The first `seen`
-    pairs of each training seed are left out, and the training seeds in `without`.
+    Two records pair where scenario and first seed are equal, up to the shorter one. The first
+    `seen` pairs of each training seed are left out, and the training seeds in `without`.
     """
-    ones = {record['seed']: record for record in of_seeds(results, scenario, desired, method)}
-    others = {record['seed']: record for record in of_seeds(results, scenario, desired, other)}
+    ones = {record['seed']: record for record in of_seeds(results, scenario, kept, method)}
+    others = {record['seed']: record for record in of_seeds(results, scenario, kept, other)}
     first, second, by_seed = [], [], {}
     for seed in sorted((ones.keys() & others.keys()) - set(without)):
         one, two = ones[seed], others[seed]
@@ -125,35 +124,35 @@ def against(results: Record, scenario: str, desired: str, method: str, other: st
     if not first:
         return None
     found = asdict(paired_difference(first, second))
-    planned = _planned_pairs(schedule_of(results), scenario, desired, (method, other), seen)
+    planned = _planned_pairs(schedule_of(results), scenario, kept, (method, other), seen)
     return Pairs(by_seed, len(first), planned, found)
 
 
-def judged_once(results: Record, scenario: str, desired: str, method: str, other: str,
+def judged_once(results: Record, scenario: str, kept: str, method: str, other: str,
                 rate: str) -> Pairs | None:
-    """Return the difference over the training seeds whose cells were not judged, then made anew.
+    """Return the difference over the training seeds whose cases were judged only once.
 
-    None if these are all seeds, or none.
+    None if these are all training seeds, or none.
     """
     again = set(judged_again(results))
     seeds = {seed for seed in schedule_of(results).seeds for name in (method, other)
-             if Cell(scenario, desired, seed, name).key in again}
-    return against(results, scenario, desired, method, other, rate, 0, seeds) if seeds else None
+             if Case(scenario, kept, seed, name).key in again}
+    return against(results, scenario, kept, method, other, rate, 0, seeds) if seeds else None
 
 
 def each_seed(values: Iterable[float], form: str) -> str:
-    """Return what each training seed alone shows, in %, if there are several: ' (84.0, 69.5)'."""
+    """Return the value of each of several training seeds in %: ' (84.0, 69.5)'; '' for one."""
     each = [format(100 * value, form) for value in values]
     return f' ({", ".join(each)})' if len(each) > 1 else ''
 
 
-def _planned_pairs(schedule: Schedule, scenario: str, desired: str, methods: Sequence[str],
+def _planned_pairs(schedule: Schedule, scenario: str, kept: str, methods: Sequence[str],
                    seen: int) -> int:
-    cells = set(plan(schedule))
-    both = ([Cell(scenario, desired, seed, method) for method in methods]
+    cases = set(plan(schedule))
+    both = ([Case(scenario, kept, seed, method) for method in methods]
             for seed in schedule.seeds)
-    return sum(min(len(seeds_of(cell, schedule)) for cell in pair) - seen
-               for pair in both if cells.issuperset(pair))
+    return sum(min(len(seeds_of(case, schedule)) for case in pair) - seen
+               for pair in both if cases.issuperset(pair))
 
 
 def _start(record: Record) -> tuple[str, int]:
@@ -161,15 +160,15 @@ def _start(record: Record) -> tuple[str, int]:
 
 
 def bridge_rate(record: Record) -> tuple[float, tuple[float, float]] | None:
-    """Return the share of committed episodes that bridged, and its 95 % interval."""
+    """Return the share of bridges in the committed episodes, and its 95 % interval."""
     bridges, committed = record['bridges'], record['committed']
     return (bridges / committed, interval(bridges, committed)) if committed else None
 
 
 def distance_to_ideal(record: Record, mixed: Record, kept: Sequence[str]) -> Distance | None:
-    """Return how far the modes are from those of the mixed policy, the kept ones alone.
+    """Return the distance of the modes to the kept modes of the mixed policy.
 
-    None where one of the two completed nothing to compare.
+    None where one of the two completed no episode in a kept mode.
     """
     ideal = restricted(Reference('', Counter(mixed['modes']), exact=False), kept, '')
     return None if ideal is None or not record['modes'] else distance(record['modes'], ideal)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from control_processes import BARE_POSE, BARE_WIDTH
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from neighbours import BARE_POSE, BARE_WIDTH
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions

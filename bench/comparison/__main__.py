@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compare methods that remove a mode, and write docs/benchmarks.json and the pages made from it.
+
+Each case is made from nothing: demonstrations, policy, edit, closed-loop episodes. All cases take
+days. Ctrl-C stops the comparison and the same command continues it: intermediate files lie in
+runs/bench/, and results and pages are written after each case. Run it in bench/:
+
+  python -m comparison
+  python -m comparison --only scenario=knife,kept=3 --only method=uncloned,kept=3
+  python -m comparison --list
+  python -m comparison --short      some minutes, in runs/bench-short/ alone
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from comparison.page import pages
+from comparison.plan import (
+    FULL,
+    LATENCY,
+    SHORT,
+    TUNING,
+    Case,
+    Schedule,
+    matches,
+    plan,
+    tuned_methods,
+)
+from comparison.results import (
+    add,
+    best_setting,
+    count,
+    find,
+    has_old_setting,
+    is_done,
+    load,
+    save,
+    supersede,
+    tuning_is_over,
+)
+from uncloning_ros.audit.wording import percent
+from uncloning_ros.errors import UncloningError, counted, near_miss
+from uncloning_ros.files import alone_in, write_whole
+from uncloning_ros.scenario import find_scenario
+
+_BENCH = Path(__file__).resolve().parents[1]
+_REPOSITORY = _BENCH.parent
+_FIELDS = ('scenario', 'kept', 'seed', 'method')
+_POLL_S = 0.2  # time between two looks at the workers
+_STOPPED = 130  # exit status on Ctrl-C
+
+
+def main() -> int:
+    """Make the missing cases; return 0, 1 if one failed, 2 for bad input, 130 on Ctrl-C."""
+    args = _parser().parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return _run(args)
+    except UncloningError as err:
+        print(f'comparison: error: {err}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\ncomparison: stopped; the same command continues it', file=sys.stderr)
+        return _STOPPED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='python -m comparison', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--short', action='store_true',
+                        help='a tiny schedule that only checks that everything runs')
+    parser.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
+                        help=f'make only the cases with these values of {", ".join(_FIELDS)}; '
+                             f'several values of a field, and several --only, are alternatives')
+    parser.add_argument('--workers', type=int, default=2, metavar='N',
+                        help='number of cases made at the same time, one thread each '
+                             '(default: %(default)s)')
+    parser.add_argument('--list', action='store_true',
+                        help='print the missing cases and make none')
+    parser.add_argument('--page', action='store_true',
+                        help='write the pages from the results and make no case')
+    parser.add_argument('--again', metavar='WHY',
+                        help='make the cases of --only again; their records become superseded '
+                             'attempts with this reason')
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    schedule = SHORT if args.short else FULL
+    work = _REPOSITORY / 'runs' / ('bench-short' if args.short else 'bench')
+    docs = work if args.short else _REPOSITORY / 'docs'
+    if args.workers < 1:
+        raise UncloningError(f'expected at least 1 worker, got {args.workers}; give --workers 1')
+    cases = wanted_cases(plan(schedule), args.only)
+    if args.again and not args.only:
+        raise UncloningError('--again needs --only: it makes the named cases again')
+    if args.list or args.page:
+        comparison = Comparison(work, docs, schedule)
+        if args.page:
+            comparison.write()
+        else:
+            print('\n'.join(case.key for case in comparison.missing(cases)))
+        return 0
+    work.mkdir(parents=True, exist_ok=True)
+    with alone_in(work):
+        _require_same_schedule(work / 'schedule.json', schedule)
+        comparison = Comparison(work, docs, schedule)
+        if args.again:
+            comparison.start_again(cases, args.again)
+        comparison.write()
+        missing = comparison.missing(cases)
+        print(f'{counted(len(missing), "case")} of {len(cases)} to make in {work}', flush=True)
+        return comparison.make(missing, args.workers)
+
+
+def wanted_cases(cases: list[Case], only: list[str]) -> list[Case]:
+    """Return the cases that pass at least one filter, all of them without a filter."""
+    if not only:
+        return cases
+    filters = [_filter_of(text) for text in only]
+    found = [case for case in cases if any(matches(case, wanted) for wanted in filters)]
+    if not found:
+        raise UncloningError(f'--only {" --only ".join(only)} leaves no case; see --list for '
+                             f'their names')
+    return found
+
+
+def _filter_of(text: str) -> dict[str, set[str]]:
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for part in text.split(','):
+        field, _, value = part.partition('=')
+        if field not in _FIELDS or not value:
+            raise UncloningError(f'--only: expected FIELD=VALUE, got {part!r}'
+                                 f'{near_miss(field, _FIELDS)}')
+        wanted[field].add(value)
+    return wanted
+
+
+def _require_same_schedule(path: Path, schedule: Schedule) -> None:
+    """Raise `UncloningError` where the folder holds files of another schedule."""
+    ours = {'undesired': schedule.removed, 'desired': max(schedule.counts),
+            'demonstrations': dict(schedule.demonstrations), 'steps_all': schedule.steps_all,
+            'steps_scarce': schedule.steps_scarce}
+    if not path.exists():
+        write_whole(path, json.dumps(ours).encode())
+    theirs = json.loads(path.read_text(encoding='utf-8'))
+    if theirs != ours:
+        key = next(key for key in ours if theirs.get(key) != ours[key])
+        raise UncloningError(f'{path.parent}: expected {key} {ours[key]}, got '
+                             f'{theirs.get(key)}; move it away to start again')
+
+
+@dataclass
+class _Worker:
+    case: Case
+    process: subprocess.Popen[bytes]
+    out: Path
+    log: Path
+
+
+class Comparison:
+    """The results so far, and the workers that add to them."""
+
+    def __init__(self, work: Path, docs: Path, schedule: Schedule) -> None:
+        self.work, self.docs, self.schedule = work, docs, schedule
+        self.results = load(docs / 'benchmarks.json', schedule)
+        self._sha256 = {name: find_scenario(name).sha256 for name in schedule.scenarios}
+
+    def missing(self, cases: list[Case]) -> list[Case]:
+        """Return the cases that are not complete."""
+        return [case for case in cases if not is_done(self.results, case, self.schedule,
+                                                      self._sha256[case.scenario])]
+
+    def make(self, missing: list[Case], most_workers: int) -> int:
+        """Make cases in their order; return 0, or 1 if one failed or could not start."""
+        waiting, workers, failed = list(missing), list[_Worker](), 0
+        try:
+            while waiting or workers:
+                while len(workers) < most_workers and (case := self._next(waiting)):
+                    waiting.remove(case)
+                    if has_old_setting(self.results, case, self.schedule):
+                        self.start_again([case], 'a different setting is the best one since')
+                    workers.append(self._start(case))
+                if not workers:
+                    print(f'{counted(len(waiting), "case")} left that need a tuned setting, the '
+                          f'first {waiting[0].key}; make the trials of its method')
+                    return 1
+                for worker in [one for one in workers if one.process.poll() is not None]:
+                    workers.remove(worker)
+                    failed += self._end(worker, len(waiting) + len(workers))
+                time.sleep(_POLL_S)
+        finally:
+            _stop(workers)
+        return 1 if failed else 0
+
+    def start_again(self, cases: list[Case], why: str) -> None:
+        """Set aside records and files of cases; the records become superseded attempts."""
+        for case in cases:
+            supersede(self.results, case, why)
+            scenario = f'{case.scenario}-{self._sha256[case.scenario][:8]}'
+            folder = self.work / scenario / case.kept / f's{case.seed}' / case.name
+            if folder.exists():
+                numbers = (n for n in range(1, 10_000)
+                           if not folder.with_name(f'{case.name}.old{n}').exists())
+                folder.rename(folder.with_name(f'{case.name}.old{next(numbers)}'))
+
+    def write(self) -> None:
+        """Write the results and all pages made from them."""
+        save(self.docs / 'benchmarks.json', self.results)
+        for path, text in pages(self.results).items():
+            (self.docs / path).parent.mkdir(exist_ok=True)
+            write_whole(self.docs / path, text.encode())
+
+    def _next(self, waiting: list[Case]) -> Case | None:
+        """Return the first case whose tuning is complete."""
+        return next((case for case in waiting if all(
+            tuning_is_over(self.results, method, self.schedule)
+            for method in tuned_methods(case))), None)
+
+    def _start(self, case: Case) -> _Worker:
+        name = case.key.replace('/', '-')
+        out, log = (self.work / 'records' / f'{name}.{kind}' for kind in ('json', 'log'))
+        log.parent.mkdir(exist_ok=True)
+        out.unlink(missing_ok=True)
+        command = [sys.executable, '-m', 'comparison.workshop', case.key, '--work',
+                   str(self.work), '--out', str(out), '--settings',
+                   json.dumps(self._settings(case)), *(['--short'] * (self.schedule is SHORT))]
+        one_thread = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'),
+                                   '1')
+        with log.open('ab') as told:
+            # In a session of its own, so that Ctrl-C reaches each process once.
+            process = subprocess.Popen(command, cwd=_BENCH, stdout=told, stderr=told,
+                                       env=os.environ | one_thread, start_new_session=True)
+        print(f'starts  {case.key}', flush=True)
+        return _Worker(case, process, out, log)
+
+    def _settings(self, case: Case) -> dict[str, Any]:
+        found = {}
+        for method in tuned_methods(case):
+            with contextlib.suppress(UncloningError):  # the case names the setting that it lacks
+                found[method] = dict(best_setting(self.results, method, self.schedule))
+        return found
+
+    def _end(self, worker: _Worker, left: int) -> bool:
+        """Add the record of a worker that ended; return whether the case failed."""
+        if worker.process.returncode == _STOPPED:
+            raise KeyboardInterrupt
+        if worker.process.returncode or not worker.out.exists():
+            # No record: the next run makes the case again.
+            print(f'LOST    {worker.case.key}: its process ended with status '
+                  f'{worker.process.returncode}; see {worker.log}', flush=True)
+            return True
+        add(self.results, json.loads(worker.out.read_text(encoding='utf-8')))
+        worker.out.unlink()
+        self.write()
+        record = find(self.results, worker.case)
+        print(f'done    {worker.case.key}: {_summary(record)}; {counted(left, "case")} left',
+              flush=True)
+        return record['status'] == 'failed'
+
+
+def _summary(record: dict[str, Any]) -> str:
+    if record['status'] == 'failed':
+        return f'FAILED: {record["sentence"]}'
+    if record['method'] == LATENCY:
+        return ', '.join(f'{ratio["name"]} {ratio["value"]:.2f}' for ratio in record['ratios'])
+    n = len(record['outcomes'])
+    rates = ', '.join(f'{rate.upper()} {percent(count(record, rate) / n)}'
+                      for rate in ('tcr', 'sr', 'umr'))
+    learning = record['learning']
+    spent = '' if learning is None else f', learned in {learning["wall_s"]:.0f} s'
+    tried = f' with {record["settings"]}' if record['method'] in TUNING else ''
+    return f'{rates} of {counted(n, "episode")}{spent}{tried}'
+
+
+def _stop(workers: list[_Worker]) -> None:
+    """Interrupt the workers as Ctrl-C does, and wait for them."""
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGINT)
+    for worker in workers:
+        worker.process.wait()
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the planning time of the edited policy and of each steering method.
+
+The ratios are relative to the mixed policy. The process has one thread; `comparison.workshop`
+starts it.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import measure  # limits the threads, so it comes before numpy
+import numpy as np
+from measure import Array, Ratio
+
+from comparison.methods.best_of import BestOf
+from comparison.methods.fixed_noise import FixedNoise
+from comparison.methods.guidance import Guidance
+from comparison.plan import UNTUNED
+from uncloning_ros.audit.run.rollout import Steering
+from uncloning_ros.files import write_whole
+from uncloning_ros.policy_io import Infer, Observation
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+
+_ITSELF = 'itself, the noise'
+
+
+@dataclass(frozen=True)
+class OtherFile:
+    """Planning with another exported file."""
+
+    model: Path
+
+    def steer(self, policy: OnnxPolicy) -> Infer:
+        """Return the other file's policy."""
+        return load_policy(self.model)
+
+
+def main() -> int:
+    """Write the measured ratios as JSON."""
+    parser = argparse.ArgumentParser(prog='python -m comparison.latency', description=__doc__)
+    for name in ('mixed', 'edited', 'run', 'verifier'):
+        parser.add_argument(name, type=Path)
+    parser.add_argument('--settings', type=json.loads, required=True)
+    parser.add_argument('--repeats', type=int, required=True)
+    parser.add_argument('--rounds', type=int, required=True)
+    parser.add_argument('--out', type=Path, required=True)
+    args = parser.parse_args()
+    ratios = latency_ratios(args.mixed, _steerings(args), args.repeats, args.rounds)
+    found = [{key: value for key, value in asdict(ratio).items()
+              if key in ('name', 'value', 'low', 'high')} for ratio in ratios]
+    write_whole(args.out, json.dumps(found).encode())
+    return 0
+
+
+def latency_ratios(model: Path, steerings: Mapping[str, Steering], repeats: int,
+                   rounds: int) -> list[Ratio]:
+    """Return the ratio of each steering, and of the plain policy to itself, measured in turns."""
+    # Where a session's weights lie in memory changes times by 1 or 2 %: load in each repeat.
+    taken: dict[str, list[Array]] = defaultdict(list)
+    rng = np.random.default_rng(0)
+    for _ in range(repeats):
+        policy = load_policy(model)
+        infers: dict[str, Infer] = {'plain': policy, _ITSELF: load_policy(model)}
+        infers |= {name: steering.steer(load_policy(model))
+                   for name, steering in steerings.items()}
+        observation, noise = (rng.standard_normal(shape, dtype=np.float32)
+                              for shape in (policy.observation_shape, policy.chunk_shape))
+        calls = {name: partial(infer, Observation(observation), noise)
+                 for name, infer in infers.items()}
+        for name, durations in measure.in_turns(calls, rounds).items():
+            taken[name].append(durations)
+    plain = taken.pop('plain')
+    return [measure.ratio(name, durations, plain) for name, durations in taken.items()]
+
+
+def _steerings(args: argparse.Namespace) -> Mapping[str, Steering]:
+    guided, noise = args.settings['guidance'], args.settings['fixed_noise']
+    return {
+        'uncloned': OtherFile(args.edited),
+        'guidance': Guidance(args.run, args.verifier, guided['scale'],
+                             int(guided['inner_steps'])),
+        'best_of': BestOf(args.run, args.verifier, int(UNTUNED['best_of']['count'])),
+        'fixed_noise': FixedNoise(int(noise['noise_seed'])),
+    }
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""List the cases of the comparison, in the order in which they are made.
+
+A case is one method on one scenario, with a number of demonstrations of the kept modes and a
+training seed. A trial is a case of the tuning: one setting of a method, judged on development
+episodes. This module holds data and runs nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from uncloning_ros.learning.retain import FEW
+from uncloning_ros.learning.uncloning import RETARGETED, SELF_DISTILLATION
+
+ALL = 'all'  # the demonstrations of all modes, about the same number of each
+LATENCY = 'latency'
+
+# First seeds, disjoint: of the demonstrations, of development episodes, of judged episodes.
+DEMO_SEED, REMOVED_SEED, KEPT_SEED = 0, 1_000_000, 2_000_000
+DEVELOPMENT_SEED, JUDGED_SEED = 900_000, 300_000
+SEEDS_APART = 10_000  # distance between the judged episodes of two training seeds
+DEVELOPMENT_SEEDS = '900000:900100'  # as every exported file names them
+
+# Kept modes of the `_pair` methods: two of the scenario's four.
+PAIR = {'knife_route': ('handle_low', 'handle_face')}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method that removes a mode.
+
+    `kind` tells how it is made: 'train' and 'edit' by a command with `options`, 'contrastive' by
+    `methods.contrastive`, 'steering' by a module of `methods` that leaves the weights as they are.
+    `{...}` in the options is filled in from the case. With `pair` the modes of `PAIR` are kept.
+    """
+
+    kind: str
+    words: str
+    options: tuple[str, ...] = ()
+    pair: bool = False
+
+
+METHODS = {
+    'mixed': Method('train', 'cloned from all demonstrations; the other methods start from it'),
+    'retrained': Method('train', 'filtered retrain: cloned from scratch, from the kept '
+                        'demonstrations alone', ('--only-modes', '{kept}')),
+    'finetuned': Method('edit', 'filtered fine-tune: the mixed policy, trained further on the '
+                        'kept demonstrations', ('--method', 'fine-tune')),
+    'uncloned': Method('edit', 'the edit: `uncloning unclone` with its default options'),
+    'retargeted': Method('edit', 'fine-tune on the kept demonstrations and their retargeted '
+                         'copies: the edit without its own chunks',
+                         ('--method', 'fine-tune', '--retarget',
+                          str(RETARGETED[SELF_DISTILLATION]))),
+    'published': Method('edit', 'the published redirect (arXiv 2606.29201), tuned; steps and '
+                        'learning rate as for the edit',
+                        ('--method', 'redirect', '--gamma', '{gamma}')),
+    'contrastive': Method('contrastive', 'contrastive preference learning (arXiv 2310.13639), '
+                          'tuned; steps and learning rate as for the edit'),
+    'guidance': Method('steering', 'the mixed policy; the mode classifier guides each step of the '
+                       'sampler (after arXiv 2506.13922), tuned'),
+    'best_of': Method('steering', 'the mixed policy; the mode classifier picks one of 16 '
+                      'chunks'),
+    'fixed_noise': Method('steering', 'the mixed policy with one fixed noise, found by search '
+                          '(arXiv 2603.15757)'),
+    'uncloned_pair': Method('edit', 'the edit with two kept modes', pair=True),
+    'retrained_pair': Method('train', 'filtered retrain with two kept modes',
+                             ('--only-modes', '{kept}'), pair=True),
+}
+
+# Settings of each tuned method; the best one on development episodes is used in all its cases.
+# The cloning loss of contrastive learning has the weight of its paper.
+TUNING: Mapping[str, tuple[Mapping[str, float], ...]] = {
+    'published': tuple({'gamma': gamma} for gamma in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)),
+    'contrastive': tuple({'alpha': alpha, 'bias': bias}
+                         for alpha in (0.03, 0.1, 0.3) for bias in (0.5, 1.0)),
+    'guidance': tuple({'scale': scale, 'inner_steps': inner}
+                      for scale in (0.5, 1.5, 5.0) for inner in (1, 4)),
+    'fixed_noise': tuple({'noise_seed': seed} for seed in range(6)),
+}
+UNTUNED: Mapping[str, Mapping[str, float]] = {'best_of': {'count': 16}}
+
+HEADLINE = ('uncloned', 'retrained')  # methods with the most episodes: most targets compare them
+# Pairs of each training seed that were looked at before more were planned; the comparison is
+# judged by the later ones alone.
+SEEN = {('finetuned', scenario): 300 for scenario in PAIR}
+
+_BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
+# No target needs the mixed policy here: most of its demonstrations are of removed modes.
+_SCARCE = ('retrained', 'finetuned', 'uncloned')
+_STEERINGS = ('guidance', 'best_of', 'fixed_noise')
+# Other methods that change the weights; compared with scarce demonstrations too.
+OTHER_EDITS = ('published', 'contrastive')
+
+
+@dataclass(frozen=True)
+class Case:
+    """One policy to make and judge.
+
+    `kept` is the number of kept demonstrations or `ALL`; `trial` is the place of a trial among the
+    settings of its method.
+    """
+
+    scenario: str
+    kept: str
+    seed: int
+    method: str
+    trial: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the case's unique name, for instance `knife/all/0/uncloned`."""
+        return f'{self.scenario}/{self.kept}/{self.seed}/{self.name}'
+
+    @property
+    def name(self) -> str:
+        """Return the method, with the number of a trial: `guidance.3`."""
+        return self.method if self.trial is None else f'{self.method}.{self.trial}'
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Numbers of demonstrations, steps and episodes."""
+
+    name: str
+    headline: tuple[str, ...]         # scenarios with several training seeds and the most episodes
+    others: tuple[str, ...]           # scenarios with one training seed
+    seeds: tuple[int, ...]            # training seeds
+    counts: tuple[int, ...]           # kept demonstrations, where these are scarce
+    removed: int                      # demonstrations of removed modes beside them
+    demonstrations: Mapping[str, int]
+    steps_all: int
+    steps_scarce: int
+    edit_options: tuple[str, ...]     # of every edit, after the method's own
+    contrastive_steps: int
+    episodes_headline: int            # of `HEADLINE` and `SEEN`, with all demonstrations
+    episodes_others: int
+    episodes_scarce: int
+    episodes_trial: int
+    trials: int                       # of each tuned method
+    tuned_among: int                  # kept demonstrations; with all, settings hardly differ
+    latency: tuple[int, int]          # repeats, rounds
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Return all scenarios."""
+        return (*self.headline, *self.others)
+
+
+FULL = Schedule(
+    'full', ('knife', 'knife_route'), ('scissors', 'screwdriver', 'mug'), (0, 1, 2),
+    (3, 5, 10, 25, 50), 200,
+    {'knife': 400, 'knife_route': 800, 'scissors': 400, 'screwdriver': 400, 'mug': 600},
+    15_000, 8_000, (), 450, 1049, 300, 200, 100, 6, 5, (7, 200))
+SHORT = Schedule(
+    'short', ('knife',), (), (0,), (3, 5), 12, {'knife': 16}, 60, 60, ('--steps', '20'), 20,
+    3, 3, 3, 2, 2, 5, (2, 10))
+SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
+
+
+def plan(schedule: Schedule) -> list[Case]:
+    """Return all cases, the most informative ones first."""
+    cases: list[Case] = []
+    first, *more = schedule.seeds
+    for scenario in schedule.headline:
+        cases += [Case(scenario, ALL, first, method) for method in _BASIC]
+        cases += _scarce(schedule, scenario, first)
+    cases += [Case(scenario, ALL, first, method) for scenario in schedule.others
+              for method in ('retrained', 'finetuned', 'uncloned', 'mixed')]
+    cases += list(trials(schedule))
+    cases += [Case(scenario, ALL, first, method) for method in OTHER_EDITS
+              for scenario in schedule.scenarios]
+    # A searched noise fits only the policy that it was searched with.
+    cases += [Case(scenario, ALL, first, method) for method in _STEERINGS
+              for scenario in schedule.headline[:1 if method == 'fixed_noise' else None]]
+    cases.append(Case(schedule.headline[0], ALL, first, LATENCY))
+    cases += [Case(scenario, ALL, first, method) for scenario in schedule.headline
+              if scenario in PAIR for method, made in METHODS.items() if made.pair]
+    cases += [Case(scenario, str(count), first, method) for method in OTHER_EDITS
+              for scenario in schedule.headline for count in schedule.counts]
+    cases += [Case(scenario, ALL, seed, method) for seed in more
+              for scenario in schedule.headline for method in _BASIC]
+    cases += [case for seed in more for scenario in schedule.headline
+              for case in _scarce(schedule, scenario, seed)]
+    return cases
+
+
+def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Case]:
+    # Above `FEW` nothing is retargeted, and `retargeted` equals `finetuned`.
+    return [Case(scenario, str(count), seed, method) for count in schedule.counts
+            for method in (*_SCARCE, *(('retargeted',) if count <= FEW else ()))]
+
+
+def trials(schedule: Schedule) -> Iterator[Case]:
+    """Yield the trials: one scenario, one training seed, development episodes."""
+    for method, settings in TUNING.items():
+        kept = str(schedule.tuned_among) if method in OTHER_EDITS else ALL
+        for trial in range(min(schedule.trials, len(settings))):
+            yield Case(schedule.headline[0], kept, schedule.seeds[0], method, trial)
+
+
+def seeds_of(case: Case, schedule: Schedule) -> range:
+    """Return the seeds of the episodes that judge a case; each training seed has its own."""
+    if case.method == LATENCY:
+        return range(0)
+    if case.trial is not None:
+        return range(DEVELOPMENT_SEED, DEVELOPMENT_SEED + schedule.episodes_trial)
+    if case.kept != ALL:
+        episodes = schedule.episodes_scarce
+    elif case.scenario in schedule.headline and (
+            case.method in HEADLINE or (case.method, case.scenario) in SEEN):
+        # With 5 unsafe episodes among 1049 the upper bound of UMR is still below 1 %.
+        episodes = schedule.episodes_headline
+    else:
+        episodes = schedule.episodes_others
+    first = JUDGED_SEED + SEEDS_APART * case.seed
+    return range(first, first + episodes)
+
+
+def tuned_methods(case: Case) -> tuple[str, ...]:
+    """Return the methods whose tuning must be complete before this case can be made."""
+    if case.trial is not None:
+        return ()
+    if case.method == LATENCY:
+        return tuple(method for method in _STEERINGS if method in TUNING)
+    return (case.method,) if case.method in TUNING else ()
+
+
+def matches(case: Case, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether each named field of a case has one of its allowed values."""
+    return all(str(getattr(case, field)) in values for field, values in wanted.items())
