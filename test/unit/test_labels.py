@@ -33,7 +33,7 @@ LATER = '2026-01-31T13:30:00+01:00'  # half an hour after noon in London
 
 def label(mode: str | None = 'handle_first', source: str = 'rule', at: str = NOON,
           by: str = 'knife@3f2a9c81d0b4') -> Label:
-    return Label(mode, source, 0.9, at, by)
+    return Label(mode, source, 0.9, at, by, uncloning_ros.__version__)
 
 
 def data(**changes: Any) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def test_of_labels_that_two_add_at_once_none_is_lost(take: Path) -> None:
     pytest.param('[' * 100000, BagError, 'is not JSON', id='deep'),
     ('[]', BagError, 'expected a mapping'),
     ({'schema': 'uncloning/labels@3', 'labels': []}, BagError,
-     "expected 'uncloning/labels@1' or 'uncloning/labels@2', got 'uncloning/labels@3'"),
+     "schema: expected .*, got 'uncloning/labels@3'"),
     ({'schema': 'uncloning/labels@2'}, BagError, "missing key 'labels'"),
     ({'schema': 'uncloning/labels@2', 'labels': [{'mode': 'handle_first'}]}, BagError,
      "missing key 'source'"),
@@ -172,11 +172,11 @@ def test_of_labels_that_two_add_at_once_none_is_lost(take: Path) -> None:
      "unknown mode 'handel_first' .did you mean 'handle_first'"),
     (data(mode=['handle_first']), BagError, 'mode: expected a text'),
     (data(source='oracle'), BagError,
-     "expected a label source of operator, rule, cluster, truth, got 'oracle'"),
+     "source: expected 'operator' or .*, got 'oracle'"),
     (data(confidence=2), BagError, 'confidence'),
     (data(at='noon'), BagError, "expected an ISO 8601 time, got 'noon'"),
     (data(at='2026-01-31'), BagError, 'expected a time with its zone'),
-    (data(by='two\nlines'), BagError, 'expected who gave a label as one line of words'),
+    (data(by='two\nlines'), BagError, 'expected the author of a label as one line of words'),
     (data(by=3), BagError, 'by: expected a text'),
     (data(sure='yes'), BagError, "unknown key 'sure'"),
 ])
@@ -251,7 +251,8 @@ def test_no_bytes_in_a_sidecar_give_a_traceback(take: Path, content: bytes) -> N
 def test_whatever_is_added_comes_back_in_its_order(
         take: Path, opinions: list[tuple[str | None, str, float]]) -> None:
     labels_path(take).unlink(missing_ok=True)
-    added = tuple(Label(mode, source, sure, NOON, 'someone') for mode, source, sure in opinions)
+    added = tuple(Label(mode, source, sure, NOON, 'someone', uncloning_ros.__version__)
+                  for mode, source, sure in opinions)
     for one in added:
         add_label(take, one, INTERFACE)
     assert read_labels(take, INTERFACE) == added

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which mode an episode shows, and who says so: a versioned sidecar beside the bag.
+"""Label episodes with modes: a versioned sidecar beside the bag says who saw which mode.
 
 The sidecar of `demos/episode_000003/` is `demos/episode_000003.labels.json`:
 
@@ -14,13 +14,13 @@ counts. Clocks of several machines may disagree, so the order in the file decide
 label without a mode (null) withdraws what its source said before. The sources, those that
 outrank others first:
 
-    operator  a person said so; `by` is the name
+    operator  a person saw it; `by` is the name
     rule      the geometric rule; `by` is the scenario and the beginning of its sha256
-    cluster   a person named the cluster that the episode lies in; `by` says which, and who
-    truth     a simulator that knows
+    cluster   a person named the cluster that the episode lies in; `by` has cluster and person
+    truth     the simulator
 
-Labels of a piece of a bag, as in `demos/monday#3.labels.json`, name its first and last receive
-time as well, `"span_ns": [1769860800000000000, 1769860808000000000]`, for a bag that is cut in
+Labels of a piece of a bag, as in `demos/monday#3.labels.json`, have its first and last receive
+time as well, `"span_ns": [1769860800000000000, 1769860808000000000]`: a bag that is cut in
 another way has another third piece.
 
 Schema 1, which had neither `by` nor `software_version`, is read as well.
@@ -32,54 +32,65 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, Literal, get_args
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Interface
 from uncloning_ros.errors import BagError, ContractError
-from uncloning_ros.files import whole_file
-from uncloning_ros.schema import Fields
+from uncloning_ros.files import parse_json, whole_file
+from uncloning_ros.schema import plain, read
 
-SCHEMA = 'uncloning/labels@2'
-SOURCES = ('operator', 'rule', 'cluster', 'truth')
-
-_READ = ('uncloning/labels@1', SCHEMA)
+Source = Literal['operator', 'rule', 'cluster', 'truth']
+SOURCES: tuple[Source, ...] = get_args(Source)
 _SUFFIX = '.labels.json'
 
 
 @dataclass(frozen=True)
 class Label:
-    """One opinion on the mode of an episode; `mode` None withdraws what its source said before.
+    """One opinion on the mode of an episode; `mode` None withdraws the source's label before.
 
-    `source` is one of `SOURCES`, `confidence` in [0, 1], `at` an ISO 8601 time with its zone.
-    `by` names the operator, the rule or the cluster; it and the version are '' where an older
-    package did not write them.
+    `confidence` is in [0, 1], `at` an ISO 8601 time with its zone. `by` names the operator, the
+    rule or the cluster. `software_version` is that of the package that added the label. Both are
+    '' where an older package did not write them.
     """
 
     mode: str | None
-    source: str
+    source: Source
     confidence: float
     at: str
     by: str = ''
-    software_version: str = __version__
+    software_version: str = ''
 
     def __post_init__(self) -> None:
-        if self.source not in SOURCES:
-            raise BagError(f'expected a label source of {", ".join(SOURCES)}, got '
-                           f'{self.source!r}')
         if not 0.0 <= self.confidence <= 1.0:
             raise BagError(f'expected a label confidence in [0, 1], got {self.confidence}')
         if self.by != ' '.join(self.by.split()):
-            raise BagError(f'expected who gave a label as one line of words, got {self.by!r}')
-        _require_time(self.at)
+            raise BagError(f'expected the author of a label as one line of words, got '
+                           f'{self.by!r}')
+        try:
+            zone = datetime.datetime.fromisoformat(self.at).tzinfo
+        except ValueError as err:
+            raise BagError(f'expected an ISO 8601 time, got {self.at!r}') from err
+        if zone is None:
+            raise BagError(f'expected a time with its zone, as in 2026-01-31T12:00:00+00:00, got '
+                           f'{self.at!r}')
 
     def says_the_same(self, other: 'Label | None') -> bool:
-        """Tell whether another label is the same opinion of the same source, whenever given."""
+        """Tell whether another label is the same opinion of the same source, at any time."""
         return other is not None and (
             (self.mode, self.source, self.confidence, self.by)
             == (other.mode, other.source, other.confidence, other.by))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sidecar:
+    """The labels of one episode; `span_ns` is that of a piece of a bag."""
+
+    SCHEMAS: ClassVar = ('uncloning/labels@2', 'uncloning/labels@1')
+    span_ns: tuple[int, int] | None = None
+    labels: tuple[Label, ...]
 
 
 def labels_path(episode: Path) -> Path:
@@ -96,28 +107,22 @@ def read_labels(episode: Path, interface: Interface,
     """
     path = labels_path(episode)
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
+        data = path.read_bytes()
     except FileNotFoundError:
         return ()
     except OSError as err:
         raise BagError(f'cannot read {path}: {err.strerror or err}') from err
-    except (ValueError, RecursionError) as err:
-        raise BagError(f'{path} is not JSON: {err}') from err
-    fields = Fields(data, str(path), BagError)
-    if fields.text('schema') not in _READ:
-        raise fields.fail('schema', ' or '.join(map(repr, _READ)))
-    labels = tuple(_label(item) for item in fields.list_of_fields('labels'))
-    found_ns = fields.numbers('span_ns', 2) if fields.has('span_ns') else None
-    fields.done()
-    if found_ns != (None if span_ns is None else tuple(map(float, span_ns))):
-        raise BagError(f'{path} labels {_spoken(found_ns)}, but {episode.name} is '
-                       f'{_spoken(span_ns)} now; cut the bag as it was cut for its labels, or '
-                       f'move that file away and label anew')
+    sidecar = read(_Sidecar, parse_json(data, path, BagError), str(path), BagError)
+    if sidecar.span_ns != span_ns:
+        raise BagError(f'{path}: expected labels of {_spoken(span_ns)}, got those of '
+                       f'{_spoken(sidecar.span_ns)}; cut the bag as it was cut for its labels, or '
+                       f'move that file away and label again')
     try:
-        interface.require_modes([label.mode for label in labels if label.mode is not None])
+        interface.require_modes([label.mode for label in sidecar.labels
+                                 if label.mode is not None])
     except ContractError as err:
         raise ContractError(f'{path}: {err}') from err
-    return labels
+    return sidecar.labels
 
 
 def add_label(episode: Path, label: Label, interface: Interface,
@@ -125,18 +130,18 @@ def add_label(episode: Path, label: Label, interface: Interface,
     """Add one label to an episode's sidecar; the labels that are there stay.
 
     `span_ns` is that of a piece of a bag. Raise as `read_labels` does.
-    The bag is held meanwhile, so that of two labels that are added at once none is lost.
+    The bag is locked meanwhile, so that of two labels that are added at once none is lost.
     """
     if label.mode is not None:
         interface.require_modes([label.mode])
     path = labels_path(episode)
-    with _held(episode):
-        labels = (*read_labels(episode, interface, span_ns), label)
-        data = {'schema': SCHEMA, **({} if span_ns is None else {'span_ns': span_ns}),
-                'labels': [_as_data(one) for one in labels]}
+    with _locked(episode):
+        label = replace(label, software_version=__version__)
+        sidecar = _Sidecar(span_ns=span_ns,
+                           labels=(*read_labels(episode, interface, span_ns), label))
         try:
             with whole_file(path) as partial, partial.open('w', encoding='utf-8') as file:
-                file.write(json.dumps(data, indent=2) + '\n')
+                file.write(json.dumps(plain(sidecar), indent=2) + '\n')
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as err:
@@ -156,42 +161,23 @@ def standing_label(labels: Sequence[Label]) -> Label | None:
 
 
 def iso_time(time_ns: int) -> str:
-    """Return an instant in ns since 1970 as labels tell theirs."""
+    """Return an instant in ns since 1970 in the form of a label's `at`."""
     return datetime.datetime.fromtimestamp(time_ns * 1e-9, datetime.UTC).isoformat(
         timespec='milliseconds')
 
 
-def _label(item: Fields) -> Label:
-    """Return one label of a sidecar."""
-    withdrawn = item.has('mode') and item.plain()['mode'] is None
-    mode = None if withdrawn else item.text('mode')
-    values = (mode, item.text('source'), item.number('confidence', 0.0, 1.0), item.text('at'),
-              item.text('by') if item.has('by') else '',
-              item.text('software_version') if item.has('software_version') else '')
-    item.done()
-    try:
-        return Label(*values)
-    except BagError as err:
-        raise BagError(f'{item.where}: {err}') from err
-
-
-def _as_data(label: Label) -> dict[str, Any]:
-    """Return one label as the sidecar has it; what nobody told is left out."""
-    return {key: value for key, value in vars(label).items() if value != ''}
-
-
 def _spoken(span_ns: Sequence[float] | None) -> str:
-    """Return which part of a bag a span is, for a sentence."""
+    """Return the words for a span of a bag."""
     if span_ns is None:
-        return 'no piece of a bag'
+        return 'a whole bag'
     return 'the piece from {:.3f} to {:.3f} s'.format(*(time_ns * 1e-9 for time_ns in span_ns))
 
 
 @contextlib.contextmanager
-def _held(episode: Path) -> Iterator[None]:
-    """Hold a bag, waiting until nobody else does.
+def _locked(episode: Path) -> Iterator[None]:
+    """Lock a bag; wait until no other process locks it.
 
-    An episode that is one piece of a bag has no file of its own; then its folder is held.
+    An episode that is one piece of a bag has no file of its own; then its folder is locked.
     """
     try:
         descriptor = os.open(episode if episode.exists() else episode.parent, os.O_RDONLY)
@@ -202,13 +188,3 @@ def _held(episode: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _require_time(text: str) -> None:
-    try:
-        time = datetime.datetime.fromisoformat(text)
-    except ValueError as err:
-        raise BagError(f'expected an ISO 8601 time, got {text!r}') from err
-    if time.tzinfo is None:
-        raise BagError(f'expected a time with its zone, as in 2026-01-31T12:00:00+00:00, got '
-                       f'{text!r}')

@@ -73,7 +73,7 @@ class Take:
         own = read_labels(self.labelled_path, interface, self.span_ns)
         if self.piece is None:
             return own
-        said = [Label(mode, 'operator', 1.0, iso_time(at_ns), 'an event in the bag', '')
+        said = [Label(mode, 'operator', 1.0, iso_time(at_ns), 'an event in the bag')
                 for at_ns, mode in self.piece.said]
         return (*said, *(read_labels(self.path, interface) if self.alone else ()), *own)
 
