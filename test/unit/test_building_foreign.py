@@ -22,7 +22,7 @@ from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.takes import Reading, find_takes
+from uncloning_ros.demos.episodes.find import Reading, find_takes
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.share import share_path
 

@@ -17,7 +17,7 @@ import pytest
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
 from uncloning_ros.demos.bags.labels import Label, add_label
-from uncloning_ros.demos.episodes.takes import Reading, Take
+from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.inspection.facts import (
     EpisodeFacts,
     Scene,

@@ -14,7 +14,7 @@ from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import require_new
 
 if TYPE_CHECKING:
-    from uncloning_ros.demos.episodes.takes import Reading
+    from uncloning_ros.demos.episodes.find import Reading
 
 
 def positive_int(text: str) -> int:
@@ -101,7 +101,7 @@ def reading_of(args: argparse.Namespace) -> 'Reading':
     """Return what the options of `add_reading` say; raise if they are at odds."""
     from uncloning_ros.contract import load_contract
     from uncloning_ros.demos.episodes.cut_bag import Cutting
-    from uncloning_ros.demos.episodes.takes import Reading
+    from uncloning_ros.demos.episodes.find import Reading
 
     contract = None if args.contract is None else load_contract(args.contract)
     twice = [key for key, n in Counter(key for key, _ in args.topic).items() if n > 1]

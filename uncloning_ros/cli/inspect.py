@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uncloning_ros.contract import Contract
-    from uncloning_ros.demos.episodes.takes import Reading, Take
+    from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
     from uncloning_ros.demos.inspection.facts import EpisodeFacts
     from uncloning_ros.demos.inspection.session import Session
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from uncloning_ros.demos.bags.decoding import with_topics
-    from uncloning_ros.demos.episodes.takes import find_takes, overlooked
+    from uncloning_ros.demos.episodes.find import find_takes, overlooked
     from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, look_at
     from uncloning_ros.demos.inspection.session import Session, record_of, warnings_of
     from uncloning_ros.demos.inspection.session_page import session_page

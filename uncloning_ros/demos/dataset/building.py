@@ -1,200 +1,137 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags to a dataset: cut where asked, read, labelled, aligned and split, over several processes.
+"""Build a dataset from bags: cut, read, label, align and split them, over several processes.
 
 A process holds one episode at a time. The result does not depend on how many there are.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract, contract_to_dict
-from uncloning_ros.demos.bags.decoding import with_topics
-from uncloning_ros.demos.bags.info import find_bags, read_info
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
-from uncloning_ros.demos.bags.reader import contract_for
-from uncloning_ros.demos.dataset.loading import LABELS, Loaded, Recipe, load_take
+from uncloning_ros.demos.bags.decoding import with_topics
+from uncloning_ros.demos.dataset.loading import Loaded, Recipe, load_episode
 from uncloning_ros.demos.dataset.store import (
     SCHEMA,
     Dataset,
     EpisodeRecord,
-    Float32,
-    Statistics,
     load_dataset,
     write_dataset,
 )
-from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.takes import (
-    Reading,
-    cut_take,
+from uncloning_ros.demos.episodes.find import (
+    find_episodes,
+    first_contract,
     no_episode,
-    overlooked,
-    pieces_of,
-    whole,
+    stray_labels,
 )
-from uncloning_ros.demos.inspection.session import FEW_EPISODES
-from uncloning_ros.errors import BagError, DatasetError, counted
+from uncloning_ros.errors import DatasetError, counted
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
-from uncloning_ros.scenario import Scenario
 
-_In = TypeVar('_In')
-_Out = TypeVar('_Out')
+FEW_EPISODES = 20  # of a mode: a policy learns little of a mode with fewer
 
 
 @dataclass(frozen=True)
-class CutBag:
-    """What one bag was cut into: its name, its episodes, and what belongs to none of them."""
+class Split:
+    """How episodes are split: the share of each mode that is held out, and the seed."""
 
-    name: str
-    cut: Cut
+    validation: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.validation < 1.0:
+            raise DatasetError(f'expected a validation share in [0, 1), got {self.validation}')
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """A new dataset, and what whoever made it ought to look at.
+    """A new dataset and its warnings.
 
     `disagreeing` names the episodes whose label is another mode than the planned one; `cuts`
-    are empty unless bags were cut.
+    tell by the name of a bag how it was cut, and are empty unless bags were cut.
     """
 
     dataset: Dataset
     disagreeing: tuple[str, ...]
     warnings: tuple[str, ...]
-    cuts: tuple[CutBag, ...] = ()
+    cuts: Mapping[str, Cut]
 
 
-def build_dataset(sources: Sequence[Path], out_dir: Path, scenario: Scenario,
-                  contract: Contract | None = None, labels: str = 'auto',
-                  validation: float = 0.1, seed: int = 0, workers: int = 1,
-                  on_done: Callable[[int, int], None] | None = None,
-                  topics: Mapping[str, str] | None = None,
-                  cutting: Cutting | None = None) -> BuildReport:
-    """Make a dataset of every usable episode in `sources` and write it to `out_dir`.
+def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Split = Split(),
+                  workers: int = 1,
+                  on_done: Callable[[int, int], None] = lambda done, total: None) -> BuildReport:
+    """Make a dataset of every usable episode in `sources` and write it to the folder `out`.
 
-    `sources` are bags and folders of bags. `contract` replaces the policy and deployment parts
-    that the bags carry and is needed for bags of plain `ros2 bag record`; `topics` renames its
-    topics by key. With `cutting` every bag holds several episodes. `on_done(done, total)` is
-    called after each step. The result does not depend on `workers`. An episode without a label,
+    `sources` are bags and folders of bags. `on_done(done, total)` is called after each bag that
+    was cut and each episode. The result does not depend on `workers`. An episode without a label,
     too short, or with a gap is left out and named; a damaged bag, one of another interface, a
     missing topic or joint and NaN are refused with `BagError` or `ContractError`; `DatasetError`
-    if nothing remains. An interrupt leaves nothing behind.
+    if no episode remains. An interrupt leaves nothing behind.
     """
-    if labels not in LABELS:
-        raise DatasetError(f'expected labels of {", ".join(LABELS)}, got {labels!r}')
-    if not 0.0 <= validation < 1.0:
-        raise DatasetError(f'expected a validation share in [0, 1), got {validation}')
-    require_new(out_dir)
-    paths, unfinished = find_bags(sources)
-    left_out = [LeftOut(path.name, 'it was never finished') for path in unfinished]
-    if not paths:
-        raise DatasetError(no_episode(sources, unfinished))
-    used = with_topics(contract or _carried_contract(paths), topics or {})
-    recipe = Recipe(scenario, used, contract is not None, labels, topics or {}, cutting)
-    takes = whole(paths)
-    steps = _Steps(on_done)
-    cuts: list[CutBag] = []
-    if cutting is not None:
-        steps.expect(2 * len(takes))  # at least one episode of each bag
-        reading = Reading(used, recipe.topics, cutting)
-        found = [*steps.each(partial(cut_take, reading, False), takes, workers)]
-        left_out += [one for one in found if isinstance(one, LeftOut)]
-        pairs = [(take, one) for take, one in zip(takes, found, strict=True)
-                 if isinstance(one, Cut)]
-        cuts = [CutBag(take.name, cut) for take, cut in pairs]
-        takes = [piece for take, cut in pairs for piece in pieces_of(take, cut)]
-    steps.expect(steps.done + len(takes))
+    require_new(out)
+    contract = with_topics(recipe.reading.contract or first_contract(sources),
+                           recipe.reading.topics)
+    listing = find_episodes(sources, replace(recipe.reading, contract=contract), workers,
+                            on_cut=lambda done, bags: on_done(done, 2 * bags))
+    left_out = [*(LeftOut(name, 'it was never finished') for name in listing.unfinished),
+                *listing.left_out]
+    bags = len(listing.cuts) + len(listing.left_out)
     loaded: dict[tuple[str, Piece | None], Loaded] = {}
-    for result in steps.each(partial(load_take, recipe), takes, workers):
+    results = in_order(partial(load_episode, recipe, contract), listing.episodes, workers,
+                       'the dataset', DatasetError)
+    for done, result in enumerate(results, start=bags + 1):
+        on_done(done, bags + len(listing.episodes))
         if isinstance(result, LeftOut):
             left_out.append(result)
             continue
-        twin = loaded.setdefault((result.digest, result.take.piece), result)
+        twin = loaded.setdefault((result.digest, result.ref.piece), result)
         if twin is not result:
             # In both splits it would make the validation look better than it is.
-            left_out.append(LeftOut(result.take.name,
-                                    f'it is the same recording as {twin.take.name}'))
+            left_out.append(LeftOut(result.ref.name,
+                                    f'it is the same recording as {twin.ref.name}'))
     if not loaded:
-        raise DatasetError(no_episode(sources, unfinished, left_out))
-    report = _write(out_dir, recipe, [*loaded.values()], left_out, cuts, validation, seed)
-    return replace(report, warnings=(*report.warnings, *overlooked(takes)))
-
-
-def _write(out_dir: Path, recipe: Recipe, usable: Sequence[Loaded], left_out: Sequence[LeftOut],
-           cuts: Sequence[CutBag], validation: float, seed: int) -> BuildReport:
-    """Split the episodes, write the dataset, and read it back."""
-    used, scenario = recipe.contract, recipe.scenario
-    splits = _split([one.mode for one in usable], used.interface.mode_names, validation, seed)
-    records = tuple(
-        EpisodeRecord(one.take.name, one.mode, one.label_source, one.digest, split,
-                      len(one.observations), one.seed)
-        for one, split in zip(usable, splits, strict=True))
-    observations = np.concatenate([one.observations for one in usable])
-    actions = np.concatenate([one.actions for one in usable])
-    in_train = np.repeat([record.split == 'train' for record in records],
-                         [record.frames for record in records])
-    statistics = _statistics(observations[in_train], actions[in_train])
-    disagreeing = tuple(one.take.name for one in usable
-                        if one.planned_mode is not None and one.planned_mode != one.mode)
-    write_dataset(out_dir, observations, actions, {
+        raise DatasetError(no_episode(sources, left_out=left_out))
+    usable = [*loaded.values()]
+    records = _records(usable, contract, split)
+    description = {
         'schema': SCHEMA,
         'software_version': __version__,
-        'scenario': scenario.name,
-        'scenario_sha256': scenario.sha256,
-        'contract': contract_to_dict(used),
-        'topics': dict(recipe.topics),
-        'cut': None if recipe.cutting is None else {
-            **vars(recipe.cutting),
-            'bags': {one.name: {'episodes_ns': [[piece.begin_ns, piece.end_ns]
-                                                for piece in one.cut.pieces],
-                                'cut_off': [vars(rest) for rest in one.cut.remainders]}
-                     for one in cuts}},
+        'scenario': recipe.scenario.name,
+        'scenario_sha256': recipe.scenario.sha256,
+        'contract': contract_to_dict(contract),
+        'topics': dict(recipe.reading.topics),
+        'cut': None if recipe.reading.cutting is None else {
+            **vars(recipe.reading.cutting),
+            'bags': {name: {'episodes_ns': [piece.span_ns for piece in cut.pieces],
+                            'cut_off': [vars(rest) for rest in cut.remainders]}
+                     for name, cut in listing.cuts.items()}},
         'labels': recipe.labels,
-        'split_seed': seed,
-        'validation': validation,
-        'seeds': sorted({one.seed for one in usable if one.seed is not None}),
+        'split_seed': split.seed,
+        'validation': split.validation,
         'episodes': [vars(record) for record in records],
         'left_out': [vars(one) for one in left_out],
-        'statistics': {name: list(value) for name, value in vars(statistics).items()},
-    })
-    return BuildReport(load_dataset(out_dir), disagreeing,
-                       _warnings(records, used, disagreeing), tuple(cuts))
+    }
+    write_dataset(out, np.concatenate([one.observations for one in usable]),
+                  np.concatenate([one.actions for one in usable]), description)
+    disagreeing = tuple(one.ref.name for one in usable
+                        if one.planned_mode is not None and one.planned_mode != one.mode)
+    warnings = _warnings(records, contract, disagreeing) + stray_labels(listing.episodes)
+    return BuildReport(load_dataset(out), disagreeing, tuple(warnings), listing.cuts)
 
 
-class _Steps:
-    """Share tasks over processes and tell how many are done."""
-
-    def __init__(self, on_done: Callable[[int, int], None] | None) -> None:
-        self._on_done = on_done
-        self.done = self._total = 0
-
-    def expect(self, total: int) -> None:
-        self._total = total
-
-    def each(self, task: Callable[[_In], _Out], items: Sequence[_In],
-             workers: int) -> Iterator[_Out]:
-        """Yield the results in the order of the items, from as many processes as asked for."""
-        for result in in_order(task, items, workers, 'the dataset', DatasetError):
-            self.done += 1
-            if self._on_done is not None:
-                self._on_done(self.done, self._total)
-            yield result
-
-
-def _carried_contract(paths: Sequence[Path]) -> Contract:
-    """Return the first contract that a bag carries; raise `BagError` if none does."""
-    for path in paths:
-        # What is wrong with a bag is told when it is read.
-        with contextlib.suppress(BagError):
-            return contract_for(read_info(path), None)
-    return contract_for(read_info(paths[0]), None)
+def _records(usable: Sequence[Loaded], contract: Contract,
+             split: Split) -> tuple[EpisodeRecord, ...]:
+    splits = _split([one.mode for one in usable], contract.interface.mode_names, split.validation,
+                    split.seed)
+    return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest, name,
+                               len(one.observations), one.seed)
+                 for one, name in zip(usable, splits, strict=True))
 
 
 def _split(modes: Sequence[str], names: Sequence[str], validation: float,
@@ -214,16 +151,8 @@ def _split(modes: Sequence[str], names: Sequence[str], validation: float,
     return splits
 
 
-def _statistics(observations: Float32, actions: Float32) -> Statistics:
-    def spread(values: Float32) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        wide = values.astype(np.float64)
-        return tuple(wide.mean(axis=0).tolist()), tuple(wide.std(axis=0).tolist())
-
-    return Statistics(*spread(observations), *spread(actions))
-
-
 def _warnings(records: Sequence[EpisodeRecord], contract: Contract,
-              disagreeing: Sequence[str]) -> tuple[str, ...]:
+              disagreeing: Sequence[str]) -> list[str]:
     warnings = []
     for mode in contract.interface.mode_names:
         count = sum(record.mode == mode for record in records)
@@ -233,4 +162,4 @@ def _warnings(records: Sequence[EpisodeRecord], contract: Contract,
     if disagreeing:
         warnings.append(f'{counted(len(disagreeing), "episode")} labelled with another mode than '
                         f'planned: {", ".join(disagreeing)}')
-    return tuple(warnings)
+    return warnings

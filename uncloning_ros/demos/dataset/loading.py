@@ -1,9 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One episode to labelled frames: what a process does for a dataset."""
+"""Load one episode for a dataset: read it, find its mode, align it to frames."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,41 +11,41 @@ from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.labels import SOURCES, newest_label
 from uncloning_ros.demos.bags.pieces import LeftOut
-from uncloning_ros.demos.bags.reader import episode_digest, read_episode
+from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.store import Float32
-from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.takes import Take, lost
+from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError
 from uncloning_ros.scenario import Scenario
 
-# Where an episode's mode comes from; `auto` takes the first of the others that has one, except
-# `planned`: what was asked for is not what was shown.
+# Sources of an episode's mode. `auto` takes the first of the others that has one, except
+# `planned`: a mode that was asked for is not yet a mode that was shown.
 LABELS = ('auto', *SOURCES, 'planned')
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How episodes become frames: what to read, how to label and how to cut.
+    """How bags become labelled frames: the rule of a scenario, how bags are read, whose labels.
 
-    `topics` renames topics by key; `any_policy` tells that the contract was given and so
-    replaces whatever policy part the bags carry.
+    A contract in `reading` replaces the policy and deployment parts that the bags carry. `labels`
+    is one of `LABELS`.
     """
 
     scenario: Scenario
-    contract: Contract
-    any_policy: bool
-    labels: str
-    topics: Mapping[str, str]
-    cutting: Cutting | None
+    reading: Reading = Reading()
+    labels: str = 'auto'
+
+    def __post_init__(self) -> None:
+        if self.labels not in LABELS:
+            raise DatasetError(f'expected labels of {", ".join(LABELS)}, got {self.labels!r}')
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One aligned and labelled episode, as a worker returns it."""
+    """One labelled and aligned episode, as a worker returns it."""
 
-    take: Take
+    ref: EpisodeRef
     mode: str
     label_source: str
     planned_mode: str | None
@@ -56,35 +55,31 @@ class Loaded:
     actions: Float32
 
 
-def load_take(recipe: Recipe, take: Take) -> Loaded | LeftOut:
-    """Read, label and align one episode."""
-    if (gone := lost(take)) is not None:
-        return gone
-    hint = ''
+def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded | LeftOut:
+    """Read, label and align one episode by the contract of the dataset."""
+    episode = ref.read_or_leave_out(replace(recipe.reading, contract=contract))
+    if isinstance(episode, LeftOut):
+        return episode
+    if recipe.reading.contract is None and episode.contract.policy != contract.policy:
+        raise ContractError(f'{ref.path}: expected the policy part {contract.policy} as in the '
+                            f'first episode, got {episode.contract.policy}; choose with '
+                            f'--contract')
     try:
-        episode = read_episode(take.path, recipe.contract, recipe.topics, take.piece)
-        hint = _hint(episode, recipe)
-        own, given = episode.contract.policy, recipe.contract.policy
-        if not recipe.any_policy and own != given:
-            raise ContractError(f'{take.path}: expected the policy part {given} as in the first '
-                                f'episode, got {own}; choose with --contract')
-        mode, source = _mode(take, episode, recipe)
-        if mode is None:
-            return LeftOut(take.name, source + hint)
-        observations, actions, _ = align(episode, recipe.contract)
+        mode, source = _mode(ref, episode, recipe, contract)
+        observations, actions, _ = align(episode, contract)
     except DatasetError as err:
-        return LeftOut(take.name, f'{err}{hint}')
-    return Loaded(take, mode, source, episode.metadata.planned_mode, _digest(take.path),
+        return LeftOut(ref.name, f'{err}{_hint(episode, recipe, contract)}')
+    return Loaded(ref, mode, source, episode.metadata.planned_mode, _digest(ref.path),
                   episode.metadata.seed, observations, actions)
 
 
-def _hint(episode: Episode, recipe: Recipe) -> str:
-    """Return what to say beside the reason why a very long episode is left out."""
+def _hint(episode: Episode, recipe: Recipe, contract: Contract) -> str:
+    """Return the remedy for a very long episode, to stand behind the reason why it is left out."""
     times_ns = [sample.receive_ns for found in episode.samples.values()
                 for sample in (found[0], found[-1])]
     length_s = (max(times_ns) - min(times_ns)) * 1e-9
-    most_s = recipe.contract.deployment.episode_end.max_episode_s
-    if recipe.cutting is not None or length_s <= most_s:
+    most_s = contract.deployment.episode_end.max_episode_s
+    if recipe.reading.cutting is not None or length_s <= most_s:
         return ''
     return (f'; it lasts {length_s:.0f} s, and an episode {most_s:g} s at most: if it holds '
             f'several, cut it with --cut')
@@ -101,23 +96,22 @@ def _digest_of(path: Path, _: tuple[tuple[int, int], ...]) -> str:
     return episode_digest(path)
 
 
-def _mode(take: Take, episode: Episode, recipe: Recipe) -> tuple[str | None, str]:
-    """Return the mode and its source, or None and why there is none."""
-    labels, contract = recipe.labels, recipe.contract
-    if labels == 'planned':
-        return episode.metadata.planned_mode, (
-            'planned' if episode.metadata.planned_mode else 'nobody planned a mode')
-    known = take.labels(contract.interface)
-    reason = f'it has no {labels} label'
-    for source in SOURCES:
-        if labels not in ('auto', source):
-            continue
+def _mode(ref: EpisodeRef, episode: Episode, recipe: Recipe,
+          contract: Contract) -> tuple[str, str]:
+    """Return the mode and its source; raise `DatasetError` if there is none."""
+    if recipe.labels == 'planned':
+        if episode.metadata.planned_mode is None:
+            raise DatasetError('it has no planned mode')
+        return episode.metadata.planned_mode, 'planned'
+    known = ref.labels(contract.interface)
+    reason = f'it has no {recipe.labels} label'
+    for source in SOURCES if recipe.labels == 'auto' else (recipe.labels,):
         label = newest_label(known, source)
-        if label is not None:
+        if label is not None and label.mode is not None:
             return label.mode, source
         if source == 'rule':
             found = rule_label(contract, recipe.scenario, episode)
             if found.mode is not None:
                 return found.mode, source
             reason = f'the rule abstains: {found.reason}'
-    return None, reason
+    raise DatasetError(reason)

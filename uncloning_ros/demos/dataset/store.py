@@ -62,16 +62,6 @@ class EpisodeRecord:
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Mean and standard deviation of each dimension over the frames of the train split."""
-
-    observation_mean: tuple[float, ...]
-    observation_std: tuple[float, ...]
-    action_mean: tuple[float, ...]
-    action_std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Dataset:
     """Frames of all episodes: observations (F, obs_dim), actions (F, act_dim), both float32.
 
@@ -84,7 +74,6 @@ class Dataset:
     episodes: tuple[EpisodeRecord, ...]
     observations: Float32
     actions: Float32
-    statistics: Statistics
     left_out: tuple[LeftOut, ...]
     sha256: str
 
@@ -150,8 +139,8 @@ def load_dataset(folder: Path) -> Dataset:
     fields = Fields(data, str(path), DatasetError)
     fields.schema(SCHEMA)
     for key in ('software_version', 'scenario_sha256', 'labels', 'split_seed', 'validation',
-                'topics', 'cut'):
-        fields.has(key)  # provenance for people; nothing depends on it
+                'topics', 'cut', 'seeds', 'statistics'):
+        fields.has(key)  # provenance for people, the last two of older versions
     contract = contract_from_dict(fields.fields('contract').plain(), f'{path}: contract')
     if hashlib.sha256(arrays).hexdigest() != fields.text('arrays_sha256'):
         raise DatasetError(f'{folder / _ARRAYS_FILE} is damaged: its sha256 is not the one in '
@@ -162,22 +151,14 @@ def load_dataset(folder: Path) -> Dataset:
     except (SafetensorError, KeyError) as err:
         raise DatasetError(f'{folder / _ARRAYS_FILE} is damaged: {err!r}') from err
     episodes = tuple(_record(item, contract) for item in fields.list_of_fields('episodes'))
-    fields.has('seeds')  # the same as in the episodes
     left_out = tuple(LeftOut(item.text('name'), item.text('reason'))
                      for item in (fields.list_of_fields('left_out')
                                   if data.get('left_out') else _nothing(fields, 'left_out')))
-    part = fields.fields('statistics')
-    interface = contract.interface
-    statistics = Statistics(
-        part.numbers('observation_mean', interface.observation_dim),
-        part.numbers('observation_std', interface.observation_dim),
-        part.numbers('action_mean', interface.action_dim),
-        part.numbers('action_std', interface.action_dim))
-    part.done()
     dataset = Dataset(contract, fields.text('scenario'), episodes, observations, actions,
-                      statistics, left_out, hashlib.sha256(text).hexdigest())
+                      left_out, hashlib.sha256(text).hexdigest())
     fields.done()
     frames = int(dataset.bounds[-1])
+    interface = contract.interface
     for name, array, dim in (('observations', observations, interface.observation_dim),
                              ('actions', actions, interface.action_dim)):
         if array.shape != (frames, dim) or array.dtype != np.float32:

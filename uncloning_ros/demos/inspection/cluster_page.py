@@ -10,7 +10,7 @@ from html import escape
 from uncloning_ros import page
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.pieces import LeftOut
-from uncloning_ros.demos.episodes.takes import Reading, Take, lost
+from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.inspection import pictures
 from uncloning_ros.demos.inspection.facts import Scene, scene_of
 from uncloning_ros.demos.labelling.cluster_file import Cluster, Clustering

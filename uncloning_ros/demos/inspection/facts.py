@@ -12,7 +12,7 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.dataset.alignment import align
-from uncloning_ros.demos.episodes.takes import Reading, Take
+from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.episodes.tracks import Track
 from uncloning_ros.demos.labelling.clusters import approach, way
 from uncloning_ros.demos.recording.health import recorded_health, rule_name, topic_rules

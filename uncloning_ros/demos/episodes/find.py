@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which episodes there are: whole bags, or the pieces that bags are cut into."""
+"""Find episodes before they are read: whole bags, or the pieces that bags are cut into."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Take:
-    """One episode to be: a bag or a piece of it, with the name by which people know it.
+class EpisodeRef:
+    """Where one episode lies: a bag or a piece of it, with the name that people know it by.
 
     `alone` tells that its bag holds no other episode.
     """
@@ -57,15 +57,32 @@ class Take:
         return None if self.piece is None else self.piece.span_ns
 
     def read(self, reading: Reading) -> Episode:
-        """Read and decode it; raise as `read_episode` does."""
+        """Read and decode the episode; raise as `read_episode` does."""
         return read_episode(self.path, reading.contract, reading.topics, self.piece)
 
+    def read_or_leave_out(self, reading: Reading) -> Episode | LeftOut:
+        """Read the episode, or tell why it is left out: it broke off, or a signal is silent."""
+        try:
+            return self.broken_off() or self.read(reading)
+        except DatasetError as err:
+            return LeftOut(self.name, str(err))
+
+    def broken_off(self) -> LeftOut | None:
+        """Tell of a bag whose recording broke off: without metadata.yaml, and not whole."""
+        if self.piece is not None or read_info(self.path).counts is not None:
+            return None
+        try:
+            verify_episode(self.path)
+        except BagError as err:
+            return LeftOut(self.name, f'it was never finished: {err}')
+        return None
+
     def interface(self, reading: Reading) -> Interface:
-        """Return the interface that it was recorded with, without reading its messages."""
+        """Return the interface that the bag was recorded with, without reading its messages."""
         return contract_for(read_info(self.path), reading.contract).interface
 
     def labels(self, interface: Interface) -> tuple[Label, ...]:
-        """Return what was said of it, the newest last; raise as `read_labels` does.
+        """Return the labels of the episode, the newest last; raise as `read_labels` does.
 
         Of a piece: what a person said while it was recorded, the labels of its bag if that holds
         no other episode, and its own ones.
@@ -79,78 +96,82 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is at some places: the episodes, the unfinished bags, and bags that hold none."""
+class Listing:
+    """The episodes at some paths, the unfinished bags, and bags that hold no episode.
 
-    takes: tuple[Take, ...]
+    `cuts` tell by the name of a bag how it was cut; they are empty unless bags are cut.
+    """
+
+    episodes: tuple[EpisodeRef, ...]
     unfinished: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    cuts: Mapping[str, Cut]
 
 
-def find_takes(sources: Sequence[Path], reading: Reading, workers: int = 1,
-               lenient: bool = False) -> Found:
-    """Return the episodes at `sources`, bags or folders of bags.
+def find_episodes(sources: Sequence[Path], reading: Reading, workers: int = 1,
+                  lenient: bool = False,
+                  on_cut: Callable[[int, int], None] = lambda done, bags: None) -> Listing:
+    """Find the episodes at `sources`, bags or folders of bags.
 
     A bag that cannot be cut as asked, as it says no start or its recording broke off, is left
-    out with the reason; if `lenient` a damaged one is, too. Raise `DatasetError` if there is no
-    episode, and else as `cut_bag` does.
+    out with the reason; if `lenient` a damaged one is, too. `on_cut(done, bags)` is called after
+    each bag that was cut. Raise `DatasetError` if there is no episode, and else as `cut_bag`
+    does.
     """
     paths, unfinished = find_bags(sources)
-    takes = whole(paths)
+    episodes = [EpisodeRef(path, name) for path, name in zip(paths, _names_of(paths), strict=True)]
     left_out: list[LeftOut] = []
+    cuts: dict[str, Cut] = {}
     if reading.cutting is not None:
-        cuts = [*in_order(partial(cut_take, reading, lenient), takes, workers, 'cutting',
-                          DatasetError)]
-        left_out = [one for one in cuts if isinstance(one, LeftOut)]
-        takes = [piece for take, cut in zip(takes, cuts, strict=True) if isinstance(cut, Cut)
-                 for piece in pieces_of(take, cut)]
-    if not takes:
+        bags, episodes = episodes, []
+        results = in_order(partial(_cut, reading, lenient), bags, workers, 'cutting', DatasetError)
+        for done, (bag, cut) in enumerate(zip(bags, results, strict=True), start=1):
+            if isinstance(cut, LeftOut):
+                left_out.append(cut)
+            else:
+                cuts[bag.name] = cut
+                episodes += [EpisodeRef(bag.path, piece.name(bag.name), piece,
+                                        len(cut.pieces) == 1) for piece in cut.pieces]
+            on_cut(done, len(bags))
+    if not episodes:
         raise DatasetError(no_episode(sources, unfinished, left_out))
-    return Found(tuple(takes), tuple(path.name for path in unfinished), tuple(left_out))
+    return Listing(tuple(episodes), tuple(path.name for path in unfinished), tuple(left_out), cuts)
 
 
-def cut_take(reading: Reading, lenient: bool, take: Take) -> Cut | LeftOut:
-    """Find the episodes of one bag; see `find_takes`."""
+def _cut(reading: Reading, lenient: bool, bag: EpisodeRef) -> Cut | LeftOut:
     assert reading.cutting is not None
     try:
-        if (gone := lost(take)) is not None:
-            return gone
-        cut = cut_bag(take.path, reading.contract, reading.topics, reading.cutting)
+        if (broken := bag.broken_off()) is not None:
+            return broken
+        cut = cut_bag(bag.path, reading.contract, reading.topics, reading.cutting)
     except UncloningError as err:
         if not (lenient or isinstance(err, DatasetError)):
             raise
-        return LeftOut(take.name, str(err))
+        return LeftOut(bag.name, str(err))
     if cut.pieces:
         return cut
     reasons = '; '.join(dict.fromkeys(rest.reason for rest in cut.remainders))
-    return LeftOut(take.name, f'it holds no episode: {reasons}')
+    return LeftOut(bag.name, f'it holds no episode: {reasons}')
 
 
-def whole(paths: Sequence[Path]) -> list[Take]:
-    """Return whole bags as episodes."""
-    return [Take(path, name) for path, name in zip(paths, names_of(paths), strict=True)]
+def first_contract(sources: Sequence[Path], given: Contract | None = None) -> Contract:
+    """Return the contract of the first bag at `sources` that has one: its own, or the given one.
+
+    Raise `DatasetError` if there is no bag, and else the error of the first bag.
+    """
+    paths, unfinished = find_bags(sources)
+    errors: list[UncloningError] = []
+    for path in paths:
+        try:
+            return contract_for(read_info(path), given)
+        except UncloningError as err:
+            errors.append(err)
+    raise errors[0] if errors else DatasetError(no_episode(sources, unfinished))
 
 
-def pieces_of(take: Take, cut: Cut) -> list[Take]:
-    """Return the pieces of a bag as episodes."""
-    return [Take(take.path, piece.name(take.name), piece, len(cut.pieces) == 1)
-            for piece in cut.pieces]
-
-
-def lost(take: Take) -> LeftOut | None:
-    """Tell of a bag whose recording broke off: without metadata.yaml, and not whole."""
-    if take.piece is not None or read_info(take.path).counts is not None:
-        return None
-    try:
-        verify_episode(take.path)
-    except BagError as err:
-        return LeftOut(take.name, f'it was never finished: {err}')
-    return None
-
-
-def no_episode(sources: Sequence[Path], unfinished: Sequence[Path],
+def no_episode(sources: Sequence[Path], unfinished: Sequence[Path] = (),
                left_out: Sequence[LeftOut] = ()) -> str:
-    """Return the sentence that there is no episode, and what to do about it."""
+    """Return the sentence that there is no episode, with the remedy."""
     where = ', '.join(map(str, sources))
     if left_out:
         return (f'no episode of {where} can be used, the first because {left_out[0].name}: '
@@ -161,20 +182,19 @@ def no_episode(sources: Sequence[Path], unfinished: Sequence[Path],
     return f'{where} holds no episode; record some, or make some with uncloning demos'
 
 
-def overlooked(takes: Sequence[Take]) -> list[str]:
-    """Return a sentence for each bag beside which labels lie that count for no episode."""
-    several = dict.fromkeys(take.path for take in takes if take.piece is not None
-                            and not take.alone)
+def stray_labels(episodes: Sequence[EpisodeRef]) -> list[str]:
+    """Return a warning for each bag beside which labels lie that count for no episode."""
+    several = dict.fromkeys(one.path for one in episodes if not one.alone)
     return [*(f'{labels_path(path).name} labels all of {path.name}, which holds several episodes; '
               f'it counts for none of them, label them one by one'
               for path in several if labels_path(path).exists()),
-            *_of_other_pieces(takes)]
+            *_labels_of_other_pieces(episodes)]
 
 
-def _of_other_pieces(takes: Sequence[Take]) -> list[str]:
-    """Return a sentence for each bag that was cut into other pieces when it was labelled."""
-    bags = {take.path for take in takes}
-    known = {labels_path(take.labelled_path) for take in takes}
+def _labels_of_other_pieces(episodes: Sequence[EpisodeRef]) -> list[str]:
+    """Return a warning for each bag that was cut into other pieces when it was labelled."""
+    bags = {one.path for one in episodes}
+    known = {labels_path(one.labelled_path) for one in episodes}
     others: dict[Path, list[str]] = {}
     for folder in dict.fromkeys(bag.parent for bag in bags):
         for file in sorted(folder.glob(f'*#{labels_path(Path("*")).name}')):
@@ -186,15 +206,15 @@ def _of_other_pieces(takes: Sequence[Take]) -> list[str]:
             f'cut it with --cut as it was cut for them' for bag, names in others.items()]
 
 
-def digests_of(takes: Sequence[Take]) -> list[str]:
+def digests_of(episodes: Sequence[EpisodeRef]) -> list[str]:
     """Return the sha256 of each episode: that of its bag, and of its span if it is a piece."""
-    bags = {path: episode_digest(path) for path in dict.fromkeys(take.path for take in takes)}
-    return [bags[take.path] if take.piece is None else hashlib.sha256(
-        f'{bags[take.path]} {take.piece.begin_ns} {take.piece.end_ns}'.encode()).hexdigest()
-        for take in takes]
+    bags = {path: episode_digest(path) for path in dict.fromkeys(one.path for one in episodes)}
+    return [bags[one.path] if one.piece is None else hashlib.sha256(
+        f'{bags[one.path]} {one.piece.begin_ns} {one.piece.end_ns}'.encode()).hexdigest()
+        for one in episodes]
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
+def _names_of(paths: Sequence[Path]) -> list[str]:
     """Return a name for each bag: its own, with its folder's where two are alike, or its path."""
     own = [path.name for path in paths]
     with_folder = [f'{path.resolve().parent.name}/{path.name}' for path in paths]
