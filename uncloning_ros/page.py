@@ -2,12 +2,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a self-contained HTML page: no script, nothing loaded from anywhere.
 
-Plots are inline SVG. Readable on a telephone and on paper. What is named `body` or `parts` is
-HTML already; other texts are escaped here.
+Plots are inline SVG. Readable on a telephone and on paper. Arguments named `body` or `parts` are
+HTML already; other texts are escaped here, unless they are `Html`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+
+
+class Html(str):
+    """A text that is HTML already."""
+
+
+def joined(*texts: str) -> Html:
+    """Return texts in a row as HTML."""
+    return Html(''.join(text if isinstance(text, Html) else escape(text) for text in texts))
+
+
+def bold(text: str) -> Html:
+    """Return a text in bold."""
+    return Html(f'<b>{joined(text)}</b>')
+
+
+def dim(text: str) -> Html:
+    """Return a text that stands back."""
+    return Html(f'<span class="dim">{joined(text)}</span>')
+
+
+def below(text: str) -> Html:
+    """Return a text that stands back, on a line of its own."""
+    return Html(f'<br>{dim(text)}')
+
+
+def code(text: str) -> Html:
+    """Return a text as it is typed."""
+    return Html(f'<code>{joined(text)}</code>')
 
 
 def html(title: str, sections: Sequence[str]) -> str:
@@ -20,9 +49,39 @@ def html(title: str, sections: Sequence[str]) -> str:
             + '\n</main>\n</body>\n</html>\n')
 
 
+def header(kicker: str, title: str, sub: str, *parts: str) -> str:
+    """Return the head of the page: its kind, its title, a line below, and more."""
+    return (f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1>'
+            f'<p class="sub">{escape(sub)}</p>{"".join(parts)}</header>')
+
+
+def notice(text: str, kind: str = '') -> str:
+    """Return a paragraph that stands out; `kind` is good, bad or ''."""
+    return f'<p class="limit {kind}">{joined(text)}</p>'
+
+
 def section(title: str, *parts: str) -> str:
     """Return one section of the page under its heading."""
     return f'<section><h2>{escape(title)}</h2>{"".join(parts)}</section>'
+
+
+def heading(text: str, aside: str) -> str:
+    """Return the heading of a part of a section, with an aside that stands back."""
+    return f'<h3>{escape(text)} {dim(aside)}</h3>'
+
+
+def bar(parts: Iterable[tuple[int, str, str]]) -> str:
+    """Return a bar cut into parts, each a count with its colour and its words."""
+    spans = ''.join(f'<span style="flex-grow:{count};background:{color}" '
+                    f'title="{escape(words)}">{count}</span>' for count, color, words in parts)
+    return f'<div class="cuts">{spans}</div>'
+
+
+def legend(colors: Mapping[str, str]) -> str:
+    """Return the list of words with their colours."""
+    items = ''.join(f'<li><i style="background:{color}"></i>{escape(words)}</li>'
+                    for words, color in colors.items())
+    return f'<ul class="legend">{items}</ul>'
 
 
 def words(sentences: str) -> str:
@@ -40,10 +99,20 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]], kind: str = '') ->
             + f'</tr></thead><tbody>{rows}</tbody></table></div>')
 
 
+def row(*texts: str) -> list[str]:
+    """Return one row of a table."""
+    return [joined(text) for text in texts]
+
+
 def text(x: float, y: float, words: str, anchor: str, kind: str = '') -> str:
     """Return a text of an SVG picture; `anchor` is start, middle or end."""
     return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">'
             f'{escape(words)}</text>')
+
+
+def tip(words: str) -> str:
+    """Return the words that a part of an SVG picture shows when it is pointed at."""
+    return f'<title>{escape(words)}</title>'
 
 
 def svg(width: float, height: float, parts: Sequence[str], label: str) -> str:

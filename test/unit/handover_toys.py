@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from uncloning_ros.contract import load_contract
-from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, Statistics
+from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z, rotation_of
 from uncloning_ros.share import share_path
 
@@ -58,8 +58,7 @@ def handover(table: Array = TABLE, offer: Array = OFFER) -> tuple[Any, Any]:
 def dataset_of(*episodes: tuple[str, tuple[Any, Any]]) -> Dataset:
     records = tuple(EpisodeRecord(f'episode_{i}', mode, 'label', 'digest', 'train', END, i)
                     for i, (mode, _) in enumerate(episodes))
-    zero = (0.0,)
     return Dataset(CONTRACT, 'knife', records,
                    np.concatenate([arrays[0] for _, arrays in episodes]),
                    np.concatenate([arrays[1] for _, arrays in episodes]),
-                   Statistics(zero, zero, zero, zero), (), 'sha256')
+                   (), 'sha256')

@@ -75,16 +75,11 @@ def toy_dataset(folder: Path, modes: tuple[str, ...] = ('left', 'right'), episod
                         'split': 'validation' if i // len(modes) % 5 == 4 else 'train'})
     arrays = save({'observations': np.concatenate(rows).astype(np.float32),
                    'actions': np.concatenate(commands).astype(np.float32)})
-    interface = contract.interface
-    zeros = {'observation': [0.0] * interface.observation_dim,
-             'action': [0.0] * interface.action_dim}
     description = {
         'schema': 'uncloning/dataset@1', 'software_version': '0', 'scenario': 'toy',
         'scenario_sha256': '0', 'contract': contract_to_dict(contract), 'labels': 'truth',
-        'split_seed': 0, 'validation': 0.2, 'seeds': [r['seed'] for r in records],
+        'split_seed': 0, 'validation': 0.2,
         'episodes': records, 'left_out': [],
-        'statistics': {f'{name}_{part}': values for name, values in zeros.items()
-                       for part in ('mean', 'std')},
         'arrays_sha256': hashlib.sha256(arrays).hexdigest()}
     folder.mkdir(parents=True)
     (folder / 'dataset.safetensors').write_bytes(arrays)

@@ -20,9 +20,10 @@ from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
+from uncloning_ros.demos.dataset.loading import Recipe
 from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.find import Reading, find_takes
+from uncloning_ros.demos.episodes.find import Reading, find_episodes
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.share import share_path
 
@@ -42,8 +43,10 @@ def some(tmp_path: Path) -> Path:
     return tmp_path / 'some'
 
 
-def build(source: Path, **more: Any) -> BuildReport:
-    return build_dataset([source], source.parent / 'data', episodes.KNIFE, **more)
+def build(*sources: Path, out: Path | None = None, workers: int = 1,
+          **reading: Any) -> BuildReport:
+    return build_dataset(sources, out or sources[0].parent / 'data',
+                         Recipe(episodes.KNIFE, Reading(**reading)), workers=workers)
 
 
 @pytest.fixture
@@ -99,16 +102,16 @@ def test_a_piece_has_the_frames_of_the_same_episode_in_a_bag_of_its_own(
 def test_the_pieces_do_not_depend_on_the_number_of_workers(recorded: Path,
                                                            tmp_path: Path) -> None:
     for workers in (1, 2):
-        build_dataset([recorded], tmp_path / str(workers), episodes.KNIFE, CONTRACT,
-                      workers=workers, cutting=Cutting('gripper'))
+        build(recorded, out=tmp_path / str(workers), workers=workers, contract=CONTRACT,
+              cutting=Cutting('gripper'))
     for name in ('dataset.json', 'dataset.safetensors'):
         assert (tmp_path / '1' / name).read_bytes() == (tmp_path / '2' / name).read_bytes()
 
 
 def test_a_piece_may_have_a_label_of_its_own(recorded: Path) -> None:
-    takes = find_takes([recorded], Reading(CONTRACT, cutting=Cutting('gripper'))).takes
-    add_label(takes[1].labelled_path, Label('handle_first', 'operator', 1.0, NOON),
-              CONTRACT.interface, takes[1].span_ns)
+    refs = find_episodes([recorded], Reading(CONTRACT, cutting=Cutting('gripper'))).episodes
+    add_label(refs[1].labelled_path, Label('handle_first', 'operator', 1.0, NOON),
+              CONTRACT.interface, refs[1].span_ns)
     dataset = build(recorded, contract=CONTRACT, cutting=Cutting('gripper')).dataset
     assert (dataset.episodes[1].mode, dataset.episodes[1].label_source) == (
         'handle_first', 'operator')
@@ -142,11 +145,10 @@ def test_the_labels_of_a_bag_are_those_of_its_only_piece(by: str, tmp_path: Path
     report = build(path.parent, cutting=Cutting(by, idle_s=2.0))
     assert labelled(report) == [('episode_000000#1', 'blade_first', 'operator')]
     assert not any('labels.json' in text for text in report.warnings)
-    (take,) = find_takes([path], Reading(cutting=Cutting(by, idle_s=2.0))).takes
-    add_label(take.labelled_path, Label('handle_first', 'operator', 1.0, NOON, 'zoe'), INTERFACE,
-              take.span_ns)
-    again = build_dataset([path], tmp_path / 'again', episodes.KNIFE,
-                          cutting=Cutting(by, idle_s=2.0))
+    (ref,) = find_episodes([path], Reading(cutting=Cutting(by, idle_s=2.0))).episodes
+    add_label(ref.labelled_path, Label('handle_first', 'operator', 1.0, NOON, 'zoe'), INTERFACE,
+              ref.span_ns)
+    again = build(path, out=tmp_path / 'again', cutting=Cutting(by, idle_s=2.0))
     assert labelled(again) == [('episode_000000#1', 'handle_first', 'operator')]
 
 
@@ -154,12 +156,12 @@ def test_what_a_person_said_on_the_event_topic_is_a_label(tmp_path: Path) -> Non
     path = own_bag(tmp_path / 'demos', 'handle_first', 'blade_first')
     report = build(path.parent, cutting=Cutting('event'))
     assert labelled(report) == [('episode_000000#1', 'blade_first', 'operator')]
-    (take,) = find_takes([path], Reading(cutting=Cutting('event'))).takes
-    assert [(one.mode, one.by) for one in take.labels(INTERFACE)] == [
+    (ref,) = find_episodes([path], Reading(cutting=Cutting('event'))).episodes
+    assert [(one.mode, one.by) for one in ref.labels(INTERFACE)] == [
         ('handle_first', 'an event in the bag'), ('blade_first', 'an event in the bag')]
     # What is said afterwards, beside the bag, is newer.
     add_label(path, Label('handle_first', 'operator', 1.0, NOON, 'anna'), INTERFACE)
-    again = build_dataset([path], tmp_path / 'again', episodes.KNIFE, cutting=Cutting('event'))
+    again = build(path, out=tmp_path / 'again', cutting=Cutting('event'))
     assert labelled(again) == [('episode_000000#1', 'handle_first', 'operator')]
 
 
@@ -183,16 +185,15 @@ def test_labels_that_name_no_span_are_not_taken_for_those_of_a_piece(recorded: P
 
 def test_a_copy_of_a_bag_is_no_second_recording(recorded: Path) -> None:
     shutil.copytree(recorded, recorded.with_name('tuesday'))
-    report = build_dataset([recorded.parent], recorded.parent.parent / 'data', episodes.KNIFE,
-                           CONTRACT, cutting=Cutting('gripper'))
+    report = build(recorded.parent, contract=CONTRACT, cutting=Cutting('gripper'))
     assert len(report.dataset.episodes) == 4
     assert [one.reason for one in report.dataset.left_out] == [
         f'it is the same recording as monday#{i}' for i in (1, 2, 3, 4)]
 
 
 def test_a_bag_without_an_episode_is_left_out_and_named(recorded: Path, some: Path) -> None:
-    report = build_dataset([recorded, *sorted(some.iterdir())], some.parent / 'data',
-                           episodes.KNIFE, CONTRACT, cutting=Cutting('event', '/pedal'))
+    report = build(recorded, *sorted(some.iterdir()), out=some.parent / 'data',
+                   contract=CONTRACT, cutting=Cutting('event', '/pedal'))
     assert len(report.dataset.episodes) == 4
     assert [one.name for one in report.dataset.left_out] == [path.name
                                                              for path in sorted(some.iterdir())]
@@ -202,7 +203,7 @@ def test_a_bag_without_an_episode_is_left_out_and_named(recorded: Path, some: Pa
 def test_bags_from_several_folders_keep_names_apart(some: Path) -> None:
     other = some.with_name('other')
     episodes.write(other, episodes.handover(seed=7), 0)
-    report = build_dataset([some, other], some.parent / 'data', episodes.KNIFE)
+    report = build(some, other)
     assert [one.name for one in report.dataset.episodes] == [
         'some/episode_000000', 'some/episode_000001', 'some/episode_000002',
         'some/episode_000003', 'other/episode_000000']
@@ -233,8 +234,8 @@ def test_a_take_without_commands_is_left_out_and_named(
     assert len(report.dataset.episodes) == 3
     (one,) = report.dataset.left_out
     assert one.name == 'episode_001000'
-    assert one.reason == ('nothing was recorded on /target_pose (target_pose); nobody commanded, '
-                          'was teleoperation off?')
+    assert '/target_pose (target_pose)' in one.reason
+    assert 'teleoperation' in one.reason
 
 
 def test_topics_of_another_robot_may_be_named(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save_file
 
 from uncloning_ros.contract import PolicyTiming
 from uncloning_ros.demos.dataset.building import build_dataset
-from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, Statistics, load_dataset
+from uncloning_ros.demos.dataset.loading import Recipe
+from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, load_dataset
 from uncloning_ros.errors import (
     ContractError,
     DatasetError,
@@ -40,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('built')
     for i, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST]):
         episodes.write(folder / 'demos', episodes.handover(kind, i), i)
-    build_dataset([folder / 'demos'], folder / 'data', episodes.KNIFE)
+    build_dataset([folder / 'demos'], folder / 'data', Recipe(episodes.KNIFE))
     return folder / 'data'
 
 
@@ -56,7 +57,7 @@ def made_up(lengths: list[int], history: int, horizon: int) -> Dataset:
     records = tuple(EpisodeRecord(f'e{i}', INTERFACE.mode_names[i % 2], 'rule', '', 'train', n,
                                   None) for i, n in enumerate(lengths))
     values = np.array([(i, f) for i, n in enumerate(lengths) for f in range(n)], np.float32)
-    return Dataset(contract, 'knife', records, values, values, Statistics((), (), (), ()), (), '')
+    return Dataset(contract, 'knife', records, values, values, (), '')
 
 
 @settings(deadline=None)
@@ -124,7 +125,7 @@ def test_a_dataset_is_plain_files_that_others_can_read(data: Path) -> None:
     (lambda d: d['episodes'][0].update(frames=3), 'expected observations float32'),
     (lambda d: d.update(episodes=[]), 'episodes: expected a list'),
     (lambda d: d.update(arrays_sha256='0' * 64), 'is damaged'),
-    (lambda d: d['statistics'].pop('action_std'), "missing key 'action_std'"),
+    (lambda d: d['episodes'][0].pop('digest'), "missing key 'digest'"),
     (lambda d: d.pop('contract'), "missing key 'contract'"),
 ])
 def test_a_changed_description_is_refused(

@@ -17,17 +17,17 @@ import pytest
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
 from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.dataset.building import FEW_EPISODES
 from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.inspection.facts import (
     EpisodeFacts,
     Scene,
     Stream,
     Unreadable,
-    look_at,
+    facts_of,
     signals_of,
 )
 from uncloning_ros.demos.inspection.session import (
-    FEW_EPISODES,
     Session,
     disagreements,
     record_of,
@@ -171,7 +171,7 @@ def test_an_empty_session_is_no_defect() -> None:
 def test_the_facts_of_an_episode(tmp_path: Path) -> None:
     path = episodes.write(tmp_path, episodes.handover(), 3)
     add_label(path, label('blade_first', 'operator', 0.9), CONTRACT.interface)
-    found = look_at(Take(path, path.name), Reading(CONTRACT))
+    found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
     assert isinstance(found, EpisodeFacts)
     assert (found.name, found.session, found.operator) == ('episode_000003', 'afternoon', 'Ada')
     assert (found.mode, found.planned_mode, found.left_out) == ('blade_first', 'handle_first', '')
@@ -202,7 +202,7 @@ def test_a_handover_took_place_where_the_object_came_to_the_hand(tmp_path: Path)
     for key in ('hand_pose', 'object_pose'):
         moved(key, 2.5, 9.0, 0.3)
     path = episodes.write(tmp_path, samples)
-    found = look_at(Take(path, path.name), Reading(CONTRACT))
+    found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
     assert isinstance(found, EpisodeFacts)
     assert found.scene is not None
     np.testing.assert_allclose(found.scene.hand, offered, atol=1e-6)
@@ -216,7 +216,7 @@ def test_a_gap_is_found_where_it_is(tmp_path: Path) -> None:
     samples['hand_pose'] = [one for one in samples['hand_pose']
                             if not begin + 10**9 < one.receive_ns < begin + 18 * 10**8]
     path = episodes.write(tmp_path, samples)
-    found = look_at(Take(path, path.name), Reading(CONTRACT))
+    found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
     assert isinstance(found, EpisodeFacts)
     stream = found.streams['hand_pose']
     assert stream.longest_gap_s == pytest.approx(0.8, abs=0.03)
@@ -297,7 +297,7 @@ def test_one_episode_is_called_one_episode() -> None:
 def test_a_damaged_sidecar_is_named(tmp_path: Path) -> None:
     path = episodes.write(tmp_path, episodes.handover())
     (tmp_path / 'episode_000000.labels.json').write_text('{')
-    found = look_at(Take(path, path.name), Reading(CONTRACT))
+    found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
     assert isinstance(found, Unreadable)
     assert 'is not JSON' in found.reason
 

@@ -457,9 +457,9 @@ def test_clusters_of_a_single_bag_lie_beside_it(monday: Path) -> None:
 # --- what is refused ---
 
 @pytest.mark.parametrize(('words', 'sentence'), [
-    ((), 'say how to label, with one of --episode, --rule, --cluster, --name-cluster'),
+    ((), 'one of --episode, --rule, --cluster, --name-cluster, got none'),
     (('--rule', '--cluster'), 'got --rule, --cluster'),
-    (('--rule',), 'say by the rule of which scenario'),
+    (('--rule',), '--scenario NAME'),
     (('--rule', '--scenario', 'knive'), "unknown scenario 'knive' (did you mean 'knife'?)"),
     (('--rule', '--scenario', 'knife', '--mode', 'blade_first'),
      '--mode goes with --episode, not with --rule'),
@@ -467,8 +467,8 @@ def test_clusters_of_a_single_bag_lie_beside_it(monday: Path) -> None:
      '--operator goes with --episode, --name-cluster, not with --cluster'),
     (('--cluster', '--apart', '0'), "expected a number above 0, got '0'"),
     (('--cluster', '--clusters', 'clusters.yaml'), 'expected a file that ends in .json'),
-    (('--episode', 'episode_000000', '--mode', 'blade_first'), 'say who gives it'),
-    (('--episode', 'episode_000000', '--operator', 'anna'), 'say what the episodes show'),
+    (('--episode', 'episode_000000', '--mode', 'blade_first'), '--operator NAME'),
+    (('--episode', 'episode_000000', '--operator', 'anna'), 'either --mode MODE'),
     (('--episode', 'episode_000000', '--operator', 'anna', '--none', '--mode', 'blade_first'),
      'one of the two'),
     (('--episode', 'episode_000000', '--operator', 'anna', '--none', '--confidence', '0.5'),

@@ -45,11 +45,12 @@ from uncloning_ros.cli.arguments import (
     reading_of,
     seed,
 )
+from uncloning_ros.cli.output import SHOWN, filled, listed, more
 
 if TYPE_CHECKING:
     from uncloning_ros.demos.dataset.building import BuildReport
 
-_SHOWN = 10  # episodes left out that are named; the rest is in dataset.json
+_NAMED = ', named in dataset.json'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,29 +78,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build the dataset, print what is in it and what is not."""
+    """Build the dataset; print its modes, the episodes left out and the warnings."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.dataset.building import build_dataset
+    from uncloning_ros.demos.dataset.building import Split, build_dataset
+    from uncloning_ros.demos.dataset.loading import Recipe
     from uncloning_ros.scenario import find_scenario
 
-    scenario = find_scenario(args.scenario)
-    reading = reading_of(args)
+    recipe = Recipe(find_scenario(args.scenario), reading_of(args), args.labels)
     with tqdm(desc='reading episodes', unit='episode') as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = build_dataset(args.bags, args.out, scenario, reading.contract, args.labels,
-                               args.validation, args.seed, args.workers, advance,
-                               reading.topics, reading.cutting)
+        report = build_dataset(args.bags, args.out, recipe, Split(args.validation, args.seed),
+                               args.workers, advance)
     print(summary(report))
     print(f'wrote {args.out}')
     return 0
 
 
 def summary(report: 'BuildReport') -> str:
-    """Return what a dataset holds as a table of at most 80 columns, then what it does not."""
+    """Return the modes of a dataset as a table, then cuts, episodes left out and warnings."""
     dataset = report.dataset
     rate_hz = dataset.contract.policy.rate_hz
     lines = [f'{"mode":<20} {"episodes":>8} {"train":>7} {"validation":>10} {"frames":>8} '
@@ -114,25 +114,19 @@ def summary(report: 'BuildReport') -> str:
     sources = Counter(one.label_source for one in dataset.episodes)
     lines.append('labels by ' + ', '.join(f'{source} {n}' for source, n in sources.items()))
     lines += _cut_lines(report)
-    if dataset.left_out:
-        lines.append(f'left out {len(dataset.left_out)}:')
-        lines += [f'  {one.name}: {one.reason}' for one in dataset.left_out[:_SHOWN]]
-        if len(dataset.left_out) > _SHOWN:
-            lines.append(f'  ... and {len(dataset.left_out) - _SHOWN} more, named in dataset.json')
-    lines += [f'warning: {warning}' for warning in report.warnings]
-    return '\n'.join(lines)
+    lines += listed(f'left out {len(dataset.left_out)}',
+                    [f'{one.name}: {one.reason}' for one in dataset.left_out], _NAMED)
+    return '\n'.join([*lines, *(filled(f'warning: {one}') for one in report.warnings)])
 
 
 def _cut_lines(report: 'BuildReport') -> list[str]:
-    """Return what each bag was cut into, and how long what remains is, by reason."""
+    """Return the number of pieces of each bag, and the length cut off by reason."""
     lines = []
-    for one in report.cuts[:_SHOWN]:
-        lines.append(f'cut {one.name} into {len(one.cut.pieces)}')
+    for name, cut in [*report.cuts.items()][:SHOWN]:
+        lines.append(f'cut {name} into {len(cut.pieces)}')
         rest_ns: Counter[str] = Counter()
-        for rest in one.cut.remainders:
+        for rest in cut.remainders:
             rest_ns[rest.reason] += rest.end_ns - rest.begin_ns
         lines += [f'  cut off {length_ns * 1e-9:.1f} s: {reason}'
                   for reason, length_ns in rest_ns.items()]
-    if len(report.cuts) > _SHOWN:
-        lines.append(f'... and {len(report.cuts) - _SHOWN} more bags, named in dataset.json')
-    return lines
+    return lines + more(len(report.cuts), _NAMED)

@@ -13,24 +13,19 @@ demonstrations, a mode that was shown on one side of the arm only, gaps, missing
 import argparse
 import json
 import statistics
-import textwrap
 from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_reading, add_workers, new_path, reading_of
+from uncloning_ros.cli.output import each_episode, print_warnings
 from uncloning_ros.errors import BagError, UncloningError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from uncloning_ros.contract import Contract
-    from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
     from uncloning_ros.demos.inspection.facts import EpisodeFacts
     from uncloning_ros.demos.inspection.session import Session
-
-_WIDTH = 80
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,61 +43,40 @@ def run(args: argparse.Namespace) -> int:
     """Look at every episode, write the files, print the table and the warnings."""
     from dataclasses import replace
 
-    from tqdm import tqdm
-
     from uncloning_ros.demos.bags.decoding import with_topics
-    from uncloning_ros.demos.episodes.find import find_takes, overlooked
-    from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, look_at
+    from uncloning_ros.demos.episodes.find import find_episodes, first_contract, stray_labels
+    from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, facts_of
     from uncloning_ros.demos.inspection.session import Session, record_of, warnings_of
     from uncloning_ros.demos.inspection.session_page import session_page
     from uncloning_ros.files import write_whole
-    from uncloning_ros.processes import in_order
 
     if args.html is not None and args.html == args.json:
         raise UncloningError(f'--html and --json both name {args.html}; give two files')
     reading = reading_of(args)
-    found = find_takes([args.folder], reading, args.workers, lenient=True)
-    contract = with_topics(_contract_of(found.takes, reading), reading.topics)
+    contract = with_topics(first_contract([args.folder], reading.contract), reading.topics)
     reading = replace(reading, contract=contract)
-    looks = [*tqdm(in_order(partial(look_at, reading=reading), found.takes, args.workers,
-                            'the inspection', BagError),
-                   desc='reading episodes', unit='episode', total=len(found.takes))]
-    unreadable = [*(Unreadable(one.name, one.reason) for one in found.left_out),
-                  *(one for one in looks if isinstance(one, Unreadable))]
-    if len(unreadable) == len(found.left_out) + len(looks):
+    listing = find_episodes([args.folder], reading, args.workers, lenient=True)
+    results = each_episode(partial(facts_of, reading=reading), listing.episodes, args.workers,
+                           'the inspection')
+    readable = tuple(one for one in results if isinstance(one, EpisodeFacts))
+    unreadable = (*(Unreadable(one.name, one.reason) for one in listing.left_out),
+                  *(one for one in results if isinstance(one, Unreadable)))
+    if not readable:
         raise BagError(f'no episode of {args.folder} can be read, the first because '
                        f'{unreadable[0].name}: {unreadable[0].reason}')
-    session = Session(args.folder.resolve().name, contract,
-                      tuple(one for one in looks if isinstance(one, EpisodeFacts)),
-                      tuple(unreadable), found.unfinished)
-    warnings = [*warnings_of(session), *overlooked(found.takes)]
+    session = Session(args.folder.resolve().name, contract, readable, unreadable,
+                      listing.unfinished)
+    warnings = [*warnings_of(session), *stray_labels(listing.episodes)]
     if args.json is not None:
         record = json.dumps(record_of(session, warnings), indent=1, allow_nan=False)
         write_whole(args.json, (record + '\n').encode())
     if args.html is not None:
         write_whole(args.html, session_page(session, warnings).encode())
     print(summary(session))
-    for warning in warnings:
-        print(textwrap.fill(f'warning: {warning}', _WIDTH, subsequent_indent='  ',
-                            break_long_words=False, break_on_hyphens=False))
+    print_warnings(warnings)
     for file in filter(None, (args.json, args.html)):
         print(f'wrote {file}')
     return 0
-
-
-def _contract_of(takes: 'Sequence[Take]', reading: 'Reading') -> 'Contract':
-    """Return the contract of the first episode that tells it; raise what the first one raised."""
-    from uncloning_ros.demos.bags.info import read_info
-    from uncloning_ros.demos.bags.reader import contract_for
-
-    first: UncloningError | None = None
-    for take in takes:
-        try:
-            return contract_for(read_info(take.path), reading.contract)
-        except UncloningError as err:
-            first = first or err
-    assert first is not None  # there is no session without episodes
-    raise first
 
 
 def summary(session: 'Session') -> str:

@@ -204,7 +204,7 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
     import numpy as np
 
     from uncloning_ros.demos.episodes.find import digests_of
-    from uncloning_ros.demos.inspection.cluster_page import cluster_page, look_at, planned_text
+    from uncloning_ros.demos.inspection.cluster_page import cluster_page, load_scene, planned_modes
     from uncloning_ros.demos.labelling.cluster_file import cluster_episodes, write_clustering
     from uncloning_ros.demos.labelling.clusters import APART_M
     from uncloning_ros.files import require_new, write_whole
@@ -212,39 +212,41 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
     file, html = _cluster_files(args)
     require_new(file)
     require_new(html)
-    looks, left_out = _each_usable(partial(look_at, reading=reading), args, listing, 'clustering')
-    names_left_out = {one.name for one in left_out}
-    refs = [one for one in listing.episodes if one.name not in names_left_out]
+    found, left_out = _each_usable(partial(load_scene, reading=reading), args, listing,
+                                   'clustering')
+    unused = {one.name for one in left_out}
+    refs = [one for one in listing.episodes if one.name not in unused]
     names = [one.name for one in refs]
-    for name, look in zip(names, looks, strict=True):
-        if look.interface_sha256 != looks[0].interface_sha256:
+    scenes = dict(zip(names, found, strict=True))
+    for name, one in scenes.items():
+        if one.interface_sha256 != found[0].interface_sha256:
             raise DatasetError(f'{name} has another interface than {names[0]}; cluster episodes '
                                f'of one interface at a time')
-    found = cluster_episodes(names, digests_of(refs),
-                             np.stack([look.scene.approach for look in looks]),
-                             np.stack([look.scene.way for look in looks]),
-                             looks[0].interface_sha256, args.apart or APART_M, at)
-    look_of = dict(zip(names, looks, strict=True))
-    naming = ' '.join(f'{one.cluster}=MODE' for one in found.clusters)
+    clustering = cluster_episodes(names, digests_of(refs),
+                                  np.stack([one.scene.approach for one in found]),
+                                  np.stack([one.scene.way for one in found]),
+                                  found[0].interface_sha256, args.apart or APART_M, at)
+    naming = ' '.join(f'{one.cluster}=MODE' for one in clustering.clusters)
     where = '' if args.clusters is None else f' --clusters {shlex.quote(str(args.clusters))}'
     command = f'uncloning label {shlex.quote(str(args.folder))} --name-cluster {naming}{where}'
-    write_whole(html, cluster_page(args.folder.resolve().name, found, look_of, command).encode())
+    title = args.folder.resolve().name
+    write_whole(html, cluster_page(title, clustering, scenes, command).encode())
     try:
-        write_clustering(file, found)
+        write_clustering(file, clustering)
     except BaseException:
         html.unlink()
         raise
     return [
         f'{"cluster":<8} {"episodes":>8} {"share":>6}  {"most central":<18} planned',
         *(f'{one.cluster:<8} {one.size:>8} {one.size / len(names):>6.0%}  {one.medoid:<18} '
-          f'{planned_text(found, look_of, one.cluster)}' for one in found.clusters),
-        *listed(f'{len(found.outliers)} in no cluster', found.outliers),
+          f'{planned_modes(clustering, scenes, one.cluster)}' for one in clustering.clusters),
+        *listed(f'{len(clustering.outliers)} in no cluster', clustering.outliers),
         *_left_out_lines(left_out),
         f'wrote {file} and {html}',
         f'nothing is labelled yet; look at the page, then name each cluster:\n  {command}'
-        if found.clusters else
+        if clustering.clusters else
         f'no way was shown often enough to make a cluster; try more than --apart '
-        f'{found.apart_m:g}, or label by hand']
+        f'{clustering.apart_m:g}, or label by hand']
 
 
 def _by_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',

@@ -27,16 +27,19 @@ def filled(text: str, indent: str = '') -> str:
                          break_long_words=False, break_on_hyphens=False)
 
 
-def listed(head: str, items: Sequence[str]) -> list[str]:
-    """Return the lines of a heading with the first items below it; none if there is no item."""
+def listed(head: str, items: Sequence[str], where: str = '') -> list[str]:
+    """Return the lines of a heading with the first items below it; none if there is no item.
+
+    `where` tells where the others are named.
+    """
     if not items:
         return []
-    return [f'{head}:', *(filled(item, '  ') for item in items[:SHOWN]), *more(len(items))]
+    return [f'{head}:', *(filled(item, '  ') for item in items[:SHOWN]), *more(len(items), where)]
 
 
-def more(count: int) -> list[str]:
+def more(count: int, where: str = '') -> list[str]:
     """Return the line that counts the items of a list which are not printed, if there are any."""
-    return [f'  ... and {count - SHOWN} more'] if count > SHOWN else []
+    return [f'  ... and {count - SHOWN} more{where}'] if count > SHOWN else []
 
 
 def each_episode(task: Callable[[_In], _Out], episodes: Sequence[_In], workers: int,

@@ -14,8 +14,8 @@ import numpy as np
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract, contract_to_dict
-from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.bags.decoding import with_topics
+from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.dataset.loading import Loaded, Recipe, load_episode
 from uncloning_ros.demos.dataset.store import (
     SCHEMA,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load one episode for a dataset: read it, find its mode, align it to frames."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Recipe:
     """
 
     scenario: Scenario
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     labels: str = 'auto'
 
     def __post_init__(self) -> None:

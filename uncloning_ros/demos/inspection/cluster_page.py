@@ -1,114 +1,102 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters of episodes as one self-contained HTML page, for whoever is to name them."""
+"""Show clusters of episodes as one self-contained HTML page, for the person who names them."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 
 from uncloning_ros import page
-from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.inspection import pictures
 from uncloning_ros.demos.inspection.facts import Scene, scene_of
 from uncloning_ros.demos.labelling.cluster_file import Cluster, Clustering
-from uncloning_ros.demos.labelling.clusters import approach
-from uncloning_ros.errors import DatasetError, counted
+from uncloning_ros.errors import counted
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What of one episode matters to its clustering and to the pictures."""
+class ClusteredEpisode:
+    """The parts of one episode that its clustering and the pictures need."""
 
     interface_sha256: str
     planned_mode: str | None
     scene: Scene
 
 
-def see(take: Take, reading: Reading) -> Seen | LeftOut:
-    """Read one episode, or say why it cannot be used.
+def load_scene(ref: EpisodeRef, reading: Reading) -> ClusteredEpisode | LeftOut:
+    """Read one episode, or tell why it is left out.
 
     Raise `ContractError` if object or hand were not tracked.
     """
-    try:
-        if (gone := lost(take)) is not None:
-            return gone
-        episode: Episode = take.read(reading)
-    except DatasetError as err:
-        return LeftOut(take.name, str(err))
-    scene = scene_of(episode)
-    if scene is None:
-        approach(episode)  # says what is missing
-    assert scene is not None
-    return Seen(episode.contract.interface.sha256, episode.metadata.planned_mode, scene)
+    episode = ref.read_or_leave_out(reading)
+    if isinstance(episode, LeftOut):
+        return episode
+    return ClusteredEpisode(episode.contract.interface.sha256, episode.metadata.planned_mode,
+                            scene_of(episode))
 
 
-def planned_of(clustering: Clustering, seen: Mapping[str, Seen],
-               cluster: int | None) -> dict[str, int]:
-    """Return how many episodes of a cluster were planned in which mode."""
-    planned = Counter(seen[one.name].planned_mode or 'nothing' for one in clustering.episodes
+def planned_modes(clustering: Clustering, episodes: Mapping[str, ClusteredEpisode],
+                  cluster: int) -> str:
+    """Return the planned modes of a cluster's episodes, each with its count."""
+    planned = Counter(episodes[one.name].planned_mode or 'nothing' for one in clustering.episodes
                       if one.cluster == cluster)
-    return dict(sorted(planned.items()))
+    return ', '.join(f'{mode} {count}' for mode, count in sorted(planned.items()))
 
 
-def cluster_page(title: str, clustering: Clustering, seen: Mapping[str, Seen],
+def cluster_page(title: str, clustering: Clustering, episodes: Mapping[str, ClusteredEpisode],
                  command: str) -> str:
     """Return the page; `command` names the clusters once a person has looked at it."""
-    colors = {one.cluster: pictures.CLUSTERS[one.cluster % len(pictures.CLUSTERS)]
-              for one in clustering.clusters}
+    colors: dict[int | None, str] = {
+        one.cluster: pictures.CLUSTERS[one.cluster % len(pictures.CLUSTERS)]
+        for one in clustering.clusters}
+    legend = {f'cluster {number}': color for number, color in colors.items()}
+    colors[None] = pictures.UNLABELLED
+    if clustering.outliers:
+        legend['in no cluster'] = pictures.UNLABELLED
     shown: dict[str, list[Scene]] = {}
     for one in clustering.episodes:
-        color = pictures.UNLABELLED if one.cluster is None else colors[one.cluster]
-        shown.setdefault(color, []).append(seen[one.name].scene)
-    used = {f'cluster {number}': color for number, color in colors.items()}
-    if clustering.outliers:
-        used['in no cluster'] = pictures.UNLABELLED
-    key = pictures.legend(used)
-    sections = [
+        shown.setdefault(colors[one.cluster], []).append(episodes[one.name].scene)
+    return page.html(f'Clusters of {title}', [
         _head(title, clustering, command),
-        page.section(
-            'All of them', key,
-            page.words(pictures.APPROACHES_SAY),
-            pictures.approaches_picture(shown, 'Ways of the objects to the hand')),
+        pictures.approaches_section('All of them', shown, legend),
         page.section(
             'Each cluster by its most central episode',
-            page.words('Its steps grow darker. What a cluster is called, you say.'),
-            *(_cluster(clustering, one, seen, colors[one.cluster])
+            page.words('The steps of its way grow darker. You give each cluster its name.'),
+            *(_cluster(clustering, one, episodes, colors[one.cluster])
               for one in clustering.clusters)),
-        page.section('In no cluster', _outliers(clustering, seen)),
-    ]
-    return page.html(f'Clusters of {title}', sections)
+        page.section('In no cluster', _outliers(clustering, episodes)),
+    ])
 
 
 def _head(title: str, clustering: Clustering, command: str) -> str:
-    todo = (f'Name the clusters with<br><code>{escape(command)}</code>' if clustering.clusters else
+    todo = (page.joined('Name the clusters with', page.Html('<br>'), page.code(command))
+            if clustering.clusters else
             'No way was shown often enough to make a cluster: look for them with a larger '
             '--apart, or label by hand.')
-    return (f'<header><p class="kicker">Clusters of demonstrations</p><h1>{escape(title)}</h1>'
-            f'<p class="sub">{counted(len(clustering.episodes), "episode")}, '
-            f'{counted(len(clustering.clusters), "cluster")}, '
-            f'{counted(len(clustering.outliers), "episode")} in none; ways that differ by less '
-            f'than {100 * clustering.apart_m:g} cm belong together</p>'
-            f'<p class="limit">Nothing is labelled yet. {todo}</p></header>')
+    return page.header(
+        'Clusters of demonstrations', title,
+        f'{counted(len(clustering.episodes), "episode")}, '
+        f'{counted(len(clustering.clusters), "cluster")}, '
+        f'{counted(len(clustering.outliers), "episode")} in none; ways that differ by less than '
+        f'{100 * clustering.apart_m:g} cm belong together',
+        page.notice(page.joined('Nothing is labelled yet. ', todo)))
 
 
-def _cluster(clustering: Clustering, one: Cluster, seen: Mapping[str, Seen], color: str) -> str:
-    planned = ', '.join(f'{mode} {n}' for mode, n in
-                        planned_of(clustering, seen, one.cluster).items())
-    return (f'<h3>Cluster {one.cluster}: {counted(one.size, "episode")} '
-            f'<span class="dim">most central {escape(one.medoid)}; planned '
-            f'{escape(planned)}</span></h3>'
-            + pictures.approach_picture(seen[one.medoid].scene, color,
+def _cluster(clustering: Clustering, one: Cluster, episodes: Mapping[str, ClusteredEpisode],
+             color: str) -> str:
+    return (page.heading(f'Cluster {one.cluster}: {counted(one.size, "episode")}',
+                         f'most central {one.medoid}; planned '
+                         f'{planned_modes(clustering, episodes, one.cluster)}')
+            + pictures.approach_picture(episodes[one.medoid].scene, color,
                                         f'Most central episode of cluster {one.cluster}'))
 
 
-def _outliers(clustering: Clustering, seen: Mapping[str, Seen]) -> str:
+def _outliers(clustering: Clustering, episodes: Mapping[str, ClusteredEpisode]) -> str:
     if not clustering.outliers:
         return page.words('Every episode lies in a cluster.')
-    rows = [[escape(name), escape(seen[name].planned_mode or '')]
-            for name in clustering.outliers]
-    return (page.words('These are like too few others. They stay without a label; look at them '
-                       'one by one, and label them by hand.')
-            + page.table(['episode', 'planned'], rows))
+    return (page.words('Too few other episodes are like these. They stay without a label; look '
+                       'at them one by one, and label them by hand.')
+            + page.table(['episode', 'planned'],
+                         [page.row(name, episodes[name].planned_mode or '')
+                          for name in clustering.outliers]))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a session of demonstrations holds, and what whoever recorded it ought to look at."""
+"""Facts of one recorded episode: its labels, how its streams arrived, where it took place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,22 +13,21 @@ from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
-from uncloning_ros.demos.episodes.tracks import Track
-from uncloning_ros.demos.labelling.clusters import approach, way
+from uncloning_ros.demos.labelling.clusters import approach, tracks_of, way
 from uncloning_ros.demos.recording.health import recorded_health, rule_name, topic_rules
 from uncloning_ros.errors import DatasetError, UncloningError
 from uncloning_ros.geometry import Array
 
-_PATH_POINTS = 40  # of a path in a picture; more is not seen
-_THERE_M = 0.02  # an object that is so near to where it was nearest to the hand has come to it
+_PATH_POINTS = 40  # points of a path in a picture: more would not be seen
+_THERE_M = 0.02  # distance (m) to the nearest point at the hand: an object this near has come
 
 
 @dataclass(frozen=True)
 class Stream:
     """How one observation or action arrived in one episode.
 
-    `longest_gap_s` began `gap_at_s` after the episode's first message; `allowed_s` is the gap
-    from which on an episode is not used.
+    `longest_gap_s` began `gap_at_s` after the first message of the episode; an episode with a gap
+    of `allowed_s` is not used.
     """
 
     messages: int
@@ -61,8 +60,8 @@ class Scene:
 class EpisodeFacts:
     """One episode that can be read.
 
-    `left_out` tells why a dataset would leave it out, whatever its label; '' if it would not.
-    `findings` are what the recorder noticed. `scene` is None without a tracked object and hand.
+    `left_out` tells why a dataset would leave it out for any label; '' if it would not.
+    `findings` are those of the recorder. `scene` is None without a tracked object and hand.
     """
 
     name: str
@@ -89,7 +88,7 @@ class EpisodeFacts:
 
     @property
     def opinions(self) -> dict[str, str]:
-        """Return the mode that each source says now."""
+        """Return the mode that stands for each source of labels."""
         newest = ((source, newest_label(self.labels, source)) for source in SOURCES)
         return {source: one.mode for source, one in newest
                 if one is not None and one.mode is not None}
@@ -97,19 +96,19 @@ class EpisodeFacts:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """One episode that cannot be read, and why."""
+    """One episode that cannot be read, and the reason."""
 
     name: str
     reason: str
 
 
-def look_at(take: Take, reading: Reading) -> EpisodeFacts | Unreadable:
-    """Return what is to be known of one episode; the reading's contract is the session's."""
+def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | Unreadable:
+    """Return the facts of one episode; the reading's contract is the session's."""
     try:
-        episode = take.read(reading)
-        labels = take.labels(episode.contract.interface)
+        episode = ref.read(reading)
+        labels = ref.labels(episode.contract.interface)
     except UncloningError as err:
-        return Unreadable(take.name, str(err))
+        return Unreadable(ref.name, str(err))
     try:
         align(episode, episode.contract)
         left_out = ''
@@ -119,10 +118,11 @@ def look_at(take: Take, reading: Reading) -> EpisodeFacts | Unreadable:
     begin_ns = min(arrivals)
     health = recorded_health(episode.events)
     return EpisodeFacts(
-        take.name, episode.metadata.session, episode.metadata.operator, begin_ns,
+        ref.name, episode.metadata.session, episode.metadata.operator, begin_ns,
         (max(arrivals) - begin_ns) * 1e-9, episode.metadata.planned_mode, labels,
         _streams(episode, begin_ns), left_out,
-        () if health is None else tuple(map(str, health.findings)), scene_of(episode))
+        () if health is None else tuple(map(str, health.findings)),
+        scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None)
 
 
 def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:
@@ -133,11 +133,9 @@ def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:
             *((one, deployment.actions[one.key].topic) for one in contract.interface.actions))
 
 
-def scene_of(episode: Episode) -> Scene | None:
-    """Return where an episode took place, None without a tracked object and hand."""
-    if not {OBJECT_KEY, HAND_KEY} <= set(episode.samples):
-        return None
-    objects, hands = (Track.of(episode.samples[key]) for key in (OBJECT_KEY, HAND_KEY))
+def scene_of(episode: Episode) -> Scene:
+    """Return where an episode took place; raise `ContractError` as `tracks_of` does."""
+    objects, hands = tracks_of(episode)
     path, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
     distance = np.linalg.norm(path - palms, axis=1)
     # Once the hand has it, they stay as near: the first time is when it came.

@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Handovers as inline SVG: what happened where, seen from above and from the side."""
+"""Draw handovers as inline SVG, seen from above and from the side."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 
 import numpy as np
 
@@ -16,24 +15,17 @@ from uncloning_ros.geometry import Array
 
 Place = Callable[[Array], tuple[float, float]]
 
-# Desired modes are cold, undesired ones warm, and both differ in lightness as well.
+# Colours of modes: desired ones are cold, undesired ones warm; they differ in lightness as well.
 _DESIRED = ('#1f6f61', '#2b5f8a', '#6a4c93', '#58a4b0')
 _UNDESIRED = ('#e07a1f', '#a4161a', '#c9b458', '#8d5524')
 UNLABELLED = '#9aa5b0'
 CLUSTERS = ('#2b5f8a', '#e07a1f', '#1f6f61', '#a4161a', '#6a4c93', '#c9b458')
 
-# What `approaches_picture` shows.
-APPROACHES_SAY = (
-    f'In the frame of the hand, over the last {100 * STRETCH_M:.0f} cm of the way; the palm, '
-    f'black, faces the robot on the left. Thick: the '
-    f"object's +x axis when it has come, {100 * LEVER_M:.0f} cm of it, with a dot at its end; of "
-    f'a knife that is the tip of the blade.')
-
-_WIDTH, _GAP, _TALLEST = 820.0, 24.0, 400.0  # px
-_MARGIN, _TOP = 30.0, 22.0  # px, for the words at the edges
-_WORD = 36.0  # px, that a number needs
-_ROOM_M = 0.03  # around what is drawn
-_REACH_M = 1.5  # from the middle of what is drawn; a tracker gone astray shall not shrink the rest
+_WIDTH, _GAP, _TALLEST = 820.0, 24.0, 400.0  # picture, gap between views, tallest view (px)
+_MARGIN, _TOP = 30.0, 22.0  # room for the words at the edges (px)
+_WORD = 36.0  # width of a number (px)
+_ROOM_M = 0.03  # room (m) around the drawing
+_REACH_M = 1.5  # distance (m) from its middle that is drawn: a lost tracker must not shrink it
 _SHOWN = 60  # episodes of one colour in a picture: more hide one another
 
 
@@ -49,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A dot at (2,), or (3,), in m; `title` is shown to who points at it."""
+    """A dot at (2,), or (3,), in m; `title` shows when it is pointed at."""
 
     at: Array
     color: str
@@ -59,7 +51,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Panel:
-    """One view, and what is drawn in it."""
+    """One view with its lines and dots."""
 
     title: str
     lines: Sequence[Line]
@@ -75,22 +67,32 @@ def mode_colors(modes: Mapping[str, bool]) -> dict[str | None, str]:
     return colors
 
 
-def thinned(scenes: Sequence[Scene]) -> list[Scene]:
-    """Return at most so many scenes as a picture can show, evenly taken."""
+def _thinned(scenes: Sequence[Scene]) -> list[Scene]:
+    """Return at most `_SHOWN` scenes, evenly taken."""
     if len(scenes) <= _SHOWN:
         return list(scenes)
     return [scenes[i] for i in np.linspace(0, len(scenes) - 1, _SHOWN).astype(int)]
 
 
-def approaches_picture(colored: Mapping[str, Sequence[Scene]], label: str) -> str:
-    """Return how objects came to the hand, in its frame: their way, and their last +x axis."""
+def approaches_section(title: str, colored: Mapping[str, Sequence[Scene]],
+                       legend: Mapping[str, str]) -> str:
+    """Return a section of a page with the ways of objects to the hand, in the hand's frame.
+
+    The scenes come by colour; `legend` are the colours by their words.
+    """
     lines, dots = [], []
     for color, scenes in colored.items():
-        for scene in thinned(scenes):
+        for scene in _thinned(scenes):
             lines += [Line(scene.approach[:, 0], color, 0.8, 0.25),
                       Line(scene.approach[-1, :2], color, 1.6, 0.6)]
             dots.append(Dot(scene.approach[-1, 1], color, '', 2.0))
-    return _from_the_hand(lines, dots, label)
+    return page.section(
+        title, page.legend(legend),
+        page.words(f'The last {100 * STRETCH_M:.0f} cm of the way, in the frame of the hand; the '
+                   f'palm, black, faces the robot on the left. Thick: {100 * LEVER_M:.0f} cm of '
+                   f"the object's +x axis when it has come, with a dot at its end; of a knife "
+                   f'that is the tip of the blade.'),
+        _from_the_hand(lines, dots, 'Ways of the objects to the hand'))
 
 
 def approach_picture(scene: Scene, color: str, label: str) -> str:
@@ -108,7 +110,7 @@ def session_picture(colored: Mapping[str, Sequence[Scene]], label: str) -> str:
     panels = []
     for title, where in views:
         lines = [Line(scene.object_path[:, where], color, 0.8, 0.3)
-                 for color, scenes in colored.items() for scene in thinned(scenes)]
+                 for color, scenes in colored.items() for scene in _thinned(scenes)]
         dots = [Dot(scene.hand[where], color) for color, scenes in colored.items()
                 for scene in scenes]
         base = Dot(np.zeros(2), '#1d2329', 'base of the arm', 5.0)
@@ -136,13 +138,6 @@ def picture(panels: Sequence[Panel], label: str) -> str:
         parts += [_line(line, [place(point) for point in line.points]) for line in panel.lines]
         parts += [_dot(dot, place(dot.at)) for dot in panel.dots]
     return page.svg(_WIDTH, round(_TOP + tall + _MARGIN), parts, label)
-
-
-def legend(colored: Mapping[str, str]) -> str:
-    """Return what each colour means, as a list."""
-    items = ''.join(f'<li><i style="background:{color}"></i>{escape(words)}</li>'
-                    for words, color in colored.items())
-    return f'<ul class="legend">{items}</ul>'
 
 
 def _from_the_hand(lines: Sequence[Line], dots: Sequence[Dot], label: str) -> str:
@@ -194,6 +189,6 @@ def _line(line: Line, places: Sequence[tuple[float, float]]) -> str:
 
 
 def _dot(dot: Dot, place: tuple[float, float]) -> str:
-    title = f'<title>{escape(dot.title)}</title>' if dot.title else ''
+    title = page.tip(dot.title) if dot.title else ''
     return (f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{dot.radius:g}" '
             f'fill="{dot.color}" fill-opacity="0.75">{title}</circle>')

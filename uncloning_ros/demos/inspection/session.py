@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A session as a whole: its figures by mode and by stream, and its warnings."""
+"""Sum up a session of episodes: its record for other programs, and its warnings."""
 
 import datetime
 import statistics
@@ -12,26 +12,23 @@ from typing import Any
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.labels import Label
+from uncloning_ros.demos.dataset.building import FEW_EPISODES
 from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, signals_of
 from uncloning_ros.demos.recording.topic_stats import SLOW
 from uncloning_ros.errors import counted
 
 SCHEMA = 'uncloning/inspection@1'
 
-# Below so many episodes of a mode a policy is known to learn little of it.
-FEW_EPISODES = 20
-# A mode that has less than this share of the labelled episodes is hardly seen in training.
-_SCARCE = 0.1
-# Of so many episodes of a mode at least this share has to be on either side of the arm.
-_LEAST_FOR_SIDES = 10
-_ONE_SIDED = 0.1
-_UNSURE = 0.7  # a label less sure than this is worth a look
+_SCARCE = 0.1  # share of the labelled episodes: a mode with less is hardly seen in training
+_LEAST_FOR_SIDES = 10  # episodes of a mode: from here on both sides of the arm have to occur
+_ONE_SIDED = 0.1  # share of a mode's episodes that each side of the arm needs
+_UNSURE = 0.7  # confidence: a label with less is worth a look
 _NAMED = 5  # episodes that a warning names
 
 
 @dataclass(frozen=True)
 class Session:
-    """Everything that was found in a folder; `unfinished` are names of open recordings."""
+    """The episodes of a folder; `unfinished` are names of open recordings."""
 
     name: str
     contract: Contract
@@ -39,15 +36,20 @@ class Session:
     unreadable: tuple[Unreadable, ...]
     unfinished: tuple[str, ...]
 
+    @property
+    def modes(self) -> tuple[str | None, ...]:
+        """Return the modes of the contract, then None for the episodes without a label."""
+        return (*self.contract.interface.modes, None)
+
     def of_mode(self, mode: str | None) -> tuple[EpisodeFacts, ...]:
         """Return the episodes that are labelled so; None: those without a label."""
         return tuple(one for one in self.episodes if one.mode == mode)
 
 
 def disagreements(session: Session) -> list[tuple[str, str, Label]]:
-    """Return (episode, what else was said, its label) for every opinion that does not count.
+    """Return (episode, opinion, its label) for every opinion that differs from the label.
 
-    The planned mode is one, and so is what the other sources said last.
+    Opinions are the planned mode and the newest label of each other source.
     """
     found = []
     for one in session.episodes:
@@ -61,7 +63,7 @@ def disagreements(session: Session) -> list[tuple[str, str, Label]]:
 
 
 def warnings_of(session: Session) -> list[str]:
-    """Return what whoever goes on with these episodes ought to know, a sentence each."""
+    """Return the warnings for the person who uses these episodes, a sentence each."""
     found = []
     if session.unfinished:
         found.append(f'{_some(session.unfinished)} never finished; uncloning recover finishes '
@@ -178,6 +180,6 @@ def _of_streams(session: Session) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    """Return how many episodes there are and the names of the first ones."""
+    """Return the number of episodes and the names of the first ones."""
     more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
     return f'{counted(len(names), "episode")} ({", ".join(names[:_NAMED])}{more})'

@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A session of demonstrations as one self-contained HTML page."""
+"""Show a session of demonstrations as one self-contained HTML page."""
 
 import datetime
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 
@@ -21,26 +20,21 @@ from uncloning_ros.errors import counted
 def session_page(session: Session, warnings: Sequence[str]) -> str:
     """Return the page; `warnings` are those of `session.warnings_of`."""
     colors = pictures.mode_colors(session.contract.interface.modes)
-    scenes = {mode: [one.scene for one in session.of_mode(mode) if one.scene is not None]
-              for mode in (*session.contract.interface.modes, None)}
-    colored = {colors[mode]: found for mode, found in scenes.items() if found}
-    used = {mode or 'without a label': colors[mode] for mode, found in scenes.items() if found}
-    sections = [_head(session, warnings), _modes(session, colors)]
-    if colored:
-        key = pictures.legend(used)
+    scenes = {mode: found for mode in session.modes
+              if (found := [one.scene for one in session.of_mode(mode) if one.scene is not None])}
+    colored = {colors[mode]: found for mode, found in scenes.items()}
+    legend = {_name(mode): colors[mode] for mode in scenes}
+    sections = [_head(session, warnings), page.section('Modes', *_modes(session, colors))]
+    if scenes:
         sections += [
-            page.section(
-                'How the object came to the hand', key,
-                page.words(pictures.APPROACHES_SAY),
-                pictures.approaches_picture(colored, 'Ways of the objects to the hand')),
+            pictures.approaches_section('How the object came to the hand', colored, legend),
             page.section(
                 'A typical episode of each mode',
                 page.words('The most central one: nearest to all others of its mode. Its steps '
                            'grow darker.'),
-                *(_typical(session, mode, colors[mode])
-                  for mode in (*session.contract.interface.modes, None))),
+                *(_typical(session, mode, colors[mode]) for mode in scenes)),
             page.section(
-                'Where it took place', key,
+                'Where it took place', page.legend(legend),
                 page.words('In the base frame, x to the right: lines are the ways of the objects '
                            'to the hand, dots where the hand was then.'),
                 pictures.session_picture(colored, 'Ways of the objects, and the hands'),
@@ -50,25 +44,27 @@ def session_page(session: Session, warnings: Sequence[str]) -> str:
                  page.section('How it arrived', _streams(session)),
                  page.section('Opinions that differ', _disagreements(session)),
                  page.section('Every episode', _episodes(session)),
-                 page.section('What was inspected', _provenance(session))]
+                 page.section('Versions and hashes', _provenance(session))]
     return page.html(f'Session {session.name}', sections)
+
+
+def _name(mode: str | None) -> str:
+    return mode or 'without a label'
 
 
 def _head(session: Session, warnings: Sequence[str]) -> str:
     operators = sorted({one.operator for one in session.episodes if one.operator})
     names = sorted({one.session for one in session.episodes})
-    told = (''.join(f'<p class="limit bad">{escape(sentence)}</p>' for sentence in warnings)
-            or '<p class="limit good">Nothing to complain about.</p>')
-    return (f'<header><p class="kicker">Session of demonstrations</p>'
-            f'<h1>{escape(session.name)}</h1>'
-            f'<p class="sub">{counted(len(session.episodes), "episode")} of '
-            f'{escape(", ".join(names))}, by '
-            f'{escape(", ".join(operators) or "nobody named")}, {escape(span_of(session))}</p>'
-            f'{told}</header>')
+    return page.header(
+        'Session of demonstrations', session.name,
+        f'{counted(len(session.episodes), "episode")} of {", ".join(names)}, by '
+        f'{", ".join(operators) or "an unknown operator"}, {span_of(session)}',
+        *([page.notice(sentence, 'bad') for sentence in warnings]
+          or [page.notice('There is no warning.', 'good')]))
 
 
 def span_of(session: Session) -> str:
-    """Return from when to when the episodes were recorded, in UTC."""
+    """Return the first and the last time of recording, in UTC."""
     begins = [datetime.datetime.fromtimestamp(one.begin_ns // 10**9, datetime.UTC)
               for one in session.episodes]
     if not begins:
@@ -78,66 +74,59 @@ def span_of(session: Session) -> str:
     return f'{first} to {end} UTC' if first != last else f'{first} UTC'
 
 
-def _modes(session: Session, colors: Mapping[str | None, str]) -> str:
-    total = len(session.episodes)
-    body, cuts = [], ''
-    for mode in (*session.contract.interface.modes, None):
-        found = session.of_mode(mode)
-        sources = Counter(one.label.source for one in found if one.label is not None)
-        lengths = [one.length_s for one in found]
-        desired = mode is not None and session.contract.interface.modes[mode]
-        words = escape(mode or 'without a label') + (' <b>desired</b>' if desired else '')
-        body.append([words, str(len(found)), f'{len(found) / total:.0%}' if total else '',
-                     f'{statistics.median(lengths):.1f} s' if lengths else '',
-                     escape(', '.join(f'{source} {n}' for source, n in sources.items()))])
-        if found:
-            cuts += (f'<span style="flex-grow:{len(found)};background:{colors[mode]}" '
-                     f'title="{escape(mode or "without a label")}">{len(found)}</span>')
-    return page.section('Modes', f'<div class="cuts">{cuts}</div>',
-                        page.table(['mode', 'episodes', 'share', 'median length', 'labelled by'],
-                                   body))
+def _modes(session: Session, colors: Mapping[str | None, str]) -> tuple[str, str]:
+    """Return a bar of the episodes cut by mode, and the table of modes."""
+    found = {mode: session.of_mode(mode) for mode in session.modes}
+    desired = session.contract.interface.modes
+    body = []
+    for mode, episodes in found.items():
+        sources = Counter(one.label.source for one in episodes if one.label is not None)
+        lengths = [one.length_s for one in episodes]
+        body.append(page.row(
+            page.joined(_name(mode), page.bold(' desired') if mode and desired[mode] else ''),
+            str(len(episodes)),
+            f'{len(episodes) / len(session.episodes):.0%}' if session.episodes else '',
+            f'{statistics.median(lengths):.1f} s' if lengths else '',
+            ', '.join(f'{source} {n}' for source, n in sources.items())))
+    return (page.bar((len(episodes), colors[mode], _name(mode))
+                     for mode, episodes in found.items() if episodes),
+            page.table(['mode', 'episodes', 'share', 'median length', 'labelled by'], body))
 
 
 def _typical(session: Session, mode: str | None, color: str) -> str:
-    """Return the picture of the most central episode of a mode; '' if it has none."""
+    """Return the picture of the most central episode of a mode."""
     found = [(one.name, one.scene) for one in session.of_mode(mode) if one.scene is not None]
-    if not found:
-        return ''
     apart = distances(np.stack([scene.approach for _, scene in found]))
     name, scene = found[medoid(apart, np.arange(len(found)))]
-    words = mode or 'without a label'
-    return (f'<h3>{escape(words)}: <span class="dim">{escape(name)}</span></h3>'
-            + pictures.approach_picture(scene, color, f'Typical episode of {words}'))
+    return (page.heading(f'{_name(mode)}:', name)
+            + pictures.approach_picture(scene, color, f'Typical episode of {_name(mode)}'))
 
 
 def _sides(scenes: Mapping[str | None, Sequence[Scene]]) -> str:
     body = []
     for mode, found in scenes.items():
-        if found:
-            sides = Counter(scene.side for scene in found)
-            hands = np.stack([scene.hand for scene in found])
-            spread = [f'{low:.2f} to {high:.2f}' for low, high in
-                      zip(hands.min(axis=0), hands.max(axis=0), strict=True)]
-            body.append([escape(mode or 'without a label'), str(sides['left']),
-                         str(sides['right']), *spread])
+        sides = Counter(scene.side for scene in found)
+        hands = np.stack([scene.hand for scene in found])
+        spans = [f'{low:.2f} to {high:.2f}' for low, high in
+                 zip(hands.min(axis=0), hands.max(axis=0), strict=True)]
+        body.append(page.row(_name(mode), str(sides['left']), str(sides['right']), *spans))
     return page.table(['hand was offered', 'left', 'right', 'x, m', 'y, m', 'z, m'], body)
 
 
 def _lengths(session: Session, colors: Mapping[str | None, str]) -> str:
     """Return one row of ticks for each mode, along the seconds."""
-    rows = [(mode, session.of_mode(mode)) for mode in (*session.contract.interface.modes, None)]
-    rows = [(mode, found) for mode, found in rows if found]
+    rows = [(mode, found) for mode in session.modes if (found := session.of_mode(mode))]
     longest_s = max((one.length_s for one in session.episodes), default=1.0) or 1.0
     width, left, tall = 820.0, 130.0, 26.0
     parts = []
     for i, (mode, found) in enumerate(rows):
         middle = 14 + i * tall
-        parts.append(page.text(0, middle + 4, mode or 'without a label', 'start'))
+        parts.append(page.text(0, middle + 4, _name(mode), 'start'))
         for one in found:
             x = left + (width - left - 10) * one.length_s / longest_s
             parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{middle - 9:.1f}" '
                          f'y2="{middle + 9:.1f}" stroke="{colors[mode]}" stroke-opacity="0.6">'
-                         f'<title>{escape(one.name)}: {one.length_s:.2f} s</title></line>')
+                         f'{page.tip(f"{one.name}: {one.length_s:.2f} s")}</line>')
     bottom = 14 + len(rows) * tall
     step_s = next(step for step in (0.5, 1, 2, 5, 10, 20, 60, 300, 1800, 86400 * 10**6)
                   if longest_s / step <= 12)
@@ -156,10 +145,12 @@ def _streams(session: Session) -> str:
         rates_hz = [stream.rate_hz for stream, _ in found]
         worst, name = max(found, key=lambda one: one[0].longest_gap_s)
         over = sum(stream.longest_gap_s > stream.allowed_s for stream, _ in found)
-        body.append([f'{escape(signal.key)}<br><span class="dim">{escape(topic)}</span>',
-                     f'{min(rates_hz):.1f} / <b>{statistics.median(rates_hz):.1f}</b>',
-                     f'{worst.longest_gap_s:.3f}<br><span class="dim">{escape(name)}</span>',
-                     f'{worst.allowed_s:g}', str(over)])
+        body.append(page.row(
+            page.joined(signal.key, page.below(topic)),
+            page.joined(f'{min(rates_hz):.1f} / ',
+                        page.bold(f'{statistics.median(rates_hz):.1f}')),
+            page.joined(f'{worst.longest_gap_s:.3f}', page.below(name)),
+            f'{worst.allowed_s:g}', str(over)))
     return page.table(['stream', 'least / <b>median</b> Hz', 'longest gap, s', 'allowed, s',
                        'episodes above'], body)
 
@@ -167,19 +158,19 @@ def _streams(session: Session) -> str:
 def _disagreements(session: Session) -> str:
     found = disagreements(session)
     if not found:
-        return page.words('Whatever was planned, and whoever labelled: all agree.')
+        return page.words('All labels of an episode agree with each other and with the plan.')
     return page.table(['episode', 'said', 'counts', 'by'], [
-        [escape(name), escape(said), escape(str(label.mode)),
-         escape(f'{label.source} {label.by}')] for name, said, label in found])
+        page.row(name, said, str(label.mode), f'{label.source} {label.by}')
+        for name, said, label in found])
 
 
 def _episodes(session: Session) -> str:
-    body = [[escape(one.name), escape(one.mode or ''), _by(one), escape(one.planned_mode or ''),
-             f'{one.length_s:.1f}', escape('; '.join(filter(None, [one.left_out, *one.findings])))]
+    body = [page.row(one.name, one.mode or '', _by(one), one.planned_mode or '',
+                     f'{one.length_s:.1f}', '; '.join(filter(None, [one.left_out, *one.findings])))
             for one in session.episodes]
-    body += [[escape(one.name), '', '', '', '', escape(f'cannot be read: {one.reason}')]
+    body += [page.row(one.name, '', '', '', '', f'cannot be read: {one.reason}')
              for one in session.unreadable]
-    body += [[escape(name), '', '', '', '', 'never finished'] for name in session.unfinished]
+    body += [page.row(name, '', '', '', '', 'never finished') for name in session.unfinished]
     return ('<details><summary>Table of all episodes</summary>'
             + page.table(['episode', 'mode', 'labelled by', 'planned', 'length s', 'remarks'],
                          body, 'seeds') + '</details>')
@@ -188,14 +179,15 @@ def _episodes(session: Session) -> str:
 def _by(one: EpisodeFacts) -> str:
     if one.label is None:
         return ''
-    return escape(f'{one.label.source} {one.label.by}, {100 * one.label.confidence:.0f} % sure')
+    return f'{one.label.source} {one.label.by}, {100 * one.label.confidence:.0f} % sure'
 
 
 def _provenance(session: Session) -> str:
     contract = session.contract
     versions = sorted({label.software_version or 'unknown' for one in session.episodes
                        for label in one.labels})
-    rows = [['interface', contract.interface.sha256], ['contract', contract.sha256],
-            ['labels were written by uncloning_ros', escape(', '.join(versions) or 'nobody')]]
-    return page.table(['what', 'sha256 or version'],
-                      [[name, f'<code>{value}</code>'] for name, value in rows], 'provenance')
+    return page.table(['of', 'sha256 or version'], [
+        page.row('interface', page.code(contract.interface.sha256)),
+        page.row('contract', page.code(contract.sha256)),
+        page.row('labels were written by uncloning_ros', page.code(', '.join(versions) or '-')),
+    ], 'provenance')

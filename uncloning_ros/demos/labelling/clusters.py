@@ -78,7 +78,7 @@ def approach(episode: Episode) -> Array:
     For each step: the object's origin, and `LEVER_M` along its x and its y axis. Raise
     `ContractError` if object or hand were not observed.
     """
-    objects, hands = _tracks(episode)
+    objects, hands = tracks_of(episode)
     seen = objects.stamps_ns >= hands.stamps_ns[0]
     seen = seen if seen.any() else np.ones_like(seen)
     points = _in_frame(hands.at(objects.stamps_ns[seen]), objects.values[seen])
@@ -96,7 +96,7 @@ def way(episode: Episode) -> Array:
 
     In the base frame. Raise `ContractError` as `approach` does.
     """
-    objects, hands = _tracks(episode)
+    objects, hands = tracks_of(episode)
     places, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
     distance = _smoothed(np.linalg.norm(places - palms, axis=1))
     # Not THERE_M: what noise makes the nearest moment may come long after, and elsewhere.
@@ -177,8 +177,8 @@ def medoid(distance: Array, members: NDArray[np.intp]) -> int:
     return int(members[np.argmin(distance[np.ix_(members, members)].sum(axis=1))])
 
 
-def _tracks(episode: Episode) -> tuple[Track, Track]:
-    """Return the tracks of object and hand."""
+def tracks_of(episode: Episode) -> tuple[Track, Track]:
+    """Return the tracks of object and hand; raise `ContractError` if one was not observed."""
     missing = {OBJECT_KEY, HAND_KEY}.difference(episode.samples)
     if missing:
         raise ContractError(f'{episode.path}: the contract has no '
