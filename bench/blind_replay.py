@@ -12,9 +12,8 @@ from uncloning_ros.demos.dataset.store import Float32
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.geometry import Array
 from uncloning_ros.judging.episode import judge
-from uncloning_ros.simulation.demonstration import demonstrate
-from uncloning_ros.simulation.demonstrator import Demonstrator
-from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, World
+from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.world import World
 
 _LONGEST_S = 14.0
 
@@ -51,16 +50,16 @@ def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demo
                              f'seed {seed}; check the scenario')
     seen = np.array(observations, dtype=np.float32)
     told = np.array(actions, dtype=np.float32)
-    return Demonstration(seed, seen, told, round(commanded_ns[0] * 1e-9 * PHYSICS_HZ),
+    return Demonstration(seed, seen, told, round(commanded_ns[0] * 1e-9 * world.physics_hz),
                          find_handover(interface, seen, told, contract.policy.rate_hz))
 
 
 def replayed(world: World, contract: Contract, seed: int, actions: Float32,
              first_step: int) -> str | None:
     """Return in which mode commands hand over at the places of a seed, None if they do not."""
-    steps_of_a_tick = round(PHYSICS_HZ / contract.policy.rate_hz)
+    steps_of_a_tick = round(world.physics_hz / contract.policy.rate_hz)
     world.reset(seed)
-    for step in range(round(_LONGEST_S * PHYSICS_HZ)):
+    for step in range(round(_LONGEST_S * world.physics_hz)):
         tick, between = divmod(step - first_step, steps_of_a_tick)
         if between == 0 and 0 <= tick < len(actions):
             world.command(actions[tick].astype(np.float64))

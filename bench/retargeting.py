@@ -27,7 +27,7 @@ from uncloning_ros.demos.dataset.retargeting import bend, fastest_m
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.world import World, open_world
 
 _DEMONSTRATIONS, _DEMONSTRATIONS_SHORT = 12, 3
 _COPIES, _COPIES_SHORT = 30, 3
@@ -46,7 +46,7 @@ def compare(args: argparse.Namespace) -> Report:
     for scenario in map(find_scenario, names):
         contract = with_modes(load_contract(share_path('config') / 'contract.yaml'),
                               scenario.desired)
-        world = World(scenario, contract.interface)
+        world = open_world(scenario, contract.interface)
         for mode in contract.interface.desired_modes:
             report.figures.append(_of_mode(world, contract, mode, demonstrations, copies))
         world.close()

@@ -19,6 +19,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import measure  # limits the threads, so it comes before numpy
 import numpy as np
@@ -31,29 +32,32 @@ from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.world import World, open_world
 
 _EPISODES, _EPISODES_SHORT = 8, 3
 _FIRST_SEED = 40_000_000
 _LEAST_SPEED, _LEAST_GAIN = 0.7, 1.8
 
 
-class _Listening(World):
+class _Listening:
     """A world that keeps the commands it was given, with the step at which they came."""
 
-    def __init__(self, scenario: Scenario, policy: OnnxPolicy) -> None:
+    def __init__(self, world: World) -> None:
+        self._world = world
         self.commands: list[tuple[int, Array]] = []
-        super().__init__(scenario, policy.contract.interface)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
 
     def reset(self, seed: int) -> None:
         """Begin an episode with no command kept."""
         self.commands.clear()
-        super().reset(seed)
+        self._world.reset(seed)
 
     def command(self, action: Array) -> None:
         """Keep one command and carry it out."""
-        self.commands.append((self.time_ns, action))
-        super().command(action)
+        self.commands.append((self._world.time_ns, action))
+        self._world.command(action)
 
 
 def main() -> int:
@@ -103,7 +107,7 @@ def compare(args: argparse.Namespace) -> Report:
 def _against_bare(scenario: Scenario, policy: OnnxPolicy,
                   seeds: range) -> tuple[Array, Array, Array]:
     """Return how long each episode took with policy and bare, in s of processor, and its steps."""
-    world = _Listening(scenario, policy)
+    world: Any = _Listening(open_world(scenario, policy.contract.interface))
     loop = ControlLoop(policy.contract, 0)
     rolled, bare, steps = (np.empty(len(seeds)) for _ in range(3))
     for i, seed in enumerate(seeds):

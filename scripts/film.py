@@ -11,30 +11,29 @@ from pathlib import Path
 
 import numpy as np
 
+from uncloning_ros.audit.run.film import gif
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.simulation.pybullet.render import Camera, Picture, gif
-from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, World
+from uncloning_ros.simulation.world import Camera, Pixels, World, open_world
 
-_FRAME_EVERY = 36  # physics steps
-_FRAME_S = _FRAME_EVERY / PHYSICS_HZ
+_FRAME_S = 0.15
 
 
-def film(model: Path, scenario_name: str, seed: int, width: int, height: int) -> list[Picture]:
+def film(model: Path, scenario_name: str, seed: int, width: int, height: int) -> list[Pixels]:
     """Return the pictures of one episode, one every `_FRAME_S`."""
     policy, scenario = load_policy(model), find_scenario(scenario_name)
-    world = World(scenario, policy.contract.interface)
-    camera = Camera(world, width, height)
-    pictures: list[Picture] = []
+    world = open_world(scenario, policy.contract.interface)
+    every = round(_FRAME_S * world.physics_hz)
+    pictures: list[Pixels] = []
     steps = 0
 
-    def look(_: World) -> None:
+    def look(world: World) -> None:
         nonlocal steps
-        if steps % _FRAME_EVERY == 0:
-            pictures.append(camera.picture())
+        if steps % every == 0:
+            pictures.append(world.picture(Camera(width, height)))
         steps += 1
 
     loop = ControlLoop(policy.contract, seed)

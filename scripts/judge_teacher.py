@@ -20,9 +20,8 @@ from uncloning_ros.contract import load_contract, with_modes
 from uncloning_ros.judging.episode import Outcome, judge
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.demonstration import demonstrate
-from uncloning_ros.simulation.demonstrator import Demonstrator
-from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.world import World, open_world
 
 _worlds: dict[str, World] = {}
 
@@ -33,7 +32,7 @@ def outcome_of(job: tuple[str, str, int]) -> Outcome:
     scenario = find_scenario(name)
     contract = with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
     if name not in _worlds:
-        _worlds[name] = World(scenario, contract.interface)
+        _worlds[name] = open_world(scenario, contract.interface)
     world = _worlds[name]
     teacher = Demonstrator(scenario, contract.interface, mode, seed)
     demonstrate(world, teacher, contract, seed, lambda *_: None)

@@ -23,7 +23,7 @@ from uncloning_ros.judging.episode import judge
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.world import open_world
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def main() -> int:
     new_path(str(args.json))
     policy, scenario = load_policy(args.model), find_scenario(args.scenario)
     contract = policy.contract
-    world = World(scenario, contract.interface)
+    world = open_world(scenario, contract.interface)
     loop = ControlLoop(contract, seed=0)
     modes: Counter[str] = Counter()
     for noise_seed in tqdm(range(args.draws), unit='draw', desc='noise draws'):

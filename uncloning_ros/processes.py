@@ -6,27 +6,58 @@ import contextlib
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from uncloning_ros.errors import UncloningError
 
 _In = TypeVar('_In')
 _Out = TypeVar('_Out')
+_Setting = TypeVar('_Setting')
+
+
+def share(make: Callable[[_Setting], Callable[[_In], _Out]], setting: _Setting,
+          items: Sequence[_In], workers: int, what: str, error: type[UncloningError],
+          on_done: Callable[[_Out], object] = lambda _: None) -> list[_Out]:
+    """Share items over processes and return their results in the order of the items.
+
+    Each process makes its task once, by `make(setting)`: a module's function and plain data,
+    since both travel there. `on_done` takes each result as it comes, in no certain order. Call
+    it from the main thread, where Ctrl-C arrives. Raise what a task raises, and `error`, which
+    names `what` the processes work for, if one of them is lost.
+    """
+    if not items:
+        return []
+    with _workers(make, setting, items, workers, what, error) as futures:
+        for future in as_completed(futures):
+            on_done(future.result())
+        return [future.result() for future in futures]
+
+
+def in_order(task: Callable[[_In], _Out], items: Sequence[_In], workers: int, what: str,
+             error: type[UncloningError]) -> Iterator[_Out]:
+    """Yield a task's result for each item, in their order; `what` and `error` as in `share`."""
+    if workers <= 1 or len(items) <= 1:
+        yield from map(task, items)
+        return
+    with _workers(_same, task, items, workers, what, error) as futures:
+        for future in futures:
+            yield future.result()
 
 
 @contextlib.contextmanager
-def worker_pool(workers: int, what: str, error: type[UncloningError],
-                enter: Callable[..., None] | None = None, *setting: Any) -> Iterator[Executor]:
-    """Give a pool of processes; left early, it ends once the tasks under way are over.
-
-    Each process begins with `enter(*setting)`, which must not fail: a task can report what went
-    wrong, a beginning cannot. Raise `error`, which names `what` they work for, if one is lost.
-    """
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), enter, setting)
+def _workers(make: Callable[[_Setting], Callable[[_In], _Out]], setting: _Setting,
+             items: Sequence[_In], workers: int, what: str,
+             error: type[UncloningError]) -> Iterator[list[Future[_Out]]]:
+    """Give one future for each item; left early, it waits for the tasks under way alone."""
+    pool = ProcessPoolExecutor(min(workers, len(items)), multiprocessing.get_context('spawn'),
+                               _enter, (make, setting))
     try:
-        yield pool
+        with _ctrl_c_waits():
+            futures = [pool.submit(_work, item) for item in items]
+        yield futures
     except BrokenProcessPool as err:
         raise error(f'a process of {what} was ended from outside, perhaps for want of memory; '
                     f'run it again with fewer --workers') from err
@@ -34,30 +65,30 @@ def worker_pool(workers: int, what: str, error: type[UncloningError],
         pool.shutdown(cancel_futures=True)
 
 
-def submit(pool: Executor, task: Callable[[_In], _Out],
-           items: Sequence[_In]) -> list[Future[_Out]]:
-    """Hand out one task for each item; call it from the main thread, where Ctrl-C arrives."""
-    with _ctrl_c_waits():
-        return [pool.submit(task, item) for item in items]
+# The task of this process, made at its first call.
+_task: Callable[[], Callable[[Any], Any]]
 
 
-def in_order(task: Callable[[_In], _Out], items: Sequence[_In], workers: int, what: str,
-             error: type[UncloningError]) -> Iterator[_Out]:
-    """Yield what a task makes of each item, in their order; `what` and `error` as for a pool."""
-    if workers <= 1 or len(items) <= 1:
-        yield from map(task, items)
-        return
-    with worker_pool(min(workers, len(items)), what, error) as pool:
-        for future in submit(pool, task, items):
-            yield future.result()
+def _enter(make: Callable[[Any], Callable[[Any], Any]], setting: Any) -> None:
+    """Begin a process; the first call makes its task, as a call alone can report an error."""
+    global _task
+    _task = cache(partial(make, setting))
+
+
+def _work(item: Any) -> Any:
+    return _task()(item)
+
+
+def _same(task: Callable[[_In], _Out]) -> Callable[[_In], _Out]:
+    return task
 
 
 @contextlib.contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
-    """Hold Ctrl-C back while processes are born, and let them be born with it blocked.
+    """Hold Ctrl-C back while processes start, and let them start with it blocked.
 
-    Half born, a process ends with a traceback; born, it ends when the parent ends it. Blocking
-    alone would not do: another thread of the parent may take the signal.
+    A process that Ctrl-C meets during its start ends with a traceback; later it ends when the
+    parent ends it. Blocking alone would not do: another thread of the parent may take the signal.
     """
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))

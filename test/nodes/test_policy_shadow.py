@@ -120,11 +120,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated demonstration, recorded."""
-    from uncloning_ros.simulation.demonstration import demonstrate
-    from uncloning_ros.simulation.demonstrator import Demonstrator
-    from uncloning_ros.simulation.pybullet.world import World
+    from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+    from uncloning_ros.simulation.world import open_world
     scenario, folder = find_scenario('knife'), tmp_path_factory.mktemp('bag') / 'episode'
-    world = World(scenario, CONTRACT.interface)
+    world = open_world(scenario, CONTRACT.interface)
     metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)
     with EpisodeWriter(folder, CONTRACT, metadata) as writer:
         demonstrate(world, Demonstrator(scenario, CONTRACT.interface, 'handle_first', 3),

@@ -146,11 +146,10 @@ def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
 
 def fast_bag(final_dir: Path) -> Path:
     """Record a simulated demonstration the fast way; return its bag."""
-    from uncloning_ros.simulation.demonstration import demonstrate
-    from uncloning_ros.simulation.demonstrator import Demonstrator
-    from uncloning_ros.simulation.pybullet.world import World
+    from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+    from uncloning_ros.simulation.world import open_world
     scenario = find_scenario('knife')
-    world = World(scenario, PATIENT.interface)
+    world = open_world(scenario, PATIENT.interface)
     metadata = EpisodeMetadata('fast', 0, 'script', 'handle_first', uncloning_ros.__version__)
     begin_ns = 10**18  # a stamp of 0 means that there is none
     with EpisodeWriter(final_dir, PATIENT, metadata) as writer:

@@ -17,7 +17,7 @@ from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstrator import Demonstrator, Step
-from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.world import open_world
 
 PERIOD_S = 0.05
 OPEN_M, CLOSED_M = 0.08, 0.0
@@ -62,7 +62,7 @@ def run_scripted(scenario: Scenario, fault: Fault, seed: int = 3, mode: str = 'h
     """Return what an audit says of one episode; the teacher may have another scenario."""
     made_for = contract()
     policy = Scripted(taught or scenario, made_for, mode, seed, fault)
-    world = World(scenario, made_for.interface)
+    world = open_world(scenario, made_for.interface)
     try:
         rollout = run_episode(world, ControlLoop(made_for, 0), made_for, policy, seed, 0.005)
     finally:

@@ -280,13 +280,15 @@ def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
     begun: list[tuple[str, list[tuple[int, str]]]] = []
 
     def run_wrong_starts(model: Path, scenario: object, starts: list, workers: int,
-                         latency_s: float, on_done: Callable[[], None]) -> list:
+                         latency_s: float, on_done: Callable[[object], None]) -> list:
         begun.append((model.name, [(start.seed, start.mode) for start in starts]))
-        for _ in starts:
-            on_done()
         made = result(1000, 'wrong_part')
         outcome = dataclasses.replace(made.outcome, committed=(('blade_first',),))
-        return [dataclasses.replace(made, seed=start.seed, outcome=outcome) for start in starts]
+        results = [dataclasses.replace(made, seed=start.seed, outcome=outcome)
+                   for start in starts]
+        for one in results:
+            on_done(one)
+        return results
 
     monkeypatch.setattr(rollout, 'run_wrong_starts', run_wrong_starts)
     assert run(policy, '--against', mixed, '--episodes', 20, '--seed', 1000, '--wrong-starts', 3,

@@ -11,14 +11,14 @@ from uncloning_ros.contract import load_contract
 from uncloning_ros.demos.dataset.retargeting import bend
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.world import World, open_world
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 
 
 @pytest.fixture(scope='module')
 def world() -> Iterator[World]:
-    world = World(find_scenario('knife'), CONTRACT.interface)
+    world = open_world(find_scenario('knife'), CONTRACT.interface)
     yield world
     world.close()
 

@@ -16,7 +16,7 @@ import pytest
 from audit_models import SCENARIO, Muted, result, short_contract, write_policy
 from loop_inputs import samples
 
-from uncloning_ros.audit.run.film import moments
+from uncloning_ros.audit.run.film import Film, moments
 from uncloning_ros.audit.run.rollout import (
     SETTLE_S,
     film_episodes,
@@ -26,6 +26,7 @@ from uncloning_ros.audit.run.rollout import (
 from uncloning_ros.errors import AuditError, ModelError
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, chunk_noise
+from uncloning_ros.simulation.world import open_world
 
 HZ = 240
 # The first physics steps at which a cycle of 100 Hz is due.
@@ -35,6 +36,8 @@ CONTRACT = short_contract(max_episode_s=1.0)
 
 class FakeWorld:
     """Deliver a fresh sample of everything at each step; keep what is commanded and when."""
+
+    physics_hz = HZ
 
     def __init__(self, silent: bool = False, over_at_step: int | None = None) -> None:
         self._silent, self._over_at_step = silent, over_at_step
@@ -228,8 +231,6 @@ def test_a_steering_decides_in_every_process_and_none_leaves_the_file_alone(
 
 
 def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
-    from uncloning_ros.simulation.pybullet.world import World
-
     def shove(observation: Observation, noise: np.ndarray) -> Plan:
         """Drive the open gripper through where the tool lies."""
         newest = observation.vector[-1]
@@ -238,7 +239,7 @@ def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
         chunk[:, :3] = newest[tool][:3] + 0.05 * noise[:, :3]
         return Plan(chunk.astype(np.float32))
 
-    world = World(SCENARIO, CONTRACT.interface)
+    world = open_world(SCENARIO, CONTRACT.interface)
     loop = ControlLoop(CONTRACT, seed=0)
     first, _, again = (run_episode(world, loop, CONTRACT, shove, seed, 0.005)
                        for seed in (3, 4, 3))
@@ -250,20 +251,20 @@ def test_one_world_repeats_an_episode_whatever_ran_before() -> None:
 
 def test_pictures_show_the_same_episode_again(still: Path) -> None:
     results = run_rollouts(still, SCENARIO, [12], 1)
-    done: list[int] = []
-    (film,) = film_episodes(still, SCENARIO, results, 1, on_done=lambda: done.append(1))
+    done: list[Film] = []
+    (film,) = film_episodes(still, SCENARIO, results, 1, on_done=done.append)
     assert [(p.what, p.time_s) for p in film.pictures] == moments(results[0])
     assert all(p.jpeg.startswith(b'\xff\xd8') for p in film.pictures)
     assert film.gif.startswith(b'GIF89a')
     assert film.gif.count(b'\x21\xf9\x04') > 5  # one for each frame
-    assert done == [1]
+    assert done == [film]
     assert film_episodes(still, SCENARIO, [], 1) == []
 
 
 def test_an_episode_that_does_not_repeat_is_not_shown(still: Path) -> None:
     (told,) = run_rollouts(still, SCENARIO, [12], 1)
     other = dataclasses.replace(told, chunks=told.chunks + 1)
-    with pytest.raises(AuditError, match='episode 12 went otherwise when it was run again'):
+    with pytest.raises(AuditError, match='episode 12 is not reproducible'):
         film_episodes(still, SCENARIO, [other], 1)
 
 

@@ -97,7 +97,7 @@ class Audit:
             return {}
         with tqdm(total=len(starts), unit='episode', desc=f'{path.name} begun wrong') as bar:
             results = rollout.run_wrong_starts(path, self.scenario, starts, self._workers,
-                                               self._latency_s, bar.update)
+                                               self._latency_s, lambda _: bar.update())
         by_mode: dict[str, list[EpisodeResult]] = {}
         for start, result in zip(starts, results, strict=True):
             by_mode.setdefault(start.mode, []).append(result)
@@ -121,7 +121,7 @@ class Audit:
             for model, (path, _) in zip(models, self._models, strict=True):
                 results = [result for sha256, result in chosen if sha256 == model.identity.sha256]
                 films = rollout.film_episodes(path, self.scenario, results, self._workers,
-                                              self._latency_s, bar.update)
+                                              self._latency_s, lambda _: bar.update())
                 strips += [Strip(model.identity.name, result, film)
                            for result, film in zip(results, films, strict=True)]
         return strips

@@ -113,7 +113,7 @@ def foreign(document: Mapping[str, Any], policy: OnnxPolicy, model: Path) -> lis
 
 def repeated(document: Mapping[str, Any], path: Path, model: Path, policy: OnnxPolicy,
              episodes: int, workers: int,
-             on_done: Callable[[EpisodeResult], object] | None = None) -> list[str]:
+             on_done: Callable[[EpisodeResult], object] = lambda _: None) -> list[str]:
     """Simulate some of the episodes again; return a sentence for each that came out otherwise.
 
     Which ones follows from the document's digest; `on_done` sees each as it comes. Bits may

@@ -26,8 +26,7 @@ from uncloning_ros.nodes.common import (
 )
 from uncloning_ros.runtime.watchdog import Watchdog
 from uncloning_ros.scenario import Scenario, find_scenario
-from uncloning_ros.simulation.demonstration import AFTERWARDS_S
-from uncloning_ros.simulation.demonstrator import Demonstrator
+from uncloning_ros.simulation.demonstrator import AFTERWARDS_S, Demonstrator
 
 PARAMETERS = (
     Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file'),

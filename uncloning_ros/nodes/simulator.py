@@ -37,7 +37,7 @@ from uncloning_ros.nodes.common import (
 )
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.faults import CLOCK, Faults, parse_fault
-from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ, SENSOR_EVERY, World
+from uncloning_ros.simulation.world import open_world
 
 PARAMETERS = (
     Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file'),
@@ -80,7 +80,7 @@ class Simulator(Node):
         if not values['publish_clock'] and any(fault.key == CLOCK for fault in self._asked):
             raise ScenarioError('a fault of the clock needs one: set publish_clock to true')
         self._require_own_topics()
-        self._world = World(self._scenario, interface)
+        self._world = open_world(self._scenario, interface)
         self._steps = 0
         self._slipped_s = 0.0
         self._publishers_by_key = {
@@ -111,7 +111,7 @@ class Simulator(Node):
     @property
     def _now_ns(self) -> int:
         """Return the simulated time."""
-        return _BEGIN_NS + self._steps * 10**9 // PHYSICS_HZ
+        return _BEGIN_NS + self._steps * 10**9 // self._world.physics_hz
 
     def _require_own_topics(self) -> None:
         """Raise `ContractError` for a topic that cannot be published here."""
@@ -171,7 +171,7 @@ class Simulator(Node):
                 self._world.advance()
             self._publish(self._world.poll())
         else:
-            looks = self._steps % SENSOR_EVERY < steps
+            looks = self._steps % (self._world.physics_hz // self._world.sensor_hz) < steps
             self._publish(self._world.glance(self._rest_rng) if looks else [])
         if self._world.over or self._world.time_ns * 1e-9 > _LONGEST_EPISODE_S:
             self._announce('over')
@@ -180,13 +180,13 @@ class Simulator(Node):
 
     def _steps_due(self, moving: bool) -> int:
         """Return how many physics steps the simulated time is behind the wall clock."""
-        now_s = time.monotonic()
-        self._owed += (now_s - self._wall_s) * self._factor * PHYSICS_HZ
+        now_s, physics_hz = time.monotonic(), self._world.physics_hz
+        self._owed += (now_s - self._wall_s) * self._factor * physics_hz
         self._wall_s = now_s
-        slipped = self._owed - _MOST_BEHIND_S * PHYSICS_HZ
+        slipped = self._owed - _MOST_BEHIND_S * physics_hz
         if slipped > 0:
             self._owed -= slipped
-            self._slipped_s += slipped / PHYSICS_HZ
+            self._slipped_s += slipped / physics_hz
             if moving:
                 self.get_logger().warning(f'this machine is too slow: simulated time slipped by '
                                           f'{self._slipped_s:.2f} s', throttle_duration_sec=5.0)

@@ -1,18 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted teacher that hands over in a requested mode, with the variation of a person.
+"""The scripted teacher: hands over in a requested mode, with the variation of a person.
 
-It sees what a policy sees, the newest sample of every observation, and nothing of the
-simulator's truth. Speed, path, hesitation and small corrections differ from seed to seed.
+It acts on the newest sample of every observation, as a policy does, without the simulator's
+truth. Speed, path, hesitation and small corrections differ from seed to seed.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract, Interface, Signal
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
@@ -22,38 +23,50 @@ from uncloning_ros.geometry import (
     rotation_of,
 )
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.interface import require_teachable
-from uncloning_ros.simulation.joint_follower import JointFollower
-from uncloning_ros.simulation.panda import joint_order
+from uncloning_ros.simulation.panda import (
+    JOINT_NAMES,
+    CartesianController,
+    in_arm_order,
+    joint_order,
+)
+from uncloning_ros.simulation.world import World
 
+# Takes a key, flat values (dim,), and their times of measurement and arrival in ns.
+Listener = Callable[[str, Array, int, int], None]
+
+AFTERWARDS_S = 0.3  # time (s) recorded after the handover, so that a policy learns to rest
+
+_WATCHED = (TOOL_KEY, OBJECT_KEY, HAND_KEY, 'gripper_width', 'wrist_force')
 _OPEN_M, _CLOSED_M = 0.08, 0.0
-_HOVER_M = 0.09  # height over the grasp before the descent
-_STANDOFF_M = 0.08  # from the palm before the tool is brought in
-# A hand nearer than this, above the table and still, is offered.
+_HOVER_M = 0.09  # height (m) over the grasp before the descent
+_STANDOFF_M = 0.08  # distance (m) from the palm before the tool is brought in
+# A hand nearer than this (m), above the table and still, is offered.
 _HAND_OFFERED_X_M, _HAND_OFFERED_Z_M = 0.95, 0.05
-_STILL_M = 0.02  # between the quick and the slow belief of a hand that is still
-_SLOW = 0.15  # share of a new sample in the slow belief
+_STILL_M = 0.02  # distance (m) between the quick and the slow belief of a hand that is still
+_SEEN, _SLOW = 0.4, 0.15  # share of a new sample in the quick and in the slow belief
 _CLOSE_TICKS = 4
-_GRIPPED_M = 0.0005  # the fingers moved less than this in a tick: they hold something
-_RELEASE_N = 3.5  # of pull against the fingers ...
-# ... for so many ticks: a person's reaction time. It also makes letting go learnable: it comes
-# later after the first pull than the actions that a policy executes before it looks again.
+_GRIPPED_M = 0.0005  # motion (m) of the fingers in a tick, below which they hold something
+_RELEASE_N = 3.5  # pull (N) against the fingers that asks for the tool
+# Duration (ticks) of that pull before the release: a person's reaction time. It also makes
+# letting go learnable: the release comes later after the first pull than the actions that a
+# policy executes before its next look.
 _RELEASE_TICKS = 6
-_PULL_NEAR_M = 0.09  # ... with the palm this near to the offered end
+_PULL_NEAR_M = 0.09  # distance (m) from palm to offered end below which a pull is the person's
 _RETREAT_M = 0.16
-_RETREAT_TICKS = 40  # a retreat that the arm cannot reach ends as well
-_LEFT_BEHIND_M = 0.08  # a grasp that is so far from the fingers has failed: once more
-_ROOM_M = 0.025  # beside a finger; with less of it one aims the more carefully
+_RETREAT_TICKS = 40  # longest retreat: the arm may not reach its end
+_LEFT_BEHIND_M = 0.08  # distance (m) from grasp to fingers at which the grasp is made again
+_ROOM_M = 0.025  # room (m) beside a finger; with less of it the aim is more careful
 _GAIN_1_S = 4.0
 _ACCELERATION_M_S2 = 2.0
-_LONGEST_TICK_S = 0.1  # after a pause the teacher goes on from where it was; it does not leap
+_LONGEST_TICK_S = 0.1  # after a pause the motion goes on from its last place, without a leap
 _TURN_GAIN_1_S = 4.0
-_SEEN = 0.4  # share of a new sample in what the teacher believes of object and hand
+_JOINT_STEP_S = 0.05  # longest step (s) of joints that follow the target pose: one Newton step
+_JOINT_SPEED_SHARE = 0.75  # share of the joint speed limit that the teacher uses
 _DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
 
 
 class Step(Enum):
-    """What the teacher is doing."""
+    """Step of a demonstration."""
 
     APPROACH = 'approach'
     DESCEND = 'descend'
@@ -69,20 +82,24 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class Habit:
-    """How one person moves: drawn once for each demonstration."""
+    """The manner of one person's motion: drawn once for each demonstration."""
 
     speed_m_s: float
     turn_rad_s: float
     bow: Array  # sideways and up, as a share of the distance left
     grasp_x_m: float
-    turn_rad: float  # by how much the tool is offered from the side
-    first_miss_m: Array  # where the first aim goes, before the small correction
+    turn_rad: float  # angle by which the tool is offered from the side
+    first_miss_m: Array  # error of the first aim, before the small correction
     hesitates_in: Step | None
     hesitation_s: float
 
 
 class Demonstrator:
-    """Act at the policy's rate from the newest values of every observation."""
+    """Act at the policy's rate from the newest values of every observation.
+
+    Raise `ScenarioError` for an unknown mode and for an interface without the observations that
+    it acts on.
+    """
 
     def __init__(self, scenario: Scenario, interface: Interface, mode: str, seed: int) -> None:
         if mode not in scenario.modes:
@@ -93,12 +110,13 @@ class Demonstrator:
         rule = scenario.modes[mode]
         room_m = (_OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
         care = min(1.0, room_m / _ROOM_M)
-        # Which way the tool points at the person: its +x towards the hand, or away from it.
+        # Direction of the tool's +x: towards the hand, or away from it.
         self._facing = -1.0 if rule.handle_first else 1.0
         self._carry_m = np.array(rule.carry_m)
         self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
         self._interface = interface
-        self._follower = JointFollower(interface)
+        self._joints = _measured_joints(interface)
+        self._arm: CartesianController | None = None
         self._habit = Habit(
             speed_m_s=rng.uniform(0.35, 0.6), turn_rad_s=rng.uniform(1.6, 2.4),
             bow=rng.uniform((-0.25, 0.0), (0.25, 0.25)),
@@ -110,12 +128,12 @@ class Demonstrator:
         self._ticks = 0
         self._width_m = _OPEN_M
         self._felt = 0
-        self._object: Array | None = None
-        self._hand: Array | None = None
-        self._hand_slowly: Array | None = None
-        self._target = np.zeros(3)
+        self._object: Array
+        self._hand: Array
+        self._hand_slowly: Array
+        self._target: Array
+        self._yaw: float
         self._velocity = np.zeros(3)
-        self._yaw = 0.0
         self._grasp: Array | None = None
         self._last_s: float | None = None
         self._corrected = False
@@ -127,23 +145,24 @@ class Demonstrator:
 
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
-        tool = values[TOOL_KEY]
-        dt_s = (0.0 if self._last_s is None
-                else min(max(now_s - self._last_s, 0.0), _LONGEST_TICK_S))
+        tool, palm = values[TOOL_KEY], values[HAND_KEY]
         if self._last_s is None:
+            self._last_s = now_s
             self._target, self._yaw = position_of(tool).copy(), _yaw_of(tool)
+            self._object, self._hand, self._hand_slowly = values[OBJECT_KEY], palm, palm
+        else:
+            self._object = _believed(self._object, values[OBJECT_KEY], _SEEN)
+            self._hand = _believed(self._hand, palm, _SEEN)
+            self._hand_slowly = _believed(self._hand_slowly, palm, _SLOW)
+        dt_s = min(max(now_s - self._last_s, 0.0), _LONGEST_TICK_S)
         self._last_s = now_s
-        self._object = _believed(self._object, values[OBJECT_KEY])
-        self._hand = _believed(self._hand, values[HAND_KEY])
-        self._hand_slowly = _believed(self._hand_slowly, values[HAND_KEY], _SLOW)
         goal, yaw = self._goal(tool)
         self._move(dt_s, goal, yaw)
         self._advance(tool, values, goal, yaw)
         return self._action(dt_s, values)
 
     def _goal(self, tool: Array) -> tuple[Array, float]:
-        """Return where the tool centre point should go (3,) and the yaw of the gripper."""
-        assert self._object is not None and self._hand is not None
+        """Return the goal (3,) of the tool centre point, and the yaw of the gripper."""
         axis = self._facing * rotation_of(self._object)[:, 0]
         grasp_yaw = float(np.arctan2(axis[1], axis[0]))
         palm_x = rotation_of(self._hand)[:, 0]
@@ -154,7 +173,7 @@ class Demonstrator:
             return aim + (0, 0, _HOVER_M), grasp_yaw
         if self.step is Step.DESCEND:
             return aim, grasp_yaw
-        if self.step is Step.CLOSE:
+        if self.step in (Step.CLOSE, Step.RELEASE):
             return self._target, self._yaw
         if self.step is Step.LIFT:
             return self._carry_m, offer_yaw
@@ -162,19 +181,16 @@ class Demonstrator:
             return self._carry_m + (0, 0.3 * self._hand[1], 0), offer_yaw
         if self.step in (Step.BRING, Step.OFFER):
             return self._offer(palm_x), offer_yaw
-        if self.step is Step.RELEASE:
-            return self._target, self._yaw
         return self._retreat, self._yaw
 
     def _grasp_point(self) -> Array:
-        """Return where the tool is to be grasped (3,), as far as the teacher knows."""
-        assert self._object is not None
+        """Return the place (3,) of the grasp on the tool, by the teacher's belief."""
         return position_of(self._object) + rotation_of(self._object) @ (
             self._habit.grasp_x_m, 0.0, 0.0)
 
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
-        assert self._hand is not None and self._grasp is not None
+        assert self._grasp is not None
         # The held tool in the gripper's frame, then the offered end relative to the gripper.
         end = rotation_about_z(self._yaw) @ _DOWN @ (
             self._grasp[:3] + rotation_of(self._grasp) @ self._present_m)
@@ -205,8 +221,7 @@ class Demonstrator:
 
     def _advance(self, tool: Array, values: Mapping[str, Array], goal: Array,
                  yaw: float) -> None:
-        """Go on to the next step when this one has reached its end."""
-        assert self._object is not None and self._hand is not None
+        """Begin the next step when this one has reached its end."""
         self._ticks += 1
         off_m = float(np.linalg.norm(goal - position_of(tool)))
         off_rad = abs(_wrapped(yaw - _yaw_of(tool)))
@@ -239,8 +254,8 @@ class Demonstrator:
         if self.step in (Step.LIFT, Step.WAIT, Step.BRING):
             held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
             turned = rotation_of(tool).T @ rotation_of(self._object)
-            now = pose_from_parts(held, turned)
-            self._grasp = _believed(self._grasp, now, 0.15)
+            grasp = pose_from_parts(held, turned)
+            self._grasp = grasp if self._grasp is None else _believed(self._grasp, grasp, 0.15)
         if self.step in (Step.WAIT, Step.BRING, Step.OFFER) and self._pulled(values):
             following = Step.RELEASE
         if following is not self.step:
@@ -248,7 +263,6 @@ class Demonstrator:
 
     def _pulled(self, values: Mapping[str, Array]) -> bool:
         """Tell whether the person has the tool and pulls: a force, with the hand at the tool."""
-        assert self._object is not None and self._hand is not None
         end = position_of(self._object) + rotation_of(self._object) @ self._present_m
         near = float(np.linalg.norm(end - position_of(self._hand))) < _PULL_NEAR_M
         pulled = float(np.hypot(*values['wrist_force'][:2])) > _RELEASE_N
@@ -260,7 +274,6 @@ class Demonstrator:
         return bool(off_m > _LEFT_BEHIND_M)
 
     def _hand_offered(self) -> bool:
-        assert self._hand is not None and self._hand_slowly is not None
         lag_m = float(np.linalg.norm(self._hand[:3] - self._hand_slowly[:3]))
         offered = self._hand[0] < _HAND_OFFERED_X_M and self._hand[2] > _HAND_OFFERED_Z_M
         return bool(offered) and lag_m < _STILL_M
@@ -273,17 +286,75 @@ class Demonstrator:
             if signal.kind == 'pose':
                 parts.append(pose)
             elif signal.kind == 'joint_positions':
-                joints = self._follower.follow(dt_s, pose, values)
-                parts.append(joints[joint_order(signal.names)])
+                parts.append(self._follow(dt_s, pose, values)[joint_order(signal.names)])
             else:
                 parts.append(np.array([_OPEN_M if self.step in open_steps else _CLOSED_M]))
         return np.concatenate(parts)
 
+    def _follow(self, dt_s: float, pose: Array, values: Mapping[str, Array]) -> Array:
+        """Return the target joints (7,), in the arm's order, `dt_s` later on the way to `pose`."""
+        if self._arm is None:
+            assert self._joints is not None
+            measured = in_arm_order(self._joints.names, values[self._joints.key])
+            self._arm = CartesianController(measured, _JOINT_SPEED_SHARE)
+        self._arm.command(pose)
+        steps = math.ceil(dt_s / _JOINT_STEP_S)
+        for _ in range(steps):
+            self._arm.step(dt_s / steps)
+        return self._arm.joints
 
-def _believed(before: Array | None, seen: Array, share: float = _SEEN) -> Array:
-    """Return the running belief of a pose (9,), with `share` of what was just seen."""
-    if before is None:
-        return seen
+
+def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: int,
+                listen: Listener) -> bool:
+    """Reset `world` to `seed`, let `teacher` hand over, tell whether the handover completed.
+
+    `listen` gets every delivered sample and every command in the order of their arrival, in
+    simulated time. Ends at the contract's `max_episode_s` at the latest.
+    """
+    world.reset(seed)
+    steps_per_tick = round(world.physics_hz / contract.policy.rate_hz)
+    most_steps = round(contract.deployment.episode_end.max_episode_s * world.physics_hz)
+    keys = {signal.key for signal in contract.interface.observations}
+    newest: dict[str, Array] = {}
+    done_steps = 0
+    for step in range(most_steps):
+        for key, sample in world.poll():
+            newest[key] = sample.values
+            listen(key, sample.values, sample.stamp_ns, sample.receive_ns)
+        if step % steps_per_tick == 0 and keys <= newest.keys():
+            now_ns = world.time_ns
+            action = teacher.act(now_ns * 1e-9, newest)
+            world.command(action)
+            for key, part in contract.interface.action_slices.items():
+                listen(key, action[part], now_ns, now_ns)
+        done_steps += teacher.done
+        if done_steps > AFTERWARDS_S * world.physics_hz or world.dropped:
+            break
+        world.advance()
+    return world.completed and teacher.done
+
+
+def require_teachable(interface: Interface) -> None:
+    """Raise `ScenarioError` naming the observations that the scripted teacher lacks."""
+    lacking = [key for key in _WATCHED if key not in interface.observation_slices]
+    if lacking:
+        raise ScenarioError(f'the scripted teacher acts by {", ".join(_WATCHED)}, but the '
+                            f'contract has no {" and no ".join(lacking)}; observe it')
+    if (any(signal.kind == 'joint_positions' for signal in interface.actions)
+            and _measured_joints(interface) is None):
+        raise ScenarioError('the scripted teacher commands joints, so it has to observe the '
+                            f'joint_positions of {JOINT_NAMES[0]} to {JOINT_NAMES[-1]}; add them '
+                            f'to the observations of the contract')
+
+
+def _measured_joints(interface: Interface) -> Signal | None:
+    """Return the observation of all of the arm's joints, None if there is none."""
+    return next((signal for signal in interface.observations if signal.kind == 'joint_positions'
+                 and set(signal.names) == set(JOINT_NAMES)), None)
+
+
+def _believed(before: Array, seen: Array, share: float) -> Array:
+    """Return the running belief of a pose (9,), with `share` of the newest sample."""
     mixed = before + share * (seen - before)
     return pose_from_parts(mixed[:3], rotation_of(mixed))
 

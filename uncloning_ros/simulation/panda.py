@@ -128,6 +128,13 @@ def joint_order(names: Sequence[str]) -> list[int]:
     return [JOINT_NAMES.index(name) for name in names]
 
 
+def in_arm_order(names: Sequence[str], values: Array) -> Array:
+    """Return joint values (7,) in the arm's own order, of values (7,) in the order of `names`."""
+    joints = np.empty(len(JOINT_NAMES))
+    joints[joint_order(names)] = values
+    return joints
+
+
 def solve(pose: Array, start: Array = READY_RAD) -> Array:
     """Return joint values (7,) that reach `pose`, starting the search at `start`.
 

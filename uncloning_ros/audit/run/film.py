@@ -1,27 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the moments that show an episode best, and a film of all of it.
+"""Pictures of an episode's moments, and a film of the whole episode.
 
-The renderer is imported where a film is made: who only reads about films needs no simulator.
+The image library is imported by the functions that need it: readers of films need none.
 """
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from uncloning_ros.judging.episode import EpisodeResult
-
-if TYPE_CHECKING:
-    from uncloning_ros.simulation.pybullet.world import World
+from uncloning_ros.simulation.world import Camera, Pixels, World
 
 PICTURE_SIZE, FILM_SIZE = (400, 300), (280, 210)
-# Pictures nearer in time than this show the same; a film has a frame so often, at its own speed.
-_PICTURE_APART_S = 0.15
-_FRAME_S = 0.2
+_STILL, _MOVING = Camera(*PICTURE_SIZE), Camera(*FILM_SIZE)
+_PICTURE_APART_S = 0.15  # time (s) between two pictures that differ enough
+_FRAME_S = 0.2  # time (s) between two frames of a film, at its own speed
 _PICTURES = 5  # with the film they fill two rows
+_JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -66,40 +62,48 @@ def moments(result: EpisodeResult) -> list[tuple[str, float]]:
 
 
 class Filming:
-    """Look at a world at every step of an episode whose result is known."""
+    """Film an episode whose result is known; `look` is called at each step of its world."""
 
-    def __init__(self, world: 'World', result: EpisodeResult) -> None:
-        from uncloning_ros.simulation.pybullet.render import Camera
-
-        self._still, self._moving = Camera(world, *PICTURE_SIZE), Camera(world, *FILM_SIZE)
+    def __init__(self, result: EpisodeResult) -> None:
         self._due = moments(result)
         self._pictures: list[Picture] = []
-        self._frames: list[NDArray[np.uint8]] = []
-        # What comes before the tool is lifted is the same for all, and long.
+        self._frames: list[Pixels] = []
+        # The way to the lift is long and the same for all.
         self._next_frame_s = max(0.0, (result.outcome.lifted_s or 0.0) - _FRAME_S)
 
-    def __enter__(self) -> 'Filming':
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self._moving.close()
-        self._still.close()
-
-    def look(self, world: 'World') -> None:
-        """Take what is due now."""
-        from uncloning_ros.simulation.pybullet.render import jpeg
-
+    def look(self, world: World) -> None:
+        """Take the pictures and the frame that are due now."""
         now_s = world.time_ns * 1e-9
         while self._due and now_s >= self._due[0][1] - 1e-6:
             what, time_s = self._due.pop(0)
-            self._pictures.append(Picture(what, time_s, jpeg(self._still.picture())))
+            self._pictures.append(Picture(what, time_s, jpeg(world.picture(_STILL))))
         if now_s >= self._next_frame_s - 1e-6:
             self._next_frame_s += _FRAME_S
-            self._frames.append(self._moving.picture())
+            self._frames.append(world.picture(_MOVING))
 
     def film(self) -> Film:
-        """Return what was taken."""
-        from uncloning_ros.simulation.pybullet.render import gif
-
+        """Return the pictures taken, and their film."""
         return Film(tuple(self._pictures), gif(self._frames, _FRAME_S))
+
+
+def jpeg(picture: Pixels) -> bytes:
+    """Return a picture as the bytes of a JPEG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, 'JPEG', quality=_JPEG_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def gif(pictures: Sequence[Pixels], frame_s: float) -> bytes:
+    """Return pictures as the bytes of an endless GIF with `frame_s` between two frames."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    # One palette for all frames: it halves the file and keeps colours from flickering.
+    first = Image.fromarray(pictures[len(pictures) // 2]).quantize(64)
+    frames = [Image.fromarray(picture).quantize(palette=first, dither=Image.Dither.NONE)
+              for picture in pictures]
+    frames[0].save(buffer, 'GIF', save_all=True, append_images=frames[1:],
+                   duration=round(frame_s * 1000), loop=0, optimize=True)
+    return buffer.getvalue()

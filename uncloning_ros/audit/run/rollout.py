@@ -8,17 +8,14 @@ processes share the work, nor on what ran before it. The policy's noise is seede
 environment's seed, so that two models at one seed meet the same start, person, sensor noise and
 policy noise.
 
-The simulator is imported in the worker processes only: who starts them needs no physics engine.
+The physics engine is imported in the worker processes alone.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 from uncloning_ros.audit.run.film import Film, Filming
 from uncloning_ros.audit.run.wrong_starts import WrongStart, begin_as
@@ -26,32 +23,29 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult, judge
+from uncloning_ros.judging.trace import Trace
 from uncloning_ros.policy_io import Infer
-from uncloning_ros.processes import submit, worker_pool
+from uncloning_ros.processes import share
 from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, State, answer
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.world import World, open_world
 
-if TYPE_CHECKING:
-    from uncloning_ros.judging.trace import Trace
-    from uncloning_ros.simulation.pybullet.world import World
-
-# How long after an observation the answer to it is there. Stated and not measured, or results
+# Time (s) from an observation to the policy's answer. It is stated and not measured, or results
 # would differ from machine to machine; one thread needs about a fifth of it.
 INFERENCE_LATENCY_S = 0.005
 
-# After the loop's last command so much is simulated: a hand-off is seen to its end.
-SETTLE_S = 2.0
+SETTLE_S = 2.0  # time (s) simulated after the loop's end, in which a hand-off comes to its end
 
-# Counters of the control loop that are no limit.
+# Counters of the control loop that count something else than a limit.
 _NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One episode as it ran: the simulator's truth, why the loop ended, what it counted.
+    """One episode as it ran: the simulator's truth, the loop's last reason and its counters.
 
-    `drawn` is what was drawn for its person, by name with its unit.
+    `drawn` has the values drawn for the episode's receiver, by name with their unit.
     """
 
     seed: int
@@ -63,22 +57,21 @@ class Rollout:
 
 
 class Steering(Protocol):
-    """What decides in a policy's place, with the help of it: plain data, as it travels too."""
+    """A decision in a policy's place, with the help of it: plain data, as it travels too."""
 
     def steer(self, policy: OnnxPolicy) -> Infer:
-        """Return what answers the control loop; called once in each worker process."""
-        ...
+        """Return the answer to the control loop; called once in each worker process."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a worker process has to build: plain data, since it travels there."""
+    """Setting of a worker process: plain data, since it travels there."""
 
     model: Path
     sha256: str
     scenario: Scenario
     inference_latency_s: float
-    steering: Steering | None = None
+    steering: Steering | None
 
 
 def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infer, seed: int,
@@ -86,9 +79,9 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
                 on_step: Callable[[World], None] | None = None,
                 noise_seed: int | None = None,
                 begin: Callable[[World], dict[str, Sample]] | None = None) -> Rollout:
-    """Run one episode until nothing more can happen; `on_step` sees the world at each step.
+    """Run one episode to its end; `on_step` takes the world at each step.
 
-    The loop steps at the contract's command rate. What it asks the policy is answered
+    The loop steps at the contract's command rate; the policy's answer to its request comes
     `inference_latency_s` later. The episode ends when the world says so, `SETTLE_S` after the
     loop ended, or at the contract's longest duration. The policy's noise is seeded with
     `noise_seed`, by default with `seed`. `begin` may drive the world before the loop starts; it
@@ -100,13 +93,11 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
         raise AuditError(f'an inference latency of {inference_latency_s:g} s does not fit the '
                          f'policy\'s period of {contract.policy.period_ns * 1e-9:g} s; give one '
                          f'in [0, {contract.policy.period_ns * 1e-9:g})')
-    from uncloning_ros.simulation.pybullet.world import PHYSICS_HZ
-
     rate_hz = contract.deployment.command_rate_hz
-    if rate_hz > PHYSICS_HZ:
-        raise AuditError(f'expected a command_rate_hz of at most {PHYSICS_HZ}, the rate of the '
-                         f'simulated physics, got {rate_hz:g}; give a smaller multiple of the '
-                         f'policy\'s rate')
+    if rate_hz > world.physics_hz:
+        raise AuditError(f'expected a command_rate_hz of at most {world.physics_hz}, the rate of '
+                         f'the simulated physics, got {rate_hz:g}; give a smaller multiple of '
+                         f'the policy\'s rate')
     world.reset(seed)
     samples: dict[str, Sample] = {} if begin is None else begin(world)
     loop.reset(seed if noise_seed is None else noise_seed)
@@ -142,7 +133,7 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
 
 
 def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]) -> EpisodeResult:
-    """Return what the episode amounts to."""
+    """Return the judged result of an episode."""
     counters = rollout.counters
     return EpisodeResult(
         seed=rollout.seed, hand_offer_m=rollout.hand_offer_m,
@@ -153,7 +144,7 @@ def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]
 
 
 def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
-    """Return all that was drawn or set for an episode, by name with its unit."""
+    """Return the values drawn or set for an episode, by name with their unit."""
     x, y, _, along_x, along_y = rollout.trace.object_pose[0, :5].tolist()
     tracking = scenario.tracking
     return {**rollout.drawn, 'object_x_m': x, 'object_y_m': y,
@@ -162,65 +153,50 @@ def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
             'tracking_latency_s': tracking.latency_s, 'tracking_dropout': tracking.dropout}
 
 
+_Item = TypeVar('_Item')
+_Out = TypeVar('_Out')
+
+
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
                  inference_latency_s: float = INFERENCE_LATENCY_S,
-                 on_done: Callable[[EpisodeResult], object] | None = None,
+                 on_done: Callable[[EpisodeResult], object] = lambda _: None,
                  steering: Steering | None = None) -> list[EpisodeResult]:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
-    `on_done` sees each result as it comes, in no certain order. `steering` decides in the
+    `on_done` takes each result as it comes, in no certain order. `steering` decides in the
     model's place, for comparisons; without it the file alone is judged. Call it from the main
-    thread, which is where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used,
-    `AuditError` for one that does not fit the scenario or if a process is lost.
+    thread, where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used, `AuditError`
+    for one that does not fit the scenario or if a process is lost.
     """
-    setting = replace(_setting(model, scenario, inference_latency_s), steering=steering)
-    results: dict[int, EpisodeResult] = {}
-    with worker_pool(min(workers, len(seeds)), 'the audit', AuditError, _enter, setting) as pool:
-        for future in as_completed(submit(pool, _episode, seeds)):
-            result = future.result()
-            results[result.seed] = result
-            if on_done is not None:
-                on_done(result)
-    return [results[seed] for seed in seeds]
+    return _share(_episodes, seeds, model, scenario, workers, inference_latency_s, on_done,
+                  steering)
 
 
 def run_wrong_starts(model: Path, scenario: Scenario, starts: Sequence[WrongStart], workers: int,
                      inference_latency_s: float = INFERENCE_LATENCY_S,
-                     on_done: Callable[[], object] = lambda: None) -> list[EpisodeResult]:
-    """Run episodes that are begun in a given mode and return the results, in the same order."""
-    setting = _setting(model, scenario, inference_latency_s)
-    with worker_pool(min(workers, len(starts)), 'the audit', AuditError, _enter,
-                     setting) as pool:
-        futures = submit(pool, _wrong_start, starts)
-        for future in as_completed(futures):
-            future.result()
-            on_done()
-        return [future.result() for future in futures]
+                     on_done: Callable[[EpisodeResult], object] = lambda _: None,
+                     ) -> list[EpisodeResult]:
+    """Run episodes that are begun in a given mode; all else as `run_rollouts`."""
+    return _share(_wrong_starts, starts, model, scenario, workers, inference_latency_s, on_done)
 
 
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
                   inference_latency_s: float = INFERENCE_LATENCY_S,
-                  on_done: Callable[[], object] = lambda: None) -> list[Film]:
-    """Run episodes once more and return what they looked like, in the same order.
+                  on_done: Callable[[Film], object] = lambda _: None) -> list[Film]:
+    """Run episodes once more and return their films; all else as `run_rollouts`.
 
-    `on_done` is called as each is done.
+    Raise `AuditError` for an episode with another result than before.
     """
-    if not results:
-        return []
-    setting = _setting(model, scenario, inference_latency_s)
-    with worker_pool(min(workers, len(results)), 'the audit', AuditError, _enter,
-                     setting) as pool:
-        futures = submit(pool, _film, results)
-        for future in as_completed(futures):
-            future.result()
-            on_done()
-        return [future.result() for future in futures]
+    return _share(_films, results, model, scenario, workers, inference_latency_s, on_done)
 
 
-def _setting(model: Path, scenario: Scenario, inference_latency_s: float) -> Setting:
+def _share(make: Callable[[Setting], Callable[[_Item], _Out]], items: Sequence[_Item],
+           model: Path, scenario: Scenario, workers: int, inference_latency_s: float,
+           on_done: Callable[[_Out], object], steering: Steering | None = None) -> list[_Out]:
     policy = load_policy(model)
     require_fit(policy, model, scenario)
-    return Setting(model.resolve(), policy.sha256, scenario, inference_latency_s)
+    setting = Setting(model.resolve(), policy.sha256, scenario, inference_latency_s, steering)
+    return share(make, setting, items, workers, 'the audit', AuditError, on_done)
 
 
 def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
@@ -236,61 +212,39 @@ class _Bench:
     """One process's world and control loop, built once and used for every episode."""
 
     def __init__(self, setting: Setting) -> None:
-        from uncloning_ros.simulation.pybullet.world import World
-
         policy = load_policy(setting.model, setting.sha256)
-        self.setting = setting
-        self.contract = policy.contract
-        self.policy: Infer = (policy if setting.steering is None
-                              else setting.steering.steer(policy))
-        self.world = World(setting.scenario, policy.contract.interface)
-        self.loop = ControlLoop(policy.contract, seed=0)
+        self._setting = setting
+        self._contract = policy.contract
+        self._policy: Infer = (policy if setting.steering is None
+                               else setting.steering.steer(policy))
+        self._world = open_world(setting.scenario, policy.contract.interface)
+        self._loop = ControlLoop(policy.contract, seed=0)
 
-    def run(self, seed: int, on_step: Callable[[World], None] | None = None,
-            begin: Callable[[World], dict[str, Sample]] | None = None) -> Rollout:
-        return run_episode(self.world, self.loop, self.contract, self.policy, seed,
-                           self.setting.inference_latency_s, on_step, begin=begin)
+    def episode(self, seed: int, on_step: Callable[[World], None] | None = None,
+                begin: Callable[[World], dict[str, Sample]] | None = None) -> EpisodeResult:
+        rollout = run_episode(self._world, self._loop, self._contract, self._policy, seed,
+                              self._setting.inference_latency_s, on_step, begin=begin)
+        return result_of(rollout, self._setting.scenario, self._contract.interface.desired_modes)
 
+    def wrong_start(self, start: WrongStart) -> EpisodeResult:
+        return self.episode(start.seed, begin=begin_as(
+            start.mode, self._setting.scenario, self._contract, start.seed))
 
-_setting_here: Setting | None = None
-_bench_here: _Bench | None = None
-
-
-def _enter(setting: Setting) -> None:
-    """Prepare a worker process; what can fail waits for the first task, which can report it."""
-    global _setting_here
-    _setting_here = setting
-
-
-def _bench() -> _Bench:
-    global _bench_here
-    if _bench_here is None:
-        assert _setting_here is not None
-        _bench_here = _Bench(_setting_here)
-    return _bench_here
+    def film(self, result: EpisodeResult) -> Film:
+        filming = Filming(result)
+        if self.episode(result.seed, filming.look) != result:
+            raise AuditError(f'episode {result.seed} is not reproducible; do not use this audit, '
+                             f'and report a bug')
+        return filming.film()
 
 
-def _episode(seed: int) -> EpisodeResult:
-    bench = _bench()
-    return _result(bench, bench.run(seed))
+def _episodes(setting: Setting) -> Callable[[int], EpisodeResult]:
+    return _Bench(setting).episode
 
 
-def _wrong_start(start: WrongStart) -> EpisodeResult:
-    bench = _bench()
-    return _result(bench, bench.run(start.seed, begin=begin_as(
-        start.mode, bench.setting.scenario, bench.contract, start.seed)))
+def _wrong_starts(setting: Setting) -> Callable[[WrongStart], EpisodeResult]:
+    return _Bench(setting).wrong_start
 
 
-def _result(bench: _Bench, rollout: Rollout) -> EpisodeResult:
-    return result_of(rollout, bench.setting.scenario, bench.contract.interface.desired_modes)
-
-
-def _film(result: EpisodeResult) -> Film:
-    bench = _bench()
-    with Filming(bench.world, result) as filming:
-        again = _result(bench, bench.run(result.seed, filming.look))
-        film = filming.film()
-    if again != result:
-        raise AuditError(f'episode {result.seed} went otherwise when it was run again, so the '
-                         f'figures of this audit cannot be relied on; report this')
-    return film
+def _films(setting: Setting) -> Callable[[EpisodeResult], Film]:
+    return _Bench(setting).film

@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Begin episodes as an undesired mode does, and count how a policy goes on.
+"""Begin episodes in an undesired mode, and count how a policy goes on.
 
 From a fresh start a good policy hardly ever commits itself to an undesired mode, so its own
-episodes do not tell what it does after that: a push, another controller or a person may leave it
-there. Here the scripted teacher grasps and lifts the tool as the mode does, and then the policy
-takes over, with all of its history to fill.
+episodes do not show its behaviour after that: a push, another controller or a person may leave
+it there. Here the scripted teacher grasps and lifts the tool in that mode; then the policy takes
+over, with its whole history to fill.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uncloning_ros.audit.figures.commitment import Course, commitment
 from uncloning_ros.audit.figures.statistics import interval
@@ -18,28 +18,24 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.demonstrator import Demonstrator, Step
+from uncloning_ros.simulation.world import World
 
-if TYPE_CHECKING:
-    from uncloning_ros.simulation.pybullet.world import World
-
-# A teacher who has not lifted the tool by then will not; demonstrations take about 2.5 s to it.
-_MOST_S = 10.0
+_MOST_S = 10.0  # time (s) for the teacher's lift; demonstrations take about 2.5 s
 
 
 @dataclass(frozen=True)
 class WrongStart:
-    """One episode to begin wrong: its seed and the mode that it is begun in."""
+    """Start of one episode: its seed, and the mode in which it is begun."""
 
     seed: int
     mode: str
 
 
 def begin_as(mode: str, scenario: Scenario, contract: Contract,
-             seed: int) -> 'Callable[[World], dict[str, Sample]]':
-    """Return what grasps and lifts the tool as a mode does, and gives the newest samples."""
-    def begin(world: 'World') -> dict[str, Sample]:
-        from uncloning_ros.simulation.demonstrator import Demonstrator, Step
-
+             seed: int) -> Callable[[World], dict[str, Sample]]:
+    """Return a function that lifts the tool as a mode does and returns the newest samples."""
+    def begin(world: World) -> dict[str, Sample]:
         teacher = Demonstrator(scenario, contract.interface, mode, seed)
         keys = {signal.key for signal in contract.interface.observations}
         newest: dict[str, Sample] = {}
@@ -57,9 +53,9 @@ def begin_as(mode: str, scenario: Scenario, contract: Contract,
 
 
 def summary(results: Sequence[EpisodeResult], desired: Sequence[str]) -> dict[str, Any]:
-    """Return how the episodes that were begun in one undesired mode went on, as plain data.
+    """Return the counts of episodes begun in one undesired mode, by their course, as plain data.
 
-    Those in which the teacher did not get as far as a commitment are left out.
+    Episodes in which the teacher did not reach a commitment are left out.
     """
     begun = [r for r in results if r.outcome.committed
              and not set(r.outcome.committed[0]) & set(desired)]

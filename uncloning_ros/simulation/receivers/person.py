@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The person: reaches out for the tool, takes what rests within reach, pulls, and withdraws.
-
-Pure: the world tells what the tool does, the receiver tells where the hand is and how it pulls.
-"""
+"""A person as the receiver: reaches for the tool, takes it at rest, pulls, and withdraws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +10,12 @@ import numpy as np
 
 from uncloning_ros.geometry import Array, rotation_about_z
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.receivers.receiver import ToolState
 
 
 @dataclass(frozen=True)
 class Body:
-    """Where the parts of a person are, in m; heights above the table top.
+    """The places of a person's body parts in m; heights above the table top.
 
     `shoulder` and `rest_hand` are of the left side (y > 0), mirrored for the right one. The torso
     reaches from the table to `torso_top`; `neck` and `face` are [lower, upper] ends.
@@ -37,19 +35,20 @@ BODIES: Mapping[str, Body] = {
                      (0.68, 0.76)),
     'seated': Body(1.09, 0.18, (1.02, 0.20, 0.22), (0.93, 0.06, -0.08), (0.28, 0.36),
                    (0.44, 0.52))}
+# The capsule of each body part: radius (m).
 CAPSULE_RADIUS_M: Mapping[str, float] = {
     'hand': 0.035, 'forearm': 0.04, 'torso': 0.14, 'neck': 0.06, 'face': 0.10}
-_FACE_AHEAD_M = 0.05
+_FACE_AHEAD_M = 0.05  # of the torso's axis
 _HAND_LENGTH_M = 0.08
 _FOREARM_LENGTH_M = 0.26
-_STILL_M_S = 0.15  # the person takes what moves slower than this
-_PULL_RAMP_S = 0.4
-_WITHDRAW_S = 1.0
-_LIFT_SEEN_M = 0.03
+_STILL_M_S = 0.15  # speed (m/s) below which the person takes the tool
+_PULL_RAMP_S = 0.4  # time (s) in which the pull grows to its full force
+_WITHDRAW_S = 1.0  # duration (s) of the hand's way back
+_LIFT_SEEN_M = 0.03  # lift (m) of the tool at which the person begins to reach
 
 
 class Phase(Enum):
-    """What the person is doing."""
+    """Phase of one handover, as the person sees it."""
 
     RESTING = 'resting'
     REACHING = 'reaching'
@@ -57,31 +56,19 @@ class Phase(Enum):
     WITHDRAWING = 'withdrawing'
 
 
-@dataclass(frozen=True)
-class ToolState:
-    """What the person sees and feels of the tool, in the base frame.
+class Person:
+    """One episode's person: motion of the hand and pull at the tool; implements `Receiver`."""
 
-    `distance_m[part]` is from the palm to the surface of each part, `speed_m_s` the tool's,
-    `lift_m` how high it is above its stand, `in_fingers` whether the gripper touches it.
-    """
-
-    distance_m: Mapping[str, float]
-    speed_m_s: float
-    lift_m: float
-    in_fingers: bool
-
-
-class Receiver:
-    """The hand's motion and pull in one episode; everything random is drawn at construction."""
+    capsule_radius_m: Mapping[str, float] = CAPSULE_RADIUS_M
 
     def __init__(self, scenario: Scenario, rng: np.random.Generator) -> None:
         ranges, start = scenario.receiver, scenario.start
         self._ranges = ranges
-        self.offer_m = rng.uniform(start.hand_position_min_m, start.hand_position_max_m)
+        self.offer_m: Array = rng.uniform(start.hand_position_min_m, start.hand_position_max_m)
         side = 1.0 if self.offer_m[1] >= 0 else -1.0
         mirror = np.array([1.0, side, 1.0])
         self._body = BODIES[ranges.posture]
-        self._rest_m = self._body.rest_hand * mirror
+        self.rest_m: Array = np.array(self._body.rest_hand) * mirror
         self._shoulder_m = self._body.shoulder * mirror
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
         jitter = self._jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
@@ -103,20 +90,25 @@ class Receiver:
 
     @property
     def drawn(self) -> dict[str, float]:
-        """Return what was drawn for this episode's person, by name with its unit."""
+        """Return the values drawn for this episode's person, by name with their unit."""
         x, y, z = self.offer_m.tolist()
         return {'hand_x_m': x, 'hand_y_m': y, 'hand_z_m': z,
                 'hand_yaw_jitter_rad': float(self._jitter_rad),
                 'reaction_s': float(self._reaction_s), 'reach_s': float(self._reach_s),
                 'grasp_dwell_s': float(self._dwell_s), 'pull_n': float(self._pull_n)}
 
+    @property
+    def has_tool(self) -> bool:
+        """Tell whether the person holds the tool and the robot has let go of it."""
+        return self.phase is Phase.WITHDRAWING
+
     def palm(self, now_s: float) -> Array:
-        """Return the palm's pose (9,) while nothing is held: +x out of the palm."""
+        """Return the pose (9,) of the empty hand: +x out of the palm."""
         progress = 0.0
         if self._lifted_at_s is not None:
             begun = now_s - self._lifted_at_s - self._reaction_s
             progress = _minimum_jerk(begun / self._reach_s)
-        position = self._rest_m + progress * (self.offer_m - self._rest_m)
+        position = self.rest_m + progress * (self.offer_m - self.rest_m)
         waves = np.sin(self._tremor_rad_s * now_s + self._tremor_phase).sum(axis=1)
         position = position + self._ranges.tremor_m * waves / np.sqrt(4.5)
         return np.concatenate((position, self._columns))
@@ -137,35 +129,28 @@ class Receiver:
                 self.phase, self._since_s = Phase.WITHDRAWING, now_s
 
     def pull_n(self, now_s: float) -> float:
-        """Return how hard the person pulls at the tool, in N."""
+        """Return the force in N with which the person pulls at the tool."""
         if self.phase is not Phase.PULLING:
             return 0.0
         return self._pull_n * min(1.0, (now_s - self._since_s) / _PULL_RAMP_S)
 
     def withdrawal(self, now_s: float) -> float:
-        """Return how far the hand has withdrawn, 0 to 1."""
+        """Return the share, 0 to 1, of the hand's way back to its place of rest."""
         if self.phase is not Phase.WITHDRAWING:
             return 0.0
         return _minimum_jerk((now_s - self._since_s) / _WITHDRAW_S)
 
-    @property
-    def rest_m(self) -> Array:
-        """Return where the hand rests (3,)."""
-        return np.asarray(self._rest_m, dtype=np.float64)
-
     def capsules(self, palms: Array) -> Mapping[str, Array]:
         """Return the ends (T, 2, 3) of each body part's capsule for palm poses (T, 9)."""
+        body, face_x = self._body, self._body.torso_x - _FACE_AHEAD_M
         wrist = palms[:, :3] - _HAND_LENGTH_M * palms[:, 3:6]
         towards = self._shoulder_m - wrist
         elbow = wrist + _FOREARM_LENGTH_M * towards / np.linalg.norm(
             towards, axis=1, keepdims=True)
-        body = self._body
         fixed = {
             'torso': ((body.torso_x, 0.0, 0.0), (body.torso_x, 0.0, body.torso_top)),
             'neck': ((body.torso_x, 0.0, body.neck[0]), (body.torso_x, 0.0, body.neck[1])),
-            'face': ((body.torso_x - _FACE_AHEAD_M, 0.0, body.face[0]),
-                     (body.torso_x - _FACE_AHEAD_M, 0.0, body.face[1])),
-        }
+            'face': ((face_x, 0.0, body.face[0]), (face_x, 0.0, body.face[1]))}
         return {'hand': np.stack([palms[:, :3], wrist], axis=1),
                 'forearm': np.stack([wrist, elbow], axis=1),
                 **{part: np.tile(np.array(ends), (len(palms), 1, 1))

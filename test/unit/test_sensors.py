@@ -12,7 +12,7 @@ from uncloning_ros.contract import load_contract
 from uncloning_ros.geometry import pose_from_parts, rotation_angle_between, rotation_of
 from uncloning_ros.scenario import Tracking, find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.tracking import Sensors
+from uncloning_ros.simulation.sensors import Sensors
 
 SIGNALS = {s.key: s for s in load_contract(
     Path(share_path('config')) / 'contract.yaml').interface.observations}

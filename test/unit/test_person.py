@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.simulation.receivers.person import Phase, Receiver, ToolState
+from uncloning_ros.simulation.receivers.person import Person, Phase
+from uncloning_ros.simulation.receivers.receiver import ToolState
 
 DT_S = 1 / 240
 FAR = {'handle': 0.5, 'blade': 0.6}
@@ -14,11 +15,11 @@ NEAR = {'handle': 0.01, 'blade': 0.2}
 
 
 @pytest.fixture
-def receiver() -> Receiver:
-    return Receiver(find_scenario('knife'), np.random.default_rng(0))
+def receiver() -> Person:
+    return Person(find_scenario('knife'), np.random.default_rng(0))
 
 
-def run(receiver: Receiver, begin_s: float, seconds: float, tool: ToolState) -> float:
+def run(receiver: Person, begin_s: float, seconds: float, tool: ToolState) -> float:
     steps = round(seconds / DT_S)
     for i in range(steps):
         receiver.update(begin_s + i * DT_S, DT_S, tool)
@@ -30,25 +31,25 @@ def held(distance: dict[str, float], speed: float = 0.0, lift: float = 0.2,
     return ToolState(distance, speed, lift, fingers)
 
 
-def test_the_hand_rests_until_the_tool_is_lifted(receiver: Receiver) -> None:
+def test_the_hand_rests_until_the_tool_is_lifted(receiver: Person) -> None:
     run(receiver, 0.0, 3.0, held(FAR, lift=0.0))
     assert receiver.phase is Phase.RESTING
     assert np.linalg.norm(receiver.palm(3.0)[:3] - receiver.rest_m) < 0.02
 
 
 def test_the_hand_does_not_reach_for_a_tool_that_the_gripper_does_not_hold(
-        receiver: Receiver) -> None:
+        receiver: Person) -> None:
     run(receiver, 0.0, 3.0, held(FAR, fingers=False))
     assert receiver.phase is Phase.RESTING
 
 
-def test_the_hand_reaches_the_place_of_its_offer(receiver: Receiver) -> None:
+def test_the_hand_reaches_the_place_of_its_offer(receiver: Person) -> None:
     end_s = run(receiver, 0.0, 3.0, held(FAR))
     assert receiver.phase is Phase.REACHING
     assert np.linalg.norm(receiver.palm(end_s)[:3] - receiver.offer_m) < 0.02
 
 
-def test_the_nearest_part_is_taken_after_a_dwell(receiver: Receiver) -> None:
+def test_the_nearest_part_is_taken_after_a_dwell(receiver: Person) -> None:
     now_s = run(receiver, 0.0, 3.0, held(FAR))
     receiver.update(now_s, DT_S, held(NEAR))
     assert receiver.held_part is None
@@ -56,13 +57,13 @@ def test_the_nearest_part_is_taken_after_a_dwell(receiver: Receiver) -> None:
     assert (receiver.phase, receiver.held_part) == (Phase.PULLING, 'handle')
 
 
-def test_a_moving_tool_is_not_taken(receiver: Receiver) -> None:
+def test_a_moving_tool_is_not_taken(receiver: Person) -> None:
     now_s = run(receiver, 0.0, 3.0, held(FAR))
     run(receiver, now_s, 2.0, held(NEAR, speed=0.3))
     assert receiver.held_part is None
 
 
-def test_the_pull_grows_and_stays_within_the_scenario(receiver: Receiver) -> None:
+def test_the_pull_grows_and_stays_within_the_scenario(receiver: Person) -> None:
     now_s = run(receiver, 0.0, 3.0, held(FAR))
     now_s = run(receiver, now_s, 0.5, held(NEAR))
     low, high = find_scenario('knife').receiver.pull_n
@@ -70,7 +71,7 @@ def test_the_pull_grows_and_stays_within_the_scenario(receiver: Receiver) -> Non
     assert low <= receiver.pull_n(now_s + 1.0) <= high
 
 
-def test_the_hand_withdraws_only_after_the_fingers_let_go(receiver: Receiver) -> None:
+def test_the_hand_withdraws_only_after_the_fingers_let_go(receiver: Person) -> None:
     now_s = run(receiver, 0.0, 3.0, held(FAR))
     now_s = run(receiver, now_s, 2.0, held(NEAR))
     assert receiver.phase is Phase.PULLING
@@ -83,7 +84,7 @@ def test_the_hand_withdraws_only_after_the_fingers_let_go(receiver: Receiver) ->
 def test_a_person_stands_behind_the_table_or_sits_close_to_it(name: str, posture: str) -> None:
     scenario = find_scenario(name)
     assert scenario.receiver.posture == posture
-    person = Receiver(scenario, np.random.default_rng(0))
+    person = Person(scenario, np.random.default_rng(0))
     capsules = person.capsules(person.palm(0.0)[None])
     torso, face = capsules['torso'][0], capsules['face'][0]
     assert face[:, 2].min() > torso[:, 2].max() + 0.2
@@ -97,13 +98,13 @@ def test_a_person_stands_behind_the_table_or_sits_close_to_it(name: str, posture
 
 def test_the_resting_hand_is_on_the_side_of_the_offer() -> None:
     for seed in range(20):
-        person = Receiver(find_scenario('knife_route'), np.random.default_rng(seed))
+        person = Person(find_scenario('knife_route'), np.random.default_rng(seed))
         assert person.rest_m[1] * person.offer_m[1] > 0
 
 
 def test_offers_fill_the_box_on_both_sides() -> None:
     scenario = find_scenario('knife')
-    offers = np.array([Receiver(scenario, np.random.default_rng(i)).offer_m for i in range(200)])
+    offers = np.array([Person(scenario, np.random.default_rng(i)).offer_m for i in range(200)])
     assert np.all(offers >= scenario.start.hand_position_min_m)
     assert np.all(offers <= scenario.start.hand_position_max_m)
     assert (offers[:, 1] > 0.1).sum() > 30

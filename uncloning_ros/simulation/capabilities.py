@@ -1,17 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the simulator can measure and execute of a contract's interface."""
+"""The signals that the simulator can measure and execute of a contract's interface."""
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface, Signal
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.simulation.panda import JOINT_NAMES
 
-# What can be measured, and as what.
+# Observations that can be measured: kind by key.
 _MEASURED = {TOOL_KEY: 'pose', 'gripper_width': 'gripper_width', OBJECT_KEY: 'pose',
              HAND_KEY: 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
 _ARM_COMMANDS = ('pose', 'joint_positions')
-# What the scripted teacher acts by.
-_WATCHED = (TOOL_KEY, OBJECT_KEY, HAND_KEY, 'gripper_width', 'wrist_force')
 
 
 def require_simulable(interface: Interface) -> None:
@@ -24,36 +22,22 @@ def require_simulable(interface: Interface) -> None:
         if signal.kind != _MEASURED[signal.key]:
             raise ScenarioError(f'the simulator measures {signal.key!r} as a '
                                 f'{_MEASURED[signal.key]}, not as a {signal.kind}')
-        if signal.kind == 'joint_positions':
-            _require_joints(signal)
     for signal in interface.actions:
         if signal.kind not in (*_ARM_COMMANDS, 'gripper_width'):
             raise ScenarioError(f'the simulator cannot execute a {signal.kind} command '
                                 f'({signal.key!r}); it executes a pose or joint_positions, and '
                                 f'a gripper_width')
-        if signal.kind == 'joint_positions':
-            _require_joints(signal)
-            missing = [name for name in JOINT_NAMES if name not in signal.names]
-            if missing:
-                raise ScenarioError(f'the simulated arm is commanded with {len(JOINT_NAMES)} '
-                                    f'joints, but {signal.key!r} lacks {", ".join(missing)}')
+        missing = [name for name in JOINT_NAMES if name not in signal.names]
+        if signal.kind == 'joint_positions' and missing:
+            raise ScenarioError(f'the simulated arm is commanded with {len(JOINT_NAMES)} '
+                                f'joints, but {signal.key!r} lacks {", ".join(missing)}')
+    for signal in (*interface.observations, *interface.actions):
+        for name in signal.names if signal.kind == 'joint_positions' else ():
+            if name not in JOINT_NAMES:
+                raise ScenarioError(f'{signal.key}: the simulated arm has no joint {name!r}'
+                                    f'{near_miss(name, JOINT_NAMES)}; its joints are '
+                                    f'{JOINT_NAMES[0]} to {JOINT_NAMES[-1]}')
     arm = [signal.key for signal in interface.actions if signal.kind in _ARM_COMMANDS]
     if len(arm) > 1:
         raise ScenarioError(f'the simulated arm takes one command, either a pose or joint '
                             f'positions, but the contract has {", ".join(arm)}')
-
-
-def require_teachable(interface: Interface) -> None:
-    """Raise `ScenarioError` naming what the scripted teacher would have to observe."""
-    lacking = [key for key in _WATCHED if key not in interface.observation_slices]
-    if lacking:
-        raise ScenarioError(f'the simulated teacher acts by {", ".join(_WATCHED)}, but the '
-                            f'contract has no {" and no ".join(lacking)}; observe it')
-
-
-def _require_joints(signal: Signal) -> None:
-    for name in signal.names:
-        if name not in JOINT_NAMES:
-            raise ScenarioError(f'{signal.key}: the simulated arm has no joint {name!r}'
-                                f'{near_miss(name, JOINT_NAMES)}; its joints are '
-                                f'{JOINT_NAMES[0]} to {JOINT_NAMES[-1]}')

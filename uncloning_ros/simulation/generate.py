@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Generate demonstrations: the scripted teacher hands over, each episode becomes a labelled bag.
+
+An episode follows from its session alone: scenario, contract, modes, first seed and its index.
+"""
+
+import datetime
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import uncloning_ros
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bags.episode import EpisodeMetadata
+from uncloning_ros.demos.bags.labels import add_label
+from uncloning_ros.demos.bags.layout import episode_name, list_episodes
+from uncloning_ros.demos.bags.reader import read_episode, unfinished_session
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.geometry import Array
+from uncloning_ros.judging.episode import judge
+from uncloning_ros.processes import share
+from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.world import World, open_world
+
+# Time (ns) of a bag at simulated time 0: episode i is i minutes after this.
+_EPOCH_NS = round(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()) * 10**9
+_MINUTE_NS = 60 * 10**9
+# Distance from a take's seed to that of its retake: an audit can use the seeds in between.
+_RETAKE_SEEDS = 10_000_000
+_TAKES = 'episode_*.partial'  # names of unfinished takes
+_ATTEMPTS = 10  # failed takes in a row after which the teacher counts as unable
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session of simulated demonstrations; plain data, the same for all its episodes."""
+
+    scenario: Scenario
+    contract: Contract
+    modes: tuple[str, ...]
+    seed: int
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """Return the session's name, as its bags carry it."""
+        return f'{self.scenario.name}-{self.seed}'
+
+    def missing(self, episodes: int) -> list[int]:
+        """Return the indices of the first `episodes` episodes that are not on disk."""
+        return [index for index in range(episodes) if not self.path(index).exists()]
+
+    def path(self, index: int) -> Path:
+        """Return the path of an episode."""
+        return self.out / episode_name(index)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One finished episode: its mode, the label of the rule, and the failed takes before it."""
+
+    name: str
+    mode: str
+    labelled: str | None
+    discarded: int
+
+
+def generate(session: Session, indices: list[int], workers: int,
+             on_done: Callable[[Made], object]) -> list[Made]:
+    """Record the episodes of `indices` and return them in this order.
+
+    `on_done` takes each as it comes. A take that fails is discarded and made again from another
+    seed. Raise `UncloningError` if the folder holds another session's episodes or if the teacher
+    keeps failing.
+    """
+    _require_same_session(session)
+    remove_takes(session.out)
+    return share(_maker, session, indices, workers, 'the simulation', UncloningError, on_done)
+
+
+def remove_takes(out: Path) -> None:
+    """Remove the takes that a stopped run left unfinished."""
+    for path in out.glob(_TAKES):
+        shutil.rmtree(path)
+
+
+def _require_same_session(session: Session) -> None:
+    """Refuse to mix in episodes of another scenario or seed."""
+    out = session.out
+    sessions = [read_episode(path).metadata.session for path in list_episodes(out)[:1]]
+    sessions += [unfinished_session(path) or session.name for path in out.glob(_TAKES)]
+    for found in sessions:
+        if found != session.name:
+            raise UncloningError(f'{out} holds episodes of session {found!r}, expected '
+                                 f'{session.name!r}; resume with the scenario and seed it was '
+                                 f'begun with, or give another --out')
+
+
+def _maker(session: Session) -> Callable[[int], Made]:
+    world = open_world(session.scenario, session.contract.interface)
+    return lambda index: _make(session, world, index)
+
+
+def _make(session: Session, world: World, index: int) -> Made:
+    """Make episode `index`: take after take until one completes in the drawn mode."""
+    contract, scenario, path = session.contract, session.scenario, session.path(index)
+    # A stream of its own, so that mode and start are independent.
+    mode = str(np.random.default_rng((session.seed, index, 0xA)).choice(session.modes))
+    begin_ns = _EPOCH_NS + index * _MINUTE_NS
+    for attempt in range(_ATTEMPTS):
+        seed = session.seed + index + attempt * _RETAKE_SEEDS
+        metadata = EpisodeMetadata(
+            session=session.name, episode=index, operator='scripted', planned_mode=mode,
+            software_version=uncloning_ros.__version__, seed=seed)
+        with EpisodeWriter(path, contract, metadata) as writer:
+            writer.write_event({'event': 'start', 'episode': index, 'mode': mode}, begin_ns)
+            last_ns = begin_ns
+
+            def listen(key: str, values: Array, stamp_ns: int, receive_ns: int) -> None:
+                nonlocal last_ns
+                last_ns = begin_ns + receive_ns
+                writer.write_values(key, values, begin_ns + stamp_ns, last_ns)
+
+            teacher = Demonstrator(scenario, contract.interface, mode, seed)
+            completed = demonstrate(world, teacher, contract, seed, listen)
+            if completed and judge(world.trace(), scenario, session.modes).mode == mode:
+                writer.write_event({'event': 'stop', 'episode': index, 'mode': mode}, last_ns)
+                writer.commit()
+                break
+            writer.discard()
+    else:
+        raise UncloningError(f'the scripted teacher failed {_ATTEMPTS} times to hand over '
+                             f'{mode} in scenario {scenario.name!r}; check the scenario')
+    label = rule_label(contract, scenario, read_episode(path))
+    if label.mode is not None:
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+        add_label(path, label_of_rule(label, scenario, at), contract.interface)
+    return Made(path.name, mode, label.mode, attempt)

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated world, whichever engine computes it: arm, tool and receiver of one scenario."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncloning_ros.contract import Interface
+from uncloning_ros.conversions import Sample
+from uncloning_ros.geometry import Array
+from uncloning_ros.judging.trace import Trace
+from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.capabilities import require_simulable
+from uncloning_ros.simulation.receivers.person import Person
+from uncloning_ros.simulation.receivers.receiver import Receiver
+
+MakeReceiver = Callable[[Scenario, np.random.Generator], Receiver]
+
+Pixels = NDArray[np.uint8]  # (height, width, 3)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera beside the table: size of its pictures in pixels."""
+
+    width: int
+    height: int
+
+
+class World(Protocol):
+    """One scenario's arm, tool and receiver; not thread safe.
+
+    A world is deterministic: the same scenario, seed and commands give the same episode.
+    `physics_hz` is the rate of `advance` in simulated time, `sensor_hz` that of the sensors.
+    """
+
+    scenario: Scenario
+    receiver: Receiver
+    physics_hz: int
+    sensor_hz: int
+
+    def reset(self, seed: int) -> None:
+        """Begin the episode of `seed`: start, receiver and sensor noise follow from it alone."""
+
+    @property
+    def time_ns(self) -> int:
+        """Return the simulated time since the reset."""
+
+    @property
+    def completed(self) -> bool:
+        """Tell whether the receiver has the tool and the robot let go of it."""
+
+    @property
+    def dropped(self) -> bool:
+        """Tell whether the tool lies below its stand, held by neither robot nor receiver."""
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the episode has ended: tool and receiver withdrawn, or tool dropped."""
+
+    def command(self, action: Array) -> None:
+        """Take one flat action (action_dim,) of the contract's interface."""
+
+    def advance(self) -> None:
+        """Advance by one physics step of 1 / physics_hz s."""
+
+    def poll(self) -> list[tuple[str, Sample]]:
+        """Return the samples (key, sample) delivered since the last call, oldest first."""
+
+    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
+        """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
+
+    def capsules(self) -> Mapping[str, Array]:
+        """Return the ends (2, 3) of the capsule of each of the receiver's body parts now."""
+
+    def trace(self) -> Trace:
+        """Return the truth of the episode so far, of at least one physics step."""
+
+    def picture(self, camera: Camera) -> Pixels:
+        """Return the camera's picture of this moment; the episode is unchanged."""
+
+    def close(self) -> None:
+        """Free the physics engine."""
+
+
+def open_world(scenario: Scenario, interface: Interface,
+               make_receiver: MakeReceiver = Person) -> World:
+    """Open the world of a scenario, with a receiver made for each episode.
+
+    Raise `ScenarioError` for a signal of the interface that cannot be simulated. The engine is
+    imported here, so that importing this module needs none.
+    """
+    require_simulable(interface)
+
+    from uncloning_ros.simulation.pybullet.world import BulletWorld
+
+    return BulletWorld(scenario, interface, make_receiver)
