@@ -401,7 +401,7 @@ def test_a_piece_that_was_cut_otherwise_does_not_get_the_labels_of_its_number(
     assert 'monday#2.labels.json: expected labels of the piece from ' in sentence
     assert 'cut the bag as it was cut for its labels' in sentence
     assert main.main(['dataset', str(monday), *otherwise, '--out', str(tmp_path / 'data')]) == 2
-    assert 'monday#2.labels.json labels the piece from ' in capsys.readouterr().err
+    assert 'monday#2.labels.json: expected labels of the piece from ' in capsys.readouterr().err
     assert not (tmp_path / 'data').exists()
     assert (monday / 'monday#2.labels.json').read_bytes() == before
     assert label(monday, *contract, '--cut', 'gripper', *by_hand) == 0

@@ -18,8 +18,8 @@ from uncloning_ros.demos.bags.decoding import with_topics
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.dataset.loading import Loaded, Recipe, load_episode
 from uncloning_ros.demos.dataset.store import (
-    SCHEMA,
     Dataset,
+    Description,
     EpisodeRecord,
     load_dataset,
     write_dataset,
@@ -99,24 +99,23 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
         raise DatasetError(no_episode(sources, left_out=left_out))
     usable = [*loaded.values()]
     records = _records(usable, contract, split)
-    description = {
-        'schema': SCHEMA,
-        'software_version': __version__,
-        'scenario': recipe.scenario.name,
-        'scenario_sha256': recipe.scenario.sha256,
-        'contract': contract_to_dict(contract),
-        'topics': dict(recipe.reading.topics),
-        'cut': None if recipe.reading.cutting is None else {
-            **vars(recipe.reading.cutting),
+    cutting = recipe.reading.cutting
+    description = Description(
+        software_version=__version__,
+        scenario=recipe.scenario.name,
+        scenario_sha256=recipe.scenario.sha256,
+        contract=contract_to_dict(contract),
+        topics=recipe.reading.topics,
+        cut=None if cutting is None else {
+            **vars(cutting),
             'bags': {name: {'episodes_ns': [piece.span_ns for piece in cut.pieces],
                             'cut_off': [vars(rest) for rest in cut.remainders]}
                      for name, cut in listing.cuts.items()}},
-        'labels': recipe.labels,
-        'split_seed': split.seed,
-        'validation': split.validation,
-        'episodes': [vars(record) for record in records],
-        'left_out': [vars(one) for one in left_out],
-    }
+        labels=recipe.labels,
+        split_seed=split.seed,
+        validation=split.validation,
+        episodes=records,
+        left_out=tuple(left_out))
     write_dataset(out, np.concatenate([one.observations for one in usable]),
                   np.concatenate([one.actions for one in usable]), description)
     disagreeing = tuple(one.ref.name for one in usable
@@ -127,28 +126,25 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
 
 def _records(usable: Sequence[Loaded], contract: Contract,
              split: Split) -> tuple[EpisodeRecord, ...]:
-    splits = _split([one.mode for one in usable], contract.interface.mode_names, split.validation,
-                    split.seed)
-    return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest, name,
-                               len(one.observations), one.seed)
-                 for one, name in zip(usable, splits, strict=True))
+    held_out = _held_out([one.mode for one in usable], contract.interface.mode_names, split)
+    return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest,
+                               'validation' if i in held_out else 'train', len(one.observations),
+                               one.seed) for i, one in enumerate(usable))
 
 
-def _split(modes: Sequence[str], names: Sequence[str], validation: float,
-           seed: int) -> list[str]:
-    """Return the split of each episode: of every mode the same share, whole episodes.
+def _held_out(modes: Sequence[str], names: Sequence[str], split: Split) -> set[int]:
+    """Return the episodes of the validation split: of every mode the same share.
 
-    A mode with at least two episodes keeps one in either split, unless `validation` is 0.
+    A mode with at least two episodes keeps one in either split, unless the share is 0.
     """
-    splits = ['train'] * len(modes)
-    rng = np.random.default_rng(seed)
+    found: set[int] = set()
+    rng = np.random.default_rng(split.seed)
     for name in names:
         members = [i for i, mode in enumerate(modes) if mode == name]
         order = rng.permutation(len(members))
-        held = min(max(1, round(validation * len(members))), len(members) - 1)
-        for i in order[:held if validation > 0 else 0]:
-            splits[members[i]] = 'validation'
-    return splits
+        count = min(max(1, round(split.validation * len(members))), len(members) - 1)
+        found.update(members[i] for i in order[:count if split.validation > 0 else 0])
+    return found
 
 
 def _warnings(records: Sequence[EpisodeRecord], contract: Contract,

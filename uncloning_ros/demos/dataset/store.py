@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training data: frames of aligned episodes, their modes and split, and windows of them.
+"""Store a dataset: frames of aligned episodes, their modes and split, and windows of them.
 
 Windows. Around frame f of an episode with frames s .. n-1, with history K, horizon H and E
 actions executed:
@@ -21,11 +21,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,9 @@ from safetensors.numpy import load, save
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import DatasetError
-from uncloning_ros.files import require_new
-from uncloning_ros.schema import Fields
+from uncloning_ros.files import parse_json, read_bytes, require_new
+from uncloning_ros.schema import Count, Note, Positive, Rate, plain, read
 
-SCHEMA = 'uncloning/dataset@1'
 SPLITS = ('train', 'validation')
 
 _ARRAYS_FILE = 'dataset.safetensors'
@@ -50,15 +49,40 @@ Frames = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One episode of a dataset; `digest` is the sha256 of its bag."""
+    """One episode of a dataset; `digest` is the sha256 of its bag, `seed` the simulator's."""
 
     name: str
     mode: str
     label_source: str
     digest: str
-    split: str
-    frames: int
-    seed: int | None
+    split: Literal['train', 'validation']
+    frames: Positive
+    seed: Count | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """The content of dataset.json; `episodes` are in the order of their frames.
+
+    `topics` to `validation` tell how the dataset was made. `seeds` and `statistics` are keys of
+    older versions that have no use.
+    """
+
+    SCHEMAS: ClassVar = ('uncloning/dataset@1',)
+    software_version: str
+    scenario: str
+    scenario_sha256: str
+    contract: Mapping[str, Any]
+    topics: Mapping[str, str] = field(default_factory=dict)
+    cut: Any = None
+    labels: str
+    split_seed: Count
+    validation: Rate
+    seeds: Any = None
+    episodes: tuple[EpisodeRecord, ...]
+    left_out: Annotated[tuple[LeftOut, ...], Note.MAY_BE_EMPTY]
+    statistics: Any = None
+    arrays_sha256: str = ''
 
 
 @dataclass(frozen=True)
@@ -126,87 +150,55 @@ class Dataset:
 
 def load_dataset(folder: Path) -> Dataset:
     """Read a dataset; raise `DatasetError` if it is missing, damaged or of another version."""
-    path = folder / _JSON_FILE
-    try:
-        text, arrays = path.read_bytes(), (folder / _ARRAYS_FILE).read_bytes()
-    except OSError as err:
-        raise DatasetError(f'{folder} is not a dataset: cannot read {err.filename}: '
-                           f'{err.strerror}; make one with uncloning dataset') from err
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as err:
-        raise DatasetError(f'{path} is not JSON: {err}') from err
-    fields = Fields(data, str(path), DatasetError)
-    fields.schema(SCHEMA)
-    for key in ('software_version', 'scenario_sha256', 'labels', 'split_seed', 'validation',
-                'topics', 'cut', 'seeds', 'statistics'):
-        fields.has(key)  # provenance for people, the last two of older versions
-    contract = contract_from_dict(fields.fields('contract').plain(), f'{path}: contract')
-    if hashlib.sha256(arrays).hexdigest() != fields.text('arrays_sha256'):
-        raise DatasetError(f'{folder / _ARRAYS_FILE} is damaged: its sha256 is not the one in '
-                           f'{_JSON_FILE}; make the dataset anew')
+    path, arrays_path = folder / _JSON_FILE, folder / _ARRAYS_FILE
+    remedy = 'make a dataset with uncloning dataset'
+    text = read_bytes(path, DatasetError, remedy)
+    arrays = read_bytes(arrays_path, DatasetError, remedy)
+    description = read(Description, parse_json(text, path, DatasetError), str(path), DatasetError)
+    contract = contract_from_dict(description.contract, f'{path}: contract')
+    contract.interface.require_modes([one.mode for one in description.episodes])
+    if hashlib.sha256(arrays).hexdigest() != description.arrays_sha256:
+        raise DatasetError(f'{arrays_path} is damaged: its sha256 is not the one in '
+                           f'{_JSON_FILE}; make the dataset again')
     try:
         found = load(arrays)
         observations, actions = found['observations'], found['actions']
     except (SafetensorError, KeyError) as err:
-        raise DatasetError(f'{folder / _ARRAYS_FILE} is damaged: {err!r}') from err
-    episodes = tuple(_record(item, contract) for item in fields.list_of_fields('episodes'))
-    left_out = tuple(LeftOut(item.text('name'), item.text('reason'))
-                     for item in (fields.list_of_fields('left_out')
-                                  if data.get('left_out') else _nothing(fields, 'left_out')))
-    dataset = Dataset(contract, fields.text('scenario'), episodes, observations, actions,
-                      left_out, hashlib.sha256(text).hexdigest())
-    fields.done()
+        raise DatasetError(f'{arrays_path} is damaged: {err!r}; make the dataset again') from err
+    dataset = Dataset(contract, description.scenario, description.episodes, observations, actions,
+                      description.left_out, hashlib.sha256(text).hexdigest())
     frames = int(dataset.bounds[-1])
     interface = contract.interface
     for name, array, dim in (('observations', observations, interface.observation_dim),
                              ('actions', actions, interface.action_dim)):
         if array.shape != (frames, dim) or array.dtype != np.float32:
             raise DatasetError(f'{folder}: expected {name} float32 ({frames}, {dim}), got '
-                               f'{array.dtype} {array.shape}; make the dataset anew')
+                               f'{array.dtype} {array.shape}; make the dataset again')
         if not np.isfinite(array).all():
             frame = int(np.argmin(np.isfinite(array).all(1)))
             raise DatasetError(f'{folder}: expected finite numbers, got {name} '
-                               f'{array[frame].tolist()} in frame {frame}; make the dataset anew')
+                               f'{array[frame].tolist()} in frame {frame}; make the dataset again')
     return dataset
 
 
-def write_dataset(out_dir: Path, observations: Float32, actions: Float32,
-                  description: dict[str, Any]) -> None:
+def write_dataset(out: Path, observations: Float32, actions: Float32,
+                  description: Description) -> None:
     """Write both files under a temporary name, then rename; remove it if anything goes wrong.
 
-    `description` becomes dataset.json, with the hash of the arrays. Raise `OutputExistsError` if
-    something is there by then.
+    The hash of the arrays is added to the description. Raise `OutputExistsError` if something is
+    there by then.
     """
     arrays = save({'observations': np.ascontiguousarray(observations),
                    'actions': np.ascontiguousarray(actions)})
-    description['arrays_sha256'] = hashlib.sha256(arrays).hexdigest()
-    temporary = out_dir.with_name(f'{out_dir.name}.{os.getpid()}.tmp')
+    data = plain(replace(description, arrays_sha256=hashlib.sha256(arrays).hexdigest()))
+    temporary = out.with_name(f'{out.name}.{os.getpid()}.tmp')
     try:
         temporary.mkdir(parents=True)
         (temporary / _ARRAYS_FILE).write_bytes(arrays)
-        (temporary / _JSON_FILE).write_text(
-            json.dumps(description, indent=1, allow_nan=False) + '\n', encoding='utf-8')
-        require_new(out_dir)
-        temporary.rename(out_dir)
+        (temporary / _JSON_FILE).write_text(json.dumps(data, indent=1, allow_nan=False) + '\n',
+                                            encoding='utf-8')
+        require_new(out)
+        temporary.rename(out)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-def _record(item: Fields, contract: Contract) -> EpisodeRecord:
-    mode, split = item.text('mode'), item.text('split')
-    contract.interface.require_modes([mode])
-    if split not in SPLITS:
-        raise item.fail('split', ' or '.join(SPLITS))
-    seed = item.count('seed', 0) if item.plain().get('seed') is not None else None
-    item.has('seed')
-    record = EpisodeRecord(item.text('name'), mode, item.text('label_source'),
-                           item.text('digest'), split, item.count('frames'), seed)
-    item.done()
-    return record
-
-
-def _nothing(fields: Fields, key: str) -> list[Fields]:
-    fields.has(key)
-    return []

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters of named episodes, and their file: who names them names what was looked at.
+"""Keep clusters of episodes in a file, so that a person names the clusters that were shown.
 
     {"schema": "uncloning/clusters@1", "software_version": "0.1.0",
      "at": "2026-01-31T12:00:00+00:00", "interface_sha256": "...", "apart_m": 0.13,
@@ -18,23 +18,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from uncloning_ros import __version__
 from uncloning_ros.demos.labelling.clusters import distances, find_clusters
 from uncloning_ros.errors import DatasetError
-from uncloning_ros.files import require_new, write_whole
+from uncloning_ros.files import parse_json, read_bytes, require_new, write_whole
 from uncloning_ros.geometry import Array
-from uncloning_ros.schema import Fields
-
-SCHEMA = 'uncloning/clusters@1'
+from uncloning_ros.schema import Count, Note, Positive, Range, Rate, plain, read
 
 
 @dataclass(frozen=True)
 class Cluster:
     """Episodes that hand over in the same way; `medoid` names the most central one."""
 
-    cluster: int
-    size: int
+    cluster: Count
+    size: Positive
     medoid: str
 
 
@@ -44,20 +43,30 @@ class Member:
 
     name: str
     digest: str
-    cluster: int | None
-    confidence: float
+    cluster: Count | None
+    confidence: Rate
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """What clustering found, as a file keeps it."""
+    """The clusters of named episodes, as a file keeps them."""
 
+    SCHEMAS: ClassVar = ('uncloning/clusters@1',)
     software_version: str
     at: str
     interface_sha256: str
-    apart_m: float
-    clusters: tuple[Cluster, ...]
-    episodes: tuple[Member, ...]
+    apart_m: Annotated[float, Range(0.0)]
+    clusters: Annotated[tuple[Cluster, ...], Note.MAY_BE_EMPTY]
+    episodes: Annotated[tuple[Member, ...], Note.MAY_BE_EMPTY]
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.episodes]
+        listed = [one.cluster for one in self.episodes if one.cluster is not None]
+        sizes = [(one.cluster, one.size) for one in self.clusters]
+        if (len(set(names)) != len(names) or sorted(sizes)
+                != sorted((number, listed.count(number)) for number in set(listed))):
+            raise DatasetError('the sizes of the clusters are not those of the episodes that it '
+                               'lists; it was changed by hand, cluster again under another name')
 
     @property
     def outliers(self) -> tuple[str, ...]:
@@ -80,10 +89,7 @@ def cluster_episodes(names: Sequence[str], digests: Sequence[str], approaches: A
 
 def write_clustering(path: Path, clustering: Clustering) -> None:
     """Write a clustering to a file that is not there yet."""
-    data = {'schema': SCHEMA} | vars(clustering) | {
-        'clusters': [vars(one) for one in clustering.clusters],
-        'episodes': [vars(one) for one in clustering.episodes]}
-    write_whole(require_new(path), (json.dumps(data, indent=1) + '\n').encode())
+    write_whole(require_new(path), (json.dumps(plain(clustering), indent=1) + '\n').encode())
 
 
 def read_clustering(path: Path) -> tuple[Clustering, str]:
@@ -91,57 +97,7 @@ def read_clustering(path: Path) -> tuple[Clustering, str]:
 
     Raise `DatasetError` if it is missing, damaged, of another version, or at odds with itself.
     """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError as err:
-        raise DatasetError(f'there is no {path}; make it with uncloning label --cluster, and '
-                           f'look at its pictures before you name anything') from err
-    except OSError as err:
-        raise DatasetError(f'cannot read {path}: {err.strerror or err}') from err
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as err:
-        raise DatasetError(f'{path} is not JSON: {err}') from err
-    fields = Fields(data, str(path), DatasetError)
-    fields.schema(SCHEMA)
-    clusters = tuple(_cluster(item) for item in _items(fields, 'clusters'))
-    episodes = tuple(_member(item) for item in _items(fields, 'episodes'))
-    clustering = Clustering(fields.text('software_version'), fields.text('at'),
-                            fields.text('interface_sha256'), fields.number('apart_m', 0.0),
-                            clusters, episodes)
-    fields.done()
-    _require_consistent(path, clustering)
-    return clustering, hashlib.sha256(text).hexdigest()
-
-
-def _items(fields: Fields, key: str) -> list[Fields]:
-    """Return the mappings in a list that may be empty."""
-    if fields.has(key) and fields.plain()[key] == []:
-        return []
-    return fields.list_of_fields(key)
-
-
-def _cluster(item: Fields) -> Cluster:
-    cluster = Cluster(item.count('cluster', 0), item.count('size'), item.text('medoid'))
-    item.done()
-    return cluster
-
-
-def _member(item: Fields) -> Member:
-    outlier = item.has('cluster') and item.plain()['cluster'] is None
-    member = Member(item.text('name'), item.text('digest'),
-                    None if outlier else item.count('cluster', 0),
-                    item.number('confidence', 0.0, 1.0))
-    item.done()
-    return member
-
-
-def _require_consistent(path: Path, clustering: Clustering) -> None:
-    """Refuse a file that counts other members than it lists, or lists an episode twice."""
-    names = [one.name for one in clustering.episodes]
-    listed = [one.cluster for one in clustering.episodes if one.cluster is not None]
-    sizes = [(one.cluster, one.size) for one in clustering.clusters]
-    if (len(set(names)) != len(names)
-            or sorted(sizes) != sorted((number, listed.count(number)) for number in set(listed))):
-        raise DatasetError(f'{path}: the sizes of the clusters are not those of the episodes that '
-                           f'it lists; it was changed by hand, make it anew under another name')
+    data = read_bytes(path, DatasetError, 'make it with uncloning label --cluster, and look at '
+                                          'its page before you name a cluster')
+    clustering = read(Clustering, parse_json(data, path, DatasetError), str(path), DatasetError)
+    return clustering, hashlib.sha256(data).hexdigest()
