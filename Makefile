@@ -66,3 +66,6 @@ bench: $(INSTALLED) ## the benchmarks: ratios within one run, as tables and in b
 
 bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/benchmarks.md and its JSON
 	@$(ENV) cd bench; python -m comparison $(BENCH_ARGS)
+
+results: $(INSTALLED) ## write docs/results.md, the pages of the comparison and the README's table
+	@$(ENV) cd bench; python -m comparison --page

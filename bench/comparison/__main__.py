@@ -10,6 +10,8 @@ runs/bench/, and results and pages are written after each case. Run it in bench/
   python -m comparison --only scenario=knife,kept=3 --only method=uncloned,kept=3
   python -m comparison --list
   python -m comparison --short      some minutes, in runs/bench-short/ alone
+
+At the end write docs/results.md and the table of README.md: make results
 """
 
 import argparse
@@ -49,6 +51,7 @@ from comparison.results import (
     supersede,
     tuning_is_over,
 )
+from comparison.results_page import read_all_shipped, results_page, with_results
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.errors import UncloningError, counted, near_miss
 from uncloning_ros.files import alone_in, write_whole
@@ -90,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--list', action='store_true',
                         help='print the missing cases and make none')
     parser.add_argument('--page', action='store_true',
-                        help='write the pages from the results and make no case')
+                        help='write the pages, docs/results.md and the table of README.md, '
+                             'and make no case')
     parser.add_argument('--again', metavar='WHY',
                         help='make the cases of --only again; their records become superseded '
                              'attempts with this reason')
@@ -110,6 +114,8 @@ def _run(args: argparse.Namespace) -> int:
         comparison = Comparison(work, docs, schedule)
         if args.page:
             comparison.write()
+            if schedule is FULL:
+                comparison.write_results_page()
         else:
             print('\n'.join(case.key for case in comparison.missing(cases)))
         return 0
@@ -217,11 +223,19 @@ class Comparison:
                 folder.rename(folder.with_name(f'{case.name}.old{next(numbers)}'))
 
     def write(self) -> None:
-        """Write the results and all pages made from them."""
+        """Write the results and all pages of the comparison."""
         save(self.docs / 'benchmarks.json', self.results)
         for path, text in pages(self.results).items():
             (self.docs / path).parent.mkdir(exist_ok=True)
             write_whole(self.docs / path, text.encode())
+
+    def write_results_page(self) -> None:
+        """Write docs/results.md and the table of README.md."""
+        shipped = read_all_shipped(_REPOSITORY, self.results)
+        readme = _REPOSITORY / 'README.md'
+        text = with_results(readme.read_text(encoding='utf-8'), self.results, shipped)
+        write_whole(self.docs / 'results.md', results_page(self.results, shipped).encode())
+        write_whole(readme, text.encode())
 
     def _next(self, waiting: list[Case]) -> Case | None:
         """Return the first case whose tuning is complete."""

@@ -134,6 +134,17 @@ def scarce_page(results: Record) -> str:
     return _joined(parts)
 
 
+def curve_table(results: Record) -> str:
+    """Return success rates by the number of kept demonstrations, as Markdown."""
+    schedule = schedule_of(results)
+    counts = list(map(str, schedule.counts))
+    rows = [[f'`{scenario}`', f'`{method}`', *(
+        percent(pooled(records).rate('sr')) if records else '' for records in found)]
+        for scenario in schedule.headline for method in (*CURVE, *OTHER_EDITS)
+        if any(found := [of_seeds(results, scenario, number, method) for number in counts])]
+    return table(['scenario', 'method', *counts], rows)
+
+
 def _scarce(results: Record, scenario: str, rate: str, methods: Sequence[str],
             differences: Sequence[tuple[str, str]]) -> str:
     """Return a table of a rate of methods, and of differences between two methods."""

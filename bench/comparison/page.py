@@ -5,7 +5,13 @@
 Every figure is computed from the results. A missing case is shown as missing.
 """
 
-from comparison.detail import attempts_page, outcomes_page, scarce_page, targets_page
+from comparison.detail import (
+    attempts_page,
+    curve_table,
+    outcomes_page,
+    scarce_page,
+    targets_page,
+)
 from comparison.markdown import bullets, listed, table
 from comparison.picture import picture
 from comparison.plan import (
@@ -13,14 +19,12 @@ from comparison.plan import (
     JUDGED_SEED,
     LATENCY,
     METHODS,
-    OTHER_EDITS,
     SEEDS_APART,
     Case,
     plan,
 )
 from comparison.results import Record, find, is_done, schedule_of
 from comparison.statistics import (
-    CURVE,
     EDIT,
     absent,
     against,
@@ -142,18 +146,12 @@ def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
 
 def _curve(results: Record) -> list[str]:
     """Return the picture and a table of success rates with scarce demonstrations."""
-    schedule = schedule_of(results)
-    counts = list(map(str, schedule.counts))
-    rows = [[f'`{scenario}`', f'`{method}`', *(
-        percent(pooled(records).rate('sr')) if records else '' for records in found)]
-        for scenario in schedule.headline for method in (*CURVE, *OTHER_EDITS)
-        if any(found := [of_seeds(results, scenario, number, method) for number in counts])]
     return ['## Kept demonstrations scarce',
             '![Success rate against the number of kept demonstrations](benchmarks.svg)',
             f'SR by the number of kept demonstrations; [scarce.md](benchmarks/scarce.md) has '
             f'intervals, training seeds and UMR. Above {FEW} demonstrations nothing is '
             f'retargeted, and `retargeted` equals `finetuned`.',
-            table(['scenario', 'method', *counts], rows)]
+            curve_table(results)]
 
 
 def _latency(results: Record) -> list[str]:

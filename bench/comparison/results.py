@@ -43,7 +43,7 @@ def empty(schedule: Schedule) -> dict[str, Any]:
 
 
 def load(path: Path, schedule: Schedule) -> dict[str, Any]:
-    """Read the results, empty ones where there is no file; raise `UncloningError` for others."""
+    """Read the results, or return empty ones without a file; raise `UncloningError` for others."""
     if not path.exists():
         return empty(schedule)
     try:
@@ -150,9 +150,9 @@ def add(results: dict[str, Any], record: Record) -> None:
     """
     old = find(results, case_of(record))
     if record['status'] == 'failed' and old is not None and old['status'] == 'done':
-        results['attempts'].append({**record, 'superseded': 'the one before it stands'})
+        results['attempts'].append({**record, 'superseded': 'the earlier record stands'})
         return
-    supersede(results, case_of(record), 'a later one took its place')
+    supersede(results, case_of(record), 'a later record replaced it')
     part = 'cells' if record['attempt'] is None else 'attempts'
     results[part].append(dict(record))
 

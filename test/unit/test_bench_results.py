@@ -71,7 +71,7 @@ class TestResults:
         supersede(results, CASE, 'the edit became better')
         assert find(results, CASE) is None
         assert [one['superseded'] for one in results['attempts']] == [
-            'a later one took its place', 'the edit became better']
+            'a later record replaced it', 'the edit became better']
 
     def test_a_cell_is_done_with_all_its_episodes_of_this_scenario(self) -> None:
         assert not is_done(empty(FULL), CASE, FULL, 'a')
@@ -87,7 +87,7 @@ class TestResults:
         add(results, failed(CASE))
         assert [one['outcomes'] for one in results['cells']] == ['SF']
         assert not is_done(results, CASE, FULL, 'a')
-        assert [one['superseded'] for one in results['attempts']] == ['the one before it stands']
+        assert [one['superseded'] for one in results['attempts']] == ['the earlier record stands']
 
     def test_a_cell_with_a_setting_that_is_not_the_best_is_not_done(self) -> None:
         cases = [case for case in trials(FULL) if case.method == 'published']
