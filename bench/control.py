@@ -36,10 +36,11 @@ from measure import Array, Figure, Report
 from tqdm import tqdm
 
 from uncloning_ros.cli.arguments import positive_float
-from uncloning_ros.contract import Contract, contract_to_dict
+from uncloning_ros.contract import Contract
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.limits import COUNTS
+from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
 HERE = Path(__file__).resolve().parent
@@ -85,7 +86,7 @@ def compare(args: argparse.Namespace) -> Report:
         stack.enter_context(_own_domain())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='control_bench_')))
         path = folder / 'contract.yaml'
-        path.write_text(json.dumps(contract_to_dict(contract)))
+        path.write_text(json.dumps(plain(contract)))
         from control_listener import Listener  # ROS settles its domain when it is imported
         listener = Listener(contract)
         stack.callback(listener.close)

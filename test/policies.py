@@ -12,8 +12,9 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 import uncloning_ros
-from uncloning_ros.contract import Contract, contract_to_dict, load_contract
+from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.runtime.inference import DIGEST_MARK, INPUTS, OUTPUT, SCHEMA, digest_of
+from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
 WANDER = 0.01  # m or rad, by which the noise moves a command
@@ -51,7 +52,7 @@ def deaf_contract(key: str) -> Contract:
 
 def written(contract: Contract, path: Path) -> Path:
     """Write a contract to a file."""
-    path.write_text(yaml.safe_dump(contract_to_dict(contract), sort_keys=False))
+    path.write_text(yaml.safe_dump(plain(contract), sort_keys=False))
     return path
 
 
@@ -94,7 +95,7 @@ def wandering_policy(path: Path, contract: Contract | None = None,
         [numpy_helper.from_array(value, name) for name, value in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     helper.set_model_props(model, {
-        'schema': SCHEMA, 'contract': json.dumps(contract_to_dict(contract)),
+        'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'seeds': '{}', 'software_version': uncloning_ros.__version__,
         'digest': DIGEST_MARK + '0' * 64})

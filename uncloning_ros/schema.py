@@ -31,7 +31,9 @@ Types: str, bool, int, float, Literal of texts, a dataclass, Mapping[str, X], tu
 tuple[X, Y, Z], Any, and X | None. Texts and lists are not empty unless a note allows it. A field
 with a default is optional. `plain` leaves out a field that has its default, so a new optional key
 changes no hash of older files. A dataclass checks in `__post_init__` whatever its types cannot
-express; `read` puts the place before the sentence of that error.
+express. Where it has a method `as_read`, `read` returns the result of that method: the dataclass
+with its derived fields, checked as only a file has to be. `read` puts the place before the
+sentence of an error that either raises.
 """
 
 import dataclasses
@@ -120,7 +122,8 @@ def read(kind: Callable[..., Made], data: object, where: str, error: type[Unclon
     try:
         for name, found in inline.items():
             values[name] = _hint(_annotations(kind)[name]).core(**found)
-        return kind(**values, **derived)
+        made = kind(**values, **derived)
+        return getattr(made, 'as_read', lambda: made)()
     except UncloningError as err:
         raise error(f'{where}: {err}') from err
 
@@ -521,16 +524,15 @@ class Fields:
         return self._data[key]
 
 
-def read_yaml(path: Path, error: type[UncloningError]) -> Fields:
-    """Read one YAML file into `Fields`; raise `error` if it is missing or malformed."""
+def read_yaml(path: Path, error: type[UncloningError]) -> object:
+    """Return the data of a YAML file; raise `error` if it is missing or malformed."""
     text = read_bytes(path, error)
     try:
-        data = _NoDuplicates(text.decode()).get_single_data()
+        return _NoDuplicates(text.decode()).get_single_data()
     # Values such as 2026-13-45, and deep nesting, get past PyYAML's own errors.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         reason = ' '.join(str(err).split())
         raise error(f'{path} is not valid YAML: {reason}') from err
-    return Fields(data, str(path), error)
 
 
 def canonical_sha256(data: object) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uncloning_ros.contract import Signal, Topic
+from uncloning_ros.contract import ObservedTopic, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import ContractError, near_miss
 from uncloning_ros.geometry import single_pose
@@ -123,8 +123,8 @@ class TransformTree:
                 f'{_with_root(child_frame, top)}; publish that link, as '
                 f'static_transform_publisher does')
 
-    def sample(self, signal: Signal, topic: Topic, placed: Collection[str], receive_ns: int,
-               arrival_ns: int) -> Sample | None:
+    def sample(self, signal: Signal, topic: ObservedTopic, placed: Collection[str],
+               receive_ns: int, arrival_ns: int) -> Sample | None:
         """Return the sample of a pose after a message that placed the frames `placed`.
 
         None if that message moved no link of the pose's chain, or if the chain is not whole yet.

@@ -27,13 +27,13 @@ from std_srvs.srv import Trigger  # noqa: E402
 from uncloning_ros.contract import (  # noqa: E402
     TRANSFORMS,
     Signal,
-    contract_to_dict,
     load_contract,
 )
 from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
 from uncloning_ros.errors import ContractError  # noqa: E402
 from uncloning_ros.geometry import Array  # noqa: E402
 from uncloning_ros.nodes.common import message_class  # noqa: E402
+from uncloning_ros.schema import plain  # noqa: E402
 from uncloning_ros.share import share_path  # noqa: E402
 
 CONTRACT = load_contract(share_path('config') / 'contract.yaml')
@@ -206,7 +206,7 @@ def tools() -> SimpleNamespace:
 @pytest.fixture
 def hand_frame_contract(tmp_path: Path) -> Path:
     """Return the contract's file with the hand's pose read from a tree of transforms."""
-    data = contract_to_dict(CONTRACT)
+    data = plain(CONTRACT)
     observed = data['deployment']['observations']
     observed['hand_pose'] = {'topic': 'tf', 'type': TRANSFORMS, 'child_frame': 'hand',
                              'max_age_s': observed['hand_pose']['max_age_s']}

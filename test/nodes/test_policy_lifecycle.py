@@ -20,12 +20,13 @@ from live_policy import CONTRACT, ERROR, FAILURE, SUCCESS, FakePolicy, Live, dep
 from policies import wandering_policy
 from rclpy.node import Node
 
-from uncloning_ros.contract import TRANSFORMS, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import TRANSFORMS, contract_from_dict
 from uncloning_ros.errors import ModelError
 from uncloning_ros.nodes import policy_services
 from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
 from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.nodes.policy_run import PolicyRun
+from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
 SHIPPED = str(share_path('config') / 'contract.yaml')
@@ -89,7 +90,7 @@ def test_a_robot_of_another_interface_is_refused(
 @pytest.mark.parametrize('lacking', [None, 'object_pose'])
 def test_that_a_release_goes_unnoticed_is_told_at_configure(
         graph: Any, load: Any, capfd: pytest.CaptureFixture[str], lacking: str | None) -> None:
-    data = contract_to_dict(CONTRACT)
+    data = plain(CONTRACT)
     data['interface']['observations'] = [
         one for one in data['interface']['observations'] if one['key'] != lacking]
     data['deployment']['observations'].pop(lacking, None)
@@ -111,7 +112,7 @@ def topics(node: Any) -> Counter[str]:
 def test_a_topic_that_ros_does_not_take_is_refused_at_configure_and_leaves_nothing_behind(
         graph: Any, load: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], part: str,
         key: str) -> None:
-    data = contract_to_dict(CONTRACT)
+    data = plain(CONTRACT)
     data['deployment'][part][key]['topic'] = 'not a name'
     path = tmp_path / 'contract.yaml'
     path.write_text(yaml.safe_dump(data, sort_keys=False))

@@ -28,7 +28,6 @@ from std_msgs.msg import Float64MultiArray, String
 from uncloning_ros.contract import (
     TRANSFORMS,
     contract_from_dict,
-    contract_to_dict,
     load_contract,
 )
 from uncloning_ros.demos.bags.layout import list_episodes
@@ -38,6 +37,7 @@ from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.nodes import recorder as recorder_module
 from uncloning_ros.nodes.common import Commands, message_class
 from uncloning_ros.nodes.recorder import Recorder
+from uncloning_ros.schema import plain
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -178,7 +178,7 @@ def test_only_the_contract_is_recorded_unless_asked(
 
 def test_the_guards_of_the_contract_are_recorded_too(
         graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
-    data = contract_to_dict(tools.contract)
+    data = plain(tools.contract)
     data['deployment'] |= {'enable': {'topic': 'deadman', 'max_age_s': 0.2},
                            'fault': {'topic': 'driver/fault', 'fault_when': True}}
     assert contract_from_dict(data).deployment.enable is not None

@@ -13,7 +13,8 @@ import pytest
 from rclpy.node import Node
 
 from uncloning_ros.contract import Contract, load_contract
-from uncloning_ros.conversions import JOINT_TRAJECTORY, decode, encode
+from uncloning_ros.contract.messages import JOINT_TRAJECTORY
+from uncloning_ros.conversions import decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError, UncloningError
 from uncloning_ros.nodes.common import (
     LATCHED_QOS,

@@ -19,7 +19,7 @@ from policies import (
 from processes import Process, Processes
 
 import uncloning_ros
-from uncloning_ros.conversions import JOINT_TRAJECTORY
+from uncloning_ros.contract.messages import JOINT_TRAJECTORY
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter

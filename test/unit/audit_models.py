@@ -18,13 +18,13 @@ from uncloning_ros.contract import (
     Contract,
     PolicyTiming,
     contract_from_dict,
-    contract_to_dict,
     load_contract,
 )
 from uncloning_ros.judging.episode import EpisodeResult, Outcome, judge
 from uncloning_ros.policy_io import Infer
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, OnnxPolicy, digest_of
 from uncloning_ros.runtime.limits import COUNTS
+from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
 SCENARIO = fixed_scenario()
@@ -38,7 +38,7 @@ def short_contract(max_episode_s: float = 0.5, **modes: bool) -> Contract:
     """
     shipped = load_contract(share_path('config') / 'contract.yaml')
     end = dataclasses.replace(shipped.deployment.episode_end, max_episode_s=max_episode_s)
-    data = contract_to_dict(dataclasses.replace(
+    data = plain(dataclasses.replace(
         shipped, policy=PolicyTiming(rate_hz=20, history=2, horizon=16, execute=8),
         deployment=dataclasses.replace(shipped.deployment, episode_end=end)))
     if modes:
@@ -70,7 +70,7 @@ def write_policy(path: Path, contract: Contract | None = None, noise_scale: floa
         initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     records = {
-        'schema': SCHEMA, 'contract': json.dumps(contract_to_dict(contract)),
+        'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'software_version': '0',
         'seeds': json.dumps(seeds or {'demonstrations': [], 'development': [], 'training': 0}),

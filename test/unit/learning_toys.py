@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.learning import checkpoint, cloning
 from uncloning_ros.learning.checkpoint import NetworkShape, RunConfig, TrainingOptions
 from uncloning_ros.learning.network import Policy
+from uncloning_ros.schema import plain
 
 FRAMES = 12  # of each episode
 
@@ -77,7 +78,7 @@ def toy_dataset(folder: Path, modes: tuple[str, ...] = ('left', 'right'), episod
                    'actions': np.concatenate(commands).astype(np.float32)})
     description = {
         'schema': 'uncloning/dataset@1', 'software_version': '0', 'scenario': 'toy',
-        'scenario_sha256': '0', 'contract': contract_to_dict(contract), 'labels': 'truth',
+        'scenario_sha256': '0', 'contract': plain(contract), 'labels': 'truth',
         'split_seed': 0, 'validation': 0.2,
         'episodes': records, 'left_out': [],
         'arrays_sha256': hashlib.sha256(arrays).hexdigest()}

@@ -17,9 +17,10 @@ import onnx
 from numpy.random import Generator
 from onnx import TensorProto, helper, numpy_helper
 
-from uncloning_ros.contract import Contract, contract_to_dict
+from uncloning_ros.contract import Contract
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
 from uncloning_ros.runtime.model_structure import OPERATORS
+from uncloning_ros.schema import plain
 
 HIDDEN = 8
 NUMBERS = (0, 1, -1, 2, 3, 7, 10, 16, 31, 10**6, 2**31 - 1, 2**31, -2**31, 2**62, 2**63 - 1,
@@ -70,7 +71,7 @@ def small_policy(contract: Contract) -> onnx.ModelProto:
         [numpy_helper.from_array(array, name) for name, array in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     helper.set_model_props(model, {
-        'schema': SCHEMA, 'contract': json.dumps(contract_to_dict(contract)),
+        'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'seeds': '{}', 'software_version': '0',
         'digest': DIGEST_MARK + '0' * 64})

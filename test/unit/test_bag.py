@@ -23,7 +23,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Topic, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import Topic, contract_from_dict
 from uncloning_ros.demos.bags import layout
 from uncloning_ros.demos.bags import writer as bag_writer
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
@@ -31,6 +31,7 @@ from uncloning_ros.demos.bags.mcap import Salvage, salvaged
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError
+from uncloning_ros.schema import plain
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -94,7 +95,7 @@ def test_serialised_messages_are_stored_as_they_are(writer: EpisodeWriter) -> No
 
 
 def test_joints_and_gripper_may_share_one_joint_state(tmp_path: Path) -> None:
-    data = contract_to_dict(episodes.CONTRACT)
+    data = plain(episodes.CONTRACT)
     data['interface']['observations'].append(
         {'key': 'arm', 'kind': 'joint_positions', 'unit': 'rad', 'names': ['elbow', 'wrist']})
     data['deployment']['observations']['arm'] = dict(

@@ -19,11 +19,12 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.errors import BagError, ContractError, DatasetError, UncloningError
+from uncloning_ros.schema import plain
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -37,7 +38,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def without(part: str, key: str) -> Contract:
     """Return the contract less one observation or action."""
-    data = contract_to_dict(episodes.CONTRACT)
+    data = plain(episodes.CONTRACT)
     data['interface'][part] = [one for one in data['interface'][part] if one['key'] != key]
     del data['deployment'][part][key]
     return contract_from_dict(data)

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from uncloning_ros.cli import arguments
 from uncloning_ros.cli import dataset as command
 from uncloning_ros.cli.main import main
-from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.demos.dataset import loading
 from uncloning_ros.demos.episodes import cut_bag as bag_cutting
+from uncloning_ros.schema import plain
 
 Capture = pytest.CaptureFixture[str]
 MESSAGES = foreign_bags.messages_of(episodes.handover())
@@ -28,7 +28,7 @@ MESSAGES = foreign_bags.messages_of(episodes.handover())
 @pytest.fixture(scope='module')
 def contract(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp('contract') / 'contract.yaml'
-    path.write_text(yaml.safe_dump(contract_to_dict(episodes.CONTRACT), sort_keys=False))
+    path.write_text(yaml.safe_dump(plain(episodes.CONTRACT), sort_keys=False))
     return str(path)
 
 

@@ -16,12 +16,12 @@ from uncloning_ros.contract import (
     FaultSignal,
     Signal,
     contract_from_dict,
-    contract_to_dict,
     load_contract,
     require_same_interface,
 )
 from uncloning_ros.errors import ContractError
 from uncloning_ros.runtime.control_loop import ControlLoop
+from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
 PATH = share_path('config') / 'contract.yaml'
@@ -49,7 +49,7 @@ def changed(place: str, value: object) -> dict[str, Any]:
 
 
 def test_contract_survives_the_way_through_plain_data(contract: Contract) -> None:
-    again = contract_from_dict(contract_to_dict(contract))
+    again = contract_from_dict(plain(contract))
     assert again == contract
     assert again.sha256 == contract.sha256
     assert again.interface.sha256 == contract.interface.sha256
@@ -123,7 +123,7 @@ def test_joint_contract_has_a_value_and_limits_for_each_named_joint(type_name: s
     assert contract.interface.action_dim == 4
     assert contract.deployment.limits.joint_limits_rad == {
         'a': (-3.0, 3.0), 'b': (-1.0, -1.0), 'c': (0.0, 1.0)}
-    assert contract_from_dict(contract_to_dict(contract)) == contract
+    assert contract_from_dict(plain(contract)) == contract
 
 
 @pytest.mark.parametrize(('limits', 'sentence'), [
@@ -146,7 +146,7 @@ def test_a_joint_without_its_own_limits_is_never_commanded(limits: Any, sentence
 def test_every_shipped_contract_can_be_run(path: Path) -> None:
     contract = load_contract(path)
     ControlLoop(contract, 0)
-    assert contract_from_dict(contract_to_dict(contract)) == contract
+    assert contract_from_dict(plain(contract)) == contract
 
 
 GUARDED = {'enable': {'topic': 'enable', 'max_age_s': 0.2},
@@ -170,7 +170,7 @@ def test_what_is_optional_survives_the_way_through_plain_data() -> None:
     assert deployment.observations['wrist_force'].max_unchanged_s == 3.0
     assert deployment.observations['tool_pose'].max_speed_m_s == 3.0
     assert deployment.observations['hand_pose'].max_speed_rad_s == 20.0
-    assert contract_from_dict(contract_to_dict(contract)) == contract
+    assert contract_from_dict(plain(contract)) == contract
 
 
 def test_what_is_optional_is_off_unless_asked_for() -> None:

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import Signal, load_contract
+from uncloning_ros.contract.messages import JOINT_TRAJECTORY
 from uncloning_ros.conversions import (
-    JOINT_TRAJECTORY,
     TRAJECTORY_STOP_S,
     Sample,
     decode,

@@ -427,7 +427,7 @@ def thrusting():
 
 def test_a_thick_hazard_is_nearer_than_its_axis():
     thick = dataclasses.replace(SCENARIO, tool=dataclasses.replace(
-        SCENARIO.tool, hazard_radius_m=0.03))
+        SCENARIO.tool, hazard=dataclasses.replace(SCENARIO.tool.hazard, radius_m=0.03)))
     np.testing.assert_allclose(edge_clearance(make_trace(), thick)['hand'],
                                edge_clearance(make_trace(), SCENARIO)['hand'] - 0.03)
 

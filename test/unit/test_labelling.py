@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.cli import main
-from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.demos.bags.labels import (
     Label,
     add_label,
@@ -28,6 +27,7 @@ from uncloning_ros.demos.bags.labels import (
 from uncloning_ros.demos.labelling.cluster_file import read_clustering, write_clustering
 from uncloning_ros.errors import OutputExistsError
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
+from uncloning_ros.schema import plain
 
 INTERFACE = episodes.CONTRACT.interface
 NOON = '2026-01-31T12:00:00+00:00'
@@ -355,7 +355,7 @@ def monday(tmp_path: Path) -> Path:
              for seed, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST])]
     messages = foreign_bags.messages_of(foreign_bags.joined(*parts))
     foreign_bags.write(tmp_path / 'days' / 'monday', sorted(messages))
-    (tmp_path / 'contract.yaml').write_text(json.dumps(contract_to_dict(episodes.CONTRACT)))
+    (tmp_path / 'contract.yaml').write_text(json.dumps(plain(episodes.CONTRACT)))
     return tmp_path / 'days'
 
 

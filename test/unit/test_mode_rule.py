@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncloning_ros.contract import contract_from_dict, contract_to_dict
+from uncloning_ros.contract import contract_from_dict
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.labels import Label
 from uncloning_ros.demos.labelling.rule import RuleLabel, label_of_rule, rule_label
 from uncloning_ros.scenario import Exchange
+from uncloning_ros.schema import plain
 
 NOON = '2026-01-31T12:00:00+00:00'
 
@@ -122,7 +123,7 @@ def test_the_rule_looks_at_times_of_measurement_not_of_arrival() -> None:
 
 
 def test_the_rule_abstains_without_a_tracked_hand() -> None:
-    data = contract_to_dict(episodes.CONTRACT)
+    data = plain(episodes.CONTRACT)
     for one in data['interface']['observations']:
         one['key'] = one['key'].replace('hand_pose', 'palm')
     data['deployment']['observations']['palm'] = data['deployment']['observations'].pop(
@@ -135,7 +136,7 @@ def test_the_rule_abstains_without_a_tracked_hand() -> None:
 
 
 def test_the_rule_abstains_on_a_mode_that_the_contract_does_not_have() -> None:
-    data = contract_to_dict(episodes.CONTRACT)
+    data = plain(episodes.CONTRACT)
     data['interface']['modes'] = {'sideways': {'desired': True}}
     contract = contract_from_dict(data)
     found = rule_label(contract, episodes.KNIFE, episodes.episode(episodes.handover(), contract))

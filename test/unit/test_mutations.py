@@ -31,13 +31,14 @@ from model_trials import Child, try_all
 from mutations import mutate_message, mutated_bytes, mutated_data
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Contract, Signal, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import Contract, Signal, contract_from_dict
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ModelError
 from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, State
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.watchdog import Guards
+from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -148,7 +149,7 @@ def test_a_mutated_contract_is_refused_in_a_sentence_or_can_be_run(part: range) 
         if contract is None:
             assert refusal.encode(), seed  # it can be printed
             continue
-        again = contract_from_dict(contract_to_dict(contract))
+        again = contract_from_dict(plain(contract))
         assert again == contract and again.sha256 == contract.sha256, seed
         drive(contract, seed)
     assert outcomes['refused'] > 100 and outcomes['run'] > 50

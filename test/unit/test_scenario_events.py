@@ -11,9 +11,8 @@ from uncloning_ros.scenario import (
     NotableRule,
     find_scenario,
     load_scenario,
-    scenario_from_fields,
+    scenario_from_dict,
 )
-from uncloning_ros.schema import Fields
 from uncloning_ros.share import share_path
 
 
@@ -53,6 +52,6 @@ def test_a_notable_rule_that_makes_no_sense_is_refused(tmp_path, old, new, said)
 
 def test_a_scenario_is_read_again_from_its_own_data():
     knife = find_scenario('knife')
-    again = scenario_from_fields(Fields(dict(knife.source), 'here', ScenarioError))
+    again = scenario_from_dict(dict(knife.source), 'here')
     assert again == knife
     assert again.sha256 == knife.sha256

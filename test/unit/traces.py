@@ -29,8 +29,10 @@ def fixed_scenario() -> Scenario:
              for name in ranges}
     return dataclasses.replace(
         knife, modes=modes,
-        tool=dataclasses.replace(knife.tool, heel_m=(-0.015, 0.0, 0.0), tip_m=(0.145, 0.0, 0.0),
-                                 handle_point_m=(-0.08, 0.0, 0.0)),
+        tool=dataclasses.replace(knife.tool, handle_point_m=(-0.08, 0.0, 0.0),
+                                 hazard=dataclasses.replace(knife.tool.hazard,
+                                                            heel_m=(-0.015, 0.0, 0.0),
+                                                            tip_m=(0.145, 0.0, 0.0))),
         receiver=dataclasses.replace(knife.receiver, grasp_reach_m=0.035, release_dwell_s=0.15),
         unsafe=UnsafeRule(near_m=0.5, pointing_rad=np.radians(60.0), thrust_near_m=0.25,
                           hold_s=0.1, face_neck_clearance_m=0.2))

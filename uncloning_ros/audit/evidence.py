@@ -27,8 +27,8 @@ from uncloning_ros.errors import EvidenceError, UncloningError
 from uncloning_ros.evidence import SCHEMA, Evidence, digest_of, evidence_of
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import OnnxPolicy
-from uncloning_ros.scenario import Exchange, Scenario, scenario_from_fields
-from uncloning_ros.schema import Fields, canonical_sha256
+from uncloning_ros.scenario import Exchange, Scenario, scenario_from_dict
+from uncloning_ros.schema import canonical_sha256
 
 _SHOWN = 20  # differences told of one file; more say nothing new
 
@@ -56,8 +56,7 @@ def scenario_of(document: Mapping[str, Any], path: Path) -> Scenario:
     """Return the scenario that a document holds; raise `EvidenceError` if it is not itself."""
     stored = document['scenario']
     try:
-        scenario = scenario_from_fields(
-            Fields(stored['data'], f'{path}: scenario.data', EvidenceError))
+        scenario = scenario_from_dict(stored['data'], f'{path}: scenario.data')
         sha256 = canonical_sha256(stored['data'])
     except UncloningError as err:
         raise EvidenceError(str(err)) from err

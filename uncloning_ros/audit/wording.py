@@ -67,7 +67,7 @@ NOTABLE = {
 
 def clauses(scenario: Scenario) -> dict[str, str]:
     """Return each clause of the unsafe event that the scenario defines, in words."""
-    part, rule = scenario.tool.hazard_part.replace('_', ' '), scenario.unsafe
+    part, rule = scenario.tool.hazard.part.replace('_', ' '), scenario.unsafe
     words = {'contact': f'the {part} touched a person'}
     if rule.face_neck_clearance_m is not None:
         words['face_neck'] = f'the {part} came near face or neck'

@@ -6,7 +6,6 @@ from uncloning_ros.contract.contract import (
     Contract,
     PolicyTiming,
     contract_from_dict,
-    contract_to_dict,
     load_contract,
     with_modes,
 )
@@ -16,21 +15,22 @@ from uncloning_ros.contract.deployment import (
     EpisodeEnd,
     FaultSignal,
     Limits,
+    ObservedTopic,
     Topic,
 )
 from uncloning_ros.contract.interface import (
     HAND_KEY,
     OBJECT_KEY,
     TOOL_KEY,
-    TRANSFORMS,
     Interface,
-    Signal,
     require_same_interface,
 )
+from uncloning_ros.contract.kinds import KINDS, Kind, Signal
+from uncloning_ros.contract.messages import TRANSFORMS
 
 __all__ = [
-    'HAND_KEY', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment', 'Enable',
-    'EpisodeEnd', 'FaultSignal', 'Interface', 'Limits', 'PolicyTiming', 'Signal', 'Topic',
-    'contract_from_dict', 'contract_to_dict', 'load_contract', 'require_same_interface',
-    'with_modes',
+    'HAND_KEY', 'KINDS', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment',
+    'Enable', 'EpisodeEnd', 'FaultSignal', 'Interface', 'Kind', 'Limits', 'ObservedTopic',
+    'PolicyTiming', 'Signal', 'Topic', 'contract_from_dict', 'load_contract',
+    'require_same_interface', 'with_modes',
 ]

@@ -10,30 +10,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
-from uncloning_ros.contract.deployment import Deployment, deployment_to_dict, read_deployment
-from uncloning_ros.contract.interface import Interface, interface_to_dict, read_interface
+from uncloning_ros.contract.deployment import Deployment
+from uncloning_ros.contract.interface import Interface
 from uncloning_ros.errors import ContractError
-from uncloning_ros.schema import Fields, canonical_sha256, read_yaml
+from uncloning_ros.schema import Range, canonical_sha256, plain, read, read_yaml
 
-SCHEMA = 'uncloning/contract@1'
-
-# More is a slip of the pen: the arrays of a policy's window have to fit.
+# Most ticks of a policy's window: more is a typing error, and its arrays have to fit.
 _MOST_TICKS = 1000
+
+Ticks = Annotated[int, Range(1, _MOST_TICKS)]
 
 
 @dataclass(frozen=True)
 class PolicyTiming:
     """Rate and window of the policy: `history` observations in, `horizon` actions out.
 
-    Of each chunk the first `execute` actions are used; then the policy plans anew.
+    Of each chunk the first `execute` actions are used; then the policy plans again.
     """
 
-    rate_hz: float
-    history: int
-    horizon: int
-    execute: int
+    rate_hz: Annotated[float, Range(1, 1000)]
+    history: Ticks
+    horizon: Ticks
+    execute: Ticks
+
+    def as_read(self) -> 'PolicyTiming':
+        """Return the timing; raise `ContractError` if more actions are executed than planned."""
+        if self.execute > self.horizon:
+            raise ContractError(f'execute {self.execute} is above horizon {self.horizon}; a chunk '
+                                f'has only that many actions')
+        return self
 
     @property
     def period_ns(self) -> int:
@@ -43,12 +50,14 @@ class PolicyTiming:
     @cached_property
     def sha256(self) -> str:
         """Return the hash of the policy part."""
-        return canonical_sha256(_timing_to_dict(self))
+        return canonical_sha256(plain(self))
 
 
 @dataclass(frozen=True)
 class Contract:
     """The whole agreement."""
+
+    SCHEMAS: ClassVar = ('uncloning/contract@1',)
 
     interface: Interface
     policy: PolicyTiming
@@ -57,61 +66,33 @@ class Contract:
     @cached_property
     def sha256(self) -> str:
         """Return the hash of all three parts."""
-        return canonical_sha256(contract_to_dict(self))
+        return canonical_sha256(plain(self))
+
+    def as_read(self) -> 'Contract':
+        """Return the contract; raise `ContractError` unless its parts fit each other."""
+        try:
+            self.deployment.require_fits(self.interface)
+        except ContractError as err:
+            raise ContractError(f'deployment.{err}') from err
+        ratio = self.deployment.command_rate_hz / self.policy.rate_hz
+        if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
+            raise ContractError(
+                f'expected deployment.command_rate_hz as a whole multiple of policy.rate_hz '
+                f'{self.policy.rate_hz:g}, got {self.deployment.command_rate_hz:g}; give that or '
+                f'2, 3, 4 ... times as much')
+        return self
 
 
 def load_contract(path: Path | str) -> Contract:
     """Read a contract file; raise `ContractError` naming the place, the value and the remedy."""
-    return _contract(read_yaml(Path(path), ContractError))
+    return contract_from_dict(read_yaml(Path(path), ContractError), str(path))
 
 
 def contract_from_dict(data: object, where: str = 'contract') -> Contract:
-    """Read a contract that travelled in a bag, a dataset or a model."""
-    return _contract(Fields(data, where, ContractError))
-
-
-def contract_to_dict(contract: Contract) -> dict[str, Any]:
-    """Return plain data that `contract_from_dict` reads back to an equal contract."""
-    return {
-        'schema': SCHEMA,
-        'interface': interface_to_dict(contract.interface),
-        'policy': _timing_to_dict(contract.policy),
-        'deployment': deployment_to_dict(contract.deployment),
-    }
+    """Return the contract that travelled in a bag, a dataset or a model as plain data."""
+    return read(Contract, data, where, ContractError)
 
 
 def with_modes(contract: Contract, modes: Mapping[str, bool]) -> Contract:
     """Return the contract with other modes, by name whether they are desired."""
     return replace(contract, interface=replace(contract.interface, modes=dict(modes)))
-
-
-def _contract(fields: Fields) -> Contract:
-    fields.schema(SCHEMA)
-    interface = read_interface(fields.fields('interface'))
-    policy = _timing(fields.fields('policy'))
-    deployment = read_deployment(fields.fields('deployment'), interface)
-    fields.done()
-    ratio = deployment.command_rate_hz / policy.rate_hz
-    if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
-        raise ContractError(
-            f'{fields.where}: deployment.command_rate_hz {deployment.command_rate_hz:g} is no '
-            f'whole multiple of policy.rate_hz {policy.rate_hz:g}; give that or 2, 3, 4 ... '
-            f'times as much')
-    return Contract(interface, policy, deployment)
-
-
-def _timing(fields: Fields) -> PolicyTiming:
-    timing = PolicyTiming(fields.number('rate_hz', 1, 1000),
-                          *(fields.count(key, most=_MOST_TICKS)
-                            for key in ('history', 'horizon', 'execute')))
-    fields.done()
-    if timing.execute > timing.horizon:
-        raise ContractError(f'{fields.where}: execute {timing.execute} is above horizon '
-                            f'{timing.horizon}; a chunk has only that many actions')
-    return timing
-
-
-def _timing_to_dict(timing: PolicyTiming) -> dict[str, Any]:
-    return {'rate_hz': float(timing.rate_hz), 'history': timing.history, 'horizon': timing.horizon,
-            'execute': timing.execute}
-

@@ -3,65 +3,17 @@
 """The contract's interface: observations, actions and modes, which bind bags, datasets, models."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated
 
+from uncloning_ros.contract.kinds import KINDS, Signal
 from uncloning_ros.errors import ContractError, near_miss
-from uncloning_ros.schema import Fields, canonical_sha256
+from uncloning_ros.schema import Inside, canonical_sha256, plain
 
-# kind -> number of values; None means one value for each name.
-KINDS: dict[str, int | None] = {
-    'pose': 9,  # x, y, z in m, then the first two columns of the rotation matrix (6D rotation)
-    'joint_positions': None,  # rad, one for each named joint
-    'gripper_width': 1,  # m between the fingers: the sum over the named finger joints
-    'force': 3,  # N, along x, y, z
-}
-_UNITS = {'pose': 'm', 'joint_positions': 'rad', 'gripper_width': 'm', 'force': 'N'}
-_NAMED_KINDS = ('joint_positions', 'gripper_width')
-
-# What the control loop, the labels and the simulator know a handover by: the poses of the arm's
-# tool centre point, of the object to hand over and of the hand that takes it, where a contract
-# observes them under these keys.
+# Keys of the poses of the arm's tool centre point, of the object and of the hand that takes it:
+# the control loop, the labels and the simulator know a handover by them.
 TOOL_KEY, OBJECT_KEY, HAND_KEY = 'tool_pose', 'object_pose', 'hand_pose'
-
-# A pose may come from a tree of transforms: then `child_frame` says whose pose it is.
-TRANSFORMS = 'tf2_msgs/msg/TFMessage'
-
-# kind -> message types that carry it, for what comes from the robot and for what goes to it
-OBSERVATION_TYPES: dict[str, tuple[str, ...]] = {
-    'pose': ('geometry_msgs/msg/PoseStamped', TRANSFORMS),
-    'joint_positions': ('sensor_msgs/msg/JointState',),
-    'gripper_width': ('sensor_msgs/msg/JointState',),
-    'force': ('geometry_msgs/msg/WrenchStamped',),
-}
-ACTION_TYPES: dict[str, tuple[str, ...]] = {
-    'pose': ('geometry_msgs/msg/PoseStamped',),
-    'joint_positions': ('std_msgs/msg/Float64MultiArray',
-                        'trajectory_msgs/msg/JointTrajectory'),
-    'gripper_width': ('std_msgs/msg/Float64MultiArray',),
-    'force': (),
-}
-
-
-@dataclass(frozen=True)
-class Signal:
-    """One observation or action: a named run of float values in a fixed order.
-
-    `names` are joint names where the kind has them; `frame` is the frame that a pose or a force
-    is expressed in ('' for joint values). `dim` values, laid out as `KINDS` tells.
-    """
-
-    key: str
-    kind: str
-    unit: str
-    frame: str = ''
-    names: tuple[str, ...] = ()
-
-    @property
-    def dim(self) -> int:
-        """Return the number of float values."""
-        return KINDS[self.kind] or len(self.names)
 
 
 @dataclass(frozen=True)
@@ -71,7 +23,23 @@ class Interface:
     base_frame: str
     observations: tuple[Signal, ...]
     actions: tuple[Signal, ...]
-    modes: Mapping[str, bool]
+    modes: Mapping[str, Annotated[bool, Inside('desired')]]
+
+    def as_read(self) -> 'Interface':
+        """Return the interface with the frames of its signals; raise `ContractError`."""
+        if not any(self.modes.values()):
+            raise ContractError('modes: at least one mode must be desired')
+        for action in self.actions:
+            if not KINDS[action.kind].commanded_as:
+                raise ContractError(f'actions: {action.key}: a {action.kind} cannot be commanded')
+        poses = [action for action in self.actions if action.kind == 'pose']
+        if len(poses) > 1:
+            raise ContractError(f'actions: expected one pose, for one arm, got '
+                                f'{", ".join(action.key for action in poses)}')
+        for action in poses:
+            self.measured_by(action)
+        return replace(self, observations=self._framed('observations', self.observations),
+                       actions=self._framed('actions', self.actions))
 
     @property
     def observation_dim(self) -> int:
@@ -156,17 +124,14 @@ class Interface:
     def sha256(self) -> str:
         """Return the hash that bags, datasets and models carry."""
         # The order of the modes counts (it numbers them), so they are hashed as a list.
-        return canonical_sha256(interface_to_dict(self) | {'modes': list(self.modes.items())})
+        return canonical_sha256(plain(self) | {'modes': list(self.modes.items())})
 
-
-def interface_to_dict(interface: Interface) -> dict[str, Any]:
-    """Return the interface as plain data, as the contract file has it."""
-    return {
-        'base_frame': interface.base_frame,
-        'observations': [_signal_to_dict(s) for s in interface.observations],
-        'actions': [_signal_to_dict(s) for s in interface.actions],
-        'modes': {name: {'desired': desired} for name, desired in interface.modes.items()},
-    }
+    def _framed(self, part: str, signals: Sequence[Signal]) -> tuple[Signal, ...]:
+        keys = [signal.key for signal in signals]
+        if len(set(keys)) != len(keys):
+            raise ContractError(f'{part}: keys must differ, got {", ".join(keys)}')
+        return tuple(signal if KINDS[signal.kind].named
+                     else replace(signal, frame=self.base_frame) for signal in signals)
 
 
 def require_same_interface(expected: Interface, found: Interface, what: str) -> None:
@@ -202,56 +167,3 @@ def _slices(signals: Sequence[Signal]) -> dict[str, slice]:
         slices[signal.key] = slice(start, start + signal.dim)
         start += signal.dim
     return slices
-
-
-def read_interface(fields: Fields) -> Interface:
-    """Read the contract's part `interface`."""
-    base_frame = fields.text('base_frame')
-    observations = _signals(fields, 'observations', base_frame)
-    actions = _signals(fields, 'actions', base_frame)
-    modes_fields = fields.fields('modes')
-    modes = {}
-    for name in modes_fields.keys():
-        mode = modes_fields.fields(name)
-        modes[name] = mode.flag('desired')
-        mode.done()
-    fields.done()
-    if not any(modes.values()):
-        raise ContractError(f'{fields.where}.modes: at least one mode must be desired')
-    for action in actions:
-        if not ACTION_TYPES[action.kind]:
-            raise ContractError(f'{fields.where}.actions: {action.key}: a {action.kind} cannot '
-                                f'be commanded')
-    interface = Interface(base_frame, observations, actions, modes)
-    poses = [action for action in actions if action.kind == 'pose']
-    if len(poses) > 1:
-        raise ContractError(f'{fields.where}.actions: expected one pose, for one arm, got '
-                            f'{", ".join(action.key for action in poses)}')
-    for action in poses:
-        interface.measured_by(action)
-    return interface
-
-
-def _signals(parent: Fields, part: str, base_frame: str) -> tuple[Signal, ...]:
-    signals = []
-    for fields in parent.list_of_fields(part):
-        key, kind = fields.text('key'), fields.text('kind')
-        if kind not in KINDS:
-            raise ContractError(f'{fields.where}: unknown kind {kind!r}{near_miss(kind, KINDS)}')
-        unit = fields.text('unit')
-        if unit != _UNITS[kind]:
-            raise fields.fail('unit', f'{_UNITS[kind]!r} for kind {kind!r}')
-        names = fields.texts('names') if kind in _NAMED_KINDS else ()
-        fields.done()
-        frame = '' if kind in _NAMED_KINDS else base_frame
-        signals.append(Signal(key, kind, unit, frame, names))
-    keys = [signal.key for signal in signals]
-    if len(set(keys)) != len(keys):
-        raise ContractError(f'{parent.where}.{part}: keys must differ, got {", ".join(keys)}')
-    return tuple(signals)
-
-
-def _signal_to_dict(signal: Signal) -> dict[str, Any]:
-    data: dict[str, Any] = {'key': signal.key, 'kind': signal.kind, 'unit': signal.unit}
-    return data | ({'names': list(signal.names)} if signal.names else {})
-

@@ -100,23 +100,24 @@ def approach_angle(trace: Trace, handle_first: bool) -> Array:
 
 def edge_clearance(trace: Trace, scenario: Scenario) -> dict[str, Array]:
     """Return for each body part the distance (T,) in m from the hazard to its capsule's skin."""
-    heel, tip = point_of(trace, scenario.tool.heel_m), point_of(trace, scenario.tool.tip_m)
+    hazard = scenario.tool.hazard
+    heel, tip = point_of(trace, hazard.heel_m), point_of(trace, hazard.tip_m)
     return {part: segment_distance(heel, tip, ends[:, 0], ends[:, 1])
-            - trace.capsule_radius_m[part] - scenario.tool.hazard_radius_m
+            - trace.capsule_radius_m[part] - hazard.radius_m
             for part, ends in trace.capsule_ends.items()}
 
 
 def thrust_miss(trace: Trace, scenario: Scenario, part: str) -> Array:
     """Return by how much (T,) in m a thrust along the blade would miss; below 0 it would hit."""
     ends = trace.capsule_ends[part]
-    return (ray_segment_distance(point_of(trace, scenario.tool.tip_m),
+    return (ray_segment_distance(point_of(trace, scenario.tool.hazard.tip_m),
                                  x_axis_of(trace.object_pose), ends[:, 0], ends[:, 1])
             - trace.capsule_radius_m[part])
 
 
 def tip_speed(trace: Trace, scenario: Scenario) -> Array:
     """Return the speed (T,) of the tip in m/s, 0 at the first step."""
-    return _speed(point_of(trace, scenario.tool.tip_m), trace.physics_hz)
+    return _speed(point_of(trace, scenario.tool.hazard.tip_m), trace.physics_hz)
 
 
 def tool_speed(trace: Trace) -> Array:

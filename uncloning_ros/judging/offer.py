@@ -14,7 +14,7 @@ def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> tuple[float, .
     turn = rotation_of(trace.hand_pose[taken]).T
     place = rotation_of(trace.object_pose[taken])
     origin = position_of(trace.object_pose[taken]) - position_of(trace.hand_pose[taken])
-    points = (scenario.tool.handle_point_m, scenario.tool.tip_m)
+    points = (scenario.tool.handle_point_m, scenario.tool.hazard.tip_m)
     return tuple(float(value) for point in points
                  for value in turn @ (origin + place @ np.asarray(point)))
 

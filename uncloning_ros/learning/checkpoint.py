@@ -24,11 +24,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 import uncloning_ros
-from uncloning_ros.contract import Contract, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.files import write_whole
 from uncloning_ros.learning.network import Policy
-from uncloning_ros.schema import Fields
+from uncloning_ros.schema import Fields, plain
 
 SCHEMA = 'uncloning/run@1'
 
@@ -101,7 +101,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
     """Return the config as plain data, which `read_config` reads back."""
     data = {'schema': SCHEMA, 'software_version': config.software_version,
-            'contract': contract_to_dict(config.contract), 'network': asdict(config.network),
+            'contract': plain(config.contract), 'network': asdict(config.network),
             'training': asdict(config.training), 'data': dict(config.data)}
     return data if config.edit is None else data | {'edit': dict(config.edit)}
 

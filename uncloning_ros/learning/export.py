@@ -14,7 +14,6 @@ import onnx
 import torch
 
 import uncloning_ros
-from uncloning_ros.contract import contract_to_dict
 from uncloning_ros.errors import ModelError
 from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
@@ -29,6 +28,7 @@ from uncloning_ros.runtime.inference import (
     digest_of,
     load_policy,
 )
+from uncloning_ros.schema import plain
 
 PARITY_TOLERANCE = 1e-4  # in the contract's units
 
@@ -92,7 +92,7 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
     seeds = {'demonstrations': sorted(_demonstration_seeds(config)),
              'development': list(development_seeds), 'training': config.training.seed}
     records: dict[str, Any] = {
-        'schema': SCHEMA, 'contract': contract_to_dict(contract),
+        'schema': SCHEMA, 'contract': plain(contract),
         'interface_sha256': contract.interface.sha256, 'policy_sha256': contract.policy.sha256,
         'training': training, 'seeds': seeds, 'software_version': uncloning_ros.__version__}
     if config.edit is not None:

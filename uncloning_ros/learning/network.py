@@ -11,15 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from uncloning_ros.contract import Interface, PolicyTiming, Signal
+from uncloning_ros.contract import KINDS, Interface, PolicyTiming, Signal
 from uncloning_ros.learning.generative import sample
-
-# The smallest spread that counts as a signal, by kind: position and rotation of a pose apart.
-# A value that hardly varies in the demonstrations is mostly noise; dividing by its own spread
-# would blow that noise up.
-_POSITION_FLOOR_M = 0.005
-_ROTATION_FLOOR = 0.02
-_FLOORS = {'joint_positions': 0.01, 'gripper_width': 0.002, 'force': 0.2}
 
 # Beyond so many standard deviations a condition says nothing more (a knock on the force sensor).
 _CONDITION_LIMIT = 5.0
@@ -172,9 +165,9 @@ class Policy(nn.Module):
 
 
 def _floor(signal: Signal) -> Tensor:
-    if signal.kind == 'pose':
-        return torch.tensor([_POSITION_FLOOR_M] * 3 + [_ROTATION_FLOOR] * 6)
-    return torch.full((signal.dim,), _FLOORS[signal.kind])
+    """Return the smallest spreads (dim,) to divide by: noise is not to be blown up by them."""
+    floors = KINDS[signal.kind].floors
+    return torch.tensor(floors).expand(signal.dim) if len(floors) == 1 else torch.tensor(floors)
 
 
 def _pose_starts(interface: Interface) -> list[int]:
@@ -194,7 +187,7 @@ def _lift(interface: Interface) -> tuple[Tensor, Tensor]:
             lift[start + axis, dim + 3 * i + axis] = 1.0
             lift[anchor + axis, dim + 3 * i + axis] = -1.0
     floors = [_floor(signal) for signal in interface.observations]
-    return lift, torch.cat([*floors, torch.full((3 * len(others),), _POSITION_FLOOR_M)])
+    return lift, torch.cat([*floors, torch.full((3 * len(others),), KINDS['pose'].floors[0])])
 
 
 def _anchor(interface: Interface) -> Tensor:

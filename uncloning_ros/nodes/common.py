@@ -25,9 +25,16 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool, String
 
-from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic, load_contract
+from uncloning_ros.contract import (
+    TRANSFORMS,
+    Contract,
+    ObservedTopic,
+    Signal,
+    Topic,
+    load_contract,
+)
+from uncloning_ros.contract.messages import JOINT_TRAJECTORY
 from uncloning_ros.conversions import (
-    JOINT_TRAJECTORY,
     Sample,
     decode,
     encode,
@@ -318,7 +325,7 @@ class Observations:
         self.subscriptions.append(self._node.create_subscription(kind, topic, receive, qos,
                                                                  event_callbacks=events))
 
-    def _receive(self, pairs: Sequence[tuple[Signal, Topic]], message: Any) -> None:
+    def _receive(self, pairs: Sequence[tuple[Signal, ObservedTopic]], message: Any) -> None:
         receive_ns = self.now_ns()
         for item, topic in pairs:
             try:
@@ -334,7 +341,7 @@ class Observations:
             except ContractError as err:
                 self._refuse(item.key, err)
 
-    def _receive_transforms(self, pairs: Sequence[tuple[Signal, Topic]], static: bool,
+    def _receive_transforms(self, pairs: Sequence[tuple[Signal, ObservedTopic]], static: bool,
                             message: Any) -> None:
         placed = self._transforms.add(message, static)
         for item, topic in pairs:

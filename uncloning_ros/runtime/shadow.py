@@ -4,10 +4,8 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from uncloning_ros.contract import Interface
-from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
+from uncloning_ros.contract import KINDS, Interface
+from uncloning_ros.geometry import Array
 
 
 def distances(interface: Interface, ours: Array, theirs: Mapping[str, Array]) -> dict[str, float]:
@@ -16,19 +14,10 @@ def distances(interface: Interface, ours: Array, theirs: Mapping[str, Array]) ->
     `KEY_m` and `KEY_rad` for a pose, `KEY_rad` (the largest) for joints, `KEY_m` for a width; of
     the keys that the other one has.
     """
-    found: dict[str, float] = {}
-    for signal in interface.actions:
-        if signal.key not in theirs:
-            continue
-        mine, other = ours[interface.action_slices[signal.key]], theirs[signal.key]
-        if signal.kind == 'pose':
-            found[f'{signal.key}_m'] = float(np.linalg.norm(mine[:3] - other[:3]))
-            found[f'{signal.key}_rad'] = float(rotation_angle_between(rotation_of(mine),
-                                                                      rotation_of(other)))
-        else:
-            unit = 'rad' if signal.kind == 'joint_positions' else 'm'
-            found[f'{signal.key}_{unit}'] = float(np.max(np.abs(mine - other)))
-    return found
+    return {f'{signal.key}_{unit}': distance(ours[interface.action_slices[signal.key]],
+                                             theirs[signal.key])
+            for signal in interface.actions if signal.key in theirs
+            for unit, distance in KINDS[signal.kind].distances.items()}
 
 
 class ShadowReport:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from uncloning_ros.contract import Contract, Signal, Topic
+from uncloning_ros.contract import Contract, ObservedTopic, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.runtime.leaps import leap
 
@@ -72,11 +72,9 @@ class Watchdog:
     def __init__(self, contract: Contract) -> None:
         deployment = contract.deployment
         self._enable, self._fault = deployment.enable, deployment.fault
-        self._inputs: list[tuple[Signal, Topic, int]] = []
+        self._inputs: list[tuple[Signal, ObservedTopic, int]] = []
         for signal in contract.interface.observations:
             topic = deployment.observations[signal.key]
-            if topic.max_age_s is None:
-                raise ValueError(f'{signal.key}: an observation needs max_age_s')
             # Whole nanoseconds: an age of exactly the limit is allowed on every machine.
             self._inputs.append((signal, topic, round(topic.max_age_s * 1e9)))
         self._reaches = _reaches(contract)
@@ -147,7 +145,8 @@ class Watchdog:
                                  f'and joint limits in the contract')
         return None
 
-    def _judge_leap(self, signal: Signal, topic: Topic, sample: Sample) -> Complaint | None:
+    def _judge_leap(self, signal: Signal, topic: ObservedTopic,
+                    sample: Sample) -> Complaint | None:
         before = self._believed.get(signal.key, sample)
         sentence = None if before is sample else leap(signal, topic, before, sample,
                                                       self._period_ns)

@@ -145,7 +145,7 @@ def begun_wrong(models: Sequence[Model]) -> str:
 
 def measured(models: Sequence[Model], scenario: Scenario) -> str:
     """Return least, median and most of everything that was measured."""
-    hazard = plain(scenario.tool.hazard_part)
+    hazard = plain(scenario.tool.hazard.part)
     parts = list(models[0]['per_seed'][0]['edge_clearance_m'])
     rows = [(f'edge_clearance_{part}_m', f'least clearance, {hazard} to {part}', 100.0, 'cm')
             for part in parts] + list(_MEASURED)

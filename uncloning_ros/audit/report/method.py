@@ -83,7 +83,7 @@ def _distribution(scenario: Scenario) -> str:
 
 
 def _unsafe(scenario: Scenario) -> str:
-    rule, part = scenario.unsafe, plain(scenario.tool.hazard_part)
+    rule, part = scenario.unsafe, plain(scenario.tool.hazard.part)
     clauses = [f'the {part} touches any body part']
     if rule.face_neck_clearance_m is not None:
         clauses.append(f'it is nearer than {rule.face_neck_clearance_m:g} m to face or neck')

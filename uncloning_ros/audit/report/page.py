@@ -31,7 +31,7 @@ def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[
     """Return the page for an audit's record, as `summary.audit_record` makes it."""
     others = compared_models(record)
     models = [record, *others]
-    hazard = plain(scenario.tool.hazard_part)
+    hazard = plain(scenario.tool.hazard.part)
     limit = record['limits']['max_umr']
     sections = [head(record, scenario, models)]
     if others:

@@ -11,17 +11,19 @@ import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rosbags.serde import SerdeError
 
-from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic
+from uncloning_ros.contract import TRANSFORMS, Contract, ObservedTopic, Signal, Topic
 from uncloning_ros.conversions import Sample, decode
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.messages import BagContents, RawMessage
 from uncloning_ros.errors import BagError, ContractError, DatasetError, near_miss
 from uncloning_ros.transforms import STATIC_SUFFIX, TransformTree, static_topic
+
+AnyTopic = TypeVar('AnyTopic', bound=Topic)
 
 _BAD_CDR = (SerdeError, struct.error, ValueError, IndexError, OverflowError, MemoryError)
 _SHOWN = 12  # topics of a bag that a sentence lists
@@ -43,8 +45,8 @@ class Decoder:
         self._samples: dict[str, list[Sample]] = {}
         self._sinks = dict(sinks or {})
         self._types: dict[str, str] = {}
-        self._plain: dict[str, list[tuple[Signal, Topic | None]]] = {}
-        self._posed: dict[str, list[tuple[Signal, Topic]]] = {}
+        self._plain: dict[str, list[tuple[Signal, ObservedTopic | None]]] = {}
+        self._posed: dict[str, list[tuple[Signal, ObservedTopic]]] = {}
         for name, topic in bag_topics(contract).items():
             signals = [s for s in topic.signals if sinks is None or s.key in sinks]
             if not signals:
@@ -148,7 +150,7 @@ def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
             raise ContractError(f'unknown key {key!r}{near_miss(key, known)}; keys are those of '
                                 f'the observations and actions in the contract')
 
-    def renamed(topics: Mapping[str, Topic]) -> dict[str, Topic]:
+    def renamed(topics: Mapping[str, AnyTopic]) -> dict[str, AnyTopic]:
         return {key: replace(topic, topic=names.get(key, topic.topic))
                 for key, topic in topics.items()}
 
@@ -173,7 +175,7 @@ def deserialise(path: Path, raw: RawMessage) -> Any:
                        f'{raw.type}: {err}') from err
 
 
-def _with_stamp(signal: Signal, observed: Topic, message: Any, sample: Sample) -> Sample:
+def _with_stamp(signal: Signal, observed: ObservedTopic, message: Any, sample: Sample) -> Sample:
     """Return the sample with the stamp that counts: the header's, or the time of arrival."""
     if not observed.stamped:
         return replace(sample, stamp_ns=sample.receive_ns)

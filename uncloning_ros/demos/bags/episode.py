@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.contract import Contract, Signal, contract_from_dict, contract_to_dict
+from uncloning_ros.contract import Contract, Signal, Topic, contract_from_dict
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import BagError, ContractError
+from uncloning_ros.schema import plain
 
 SCHEMA = 'uncloning/episode@1'
 OWN_RECORD = 'uncloning'  # name of the MCAP metadata record that holds `custom_data()`
@@ -77,6 +78,7 @@ def bag_topics(contract: Contract) -> dict[str, BagTopic]:
     topics: dict[str, BagTopic] = {}
     keys = set()
     interface, deployment = contract.interface, contract.deployment
+    pairs: list[tuple[Signal, Topic]]
     pairs = [(s, deployment.observations[s.key]) for s in interface.observations]
     pairs += [(s, deployment.actions[s.key]) for s in interface.actions]
     for signal, source in pairs:
@@ -106,7 +108,7 @@ def custom_data(contract: Contract, metadata: EpisodeMetadata) -> dict[str, str]
         'seed': '' if metadata.seed is None else str(metadata.seed),
         'contract_sha256': contract.sha256,
         'interface_sha256': contract.interface.sha256,
-        'contract': json.dumps(contract_to_dict(contract), separators=(',', ':')),
+        'contract': json.dumps(plain(contract), separators=(',', ':')),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
-from uncloning_ros.conversions import MessageClasses
+from uncloning_ros.contract.messages import MessageClasses
 
 # Type names of the IDL that a .msg file writes differently.
 _NAMES = {'boolean': 'bool', 'octet': 'byte', 'float': 'float32', 'double': 'float64'}

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import Contract, Topic
+from uncloning_ros.contract import Contract, ObservedTopic
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.messages import require_one_clock
@@ -109,8 +109,7 @@ class _Series:
 class _Judgement:
     """What the running policy's watchdog would say of one observation at every tick."""
 
-    def __init__(self, key: str, topic: Topic, series: _Series, ticks: Times) -> None:
-        assert topic.max_age_s is not None, 'the contract gives every observation an age'
+    def __init__(self, key: str, topic: ObservedTopic, series: _Series, ticks: Times) -> None:
         self._key, self._age_s, self._unchanged_s = key, topic.max_age_s, topic.max_unchanged_s
         newest = series.at_or_before(ticks)
         # Whole nanoseconds, as the watchdog has them: an age of exactly the limit is allowed.

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from uncloning_ros import __version__
-from uncloning_ros.contract import Contract, contract_to_dict
+from uncloning_ros.schema import plain
+from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.decoding import with_topics
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.dataset.loading import Loaded, Recipe, load_episode
@@ -104,7 +105,7 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
         software_version=__version__,
         scenario=recipe.scenario.name,
         scenario_sha256=recipe.scenario.sha256,
-        contract=contract_to_dict(contract),
+        contract=plain(contract),
         topics=recipe.reading.topics,
         cut=None if cutting is None else {
             **vars(cutting),

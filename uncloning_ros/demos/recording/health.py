@@ -97,7 +97,7 @@ def topic_rules(contract: Contract) -> dict[str, TopicRule]:
         frames: list[str | None] = [source.child_frame for source in sources] or [None]
         for frame in dict.fromkeys(frames):
             named = [source for source in sources if source.child_frame == frame]
-            ages_s = [one.max_age_s for one in named if one.max_age_s is not None]
+            ages_s = [one.max_age_s for one in named]
             unchanged_s = [one.max_unchanged_s for one in named
                            if one.max_unchanged_s is not None]
             rules[_name(topic.name, frame)] = TopicRule(
@@ -111,8 +111,9 @@ def topic_rules(contract: Contract) -> dict[str, TopicRule]:
 def rule_name(contract: Contract, key: str) -> str:
     """Return the name under which `topic_rules()` has the rule for a signal."""
     deployment = contract.deployment
-    source = deployment.observations.get(key) or deployment.actions[key]
-    return _name('/' + source.topic.lstrip('/'), source.child_frame)
+    observed = deployment.observations.get(key)
+    source = observed or deployment.actions[key]
+    return _name('/' + source.topic.lstrip('/'), observed.child_frame if observed else None)
 
 
 def _name(topic: str, frame: str | None) -> str:

@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds of signals: for each one record with its unit, messages, span, speeds and conversions.
+
+To add a kind, add a record to `KINDS`, a function that reads its message and one that builds it.
+Messages are known by their attributes, so those of rclpy and of a bag reader are read alike.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from uncloning_ros.contract import messages
+from uncloning_ros.contract.messages import MessageClasses
+from uncloning_ros.errors import ContractError, near_miss
+from uncloning_ros.geometry import (
+    Array,
+    rotation_angle_between,
+    rotation_of,
+    single_pose,
+    single_quaternion,
+)
+from uncloning_ros.schema import Names, Note
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of signal.
+
+    A signal has `dim` values, or one for each of its names where `dim` is None; `named` kinds
+    have the names of joints, the others a frame. `span` is what no real value comes near, in the
+    kind's unit. A number outside it comes from a broken publisher or is in a foreign unit (mm,
+    degrees, percent), and its square could overflow. `floors` are the smallest spreads, one for
+    all values or one for each, that learning takes for a signal and not for noise.
+
+    `decode(signal, message)` returns the values (dim,) of a message of the first type in
+    `observed_as`, and raises `ContractError` where it cannot; `encode(signal, values, stamp_ns,
+    classes)` builds that message. `distances` measure by unit how far two states are apart;
+    `speeds` are the units in which a contract may bound how fast measurements change.
+    """
+
+    unit: str
+    dim: int | None
+    named: bool
+    observed_as: tuple[str, ...]
+    commanded_as: tuple[str, ...]
+    span: tuple[float, float]
+    floors: tuple[float, ...]
+    decode: 'Callable[[Signal, Any], Array]'
+    encode: 'Callable[[Signal, Array, int, MessageClasses], Any]'
+    distances: Mapping[str, Callable[[Array, Array], float]]
+    speeds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One observation or action: a named run of float values in a fixed order.
+
+    `names` are the joints where the kind has them; `frame` is the frame that other values are
+    expressed in, '' for joint values.
+    """
+
+    key: str
+    kind: str
+    unit: str
+    frame: Annotated[str, Note.DERIVED] = ''
+    names: Names = ()
+
+    @property
+    def dim(self) -> int:
+        """Return the number of float values."""
+        return KINDS[self.kind].dim or len(self.names)
+
+    def as_read(self) -> 'Signal':
+        """Return the signal; raise `ContractError` for an unknown kind, a wrong unit or names."""
+        if self.kind not in KINDS:
+            raise ContractError(f'unknown kind {self.kind!r}{near_miss(self.kind, KINDS)}')
+        kind = KINDS[self.kind]
+        if self.unit != kind.unit:
+            raise ContractError(f'unit: expected {kind.unit!r} for kind {self.kind!r}, got '
+                                f'{self.unit!r}')
+        if kind.named and not self.names:
+            raise ContractError(f"missing key 'names', expected those of the joints of a "
+                                f'{self.kind}')
+        if self.names and not kind.named:
+            raise ContractError(f"unknown key 'names': a {self.kind} has none")
+        return self
+
+
+def require_usable(signal: Signal, values: Sequence[float], least: float, most: float) -> None:
+    """Raise `ContractError` unless all `values`, plain floats, are in [least, most]."""
+    for value in values:
+        if not least <= value <= most:  # NaN lies in no interval
+            break
+    else:
+        return
+    shown = f'[{", ".join(f"{value:g}" for value in values)}]'
+    if not all(map(math.isfinite, values)):
+        raise ContractError(f'{signal.key}: expected finite values, got {shown}')
+    raise ContractError(f'{signal.key}: expected values from {least:g} to {most:g} {signal.unit}, '
+                        f'got {shown}; check its publisher and its unit')
+
+
+def require_frame(signal: Signal, frame_id: str) -> None:
+    """Raise `ContractError` unless a message is in the signal's frame."""
+    if frame_id != signal.frame:
+        raise ContractError(f'{signal.key}: expected frame {signal.frame!r}, got {frame_id!r}; '
+                            f'transform it to the base frame before publishing')
+
+
+def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]) -> list[float]:
+    """Return the values of the signal's joints, in its order, of a message that names joints.
+
+    Raise `ContractError` for a joint that is missing or named twice, another number of values
+    than names, and a value beyond the span; joints may count in either direction.
+    """
+    missing = [name for name in signal.names if name not in names]
+    if missing:
+        found = len(signal.names) - len(missing)
+        raise ContractError(f'{signal.key}: expected {len(signal.names)} joints, got {found} '
+                            f'(missing {", ".join(missing)}); check config/contract.yaml')
+    twice = [name for name in signal.names if names.count(name) > 1]
+    if twice:
+        raise ContractError(f'{signal.key}: a message names {", ".join(twice)} more than once; '
+                            f'check its publisher')
+    if len(values) != len(names):
+        raise ContractError(f'{signal.key}: a message names {len(names)} joints but has '
+                            f'{len(values)} values; check its publisher')
+    found_values = [float(values[names.index(name)]) for name in signal.names]
+    most = KINDS[signal.kind].span[1]
+    require_usable(signal, found_values, -most, most)
+    return found_values
+
+
+def _read_pose(signal: Signal, message: Any) -> Array:
+    require_frame(signal, message.header.frame_id)
+    p, q = message.pose.position, message.pose.orientation
+    position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
+    require_usable(signal, position + quaternion, *KINDS['pose'].span)
+    try:
+        return single_pose(position, quaternion)
+    except ValueError as err:
+        raise ContractError(f'{signal.key}: {err}') from err
+
+
+def _build_pose(signal: Signal, values: Array, stamp_ns: int, classes: MessageClasses) -> Any:
+    x, y, z, w = single_quaternion(values.tolist())
+    pose = messages.build(
+        classes, 'geometry_msgs/msg/Pose',
+        position=messages.xyz(classes, 'geometry_msgs/msg/Point', values[:3].tolist()),
+        orientation=messages.build(classes, 'geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w))
+    return messages.build(classes, messages.POSE, pose=pose,
+                          header=messages.header(classes, signal.frame, stamp_ns))
+
+
+def _read_joints(signal: Signal, message: Any) -> Array:
+    return np.array(values_by_name(signal, message.name, message.position))
+
+
+def _build_joints(signal: Signal, values: Array, stamp_ns: int, classes: MessageClasses) -> Any:
+    return messages.joint_state(classes, signal.names, stamp_ns, position=values)
+
+
+def _read_width(signal: Signal, message: Any) -> Array:
+    width = [sum(values_by_name(signal, message.name, message.position))]
+    require_usable(signal, width, *KINDS['gripper_width'].span)
+    return np.array(width)
+
+
+def _build_width(signal: Signal, values: Array, stamp_ns: int, classes: MessageClasses) -> Any:
+    """Return the message of a gripper whose fingers share the width evenly."""
+    fingers = len(signal.names)
+    return messages.joint_state(classes, signal.names, stamp_ns,
+                                position=np.full(fingers, values[0] / fingers))
+
+
+def _read_force(signal: Signal, message: Any) -> Array:
+    require_frame(signal, message.header.frame_id)
+    f = message.wrench.force
+    force = (f.x, f.y, f.z)
+    require_usable(signal, force, *KINDS['force'].span)
+    return np.array(force, dtype=np.float64)
+
+
+def _build_force(signal: Signal, values: Array, stamp_ns: int, classes: MessageClasses) -> Any:
+    vector = 'geometry_msgs/msg/Vector3'
+    wrench = messages.build(classes, 'geometry_msgs/msg/Wrench',
+                            force=messages.xyz(classes, vector, values.tolist()),
+                            torque=messages.xyz(classes, vector, (0.0, 0.0, 0.0)))
+    return messages.build(classes, messages.WRENCH, wrench=wrench,
+                          header=messages.header(classes, signal.frame, stamp_ns))
+
+
+def _position_distance(one: Array, two: Array) -> float:
+    return float(np.linalg.norm(one[:3] - two[:3]))
+
+
+def _rotation_distance(one: Array, two: Array) -> float:
+    return float(rotation_angle_between(rotation_of(one), rotation_of(two)))
+
+
+def _largest_difference(one: Array, two: Array) -> float:
+    return float(np.abs(one - two).max())
+
+
+KINDS: dict[str, Kind] = {
+    # x, y, z in m, then the first two columns of the rotation matrix (6D rotation)
+    'pose': Kind(
+        unit='m', dim=9, named=False,
+        observed_as=(messages.POSE, messages.TRANSFORMS), commanded_as=(messages.POSE,),
+        span=(-1e4, 1e4), floors=(0.005,) * 3 + (0.02,) * 6,
+        decode=_read_pose, encode=_build_pose,
+        distances={'m': _position_distance, 'rad': _rotation_distance}, speeds=('m', 'rad')),
+    'joint_positions': Kind(
+        unit='rad', dim=None, named=True,
+        observed_as=(messages.JOINT_STATE,),
+        commanded_as=(messages.ARRAY, messages.JOINT_TRAJECTORY),
+        span=(-100.0, 100.0),  # a joint that turns without end may have turned 15 times
+        floors=(0.01,), decode=_read_joints, encode=_build_joints,
+        distances={'rad': _largest_difference}, speeds=('rad',)),
+    # between the fingers: the sum over the named finger joints
+    'gripper_width': Kind(
+        unit='m', dim=1, named=True,
+        observed_as=(messages.JOINT_STATE,), commanded_as=(messages.ARRAY,),
+        span=(-0.05, 1.0),  # at its stop it may be measured below 0 by the error of its zero
+        floors=(0.002,), decode=_read_width, encode=_build_width,
+        distances={'m': _largest_difference}),
+    # along x, y, z
+    'force': Kind(
+        unit='N', dim=3, named=False,
+        observed_as=(messages.WRENCH,), commanded_as=(),
+        span=(-1e4, 1e4), floors=(0.2,), decode=_read_force, encode=_build_force,
+        distances={'N': _largest_difference}),
+}
