@@ -47,7 +47,7 @@ import operator
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
@@ -220,14 +220,18 @@ def _members(parts: tuple[_Part, ...], data: object, where: str,
         if part.key in data:
             values[part.name] = _value(part.hint, data[part.key], f'{where}.{part.key}', error)
         elif not part.optional:
-            close = difflib.get_close_matches(
-                part.key, [str(key) for key in data if key not in keys], n=1, cutoff=0.5)
+            others = [str(key) for key in data if key not in keys]
             raise error(f'{where}: missing key {part.key!r}, expected {_expected(part.hint)}'
-                        + ''.join(f' (found {key!r})' for key in close))
+                        + ''.join(f' (found {key!r})' for key in _close(part.key, others)))
     for key in data:
         if key not in keys:
             raise error(f'{where}: unknown key {key!r}{near_miss(str(key), keys)}')
     return values
+
+
+def _close(name: object, known: Sequence[str]) -> list[str]:
+    """Return the known name that is nearest to a name, none if all are far from it."""
+    return difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
 
 
 def _value(hint: _Hint, value: Any, where: str, error: type[UncloningError]) -> Any:
@@ -240,8 +244,9 @@ def _value(hint: _Hint, value: Any, where: str, error: type[UncloningError]) -> 
     if dataclasses.is_dataclass(hint.core):
         return read(typing.cast(type[Any], hint.core), value, where, error)
     if not _fits(hint, value):
-        hope = (near_miss(value, hint.args) if hint.core is Literal and _is_text(value) else '')
-        raise error(f'{where}: expected {_expected(hint)}, got {_shown(value)}{hope}')
+        known = hint.args if hint.core is Literal else ()
+        raise error(f'{where}: expected {_expected(hint)}, got {_shown(value)}'
+                    + ''.join(f' (did you mean {one!r}?)' for one in _close(value, known)))
     if hint.core is Mapping and hint.args[1] is not Any:
         for key in value:
             if not _is_text(key) or not key:

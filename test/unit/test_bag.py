@@ -23,7 +23,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Topic, contract_from_dict
+from uncloning_ros.contract import ObservedTopic, contract_from_dict
 from uncloning_ros.demos.bags import layout
 from uncloning_ros.demos.bags import writer as bag_writer
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
@@ -326,7 +326,7 @@ def test_an_unknown_planned_mode_is_refused_before_anything_is_written(tmp_path:
 
 def test_a_topic_of_two_types_is_refused() -> None:
     deployment = episodes.CONTRACT.deployment
-    clash = Topic('target_pose', 'sensor_msgs/msg/JointState', 0.1)
+    clash = ObservedTopic('target_pose', 'sensor_msgs/msg/JointState', 0.1)
     contract = replace(episodes.CONTRACT, deployment=replace(
         deployment, observations={**deployment.observations, 'gripper_width': clash}))
     with pytest.raises(ContractError, match='a topic has one type'):

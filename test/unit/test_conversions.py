@@ -111,7 +111,7 @@ def test_missing_joint_is_named_and_never_zero() -> None:
 
 
 def test_joint_state_with_fewer_positions_than_names_is_refused() -> None:
-    with pytest.raises(ContractError, match='names 3 joints but has 2 positions'):
+    with pytest.raises(ContractError, match='names 3 joints but has 2 '):
         decode(JOINTS, joint_message(('a', 'b', 'c'), [1.0, 2.0]), 0)
 
 
@@ -262,7 +262,7 @@ def test_joints_of_a_trajectory_are_matched_by_name() -> None:
 @pytest.mark.parametrize(('names', 'positions', 'sentence'), [
     (['a', 'b'], [1.0, 2.0], r'expected 3 joints, got 2 \(missing c\)'),
     (['a', 'b', 'c', 'c'], [1.0, 2.0, 3.0, 4.0], 'names c more than once'),
-    (['a', 'b', 'c'], [1.0, 2.0], 'names 3 joints but has 2 positions'),
+    (['a', 'b', 'c'], [1.0, 2.0], 'names 3 joints but has 2 '),
     (['a', 'b', 'c'], [1.0, 2.0, np.nan], 'expected finite values, got .*nan'),
     (['a', 'b', 'c'], [1.0, -np.inf, 3.0], 'expected finite values, got .*inf'),
     (['a', 'b', 'c'], [1.0, 2.0, 1e5], 'expected values from -100 to 100 rad'),
@@ -295,7 +295,7 @@ def test_transforms_are_not_taken_for_a_pose() -> None:
 
 
 def test_type_that_cannot_be_written_is_refused() -> None:
-    with pytest.raises(ContractError, match='joints: cannot write a std_msgs/msg/String'):
+    with pytest.raises(ContractError, match='joints: cannot write .*std_msgs/msg/String'):
         message_of(JOINTS, 'std_msgs/msg/String', [1.0, 2.0, 3.0])
 
 

@@ -13,7 +13,7 @@ from foreign_bags import eye, tf_message, transform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uncloning_ros.contract import Topic
+from uncloning_ros.contract import ObservedTopic
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import (
     Array,
@@ -26,7 +26,7 @@ from uncloning_ros.transforms import TransformTree, static_topic
 
 HAND = next(s for s in episodes.CONTRACT.interface.observations if s.key == 'hand_pose')
 BASE = HAND.frame
-TOPIC = Topic('tf', 'tf2_msgs/msg/TFMessage', 0.1, child_frame='hand')
+TOPIC = ObservedTopic('tf', 'tf2_msgs/msg/TFMessage', 0.1, child_frame='hand')
 
 
 def tree(*links: tuple[str, str, Array, int], static: tuple[str, ...] = ()) -> TransformTree:
@@ -91,7 +91,7 @@ def test_the_newest_arrival_of_a_link_counts_and_a_new_parent_too() -> None:
     assert made.pose(BASE, 'hand').position == (0.0, 2.0, 0.0)
 
 
-def sample(made: TransformTree, placed: set[str], topic: Topic = TOPIC) -> Any:
+def sample(made: TransformTree, placed: set[str], topic: ObservedTopic = TOPIC) -> Any:
     return made.sample(HAND, topic, placed, 1000, 990)
 
 

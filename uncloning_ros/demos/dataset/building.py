@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from uncloning_ros import __version__
-from uncloning_ros.schema import plain
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.decoding import with_topics
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
@@ -34,6 +33,7 @@ from uncloning_ros.demos.episodes.find import (
 from uncloning_ros.errors import DatasetError, counted
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
+from uncloning_ros.schema import plain
 
 FEW_EPISODES = 20  # of a mode: a policy learns little of a mode with fewer
 
