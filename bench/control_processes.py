@@ -31,7 +31,7 @@ from std_msgs.msg import Float64MultiArray
 from uncloning_ros.contract import Signal, load_contract
 from uncloning_ros.conversions import encode
 from uncloning_ros.geometry import single_pose
-from uncloning_ros.nodes.common import COMMAND_QOS, SENSOR_QOS, message_class
+from uncloning_ros.nodes.topics import COMMAND_QOS, SENSOR_QOS, message_class
 
 BARE_POSE, BARE_WIDTH = 'bare/target_pose', 'bare/target_width'
 

@@ -9,77 +9,37 @@ Takes are made from another terminal, by keys (s start, e stop, d discard, u und
 with the recorder's contract, or by services: /recorder/start_episode, the demonstration
 (/demonstrator/start when simulated), /recorder/stop_episode or /recorder/discard_episode, then
 /recorder/label_<mode>, or /recorder/undo_last to put the take aside; /recorder/plan_<mode> before
-a take tells what was asked for. /simulator/reset sets up the next simulated person. What a crash
-left unfinished is finished by: uncloning recover FOLDER
+a take names the mode that is asked for. /simulator/reset sets up the next simulated person. Takes
+that a crash left unfinished are finished by: uncloning recover FOLDER
 """
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
+
+from uncloning_ros.nodes.launching import argument, node
+
+RECORDER = ('out', 'session', 'operator', 'record_all', 'exclude', 'contract_path')
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the recorder, and on request a simulator with a demonstrator."""
     simulate = IfCondition(LaunchConfiguration('simulate'))
-    scenario = ParameterValue(LaunchConfiguration('scenario'), value_type=str)
-    seed = ParameterValue(LaunchConfiguration('seed'), value_type=int)
-    contract_path = ParameterValue(LaunchConfiguration('contract_path'), value_type=str)
-    use_sim_time = ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
     return LaunchDescription([
-        DeclareLaunchArgument('out', default_value='demos', description='folder of the episodes'),
-        DeclareLaunchArgument('session', default_value='',
-                              description="name of this session; '' is the time it begins"),
-        DeclareLaunchArgument('operator', default_value='unknown',
-                              description='who demonstrates'),
-        DeclareLaunchArgument('mode', default_value='',
-                              description="mode that is demonstrated; '' if nobody asked for one"),
-        DeclareLaunchArgument('record_all', default_value='false',
-                              description='record every other topic of the graph as well'),
-        DeclareLaunchArgument('exclude', default_value='',
-                              description='topics that record_all leaves out: names with commas '
-                                          'between, * stands for anything'),
-        DeclareLaunchArgument('use_sim_time', default_value='false',
-                              description='take the time from /clock, which the simulator '
-                                          'then publishes'),
-        DeclareLaunchArgument('contract_path', default_value='',
-                              description="contract with this robot's topics; '' is the shipped "
-                                          'one'),
+        *(argument('recorder', name) for name in RECORDER),
+        argument('recorder', 'planned_mode', 'mode',
+                 description="mode that is demonstrated; '' if none is asked for"),
+        argument('recorder', 'use_sim_time',
+                 description='take the time from /clock, which the simulator then publishes'),
         DeclareLaunchArgument('simulate', default_value='false',
                               description='start a simulator and a scripted demonstrator'),
-        DeclareLaunchArgument('scenario', default_value='knife',
-                              description='simulated scenario: a name, or path of a .yaml file'),
-        DeclareLaunchArgument('seed', default_value='0', description='seed of the simulation'),
-        Node(
-            package='uncloning_ros', executable='recorder', name='recorder', output='screen',
-            parameters=[{
-                'out': ParameterValue(LaunchConfiguration('out'), value_type=str),
-                'session': ParameterValue(LaunchConfiguration('session'), value_type=str),
-                'operator': ParameterValue(LaunchConfiguration('operator'), value_type=str),
-                'planned_mode': ParameterValue(LaunchConfiguration('mode'), value_type=str),
-                'record_all': ParameterValue(LaunchConfiguration('record_all'), value_type=bool),
-                'exclude': ParameterValue(LaunchConfiguration('exclude'), value_type=str),
-                'contract_path': contract_path,
-                'use_sim_time': use_sim_time,
-            }],
-            on_exit=Shutdown()),
-        Node(
-            package='uncloning_ros', executable='simulator', name='simulator', output='screen',
-            parameters=[{'scenario': scenario, 'seed': seed, 'contract_path': contract_path,
-                         'publish_clock': use_sim_time}],
-            condition=simulate),
-        Node(
-            package='uncloning_ros', executable='demonstrator', name='demonstrator',
-            output='screen',
-            parameters=[{
-                'scenario': scenario,
-                'seed': seed,
-                'mode': ParameterValue(LaunchConfiguration('mode'), value_type=str),
-                'contract_path': contract_path,
-                'autostart': False,
-                'use_sim_time': use_sim_time,
-            }],
-            condition=simulate),
+        argument('simulator', 'scenario'),
+        argument('simulator', 'seed', description='seed of the simulation'),
+        node('recorder', *RECORDER, 'use_sim_time', renamed={'planned_mode': 'mode'},
+             on_exit=Shutdown()),
+        node('simulator', 'scenario', 'seed', 'contract_path',
+             renamed={'publish_clock': 'use_sim_time'}, condition=simulate),
+        node('demonstrator', 'scenario', 'seed', 'mode', 'contract_path', 'use_sim_time',
+             fixed={'autostart': False}, condition=simulate),
     ])

@@ -69,7 +69,7 @@ class Observer:
     def listen(self, signal: Signal, topic: Topic, seen: list[Any],
                history: list[Any] | None = None) -> None:
         """Keep the values of every message that keeps to the contract."""
-        from uncloning_ros.nodes.common import message_class
+        from uncloning_ros.nodes.topics import message_class
 
         def on_message(message: Any, info: Mapping[str, int]) -> None:
             with contextlib.suppress(ContractError):  # a fault was asked for

@@ -44,7 +44,7 @@ class Traffic:
         import rclpy
         from rclpy.context import Context
 
-        from uncloning_ros.nodes.common import message_class
+        from uncloning_ros.nodes.topics import message_class
         self.silent: set[str] = set()
         self._classes = message_class
         self._context = Context()

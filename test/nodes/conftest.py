@@ -32,7 +32,7 @@ from uncloning_ros.contract import (  # noqa: E402
 from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
 from uncloning_ros.errors import ContractError  # noqa: E402
 from uncloning_ros.geometry import Array  # noqa: E402
-from uncloning_ros.nodes.common import message_class  # noqa: E402
+from uncloning_ros.nodes.topics import message_class  # noqa: E402
 from uncloning_ros.schema import plain  # noqa: E402
 from uncloning_ros.share import share_path  # noqa: E402
 

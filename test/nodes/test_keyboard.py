@@ -233,7 +233,7 @@ def test_without_a_recorder_it_says_so(terminal: tuple[int, int], graph: Any) ->
     typist = Typist(terminal, graph, '--ros-args', '-p', 'recorder:=/other')
     typist.until('q        quit')
     typist.type('s')
-    typist.until('! nobody offers /other/start_episode; start the recorder')
+    typist.until('! no node offers /other/start_episode; start the recorder')
     typist.type('1')
     typist.until('or its contract with -p contract_path:=FILE')
     typist.type('\x04')

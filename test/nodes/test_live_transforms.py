@@ -14,8 +14,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from uncloning_ros.contract import load_contract
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
-from uncloning_ros.nodes.common import Commands, Observations
 from uncloning_ros.nodes.recorder import Recorder
+from uncloning_ros.nodes.topics import Commands, Observations
 
 # apt brings it with ROS 2; there is no wheel of it.
 TFMessage = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed').TFMessage

@@ -23,9 +23,9 @@ from rclpy.node import Node
 from uncloning_ros.contract import TRANSFORMS, contract_from_dict
 from uncloning_ros.errors import ModelError
 from uncloning_ros.nodes import policy_services
-from uncloning_ros.nodes.common import COMMAND_QOS, Observations, message_class
 from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.nodes.policy_run import PolicyRun
+from uncloning_ros.nodes.topics import COMMAND_QOS, Observations, message_class
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
@@ -146,7 +146,7 @@ def test_a_message_package_that_is_not_installed_is_named_at_configure(
 
 
 @pytest.mark.parametrize(('transition', 'owner', 'broken'), [
-    ('configure', FakePolicy, 'warm_up'), ('activate', PolicyRun, 'require_no_rival'),
+    ('configure', FakePolicy, 'warm_up'), ('activate', PolicyRun, 'require_one_publisher'),
     ('activate', PolicyRun, 'begin'), ('deactivate', PolicyRun, 'end'),
     ('cleanup', Observations, 'destroy')])
 def test_an_unforeseen_exception_in_a_transition_is_logged_and_the_node_can_begin_anew(
@@ -216,7 +216,7 @@ def test_a_node_that_is_not_active_any_more_does_not_say_that_motion_begins_on_s
     assert live.status['sentence'] == 'not active; configure and activate first'
 
 
-class Rival(Node):
+class Teleoperation(Node):
     """Another node that publishes where the policy does."""
 
     def __init__(self, **node_options: Any) -> None:
@@ -225,21 +225,21 @@ class Rival(Node):
         self.create_publisher(message_class(topic.type), f'/{topic.topic}', COMMAND_QOS)
 
 
-RIVAL = '/left/teleoperation publishes on /target_pose as well; two may not command one arm'
+SECOND = '/left/teleoperation publishes on /target_pose as well'
 
 
 def test_activation_is_refused_while_another_node_may_command_the_arm(
         graph: Any, robot: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    rival = graph.add(Rival)
+    second = graph.add(Teleoperation)
     node = graph.add(PolicyNode, model_path='some.onnx')
     assert node.trigger_configure() is SUCCESS
     before = topics(node)
     assert node.trigger_activate() is FAILURE
     said = capfd.readouterr().err
-    assert RIVAL in said and 'Traceback' not in said
+    assert SECOND in said and 'Traceback' not in said
     assert topics(node) == before
-    graph.remove(rival)
-    graph.until(lambda: node.count_publishers('/target_pose') == 0, lambda: 'the rival')
+    graph.remove(second)
+    graph.until(lambda: node.count_publishers('/target_pose') == 0, lambda: 'the second publisher')
     assert node.trigger_activate() is SUCCESS
 
 
@@ -248,9 +248,9 @@ def test_a_second_publisher_that_appears_in_motion_ends_in_fault_with_one_hold_c
     live.moving()
     live.robot.values['tool_pose'] = tools.pose(0.45)
     live.follows()
-    graph.add(Rival)
+    graph.add(Teleoperation)
     live.reach('fault', 'second_publisher')
-    assert RIVAL in live.status['sentence']
+    assert SECOND in live.status['sentence']
     live.let_rounds_pass()
     assert sum(pose[0] == pytest.approx(0.45, abs=1e-9) for pose in live.poses) == 1
     assert live.poses[-1][0] == pytest.approx(0.45)
@@ -258,23 +258,23 @@ def test_a_second_publisher_that_appears_in_motion_ends_in_fault_with_one_hold_c
 
 def test_start_is_refused_while_another_node_may_command_the_arm(
         live: Live, graph: Any) -> None:
-    graph.add(Rival)
+    graph.add(Teleoperation)
     live.until(lambda: live.node.count_publishers('/target_pose') == 2)
     refused = live.call('start')
     assert not refused.success
-    assert RIVAL in refused.message
+    assert SECOND in refused.message
     live.let_rounds_pass()
     assert live.status['state'] == 'waiting'  # nothing moves, so nothing is wrong
     assert live.poses == []
 
 
-def test_a_rival_that_appears_while_a_start_waits_for_its_inputs_is_a_fault_before_any_motion(
+def test_a_second_publisher_that_appears_while_a_start_waits_for_its_inputs_is_a_fault(
         live: Live, graph: Any) -> None:
     live.reach('waiting', 'not_started')
     live.robot.frozen.add('hand_pose')
     live.reach('waiting', 'unchanged_input')
     assert live.call('start').success
-    graph.add(Rival)
+    graph.add(Teleoperation)
     live.reach('fault', 'second_publisher')
     live.robot.frozen.clear()
     live.let_rounds_pass()
@@ -301,8 +301,8 @@ def test_activation_is_refused_after_a_message_in_a_foreign_frame(
     assert node.trigger_activate() is SUCCESS
 
 
-def waiting_to_look_around(graph: Any, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> Any:
-    """Return an active node that does not know yet who else commands the arm."""
+def active_before_discovery(graph: Any, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> Any:
+    """Return an active node that has not discovered the other publishers yet."""
     monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 10**18)
     node = graph.add(PolicyNode, model_path='some.onnx', **parameters)
     assert node.trigger_configure() is SUCCESS
@@ -311,32 +311,32 @@ def waiting_to_look_around(graph: Any, monkeypatch: pytest.MonkeyPatch, **parame
 
 
 @pytest.mark.parametrize('autostart', [True, False])
-def test_motion_asked_for_waits_until_a_rival_could_have_been_discovered_and_the_status_tells(
+def test_motion_asked_for_waits_until_discovery_is_over_and_the_status_tells(
         graph: Any, robot: Any, load: Any, monkeypatch: pytest.MonkeyPatch,
         autostart: bool) -> None:
     told = robot.listen('/policy/status')
-    node = waiting_to_look_around(graph, monkeypatch, autostart=autostart)
+    node = active_before_discovery(graph, monkeypatch, autostart=autostart)
     if not autostart:
         answer = graph.call(robot, '/policy/start')
         assert answer.success
-        assert 'unless another node turns out to command the arm' in answer.message
+        assert 'another node' in answer.message
     rounds = robot.rounds
     graph.until(lambda: robot.rounds > rounds + 30, lambda: robot.rounds)
     assert robot.commands['target_pose'] == []
-    graph.add(Rival)
-    graph.until(lambda: node.count_publishers('/target_pose') == 2, lambda: 'the rival')
+    graph.add(Teleoperation)
+    graph.until(lambda: node.count_publishers('/target_pose') == 2, lambda: 'the second publisher')
     monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 0)
     graph.until(lambda: told and json.loads(told[-1])['state'] == 'fault', lambda: told[-1:])
     status = json.loads(told[-1])
     assert status['reason'] == 'second_publisher'
-    assert RIVAL in status['sentence']
+    assert SECOND in status['sentence']
     assert node._run._loop.counters['chunks'] == 0
     assert robot.commands['target_pose'] == []
 
 
-def test_motion_asked_for_begins_once_nobody_else_could_have_been_discovered(
+def test_motion_asked_for_begins_once_discovery_is_over(
         graph: Any, robot: Any, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting_to_look_around(graph, monkeypatch)
+    active_before_discovery(graph, monkeypatch)
     assert graph.call(robot, '/policy/start').success
     monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 0)
     graph.until(lambda: robot.commands['target_pose'], lambda: 'no command')
@@ -345,14 +345,14 @@ def test_motion_asked_for_begins_once_nobody_else_could_have_been_discovered(
 REMAPPED = ['--ros-args', '-r', 'target_pose:=arm/pose', '-r', 'arm/pose:=elsewhere']
 
 
-def test_a_rival_is_seen_where_commands_really_go_however_topics_are_remapped(
+def test_a_second_publisher_is_seen_where_commands_really_go_however_topics_are_remapped(
         graph: Any, robot: Any, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Our commands go to /arm/pose; a second remapping of that name is not ours."""
     topic = CONTRACT.deployment.actions['target_pose']
     robot.create_publisher(message_class(topic.type), '/arm/pose', COMMAND_QOS)
     node = graph.add(partial(PolicyNode, cli_args=REMAPPED), model_path='some.onnx')
     assert node.trigger_configure() is SUCCESS
-    graph.until(lambda: robot.count_publishers('/arm/pose') == 1, lambda: 'the rival')
+    graph.until(lambda: robot.count_publishers('/arm/pose') == 1, lambda: 'the second publisher')
     assert node.trigger_activate() is FAILURE
     assert '/robot publishes on /arm/pose as well' in capfd.readouterr().err
 

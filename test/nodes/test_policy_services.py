@@ -14,7 +14,8 @@ from std_srvs.srv import SetBool
 
 from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes import policy_run
-from uncloning_ros.nodes.policy import PARAMETERS, PolicyNode, main
+from uncloning_ros.nodes.parameters import POLICY
+from uncloning_ros.nodes.policy import PolicyNode, main
 from uncloning_ros.runtime.control_loop import ControlLoop
 
 NOT_ACTIVE = 'not active; configure and activate first'
@@ -61,7 +62,7 @@ def test_starting_twice_is_no_mistake_and_the_answer_is_what_is(live: Live) -> N
     live.reach('hold', 'unchanged_input')
     again = live.call('start')
     assert again.success
-    assert 'motion was started already; it goes on once nothing is wrong' in again.message
+    assert 'started already' in again.message and '~/status' in again.message
 
 
 def test_a_start_into_the_midst_of_a_stop_is_refused_and_says_so(
@@ -75,8 +76,8 @@ def test_a_start_into_the_midst_of_a_stop_is_refused_and_says_so(
 
     monkeypatch.setattr(ControlLoop, 'start', stopped_before)
     answer = live.call('start')
-    assert (answer.success, answer.message) == (
-        False, 'motion is just being stopped; call ~/start once ~/status says waiting')
+    assert not answer.success
+    assert 'being stopped' in answer.message and '~/start' in answer.message
     live.reach('waiting', 'stopped')
 
 
@@ -154,16 +155,16 @@ def test_dump_into_a_folder_that_cannot_be_written_says_so_and_motion_goes_on(
 
 def test_every_parameter_is_described_and_read_only(graph: Any, robot: Any, load: Any) -> None:
     graph.add(PolicyNode, model_path='some.onnx')
-    names = [parameter.name for parameter in PARAMETERS]
+    names = [parameter.name for parameter in POLICY]
     described = graph.call(robot, '/policy/describe_parameters', DescribeParameters,
                            names=names).descriptors
     assert [(d.name, d.description) for d in described] == [
-        (parameter.name, parameter.description) for parameter in PARAMETERS]
+        (parameter.name, parameter.meaning) for parameter in POLICY]
     changes = [Parameter(parameter.name, value=parameter.default).to_parameter_msg()
-               for parameter in PARAMETERS]
+               for parameter in POLICY]
     results = graph.call(robot, '/policy/set_parameters', SetParameters,
                          parameters=changes).results
-    assert [result.successful for result in results] == [False] * len(PARAMETERS)
+    assert [result.successful for result in results] == [False] * len(POLICY)
     assert all('read-only' in result.reason for result in results)
     for value in (True, False):
         change = Parameter('use_sim_time', value=value).to_parameter_msg()
@@ -173,9 +174,9 @@ def test_every_parameter_is_described_and_read_only(graph: Any, robot: Any, load
 
 
 @pytest.mark.parametrize(('parameters', 'sentence'), [
-    ({'seed': -1}, 'expected a seed of at least 0, got -1'),
-    ({'realtime_priority': 100}, 'expected a realtime_priority of 0 to 99, got 100'),
-    ({'realtime_priority': -1}, 'expected a realtime_priority of 0 to 99, got -1'),
+    ({'seed': -1}, 'seed: .*at least 0, got -1'),
+    ({'realtime_priority': 100}, 'realtime_priority: .*at most 99, got 100'),
+    ({'realtime_priority': -1}, 'realtime_priority: .*at least 0 .*got -1'),
     ({'shaddow': True}, r"policy has no parameter 'shaddow' \(did you mean 'shadow'\?\)")])
 def test_a_parameter_that_cannot_be_meant_is_refused(
         graph: Any, parameters: dict[str, Any], sentence: str) -> None:
@@ -196,9 +197,9 @@ def test_words_that_ros_would_not_heed_are_refused(
     monkeypatch.setattr('rclpy.init', begin)
     assert main(words) == 2
     stray = next(word for word in words if word in ('shadow:=true', '-v', 'policy.onnx'))
-    assert capsys.readouterr().err == (
-        f'uncloning_ros: error: cannot use {stray!r}; parameters are given as in: --ros-args -p '
-        f'name:=value\n')
+    said = capsys.readouterr().err
+    assert said.startswith('uncloning_ros: error: ') and said.count('\n') == 1
+    assert repr(stray) in said and '--ros-args -p name:=value' in said
 
 
 def test_a_refused_real_time_priority_is_a_warning_and_not_an_end(

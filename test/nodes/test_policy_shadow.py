@@ -21,7 +21,7 @@ from uncloning_ros.conversions import decode
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.nodes import policy as policy_module
-from uncloning_ros.nodes.common import COMMAND_QOS, SENSOR_QOS, Commands, message_class
+from uncloning_ros.nodes.topics import COMMAND_QOS, SENSOR_QOS, Commands, message_class
 from uncloning_ros.scenario import find_scenario
 
 COMMAND_TOPICS = [topic.topic for topic in CONTRACT.deployment.actions.values()]

@@ -34,9 +34,9 @@ from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.errors import ContractError, UncloningError
-from uncloning_ros.nodes import recorder as recorder_module
-from uncloning_ros.nodes.common import Commands, message_class
+from uncloning_ros.nodes.parameters import RECORDER
 from uncloning_ros.nodes.recorder import Recorder
+from uncloning_ros.nodes.topics import Commands, message_class
 from uncloning_ros.schema import plain
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -413,7 +413,7 @@ def test_a_message_package_that_is_missing_is_named(
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=st.sampled_from([one.name for one in recorder_module.PARAMETERS] + ['outt']),
+@given(name=st.sampled_from([one.name for one in RECORDER] + ['outt']),
        value=st.one_of(st.text(st.characters(exclude_categories=['Cs', 'Cc']), max_size=30),
                        st.integers(-2**40, 2**40), st.booleans(), st.floats()))
 def test_any_parameter_gives_a_node_or_a_sentence(

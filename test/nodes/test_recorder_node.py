@@ -21,8 +21,8 @@ from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.recording.health import recorded_health
 from uncloning_ros.demos.recording.recovery import recover
 from uncloning_ros.errors import BagError, ContractError
-from uncloning_ros.nodes.common import Commands, message_class
 from uncloning_ros.nodes.recorder import Recorder, service_words
+from uncloning_ros.nodes.topics import Commands, message_class
 
 
 class Session:
@@ -361,7 +361,7 @@ def test_a_start_and_its_end_are_in_the_log(
 
 
 def test_a_queue_without_room_is_refused(graph: Any, tmp_path: Path) -> None:
-    with pytest.raises(BagError, match='expected queue_mib of at least 1, got 0'):
+    with pytest.raises(ContractError, match='queue_mib: .*at least 1, got 0'):
         graph.add(Recorder, out=str(tmp_path), queue_mib=0)
 
 

@@ -16,7 +16,9 @@ from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.contract.messages import JOINT_TRAJECTORY
 from uncloning_ros.conversions import decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError, UncloningError
-from uncloning_ros.nodes.common import (
+from uncloning_ros.nodes.demonstrator import DemonstratorNode
+from uncloning_ros.nodes.simulator import Simulator
+from uncloning_ros.nodes.topics import (
     LATCHED_QOS,
     SENSOR_QOS,
     Commands,
@@ -24,8 +26,6 @@ from uncloning_ros.nodes.common import (
     message_class,
     ros_now_ns,
 )
-from uncloning_ros.nodes.demonstrator import DemonstratorNode
-from uncloning_ros.nodes.simulator import Simulator
 from uncloning_ros.runtime.watchdog import Watchdog
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.panda import READY_RAD

@@ -1,39 +1,76 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch files name only what exists; read as text, for launch may not be installed."""
+"""Launch files name only what exists; run with stand-ins, for launch may not be installed."""
 
-import ast
+import importlib
 import re
+import runpy
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any, get_origin
 
 import pytest
+import yaml
 
 from uncloning_ros.contract import load_contract
+from uncloning_ros.nodes.parameters import NODES, USE_SIM_TIME
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 # Services and topics of the nodes themselves, as written in their source.
 PRIVATE_NAME = re.compile(r"'(~/\w+)'")
+STANDS_FOR = {
+    'launch': ['LaunchDescription'],
+    'launch.actions': ['DeclareLaunchArgument', 'SetEnvironmentVariable', 'Shutdown'],
+    'launch.conditions': ['IfCondition'],
+    'launch.substitutions': ['LaunchConfiguration', 'PathJoinSubstitution'],
+    'launch_ros': [], 'launch_ros.actions': ['Node'],
+    'launch_ros.parameter_descriptions': ['ParameterValue'],
+    'launch_ros.substitutions': ['FindPackageShare'],
+}
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding='utf-8'))
+class StandIn:
+    """Keeps what it was made with; its class has the name of the one that it stands for."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        self.words, self.options = words, options
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}{self.words}{self.options}'
 
 
-def calls(path: Path, name: str) -> list[ast.Call]:
-    """Return every call of a function of this name in a file."""
-    return [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name) and node.func.id == name]
+def within(value: Any, kind: str) -> list[StandIn]:
+    """Return every stand-in of a kind in a value, however deep."""
+    if isinstance(value, StandIn):
+        inner = within([*value.words, *value.options.values()], kind)
+        return [value, *inner] if type(value).__name__ == kind else inner
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [one for item in value for one in within(item, kind)] if isinstance(
+        value, list | tuple) else []
 
 
-def keyword(call: ast.Call, name: str) -> ast.expr | None:
-    return next((k.value for k in call.keywords if k.arg == name), None)
+@pytest.fixture
+def launching(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module that builds arguments and nodes, with stand-ins for launch."""
+    for name, classes in STANDS_FOR.items():
+        module = ModuleType(name)
+        for one in classes:
+            setattr(module, one, type(one, (StandIn,), {}))
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, 'uncloning_ros.nodes.launching', raising=False)
+    made = importlib.import_module('uncloning_ros.nodes.launching')
+    monkeypatch.delitem(sys.modules, 'uncloning_ros.nodes.launching')
+    monkeypatch.setitem(sys.modules, 'uncloning_ros.nodes.launching', made)
+    return made
 
 
-def text(node: ast.AST | None) -> str:
-    """Return a literal text; anything computed is refused, for it could not be checked."""
-    assert isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return node.value
+@pytest.fixture(params=LAUNCH_FILES, ids=lambda path: path.name)
+def description(request: pytest.FixtureRequest, launching: ModuleType) -> StandIn:
+    """What a launch file describes."""
+    return runpy.run_path(str(request.param))['generate_launch_description']()
 
 
 def executables() -> dict[str, str]:
@@ -46,19 +83,20 @@ def executables() -> dict[str, str]:
     return {name: begun[function] for name, function in installed}
 
 
-def source_of(executable: str) -> Path:
-    return ROOT / (executables()[executable].replace('.', '/') + '.py')
+def source_of(executable: str) -> str:
+    return (ROOT / (executables()[executable].replace('.', '/') + '.py')).read_text('utf-8')
 
 
-def parameters_of(executable: str) -> set[str]:
-    """Return the names in a node's parameter table."""
-    return {text(call.args[0]) for call in calls(source_of(executable), 'Parameter')}
-
-
-def nodes(path: Path) -> list[ast.Call]:
-    found = calls(path, 'Node')
-    assert found, f'{path.name} starts no node'
+def nodes(description: StandIn) -> list[dict[str, Any]]:
+    """Return the options of every node that is started."""
+    found = [node.options for node in within(description, 'Node')]
+    assert found
     return found
+
+
+def arguments(description: StandIn) -> dict[str, dict[str, Any]]:
+    """Return the options of every launch argument by its name."""
+    return {one.words[0]: one.options for one in within(description, 'DeclareLaunchArgument')}
 
 
 def test_the_three_launch_files_are_there() -> None:
@@ -66,52 +104,64 @@ def test_the_three_launch_files_are_there() -> None:
         'handover.launch.py', 'handover_sim.launch.py', 'record.launch.py']
 
 
-@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
-def test_every_executable_is_installed_by_setup_py_and_has_a_main(path: Path) -> None:
-    for node in nodes(path):
-        assert text(keyword(node, 'package')) == 'uncloning_ros'
-        executable = text(keyword(node, 'executable'))
-        assert executable in executables()
-        assert text(keyword(node, 'name')) == executable
-        functions = {item.name for item in tree_of(source_of(executable)).body
-                     if isinstance(item, ast.FunctionDef)}
-        assert 'main' in functions
+def test_every_executable_is_installed_by_setup_py_and_has_a_main(description: StandIn) -> None:
+    for node in nodes(description):
+        assert node['package'] == 'uncloning_ros'
+        assert node['executable'] in executables()
+        assert node['name'] == node['executable']
+        assert re.search(r'^def main\(', source_of(node['executable']), re.MULTILINE)
 
 
-@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
-def test_every_parameter_is_declared_by_its_node(path: Path) -> None:
-    for node in nodes(path):
-        executable = text(keyword(node, 'executable'))
-        tables = keyword(node, 'parameters')
-        assert isinstance(tables, ast.List)
-        for table in tables.elts:
-            assert isinstance(table, ast.Dict)
-            named = {text(key) for key in table.keys} - {'use_sim_time'}  # which every node has
-            assert named <= parameters_of(executable), f'{executable} declares no such parameter'
+def test_every_parameter_is_declared_by_its_node_and_has_its_type(description: StandIn) -> None:
+    for node in nodes(description):
+        declared = {row.name: type(row.default)
+                    for row in (*NODES[node['executable']], USE_SIM_TIME)}
+        [values] = node['parameters']
+        for name, value in values.items():
+            kind = value.options['value_type'] if isinstance(value, StandIn) else type(value)
+            assert (get_origin(kind) or kind) is declared[name], name
 
 
-@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
-def test_every_remapping_starts_from_a_name_that_its_node_uses(path: Path) -> None:
+def test_arguments_are_declared_and_used(description: StandIn) -> None:
+    declared = [one.words[0] for one in within(description, 'DeclareLaunchArgument')]
+    assert len(set(declared)) == len(declared)
+    assert {one.words[0] for one in within(description, 'LaunchConfiguration')} == set(declared)
+    assert all(options['description'] for options in arguments(description).values())
+
+
+def test_every_default_has_the_type_of_the_parameters_that_it_goes_to(
+        description: StandIn) -> None:
+    declared = arguments(description)
+    for node in nodes(description):
+        for value in within(node['parameters'], 'ParameterValue'):
+            default = declared[value.words[0].words[0]]['default_value']
+            kind = value.options['value_type']
+            if kind is not str and default is not None:
+                assert isinstance(yaml.safe_load(default), get_origin(kind) or kind), default
+
+
+def test_every_remapping_starts_from_a_name_that_its_node_uses(description: StandIn) -> None:
     deployment = load_contract(ROOT / 'config' / 'contract.yaml').deployment
     topics = {t.topic for t in (*deployment.observations.values(), *deployment.actions.values())}
-    for node in nodes(path):
-        private = set(PRIVATE_NAME.findall(
-            source_of(text(keyword(node, 'executable'))).read_text(encoding='utf-8')))
-        remappings = keyword(node, 'remappings')
-        for pair in getattr(remappings, 'elts', []):
-            assert isinstance(pair, ast.Tuple)
-            assert text(pair.elts[0]) in topics | private
+    for node in nodes(description):
+        private = set(PRIVATE_NAME.findall(source_of(node['executable'])))
+        for source, _ in node.get('remappings', []):
+            assert source in topics | private
 
 
-@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
-def test_arguments_are_declared_and_used(path: Path) -> None:
-    declared = {text(call.args[0]) for call in calls(path, 'DeclareLaunchArgument')}
-    used = {text(call.args[0]) for call in calls(path, 'LaunchConfiguration')}
-    assert used == declared
+def test_a_default_and_a_description_are_those_of_the_node(launching: ModuleType) -> None:
+    one = launching.argument('simulator', 'real_time_factor', 'speed')
+    assert one.words == ('speed',)
+    assert one.options == {'default_value': '1.0', 'description':
+                           'simulated seconds per second (above 0 and at most 10)'}
+    assert launching.argument('recorder', 'record_all').options['default_value'] == 'false'
+    assert launching.argument('simulator', 'faults').options['default_value'] == "['']"
+    required = launching.argument('policy', 'model_path', default_value=None)
+    assert required.options['default_value'] is None
 
 
-@pytest.mark.parametrize('executable', ['simulator', 'demonstrator', 'recorder', 'policy'])
-def test_every_node_has_a_parameter_table_with_descriptions(executable: str) -> None:
-    rows = calls(source_of(executable), 'Parameter')
-    assert rows
-    assert all(text(row.args[2]) for row in rows)
+def test_a_parameter_that_no_node_declares_is_refused(launching: ModuleType) -> None:
+    with pytest.raises(KeyError, match='shaddow'):
+        launching.argument('policy', 'shaddow')
+    with pytest.raises(KeyError, match='shaddow'):
+        launching.node('policy', 'shaddow')

@@ -9,45 +9,27 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import Contract
-from uncloning_ros.nodes.common import (
-    LATCHED_QOS,
-    Commands,
-    Observations,
-    Parameter,
-    as_json,
-    contract_at,
-    declare,
-    ros_now_ns,
-    run_node,
-)
+from uncloning_ros.nodes.parameters import DEMONSTRATOR, contract_at
+from uncloning_ros.nodes.process import declare, run_node, serve
+from uncloning_ros.nodes.topics import Commands, Observations, json_topic, ros_now_ns
 from uncloning_ros.runtime.watchdog import Watchdog
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.demonstrator import AFTERWARDS_S, Demonstrator
 
-PARAMETERS = (
-    Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file'),
-    Parameter('mode', '', "mode to demonstrate; '' draws one for each demonstration"),
-    Parameter('seed', 0, 'seed of the first demonstration; each one after it takes the next'),
-    Parameter('contract_path', '', "contract with this robot's topics; '' is the shipped one"),
-    Parameter('autostart', True, 'begin the first demonstration as soon as every input is fresh'),
-)
-
 
 class DemonstratorNode(Node):
-    """Ask the teacher at the policy's rate; publish what it does. All on the executor's thread."""
+    """Ask the teacher at the policy's rate; publish its actions. All on the executor's thread."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('demonstrator', **node_options)
-        values = declare(self, PARAMETERS)
+        values = declare(self, DEMONSTRATOR)
         self._contract: Contract = contract_at(values['contract_path'])
         self._scenario: Scenario = find_scenario(values['scenario'])
         self._mode: str = values['mode']
         self._seed: int = values['seed']
-        self._status = self.create_publisher(String, '~/status', LATCHED_QOS)
+        self._status = json_topic(self, '~/status')
         self._phase = ''
         self._observations = Observations(self, self._contract)
         self._watchdog = Watchdog(self._contract)
@@ -55,7 +37,7 @@ class DemonstratorNode(Node):
         self._running: bool = values['autostart']
         self._prepare()
         self._say('waiting')
-        self.create_service(Trigger, '~/start', self._on_start)
+        serve(self, '~/start', self._start)
         self.create_timer(1.0 / self._contract.policy.rate_hz, self._on_tick)
 
     def close(self) -> None:
@@ -71,14 +53,12 @@ class DemonstratorNode(Node):
                                      self._seed)
         self._rest_ticks = 0
 
-    def _on_start(self, _: Any, response: Any) -> Any:
+    def _start(self, _: Any) -> tuple[bool, str]:
         if self._running:
-            response.success, response.message = False, 'a demonstration is under way'
-            return response
+            return False, 'a demonstration is under way'
         self._running = True
         self._say('waiting')
-        response.success, response.message = True, f'{self._mode_now}, seed {self._seed}'
-        return response
+        return True, f'{self._mode_now}, seed {self._seed}'
 
     def _on_tick(self) -> None:
         if not self._running:
@@ -106,8 +86,7 @@ class DemonstratorNode(Node):
         if phase != self._phase:
             self._phase = phase
             self.get_logger().info(f'{phase}: {self._mode_now}, seed {self._seed}')
-            self._status.publish(as_json(
-                {'phase': phase, 'mode': self._mode_now, 'seed': self._seed}))
+            self._status({'phase': phase, 'mode': self._mode_now, 'seed': self._seed})
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -13,39 +13,34 @@ import select
 import signal
 import sys
 import termios
+import time
 import tty
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from uncloning_ros.nodes.common import Parameter, contract_at, declare, run_node
+from uncloning_ros.nodes.parameters import KEYBOARD, contract_at
+from uncloning_ros.nodes.process import declare, refuse, run_node, steady_timer
 from uncloning_ros.nodes.recorder import service_words
-
-PARAMETERS = (
-    Parameter('recorder', '/recorder', 'name of the recorder node'),
-    Parameter('contract_path', '', 'contract whose modes the digits stand for, that of the '
-                                   "recorder; '' is the shipped one"),
-)
 
 _KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'discard_episode',
          'u': 'undo_last'}
 _END = '\x04'  # Ctrl-D
 _SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
-# How often the keyboard is looked at.
+# Period (s) at which typed keys are read.
 _LOOK_S = 0.05
-# A service that is not seen for so long is not there.
+# Time (s) in which an existing service is discovered.
 _DISCOVERY_S = 3.0
-# A service that does not answer for so long is given up; keeping an episode takes its time.
+# Time (s) after which an answer is given up; keeping an episode takes a while.
 _PATIENCE_S = 30.0
 
 
 class Keys:
-    """What each key means: `press()` turns one character into what is to be done."""
+    """The meaning of each key: `press()` turns one character into an action."""
 
     def __init__(self, modes: Sequence[str]) -> None:
         self._modes = tuple(modes)[:9]
@@ -53,7 +48,7 @@ class Keys:
         self._planning = False
 
     def help(self) -> str:
-        """Return what the keys do, for the screen."""
+        """Return the keys and their actions, for the screen."""
         modes = [f'  {number}        label the open or the last take {mode}'
                  for number, mode in enumerate(self._modes, start=1)]
         plans = f'  p {"/".join(map(str, range(1, len(self._modes) + 1)))}' .ljust(11)
@@ -88,7 +83,7 @@ class Keyboard(Node):
 
     def __init__(self, source: int, **node_options: Any) -> None:
         super().__init__('keyboard', **node_options)
-        values = declare(self, PARAMETERS)
+        values = declare(self, KEYBOARD)
         self._source = source
         modes = contract_at(values['contract_path']).interface.mode_names
         self._keys = Keys(modes)
@@ -99,13 +94,12 @@ class Keyboard(Node):
         self._warned = ''
         self._take = ''  # the open one, as far as the recorder told
         self._leaving = False  # whether q was pressed, and asked about the open take
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self.create_timer(_LOOK_S, self._look, clock=self._steady)
+        steady_timer(self, _LOOK_S, self._look)
         self._say(self._keys.help())
 
     def close(self) -> None:
-        """Say what goes on without the keyboard and destroy the node."""
+        """Print which take goes on without the keyboard, and destroy the node."""
         if self._take:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 self._say(f'{self._take} is still being recorded')
@@ -114,7 +108,7 @@ class Keyboard(Node):
     def _look(self) -> None:
         if self._waiting is not None:
             name, future, since_ns = self._waiting
-            if not future.done() and self._steady.now().nanoseconds - since_ns > _PATIENCE_S * 1e9:
+            if not future.done() and time.monotonic_ns() - since_ns > _PATIENCE_S * 1e9:
                 self._waiting = None
                 self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is the recorder busy?')
         if select.select([self._source], [], [], 0)[0]:
@@ -137,7 +131,7 @@ class Keyboard(Node):
                 self._call(action)
 
     def _read(self) -> str:
-        """Return what was typed, without the sequences that arrows and other such keys send."""
+        """Return the typed characters, without the sequences of arrows and other such keys."""
         try:
             typed = os.read(self._source, 1024).decode('ascii', 'replace')
         except OSError:  # the terminal is gone
@@ -151,11 +145,11 @@ class Keyboard(Node):
         if not self._callers[name].wait_for_service(timeout_sec=_DISCOVERY_S):
             modes = (', or its contract with -p contract_path:=FILE'
                      if name.startswith(('label_', 'plan_')) else '')
-            self._say(f'! nobody offers {full}; start the recorder, or name it with '
+            self._say(f'! no node offers {full}; start the recorder, or name it with '
                       f'-p recorder:=/NAME{modes}')
             return
         future = self._callers[name].call_async(Trigger.Request())
-        self._waiting = name, future, self._steady.now().nanoseconds
+        self._waiting = name, future, time.monotonic_ns()
         future.add_done_callback(partial(self._on_answer, name))
 
     def _on_answer(self, name: str, future: Any) -> None:
@@ -198,9 +192,8 @@ def key_by_key(terminal: int) -> Iterator[None]:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the keyboard until q, Ctrl-C or the end of the terminal."""
     if not sys.stdin.isatty():
-        print('uncloning_ros: error: the keyboard needs a terminal to read keys from; start it '
-              'with ros2 run in one of its own, not with ros2 launch', file=sys.stderr)
-        return 2
+        return refuse('the keyboard needs a terminal to read keys from; start it with ros2 run '
+                      'in one of its own, not with ros2 launch')
     terminal = sys.stdin.fileno()
     with key_by_key(terminal):
         return run_node(partial(Keyboard, terminal), args)

@@ -10,62 +10,42 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from uncloning_ros.errors import ContractError, ModelError, UncloningError
-from uncloning_ros.nodes.common import (
-    LATCHED_QOS,
-    MISTAKES,
-    Observations,
-    Parameter,
-    declare,
-    path_of,
-    refuse_wrong_transitions,
-    run_node,
-    sentence_of,
-)
+from uncloning_ros.nodes.diagnostics import policy_diagnostics
+from uncloning_ros.nodes.markers import markers
+from uncloning_ros.nodes.parameters import POLICY, path_of
 from uncloning_ros.nodes.policy_model import DeployedModel, deployed_model
 from uncloning_ros.nodes.policy_run import PolicyRun, RunOptions
 from uncloning_ros.nodes.policy_services import PolicyServices
-from uncloning_ros.nodes.policy_view import diagnostics, markers
-from uncloning_ros.nodes.rivals import require_topics_apart
+from uncloning_ros.nodes.process import (
+    MISTAKES,
+    declare,
+    refuse_wrong_transitions,
+    run_node,
+    sentence_of,
+    steady_timer,
+)
+from uncloning_ros.nodes.topics import Observations, json_topic, require_topics_apart
 from uncloning_ros.runtime.control_thread import IDLE_S, SWITCH_INTERVAL_S
 from uncloning_ros.runtime.incident_files import HOLD_EVERY_S, MOST_FILES, IncidentFiles
-
-PARAMETERS = (
-    Parameter('model_path', '', 'the exported policy, a .onnx file'),
-    Parameter('expected_sha256', '', "refuse a model with another sha256; '' accepts any"),
-    Parameter('contract_path', '', "contract whose deployment part to use; '' is the model's own"),
-    Parameter('evidence_path', '', "refuse a model that this evidence file does not vouch for; '' "
-                                   'requires none'),
-    Parameter('seed', 0, 'seed of the noise that the policy draws its actions from'),
-    Parameter('auto_activate', False, 'configure and activate without being asked'),
-    Parameter('autostart', False, 'begin motion on activation, without ~/start'),
-    Parameter('shadow', False, 'command nothing; publish to ~/shadow_command/KEY instead'),
-    Parameter('realtime_priority', 0, 'SCHED_FIFO priority of the control thread; 0 is none'),
-    Parameter('incident_dir', '~/.ros/uncloning_incidents', 'where incidents are written to'),
-)
 
 _VIEW_S, _DIAGNOSTICS_S = 0.2, 1.0
 
 
 class PolicyNode(LifecycleNode):
-    """Bring a model up, run it, and tell how it is; a `PolicyRun` does the rest while active.
+    """Bring a model up, run it and report on it; a `PolicyRun` does the rest while active.
 
-    The executor's thread runs everything here. Whatever concerns the control loop is handed to
-    its own thread and done between two cycles.
+    The executor's thread runs everything here. Work on the control loop is handed to its own
+    thread and done between two cycles.
     """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('policy', **node_options)
-        self._values = declare(self, PARAMETERS)
-        if not 0 <= self._values['realtime_priority'] <= 99:
-            raise ContractError(f'expected a realtime_priority of 0 to 99, got '
-                                f'{self._values["realtime_priority"]}')
-        self._status = self.create_publisher(String, '~/status', LATCHED_QOS)
+        self._values = declare(self, POLICY)
+        self._status = json_topic(self, '~/status')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
         self._model: DeployedModel | None = None
@@ -73,12 +53,10 @@ class PolicyNode(LifecycleNode):
         self._run: PolicyRun | None = None
         self._incidents = IncidentFiles(path_of(self._values['incident_dir']))
         refuse_wrong_transitions(self)
-        self._answers = PolicyServices(self, lambda: self._run, self._incidents,
-                                       self._values['shadow'])
-        # Not ROS time: that it stands still is one of the things to tell.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_VIEW_S, self._on_view, clock=steady)
-        self.create_timer(_DIAGNOSTICS_S, self._on_diagnostics, clock=steady)
+        self._policy_services = PolicyServices(self, lambda: self._run, self._incidents,
+                                               self._values['shadow'])
+        steady_timer(self, _VIEW_S, self._on_view)
+        steady_timer(self, _DIAGNOSTICS_S, self._on_diagnostics)
 
     def bring_up(self) -> None:
         """Configure and activate at once if the parameters ask for it; raise if that fails."""
@@ -94,40 +72,38 @@ class PolicyNode(LifecycleNode):
         self.destroy_node()
 
     def give_way(self) -> float:
-        """Wait while the control thread needs the interpreter; return for how many s it does not.
+        """Wait while the control thread needs the interpreter; return the time (s) until it does.
 
-        Whoever spins the node calls this before each wait for messages.
+        To be called before each wait for messages.
         """
         return IDLE_S if self._run is None else self._run.give_way()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check the model, build and warm up the session, subscribe."""
-        return self._guarded(self._configure, lambda: super(PolicyNode, self).on_configure(state))
+        return self._guarded(self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the control thread; motion waits for ~/start unless `autostart` is set."""
-        return self._guarded(lambda: super(PolicyNode, self).on_activate(state), self._activate)
+        return self._guarded(self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End the control thread, publish one hold command, fall silent."""
-        return self._guarded(self._end_run, lambda: super(PolicyNode, self).on_deactivate(state))
+        return self._guarded(self._end_run)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the model and its topics."""
-        return self._guarded(self._clean_up, lambda: super(PolicyNode, self).on_cleanup(state))
+        return self._guarded(self._clean_up)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End motion as on deactivation, from whatever state."""
-        return self._guarded(self._end_run, self._clean_up,
-                             lambda: super(PolicyNode, self).on_shutdown(state))
+        """End motion as on deactivation, from any state."""
+        return self._guarded(self._end_run, self._clean_up)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a transition that ended in a way nobody foresaw: begin anew, unconfigured."""
-        return self._guarded(self._end_run, self._clean_up,
-                             lambda: super(PolicyNode, self).on_error(state))
+        """Return to unconfigured after a transition that ended with an unexpected error."""
+        return self._guarded(self._end_run, self._clean_up)
 
     def _guarded(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
-        """Run the steps of a transition; rclpy would swallow what they raise."""
+        """Run the steps of a transition and log their errors, which rclpy would swallow."""
         try:
             for step in steps:
                 step()
@@ -157,21 +133,21 @@ class PolicyNode(LifecycleNode):
         assert model is not None and self._observations is not None
         for sentence in self._observations.guards().refused.values():
             raise ContractError(f'cannot be activated: {sentence}')
-        options = RunOptions(model.path, self._values['seed'], self._answers.shadow,
+        options = RunOptions(model.path, self._values['seed'], self._policy_services.shadow,
                              self._values['realtime_priority'])
         self._run = PolicyRun(self, model.policy, model.contract, self._observations, options,
                               self._status)
         try:
-            self._run.require_no_rival()
+            self._run.require_one_publisher()
         except UncloningError:
             self._run.close()
             self._run = None
             raise
         self._run.begin()
-        self._answers.ask_for_motion(self._values['autostart'])
+        self._policy_services.request_motion(self._values['autostart'])
 
     def _end_run(self) -> None:
-        self._answers.ask_for_motion(False)
+        self._policy_services.request_motion(False)
         run, self._run = self._run, None
         if run is not None:
             try:
@@ -198,13 +174,13 @@ class PolicyNode(LifecycleNode):
         if self._run is not None and self._model is not None:
             # The young garbage of a second; what is older was frozen when the thread began.
             gc.collect(1)
-            self._run.watch_for_rivals()
+            self._run.watch_publishers()
             health = self._run.health() | {'evidence': self._model.evidence}
-        self._diagnostics.publish(diagnostics(self.get_fully_qualified_name(), health,
-                                              self.get_clock().now().to_msg()))
+        self._diagnostics.publish(policy_diagnostics(
+            self.get_fully_qualified_name(), health, self.get_clock().now().to_msg()))
 
     def _write_incidents(self, run: PolicyRun) -> None:
-        """Write what the run kept when it went to HOLD or FAULT, in moderation."""
+        """Write the incidents of the run, at the rate and number that `IncidentFiles` allows."""
         for state, reason, incident in run.take_incidents():
             try:
                 path = self._incidents.write_some(incident, state, reason, time.time(),
@@ -219,7 +195,7 @@ class PolicyNode(LifecycleNode):
             if self._incidents.left == 0:
                 self.get_logger().warning(
                     f'this was the last of {MOST_FILES} incidents that the node writes by itself; '
-                    f'~/dump still writes one, and a new start of the node begins anew')
+                    f'~/dump still writes one, and a restarted node counts from zero')
 
 
 def main(args: Sequence[str] | None = None) -> int:

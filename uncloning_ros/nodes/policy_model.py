@@ -12,7 +12,8 @@ from rclpy.validate_topic_name import validate_topic_name
 from uncloning_ros.contract import Contract, require_same_interface
 from uncloning_ros.errors import ModelError
 from uncloning_ros.evidence import read_evidence, require_covers
-from uncloning_ros.nodes.common import contract_at, contract_class, path_of
+from uncloning_ros.nodes.parameters import contract_at, path_of
+from uncloning_ros.nodes.topics import contract_class
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 
@@ -29,7 +30,7 @@ class DeployedModel:
 def deployed_model(values: Mapping[str, Any]) -> DeployedModel:
     """Return the model that the node's parameters name, ready to be asked.
 
-    Raise one of `common.MISTAKES` if the file, its interface, its evidence, or a topic of the
+    Raise one of `process.MISTAKES` if the file, its interface, its evidence, or a topic of the
     contract cannot be used.
     """
     if not values['model_path']:

@@ -5,6 +5,7 @@
 import queue
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,13 @@ from uncloning_ros.contract import Contract, Signal
 from uncloning_ros.conversions import decode
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.geometry import Array
-from uncloning_ros.nodes.common import (
+from uncloning_ros.nodes.topics import (
     COMMAND_QOS,
     Commands,
     Observations,
-    as_json,
     message_class,
+    second_publisher,
 )
-from uncloning_ros.nodes.rivals import rival_of
 from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
@@ -40,7 +40,7 @@ _ACK_TIMEOUT = Duration(seconds=1)
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the parameters of the node say of a run."""
+    """The parameters of a run."""
 
     model_path: Path
     seed: int
@@ -57,7 +57,8 @@ class PolicyRun:
     """
 
     def __init__(self, node: Any, policy: OnnxPolicy, contract: Contract,
-                 observations: Observations, options: RunOptions, status: Any) -> None:
+                 observations: Observations, options: RunOptions,
+                 status: Callable[[Mapping[str, Any]], None]) -> None:
         self._node, self._policy, self._contract = node, policy, contract
         self._observations, self._options, self._status = observations, options, status
         self._shadow = ShadowReport() if options.shadow else None
@@ -154,24 +155,24 @@ class PolicyRun:
         """Go to FAULT, for a reason that the loop cannot see itself."""
         self._thread.post(partial(self._loop.fault, reason, sentence))
 
-    def require_no_rival(self) -> None:
-        """Raise `ContractError` if another node publishes on a topic of our commands."""
-        rival = self.rival()
-        if rival is not None:
-            raise ContractError(rival)
+    def require_one_publisher(self) -> None:
+        """Raise `ContractError` if another node publishes on a command topic as well."""
+        second = self.second_publisher()
+        if second is not None:
+            raise ContractError(second)
 
-    def watch_for_rivals(self) -> None:
-        """Go to FAULT if another node publishes on a topic of our commands while we may move."""
-        rival = self.rival()
-        if rival is not None and self._loop.motion_allowed:
-            self.fault('second_publisher', rival)
+    def watch_publishers(self) -> None:
+        """Go to FAULT if another node publishes on a command topic while motion is allowed."""
+        second = self.second_publisher()
+        if second is not None and self._loop.motion_allowed:
+            self.fault('second_publisher', second)
 
-    def rival(self) -> str | None:
-        """Return the sentence that names another publisher of our command topics, or None."""
+    def second_publisher(self) -> str | None:
+        """Return the sentence that names a second publisher of a command topic, None without."""
         if self._shadow is not None:
             return None
         topics = self._contract.deployment.actions.values()
-        return rival_of(self._node, (topic.topic for topic in topics))
+        return second_publisher(self._node, (topic.topic for topic in topics))
 
     def health(self) -> dict[str, Any]:
         """Return what diagnostics tell: state, inputs, timing, counters."""
@@ -246,11 +247,11 @@ class PolicyRun:
             self._incidents.put((decision.state, decision.reason, self._record.snapshot()))
 
     def _publish_status(self, decision: Decision) -> None:
-        self._status.publish(as_json(
+        self._status(
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._policy.sha256,
              'shadow': self._shadow is not None, 'overruns': self._thread.misses,
-             'counters': self._loop.counters}))
+             'counters': self._loop.counters})
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
         return incident_of(answers, events, self._options.model_path, self._policy.sha256,

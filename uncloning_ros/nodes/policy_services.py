@@ -1,90 +1,84 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy node's services; motion begins no sooner than a rival could have been discovered."""
+"""The policy node's services; motion begins once a second publisher would be discovered."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import SetBool
 
-from uncloning_ros.errors import UncloningError
-from uncloning_ros.nodes.common import sentence_of
 from uncloning_ros.nodes.policy_run import PolicyRun
+from uncloning_ros.nodes.process import serve, steady_timer
 from uncloning_ros.runtime.control_loop import State
 from uncloning_ros.runtime.incident_files import IncidentFiles
 
-# So long a node takes to learn who else publishes, at most, on a network that works.
+# Time (ns) in which a node discovers every other publisher on a working network, and the
+# period (s) at which a requested motion is looked at.
 _DISCOVERY_NS = 10**9
-_LOOK_AROUND_S = 0.1
+_LOOK_S = 0.1
 
 _NOT_ACTIVE = 'not active; configure and activate first'
-# What ~/start says where motion is allowed, by the state that it found.
+# Answers of ~/start where motion is allowed, by the state before it.
 _STARTED = {
     State.WAITING: 'motion begins once every input is fresh',
     State.DONE: 'motion begins once every input is fresh',
     State.ACTIVE: 'motion was started already and goes on',
-    State.HOLD: 'motion was started already; it goes on once nothing is wrong any more, and '
-                '~/status tells what is',
+    State.HOLD: 'motion was started already; it goes on once the cause in ~/status is gone',
 }
 
 
 class PolicyServices:
     """Answer ~/start, ~/stop, ~/reset, ~/dump and ~/set_shadow in the executor's thread.
 
-    `run` returns the run while the node is active, else None. `shadow` is whether the next run
-    is to command nothing.
+    `run` returns the run while the node is active, else None. With `shadow` the next run
+    commands nothing.
     """
 
     def __init__(self, node: Any, run: Callable[[], PolicyRun | None], incidents: IncidentFiles,
                  shadow: bool) -> None:
         self._node, self._run, self._incidents = node, run, incidents
         self.shadow = shadow
-        self._start_asked = False
+        self._requested = False
         self._born_ns = time.monotonic_ns()
         for name in ('start', 'stop', 'reset', 'dump'):
-            node.create_service(Trigger, f'~/{name}', _answering(getattr(self, f'_{name}')))
-        node.create_service(SetBool, '~/set_shadow', _answering(self._set_shadow))
-        node.create_timer(_LOOK_AROUND_S, self._on_look_around,
-                          clock=Clock(clock_type=ClockType.STEADY_TIME))
+            serve(node, f'~/{name}', getattr(self, f'_{name}'))
+        serve(node, '~/set_shadow', self._set_shadow, SetBool)
+        steady_timer(node, _LOOK_S, self._start_requested)
 
-    def ask_for_motion(self, wanted: bool) -> None:
-        """Have motion begin as soon as it can be known who else commands the arm, or not."""
-        self._start_asked = wanted
+    def request_motion(self, wanted: bool) -> None:
+        """Request or cancel motion; it starts after discovery."""
+        self._requested = wanted
 
     def _start(self, _: Any) -> tuple[bool, str]:
         run = self._run()
         if run is None:
             return False, _NOT_ACTIVE
-        run.require_no_rival()
-        if not self._has_looked_around():
-            self._start_asked = True
-            return True, (f'{_STARTED[State.WAITING]}, unless another node turns out to command '
-                          f'the arm as well; ~/status tells')
+        run.require_one_publisher()
+        if not self._discovered():
+            self._requested = True
+            return True, (f'{_STARTED[State.WAITING]}, unless discovery finds another node that '
+                          f'commands the arm; see ~/status')
         allowed, found = run.start()
         if allowed:
             return True, _STARTED[found]
         if found is State.FAULT:
             return False, 'motion cannot begin in state fault; find the cause, then call ~/reset'
-        return False, 'motion is just being stopped; call ~/start once ~/status says waiting'
+        return False, 'motion is being stopped; call ~/start again once ~/status says waiting'
 
-    def _has_looked_around(self) -> bool:
-        """Tell whether discovery has had the time to name whoever else commands the arm."""
+    def _discovered(self) -> bool:
+        """Tell whether discovery has had the time to name every other publisher."""
         return time.monotonic_ns() - self._born_ns >= _DISCOVERY_NS
 
-    def _on_look_around(self) -> None:
-        """Start as asked, once it can be known whether the arm has another commander.
-
-        Whoever asked has had an answer: if motion cannot begin, the status tells.
-        """
+    def _start_requested(self) -> None:
+        """Start a requested motion after discovery; the status tells if it cannot begin."""
         run = self._run()
-        if not self._start_asked or run is None or not self._has_looked_around():
+        if not self._requested or run is None or not self._discovered():
             return
-        self._start_asked = False
-        rival = run.rival()
-        if rival is not None:
-            run.fault('second_publisher', rival)
+        self._requested = False
+        second = run.second_publisher()
+        if second is not None:
+            run.fault('second_publisher', second)
             return
         try:
             run.start()
@@ -92,7 +86,7 @@ class PolicyServices:
             self._node.get_logger().error(f'motion does not begin: {err}')
 
     def _stop(self, _: Any) -> tuple[bool, str]:
-        self._start_asked = False
+        self._requested = False
         run = self._run()
         if run is None:
             return True, 'not active, so there is no motion'
@@ -103,7 +97,7 @@ class PolicyServices:
         run = self._run()
         if run is None:
             return False, _NOT_ACTIVE
-        self._start_asked = False
+        self._requested = False
         run.reset()
         return True, 'waiting for ~/start; counters and faults are forgotten'
 
@@ -119,14 +113,3 @@ class PolicyServices:
         self.shadow = bool(request.data)
         return True, ('commands will go to ~/shadow_command' if self.shadow
                       else "commands will go to the robot's topics")
-
-
-def _answering(do: Callable[[Any], tuple[bool, str]]) -> Callable[[Any, Any], Any]:
-    """Return the callback of a service that answers with what `do` says."""
-    def on_call(request: Any, response: Any) -> Any:
-        try:
-            response.success, response.message = do(request)
-        except (UncloningError, OSError) as err:  # a full disk, a thread that hangs
-            response.success, response.message = False, sentence_of(err)
-        return response
-    return on_call

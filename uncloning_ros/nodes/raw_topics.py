@@ -3,21 +3,26 @@
 """Every message of many topics as bytes, whatever QoS is offered; what is lost is counted."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import NameValidationException
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.writer import RecordedTopic, described
 from uncloning_ros.errors import ContractError
-from uncloning_ros.nodes.common import message_class
-from uncloning_ros.nodes.offered_qos import offered_profiles
+from uncloning_ros.nodes.topics import message_class
 from uncloning_ros.transforms import static_topic
 
 # So many messages of each topic wait in the middleware: seconds at any robot's rate.
@@ -219,7 +224,7 @@ class RawTopics:
         live.publishers, live.sequence = publishers, None
         live.recorded = RecordedTopic(
             live.bag_name, live.recorded.type, live.recorded.definition,
-            live.recorded.type_hash, offered_profiles(offers))
+            live.recorded.type_hash, _offered_profiles(offers))
         self.on_topic(live.recorded)
         reliability = (ReliabilityPolicy.BEST_EFFORT if any(
             offer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for offer in offers)
@@ -253,3 +258,42 @@ def _topics_of(contract: Contract) -> list[tuple[str, str]]:
 
 def _never(_: Any) -> None:
     """Stand where rclpy wants a callback."""
+
+
+def _offered_profiles(offers: Iterable[Any]) -> tuple[dict[str, Any], ...]:
+    """Return the distinct profiles of publishers, as `get_publishers_info_by_topic()` has them."""
+    found: list[dict[str, Any]] = []
+    for offer in offers:
+        profile = _offered(offer.qos_profile)
+        if profile not in found:
+            found.append(profile)
+    return tuple(found)
+
+
+def _offered(qos: QoSProfile) -> dict[str, Any]:
+    """Return an offered profile as rosbag2 writes it.
+
+    Discovery does not tell history and depth; they are then written as what `ros2 bag play` and
+    the nodes of this package use.
+    """
+    known = qos.history not in (HistoryPolicy.UNKNOWN, HistoryPolicy.SYSTEM_DEFAULT)
+    return {
+        'history': 'keep_all' if qos.history == HistoryPolicy.KEEP_ALL else 'keep_last',
+        'depth': qos.depth if known else 10,
+        'reliability': _name(qos.reliability, ReliabilityPolicy.RELIABLE),
+        'durability': _name(qos.durability, DurabilityPolicy.VOLATILE),
+        'deadline': _time(qos.deadline),
+        'lifespan': _time(qos.lifespan),
+        'liveliness': _name(qos.liveliness, LivelinessPolicy.AUTOMATIC),
+        'liveliness_lease_duration': _time(qos.liveliness_lease_duration),
+        'avoid_ros_namespace_conventions': bool(qos.avoid_ros_namespace_conventions),
+    }
+
+
+def _name(policy: Any, otherwise: Any) -> str:
+    return str((policy if policy.name != 'UNKNOWN' else otherwise).name).lower()
+
+
+def _time(duration: Any) -> dict[str, int]:
+    sec, nsec = divmod(duration.nanoseconds, 10**9)
+    return {'sec': sec, 'nsec': nsec}

@@ -12,10 +12,7 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.demos.recording.cdr import stamped_values
@@ -23,42 +20,20 @@ from uncloning_ros.demos.recording.health import topic_rules
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.recovery import leftovers
 from uncloning_ros.demos.recording.session import RecordingSession
-from uncloning_ros.errors import BagError, UncloningError
-from uncloning_ros.nodes.common import (
-    LATCHED_QOS,
-    Parameter,
-    as_json,
-    contract_at,
-    declare,
-    path_of,
-    ros_now_ns,
-    run_node,
-)
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.nodes.diagnostics import recorder_diagnostics
+from uncloning_ros.nodes.parameters import RECORDER, contract_at, path_of
+from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.raw_topics import RawTopics
-from uncloning_ros.nodes.recorder_view import diagnostics
+from uncloning_ros.nodes.topics import json_topic, ros_now_ns
 
-PARAMETERS = (
-    Parameter('out', 'demos', 'folder of the episodes; made if missing, nothing overwritten'),
-    Parameter('session', '', "name of this session; '' is the time at which the node began"),
-    Parameter('operator', 'unknown', 'who demonstrates'),
-    Parameter('planned_mode', '', "mode that the operator is asked for at first; '' if none"),
-    Parameter('contract_path', '', "contract with this robot's topics; '' is the shipped one"),
-    Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),
-    Parameter('record_all', False, 'record every other topic of the graph as well'),
-    Parameter('exclude', '', 'topics that record_all leaves out: names with commas between, * '
-                             'stands for anything'),
-    Parameter('min_free_mib', 500, 'MiB free on the disk that a start needs; below half of it '
-                                   'the open episode is kept and ended'),
-    Parameter('queue_mib', 128, 'MiB that wait for a slow disk before messages are dropped'),
-)
-
-# How often messages are taken from the middleware, which has stamped them on arrival.
+# Period (s) at which messages are taken from the middleware, which has stamped them on arrival.
 _TAKE_S = 0.005
-# How often the graph, the writer and autostart are looked at.
+# Period (s) of the look at the graph, the writer and autostart.
 _CHECK_S = 0.2
-# An observation that did not arrive for so long, or for its maximum age, is silent.
+# Silence (s) of an observation that is worth a warning; its maximum age if that is longer.
 _SILENT_S = 1.0
-# How often a warning that stays true is repeated.
+# Period (s) at which a lasting warning is repeated.
 _REPEAT_S = 5.0
 
 
@@ -72,19 +47,16 @@ class Recorder(Node):
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('recorder', **node_options)
-        values = declare(self, PARAMETERS)
-        if values['queue_mib'] < 1:
-            raise BagError(f'expected queue_mib of at least 1, got {values["queue_mib"]}')
+        values = declare(self, RECORDER)
         contract = contract_at(values['contract_path'])
         self._simulated = bool(self.get_parameter('use_sim_time').value)
         self._out = path_of(values['out'])
         session = values['session'] or f'session_{time.time_ns() // 10**9}'
-        self._events = self.create_publisher(String, '~/episode_event', LATCHED_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._recording = RecordingSession(
             self._out, contract, session, values['operator'], values['planned_mode'] or None,
             values['min_free_mib'] * 2**20, values['queue_mib'] * 2**20,
-            lambda event: self._events.publish(as_json(event)))
+            json_topic(self, '~/episode_event'))
         rules = topic_rules(contract)
         self._limits_s = {name: max(_SILENT_S, rule.max_gap_s)
                           for name, rule in rules.items() if rule.observation}
@@ -95,12 +67,11 @@ class Recorder(Node):
         self._topics.on_topic = self._recording.add_topic
         self._take_ns = 0
         self._autostart: bool = values['autostart']
-        self._waits_for = ''  # what keeps autostart from starting
+        self._waits_for = ''  # the reason why autostart has not started yet
         self._serve(contract)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated clock may stand still
         for period_s, call in ((_TAKE_S, self._take), (_CHECK_S, self._check),
                                (1.0, self._on_second)):
-            self.create_timer(period_s, call, clock=steady)
+            steady_timer(self, period_s, call)
         self._tell_of_leftovers()
 
     def close(self) -> None:
@@ -117,14 +88,10 @@ class Recorder(Node):
             actions[f'~/plan_{word}'] = partial(self._recording.plan, mode)
             actions[f'~/label_{word}'] = partial(self._label, mode)
         for name, action in actions.items():
-            self.create_service(Trigger, name, partial(self._answer, action))
+            serve(self, name, partial(self._try, action))
 
-    def _answer(self, action: Callable[[], str], _: Any, response: Any) -> Any:
-        """Answer a service call with what an action says, or with why it could not be done."""
-        response.success, response.message = self._try(action)
-        return response
-
-    def _try(self, action: Callable[[], str]) -> tuple[bool, str]:
+    def _try(self, action: Callable[[], str], _: Any = None) -> tuple[bool, str]:
+        """Return success and sentence of an action; log both, and a defect with its traceback."""
         try:
             sentence = action()
         except (UncloningError, OSError) as err:
@@ -171,7 +138,7 @@ class Recorder(Node):
                 self._watch.seen(f'{topic} {one.frame}', 1, self._take_ns)
         if not self._simulated:
             self._recording.put(topic, cdr, info['received_timestamp'], info['source_timestamp'])
-        elif self._take_ns > 0:  # else nobody knows yet what time it is
+        elif self._take_ns > 0:  # else no ROS time has arrived yet
             self._recording.put(topic, cdr, self._take_ns, self._take_ns)
 
     def _check(self) -> None:
@@ -186,7 +153,7 @@ class Recorder(Node):
             self._start_by_itself()
 
     def _start_by_itself(self) -> None:
-        """Start as soon as the start gate opens; `_on_second` tells what keeps it shut."""
+        """Start as soon as that is possible; `_on_second` logs the reason why it is not."""
         if self._recording.open_name is None:
             try:
                 self.get_logger().info(self._start())
@@ -206,7 +173,7 @@ class Recorder(Node):
         if self._waits_for:
             self.get_logger().warning(f'autostart waits: {self._waits_for}',
                                       throttle_duration_sec=_REPEAT_S)
-        self._diagnostics.publish(diagnostics(
+        self._diagnostics.publish(recorder_diagnostics(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
             recording, warnings, self._watch.rates_hz, self._topics.lost))
 
@@ -222,7 +189,7 @@ class Recorder(Node):
 
 
 def service_words(modes: Sequence[str]) -> dict[str, str]:
-    """Return what each mode is called in the names of services, where few characters may be."""
+    """Return each mode's word in names of services, which allow fewer characters."""
     words: dict[str, str] = {}
     for number, mode in enumerate(modes, start=1):
         word = re.sub(r'[^0-9A-Za-z]+', '_', mode).strip('_') or 'mode'

@@ -14,51 +14,37 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from std_srvs.srv import Trigger
 
 from uncloning_ros.contract import TRANSFORMS, Contract, Signal
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
 from uncloning_ros.judging.episode import judge
-from uncloning_ros.nodes.common import (
+from uncloning_ros.nodes.parameters import SIMULATOR, contract_at
+from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
+from uncloning_ros.nodes.topics import (
     COMMAND_QOS,
-    LATCHED_QOS,
     SENSOR_QOS,
-    Parameter,
-    as_json,
     by_topic,
-    contract_at,
-    declare,
+    json_topic,
     message_class,
     ros_now_ns,
-    run_node,
 )
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.faults import CLOCK, Faults, parse_fault
 from uncloning_ros.simulation.world import open_world
 
-PARAMETERS = (
-    Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file'),
-    Parameter('seed', 0, 'seed of the first episode; ~/reset goes on to the next'),
-    Parameter('contract_path', '', "contract with this robot's topics; '' is the shipped one"),
-    Parameter('real_time_factor', 1.0, 'simulated seconds per second, above 0 and at most 10'),
-    Parameter('publish_clock', False, 'publish /clock and stamp in simulated time'),
-    Parameter('faults', [''], 'faults to inject, each as key:kind[=value][@from_s[+for_s]]'),
-)
-
 _TICK_S = 1 / 120
-# Behind by more than this, simulated time slips instead of catching up in a burst.
+# Delay (s) beyond which simulated time slips instead of catching up in a burst.
 _MOST_BEHIND_S = 0.25
-# A world that nothing ends on its own rests after so long; its record is kept in memory.
+# Duration (s) after which an episode without an end is over: its record is kept in memory.
 _LONGEST_EPISODE_S = 60.0
-# Simulated time begins here: a stamp of 0 would mean 'none', and faults set time back.
+# Begin of simulated time (ns): a stamp of 0 would mean 'none', and faults set time back.
 _BEGIN_NS = 1000 * 10**9
 
 
 class Simulator(Node):
-    """Advance the world in step with the wall clock; publish what its sensors deliver.
+    """Advance the world in step with the wall clock; publish the samples of its sensors.
 
     Everything happens on the executor's thread. Simulated time is counted in physics steps over
     the life of the node, through resets, while the world rests as well.
@@ -66,11 +52,8 @@ class Simulator(Node):
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('simulator', **node_options)
-        values = declare(self, PARAMETERS)
+        values = declare(self, SIMULATOR)
         self._factor: float = values['real_time_factor']
-        if not 0 < self._factor <= 10:
-            raise ContractError(f'expected a real_time_factor above 0 and at most 10, got '
-                                f'{self._factor:g}')
         self._seed: int = values['seed']
         self._contract: Contract = contract_at(values['contract_path'])
         self._scenario: Scenario = find_scenario(values['scenario'])
@@ -89,17 +72,15 @@ class Simulator(Node):
         self._clock_publisher = (
             self.create_publisher(message_class('rosgraph_msgs/msg/Clock'), '/clock', SENSOR_QOS)
             if values['publish_clock'] else None)
-        self._outcome = self.create_publisher(message_class('std_msgs/msg/String'), '~/outcome',
-                                              LATCHED_QOS)
+        self._outcome = json_topic(self, '~/outcome')
         self._begin()
         for topic, signals in by_topic(interface.actions, deployment.actions).items():
             self.create_subscription(
                 message_class(deployment.actions[signals[0].key].type), topic,
                 partial(self._on_command, signals), COMMAND_QOS)
-        self.create_service(Trigger, '~/reset', self._on_reset)
+        serve(self, '~/reset', self._reset)
         self._owed, self._wall_s = 0.0, time.monotonic()
-        # Not the node's own clock: that may be the one which is published here.
-        self.create_timer(_TICK_S, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(self, _TICK_S, self._on_tick)
         self.get_logger().info(f'scenario {self._scenario.name}, seed {self._seed}: waiting for '
                                f'the first command')
 
@@ -155,12 +136,11 @@ class Simulator(Node):
             self._faults.begin(self._now_ns)
             self._announce('running')
 
-    def _on_reset(self, _: Any, response: Any) -> Any:
+    def _reset(self, _: Any) -> tuple[bool, str]:
         self._seed += 1
         self._begin()
-        response.success, response.message = True, f'seed {self._seed}'
         self.get_logger().info(f'reset to seed {self._seed}')
-        return response
+        return True, f'seed {self._seed}'
 
     def _on_tick(self) -> None:
         moving = self._phase in ('running', 'completed')
@@ -195,7 +175,7 @@ class Simulator(Node):
         return steps
 
     def _publish(self, arrived: Sequence[tuple[str, Sample]]) -> None:
-        """Publish the time and what the sensors delivered, after the faults."""
+        """Publish the time and the delivered samples, after the faults."""
         if self._clock_publisher is None:
             now_ns, factor = ros_now_ns(self), self._factor
         else:
@@ -227,7 +207,7 @@ class Simulator(Node):
                         'unsafe': None if verdict.unsafe is None else verdict.unsafe.clause,
                         'time_s': round(self._world.time_ns * 1e-9, 3)}
             self.get_logger().info(f'{phase}: {outcome}')
-        self._outcome.publish(as_json(outcome))
+        self._outcome(outcome)
 
 
 def main(args: Sequence[str] | None = None) -> int:

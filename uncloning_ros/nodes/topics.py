@@ -1,37 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes share: how one is run, its parameters, and the contract's topics."""
+"""The contract's topics in a ROS graph: observations received, commands published."""
 
 import contextlib
 import importlib
 import json
-import signal
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-import rclpy
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.exceptions import NameValidationException, ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool, String
 
 from uncloning_ros.contract import (
     TRANSFORMS,
     Contract,
+    Deployment,
     ObservedTopic,
     Signal,
     Topic,
-    load_contract,
 )
 from uncloning_ros.contract.messages import JOINT_TRAJECTORY
 from uncloning_ros.conversions import (
@@ -40,182 +30,24 @@ from uncloning_ros.conversions import (
     encode,
     encode_trajectory,
 )
-from uncloning_ros.errors import ContractError, UncloningError, near_miss
+from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.watchdog import Guards
-from uncloning_ros.share import share_path
 from uncloning_ros.transforms import TransformTree, static_topic
 
-# Only the newest measurement counts, and best effort matches every publisher.
+# Observations: only the newest counts, and best effort matches every publisher.
 OBSERVATION_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-# What the simulator offers, so that a recorder can ask for every message.
+# Observations of the simulator: reliable, so that a recorder can ask for every message.
 SENSOR_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 COMMAND_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-# Every transform counts, since each may carry another link.
+# Transforms: every message counts, since each may carry another link.
 TRANSFORMS_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 STATIC_TRANSFORMS_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE,
                                    durability=DurabilityPolicy.TRANSIENT_LOCAL)
-# Whoever joins late still learns the state.
+# States: a late subscriber still receives the newest.
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                          durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
-# How soon a signal is noticed: the middleware's wait does not end on one.
-_SIGNAL_CHECK_S = 0.1
-# A parameter of another type, a topic's name that ROS does not take.
-MISTAKES = (UncloningError, ParameterException, NameValidationException)
-
-
-class ClosableNode(Protocol):
-    """A node that ends in an orderly way: `close()` publishes its last words."""
-
-    def close(self) -> None:
-        """End threads, publish the last words, destroy the node."""
-
-
-_Node = TypeVar('_Node', bound=ClosableNode)
-
-
-def _no_pause(_: ClosableNode) -> float:
-    return _SIGNAL_CHECK_S
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One row of a node's parameter table: all are read-only, for a typo must not go unnoticed."""
-
-    name: str
-    default: str | int | float | bool | list[str]
-    description: str
-
-
-def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
-             pause: Callable[[_Node], float] = _no_pause) -> int:
-    """Run one node until SIGINT, SIGTERM or SIGHUP and return the process's exit status.
-
-    The signals are ours, not rclpy's: rclpy shuts its context down at once, and a node could not
-    publish its last command. Status 0 after a signal, 2 for bad input, with one sentence.
-    `pause` is called before every wait for messages and tells how many s it may last.
-    """
-    stray = _stray_words(sys.argv[1:] if args is None else args)
-    if stray:
-        return _refuse(ContractError(f'cannot use {" ".join(stray)!r}; parameters are given as '
-                                     f'in: --ros-args -p name:=value'))
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Under nohup a terminal that closes is to end nothing.
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: stopping.set())
-    try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as err:  # how rclpy tells of arguments that it cannot read
-        return _refuse(ContractError(f'cannot read the ROS arguments: {sentence_of(err)}'))
-    node = None
-    try:
-        node = make()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stopping.is_set():
-            executor.spin_once(timeout_sec=pause(node))
-        return 0
-    except MISTAKES as err:
-        return _refuse(err)
-    finally:
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
-
-
-def _stray_words(args: Sequence[str]) -> list[str]:
-    """Return the words outside of --ros-args ... --: rclpy would not heed shadow:=true there."""
-    stray, heeded = [], False
-    for word in args:
-        if word == '--ros-args':
-            heeded = True
-        elif heeded and word == '--':
-            heeded = False
-        elif not heeded:
-            stray.append(word)
-    return stray
-
-
-def sentence_of(err: Exception) -> str:
-    """Return what an exception says on one line; rclpy's span several."""
-    return ' '.join(str(err).split())
-
-
-def _refuse(err: Exception) -> int:
-    print(f'uncloning_ros: error: {sentence_of(err)}', file=sys.stderr)
-    return 2
-
-
-def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Declare a node's parameter table and return the values by name.
-
-    Raise `ContractError` for a negative seed, and for a parameter that was given but is not in
-    the table: with `shaddow:=true` the arm must not move. From here on rclpy's own parameters
-    cannot be changed either: with use_sim_time every age would be on another clock.
-    """
-    values = {p.name: node.declare_parameter(
-        p.name, p.default, ParameterDescriptor(description=p.description, read_only=True)).value
-        for p in parameters}
-    for name in node._parameter_overrides:
-        if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
-            raise ContractError(f'{node.get_name()} has no parameter {name!r}'
-                                f'{near_miss(name, values)}')
-    if values.get('seed', 0) < 0:
-        raise ContractError(f'expected a seed of at least 0, got {values["seed"]}')
-    ignore_impossible_clocks(node)
-    refusal = SetParametersResult(
-        successful=False, reason='every parameter is read-only; give it when the node starts')
-    node.add_on_set_parameters_callback(lambda _: refusal)
-    return values
-
-
-def refuse_wrong_transitions(node: Any) -> None:
-    """Answer a transition that a lifecycle node's state does not allow: rclpy ends on it."""
-    service = node._service_change_state
-    answer = service.callback
-
-    def on_change_state(request: Any, response: Any) -> Any:
-        try:
-            return answer(request, response)
-        except RuntimeError as err:  # rclpy's RCLError
-            node.get_logger().error(
-                f'refused transition {request.transition.label or request.transition.id} in '
-                f'state {node._state_machine.current_state[1]}: {sentence_of(err)}')
-            response.success = False
-            return response
-
-    service.callback = on_change_state
-
-
-def ignore_impossible_clocks(node: Any) -> None:
-    """Pass over a time on /clock that no stamp can carry: rclpy ends on it. It has stood still."""
-    subscription = node._time_source._clock_sub
-    if subscription is None:
-        return
-    take = subscription.callback
-
-    def on_clock(message: Any) -> None:
-        if message.clock.sec >= 0 and message.clock.nanosec < 10**9:
-            take(message)
-
-    subscription.callback = on_clock
-
-
-def path_of(text: str) -> Path:
-    """Return the path that a parameter gives, `~` and `~user` expanded."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as err:
-        raise ContractError(f'cannot tell whose home {text!r} lies in; give the whole '
-                            f'path') from err
-
-
-def contract_at(path: str) -> Contract:
-    """Return the contract at `path`, the shipped one for ''."""
-    return load_contract(path_of(path) if path
-                         else share_path('config') / 'contract.yaml')
 
 
 def message_class(type_name: str) -> Any:
@@ -225,7 +57,7 @@ def message_class(type_name: str) -> Any:
 
 
 def contract_class(type_name: str) -> Any:
-    """Return the class of a type that a contract names, or say what has to be installed."""
+    """Return the class of a message type that a contract names; raise `ContractError` without."""
     try:
         return message_class(type_name)
     except ImportError as err:
@@ -234,9 +66,10 @@ def contract_class(type_name: str) -> Any:
                             f'as in: apt install ros-jazzy-{package.replace("_", "-")}') from err
 
 
-def as_json(data: Mapping[str, Any]) -> Any:
-    """Return the std_msgs/String that carries `data` as JSON."""
-    return String(data=json.dumps(data, allow_nan=False))
+def json_topic(node: Any, name: str) -> Callable[[Mapping[str, Any]], None]:
+    """Return the function that publishes on a latched topic of std_msgs/String, as JSON."""
+    publisher = node.create_publisher(String, name, LATCHED_QOS)
+    return lambda data: publisher.publish(String(data=json.dumps(data, allow_nan=False)))
 
 
 def ros_now_ns(node: Any) -> int:
@@ -254,10 +87,10 @@ def by_topic(signals: Sequence[Signal], topics: Mapping[str, Topic]) -> dict[str
 
 
 class Observations:
-    """Keep the newest sample of every observation, and what the enable and fault topics said.
+    """Keep the newest sample of every observation, and the newest words of enable and fault topic.
 
     The executor's thread alone writes; `newest()` and `guards()` may be called from any thread. A
-    message that breaks the contract takes its sample away and leaves the sentence that tells why.
+    message that breaks the contract removes the sample of its key and leaves a sentence instead.
     Samples are received on the monotonic clock, under `use_sim_time` on ROS time: then all ages
     are in simulated time.
     """
@@ -292,8 +125,8 @@ class Observations:
         if deployment.enable is not None:
             self._subscribe(Bool, deployment.enable.topic, self._receive_enable, OBSERVATION_QOS)
         if deployment.fault is not None:
-            # Some drivers say it once and latch it, others repeat it: listen to both, and do not
-            # warn that one of the two does not fit.
+            # Some drivers latch it once, others repeat it: listen for both, without a warning that
+            # one of the two QoS does not match.
             for qos in (OBSERVATION_QOS, LATCHED_QOS):
                 self._subscribe(Bool, deployment.fault.topic, self._receive_fault, qos,
                                 SubscriptionEventCallbacks(use_default_callbacks=False))
@@ -303,7 +136,7 @@ class Observations:
         return ros_now_ns(self._node) if self.simulated else time.monotonic_ns()
 
     def ros_now_ns(self) -> int:
-        """Return ROS time; that is the system's unless it is simulated, and soon asked then."""
+        """Return ROS time: the system's, which is quicker to ask, unless it is simulated."""
         return ros_now_ns(self._node) if self.simulated else time.time_ns()
 
     def newest(self) -> dict[str, Sample]:
@@ -311,12 +144,12 @@ class Observations:
         return dict(self._samples)
 
     def guards(self) -> Guards:
-        """Return what was refused, and the newest words of the enable and fault topics."""
+        """Return the refused keys, and the newest words of enable and fault topic."""
         enabled, at_ns = self._enabled or (None, 0)
         return Guards(dict(self._refused), enabled, at_ns, self._faulty)
 
     def destroy(self) -> None:
-        """Take the subscriptions away."""
+        """Destroy the subscriptions."""
         for subscription in self.subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -365,7 +198,7 @@ class Observations:
         self._refused.pop(key, None)
 
     def _refuse(self, key: str, err: ContractError) -> None:
-        # In this order, so that nobody takes what was refused for what never arrived.
+        # In this order: a refused input must not be mistaken for a missing one.
         self._refused[key] = f'a message was refused: {err}'
         self._samples.pop(key, None)
         self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
@@ -407,3 +240,34 @@ class Commands:
                 message = encode(item, self._types[item.key], action[part], stamp_ns,
                                  self._classes)
             self.publishers[item.key].publish(message)
+
+
+def second_publisher(node: Any, topics: Iterable[str]) -> str | None:
+    """Return the sentence that names a second publisher of a command topic, None without one.
+
+    `topics` are those of the contract, before any remapping: the search for publishers remaps.
+    """
+    for topic in topics:
+        found = node.get_publishers_info_by_topic(topic)
+        if len(found) > 1:
+            others = [f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in found]
+            ours = node.get_fully_qualified_name()
+            if ours in others:  # discovery may not know the name yet
+                others.remove(ours)
+            return (f'{", ".join(others)} publishes on {node.resolve_topic_name(topic)} as well; '
+                    f'one node alone may command an arm: end the other one, or use shadow mode')
+    return None
+
+
+def require_topics_apart(node: Any, deployment: Deployment) -> None:
+    """Raise `ContractError` if a topic of commands is one of measurements as well.
+
+    In the contract their names differ; a namespace or a remapping can make them equal.
+    """
+    measured = {node.resolve_topic_name(topic.topic): key
+                for key, topic in deployment.observations.items()}
+    for key, topic in deployment.actions.items():
+        name = node.resolve_topic_name(topic.topic)
+        if name in measured:
+            raise ContractError(f'{measured[name]} is measured and {key} commanded on {name}; '
+                                f'give each a topic of its own, in the contract and by remapping')

@@ -15,8 +15,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.nodes import policy as policy_module
+from uncloning_ros.nodes.diagnostics import policy_diagnostics
+from uncloning_ros.nodes.markers import markers
 from uncloning_ros.nodes.policy import PolicyNode
-from uncloning_ros.nodes.policy_view import diagnostics, markers
 from uncloning_ros.policy_io import Plan
 from uncloning_ros.share import share_path
 
@@ -35,7 +36,7 @@ HEALTH = {
 
 def told(**changes: Any) -> dict[str, DiagnosticStatus]:
     """Return the diagnostics of a policy by what they are about."""
-    array = diagnostics('/policy', {**HEALTH, **changes}, Time(sec=1))
+    array = policy_diagnostics('/policy', {**HEALTH, **changes}, Time(sec=1))
     assert array.header.stamp.sec == 1
     return {status.name.removeprefix('/policy: '): status for status in array.status}
 
@@ -45,7 +46,7 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
 
 
 def test_diagnostics_of_a_node_that_is_not_active_say_so() -> None:
-    [status] = diagnostics('/policy', None, Time()).status
+    [status] = policy_diagnostics('/policy', None, Time()).status
     assert (status.name, status.level, status.message) == ('/policy: control', OK, 'not active')
 
 

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of every node. The nodes, the launch files and docs/nodes.md follow these tables.
+
+Nothing here needs ROS. After a change: scripts/node_tables.py writes the tables of docs/nodes.md.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.errors import ContractError
+from uncloning_ros.share import share_path
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A row of a table: the type is that of the default; numbers may have bounds."""
+
+    name: str
+    default: str | int | float | bool | list[str]
+    description: str
+    above: float = -math.inf
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def default_text(self) -> str:
+        """Return the default as ROS reads it from a command line."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+    @property
+    def meaning(self) -> str:
+        """Return the description with the bounds."""
+        return f'{self.description} ({self.bounds})' if self.bounds else self.description
+
+    @property
+    def bounds(self) -> str:
+        """Return the allowed numbers in words, '' for all."""
+        words = {'above': self.above, 'at least': self.least, 'at most': self.most}
+        return ' and '.join(f'{word} {bound:g}' for word, bound in words.items()
+                            if math.isfinite(bound))
+
+    def check(self, value: object) -> None:
+        """Raise `ContractError` for a number outside the bounds."""
+        if isinstance(value, int | float) and not (
+                self.above < value and self.least <= value <= self.most):
+            raise ContractError(f'{self.name}: expected a number {self.bounds}, got {value:g}')
+
+
+# A parameter of every node, which rclpy declares.
+USE_SIM_TIME = Parameter('use_sim_time', False, 'take the time from /clock, as a bag publishes it')
+
+_SCENARIO = Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file')
+_CONTRACT_PATH = Parameter('contract_path', '',
+                           "contract with this robot's topics; '' is the shipped one")
+
+POLICY = (
+    Parameter('model_path', '', 'the exported policy, a .onnx file'),
+    Parameter('expected_sha256', '', "refuse a model with another sha256; '' accepts any"),
+    Parameter('contract_path', '', "contract whose deployment part to use; '' is the model's own"),
+    Parameter('evidence_path', '', 'refuse a model that this evidence file does not vouch for; '
+                                   "'' requires none"),
+    Parameter('seed', 0, 'seed of the noise that the policy draws its actions from', least=0),
+    Parameter('auto_activate', False, 'configure and activate without being asked'),
+    Parameter('autostart', False, 'begin motion on activation, without ~/start'),
+    Parameter('shadow', False, 'command nothing; publish to ~/shadow_command/KEY instead'),
+    Parameter('realtime_priority', 0, 'SCHED_FIFO priority of the control thread; 0 is none',
+              least=0, most=99),
+    Parameter('incident_dir', '~/.ros/uncloning_incidents', 'folder of the incident files'),
+)
+RECORDER = (
+    Parameter('out', 'demos', 'folder of the episodes; made if missing, nothing overwritten'),
+    Parameter('session', '', "name of this session; '' is the time at which the node began"),
+    Parameter('operator', 'unknown', 'name of the demonstrator'),
+    Parameter('planned_mode', '', "mode that the operator is asked for at first; '' if none"),
+    _CONTRACT_PATH,
+    Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),
+    Parameter('record_all', False, 'record every other topic of the graph as well'),
+    Parameter('exclude', '', 'topics that record_all leaves out: names with commas between, * '
+                             'stands for anything'),
+    Parameter('min_free_mib', 500, 'MiB free on the disk that a start needs; below half of it '
+                                   'the open episode is kept and ended'),
+    Parameter('queue_mib', 128, 'MiB that wait for a slow disk before messages are dropped',
+              least=1),
+)
+KEYBOARD = (
+    Parameter('recorder', '/recorder', 'name of the recorder node'),
+    Parameter('contract_path', '', "the recorder's contract, whose modes the digits stand for; "
+                                   "'' is the shipped one"),
+)
+SIMULATOR = (
+    _SCENARIO,
+    Parameter('seed', 0, 'seed of the first episode; ~/reset goes on to the next', least=0),
+    _CONTRACT_PATH,
+    Parameter('real_time_factor', 1.0, 'simulated seconds per second', above=0, most=10),
+    Parameter('publish_clock', False, 'publish /clock and stamp in simulated time'),
+    Parameter('faults', [''], 'faults to inject, each as key:kind[=value][@from_s[+for_s]]'),
+)
+DEMONSTRATOR = (
+    _SCENARIO,
+    Parameter('mode', '', "mode to demonstrate; '' draws one for each demonstration"),
+    Parameter('seed', 0, 'seed of the first demonstration; each one after it takes the next',
+              least=0),
+    _CONTRACT_PATH,
+    Parameter('autostart', True, 'begin the first demonstration as soon as every input is fresh'),
+)
+NODES = {'policy': POLICY, 'recorder': RECORDER, 'keyboard': KEYBOARD, 'simulator': SIMULATOR,
+         'demonstrator': DEMONSTRATOR}
+
+
+def path_of(text: str) -> Path:
+    """Return the path that a parameter gives, `~` and `~user` expanded."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as err:
+        raise ContractError(f'expected a path below a known home, got {text!r}; give the whole '
+                            f'path') from err
+
+
+def contract_at(path: str) -> Contract:
+    """Return the contract at `path`, the shipped one for ''."""
+    return load_contract(path_of(path) if path else share_path('config') / 'contract.yaml')
