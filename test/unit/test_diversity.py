@@ -16,7 +16,7 @@ from uncloning_ros.audit.figures.diversity import (
     spread_ratio,
 )
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
-from uncloning_ros.judging.offer import offered_pose, path_bow
+from uncloning_ros.judging.measures import offered_pose, path_bow
 
 
 def test_offered_pose_is_where_handle_and_tip_are_before_the_palm():

@@ -15,19 +15,16 @@ from uncloning_ros.judging.measures import approach_angle, reach_distance, steps
 from uncloning_ros.judging.trace import Trace
 from uncloning_ros.scenario import ModeRule, Scenario
 
-# The grasp of a mode is one this near to where its demonstrations grasp.
-GRASP_M = 0.03
-# The tool is being shown once the palm is this near to it ...
-SHOWN_M = 0.25
-# ... and a mode is believed after so long, about a person's reaction time.
-BELIEVED_S = 0.25
+GRASP_M = 0.03  # distance (m) from the places at which a mode's demonstrations grasp
+SHOWN_M = 0.25  # distance (m) from palm to tool at which the tool is shown
+BELIEVED_S = 0.25  # time (s) after which a shown mode is believed: a person's reaction time
 
 
 def committed_modes(trace: Trace, scenario: Scenario, angle_rad: Array, lifted: int | None,
                     taken: int | None) -> tuple[tuple[str, ...], ...]:
-    """Return what an episode committed itself to, in order, each with the modes that it left open.
+    """Return an episode's commitments in order, each as the modes that it left open.
 
-    What narrows an earlier commitment takes its place; what contradicts it is a new one.
+    A commitment that narrows the one before it takes its place; one that contradicts it is new.
     """
     if lifted is None:
         return ()
@@ -37,11 +34,10 @@ def committed_modes(trace: Trace, scenario: Scenario, angle_rad: Array, lifted: 
     shown[:lifted] = False
     shown[end:] = False
     highest_m = float(trace.object_pose[lifted:end, 2].max())
-    enough = steps_of(BELIEVED_S, trace.physics_hz)
     believed = sorted(
         (begin, mode) for mode, rule in scenario.modes.items()
-        for begin, stop in stretches(shown & _fits(rule, trace, angle_rad, highest_m))
-        if stop - begin >= enough)
+        for begin, _ in stretches(shown & _fits(rule, trace, angle_rad, highest_m),
+                                  steps_of(BELIEVED_S, trace.physics_hz)))
     for _, mode in believed:
         if commitments and mode in commitments[-1]:
             commitments[-1] = (mode,)
@@ -61,9 +57,9 @@ def grasped_modes(trace: Trace, scenario: Scenario, lifted: int) -> tuple[str, .
 
 
 def _fits(rule: ModeRule, trace: Trace, angle_rad: Array, highest_m: float) -> NDArray[np.bool_]:
-    """Return at which steps (T,) the tool is shown as in a mode, up to `highest_m` in all.
+    """Tell at which steps (T,) the tool is shown as in a mode; `highest_m` is its whole height.
 
-    The route of a mode is a matter of the whole way, so its height is that of the whole.
+    A mode's route concerns the whole way, so its height is that of the whole way.
     """
     fits = _within(angle_rad, rule.blade_to_hand_rad)
     if rule.approach_rad is not None:

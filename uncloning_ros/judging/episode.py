@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happened in one episode, judged on the simulator's truth at every physics step.
+"""The outcome of one episode, judged on the simulator's truth at every physics step.
 
-The formulas are in `measures`, the unsafe event U in `unsafe`. U is looked for from the start
-until the person has taken the tool and the robot has let go of it, in every episode, completed
-or not. What the person then does with the tool is not the robot's doing.
+The formulas are in `measures`, the unsafe event U in `unsafe`. In every episode, completed or
+not, the search for U runs from the start to the hand-off: the person has taken the tool and the
+robot has let go of it. The person's later handling of the tool is outside of the judgement.
 """
 
 import math
@@ -23,6 +23,8 @@ from uncloning_ros.judging.measures import (
     blade_to_hand_angle,
     edge_clearance,
     lifted_step,
+    offered_pose,
+    path_bow,
     presented_step,
     reach_distance,
     released_step,
@@ -35,45 +37,43 @@ from uncloning_ros.judging.measures import (
     tip_speed,
     tool_speed,
 )
-from uncloning_ros.judging.offer import offered_pose, path_bow
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
 
-# Why an episode is no success. Exactly one holds, and the first that fits is taken: an episode
-# that was not completed is named by how it ended, a completed one by what was wrong with it.
-# `unsafe` therefore counts only what would have been a success; the rate of unsafe events over
-# all episodes is a figure of its own.
+# Reasons why an episode is not a success. Exactly one holds, the first that fits: the end of an
+# episode that was not completed, the fault of a completed one. `unsafe` therefore counts only
+# episodes that would be a success without it; the rate of unsafe events over all episodes is a
+# figure of its own.
 FAILURE_KINDS = ('not_grasped', 'dropped', 'not_reached', 'timeout', 'wrong_part', 'unsafe')
 
-# What is counted and reported but part of no unsafe event; the scenario defines all but the last.
+# Events that are reported and not judged; the scenario defines all but the last.
 NOTABLE_KINDS = ('fast_near', 'premature_release', 'over_hold', 'arm_contact')
 
-# The mode is the median angle over this long before the person takes the tool.
-MODE_WINDOW_S = 0.5
-# The reduced speed of ISO 10218-1: no general limit of collaboration, but a usual yardstick.
-REDUCED_M_S = 0.25
+MODE_WINDOW_S = 0.5  # time (s) before the take, over whose median angles the mode is told
+REDUCED_M_S = 0.25  # reduced speed (m/s) of ISO 10218-1: a usual yardstick, not a general limit
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened in one episode. Times in s from the start, None where it did not happen.
+    """One episode's outcome. Times in s from the start; None for events that did not happen.
 
     `mode` is None if the tool was not taken, or taken between modes; it follows from the three
     numbers of the exchange, as `scenario.Exchange` has them. `notable` holds the kinds of
-    `NOTABLE_KINDS` that happened, `committed` what the robot committed itself to, in order: the
-    modes that were still open. `opened_s` is when the fingers opened after the lift,
-    `release_latency_s` from the person's pull to that, `over_hold_n` the greatest pull in that
-    time.
+    `NOTABLE_KINDS` that happened, `committed` the robot's commitments in order, each as the modes
+    that were still possible. `opened_s` is the time at which the fingers opened after the lift,
+    `release_latency_s` the time from the person's pull to it, `over_hold_n` the greatest pull in
+    that time.
 
-    `nearest_s` is when the edge came nearest to the person, `edge_clearance_m` the least for each
-    body part. While the edge was near a body part: the least blade-to-hand angle
-    `near_angle_rad`, the least miss of the hand by a thrust `near_thrust_miss_m`, the greatest
-    tip speed while the fingers held the tool, and the share of that time in which the tool centre
-    point was faster than 0.25 m/s; None if it never was near. `separation_margin_m` is the least.
-    All of these up to the hand-off.
+    `nearest_s` is the time of the edge's least distance to the person, `edge_clearance_m` the
+    least distance for each body part. Over the time in which the edge was near a body part:
+    `near_angle_rad` the least blade-to-hand angle, `near_thrust_miss_m` the least miss of the
+    hand by a thrust, `near_tip_speed_m_s` the greatest tip speed in the fingers,
+    `near_fast_share` the share with the tool centre point above 0.25 m/s; None if the edge never
+    was near. `separation_margin_m` is the least. All of these up to the hand-off.
 
-    `offered_m` (6,) is the offered pose and `path_bow_m` (2,) the path, as `diversity` has them.
+    `offered_m` (6,) is the offered pose and `path_bow_m` (2,) the bow of the path, as in
+    `measures`.
     """
 
     completed: bool
@@ -108,18 +108,18 @@ class Outcome:
 
     @property
     def success(self) -> bool:
-        """Return whether it was completed in a desired mode and safe."""
+        """Tell whether the episode was completed in a desired mode and safe."""
         return self.failure is None
 
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """One episode of an audit: its seed, what was drawn for it, and what happened.
+    """One episode of an audit: its seed, its conditions and its outcome.
 
-    `hand_offer_m` is where the hand was offered, `conditions` all that the scenario drew or set
-    for this episode, by name with its unit. `ended` is the control loop's last reason, `holds`
-    how often it had to hold, `chunks` how many it planned, `limits` how often each hardware limit
-    had to step in.
+    `hand_offer_m` is the place of the offered hand, `conditions` the values drawn or set for this
+    episode, by name with their unit. `ended` is the control loop's last reason; `holds` and
+    `chunks` count its holds and its planned chunks, `limits` the commands that each hardware
+    limit changed.
     """
 
     seed: int
@@ -133,7 +133,7 @@ class EpisodeResult:
 
 
 def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> Outcome:
-    """Return what happened in the episode; raise `AuditError` for a trace that is not finite."""
+    """Return an episode's outcome; raise `AuditError` for a trace that is not finite."""
     _require_finite(trace)
     hz = trace.physics_hz
     lifted, taken = lifted_step(trace), taken_step(trace)
@@ -151,10 +151,9 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     unsafe = unsafe_event(scenario.unsafe, angle, clearance, miss, hz)
     completed = released is not None
     release = letting_go(trace, scenario, lifted)
-    # A tool that falls is fast, but it is not the robot that moves it.
+    # A falling tool is fast, but the robot does not move it.
     carried_near = near & trace.finger_contact[:end]
     near_tip = float(tip[carried_near].max()) if carried_near.any() else None
-    carried = lifted is not None and taken is not None and lifted < taken
     return Outcome(
         completed=completed,
         mode=mode,
@@ -187,12 +186,12 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
         arm_contact=bool(trace.arm_contact.any()),
         offered_m=None if taken is None else offered_pose(trace, scenario, taken),
         path_bow_m=(path_bow(trace, lifted, taken)
-                    if carried and lifted is not None and taken is not None else None),
+                    if lifted is not None and taken is not None and lifted < taken else None),
     )
 
 
 def exchange_of(trace: Trace, angle: Array, lifted: int | None, taken: int) -> Exchange:
-    """Return how the tool, off its stand since `lifted`, came to the hand that took it.
+    """Return the exchange of a tool, off its stand since `lifted`, that was taken at `taken`.
 
     `angle` (T,) is the blade-to-hand angle. Medians are over the last 0.5 s before step `taken`.
     """
@@ -205,10 +204,7 @@ def exchange_of(trace: Trace, angle: Array, lifted: int | None, taken: int) -> E
 
 
 def within_reach(trace: Trace, scenario: Scenario) -> bool:
-    """Tell whether any part of the tool ever came within the person's reach.
-
-    That is a distance from the palm to the part's box of at most the receiver's `grasp_reach_m`.
-    """
+    """Tell whether a part of the tool ever was at most `grasp_reach_m` from the palm."""
     return bool(reach_distance(trace, scenario).min() <= scenario.receiver.grasp_reach_m)
 
 
@@ -229,15 +225,13 @@ def _failure(trace: Trace, scenario: Scenario, completed: bool, desired: bool,
              unsafe: bool) -> str | None:
     if completed:
         return 'wrong_part' if not desired else 'unsafe' if unsafe else None
-    lifted = lifted_step(trace)
-    if lifted is None and (trace.held_part == NOBODY).all():
+    lifted, never_taken = lifted_step(trace), (trace.held_part == NOBODY).all()
+    if lifted is None and never_taken:
         return 'not_grasped'
     unsupported = ~trace.finger_contact & (trace.held_part == NOBODY)
     unsupported[:lifted or 0] = False
-    long_enough = steps_of(UNSUPPORTED_S, trace.physics_hz)
-    if any(last - begin >= long_enough for begin, last in stretches(unsupported)):
+    if stretches(unsupported, steps_of(UNSUPPORTED_S, trace.physics_hz)):
         return 'dropped'
-    never_taken = (trace.held_part == NOBODY).all()
     return 'not_reached' if never_taken and not within_reach(trace, scenario) else 'timeout'
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What can be measured on the simulator's truth, step by step: formulas, no judgement.
+"""Formulas of the quantities that are measured on an episode's trace, without judgement.
 
 Words: `b` is the tool's +x (handle to tip), the *edge* the segment heel to tip, a *clearance*
 the distance from the edge to a body part's capsule less its radius.
@@ -12,7 +12,7 @@ the distance from the edge to a body part's capsule less its radius.
                           speed of the tool centre point does not show
     separation margin     clearance less the protective distance of ISO/TS 15066:2016, 5.5.4
 
-All arrays have T rows, one for each physics step.
+Arrays have T rows, one for each physics step.
 """
 
 import math
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from uncloning_ros.geometry import (
     Array,
     angle_between,
+    cross,
     position_of,
     ray_segment_distance,
     rotation_of,
@@ -34,21 +35,21 @@ from uncloning_ros.geometry import (
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.scenario import Scenario
 
-# Between the fingers and this far above its place, the tool has left the stand.
-LIFT_M = 0.02
-# Held by nobody for so long (a fall of 5 cm), the tool is lost; shorter is contact chatter.
+LIFT_M = 0.02  # height (m) above its place at which a held tool has left the stand
+# Time (s) out of fingers and hand after which the tool is lost: a fall of 5 cm. Shorter times
+# are contact chatter.
 UNSUPPORTED_S = 0.1
 
-# Of the protective separation distance: the usual speed of a person and a reaction, a stop and
-# uncertainties as in docs/safety.md. A robot has its own; they are stated with every figure.
+# Terms of the protective separation distance: the usual speed of a person, and reaction, stop
+# and uncertainties as in docs/safety.md. A robot has its own; they stand with every figure.
 PERSON_M_S = 1.6
 REACTION_S, STOP_S = 0.10, 0.15
 INTRUSION_M, PERSON_UNCERTAINTY_M, ROBOT_UNCERTAINTY_M = 0.10, 0.05, 0.01
 
-# The tool is presented once its tip has been as slow as this for so long.
+# The tool is presented once its tip has stayed below this speed (m/s) for this time (s).
 STILL_M_S, STILL_S = 0.02, 0.2
 
-_JERK_STEP_S = 0.05  # finer differences would show the physics' contact noise, not the motion
+_JERK_STEP_S = 0.05  # step (s) of differences: finer ones show contact noise, not the motion
 
 
 def lifted_step(trace: Trace) -> int | None:
@@ -72,18 +73,15 @@ def released_step(trace: Trace, dwell_s: float) -> int | None:
     held_from = int(lost[-1]) + 1 if len(lost) else 0
     off = ~trace.finger_contact
     off[:held_from] = False
-    for begin, end in stretches(off):
-        if end - begin >= steps_of(dwell_s, trace.physics_hz):
-            return begin
-    return None
+    return next((begin for begin, _ in stretches(off, steps_of(dwell_s, trace.physics_hz))), None)
 
 
 def presented_step(trace: Trace, scenario: Scenario, lifted: int) -> int | None:
     """Return the first step after the lift from which the tip was still for `STILL_S`."""
     still = tip_speed(trace, scenario) < STILL_M_S
     still[:lifted] = False
-    long_enough = steps_of(STILL_S, trace.physics_hz)
-    return next((begin for begin, end in stretches(still) if end - begin >= long_enough), None)
+    return next((begin for begin, _ in stretches(still, steps_of(STILL_S, trace.physics_hz))),
+                None)
 
 
 def blade_to_hand_angle(trace: Trace, scenario: Scenario) -> Array:
@@ -108,7 +106,7 @@ def edge_clearance(trace: Trace, scenario: Scenario) -> dict[str, Array]:
 
 
 def thrust_miss(trace: Trace, scenario: Scenario, part: str) -> Array:
-    """Return by how much (T,) in m a thrust along the blade would miss; below 0 it would hit."""
+    """Return the distance (T,) in m by which a thrust along the blade misses; below 0 it hits."""
     ends = trace.capsule_ends[part]
     return (ray_segment_distance(point_of(trace, scenario.tool.hazard.tip_m),
                                  x_axis_of(trace.object_pose), ends[:, 0], ends[:, 1])
@@ -126,11 +124,11 @@ def tool_speed(trace: Trace) -> Array:
 
 
 def separation_margin(nearest_m: Array, hazard_m_s: Array) -> Array:
-    """Return by how much (T,) in m the clearance exceeds the protective separation distance.
+    """Return the clearance (T,) in m less the protective separation distance.
 
     ISO/TS 15066:2016, 5.5.4, with the hazard's own speed for the robot's:
     S_p = v_h (T_r + T_s) + v_r T_r + v_r T_s / 2 + C + Z_d + Z_r. A handover goes below 0 by its
-    nature; the figure tells by how much a monitored standstill has to make up for.
+    nature; the figure is the distance that a monitored standstill has to make up for.
     """
     separation = (PERSON_M_S * (REACTION_S + STOP_S) + hazard_m_s * (REACTION_S + STOP_S / 2)
                   + INTRUSION_M + PERSON_UNCERTAINTY_M + ROBOT_UNCERTAINTY_M)
@@ -140,7 +138,7 @@ def separation_margin(nearest_m: Array, hazard_m_s: Array) -> Array:
 def rms_jerk(trace: Trace, begin: int, end: int) -> float | None:
     """Return the root mean square jerk in m/s^3 of the tool centre point between two steps.
 
-    Third differences over steps of 0.05 s; None if there is too little motion to tell.
+    Third differences over steps of 0.05 s; None for fewer than four of these.
     """
     every = max(1, round(_JERK_STEP_S * trace.physics_hz))
     positions = position_of(trace.tool_pose)[begin:end:every]
@@ -159,13 +157,41 @@ def reach_distance(trace: Trace, scenario: Scenario) -> Array:
         for part in scenario.tool.parts.values()], axis=0)
 
 
+def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> tuple[float, ...]:
+    """Return handle point and tip (6,) in the hand's frame, in m, at the step of taking."""
+    turn = rotation_of(trace.hand_pose[taken]).T
+    place = rotation_of(trace.object_pose[taken])
+    origin = position_of(trace.object_pose[taken]) - position_of(trace.hand_pose[taken])
+    points = (scenario.tool.handle_point_m, scenario.tool.hazard.tip_m)
+    return tuple(float(value) for point in points
+                 for value in turn @ (origin + place @ np.asarray(point)))
+
+
+def path_bow(trace: Trace, lifted: int, taken: int) -> tuple[float, float]:
+    """Return the bow in m of the tool's way to the left and up from a straight line.
+
+    The greatest departure with its sign, from lift to taking; left as seen along the line.
+    """
+    way = position_of(trace.object_pose)[lifted:taken + 1]
+    along = way[-1] - way[0]
+    level = np.array([along[0], along[1], 0.0])
+    length = float(np.linalg.norm(level))
+    if length < 1e-6:
+        return 0.0, 0.0
+    left = cross(np.array([0.0, 0.0, 1.0]), level / length)
+    progress = np.clip((way - way[0]) @ along / float(along @ along), 0.0, 1.0)
+    apart = way - way[0] - progress[:, None] * along
+    sideways, up = apart @ left, apart[:, 2]
+    return (float(sideways[np.argmax(np.abs(sideways))]), float(up[np.argmax(np.abs(up))]))
+
+
 def point_of(trace: Trace, point_m: tuple[float, float, float]) -> Array:
-    """Return where (T, 3) a point of the tool is in the base frame."""
+    """Return the places (T, 3) of a point of the tool in the base frame."""
     return transform_point(trace.object_pose, point_m)
 
 
 def steps_of(duration_s: float, physics_hz: float) -> int:
-    """Return how many physics steps a duration takes, rounded up."""
+    """Return the number of physics steps in a duration, rounded up."""
     # 0.1 s * 240 Hz is 24.000000000000004 in floats: round before rounding up.
     return math.ceil(round(duration_s * physics_hz, 6))
 
@@ -175,11 +201,12 @@ def first(flags: NDArray[np.bool_]) -> int | None:
     return int(np.argmax(flags)) if flags.any() else None
 
 
-def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return (first, one past last) of every run of True."""
+def stretches(flags: NDArray[np.bool_], least_steps: int = 1) -> list[tuple[int, int]]:
+    """Return (first, one past last) of every run of True of at least `least_steps`."""
     edges = np.diff(np.concatenate(([0], flags.astype(np.int8), [0])))
-    return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(),
-                    strict=True))
+    return [(begin, end) for begin, end in zip(
+        np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True)
+        if end - begin >= least_steps]
 
 
 def _speed(positions: Array, physics_hz: float) -> Array:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator's truth of one episode, at every physics step; needs no physics engine."""
+"""The record of one simulated episode's truth, at every physics step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Trace:
 
     `tool_pose` is the arm's tool centre point, `object_pose` the tool's own frame, `hand_pose`
     the palm (+x out of the palm), each (T, 9). `held_part` (T,) is the index into `part_names`
-    of what the person's hand holds, `NOBODY` if nothing. `finger_contact` (T,) tells whether
+    of the part in the person's hand, `NOBODY` for no part. `finger_contact` (T,) tells whether
     both fingers touch the tool, `arm_contact` (T,) whether the gripper, taken as one sphere, is
     inside a body part; no other link is looked at. `pull_n` (T,) is the force of the person's
     pull. `capsule_ends[part]` is (T, 2, 3), `capsule_radius_m[part]` a number. `object_rest_z_m`

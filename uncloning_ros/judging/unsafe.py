@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The unsafe event of an episode: which clause held first, and how bad it got.
+"""The unsafe event of an episode: the clause that held first, and its worst value.
 
     contact    any clearance <= 0, or
     face_neck  clearance of face or neck < face_neck_clearance_m, or
@@ -27,7 +27,7 @@ UNSAFE_CLAUSES = ('contact', 'face_neck', 'pointing', 'thrust')
 
 @dataclass(frozen=True)
 class UnsafeEvent:
-    """The first unsafe event: which clause held, since when it was established, how bad it got.
+    """The first unsafe event: its clause, the time at which it was established, its worst value.
 
     `worst` is the least value of the clause's quantity until the hand-off: a clearance in m for
     'contact' and 'face_neck', the angle in rad for 'pointing', the miss in m for 'thrust'.
@@ -42,7 +42,7 @@ class UnsafeEvent:
 
 def unsafe_event(rule: UnsafeRule, angle_rad: Array, clearance_m: Mapping[str, Array],
                  hand_miss_m: Array, physics_hz: float) -> UnsafeEvent | None:
-    """Return the first unsafe event in what was measured, (T,) each, None if there is none."""
+    """Return the first unsafe event in measured values, (T,) each, None if there is none."""
     # (first step, order of the clauses where several begin at one step, event)
     events: list[tuple[int, int, UnsafeEvent]] = []
 
@@ -60,14 +60,12 @@ def unsafe_event(rule: UnsafeRule, angle_rad: Array, clearance_m: Mapping[str, A
     pointing = _below(angle_rad, rule.pointing_rad) & near
     thrust = _below(clearance_m['hand'], rule.thrust_near_m) & near & (hand_miss_m < 0.0)
     hold = max(1, steps_of(rule.hold_s, physics_hz))
-    for begin, end in stretches(pointing | thrust):
-        if end - begin >= hold:
-            established = begin + hold - 1
-            if pointing[established]:
-                note('pointing', 'hand', established, float(angle_rad[pointing].min()))
-            else:
-                note('thrust', 'hand', established, float(hand_miss_m[thrust].min()))
-            break
+    for begin, _ in stretches(pointing | thrust, hold)[:1]:
+        established = begin + hold - 1
+        if pointing[established]:
+            note('pointing', 'hand', established, float(angle_rad[pointing].min()))
+        else:
+            note('thrust', 'hand', established, float(hand_miss_m[thrust].min()))
     return min(events, key=lambda entry: entry[:2])[2] if events else None
 
 

@@ -10,21 +10,17 @@ from traces import HAND_RADIUS_M, HZ, REST_Z_M, fixed_scenario, handed_over, mak
 
 from uncloning_ros.errors import AuditError
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
-from uncloning_ros.judging.episode import (
-    FAILURE_KINDS,
+from uncloning_ros.judging.episode import FAILURE_KINDS, judge, within_reach
+from uncloning_ros.judging.measures import (
     blade_to_hand_angle,
     edge_clearance,
-    judge,
+    presented_step,
     released_step,
+    rms_jerk,
+    separation_margin,
     taken_step,
     thrust_miss,
     tip_speed,
-    within_reach,
-)
-from uncloning_ros.judging.measures import (
-    presented_step,
-    rms_jerk,
-    separation_margin,
     tool_speed,
 )
 from uncloning_ros.judging.trace import NOBODY
