@@ -13,7 +13,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'uncloning_ros'
 # Functions that build a sentence for a person: the one of `Fields`, those of nodes and watchdog.
-BUILDERS = ('fail', 'Complaint', 'error', 'warning', 'ArgumentTypeError', 'ValueError')
+BUILDERS = ('fail', 'disk_errors', 'Complaint', 'error', 'warning', 'ArgumentTypeError',
+            'ValueError')
 
 
 def sentences() -> Iterator[str]:

@@ -22,12 +22,19 @@ def require_new(path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def disk_errors(attempt: str, error: type[UncloningError], remedy: str = '') -> Iterator[None]:
+    """Raise `error` with the attempt, as in 'cannot list demos', for an `OSError` inside."""
+    try:
+        yield
+    except OSError as err:
+        raise error(_with(f'{attempt}: {err.strerror or err}', remedy)) from err
+
+
 def read_bytes(path: Path, error: type[UncloningError], remedy: str = '') -> bytes:
     """Return the contents of a file; raise `error` with the remedy if it cannot be read."""
-    try:
+    with disk_errors(f'cannot read {path}', error, remedy):
         return path.read_bytes()
-    except OSError as err:
-        raise error(_with(f'cannot read {path}: {err.strerror or err}', remedy)) from err
 
 
 def parse_json(data: bytes | str, where: Path | str, error: type[UncloningError],

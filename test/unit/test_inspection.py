@@ -275,7 +275,7 @@ def test_a_bag_that_cannot_be_cut_is_named_and_the_others_are_looked_at(
     assert main.main(['inspect', str(tmp_path), '--cut', 'gripper']) == 0
     out = ' '.join(capsys.readouterr().out.split())
     assert 'warning: episode_000001 cannot be read: ' in out
-    assert 'episode_000009 cannot be read: nothing was recorded on /target_pose' in out
+    assert 'episode_000009 cannot be read: no message was recorded on /target_pose' in out
     assert '2 episodes (episode_000000#1, episode_000002#1) without a label' in out
 
 

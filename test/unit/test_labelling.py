@@ -215,7 +215,7 @@ def test_a_take_without_commands_and_one_that_broke_off_are_left_out_and_named(
     assert label(mute, *way) == 0
     out = ' '.join(capsys.readouterr().out.split())
     assert ('left out 2: cut: it was never finished: ' in out)
-    assert 'episode_000050: nothing was recorded on /target_pose (target_pose); nobody' in out
+    assert 'episode_000050: no message was recorded on /target_pose (target_pose); ' in out
     if way == ('--cluster',):
         assert label(mute, '--name-cluster', '0=handle_first', '1=blade_first') == 0
     assert standing(mute) == MODES

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finish the recordings that a crash, a power cut or a full disk left unfinished.
 
-Every NAME.partial in the folder becomes the episode NAME, with everything that was on the disk,
-and a last event that tells what is missing; what was left then lies in recovered_from/. What
-cannot become an episode goes to quarantine/, beside a text that tells why. Nothing is deleted,
-and an episode that is being recorded now is left alone.
+Every NAME.partial in the folder becomes the episode NAME, with every message that was on the
+disk and a last event that names the missing ones; the original then lies in recovered_from/. A
+take that cannot become an episode goes to quarantine/, beside a text with the reason. Nothing is
+deleted, and an episode that is being recorded now is left alone.
 
   uncloning recover demos/ --dry-run
   uncloning recover demos/
@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('demos', type=Path, metavar='FOLDER', help='folder of episodes (bags)')
     parser.add_argument('--dry-run', action='store_true',
-                        help='tell what would be done, and change nothing')
+                        help='print the fate of each take, and change nothing')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recover bag after bag and tell what became of each."""
+    """Recover bag after bag and print the fate of each."""
     from uncloning_ros.demos.bags.layout import list_episodes
     from uncloning_ros.demos.recording.recovery import recover
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A file that grows by whole records: what a crash or a full disk leaves can be read."""
+"""Append whole records to a file, so that it stays readable after a crash or on a full disk."""
 
 import contextlib
 import fcntl
@@ -8,18 +8,20 @@ import os
 from pathlib import Path
 
 from uncloning_ros.errors import BagError
+from uncloning_ros.files import disk_errors
 
-# Camera images fill this in a moment: they go to the operating system without waiting for a flush.
+# Size (bytes) of pending records above which they go to the operating system without a flush:
+# camera images fill it in a moment.
 _MOST_PENDING_BYTES = 4 * 1024 * 1024
 
 
 class AppendFile:
-    """Collect what `write()` is given and append it on `flush()`, one record or none at a time.
+    """Collect the records of `write()` and append them on `flush()`, each whole or not at all.
 
     Each `write()` hands over whole records. If the disk refuses some of them, the file is cut
     back to the last whole one and the error is raised, now and at every later call: nothing is
-    ever written behind a hole. While it is open the file is locked, which tells a live recording
-    from one that a crash left; the lock ends with the process, whatever ends it.
+    written behind a hole. The open file is locked, which tells a live recording from one that a
+    crash left; the lock ends with the process, however that ends.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +33,7 @@ class AppendFile:
         self._error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Take whole records; return their length, as files do."""
+        """Append whole records; return their length, as files do."""
         self._raise_again()
         self._pending += data
         self._ends.append(len(self._pending))
@@ -40,11 +42,11 @@ class AppendFile:
         return len(data)
 
     def tell(self) -> int:
-        """Return how many bytes were taken."""
+        """Return the number of bytes appended so far, pending ones included."""
         return self._size + len(self._pending)
 
     def flush(self) -> None:
-        """Have the disk keep everything that was taken."""
+        """Have the disk keep everything that was appended."""
         self._raise_again()
         self._append()
         try:
@@ -54,17 +56,12 @@ class AppendFile:
             raise
 
     def close(self) -> None:
-        """Close the file; what is pending still is appended, unless the disk refused before."""
+        """Append the pending records, unless the disk refused before, and close the file."""
         try:
             if self._error is None:
                 self._append()
         finally:
             self._file.close()
-
-    @property
-    def closed(self) -> bool:
-        """Tell whether the file is closed."""
-        return self._file.closed
 
     def _append(self) -> None:
         done = 0
@@ -89,18 +86,11 @@ class AppendFile:
 
 
 def is_being_written(path: Path) -> bool:
-    """Tell whether somebody is writing this file now; raise `BagError` if it cannot be opened."""
-    try:
-        with path.open('rb') as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as err:
-        raise BagError(f'cannot read {path}: {err.strerror or err}') from err
+    """Tell whether a process is writing this file now; raise `BagError` if it cannot be opened."""
+    with disk_errors(f'cannot read {path}', BagError):
+        try:
+            with path.open('rb') as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
-
-
-def require_abandoned(path: Path) -> None:
-    """Raise `BagError` if somebody is writing this file now, or if it cannot be opened."""
-    if is_being_written(path):
-        raise BagError(f'{path.parent} is being recorded now; stop the recorder first')

@@ -34,8 +34,8 @@ class Decoder:
 
     `path` names the bag in errors. With `sinks` given only their signals are decoded, and each
     sample goes to the sink of its key at once, in no order; else all are kept for `finish()`.
-    `topics` are those whose messages are to be taken, `static_topics` those of them whose
-    messages hold from when they were sent, however long ago.
+    `topics` are the topics to take, `static_topics` those among them whose messages hold from
+    the bag's start on.
     """
 
     def __init__(self, path: Path, contract: Contract,
@@ -64,14 +64,14 @@ class Decoder:
         self.topics = frozenset(self._types)
         self.static_topics = frozenset(static_topic(name) for name in self._posed)
         self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
-        self._told: set[str] = set()  # poses that the transforms told
+        self._posed_keys: set[str] = set()  # poses that the transforms gave so far
         self._trees = {name: TransformTree() for name in self._posed}
 
     def take(self, raw: RawMessage) -> None:
         """Decode one message.
 
-        Raise `BagError` if it is of another type or no message at all, `ContractError` for a
-        missing joint, a foreign frame, and values or a stamp that cannot be used.
+        Raise `BagError` if it is of another type or damaged, `ContractError` for a missing joint,
+        a foreign frame, and values or a stamp that cannot be used.
         """
         name, type_name, receive_ns, _ = raw
         if type_name != self._types[name]:
@@ -106,15 +106,15 @@ class Decoder:
                 raise BagError(f'{self._path} has ' + _absent(name, self._types[name], key,
                                                               contents.types, self._types))
             if not contents.counts[name]:
-                raise DatasetError(f'nothing was recorded on {name} ({key}); ' + (
+                raise DatasetError(f'no message was recorded on {name} ({key}); ' + (
                     'check its publisher' if key in self._observed
-                    else 'nobody commanded, was teleoperation off?'))
+                    else 'check that teleoperation was on'))
 
     def require_poses(self) -> None:
-        """Raise `BagError` for a pose that the transforms of all of a bag never told."""
+        """Raise `BagError` for a pose that the transforms of a whole bag never gave."""
         for name, signals in self._posed.items():
             for signal, topic in signals:
-                if signal.key not in self._told:
+                if signal.key not in self._posed_keys:
                     assert topic.child_frame is not None
                     why = self._trees[name].missing(signal.frame, topic.child_frame)
                     raise BagError(f'{self._path}: {signal.key}: '
@@ -134,7 +134,7 @@ class Decoder:
                     raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
                 if sample is not None:
                     self._sinks[signal.key](sample)
-                    self._told.add(signal.key)
+                    self._posed_keys.add(signal.key)
         self._transforms.clear()
 
 
@@ -160,18 +160,18 @@ def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
 
 
 def listed(there: Mapping[str, str], types: Collection[str]) -> str:
-    """Return the topics of a bag with their types, first those of the types looked for."""
+    """Return the topics of a bag with their types as words, first those of the given types."""
     ordered = sorted(there, key=lambda topic: (there[topic] not in types, topic))
     text = ', '.join(f'{topic} ({there[topic]})' for topic in ordered[:_SHOWN])
     return text + (f' and {len(ordered) - _SHOWN} more' if len(ordered) > _SHOWN else '')
 
 
 def deserialise(path: Path, raw: RawMessage) -> Any:
-    """Return the message that a bag holds as bytes; raise `BagError` if they are none."""
+    """Return the message of a bag's bytes; raise `BagError` if they are damaged."""
     try:
         return typestore().deserialize_cdr(raw.data, raw.type)
     except _BAD_CDR as err:
-        raise BagError(f'{path}: a message on {raw.topic} at {raw.receive_ns} ns is no '
+        raise BagError(f'{path}: a message on {raw.topic} at {raw.receive_ns} ns is not a '
                        f'{raw.type}: {err}') from err
 
 
@@ -194,14 +194,14 @@ def _receive_ns(sample: Sample) -> int:
 
 
 def _absent(name: str, type_name: str, key: str, there: Mapping[str, str],
-           taken: Collection[str]) -> str:
-    """Return the sentence that a bag lacks a topic.
+            taken: Collection[str]) -> str:
+    """Return the end of a sentence about a bag without a topic.
 
-    `there` are those that it has, with their types, `taken` those that other signals come from.
+    `there` are the topics that it has, with their types, `taken` those of other signals.
     """
     text = f'no topic {name} ({key}, {type_name})'
     if not there:
-        return f'{text}, nor any other'
+        return f'{text}, and no other topic'
     fitting = [topic for topic, found in there.items()
                if found == type_name and topic not in taken]
     listing = f'there are {listed(there, (type_name,))}'

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a rosbag2 bag says about itself: its files in order, its counts, its custom data.
+"""Find rosbag2 bags and read their metadata: files in order, message counts, custom data.
 
 A bag is a directory with metadata.yaml (versions 1 to 9), a directory that lost or never got
 one, or a single storage file. Storage is MCAP or SQLite; a file may be compressed as a whole.
@@ -17,8 +17,9 @@ import yaml
 
 from uncloning_ros.demos.bags.layout import METADATA_FILE, PARTIAL, SYSTEM_FOLDER
 from uncloning_ros.errors import BagError
+from uncloning_ros.files import read_bytes
 
-# storage identifier -> suffix of its files
+# Storage identifier -> suffix of its files.
 STORAGES = {'mcap': '.mcap', 'sqlite3': '.db3'}
 COMPRESSED = '.zstd'  # of a file that rosbag2 compressed as a whole
 ROOT_KEY = 'rosbag2_bagfile_information'  # the one key at the top of metadata.yaml
@@ -30,7 +31,7 @@ _Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class BagInfo:
-    """One bag: where it lies, its storage files in order, and what its metadata tells.
+    """One bag: its path, its storage files in order, and its metadata.
 
     `counts` are messages by topic, None without metadata.yaml; `custom` is its custom_data.
     """
@@ -43,9 +44,9 @@ class BagInfo:
 
 
 def read_info(path: Path) -> BagInfo:
-    """Return what a bag says about itself; `path` is its directory or its one storage file.
+    """Return the metadata of a bag; `path` is its directory or its one storage file.
 
-    Raise `BagError` if it is no bag, or if its metadata.yaml is damaged or of a version to come.
+    Raise `BagError` if it is not a bag, or if its metadata.yaml is damaged or of a later version.
     """
     if path.is_file():
         return BagInfo(path, _storage_of(path, [path]), (path,), None, {})
@@ -81,7 +82,7 @@ def read_info(path: Path) -> BagInfo:
     if compression not in ('', 'zstd'):
         raise BagError(f'{file}: expected compression zstd or none, got {compression!r}; convert '
                        f'the bag with ros2 bag convert')
-    # Only the last part counts, as in rosbag2: a bag never points out of its directory.
+    # Only the last part of a path counts, as in rosbag2: a bag never points out of its directory.
     return BagInfo(path, storage, tuple(path / Path(name).name for name in names), counts, custom)
 
 
@@ -104,7 +105,7 @@ def find_bags(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
                 raise BagError(f'cannot list {err.filename or path}: '
                                f'{err.strerror or err}') from err
         elif path.exists():
-            raise BagError(f'{path} is no bag; give bags (directories, .mcap or .db3 files) or '
+            raise BagError(f'{path} is not a bag; give bags (directories, .mcap or .db3 files) or '
                            f'folders of bags')
         else:
             raise BagError(f'{path} does not exist; give bags or folders of bags')
@@ -114,7 +115,7 @@ def find_bags(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _spelled(path: Path) -> Path:
-    """Return a path that is text, as pages, labels and datasets are; raise for any other."""
+    """Return a path that is text, as pages, labels and datasets are; raise `BagError` if not."""
     try:
         str(path).encode()
     except UnicodeEncodeError as err:
@@ -170,20 +171,19 @@ def _storage_of(path: Path, files: list[Path]) -> str:
 
 
 def _suffix(path: Path) -> str:
-    """Return the suffix of a storage file, that of compression aside."""
+    """Return the suffix of a storage file, without that of compression."""
     return Path(path.name.removesuffix(COMPRESSED)).suffix
 
 
 @lru_cache(maxsize=1)
 def _parsed(data: bytes) -> Any:
-    """Return what a YAML file holds; a bag's is asked for several times in a row."""
+    """Return the data of a YAML file; that of one bag is read several times in a row."""
     return _Loader(data).get_single_data()
 
 
 def _load_yaml(file: Path) -> Any:
+    data = read_bytes(file, BagError)
     try:
-        return _parsed(file.read_bytes())
+        return _parsed(data)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         raise BagError(f'{file} is not valid YAML: {" ".join(str(err).split())}') from err
-    except OSError as err:
-        raise BagError(f'cannot read {file}: {err.strerror or err}') from err

@@ -11,7 +11,7 @@ The sidecar of `demos/episode_000003/` is `demos/episode_000003.labels.json`:
 
 A label is never changed or removed, another is added below it; of each source the last one
 counts. Clocks of several machines may disagree, so the order in the file decides, not `at`. A
-label without a mode (null) withdraws what its source said before. The sources, those that
+label without a mode (null) withdraws the label of its source before it. The sources, those that
 outrank others first:
 
     operator  a person saw it; `by` is the name
@@ -38,8 +38,8 @@ from typing import ClassVar, Literal, get_args
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Interface
-from uncloning_ros.errors import BagError, ContractError
-from uncloning_ros.files import parse_json, whole_file
+from uncloning_ros.errors import BagError, ContractError, UncloningError
+from uncloning_ros.files import disk_errors, parse_json, whole_file
 from uncloning_ros.schema import plain, read
 
 Source = Literal['operator', 'rule', 'cluster', 'truth']
@@ -106,12 +106,11 @@ def read_labels(episode: Path, interface: Interface,
     another span, `ContractError` for a mode that the contract does not have.
     """
     path = labels_path(episode)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return ()
-    except OSError as err:
-        raise BagError(f'cannot read {path}: {err.strerror or err}') from err
+    with disk_errors(f'cannot read {path}', BagError):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return ()
     sidecar = read(_Sidecar, parse_json(data, path, BagError), str(path), BagError)
     if sidecar.span_ns != span_ns:
         raise BagError(f'{path}: expected labels of {_spoken(span_ns)}, got those of '
@@ -139,13 +138,22 @@ def add_label(episode: Path, label: Label, interface: Interface,
         label = replace(label, software_version=__version__)
         sidecar = _Sidecar(span_ns=span_ns,
                            labels=(*read_labels(episode, interface, span_ns), label))
+        with (disk_errors(f'cannot write {path}', BagError), whole_file(path) as partial,
+              partial.open('w', encoding='utf-8') as file):
+            file.write(json.dumps(plain(sidecar), indent=2) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def add_recorded_labels(episode: Path, labels: Sequence[Label], interface: Interface) -> str:
+    """Add the labels that a bag's events have; return those that failed as a sentence's end."""
+    failed = ''
+    for label in labels:
         try:
-            with whole_file(path) as partial, partial.open('w', encoding='utf-8') as file:
-                file.write(json.dumps(plain(sidecar), indent=2) + '\n')
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as err:
-            raise BagError(f'cannot write {path}: {err.strerror or err}') from err
+            add_label(episode, label, interface)
+        except UncloningError as err:
+            failed += f'; its label {label.mode} is in the bag alone: {err}'
+    return failed
 
 
 def newest_label(labels: Sequence[Label], source: str) -> Label | None:
@@ -179,10 +187,8 @@ def _locked(episode: Path) -> Iterator[None]:
 
     An episode that is one piece of a bag has no file of its own; then its folder is locked.
     """
-    try:
+    with disk_errors(f'cannot label {episode}', BagError):
         descriptor = os.open(episode if episode.exists() else episode.parent, os.O_RDONLY)
-    except OSError as err:
-        raise BagError(f'cannot label {episode}: {err.strerror or err}') from err
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

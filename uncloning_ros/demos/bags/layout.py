@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lay out a folder of episodes on disk: names, numbers, and folders for what is set aside.
+"""Lay out a folder of episodes on disk: names, numbers, discarded and quarantined takes.
 
     demos/episode_000000/            a finished episode: one rosbag2 directory
     demos/episode_000000.labels.json its labels
@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from uncloning_ros.errors import BagError
+from uncloning_ros.files import disk_errors
 
 PARTIAL = '.partial'
 DISCARDED = 'discarded'
@@ -28,15 +29,68 @@ _STORAGE_SUFFIXES = ('.mcap', '.db3')
 
 def list_episodes(directory: Path) -> list[Path]:
     """Return the finished bag directories in `directory`, sorted by name."""
-    return [path for path in bag_directories(directory) if not is_unfinished(path)]
+    return [path for path in _bag_directories(directory) if not _is_unfinished(path)]
 
 
 def list_unfinished(directory: Path) -> list[Path]:
     """Return the bag directories in `directory` that were never closed, sorted by name."""
-    return [path for path in bag_directories(directory) if is_unfinished(path)]
+    return [path for path in _bag_directories(directory) if _is_unfinished(path)]
 
 
-def bag_directories(directory: Path) -> list[Path]:
+def episode_name(index: int) -> str:
+    """Return the directory name of an episode."""
+    return f'{_PREFIX}{index:06d}'
+
+
+def next_episode_index(directory: Path) -> int:
+    """Return the first index above every episode in `directory`, unfinished ones included.
+
+    A sidecar of an episode that is gone counts as well: its labels are not the next one's.
+    """
+    pattern = re.compile(rf'{_PREFIX}(\d+)([.#].*)?')
+    with disk_errors(f'cannot list {directory}', BagError):
+        if not directory.is_dir():
+            return 0
+        found = [pattern.fullmatch(path.name) for path in directory.iterdir()]
+    return max((int(match[1]) for match in found if match), default=-1) + 1
+
+
+def place_aside(path: Path, folder: str) -> Path:
+    """Return a free place for a bag directory in `folder` beside it; make the folder if missing.
+
+    A bag whose name is taken there gets a number behind its name.
+    """
+    shelf = path.parent / folder
+    with disk_errors(f'cannot make {shelf}', BagError):
+        shelf.mkdir(exist_ok=True)
+    names = (path.name if n == 1 else f'{path.name}-{n}' for n in count(1))
+    return next(shelf / name for name in names if not (shelf / name).exists()
+                and not any(shelf.glob(f'{glob.escape(name)}.*')))
+
+
+def set_aside(path: Path, folder: str) -> Path:
+    """Move a bag directory and its sidecars to `folder` beside it; return its new place."""
+    place = place_aside(path, folder)
+    with disk_errors(f'cannot move {path} to {place}', BagError):
+        path.rename(place)
+        for sidecar in path.parent.glob(f'{glob.escape(path.name)}.*'):
+            if sidecar.is_file():
+                sidecar.rename(place.with_name(place.name + sidecar.name[len(path.name):]))
+        sync_directory(place.parent)
+        sync_directory(path.parent)
+    return place
+
+
+def sync_directory(path: Path) -> None:
+    """Have the disk keep the files that were created or renamed in a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _bag_directories(directory: Path) -> list[Path]:
     """Return the bag directories in `directory`, finished or not, sorted by name."""
     try:
         if not directory.is_dir():
@@ -52,65 +106,6 @@ def bag_directories(directory: Path) -> list[Path]:
         raise BagError(f'cannot list {err.filename or directory}: {err.strerror or err}') from err
 
 
-def is_unfinished(path: Path) -> bool:
+def _is_unfinished(path: Path) -> bool:
     """Tell whether a bag directory was never closed."""
     return path.name.endswith(PARTIAL) or not (path / METADATA_FILE).is_file()
-
-
-def episode_name(index: int) -> str:
-    """Return the directory name of an episode."""
-    return f'{_PREFIX}{index:06d}'
-
-
-def next_episode_index(directory: Path) -> int:
-    """Return the first index above every episode in `directory`, unfinished ones included.
-
-    A sidecar of an episode that is gone counts as well: its labels are not the next one's.
-    """
-    pattern = re.compile(rf'{_PREFIX}(\d+)([.#].*)?')
-    try:
-        if not directory.is_dir():
-            return 0
-        found = [pattern.fullmatch(path.name) for path in directory.iterdir()]
-    except OSError as err:
-        raise BagError(f'cannot list {directory}: {err.strerror or err}') from err
-    return max((int(match[1]) for match in found if match), default=-1) + 1
-
-
-def place_aside(path: Path, folder: str) -> Path:
-    """Return a free place for a bag directory in `folder` beside it; make the folder if missing.
-
-    A bag whose name is taken there gets a number behind its name.
-    """
-    shelf = path.parent / folder
-    try:
-        shelf.mkdir(exist_ok=True)
-    except OSError as err:
-        raise BagError(f'cannot make {shelf}: {err.strerror or err}') from err
-    names = (path.name if n == 1 else f'{path.name}-{n}' for n in count(1))
-    return next(shelf / name for name in names if not (shelf / name).exists()
-                and not any(shelf.glob(f'{glob.escape(name)}.*')))
-
-
-def set_aside(path: Path, folder: str) -> Path:
-    """Move a bag directory and its sidecars to `folder` beside it; return its new place."""
-    place = place_aside(path, folder)
-    try:
-        path.rename(place)
-        for sidecar in path.parent.glob(f'{glob.escape(path.name)}.*'):
-            if sidecar.is_file():
-                sidecar.rename(place.with_name(place.name + sidecar.name[len(path.name):]))
-        sync_directory(place.parent)
-        sync_directory(path.parent)
-    except OSError as err:
-        raise BagError(f'cannot move {path} to {place}: {err.strerror or err}') from err
-    return place
-
-
-def sync_directory(path: Path) -> None:
-    """Have the disk keep the files that were created or renamed in a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

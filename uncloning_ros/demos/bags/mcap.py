@@ -79,8 +79,8 @@ def own_record(file: Path) -> dict[str, str]:
 class Salvage:
     """The state of a file that was perhaps never closed; complete once its records were walked.
 
-    `closed` tells that the file has its end mark, `cut_bytes` and `cut_messages` count what lies
-    behind the last whole record, `damaged_chunks` those whose checksum does not fit.
+    `closed` tells that the file has its end mark, `cut_bytes` and `cut_messages` count bytes and
+    messages behind the last whole record, `damaged_chunks` those whose checksum does not fit.
     """
 
     closed: bool = False

@@ -74,7 +74,7 @@ def message_text(type_name: str, classes: MessageClasses) -> str:
 
 
 def _split(idl: str) -> tuple[str, str]:
-    """Return the type of one element, and what a .msg file writes behind it."""
+    """Return the type of one element, and the length that a .msg file writes behind it."""
     if match := _SEQUENCE.fullmatch(idl):
         return match[1], f'[<={match[2]}]' if match[2] else '[]'
     if match := _ARRAY.fullmatch(idl):

@@ -27,6 +27,7 @@ from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessa
 from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.sqlite import sqlite_batches
 from uncloning_ros.errors import BagError, DatasetError
+from uncloning_ros.files import disk_errors
 
 # Begin of a message that rosbag2 compressed for itself; CDR never begins with these bytes.
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
@@ -43,13 +44,12 @@ def read_episode(path: Path, contract: Contract | None = None,
     frame, a missing stamp and values that are not finite; `DatasetError` if a signal is silent.
     """
     info = read_info(path)
-    metadata, own = _read_custom(info)
-    # Topics are those of the robot that recorded; the interface is the same.
-    used = with_topics(_contract_of(info, own, contract), topics or {})
+    metadata, own, is_own = _origin(info, contract)
+    used = with_topics(own, topics or {})
     decoder = Decoder(path, used)
     events: list[tuple[int, Mapping[str, Any]]] = []
     contents = BagContents()
-    own_events = frozenset({EVENT_TOPIC} if own is not None else ())
+    own_events = frozenset({EVENT_TOPIC} if is_own else ())
     query = Query(decoder.topics | own_events)
     if piece is not None:
         query = Query(query.topics, piece.span_ns, decoder.static_topics)
@@ -109,12 +109,9 @@ def episode_digest(path: Path) -> str:
     """Return the sha256 of an episode's storage file (of all of them, if rosbag2 split it)."""
     digest = hashlib.sha256()
     for file in read_info(path).files:
-        try:
-            with file.open('rb') as stream:
-                while block := stream.read(2**20):
-                    digest.update(block)
-        except OSError as err:
-            raise BagError(f'cannot read {file}: {err.strerror or err}') from err
+        with disk_errors(f'cannot read {file}', BagError), file.open('rb') as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -133,29 +130,24 @@ def contract_for(info: BagInfo, given: Contract | None) -> Contract:
 
     Raise `ContractError` if the two are of different interfaces, `BagError` if there is none.
     """
-    return _contract_of(info, _read_custom(info)[1], given)
+    return _origin(info, given)[1]
 
 
-def _contract_of(info: BagInfo, own: Contract | None, given: Contract | None) -> Contract:
-    if own is not None:
-        if given is not None:
-            require_same_interface(given.interface, own.interface, str(info.path))
-        return own
-    if given is None:
-        raise BagError(f'{info.path} carries no contract, it was not recorded by this package; '
-                       f'give one with --contract')
-    return given
-
-
-def _read_custom(info: BagInfo) -> tuple[EpisodeMetadata, Contract | None]:
-    """Return the episode's metadata and the contract that the bag carries, None if it has none."""
+def _origin(info: BagInfo, given: Contract | None) -> tuple[EpisodeMetadata, Contract, bool]:
+    """Return metadata and contract of a bag, and whether this package recorded it."""
     custom = info.custom
     if info.counts is None and info.storage == 'mcap':
         custom = own_record(info.files[0])  # a copy of custom_data
-    if 'schema' not in custom:
-        session = info.path.resolve().parent.name
-        return EpisodeMetadata(session, 0, '', None, 'ros2 bag record'), None
-    return read_custom_data(custom, info.path)
+    if 'schema' in custom:
+        metadata, own = read_custom_data(custom, info.path)
+        if given is not None:
+            require_same_interface(given.interface, own.interface, str(info.path))
+        return metadata, own, True  # its topics are those of the robot that recorded
+    if given is None:
+        raise BagError(f'{info.path} carries no contract, since another program recorded it; give '
+                       f'one with --contract')
+    session = info.path.resolve().parent.name
+    return EpisodeMetadata(session, 0, '', None, 'ros2 bag record'), given, False
 
 
 def _event(path: Path, raw: RawMessage) -> Mapping[str, Any]:

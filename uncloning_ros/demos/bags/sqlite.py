@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of one SQLite file of rosbag2, the default storage of ROS 2 before Iron.
+"""Read messages of one SQLite file of rosbag2, the default storage of ROS 2 before Iron.
 
-Of its tables these columns are read, which all versions have:
+These columns of its tables are read, which all versions have:
 
     topics    id, name, type, serialization_format
     messages  id, topic_id, timestamp, data
@@ -22,15 +22,16 @@ from uncloning_ros.demos.bags.info import COMPRESSED
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
 from uncloning_ros.errors import BagError
 
-_LEAST, _MOST = -2**63, 2**63 - 1  # what SQLite holds as a whole number
+_LEAST, _MOST = -2**63, 2**63 - 1  # whole numbers of SQLite
 _BATCH = 256  # messages at a time
 
 
 def sqlite_batches(file: Path, query: Query, contents: BagContents) -> Iterator[list[RawMessage]]:
-    """Yield the messages of a file that are asked for, in batches, in the order of its rows.
+    """Yield the messages that answer a query, in batches, in the order of the file's rows.
 
-    Raise `BagError` if it is damaged, or if they are not CDR. SQLite checks its tables, but has no
-    checksums: a flipped bit in a message goes unnoticed unless the message no longer decodes.
+    Raise `BagError` if the file is damaged, or if its messages are not CDR. SQLite checks its
+    tables, but has no checksums: a flipped bit in a message goes unnoticed unless the message no
+    longer decodes.
     """
     with _opened(file) as database:
         if query.span == EVER:
@@ -92,22 +93,22 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
             yield database
         except OSError as err:
             raise BagError(f'cannot read {file}: {err.strerror or err}') from err
-        # What SQLite says of a damaged table may name it by bytes that are no text.
+        # An error of SQLite may name a damaged table by bytes that are not text.
         except (sqlite3.Error, UnicodeDecodeError, zstandard.ZstdError, OverflowError,
                 MemoryError) as err:
-            raise BagError(f'{file} is truncated or damaged, or no bag ({type(err).__name__}: '
-                           f'{err}); leave it out') from err
+            raise BagError(f'{file} is truncated or damaged, or not a bag '
+                           f'({type(err).__name__}: {err}); leave it out') from err
 
 
 def _require_whole(file: Path) -> None:
-    """Refuse a file shorter than its header says: SQLite would read zeros for what is missing.
+    """Refuse a file shorter than its header says: SQLite would read the missing bytes as zeros.
 
     The header is described at https://www.sqlite.org/fileformat.html, section 1.3.
     """
     with file.open('rb') as stream:
         header = stream.read(100)
     if not header.startswith(b'SQLite format 3\0'):
-        raise BagError(f'{file} is damaged, or no SQLite file: it does not begin as one')
+        raise BagError(f'{file} is damaged, or not a SQLite file: it does not begin as one')
     if len(header) == 100:
         page_bytes, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
         expected = pages * (65536 if page_bytes == 1 else page_bytes)

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write one rosbag2 directory: closed, opened again, counted, renamed; the rename is the commit.
+"""Write one bag or episode: close it, open it again, count its messages, rename its directory.
 
-What a crash costs: everything up to the last `flush()` is on the disk, as whole MCAP chunks with
-their checksums. `recovery.py` makes an episode of it.
+The rename is the commit. After a crash everything up to the last `flush()` is on the disk, as
+whole MCAP chunks with their checksums; `recording/recovery.py` makes an episode of it.
+
+Format: rosbag2's metadata.yaml version 9 and MCAP profile `ros2`, as written by ROS 2 Jazzy
+(https://github.com/ros2/rosbag2, rosbag2_storage and rosbag2_storage_mcap; the MCAP format is
+described at https://mcap.dev/spec).
 """
 
 import contextlib
@@ -70,7 +74,7 @@ class RecordedTopic:
     """One topic as a bag describes it.
 
     `definition` is the ros2msg text of the type, `type_hash` its RIHS01 hash ('' if unknown),
-    `qos` what its publishers offered, one mapping each, as rosbag2 writes it.
+    `qos` the profiles that its publishers offered, one mapping each, as rosbag2 writes it.
     """
 
     name: str
@@ -87,7 +91,7 @@ class BagWriter:
     call it, except `add_topic()`, which any thread may. Leaving the `with` block, by an exception
     or without `commit()`, closes the file and leaves the `.partial` directory for
     `uncloning recover`; `discard()` removes it. Nothing that exists is overwritten
-    (`OutputExistsError`); what the disk refuses becomes `BagError`.
+    (`OutputExistsError`); errors of the disk become `BagError`.
     """
 
     def __init__(self, final_dir: Path, custom: Mapping[str, str],
@@ -111,7 +115,7 @@ class BagWriter:
             raise _exists(self.partial_dir) from err
         except OSError as err:
             raise BagError(f'cannot make {self.partial_dir}: {err.strerror or err}') from err
-        if self.final_dir.exists():  # it was renamed a moment ago, and the name was free again
+        if self.final_dir.exists():  # another writer renamed its directory a moment ago
             self.partial_dir.rmdir()
             raise _exists(self.final_dir)
         try:
@@ -140,11 +144,11 @@ class BagWriter:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Return how many messages of each topic were written so far."""
+        """Return the number of messages of each topic that were written so far."""
         return dict(self._counts)
 
     def add_topic(self, topic: RecordedTopic) -> None:
-        """Make a topic known; a later description counts until its first message is written."""
+        """Describe a topic; the last description before its first message is written counts."""
         self._counts.setdefault(topic.name, 0)
         self._recorded[topic.name] = topic
 
@@ -172,8 +176,8 @@ class BagWriter:
     def commit(self, final_dir: Path | None = None) -> Path:
         """Close, open again, verify the counts, rename; return the final directory.
 
-        It is the one that was named at the beginning unless another is given now. Raise
-        `BagError` and leave the `.partial` directory if any of it fails.
+        It is the writer's own unless another is given now. Raise `BagError` and leave the
+        `.partial` directory if any step fails.
         """
         if not self._open:
             raise BagError(f'{self.partial_dir} is closed; an episode is committed once')
@@ -206,21 +210,19 @@ class BagWriter:
         return final_dir
 
     def discard(self) -> None:
-        """Remove what was written."""
+        """Remove the directory and everything in it."""
         self.close()
         with self._disk_errors():
             shutil.rmtree(self.partial_dir)
 
     def close(self) -> None:
         """Close the file without committing it; the `.partial` directory stays."""
-        # The disk may be full: whatever is there stays there, and the first error is the one
-        # that the caller sees.
+        # The disk may be full; the caller sees the first error, of an earlier call.
         if self._open:
             with contextlib.suppress(OSError):
                 self._close(sync=False)
-        if not self._file.closed:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -230,7 +232,7 @@ class BagWriter:
         self.close()
 
     def _register(self, name: str) -> int:
-        """Write the description of a topic, with what its publishers offer by now."""
+        """Write the description of a topic, with the QoS that its publishers offer by now."""
         if name not in self._recorded:
             raise BagError(f'expected one of the topics {", ".join(self._recorded)}, got '
                            f'{name!r}; topics come from the contract, others are added first')
@@ -256,8 +258,8 @@ class BagWriter:
         try:
             yield
         except OSError as err:
-            raise BagError(f'cannot write {self.partial_dir}: {err.strerror or err}; what was '
-                           f'written so far stays there') from err
+            raise BagError(f'cannot write {self.partial_dir}: {err.strerror or err}; the '
+                           f'messages written so far stay there') from err
 
     def _rosbag2_metadata(self) -> dict[str, Any]:
         start_ns = self._first_ns or 0
@@ -317,7 +319,7 @@ class EpisodeWriter(BagWriter):
 
 
 def described(name: str, type_name: str) -> RecordedTopic:
-    """Return the description of a topic whose type ROS 2 Jazzy brings."""
+    """Return the description of a topic whose type is part of ROS 2 Jazzy."""
     text, type_hash = message_definition(type_name)
     return RecordedTopic(name, type_name, text, type_hash)
 

@@ -25,7 +25,7 @@ _Item = tuple[str, bytes, int, int]
 class EpisodeThread:
     """Queue the messages of one episode, at most `limit_bytes` of them, and write them.
 
-    `put()` never blocks: what does not fit is dropped and counted in `dropped`. Until `end()` the
+    `put()` never blocks: a message that does not fit is dropped and counted in `dropped`. Until `end()` the
     thread alone touches writer and judge, except that any thread may add a topic. The first error
     ends the writing, is kept in `error`, and leaves the `.partial` directory.
     """
@@ -62,7 +62,7 @@ class EpisodeThread:
             self._queued_bytes += len(cdr)
 
     def end(self) -> None:
-        """Write what was handed over and end; writer and judge are the caller's from then on.
+        """Write the queued messages and end; writer and judge are the caller's from then on.
 
         Raise `BagError` for the error that ended the writing, or if the disk is too slow.
         """

@@ -10,7 +10,7 @@ The verdict is part of the recorder's last event in the bag, under `health`:
                                "lost": 0, "dropped": 0}, ...}}
 
 `lost` are messages that never reached the recorder (their publisher numbered them), `dropped`
-those that the recorder itself could not take because the disk was too slow.
+those that the recorder left out because the disk was too slow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ def recorded_health(events: Sequence[tuple[int, Mapping[str, Any]]]) -> Health |
 
 
 def topic_rules(contract: Contract) -> dict[str, TopicRule]:
-    """Return what is expected of each topic of the contract, by absolute name.
+    """Return the rule for each topic of the contract, by absolute name.
 
     Where poses come from a tree of transforms, each frame counts for itself, as in '/tf hand'.
     """

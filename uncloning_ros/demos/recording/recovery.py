@@ -3,7 +3,7 @@
 """Finish the takes that a crash or a full disk left, or quarantine them; delete nothing.
 
 An unfinished `<name>.partial/` becomes the episode `<name>/`: its whole chunks are written again
-and verified, and a last event says that it was recovered and what is missing. The original then
+and verified, and a last event names it recovered and its missing messages. The original then
 lies in `recovered_from/`. A take that cannot become an episode goes to `quarantine/`, beside a
 text with the reason.
 """
@@ -18,17 +18,15 @@ from typing import Any
 import yaml
 from mcap.records import Channel, Message, Schema
 
-from uncloning_ros.contract import Contract, contract_from_dict
-from uncloning_ros.demos.bags.append_file import is_being_written, require_abandoned
-from uncloning_ros.demos.bags.episode import EVENT_TOPIC, EVENT_TYPE, SCHEMA
-from uncloning_ros.demos.bags.labels import Label, add_label, iso_time
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bags.append_file import is_being_written
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, EVENT_TYPE, SCHEMA, read_custom_data
+from uncloning_ros.demos.bags.labels import Label, add_recorded_labels, iso_time
 from uncloning_ros.demos.bags.layout import (
     DISCARDED,
     METADATA_FILE,
     PARTIAL,
     QUARANTINE,
-    bag_directories,
-    is_unfinished,
     list_unfinished,
     place_aside,
     set_aside,
@@ -62,11 +60,11 @@ class Recovery:
 def recover(folder: Path, dry_run: bool = False) -> Iterator[Recovery]:
     """Finish or quarantine every unfinished bag of `folder`, one after another.
 
-    With `dry_run` nothing is changed, and the sentences tell what would become of each. A bag
+    With `dry_run` nothing is changed, and the sentences tell the fate that each would have. A bag
     that is being recorded now is left alone. Raise `BagError` if the folder cannot be listed or
     the disk refuses; the unfinished bag then stays as it was.
     """
-    unfinished = {path for path in bag_directories(folder) if is_unfinished(path)}
+    unfinished = {*list_unfinished(folder)}
     unfinished |= {path for path in folder.glob(f'*{PARTIAL}') if path.is_dir()}
     with alone_in(folder):
         # First the working copies, which would be in the way.
@@ -96,10 +94,12 @@ def _recovered(path: Path, dry_run: bool) -> Recovery:
                                                  'bag reindex')
     files = sorted(path.glob('*.mcap'))
     try:
-        for file in files:
-            require_abandoned(file)
+        live = [file for file in files if is_being_written(file)]
     except BagError as err:
         return Recovery(path.name, 'left alone', str(err))
+    if live:
+        return Recovery(path.name, 'left alone', 'it is being recorded now; stop the recorder '
+                                                 'first')
     reason = _hopeless(path, files)
     if reason is not None:
         return _quarantine(path, reason, dry_run)
@@ -119,12 +119,8 @@ def _recovered(path: Path, dry_run: bool) -> Recovery:
     else:
         _rewrite(files[0], take, final, final.with_name(name + _WORKING))
         sentence += f'; it is {final}, the original lies in {set_aside(path, ORIGINALS)}'
-    for label in take.labels:
-        try:
-            if take.contract is not None:
-                add_label(final, label, take.contract.interface)
-        except UncloningError as err:
-            sentence += f'; its label {label.mode} is in the bag alone: {err}'
+    if take.contract is not None:
+        sentence += add_recorded_labels(final, take.labels, take.contract.interface)
     return Recovery(name, 'finished', sentence)
 
 
@@ -217,7 +213,7 @@ def _not_salvaged(state: Salvage) -> str:
 def _read(file: Path) -> _Take:
     """Walk through an unfinished file and judge it."""
     custom = own_record(file)
-    contract = _contract(custom)
+    contract = _contract(custom, file)
     take = _Take(custom, contract,
                  EpisodeJudge({} if contract is None else topic_rules(contract), {}), {}, [],
                  Salvage())
@@ -282,11 +278,11 @@ def _verifies(path: Path) -> bool:
     return True
 
 
-def _contract(custom: Mapping[str, str]) -> Contract | None:
+def _contract(custom: Mapping[str, str], file: Path) -> Contract | None:
     """Return the contract that a bag was recorded with, None if this version cannot read it."""
     try:
-        return contract_from_dict(json.loads(custom['contract']))
-    except (UncloningError, KeyError, ValueError, RecursionError):
+        return read_custom_data(custom, file)[1]
+    except UncloningError:
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import uncloning_ros
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, EpisodeMetadata
-from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.labels import Label, add_label, add_recorded_labels
 from uncloning_ros.demos.bags.layout import (
     DISCARDED,
     episode_name,
@@ -24,7 +24,7 @@ from uncloning_ros.demos.bags.layout import (
 from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge, Health, topic_rules
-from uncloning_ros.errors import BagError, OutputExistsError, UncloningError, counted
+from uncloning_ros.errors import BagError, OutputExistsError, counted
 
 # Attempts to claim an episode number: other recorders may record into the same folder.
 _ATTEMPTS = 100
@@ -42,6 +42,9 @@ class _Open:
     @property
     def name(self) -> str:
         return self.thread.writer.final_dir.name
+
+    def event(self, kind: str) -> dict[str, Any]:
+        return {'event': kind, 'episode': self.index, 'mode': self.mode}
 
 
 class RecordingSession:
@@ -126,9 +129,7 @@ class RecordingSession:
         judge = EpisodeJudge(self._rules, usual_hz)
         thread = EpisodeThread(writer, judge, self._queue_bytes)
         self._open, self._failed = _Open(thread, index, self.planned_mode, now_ns, lost), ''
-        event = self._event('start')
-        self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
-        self._tell(event)
+        self._record_event(self._open.event('start'), now_ns)
         return f'recording {writer.final_dir}'
 
     def _begin(self) -> tuple[int, EpisodeWriter]:
@@ -157,19 +158,12 @@ class RecordingSession:
         length_s = (now_ns - episode.start_ns) * 1e-9
         sentence = (f'kept {path} ({length_s:.1f} s, {counted(count, "message")}): '
                     f'{health.sentence()}')
-        for label in episode.labels:
-            try:
-                add_label(path, label, self._contract.interface)
-            except UncloningError as err:
-                sentence += f'; its label {label.mode} is in the bag alone: {err}'
-        return sentence
+        return sentence + add_recorded_labels(path, episode.labels, self._contract.interface)
 
     def discard(self, now_ns: int, lost: Mapping[str, int]) -> str:
         """Close the open episode and put it with the discarded ones."""
-        if self._open is None:
-            raise BagError('no episode is open; start one first')
-        place = place_aside(self._out / self._open.name, DISCARDED)
         episode = self._require_open()
+        place = place_aside(self._out / episode.name, DISCARDED)
         path, _, _ = self._finish(episode, 'discard', now_ns, lost, place)
         return f'discarded {episode.name}; it lies in {path} until it is deleted by hand'
 
@@ -199,10 +193,9 @@ class RecordingSession:
                       ' '.join(self._operator.split()))
         if self._open is not None:
             self._open.labels.append(label)
-            event = {'event': 'label', 'episode': self._open.index, 'mode': mode}
             # In the bag as well, so that the label outlives a crash.
-            self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
-            self._tell(event)
+            self._record_event({'event': 'label', 'episode': self._open.index, 'mode': mode},
+                               now_ns)
             return f'{self._open.name} is labelled {mode} when it is kept'
         if self._failed:  # the label is not for the episode before it
             raise BagError(f'{self._failed} failed; label it with uncloning label once uncloning '
@@ -222,7 +215,7 @@ class RecordingSession:
             return None
         error = self._open.thread.error
         if error is not None:
-            episode = self._require_open()
+            episode, self._open = self._open, None
             episode.thread.writer.close()
             self._fail(episode)
             return f'{episode.name} ended: {error}; uncloning recover {self._out} finishes it'
@@ -247,18 +240,17 @@ class RecordingSession:
     def _require_open(self) -> _Open:
         if self._open is None:
             raise BagError('no episode is open; start one first')
-        episode, self._open = self._open, None
-        return episode
+        return self._open
 
     def _finish(self, episode: _Open, kind: str, now_ns: int, lost: Mapping[str, int],
                 final_dir: Path | None) -> tuple[Path, Health, int]:
         """Close an episode with a last event; return its directory, verdict and size."""
-        thread = episode.thread
+        thread, self._open = episode.thread, None
         try:
             thread.end()
             health = thread.judge.verdict(episode.start_ns, now_ns, thread.dropped,
                                           Counter(lost) - episode.lost_before)
-            event = self._event(kind, episode) | {'health': health.to_dict()}
+            event = episode.event(kind) | {'health': health.to_dict()}
             thread.writer.write_event(event, now_ns)
             path = thread.writer.commit(final_dir)
         except Exception:
@@ -271,12 +263,11 @@ class RecordingSession:
 
     def _fail(self, episode: _Open) -> None:
         self._failed = episode.name
-        self._tell(self._event('fail', episode))
+        self._tell(episode.event('fail'))
 
-    def _event(self, kind: str, episode: _Open | None = None) -> dict[str, Any]:
-        one = episode or self._open
-        assert one is not None
-        return {'event': kind, 'episode': one.index, 'mode': one.mode}
+    def _record_event(self, event: dict[str, Any], now_ns: int) -> None:
+        self.put(EVENT_TOPIC, event_cdr(event), now_ns, now_ns)
+        self._tell(event)
 
 
 def _existing(path: Path) -> Path:

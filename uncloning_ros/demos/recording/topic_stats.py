@@ -16,7 +16,7 @@ _LEAST_MESSAGES = 10
 
 @dataclass(frozen=True)
 class TopicRule:
-    """What is expected of one topic of the contract, or of one frame of its transforms.
+    """The limits of one topic of the contract, or of one frame of its transforms.
 
     `max_gap_s` is the longest pause between two messages; for an `observation` also before the
     first and after the last. Commands may pause as long as a dataset allows. `max_unchanged_s` is
