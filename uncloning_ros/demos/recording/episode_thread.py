@@ -25,9 +25,9 @@ _Item = tuple[str, bytes, int, int]
 class EpisodeThread:
     """Queue the messages of one episode, at most `limit_bytes` of them, and write them.
 
-    `put()` never blocks: a message that does not fit is dropped and counted in `dropped`. Until `end()` the
-    thread alone touches writer and judge, except that any thread may add a topic. The first error
-    ends the writing, is kept in `error`, and leaves the `.partial` directory.
+    `put()` never blocks: a message that does not fit is dropped and counted in `dropped`. Until
+    `end()` the thread alone touches writer and judge, except that any thread may add a topic. The
+    first error ends the writing, is kept in `error`, and leaves the `.partial` directory.
     """
 
     def __init__(self, writer: EpisodeWriter, judge: EpisodeJudge, limit_bytes: int) -> None:
