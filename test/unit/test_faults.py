@@ -16,7 +16,8 @@ from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.faults import Fault, Faults, fields_of, parse_fault
+from uncloning_ros.simulation.fault_injection import FaultInjector
+from uncloning_ros.simulation.faults import Fault, fields_of, parse_fault
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 CONTRACT = load_contract(share_path('config') / 'contract_joint.yaml')
@@ -38,8 +39,8 @@ def parsed(*texts: str) -> list[Fault]:
     return [parse_fault(text, SIGNALS) for text in texts]
 
 
-def faults(*texts: str, seed: int = 0) -> Faults:
-    return Faults(parsed(*texts), SIGNALS, np.random.default_rng(seed))
+def faults(*texts: str, seed: int = 0) -> FaultInjector:
+    return FaultInjector(parsed(*texts), SIGNALS, np.random.default_rng(seed))
 
 
 def measured(key: str, step: int) -> Sample:
@@ -47,7 +48,7 @@ def measured(key: str, step: int) -> Sample:
     return Sample(VALUES[key] + 1e-3 * step, step * STEP_NS - 1000, step * STEP_NS)
 
 
-def run(one: Faults, steps: int, key: str = 'hand_pose') -> list[list[Sample]]:
+def run(one: FaultInjector, steps: int, key: str = 'hand_pose') -> list[list[Sample]]:
     """Return what is published of `key` at each step; the first command comes at step 40."""
     published = []
     for step in range(steps):
@@ -105,7 +106,7 @@ def test_a_fault_is_read_as_it_is_said(text: str, fault: Fault) -> None:
     ('hand_pose:noise', 'expected a standard deviation above 0 and at most 100, as in '
                         'hand_pose:noise=0.1, got nothing'),
     ('hand_pose:latency=fast', 'expected seconds above 0 and at most 100.*got fast'),
-    ('hand_pose:latency=0', 'latency=0 does nothing'),
+    ('hand_pose:latency=0', 'seconds above 0.*got 0'),
     ('hand_pose:latency=-1', 'got -1'),
     ('hand_pose:latency=inf', 'got inf'),
     ('hand_pose:latency=nan', 'got nan'),
@@ -117,7 +118,7 @@ def test_a_fault_is_read_as_it_is_said(text: str, fault: Fault) -> None:
     ('hand_pose:frame=panda_link0', 'another frame.*got panda_link0'),
     ('hand_pose:freeze@-1', 'a time in s of at least 0 after @, got -1'),
     ('hand_pose:freeze@inf', 'a time in s.*got inf'),
-    ('hand_pose:freeze@1+0', 'it lasts 0 s'),
+    ('hand_pose:freeze@1+0', 'a duration in s above 0.*got 0'),
     ('hand_pose:freeze@1+x', 'a duration in s above 0.*got x')])
 def test_what_cannot_be_meant_is_refused_with_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(ScenarioError, match=sentence):

@@ -31,7 +31,8 @@ from uncloning_ros.nodes.topics import (
     ros_now_ns,
 )
 from uncloning_ros.scenario import Scenario, find_scenario
-from uncloning_ros.simulation.faults import CLOCK, Faults, parse_fault
+from uncloning_ros.simulation.fault_injection import FaultInjector
+from uncloning_ros.simulation.faults import CLOCK, parse_fault
 from uncloning_ros.simulation.world import open_world
 
 _TICK_S = 1 / 120
@@ -118,7 +119,7 @@ class Simulator(Node):
             newest[interface.measured_by(signal)].values
             for signal in interface.actions])
         fault_seed, rest_seed = np.random.SeedSequence((self._seed, 0xF)).spawn(2)
-        self._faults = Faults(self._asked, self._signals, np.random.default_rng(fault_seed))
+        self._faults = FaultInjector(self._asked, self._signals, np.random.default_rng(fault_seed))
         self._rest_rng = np.random.default_rng(rest_seed)
         self._phase = ''
         self._announce('waiting')

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The injection of faults between the simulator's sensors and its topics.
+
+Messages are spoilt by attribute, so that no ROS is needed; truth and physics are not touched.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from uncloning_ros.contract import Signal
+from uncloning_ros.conversions import Sample
+from uncloning_ros.simulation.faults import CLOCK, STREAM_KINDS, VALUE_KINDS, Fault, fields_of
+
+_EXTRA_JOINT = 'extra_joint'
+
+
+class FaultInjector:
+    """Turn delivered samples into published ones, over one episode in simulated time.
+
+    No fault acts before `begin`. Faults of one key act one after the other, in the order given.
+    """
+
+    def __init__(self, faults: Sequence[Fault], signals: Mapping[str, Signal],
+                 rng: np.random.Generator) -> None:
+        self._streams = [_Stream(fault, signals[fault.key], rng) for fault in faults
+                         if fault.kind in STREAM_KINDS]
+        self._others = [fault for fault in faults if fault.kind not in STREAM_KINDS]
+        self._signals = signals
+        self._began_ns: int | None = None
+
+    def begin(self, now_ns: int) -> None:
+        """Take the time of the first command."""
+        self._began_ns = now_ns
+
+    def deliver(self, arrived: Sequence[tuple[str, Sample]],
+                now_ns: int) -> list[tuple[str, Sample]]:
+        """Return the samples (key, sample) to publish now, of those that arrived now.
+
+        Their `receive_ns` is on the clock of `now_ns`, their `stamp_ns` that of the message.
+        Call it at every step of time, also without new samples.
+        """
+        out = list(arrived)
+        for stream in self._streams:
+            key = stream.fault.key
+            through = stream.deliver([s for k, s in out if k == key], now_ns,
+                                     self._acts(stream.fault, now_ns))
+            out = [item for item in out if item[0] != key] + [(key, s) for s in through]
+        return out
+
+    def corrupt(self, key: str, message: Any, now_ns: int) -> None:
+        """Spoil a message of the observation `key` in place."""
+        for fault in self._others:
+            if fault.key == key and self._acts(fault, now_ns):
+                _corrupt(fault, self._signals[key], message)
+
+    def clock_ns(self, now_ns: int) -> int:
+        """Return the time of /clock at `now_ns`."""
+        said_ns = now_ns
+        for fault in self._others:
+            if fault.key == CLOCK and self._acts(fault, now_ns):
+                assert self._began_ns is not None
+                if fault.kind == 'pause':
+                    said_ns = min(said_ns, self._began_ns + round(fault.from_s * 1e9))
+                else:
+                    said_ns -= round(fault.number * 1e9)
+        return max(said_ns, 0)
+
+    def _acts(self, fault: Fault, now_ns: int) -> bool:
+        return self._began_ns is not None and fault.acts((now_ns - self._began_ns) * 1e-9)
+
+
+class _Stream:
+    """One fault of whole messages and their stamps."""
+
+    def __init__(self, fault: Fault, signal: Signal, rng: np.random.Generator) -> None:
+        self.fault = fault
+        # Rotations are left alone: with noise their columns would not be a rotation.
+        self._noisy = slice(0, 3 if signal.kind == 'pose' else signal.dim)
+        self._rng = rng
+        self._last: Sample | None = None
+        self._under_way: list[Sample] = []
+
+    def deliver(self, samples: list[Sample], now_ns: int, acts: bool) -> list[Sample]:
+        """Return the samples that pass, of those that arrive now."""
+        if not acts:
+            self._last = samples[-1] if samples else self._last
+            return samples
+        if self.fault.kind == 'latency':
+            self._under_way += samples
+            late_ns = round(self.fault.number * 1e9)
+            due = [s for s in self._under_way if s.receive_ns + late_ns <= now_ns]
+            self._under_way = self._under_way[len(due):]
+            return [replace(s, receive_ns=now_ns) for s in due]
+        return [changed for s in samples if (changed := self._changed(s)) is not None]
+
+    def _changed(self, sample: Sample) -> Sample | None:
+        """Return the changed sample, None if it is lost."""
+        kind, number = self.fault.kind, self.fault.number
+        last = self._last = self._last or sample
+        if kind == 'silence' or (kind == 'dropout' and self._rng.uniform() < number):
+            return None
+        if kind == 'freeze':
+            return replace(sample, values=last.values)
+        if kind == 'stale':
+            return replace(last, receive_ns=sample.receive_ns)
+        if kind == 'noise':
+            values = sample.values.copy()
+            values[self._noisy] += self._rng.normal(0.0, number, size=values[self._noisy].shape)
+            return replace(sample, values=values)
+        if kind in ('future', 'past'):
+            shift_ns = round(number * 1e9) * (1 if kind == 'future' else -1)
+            return replace(sample, stamp_ns=sample.stamp_ns + shift_ns)
+        return sample
+
+
+def _corrupt(fault: Fault, signal: Signal, message: Any) -> None:
+    if fault.kind == 'frame':
+        message.header.frame_id = fault.name
+    elif fault.kind in VALUE_KINDS:
+        spoilt = (fault.name,) if fault.name else fields_of(signal)
+        _spoil(signal, message, spoilt, math.nan if fault.kind == 'nan' else math.inf)
+    else:
+        names, positions = list(message.name), list(message.position)
+        if fault.kind == 'missing':
+            kept = [i for i, name in enumerate(names) if name != (fault.name or signal.names[0])]
+            names, positions = [names[i] for i in kept], [positions[i] for i in kept]
+        elif fault.kind == 'reorder':
+            names, positions = names[::-1], positions[::-1]
+        else:
+            names, positions = [_EXTRA_JOINT, *names], [0.0, *positions]
+        message.name, message.position = names, positions
+
+
+def _spoil(signal: Signal, message: Any, fields: Sequence[str], value: float) -> None:
+    """Set fields of a message to a value; their names are those of `fields_of`."""
+    if not signal.frame:
+        message.position = [value if name in fields else position for name, position
+                            in zip(message.name, message.position, strict=True)]
+        return
+    body = message.pose if signal.kind == 'pose' else message.wrench
+    for field in fields:
+        part, _, axis = field.partition('.')
+        setattr(getattr(body, part), axis, value)
