@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where every program begins: a signal that comes during its imports ends it without a word."""
+"""Begin a program; a signal or a missing library during its imports leaves no traceback."""
 
 import importlib
 import os
@@ -9,21 +9,30 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-_STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended
+from uncloning_ros.extras import missing
+
+_STOPPED = 128 + 2  # exit status that a shell reports after SIGINT
 
 
 def begin(module: str) -> int:
     """Import a program's module, run its `main` and return the exit status.
 
     The imports of rclpy or torch take a second. A library that is half imported may garble or
-    swallow what a signal's handler raises, and nothing is open yet: so the process ends at once.
-    Then an exception ends it, so that what `main` has opened is closed, until `main` has handlers
-    of its own.
+    swallow the exception of a signal's handler, and nothing is open yet: so a signal ends the
+    process at once. After the imports it raises an exception, so that `main` closes its files,
+    until `main` has handlers of its own.
     """
     _end_with(os._exit)
-    main = importlib.import_module(module).main
-    _end_with(sys.exit)
-    return int(main())
+    try:
+        main = importlib.import_module(module).main
+        _end_with(sys.exit)
+        return int(main())
+    except ImportError as err:
+        sentence = missing(module.rpartition('.')[2], err)
+        if sentence is None:
+            raise
+        print(f'uncloning_ros: error: {sentence}', file=sys.stderr)
+        return 2
 
 
 def _end_with(leave: Callable[[int], object]) -> None:

@@ -109,7 +109,7 @@ def test_other_os_errors_name_the_file(command: types.SimpleNamespace,
 @pytest.mark.parametrize('module', ['pybullet', 'onnxruntime', 'rosbags.rosbag2'])
 @pytest.mark.parametrize(('name', 'extra'), [
     ('demos', 'sim'), ('audit', 'sim'), ('dataset', 'train'), ('export', 'train'),
-    ('inspect', 'run')])
+    ('inspect', 'run'), ('replay', 'run')])
 def test_missing_package_names_the_extra_that_the_command_needs(
         name: str, extra: str, module: str, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:

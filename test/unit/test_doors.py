@@ -11,7 +11,7 @@ import grimp
 import pytest
 from importlinter import cli as importlinter
 
-from uncloning_ros.cli import main
+from uncloning_ros.extras import FROM_EXTRAS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -121,8 +121,9 @@ def test_everything_but_the_nodes_loads_without_ros(graph: grimp.ImportGraph) ->
 
 def test_command_line_starts_without_heavy_packages() -> None:
     run_python('import sys\n'
+               'from uncloning_ros import extras\n'
                'from uncloning_ros.cli import main\n'
-               'for name in (*main._FROM_EXTRAS, "rclpy"): sys.modules[name] = None\n'
+               'for name in (*extras.FROM_EXTRAS, "rclpy"): sys.modules[name] = None\n'
                'for command in main.COMMANDS: main._parser(command)')
 
 
@@ -131,4 +132,4 @@ def test_the_command_line_knows_every_package_that_an_extra_brings(
     foreign = {name for name in graph.modules if graph.is_module_squashed(name)}
     indirect = {'tensorboard'}  # torch.utils.tensorboard needs it
     assert (foreign - sys.stdlib_module_names - {*ROS, 'numpy', 'yaml'} | indirect
-            == set(main._FROM_EXTRAS))
+            == set(FROM_EXTRAS))

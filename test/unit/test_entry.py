@@ -91,3 +91,32 @@ def test_a_program_ends_with_the_status_of_its_main(tmp_path: Path) -> None:
                                     'sys.exit(begin("program"))')
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, err) == (2, '', '')
+
+
+@pytest.mark.parametrize(('name', 'module', 'remedy'), [
+    ('policy', 'rclpy', 'source /opt/ros/jazzy/setup.bash'),
+    ('policy', 'diagnostic_msgs', 'source /opt/ros/jazzy/setup.bash'),
+    ('recorder', 'rosbags', "pip install '.[run]'"),
+    ('simulator', 'pybullet', "pip install '.[sim]'")])
+def test_a_node_without_its_library_ends_with_a_sentence(
+        tmp_path: Path, name: str, module: str, remedy: str) -> None:
+    (tmp_path / f'{name}_node.py').write_text(
+        f'raise ModuleNotFoundError("none", name="{module}.msg")')
+    process = child(tmp_path, '-c', f"""
+import importlib, sys
+from uncloning_ros import entry
+real = importlib.import_module
+importlib.import_module = lambda module: real('{name}_node')
+sys.exit(entry.{name}())
+""")
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (2, '')
+    assert err.startswith('uncloning_ros: error: ') and err.count('\n') == 1
+    assert f'{name} needs {module}.msg' in err and remedy in err
+
+
+def test_a_defect_in_a_node_is_not_hidden(tmp_path: Path) -> None:
+    (tmp_path / 'program.py').write_text('from os import no_such_name')
+    process = child(tmp_path, '-c', 'from uncloning_ros.entry import begin\nbegin("program")')
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1 and 'no_such_name' in err and 'Traceback' in err

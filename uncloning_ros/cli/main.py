@@ -39,8 +39,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import uncloning_ros
 from uncloning_ros.errors import UncloningError, near_miss
+from uncloning_ros.extras import missing
 
-# Command -> what it does, as the overview tells it. Each lives in the module of its name.
+# Command -> its line in the overview. Each is the module of its name.
 COMMANDS = {
     'demos': 'simulate demonstrations and record them as bags',
     'recover': 'finish the recordings that a crash or a full disk left unfinished',
@@ -56,15 +57,7 @@ COMMANDS = {
     'replay': 'repeat what a policy answered before an incident',
 }
 
-# Top-level modules that the extras of setup.py bring. Commands that simulate need [sim], those
-# that a robot is recorded with [run], the others [train]; either of the two holds [run].
-_FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
-                'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
-                'zstandard')
-_SIMULATING = ('demos', 'audit', 'evidence')
-_RECORDING = ('recover', 'label', 'inspect')
-
-_STOPPED = 128 + 2  # what a shell reports for a program that SIGINT ended
+_STOPPED = 128 + 2  # exit status that a shell reports after SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _stopped()
         except Exception:
-            # A library that Ctrl-C met half imported may raise anything because of it.
+            # A library that Ctrl-C interrupts amid its import may raise any exception.
             if not interrupted():
                 raise
             return _stopped()
@@ -92,14 +85,12 @@ def _run(words: Sequence[str]) -> int:
     except UncloningError as err:
         return _refuse(str(err))
     except ImportError as err:
-        if (err.name or '').partition('.')[0] not in _FROM_EXTRAS:
+        sentence = missing(command, err)
+        if sentence is None:
             raise
-        extra = ('sim' if command in _SIMULATING else
-                 'run' if command in _RECORDING else 'train')
-        return _refuse(f'{command} needs {err.name}, which is not installed; '
-                       f"install it in the package's folder with: pip install '.[{extra}]'")
+        return _refuse(sentence)
     except BrokenPipeError:
-        # Whoever read the output has seen enough, as `head` does; there is nobody left to tell.
+        # The reader of the output has ended, as `head` does; there is nothing left to print to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as err:
