@@ -32,8 +32,9 @@ class Process:
             [str(REPOSITORY), *filter(None, [os.environ.get('PYTHONPATH')])]))
         self._log = log
         with log.open('wb') as output:
+            # Tests that run under nohup ignore SIGHUP, and so would their children.
             self._process = subprocess.Popen(
-                [sys.executable, '-m', f'uncloning_ros.nodes.{name}',
+                ['env', '--default-signal=HUP', sys.executable, '-m', f'uncloning_ros.nodes.{name}',
                  *(['--ros-args', *words] if words else [])],
                 stdout=output, stderr=subprocess.STDOUT, env=environment)
 
