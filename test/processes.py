@@ -34,8 +34,8 @@ class Process:
         with log.open('wb') as output:
             # Tests that run under nohup ignore SIGHUP, and so would their children.
             self._process = subprocess.Popen(
-                ['env', '--default-signal=HUP', sys.executable, '-m', f'uncloning_ros.nodes.{name}',
-                 *(['--ros-args', *words] if words else [])],
+                ['env', '--default-signal=HUP', sys.executable, '-m',
+                 f'uncloning_ros.nodes.{name}', *(['--ros-args', *words] if words else [])],
                 stdout=output, stderr=subprocess.STDOUT, env=environment)
 
     @property
