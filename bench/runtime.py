@@ -26,7 +26,8 @@ from onnx import numpy_helper
 
 from uncloning_ros.errors import ModelError
 from uncloning_ros.learning.export import PARITY_TOLERANCE
-from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.options import NetworkOptions
+from uncloning_ros.learning.policies import POLICIES, Policy
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import INPUTS, OnnxPolicy, load_policy
 from uncloning_ros.share import share_path
@@ -104,8 +105,9 @@ def torch_policy(path: Path, policy: OnnxPolicy) -> Policy:
     if shape is None:
         raise ModelError(f'{path} does not say what its network was; use one that was made with '
                          f'uncloning export')
-    network = Policy(policy.contract.interface, policy.contract.policy, shape['width'],
-                     shape['depth'])
+    options = NetworkOptions(**shape)
+    network = POLICIES[options.kind](policy.contract.interface, policy.contract.policy,
+                                     options.width, options.depth)
     weights = {name: torch.from_numpy(value.copy()) for name, value in _weights(path).items()
                if name in network.state_dict()}
     network.load_state_dict(weights)

@@ -4,10 +4,11 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,17 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write one file whole or not at all, in place of one that may be there."""
     with whole_file(path) as partial:
         partial.write_bytes(data)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write one JSON file whole or not at all, in place of one that may be there."""
+    text = json.dumps(data, indent=2, allow_nan=False) + '\n'
+    write_whole(path, text.encode('utf-8'))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextlib.contextmanager

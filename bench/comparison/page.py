@@ -34,7 +34,7 @@ from comparison.statistics import (
 )
 from comparison.targets import MET, MISSED, REQUIREMENTS, targets
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
-from uncloning_ros.learning.retain import FEW
+from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 
 
 def pages(results: Record) -> dict[str, str]:
@@ -149,8 +149,8 @@ def _curve(results: Record) -> list[str]:
     return ['## Kept demonstrations scarce',
             '![Success rate against the number of kept demonstrations](benchmarks.svg)',
             f'SR by the number of kept demonstrations; [scarce.md](benchmarks/scarce.md) has '
-            f'intervals, training seeds and UMR. Above {FEW} demonstrations nothing is '
-            f'retargeted, and `retargeted` equals `finetuned`.',
+            f'intervals, training seeds and UMR. Above {FEW_DEMONSTRATIONS} demonstrations '
+            f'nothing is retargeted, and `retargeted` equals `finetuned`.',
             curve_table(results)]
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from uncloning_ros.learning.retain import FEW
-from uncloning_ros.learning.uncloning import RETARGETED, SELF_DISTILLATION
+from uncloning_ros.learning.options import EDIT, FEW_DEMONSTRATIONS
 
 ALL = 'all'  # the demonstrations of all modes, about the same number of each
 LATENCY = 'latency'
@@ -52,7 +51,7 @@ METHODS = {
     'retargeted': Method('edit', 'fine-tune on the kept demonstrations and their retargeted '
                          'copies: the edit without its own chunks',
                          ('--method', 'fine-tune', '--retarget',
-                          str(RETARGETED[SELF_DISTILLATION]))),
+                          str(EDIT.retarget))),
     'published': Method('edit', 'the published redirect (arXiv 2606.29201), tuned; steps and '
                         'learning rate as for the edit',
                         ('--method', 'redirect', '--gamma', '{gamma}')),
@@ -187,9 +186,9 @@ def plan(schedule: Schedule) -> list[Case]:
 
 
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Case]:
-    # Above `FEW` nothing is retargeted, and `retargeted` equals `finetuned`.
+    # Above `FEW_DEMONSTRATIONS` nothing is retargeted, and `retargeted` equals `finetuned`.
     return [Case(scenario, str(count), seed, method) for count in schedule.counts
-            for method in (*_SCARCE, *(('retargeted',) if count <= FEW else ()))]
+            for method in (*_SCARCE, *(('retargeted',) if count <= FEW_DEMONSTRATIONS else ()))]
 
 
 def trials(schedule: Schedule) -> Iterator[Case]:

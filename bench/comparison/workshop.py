@@ -10,10 +10,12 @@ The first case that needs a file makes it while the others wait.
 
 import argparse
 import contextlib
+import copy
 import datetime
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,14 +61,14 @@ from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
 from uncloning_ros.learning import checkpoint
-from uncloning_ros.learning.cloning import dataset_record
+from uncloning_ros.learning.checkpoint import dataset_record
 from uncloning_ros.learning.diff import compare
+from uncloning_ros.learning.options import EDIT
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
 
 _STOPPED = 130  # exit status on Ctrl-C
 _BENCH = Path(__file__).resolve().parents[1]
-_BATCH_SIZE, _LEARNING_RATE = 256, 3e-4  # of contrastive learning: those of the edit
 
 
 def main() -> int:
@@ -248,21 +250,21 @@ class Workshop:
         self._run(run, ['train', str(data), '--out', str(run), *options], resumable=True)
 
     def _edit(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
-        checkpoint.remove_folder(run.with_name('run.partial'))  # left by a killed process
+        _remove(run.with_name('run.partial'))  # left by a killed process
         self._run(run, ['unclone', str(mixed), '--data', str(data), '--remove',
                         ','.join(self._removed(case)), '--seed', str(case.seed), '--threads', '1',
                         *self._options(case), *self.schedule.edit_options, '--out', str(run)])
 
     def _contrastive(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
         partial = run.with_name('run.partial')
-        checkpoint.remove_folder(partial)
+        _remove(partial)
         partial.mkdir()
         original, dataset = checkpoint.load_run(mixed), load_dataset(data)
         chunk = original.policy.normaliser.action_low.numel()
         setting = self._setting(case)
         options = ContrastiveOptions(
             setting['alpha'], setting['bias'], float(chunk), self.schedule.contrastive_steps,
-            _BATCH_SIZE, _LEARNING_RATE, case.seed, threads=1)
+            EDIT.batch_size, EDIT.learning_rate, case.seed, threads=1)
         removed = self._removed(case)
         with _measured(_times(run, 'run')):
             policy = contrastive_edit(original, dataset, removed, options)
@@ -272,8 +274,7 @@ class Workshop:
         checkpoint.write_config(partial, replace(
             original.config, edit=edit, software_version=uncloning_ros.__version__))
         # The method returns averaged weights alone; a file cannot hold one tensor twice.
-        average = {name: tensor.clone() for name, tensor in policy.named_parameters()}
-        checkpoint.save_weights(partial, policy, average, original.observations)
+        checkpoint.save_weights(partial, policy, copy.deepcopy(policy), original.observations)
         partial.rename(run)
 
     def _exported(self, case: Case) -> Path:
@@ -371,12 +372,17 @@ class Workshop:
             raise UncloningError(said.removeprefix('uncloning: error: '))
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _first_episodes(demos: Path, count: int, folder: Path) -> Path:
     """Return a folder of links to the first episodes and their labels."""
     with _alone(folder):
         if not folder.exists():
             partial = folder.with_name(f'{folder.name}.partial')
-            checkpoint.remove_folder(partial)
+            _remove(partial)
             partial.mkdir(parents=True)
             episodes = sorted(path for path in demos.iterdir() if path.is_dir())[:count]
             for episode in episodes:

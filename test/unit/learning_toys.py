@@ -4,18 +4,24 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.numpy import save
+from torch import Tensor
 
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.learning import checkpoint, cloning
-from uncloning_ros.learning.checkpoint import NetworkShape, RunConfig, TrainingOptions
-from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
+from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.options import TRAINING, NetworkOptions
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.windows import dataset_tensors
 from uncloning_ros.schema import plain
 
 FRAMES = 12  # of each episode
@@ -90,10 +96,10 @@ def toy_dataset(folder: Path, modes: tuple[str, ...] = ('left', 'right'), episod
 
 def toy_config(dataset: Dataset, steps: int, **options: Any) -> RunConfig:
     """Return the config of a run with a small network."""
-    chosen = {'batch_size': 64, 'learning_rate': 3e-3, 'seed': 0, 'threads': 1,
-              'only_modes': ()} | options
-    return RunConfig(dataset.contract, NetworkShape(48, 2),
-                     TrainingOptions(steps=steps, **chosen), cloning.dataset_record(dataset))
+    training = replace(TRAINING, **{'steps': steps, 'batch_size': 64,
+                                    'learning_rate': 3e-3} | options)
+    return RunConfig('0', dataset.contract, NetworkOptions(48, 2), training,
+                     dataset_record(dataset))
 
 
 def train_toy(dataset: Dataset, folder: Path, steps: int, **options: Any) -> RunConfig:
@@ -107,7 +113,7 @@ def train_toy(dataset: Dataset, folder: Path, steps: int, **options: Any) -> Run
 
 def shares(policy: Policy, dataset: Dataset, draws: int = 400) -> dict[str, float]:
     """Return the shares of sampled chunks that go left, go right, and end up between."""
-    observations, _ = cloning.dataset_windows(dataset, 'validation', None)
+    observations, _ = dataset_tensors(dataset, 'validation', None)
     generator = torch.Generator().manual_seed(5)
     picks = torch.randint(len(observations), (draws,), generator=generator)
     noise = torch.randn(draws, *policy.normaliser.chunk_shape, generator=generator)
@@ -117,3 +123,10 @@ def shares(policy: Policy, dataset: Dataset, draws: int = 400) -> dict[str, floa
     return {'left': float((sideways > 0.06).float().mean()),
             'right': float((sideways < -0.06).float().mean()),
             'between': float((sideways.abs() <= 0.06).float().mean())}
+
+
+def classified(logits: Callable[[Tensor, Tensor], Tensor], kept: int) -> ModeClassifier:
+    """Return a classifier whose logits are a function of condition and chunk."""
+    classifier = ModeClassifier(1, 1, 1, kept)
+    classifier.forward = logits  # type: ignore[method-assign, assignment]
+    return classifier

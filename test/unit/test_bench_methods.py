@@ -23,8 +23,8 @@ from uncloning_ros.audit.run.rollout import Steering
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, OutputExistsError
 from uncloning_ros.learning.checkpoint import Run, load_run
-from uncloning_ros.learning.cloning import chunk_losses, dataset_windows, to_windows
-from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.windows import dataset_windows
 from uncloning_ros.policy_io import Infer, Observation
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
@@ -99,13 +99,11 @@ class TestContrastive:
 
     def test_contrast_makes_undesired_chunks_less_likely_than_cloning_alone(
             self, mixed: Run, dataset: Dataset) -> None:
-        rights = to_windows(mixed.policy, *dataset_windows(dataset, 'validation', ['right']))
+        rights = dataset_windows(mixed.policy.normaliser, dataset, 'validation', ['right'])
         picks = torch.arange(len(rights))
-        noise = torch.randn(rights.clean.shape, generator=torch.Generator().manual_seed(1))
 
         def unlikely(policy: Policy) -> float:
-            return float(chunk_losses(policy, rights, picks, torch.full((len(rights),), 0.9),
-                                      noise).mean())
+            return float(policy.losses(rights, picks, torch.Generator().manual_seed(1)).mean())
 
         few = replace(CONTRAST, steps=60)
         contrasted = contrastive.edit(mixed, dataset, ('right',), few)

@@ -16,6 +16,7 @@ from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning import checkpoint, cloning
+from uncloning_ros.learning.optim import learning_rate_at
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -113,7 +114,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence(
 
 
 def test_learning_rate_rises_then_falls_to_zero() -> None:
-    rates = [cloning.learning_rate_at(step, 100, 1.0, 0.1) for step in range(1, 101)]
+    rates = [learning_rate_at(step, 100, 1.0, 0.1) for step in range(1, 101)]
     assert rates[9] == max(rates) == 1.0
     assert rates[:10] == sorted(rates[:10])
     assert rates[9:] == sorted(rates[9:], reverse=True)

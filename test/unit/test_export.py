@@ -14,7 +14,7 @@ from uncloning_ros.errors import ModelError
 from uncloning_ros.learning import export as export_module
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.export import export
-from uncloning_ros.learning.generative import SAMPLER_STEPS
+from uncloning_ros.learning.policies.flow import SAMPLER_STEPS
 from uncloning_ros.runtime.inference import load_policy
 
 
@@ -52,11 +52,11 @@ def test_file_tells_nothing_of_the_machine_it_was_made_on(mixed_onnx: Path) -> N
 def test_default_network_is_below_eight_mebibytes(mixed_dir: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from uncloning_ros.learning.checkpoint import NetworkShape, build_policy
-    from uncloning_ros.learning.network import DEPTH, WIDTH
+    from uncloning_ros.learning.checkpoint import build_policy
+    from uncloning_ros.learning.options import NETWORK
 
     run = load_run(mixed_dir)
-    config = replace(run.config, network=NetworkShape(WIDTH, DEPTH))
+    config = replace(run.config, network=NETWORK)
     big = replace(run, config=config, policy=build_policy(config).requires_grad_(False))
     assert export(big, tmp_path / 'big.onnx').bytes < 8 * 2 ** 20
 

@@ -6,26 +6,27 @@ from typing import Any
 
 import pytest
 import torch
+from learning_toys import classified
 from torch import Tensor
 
-from uncloning_ros.learning.cloning import Windows
 from uncloning_ros.learning.mode_classifier import (
     _accuracy,
     _balanced_batches,
-    _choice,
     _epochs,
+    _where_modes_part,
     by_level,
 )
+from uncloning_ros.learning.windows import Windows
 
 KEPT, REMOVED = 1.0, -1.0  # chunks of either side
 
 
-class Seer:
-    """Predicts nothing: what is noisy stays so."""
+class Predictor:
+    """Predicts the demonstrated chunk."""
 
     @staticmethod
-    def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-        return noisy
+    def predicted(windows: Windows, picks: Tensor, generator: Any) -> tuple[Tensor, Tensor]:
+        return windows.clean[picks], torch.ones(len(picks))
 
 
 def windows(conditions: list[Any], chunk: float) -> Windows:
@@ -41,7 +42,7 @@ def test_calibration_error_is_the_distance_of_confidence_from_accuracy() -> None
     # AND of 10 windows at 0.95 it is right about 8, of 10 at 0.65 about 7
     held_out = {'a': windows([0.95] * 8 + [0.65] * 7, KEPT),
                 'b': windows([0.95] * 2 + [0.65] * 3, REMOVED)}
-    found = _accuracy(Seer(), by_condition, held_out,  # type: ignore[arg-type]
+    found = _accuracy(Predictor(), by_condition, held_out,  # type: ignore[arg-type]
                       torch.Generator().manual_seed(0))
     assert (found['accuracy'], found['windows']) == (0.75, 20)
     assert found['calibration_error'] == pytest.approx((1.5 + 0.5) / 20, abs=1e-5)
@@ -59,17 +60,17 @@ def by_observation(condition: Tensor, chunk: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(('classifier', 'swapped'), [(by_chunk, 1.0), (by_observation, 0.0)])
-def test_choice_swaps_chunks_where_the_sides_part(classifier: Any, swapped: float) -> None:
+def test_windows_where_modes_part_swap_chunks(classifier: Any, swapped: float) -> None:
     # GIVEN that 10 of 100 windows of a mode lie near one of the other side
     near, far = [float(i) for i in range(10)], [float(i) for i in range(90)]
     held_out = {
         'kept': windows([(x, 0.0) for x in near] + [(100 + x, 0.0) for x in far], KEPT),
         'removed': windows([(x, 0.01) for x in near] + [(1000 + x, 0.01) for x in far], REMOVED)}
-    found = _choice(classifier, held_out, 1)
+    found = _where_modes_part(classified(classifier, 1), held_out)
     assert found == {'windows': 20, 'right': 1.0, 'swapped': swapped}
 
 
-def test_choice_counts_the_side_and_not_the_mode() -> None:
+def test_where_modes_part_the_side_counts_and_not_the_mode() -> None:
     # GIVEN two kept modes that the classifier cannot tell apart
     def halves(condition: Tensor, chunk: Tensor) -> Tensor:
         removed = torch.where(chunk[:, 0] < 0, 0.6, 0.4)  # at 0.4 still the likeliest of three
@@ -77,15 +78,15 @@ def test_choice_counts_the_side_and_not_the_mode() -> None:
 
     held_out = {'a': windows([0.0, 1.0], KEPT), 'b': windows([0.1, 1.1], KEPT),
                 'c': windows([0.2, 1.2], REMOVED)}
-    assert _choice(halves, held_out, 2) == {  # type: ignore[arg-type]
+    assert _where_modes_part(classified(halves, 2), held_out) == {
         'windows': 1, 'right': 1.0, 'swapped': 1.0}
 
 
 @pytest.mark.parametrize('removed', [[], None])
-def test_there_is_no_choice_with_one_side_alone(removed: Any) -> None:
+def test_modes_do_not_part_with_one_side_alone(removed: Any) -> None:
     none = Windows(torch.zeros(0, 1), torch.zeros(0, 3))
     held_out = {'kept': none if removed is None else windows([0.0, 1.0], KEPT), 'removed': none}
-    assert _choice(by_chunk, held_out, 1) is None  # type: ignore[arg-type]
+    assert _where_modes_part(classified(by_chunk, 1), held_out) is None
 
 
 def test_balanced_every_mode_is_seen_as_often() -> None:

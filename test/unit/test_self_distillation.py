@@ -2,28 +2,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an edit learns from its own chunks: those of kept modes, where the policy is torn."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from learning_toys import classified
 from torch import Tensor
 
-from uncloning_ros.learning import self_distillation
-from uncloning_ros.learning.cloning import Windows
-from uncloning_ros.learning.self_distillation import SelfDistillation, draw, kept_probability
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.self_distillation import SelfDistillation
+from uncloning_ros.learning.windows import Windows
 
 DIM = 4
 
 
-class Planner:
-    """Plans the noise it is given: a chunk's first number is negative as often as positive."""
+class Planner(Policy):
+    """Plans the noise it is given: a chunk's first number is negative as often as positive.
 
-    normaliser = SimpleNamespace(action_low=torch.zeros(DIM))
+    `seen` has the windows of every loss, which is 1.
+    """
 
-    @staticmethod
-    def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-        return noisy
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+        self.chunk_dim = DIM
+        self.seen: list[Windows] = []
+
+    def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        return noise
+
+    def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
+        self.seen.append(windows.picked(picks))
+        return torch.ones(len(picks))
+
+    def predicted(self, windows: Windows, picks: Tensor,
+                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
 
 
 def by_sign(condition: Tensor, chunk: Tensor) -> Tensor:
@@ -32,36 +45,23 @@ def by_sign(condition: Tensor, chunk: Tensor) -> Tensor:
     return torch.stack([kept, ~kept], 1) * 20.0
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[Windows]:
-    """Return all windows that a loss was computed on."""
-    found: list[Windows] = []
-
-    def cloning_loss(policy: Any, windows: Windows, picks: Tensor, generator: Any) -> Tensor:
-        found.append(Windows(windows.conditions[picks], windows.clean[picks]))
-        return torch.ones(())
-
-    monkeypatch.setattr(self_distillation, 'cloning_loss', cloning_loss)
-    return found
-
-
-def distillation(classifier: Any, conditions: Tensor, steps: int = 20) -> SelfDistillation:
-    undesired = Windows(conditions, torch.zeros(len(conditions), DIM))
-    return SelfDistillation(classifier, undesired, 1, steps, 256,
+def distillation(logits: Any, conditions: Tensor, steps: int = 20, kept: int = 1,
+                 batch_size: int = 256) -> SelfDistillation:
+    removed = Windows(conditions, torch.zeros(len(conditions), DIM))
+    return SelfDistillation(classified(logits, kept), removed, steps, batch_size,
                             torch.Generator().manual_seed(0))
 
 
-def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere(
-        seen: list[Windows]) -> None:
+def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere() -> None:
     # GIVEN observations of which a third is committed to the removed mode, a third to the kept one
     conditions = torch.tensor([1.0, -1.0, 2.0]).repeat(300)[:, None]
     removal = distillation(by_sign, conditions)
     # WHEN the edit takes some steps
-    losses = [removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
-              for step in range(1, 21)]
+    policy = Planner()
+    losses = [removal.loss(policy, policy, step) for step in range(1, 21)]
     # THEN it saw kept chunks at the third that is torn alone
-    assert len(seen) == 20
-    for windows in seen:
+    assert len(policy.seen) == 20
+    for windows in policy.seen:
         assert bool((windows.clean[:, 0] > 0).all())
         assert bool((windows.conditions == 1.0).all())
     looks = removal.report()['looks']
@@ -72,107 +72,108 @@ def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere(
     assert looks[0]['torn'] / looks[0]['open'] == pytest.approx(14 / 31, abs=0.07)
     assert losses == [pytest.approx(looks[at // 2]['torn'] / looks[at // 2]['open'])
                       for at in range(20)], 'the loss itself is 1'
-    assert removal.open == looks[-1]['open'] / looks[-1]['observations']
+    assert removal.open_share == looks[-1]['open'] / looks[-1]['observations']
 
 
 @pytest.mark.parametrize('choice', [1.0, 2.0], ids=['torn', 'not torn'])
-def test_open_observations_are_looked_at_again(seen: list[Windows], choice: float) -> None:
+def test_open_observations_are_looked_at_again(choice: float) -> None:
     # GIVEN that a choice is rare
     conditions = torch.full((6000, 1), -1.0)
     conditions[::60] = choice
     removal = distillation(by_sign, conditions)
     for step in range(1, 5):
-        removal.loss(Planner(), Planner(), step)  # type: ignore[arg-type]
+        removal.loss(Planner(), Planner(), step)
     first, second = removal.report()['looks'][:2]
     # THEN the second look has seen many more
     assert first['open'] < 20 < 300 < second['open']
 
 
-def test_chunks_are_taken_by_their_probability(seen: list[Windows]) -> None:
+def test_chunks_are_taken_by_their_probability() -> None:
     # GIVEN a classifier that finds large chunks three times as likely as small ones
     def likely(condition: Tensor, chunk: Tensor) -> Tensor:
         kept = torch.where(chunk[:, 0] > 0, 0.9, 0.3)
         return torch.stack([kept, 1 - kept], 1).log()
 
     removal = distillation(likely, torch.ones(4000, 1), steps=1)
-    removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
-    large = (seen[0].clean[:, 0] > 0).float().mean()
+    policy = Planner()
+    removal.loss(policy, policy, 1)
+    large = (policy.seen[0].clean[:, 0] > 0).float().mean()
     # Of four draws k are large: the expectation of 3k / (3k + 4 - k), given that some are.
     chances = torch.tensor([4.0, 6.0, 4.0]) / 14
     k = torch.arange(1, 4)
     assert float(large) == pytest.approx(float((chances * 3 * k / (4 + 2 * k)).sum()), abs=0.08)
 
 
-def test_two_kept_modes_keep_their_shares(seen: list[Windows]) -> None:
+def test_two_kept_modes_keep_their_shares() -> None:
     # GIVEN a policy with three modes, by its first number, the first two of them kept
     def three(condition: Tensor, chunk: Tensor) -> Tensor:
         mode = (chunk[:, 0] > -1.0).long() + (chunk[:, 0] > 0.5).long()
         return 20.0 * torch.nn.functional.one_hot(2 - mode, 3)
 
-    removal = SelfDistillation(three, Windows(torch.ones(4000, 1), torch.zeros(4000, DIM)), 2, 1,
-                               4000, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
-    removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
-    upper = float((seen[0].clean[:, 0] > 0.5).float().mean())
-    lower = float((seen[0].clean[:, 0] <= -1.0).float().mean())
+    policy = Planner()
+    distillation(three, torch.ones(4000, 1), 1, kept=2, batch_size=4000).loss(policy, policy, 1)
+    [seen] = policy.seen
+    upper = float((seen.clean[:, 0] > 0.5).float().mean())
+    lower = float((seen.clean[:, 0] <= -1.0).float().mean())
     assert lower == 0.0
     assert upper == pytest.approx(0.3085 / 0.8413, abs=0.06), 'normal: P(x > 0.5 | x > -1)'
 
 
-def test_without_any_choice_there_is_no_loss(seen: list[Windows]) -> None:
+def test_without_any_choice_there_is_no_loss() -> None:
     removal = distillation(by_sign, torch.full((50, 1), -1.0))
-    assert removal.loss(Planner(), Planner(), 1) is None  # type: ignore[arg-type]
-    assert (seen, removal.open) == ([], 0.0)
+    policy = Planner()
+    assert removal.loss(policy, policy, 1) is None
+    assert (policy.seen, removal.open_share) == ([], 0.0)
 
 
-def test_where_nothing_is_to_be_removed_there_is_no_loss(seen: list[Windows]) -> None:
+def test_where_nothing_is_to_be_removed_there_is_no_loss() -> None:
     # GIVEN a policy that is torn until its second look, and then plans kept chunks alone
     class Edited(Planner):
-        @staticmethod
-        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-            return torch.ones_like(noisy)
+        def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
+            return torch.ones_like(noise)
 
     removal = distillation(by_sign, torch.ones(600, 1), steps=10)
-    first = removal.loss(Planner(), Planner(), 1)  # type: ignore[arg-type]
-    assert first is not None
-    assert removal.loss(Planner(), Edited(), 2) is None  # type: ignore[arg-type]
+    policy = Planner()
+    assert removal.loss(policy, policy, 1) is not None
+    assert removal.loss(policy, Edited(), 2) is None
     assert [(look['open'] > 0, look['torn'] > 0) for look in removal.report()['looks']] == [
         (True, True), (True, False)]
-    assert len(seen) == 1
+    assert len(policy.seen) == 1
 
 
-def test_what_was_taken_four_looks_ago_is_forgotten(seen: list[Windows]) -> None:
+def test_what_was_taken_four_looks_ago_is_forgotten() -> None:
     # GIVEN a policy that is torn in its first look, then in none of three, then again
     class Committed(Planner):
-        @staticmethod
-        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-            return torch.ones_like(noisy)
+        def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
+            return torch.ones_like(noise)
 
     class Doubled(Planner):
-        @staticmethod
-        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-            return noisy.sign() * 2
+        def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
+            return noise.sign() * 2
 
     removal = distillation(by_sign, torch.ones(600, 1), steps=10)
     looks = [Planner(), Committed(), Committed(), Committed(), Doubled()]
-    for step, policy in enumerate(looks, 1):
-        removal.loss(Planner(), policy, step)  # type: ignore[arg-type]
+    policy = Planner()
+    for step, average in enumerate(looks, 1):
+        removal.loss(policy, average, step)
     # THEN it clones chunks of that last look alone
-    assert [bool((windows.clean[:, 0] == 2).all()) for windows in seen] == [False, True]
+    assert [bool((windows.clean[:, 0] == 2).all()) for windows in policy.seen] == [
+        False, True]
 
 
 def test_draws_and_probabilities_belong_to_their_condition() -> None:
     class Echo(Planner):
-        @staticmethod
-        def clean(noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-            return condition.expand(-1, DIM)
+        def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
+            return conditions.expand(-1, DIM)
 
     conditions = torch.arange(5.0)[:, None]
-    chunks = draw(Echo(), conditions, 3, torch.Generator())  # type: ignore[arg-type]
+    chunks = Echo().draw(conditions, 3, torch.Generator())
     assert torch.equal(chunks, conditions[:, :, None].expand(5, 3, DIM))
 
     def logits(condition: Tensor, chunk: Tensor) -> Tensor:
         return torch.stack([condition[:, 0], chunk[:, 0], chunk[:, 0] * 0], 1)
 
-    found = kept_probability(logits, conditions, chunks, 2)  # type: ignore[arg-type]
-    expected = torch.stack([conditions[:, 0]] * 2 + [conditions[:, 0] * 0], 1).softmax(1)[:, :2]
-    assert torch.allclose(found, expected.sum(1, keepdim=True).expand(5, 3))
+    repeated = conditions.repeat_interleave(3, 0)
+    found = classified(logits, 2).kept_probability(repeated, chunks.flatten(0, 1))
+    expected = torch.stack([repeated[:, 0]] * 2 + [repeated[:, 0] * 0], 1).softmax(1)[:, :2]
+    assert torch.allclose(found, expected.sum(1))

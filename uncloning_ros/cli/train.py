@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clone a policy from a dataset.
 
-Trains one network on all modes, or with --only-modes on some: trained on the desired modes
-alone it is the filtered retrain that an edit has to match. Ctrl-C saves where the run stands;
-the same command with --resume goes on to exactly the weights that it would have reached
-without the stop.
+Trains one network on all modes, or with --only-modes on some of them: on the kept modes alone
+it is the filtered retrain that an edit has to match. Ctrl-C saves the run; the same command
+with --resume goes on to exactly the weights that it would have reached without the stop.
 
   uncloning train data/ --out runs/mixed
   uncloning train data/ --out runs/retrained --only-modes handle_first
 """
 
 import argparse
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 from uncloning_ros.cli.arguments import (
     available_cores,
@@ -23,16 +22,13 @@ from uncloning_ros.cli.arguments import (
     positive_int,
     seed,
 )
+from uncloning_ros.learning.options import TRAINING
 
 _STOPPED = 130
 
-# Option -> its value where nobody gives one; a resumed run has its own.
-_DEFAULTS: dict[str, Any] = {
-    'steps': 15000, 'batch_size': 256, 'lr': 1e-3, 'seed': 0, 'only_modes': ()}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
+    """Add the arguments of this command; an option that is not given is None."""
     parser.add_argument('data', type=Path, metavar='DATA', help='folder made by uncloning dataset')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the training run')
@@ -41,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='train on the episodes of these modes alone (default: all)')
     parser.add_argument('--steps', type=positive_int, metavar='N',
-                        help=f'updates of the network (default: {_DEFAULTS["steps"]})')
+                        help=f'updates of the network (default: {TRAINING.steps})')
     parser.add_argument('--batch-size', type=positive_int, metavar='N',
-                        help=f'windows in one update (default: {_DEFAULTS["batch_size"]})')
-    parser.add_argument('--lr', type=positive_float, metavar='RATE',
-                        help=f'highest learning rate (default: {_DEFAULTS["lr"]:g})')
+                        help=f'windows in one update (default: {TRAINING.batch_size})')
+    parser.add_argument('--lr', type=positive_float, metavar='RATE', dest='learning_rate',
+                        help=f'highest learning rate (default: {TRAINING.learning_rate:g})')
     parser.add_argument('--seed', type=seed, metavar='N',
-                        help=f'seed of weights, batches and noise (default: {_DEFAULTS["seed"]})')
+                        help=f'seed of weights, batches and noise (default: {TRAINING.seed})')
     parser.add_argument('--threads', type=positive_int, metavar='N',
                         help='threads of torch (default: one for each core); a run repeats '
                              'exactly with the same number')
@@ -55,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train a new run, or go on with one; return 0, or 130 if Ctrl-C stopped it."""
-    given = {name: getattr(args, name) for name in (*_DEFAULTS, 'threads')
-             if getattr(args, name) is not None}
+    given = {option.name: value for option in fields(TRAINING)
+             if (value := getattr(args, option.name)) is not None}
     if not args.resume:
         new_path(args.out)
 
@@ -67,10 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if args.resume:
         config = cloning.config_to_resume(args.out, dataset, given)
     else:
-        choices = _DEFAULTS | {'threads': available_cores()} | given
-        config = cloning.new_config(dataset, checkpoint.TrainingOptions(
-            choices['steps'], choices['batch_size'], choices['lr'], choices['seed'],
-            choices['threads'], choices['only_modes']))
+        config = cloning.new_config(
+            dataset, replace(TRAINING, **{'threads': available_cores()} | given))
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 
@@ -78,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         result = cloning.train(dataset, args.out, config)
     except KeyboardInterrupt:
-        print(f'stopped before its state could be saved once more; {go_on}')
+        print(f'stopped before it was saved again; {go_on}')
         return _STOPPED
     if not result.ended:
         print(f'stopped after step {result.steps} of {config.training.steps}; {go_on}')

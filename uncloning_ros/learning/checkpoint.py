@@ -11,26 +11,21 @@ A run is a folder:
 Each file is written under a temporary name and renamed, so that it is whole or not there.
 """
 
-import hashlib
-import json
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import safetensors
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-import uncloning_ros
-from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
-from uncloning_ros.files import write_whole
-from uncloning_ros.learning.network import Policy
-from uncloning_ros.schema import Fields, plain
-
-SCHEMA = 'uncloning/run@1'
+from uncloning_ros.files import file_sha256, read_json, write_json
+from uncloning_ros.learning.options import NetworkOptions, TrainingOptions
+from uncloning_ros.learning.policies import POLICIES, Policy
+from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
+from uncloning_ros.schema import plain, read
 
 _CONFIG, _WEIGHTS, _RESUME = 'config.json', 'weights.safetensors', 'resume.safetensors'
 _AVERAGE, _NEWEST = 'average.', 'newest.'
@@ -38,39 +33,21 @@ _OBSERVATIONS = 'recorded_observations'
 
 
 @dataclass(frozen=True)
-class NetworkShape:
-    """What is needed to build the network anew, apart from the contract."""
-
-    width: int
-    depth: int
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a run was trained; the same options and data give the same weights."""
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    threads: int
-    only_modes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class RunConfig:
-    """Everything that made a run.
+    """Everything that made a run, as it is written in config.json.
 
-    `data` is what the dataset says of itself (`Dataset` provenance); `edit` is the record of
-    the edit that made these weights from those of another run, None for a cloned policy.
+    `software_version` is that of this package, `data` the `dataset_record` of the training;
+    `edit` is the record of the edit that made these weights from those of another run, None for
+    a cloned policy.
     """
 
+    SCHEMAS: ClassVar = ('uncloning/run@1',)
+    software_version: str
     contract: Contract
-    network: NetworkShape
+    network: NetworkOptions
     training: TrainingOptions
     data: Mapping[str, Any]
     edit: Mapping[str, Any] | None = None
-    software_version: str = uncloning_ros.__version__
 
 
 @dataclass(frozen=True)
@@ -87,60 +64,45 @@ class Run:
     sha256: str
 
 
+def dataset_record(dataset: Dataset) -> dict[str, Any]:
+    """Return what a run and an exported policy record of the data they were made from."""
+    return {
+        'sha256': dataset.sha256,
+        'scenario': dataset.scenario,
+        'seeds': list(dataset.seeds),
+        'episodes': [{'name': episode.name, 'mode': episode.mode, 'split': episode.split,
+                      'digest': episode.digest} for episode in dataset.episodes],
+    }
+
+
 def build_policy(config: RunConfig) -> Policy:
-    """Build the network of a run, its weights drawn from torch's random state."""
-    shape = config.network
-    return Policy(config.contract.interface, config.contract.policy, shape.width, shape.depth)
+    """Build the policy of a run, its weights drawn from torch's random state."""
+    network = config.network
+    return POLICIES[network.kind](config.contract.interface, config.contract.policy,
+                                  network.width, network.depth)
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write config.json."""
-    write_json(folder / _CONFIG, config_to_dict(config))
-
-
-def config_to_dict(config: RunConfig) -> dict[str, Any]:
-    """Return the config as plain data, which `read_config` reads back."""
-    data = {'schema': SCHEMA, 'software_version': config.software_version,
-            'contract': plain(config.contract), 'network': asdict(config.network),
-            'training': asdict(config.training), 'data': dict(config.data)}
-    return data if config.edit is None else data | {'edit': dict(config.edit)}
+    write_json(folder / _CONFIG, plain(config))
 
 
 def read_config(folder: Path) -> RunConfig:
     """Read config.json; raise `CheckpointError` for a folder that is not a run."""
     path = folder / _CONFIG
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as err:
-        raise CheckpointError(f'{folder} is not a training run: cannot read {path} '
-                              f'({err.strerror}); make one with uncloning train') from err
-    except ValueError as err:
-        raise CheckpointError(f'{path} is not valid JSON: {err}') from err
-    fields = Fields(data, str(path), CheckpointError)
-    fields.schema(SCHEMA)
-    version = fields.text('software_version')
-    contract = contract_from_dict(fields.fields('contract').plain(), f'{path}: contract')
-    network = fields.fields('network')
-    shape = NetworkShape(network.count('width'), network.count('depth'))
-    network.done()
-    part = fields.fields('training')
-    training = TrainingOptions(
-        part.count('steps'), part.count('batch_size'), part.number('learning_rate', 0.0),
-        part.count('seed', 0), part.count('threads'),
-        part.texts('only_modes') if part.plain().get('only_modes') else ())
-    part.has('only_modes')
-    part.done()
-    data_record = fields.fields('data').plain()
-    edit = fields.fields('edit').plain() if fields.has('edit') else None
-    fields.done()
-    return RunConfig(contract, shape, training, data_record, edit, version)
+    data = read_json(path, CheckpointError,
+                     f'{folder} is not a training run; make one with uncloning train')
+    config = read(RunConfig, data, str(path), CheckpointError)
+    if config.network.kind not in POLICIES:
+        raise CheckpointError(f'{path}.network.kind: expected {" or ".join(POLICIES)}, got '
+                              f'{config.network.kind!r}; train again with this version')
+    return config
 
 
-def save_weights(folder: Path, newest: Policy, average: Mapping[str, Tensor],
-                 observations: Tensor) -> None:
+def save_weights(folder: Path, newest: Policy, average: Policy, observations: Tensor) -> None:
     """Write weights.safetensors, which marks the run as ended."""
     tensors = {_NEWEST + name: tensor for name, tensor in newest.state_dict().items()}
-    tensors |= {_AVERAGE + name: tensor for name, tensor in average.items()}
+    tensors |= {_AVERAGE + name: tensor for name, tensor in average.named_parameters()}
     save_tensors(folder / _WEIGHTS, tensors | {_OBSERVATIONS: observations}, {})
 
 
@@ -166,7 +128,7 @@ def load_run(folder: Path) -> Run:
                                   f'belong to {folder / _CONFIG}')
         state[name] = found
     if observations is None:
-        raise CheckpointError(f'{path}: expected {_OBSERVATIONS}, got nothing; train anew')
+        raise CheckpointError(f'{path}: expected {_OBSERVATIONS}, got nothing; train again')
     policy.load_state_dict(state)
     policy.eval().requires_grad_(False)
     return Run(config, policy, observations, file_sha256(path))
@@ -191,36 +153,3 @@ def drop_resume(folder: Path) -> None:
 def has_ended(folder: Path) -> bool:
     """Tell whether the run has its final weights."""
     return (folder / _WEIGHTS).is_file()
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder that was never finished."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """Write one safetensors file with a JSON record in its header, whole or not at all."""
-    write_whole(path, save({name: tensor.detach().contiguous()
-                            for name, tensor in tensors.items()},
-                           {'record': json.dumps(record)}))
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read one safetensors file and its record; raise `CheckpointError` if it is damaged."""
-    try:
-        with safetensors.safe_open(path, 'pt') as file:
-            record = json.loads((file.metadata() or {}).get('record', '{}'))
-        return load_file(path), record
-    except (OSError, ValueError, safetensors.SafetensorError) as err:
-        raise CheckpointError(f'{path} is damaged: {err}; restore it, or train anew') from err
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write one JSON file, whole or not at all."""
-    text = json.dumps(data, indent=2, allow_nan=False) + '\n'
-    write_whole(path, text.encode('utf-8'))
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

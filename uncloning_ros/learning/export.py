@@ -5,7 +5,7 @@
 import io
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from uncloning_ros.errors import ModelError
 from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
 from uncloning_ros.learning.edit_record import edits
-from uncloning_ros.learning.network import Policy
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
     INPUTS,
@@ -53,7 +52,7 @@ def export(run: Run, path: Path, development_seeds: tuple[int, ...] = ()) -> Exp
     demonstrations they are recorded, so that an audit refuses them. Raise `ModelError` where
     the two differ by more than the tolerance on recorded or random inputs.
     """
-    data = _with_digest(_graph(run.policy), _records(run, development_seeds))
+    data = _with_digest(_graph(run), _records(run, development_seeds))
     with whole_file(path) as partial:
         partial.write_bytes(data)
         exported = load_policy(partial)
@@ -61,11 +60,10 @@ def export(run: Run, path: Path, development_seeds: tuple[int, ...] = ()) -> Exp
     return Exported(exported.sha256, len(data), recorded, random)
 
 
-def _graph(policy: Policy) -> onnx.ModelProto:
-    normaliser = policy.normaliser
-    observation = torch.zeros(2, normaliser.condition_dim // normaliser.lift.shape[1],
-                              normaliser.lift.shape[0])
-    noise = torch.zeros(2, *normaliser.chunk_shape)
+def _graph(run: Run) -> onnx.ModelProto:
+    timing, interface = run.config.contract.policy, run.config.contract.interface
+    observation = torch.zeros(2, timing.history, interface.observation_dim)
+    noise = torch.zeros(2, timing.horizon, interface.action_dim)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript, folds weights into unnamed constants, and so
@@ -74,7 +72,7 @@ def _graph(policy: Policy) -> onnx.ModelProto:
         # The sampler's levels are constants of the graph, as they should be.
         warnings.simplefilter('ignore', torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # This exporter writes to a buffer, although only the newer one's paths are annotated.
-        torch.onnx.export(policy, (observation, noise), buffer,  # type: ignore[arg-type]
+        torch.onnx.export(run.policy, (observation, noise), buffer,  # type: ignore[arg-type]
                           dynamo=False, opset_version=_OPSET, do_constant_folding=False,
                           input_names=list(INPUTS), output_names=[OUTPUT],
                           dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, OUTPUT)})
@@ -87,7 +85,7 @@ def _graph(policy: Policy) -> onnx.ModelProto:
 def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
     config = run.config
     contract = config.contract
-    training = {'network': asdict(config.network), 'options': asdict(config.training),
+    training = {'network': plain(config.network), 'options': plain(config.training),
                 'data': dict(config.data), 'weights_sha256': run.sha256}
     seeds = {'demonstrations': sorted(_demonstration_seeds(config)),
              'development': list(development_seeds), 'training': config.training.seed}

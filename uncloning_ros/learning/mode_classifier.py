@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tell the mode of a handover from a policy's condition and the clean chunk that it predicts.
+"""A classifier that tells the mode of a handover from a policy's condition and a clean chunk.
 
-Trained on the original policy's predictions and then frozen, it steers an edit and is thrown away
-(Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201).
+It is trained on the original policy's predictions and then frozen; it steers an edit and is thrown
+away (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201).
 """
 
 import math
@@ -14,26 +14,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uncloning_ros.learning.cloning import Windows, joined, progress_bar
-from uncloning_ros.learning.generative import mix
-from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.progress import progress_bar
+from uncloning_ros.learning.windows import Windows, joined
 
-LEVEL_BINS = 10  # noise levels are reported in tenths
+LEVEL_BINS = 10  # reports are by tenths of the level that a policy reports with its predictions
 
 _WIDTH, _BATCH = 256, 256
 _RATE, _DECAY = 3e-4, 1e-4
 _EPOCHS = 20  # as published, each mode as often as it is in the data
 _BALANCED_STEPS = 600
 
-# Of the held-out windows so many count as having the choice.
-_CHOICE_SHARE = 0.1
+_PARTING_SHARE = 0.1  # share of the held-out windows that count as lying where modes part
 
 
 class ModeClassifier(nn.Module):
-    """Tell the mode from a condition (B, C) and a flat normalised clean chunk (B, D)."""
+    """Tell the mode from a condition (B, C) and a flat clean chunk (B, D).
 
-    def __init__(self, condition_dim: int, chunk_dim: int, modes: int) -> None:
+    The first `kept` of its classes are the kept modes.
+    """
+
+    def __init__(self, condition_dim: int, chunk_dim: int, modes: int, kept: int) -> None:
         super().__init__()
+        self.kept = kept
         width = _WIDTH
         sizes = (condition_dim + chunk_dim, width, width)
         layers = [nn.Sequential(nn.Linear(size, width), nn.LayerNorm(width), nn.SiLU())
@@ -45,39 +48,45 @@ class ModeClassifier(nn.Module):
         logits: Tensor = self.layers(torch.cat([condition, clean], dim=1))
         return logits
 
+    @torch.no_grad()
+    def kept_probability(self, condition: Tensor, clean: Tensor) -> Tensor:
+        """Return the probability (B,) that chunks are of a kept mode."""
+        probabilities: Tensor = self(condition, clean).softmax(1)
+        return probabilities[:, :self.kept].sum(1)
+
 
 def train_classifier(policy: Policy, data: Mapping[str, Windows],
                      held_out: Mapping[str, Windows], kept: int, seed: int,
                      balanced: bool) -> tuple[ModeClassifier, dict[str, Any]]:
-    """Train the classifier on the original policy's predictions; return it frozen.
+    """Train a classifier on the policy's predictions; return it frozen, with its report.
 
-    The first `kept` modes of the data are those that are to stay.
-    With `balanced` every mode counts the same, however many windows it has, which takes a fixed
-    number of steps; else it is the published training. The second value says how good it is on
-    held-out windows, None where there are none.
+    The first `kept` modes of the data are the kept ones. With `balanced` every mode counts the
+    same, however many windows it has, in a fixed number of steps; else this is the published
+    training. The report has accuracies on held-out windows, None where there are none.
     """
     began_s = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
     windows, labels = joined(list(data.values())), labels_of(data)
-    features, _ = predictions(policy, windows, generator)
+    chunks = _predictions(policy, windows, generator)[0]
     torch.manual_seed(seed)  # the first weights
-    classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], len(data))
+    classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], len(data),
+                                kept)
     optimizer = torch.optim.AdamW(classifier.parameters(), _RATE,
                                   weight_decay=_DECAY, fused=True)
     batches = list((_balanced_batches if balanced else _epochs)(labels, generator))
     with progress_bar('mode classifier', len(batches)) as bar:
         for picks in batches:
             loss = nn.functional.cross_entropy(
-                classifier(windows.conditions[picks], features[picks]), labels[picks])
+                classifier(windows.conditions[picks], chunks[picks]), labels[picks])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             bar.update()
     classifier.eval().requires_grad_(False)
-    seen: dict[str, Any] = {'modes': list(data), 'balanced': balanced, 'steps': len(batches)}
-    seen |= _accuracy(policy, classifier, held_out, generator)
-    seen['choice'] = _choice(classifier, held_out, kept)
-    return classifier, seen | {'elapsed_s': time.monotonic() - began_s}
+    report: dict[str, Any] = {'modes': list(data), 'balanced': balanced, 'steps': len(batches)}
+    report |= _accuracy(policy, classifier, held_out, generator)
+    report['choice'] = _where_modes_part(classifier, held_out)
+    return classifier, report | {'elapsed_s': time.monotonic() - began_s}
 
 
 def _epochs(labels: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
@@ -94,18 +103,25 @@ def _balanced_batches(labels: Tensor, generator: torch.Generator) -> Iterator[Te
 
 
 @torch.no_grad()
+def _predictions(policy: Policy, windows: Windows,
+                 generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a prediction for every window."""
+    return policy.predicted(windows, torch.arange(len(windows)), generator)
+
+
+@torch.no_grad()
 def _accuracy(policy: Policy, classifier: ModeClassifier, held_out: Mapping[str, Windows],
               generator: torch.Generator) -> dict[str, Any]:
-    """Return the accuracy on held-out windows, in all and by noise level, and the calibration.
+    """Return the accuracy on held-out windows, in all and by level, and the calibration.
 
-    The calibration error is how far confidence lies from accuracy on average over tenths of the
+    The calibration error is the mean distance of confidence from accuracy over tenths of the
     confidence (expected calibration error; Guo et al. 2017, arXiv 1706.04599).
     """
     windows, labels = joined(list(held_out.values())), labels_of(held_out)
     if not len(windows):
         return {'accuracy': None, 'accuracy_by_level': [None] * LEVEL_BINS,
                 'calibration_error': None, 'windows': 0}
-    clean, level = predictions(policy, windows, generator)
+    clean, level = _predictions(policy, windows, generator)
     confidence, found = classifier(windows.conditions, clean).softmax(1).max(1)
     right = (found == labels).float()
     tenths = [_tenth(confidence) == i for i in range(LEVEL_BINS)]
@@ -115,28 +131,29 @@ def _accuracy(policy: Policy, classifier: ModeClassifier, held_out: Mapping[str,
 
 
 @torch.no_grad()
-def _choice(classifier: ModeClassifier, held_out: Mapping[str, Windows],
-            kept: int) -> dict[str, Any] | None:
+def _where_modes_part(classifier: ModeClassifier,
+                      held_out: Mapping[str, Windows]) -> dict[str, Any] | None:
     """Return whether the classifier listens to the chunk where kept and removed modes part.
 
     That is where a demonstration of the other side was nearly in the same place and went
     elsewhere: the held-out windows with the greatest distance of chunks for the distance of
-    conditions, each to the window of the other side with the nearest condition. `right` is how
-    often the classifier tells the window's side from its own chunk, `swapped` how often it tells
-    the other side from the other one's chunk. None where only one side is held out.
+    conditions, each to the window of the other side with the nearest condition. `right` is the
+    share in which the classifier tells the window's side from its own chunk, `swapped` the share
+    in which it tells the other side from the other one's chunk. None where only one side is
+    held out.
     """
-    windows, removed = joined(list(held_out.values())), labels_of(held_out) >= kept
+    windows, removed = joined(list(held_out.values())), labels_of(held_out) >= classifier.kept
     if len(removed.unique()) < 2:
         return None
     distances, partners = _nearest_of_other_side(windows.conditions, removed)
     apart = (windows.clean - windows.clean[partners]).norm(dim=1)
-    count = max(1, round(_CHOICE_SHARE * len(windows)))
+    count = max(1, round(_PARTING_SHARE * len(windows)))
     places = (apart / distances.clamp(min=1e-6)).topk(count).indices
     partners = partners[places]
 
     def share(clean: Tensor, expected: Tensor) -> float:
-        modes = classifier(windows.conditions[places], clean).softmax(1)
-        return float(((modes[:, :kept].sum(1) < 0.5) == expected).float().mean())
+        kept = classifier.kept_probability(windows.conditions[places], clean)
+        return float(((kept < 0.5) == expected).float().mean())
 
     return {'windows': count, 'right': share(windows.clean[places], removed[places]),
             'swapped': share(windows.clean[partners], removed[partners])}
@@ -154,23 +171,8 @@ def _nearest_of_other_side(conditions: Tensor, side: Tensor) -> tuple[Tensor, Te
     return torch.cat(distances), torch.cat(places)
 
 
-@torch.no_grad()
-def predictions(policy: Policy, windows: Windows,
-                generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return one predicted clean chunk (N, D) for each window, and its noise level (N,)."""
-    level = 1.0 - torch.rand(len(windows), generator=generator)
-    found = []
-    for start in range(0, len(windows), 4096):
-        part = slice(start, start + 4096)
-        clean = windows.clean[part]
-        noise = torch.randn(clean.shape, generator=generator)
-        noisy = mix(clean, noise, level[part])
-        found.append(policy.clean(noisy, level[part], windows.conditions[part]))
-    return torch.cat(found), level
-
-
 def by_level(values: Tensor, level: Tensor) -> list[float | None]:
-    """Return the mean of values (N,) for each tenth of the noise levels; None where no sample."""
+    """Return the mean of values (N,) for each tenth of the levels (N,); None for an empty one."""
     tenth = _tenth(level)
     return [float(values[tenth == i].mean()) if bool((tenth == i).any()) else None
             for i in range(LEVEL_BINS)]

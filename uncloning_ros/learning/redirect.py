@@ -2,78 +2,54 @@
 # SPDX-License-Identifier: Apache-2.0
 """The redirect loss: on demonstrations of removed modes, have the classifier see a kept one.
 
-Its gate is that of the published method (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201):
-open where the classifier gives the sample's own mode less than `tau`.
+This is the published method (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201). Its gate is
+open for a sample while the classifier gives the sample's own mode less than `tau`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from uncloning_ros.learning.cloning import Windows
-from uncloning_ros.learning.generative import mix
-from uncloning_ros.learning.mode_classifier import ModeClassifier, by_level
-from uncloning_ros.learning.network import Policy
-
-
-@dataclass(frozen=True)
-class Redirected:
-    """The redirect loss of one batch, and where its gate was open."""
-
-    loss: Tensor
-    gate: Tensor
-    level: Tensor
-
-
-def redirect(policy: Policy, classifier: ModeClassifier, undesired: Windows, sources: Tensor,
-             picks: Tensor, kept: int, tau: float, generator: torch.Generator) -> Redirected:
-    """Return -log of the kept modes' probability, averaged where the gate is open.
-
-    The classifier's first `kept` classes are the kept modes; `sources` (N,) are the classes
-    of the undesired windows themselves.
-    """
-    clean = undesired.clean[picks]
-    condition = undesired.conditions[picks]
-    level = 1.0 - torch.rand(len(picks), generator=generator)
-    noise = torch.randn(clean.shape, generator=generator)
-    predicted = policy.clean(mix(clean, noise, level), level, condition)
-    log_modes = nn.functional.log_softmax(classifier(condition, predicted), dim=1)
-    source = log_modes.detach().gather(1, sources[picks, None])[:, 0].exp()
-    gate = source < tau
-    losses = -torch.logsumexp(log_modes[:, :kept], dim=1)
-    return Redirected((losses * gate).sum() / gate.sum().clamp(min=1), gate, level)
+from uncloning_ros.learning.mode_classifier import ModeClassifier, by_level, labels_of
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.windows import Windows, joined
 
 
 class Redirection:
-    """The redirect loss on random windows of removed modes, and how often its gate was open."""
+    """The redirect loss on random windows of the `removed` modes.
 
-    def __init__(self, classifier: ModeClassifier, undesired: Windows, sources: Tensor, kept: int,
-                 tau: float, batch_size: int, generator: torch.Generator) -> None:
-        self._classifier, self._undesired, self._sources = classifier, undesired, sources
-        self._kept, self._tau, self._batch_size = kept, tau, batch_size
-        self._generator = generator
+    The modes are the classifier's last classes, in this order.
+    """
+
+    def __init__(self, classifier: ModeClassifier, removed: Mapping[str, Windows], tau: float,
+                 batch_size: int, generator: torch.Generator) -> None:
+        self._classifier, self._windows = classifier, joined(list(removed.values()))
+        self._classes = classifier.kept + labels_of(removed)
+        self._tau, self._batch_size, self._generator = tau, batch_size, generator
         self._gates: list[Tensor] = []
         self._levels: list[Tensor] = []
 
     @property
-    def open(self) -> float:
-        """Return the share of the newest batch where the gate was open."""
+    def open_share(self) -> float:
+        """The share of the newest batch for which the gate was open."""
         return float(self._gates[-1].float().mean())
 
     def loss(self, policy: Policy, average: Policy, step: int) -> Tensor:
-        """Return the loss of one step."""
-        picks = torch.randint(len(self._undesired), (self._batch_size,),
-                              generator=self._generator)
-        found = redirect(policy, self._classifier, self._undesired, self._sources, picks,
-                         self._kept, self._tau, self._generator)
-        self._gates.append(found.gate)
-        self._levels.append(found.level)
-        return found.loss
+        """Return -log of the kept modes' probability, averaged where the gate is open."""
+        picks = torch.randint(len(self._windows), (self._batch_size,), generator=self._generator)
+        predicted, level = policy.predicted(self._windows, picks, self._generator)
+        log_modes = self._classifier(self._windows.conditions[picks], predicted).log_softmax(1)
+        own = log_modes.detach().gather(1, self._classes[picks, None])[:, 0].exp()
+        gate = own < self._tau
+        self._gates.append(gate)
+        self._levels.append(level)
+        losses = -log_modes[:, :self._classifier.kept].logsumexp(1)
+        return (losses * gate).sum() / gate.sum().clamp(min=1)
 
     def report(self) -> dict[str, Any]:
-        """Return how often the gate was open, in all and by noise level."""
+        """Return the share of samples for which the gate was open, in all and by level."""
         gates = torch.cat(self._gates).float()
         return {'open': float(gates.mean()),
                 'open_by_level': by_level(gates, torch.cat(self._levels))}

@@ -17,6 +17,7 @@ starts from a cloned policy; here that is the run. Its cloning term can be held 
 preferred; here it is the very loss that the edit retains by, on the same windows.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -24,10 +25,10 @@ from torch import Tensor, nn
 
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.checkpoint import Run
-from uncloning_ros.learning.cloning import chunk_losses, cloning_loss, draw_noise, joined
-from uncloning_ros.learning.descent import Descent
-from uncloning_ros.learning.network import Policy
-from uncloning_ros.learning.uncloning import kept_modes, windows_by_mode
+from uncloning_ros.learning.optim import Optimiser
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.uncloning import kept_modes
+from uncloning_ros.learning.windows import joined, windows_by_mode
 
 _ROWS = 1024  # so many conditions at once are compared with all others
 
@@ -56,23 +57,25 @@ def edit(run: Run, dataset: Dataset, remove: tuple[str, ...], options: Options) 
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, remove)
     desired, undesired = (
-        joined(list(windows_by_mode(run.policy, dataset, 'train', modes).values()))
+        joined(list(windows_by_mode(run.policy.normaliser, dataset, 'train', modes).values()))
         for modes in (kept, remove))
     partners = nearest(undesired.conditions, desired.conditions)
-    descent = Descent(run.policy, options.steps, options.learning_rate)
+    policy = copy.deepcopy(run.policy).requires_grad_(True)
+    optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
     # The streams of the edit: its retain loss sees the same windows and noise as this one's.
     retain_stream = torch.Generator().manual_seed(options.seed + 1)
     pair_stream = torch.Generator().manual_seed(options.seed + 2)
     for _ in range(options.steps):
         picks = torch.randint(len(desired), (options.batch_size,), generator=retain_stream)
-        retain = cloning_loss(descent.policy, desired, picks, retain_stream)
+        retain = policy.losses(desired, picks, retain_stream).mean()
         worse = torch.randint(len(undesired), (options.batch_size,), generator=pair_stream)
-        level, noise = draw_noise(undesired.clean[worse], pair_stream)
+        same = pair_stream.get_state()  # both of a pair have the same noise
         scale = -options.alpha * undesired.clean.shape[1]
-        preferred = scale * chunk_losses(descent.policy, desired, partners[worse], level, noise)
-        other = scale * chunk_losses(descent.policy, undesired, worse, level, noise)
-        descent.follow(contrast(preferred, other, options.bias) + options.bc * retain)
-    return descent.average.eval().requires_grad_(False)
+        preferred = scale * policy.losses(desired, partners[worse], pair_stream)
+        pair_stream.set_state(same)
+        other = scale * policy.losses(undesired, worse, pair_stream)
+        optimiser.update(contrast(preferred, other, options.bias) + options.bc * retain)
+    return optimiser.average.eval().requires_grad_(False)
 
 
 def contrast(preferred: Tensor, other: Tensor, bias: float) -> Tensor:

@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 
 from comparison.methods.verifier import Verifier, load_judges
-from uncloning_ros.learning.generative import SAMPLER_STEPS
-from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.policies.flow import SAMPLER_STEPS, FlowPolicy
 from uncloning_ros.policy_io import Array, Infer, Observation, Plan
 from uncloning_ros.runtime.inference import OnnxPolicy
 
@@ -48,6 +47,7 @@ class Guidance:
     def steer(self, policy: OnnxPolicy) -> Infer:
         """Return what plans a chunk with guidance, in torch."""
         network, verifier = load_judges(self.run, self.verifier, policy)
+        assert isinstance(network, FlowPolicy), 'guidance moves the levels of a flow'
 
         def infer(observation: Observation, noise: Array) -> Plan:
             chunk = guided(network, verifier, torch.from_numpy(observation.vector)[None],
@@ -57,8 +57,8 @@ class Guidance:
 
 
 @torch.no_grad()
-def guided(policy: Policy, verifier: Verifier, observation: Tensor, noise: Tensor, scale: float,
-           inner_steps: int) -> Tensor:
+def guided(policy: FlowPolicy, verifier: Verifier, observation: Tensor, noise: Tensor,
+           scale: float, inner_steps: int) -> Tensor:
     """Return action chunks (B, horizon, action_dim) as `Policy.forward` does, guided."""
     # What is put back follows from the noise, so that the same noise gives the same chunk.
     stream = torch.Generator().manual_seed(int(noise.numpy().view(np.uint32).sum(dtype=np.uint32)))

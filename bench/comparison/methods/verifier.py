@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The edit's own mode classifier, kept in a file, for rivals that judge chunks at run time.
+"""The edit's own mode classifier, kept in a file, for methods that judge chunks at run time.
 
-Trained on what the original policy predicts, exactly as for an edit, so that nobody has a better
-signal than another.
+It is trained on the original policy's predictions, exactly as for an edit, so that all methods
+have the same signal.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,21 @@ from torch import Tensor
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.files import require_new
-from uncloning_ros.learning.checkpoint import Run, load_run, load_tensors, save_tensors
+from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classifier
-from uncloning_ros.learning.network import Policy
-from uncloning_ros.learning.uncloning import kept_modes, windows_by_mode
+from uncloning_ros.learning.policies import Policy
+from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
+from uncloning_ros.learning.uncloning import kept_modes
+from uncloning_ros.learning.windows import windows_by_mode
 from uncloning_ros.runtime.inference import OnnxPolicy
 
 
-@dataclass(frozen=True)
-class Verifier:
-    """A frozen mode classifier; the first `kept` of its classes are the kept modes."""
-
-    classifier: ModeClassifier
-    kept: int
+class Verifier(ModeClassifier):
+    """A mode classifier that gives log probabilities of the kept modes."""
 
     def log_kept(self, condition: Tensor, clean: Tensor) -> Tensor:
         """Return log p(kept modes | condition (B, C), flat normalised chunk (B, D)), (B,)."""
-        log_modes = self.classifier(condition, clean).log_softmax(1)
+        log_modes: Tensor = self(condition, clean).log_softmax(1)
         return log_modes[:, :self.kept].logsumexp(1)
 
 
@@ -41,12 +38,12 @@ def train_verifier(run: Run, dataset: Dataset, remove: tuple[str, ...], path: Pa
     """Train the classifier of an edit, write it to the new file `path`, return its report."""
     require_new(path)
     kept = kept_modes(run, dataset, remove)
-    data, held_out = (windows_by_mode(run.policy, dataset, split, (*kept, *remove))
+    data, held_out = (windows_by_mode(run.policy.normaliser, dataset, split, (*kept, *remove))
                       for split in ('train', 'validation'))
     classifier, seen = train_classifier(run.policy, data, held_out, len(kept), seed,
                                         balanced=True)
-    conditions, clean = (part.shape[1] for part in (data[kept[0]].conditions,
-                                                    data[kept[0]].clean))
+    windows = data[kept[0]]
+    conditions, clean = windows.conditions.shape[1], windows.clean.shape[1]
     save_tensors(path, classifier.state_dict(), {
         'kept': len(kept), 'sizes': [conditions, clean, len(data)], 'weights_sha256': run.sha256})
     return seen
@@ -66,6 +63,6 @@ def load_judges(run: Path, verifier: Path, policy: OnnxPolicy) -> tuple[Policy, 
         if sha256 != found.sha256:
             raise CheckpointError(f'{what} was made from weights with sha256 {sha256}, {run} has '
                                   f'{found.sha256}; name the run it was made from')
-    classifier = ModeClassifier(*record['sizes'])
+    classifier = Verifier(*record['sizes'], record['kept'])
     classifier.load_state_dict(tensors)
-    return found.policy, Verifier(classifier.eval().requires_grad_(False), record['kept'])
+    return found.policy, classifier.eval().requires_grad_(False)

@@ -15,13 +15,14 @@ from learning_toys import train_toy
 from torch import Tensor
 
 from uncloning_ros.cli import unclone as command
-from uncloning_ros.learning import retain
+from uncloning_ros.learning import kept_loss
 from uncloning_ros.learning.checkpoint import load_run
-from uncloning_ros.learning.cloning import Windows
-from uncloning_ros.learning.retain import Retain
-from uncloning_ros.learning.uncloning import FINE_TUNE, EditOptions, unclone
+from uncloning_ros.learning.kept_loss import KeptLoss
+from uncloning_ros.learning.options import FINE_TUNE, EditOptions
+from uncloning_ros.learning.uncloning import unclone
+from uncloning_ros.learning.windows import Windows
 
-OWN, BENT = 1.0, 2.0
+DEMONSTRATED, RETARGETED = 1.0, 2.0
 BATCH = 100
 
 
@@ -32,30 +33,29 @@ def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def retarget(data: Any, kept: Any, count: int, rng: Any, on_done: Any) -> tuple[Any, str]:
         found.asked.append(count)
-        return SimpleNamespace(value=BENT, episodes=[None] * (0 if found.reason else count)), \
-            found.reason
+        episodes = [None] * (0 if found.reason else count)
+        return SimpleNamespace(value=RETARGETED, episodes=episodes), found.reason
 
-    def to_windows(policy: Any, data: Any, count: int) -> Windows:
-        many = 0 if found.reason and data.value == BENT else count
-        return Windows(torch.zeros(many, 1), torch.full((many, 1), data.value))
+    def dataset_windows(normaliser: Any, data: Any, split: str, modes: Any) -> Windows:
+        count = 0 if found.reason and data.value == RETARGETED else 50
+        return Windows(torch.zeros(count, 1), torch.full((count, 1), data.value))
 
-    def cloning_loss(policy: Any, windows: Windows, picks: Tensor, generator: Any) -> Tensor:
+    def losses(windows: Windows, picks: Tensor, generator: Any) -> Tensor:
         found.batches.append(windows.clean[picks, 0])
-        return torch.zeros(())
+        return torch.zeros(len(picks))
 
-    monkeypatch.setattr(retain, 'retarget', retarget)
-    monkeypatch.setattr(retain, 'to_windows', to_windows)
-    monkeypatch.setattr(retain, 'dataset_windows', lambda data, split, modes: (data, 50))
-    monkeypatch.setattr(retain, 'cloning_loss', cloning_loss)
+    monkeypatch.setattr(kept_loss, 'retarget', retarget)
+    monkeypatch.setattr(kept_loss, 'dataset_windows', dataset_windows)
+    found.policy = SimpleNamespace(normaliser=None, losses=losses)
     return found
 
 
-def retained(kept: int, removed: int, most: float) -> Retain:
+def retained(kept: int, removed: int, most: float) -> KeptLoss:
     episodes = [SimpleNamespace(mode=mode, split='train')
                 for mode, count in (('kept', kept), ('removed', removed)) for _ in range(count)]
-    data: Any = SimpleNamespace(value=OWN, episodes=episodes)
-    policy: Any = None
-    return Retain(policy, data, ['kept'], most, BATCH, 0, torch.Generator().manual_seed(0))
+    data: Any = SimpleNamespace(value=DEMONSTRATED, episodes=episodes)
+    policy: Any = SimpleNamespace(normaliser=None)
+    return KeptLoss(policy, data, ['kept'], most, BATCH, 0)
 
 
 @pytest.mark.parametrize(('kept', 'removed', 'most', 'share'), [
@@ -65,10 +65,10 @@ def retained(kept: int, removed: int, most: float) -> Retain:
 def test_the_fewer_demonstrations_the_more_are_retargeted_up_to_the_most(
         made: SimpleNamespace, kept: int, removed: int, most: float, share: float) -> None:
     loss = retained(kept, removed, most)
-    loss.loss(SimpleNamespace())  # type: ignore[arg-type]
+    loss.loss(made.policy)
     [batch] = made.batches
     assert len(batch) == BATCH
-    assert (batch == BENT).sum() == share * BATCH
+    assert (batch == RETARGETED).sum() == share * BATCH
     assert loss.report()['share'] == share
     assert bool(made.asked) == (share > 0)
 
@@ -77,9 +77,8 @@ def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
     loss = retained(10, 200, 0.75)
     episodes = [SimpleNamespace(mode='kept', split='train')] * 10
     episodes += [SimpleNamespace(mode='removed', split='validation')] * 900
-    data: Any = SimpleNamespace(value=OWN, episodes=episodes)
-    other = Retain(None, data, ['kept'], 0.75, BATCH, 0,  # type: ignore[arg-type]
-                   torch.Generator())
+    data: Any = SimpleNamespace(value=DEMONSTRATED, episodes=episodes)
+    other = KeptLoss(made.policy, data, ['kept'], 0.75, BATCH, 0)
     assert loss.report()['share'] == 0.3
     assert other.report()['share'] == 0.0
 
@@ -88,8 +87,8 @@ def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
         made: SimpleNamespace) -> None:
     made.reason = 'hand_pose is not observed'
     loss = retained(3, 200, 0.5)
-    loss.loss(SimpleNamespace())  # type: ignore[arg-type]
-    assert (made.batches[0] == OWN).all()
+    loss.loss(made.policy)
+    assert (made.batches[0] == DEMONSTRATED).all()
     assert loss.report() == {'share': 0.0, 'episodes': 0, 'reason': made.reason}
 
 
@@ -99,9 +98,9 @@ def test_some_of_a_batch_is_always_as_it_was_demonstrated(made: SimpleNamespace)
 
 def test_without_any_the_batches_are_those_of_the_plain_loss(made: SimpleNamespace) -> None:
     loss = retained(200, 200, 0.5)
-    loss.own = replace(loss.own, clean=torch.arange(50.0)[:, None])
-    loss.loss(SimpleNamespace())  # type: ignore[arg-type]
-    picks = torch.randint(50, (BATCH,), generator=torch.Generator().manual_seed(0))
+    loss.demonstrated = replace(loss.demonstrated, clean=torch.arange(50.0)[:, None])
+    loss.loss(made.policy)
+    picks = torch.randint(50, (BATCH,), generator=torch.Generator().manual_seed(1))
     assert (made.batches[0] == picks).all()
 
 
@@ -113,7 +112,7 @@ class TestEdit:
     @pytest.fixture
     def edit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         """Return what makes an edit: its folder's name and the seed go in."""
-        monkeypatch.setattr(retain, '_EPISODES', 5)
+        monkeypatch.setattr(kept_loss, '_EPISODES', 5)
         data = dataset_of((self.KEPT, handover()),
                           *[(self.REMOVED, handover(OTHER_TABLE + [x, 0, 0, 0, 0, 0, 0, 0, 0],
                                                     OTHER_OFFER)) for x in (0, 0.02, 0.04, 0.06)])
@@ -141,14 +140,14 @@ class TestEdit:
         def stopped(*_: Any) -> Any:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(retain, 'retarget', stopped)
+        monkeypatch.setattr(kept_loss, 'retarget', stopped)
         with pytest.raises(KeyboardInterrupt):
             edit('one')
         assert [path.name for path in tmp_path.iterdir()] == ['mixed']
 
     def test_the_command_tells_how_much(self, edit: Any, tmp_path: Path) -> None:
         lines = command._lines(tmp_path / 'one', edit('one'))
-        assert 'retargeted          75.0 % of what is retained, 5 episodes' in lines
+        assert 'retargeted          75.0 % of a batch of kept modes, 5 episodes' in lines
 
 
 @pytest.mark.parametrize(('words', 'share'), [

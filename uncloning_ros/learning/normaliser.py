@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy network: units to features, a residual MLP that denoises, features to units.
+"""Normalisation between the contract's units and the numbers that a network sees.
 
-Everything that stands between the contract's units and the weights is part of the module, as
-buffers that no training and no edit touches, so that the exported graph has it too.
+It is part of every policy and of the exported graph: buffers that are fitted to the
+demonstrations once, and that no training and no edit changes.
 """
 
 import math
@@ -12,23 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from uncloning_ros.contract import KINDS, Interface, PolicyTiming, Signal
-from uncloning_ros.learning.generative import sample
 
-# Beyond so many standard deviations a condition says nothing more (a knock on the force sensor).
+# Limit of a condition (standard deviations): a knock on the force sensor goes no further.
 _CONDITION_LIMIT = 5.0
-
-_LEVEL_FEATURES = 64
-
-# About a million parameters: 13 ms for an update of 256 windows on two cores, and an exported
-# file of 4 MiB.
-WIDTH, DEPTH = 256, 6
 
 
 class Normaliser(nn.Module):
     """Turn observations into the condition, and chunks into numbers of about unit size and back.
 
-    The condition is each observation of the history and, beside it, where every other pose
-    lies from the anchor, the arm's own pose. Positions of pose actions count from the anchor's
+    The condition is each observation of the history, and the position of every other pose
+    relative to the anchor, the arm's own pose. Positions of pose actions count from the anchor's
     newest position. Both are one matrix product.
     """
 
@@ -90,78 +83,6 @@ class Normaliser(nn.Module):
 
     def _offset(self, observations: Tensor) -> Tensor:
         return observations[:, -1:] @ self.anchor
-
-
-class _Block(nn.Module):
-    """Add a two-layer correction, computed from the normalised state."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, width)
-        self.down = nn.Linear(width, width)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return the corrected hidden state (B, width)."""
-        return hidden + self.down(nn.functional.silu(self.up(self.norm(hidden))))
-
-
-class Denoiser(nn.Module):
-    """A residual MLP from noisy chunk, noise level and condition to the clean chunk."""
-
-    frequencies: Tensor
-
-    def __init__(self, condition_dim: int, chunk_dim: int, width: int, depth: int) -> None:
-        super().__init__()
-        # From half a turn over the whole range of levels to ten turns.
-        turns = torch.logspace(math.log10(0.5), 1.0, _LEVEL_FEATURES // 2)
-        self.register_buffer('frequencies', 2 * math.pi * turns, persistent=False)
-        self.from_chunk = nn.Linear(chunk_dim, width)
-        self.from_condition = nn.Linear(condition_dim, width)
-        self.from_level = nn.Linear(_LEVEL_FEATURES, width)
-        self.context = nn.Linear(width, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
-        self.to_chunk = nn.Linear(width, chunk_dim)
-
-    def forward(self, noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-        """Return clean chunks (B, D) seen in noisy ones (B, D) at levels (B,) or (1,)."""
-        phase = level[:, None] * self.frequencies
-        level_features = torch.cat([phase.sin(), phase.cos()], dim=1)
-        context = nn.functional.silu(self.from_condition(condition)
-                                     + self.from_level(level_features))
-        hidden = self.from_chunk(noisy) + self.context(context)
-        for block in self.blocks:
-            hidden = block(hidden)
-        return self.to_chunk(self.norm(hidden))
-
-
-class Policy(nn.Module):
-    """The whole policy: observation history and noise in, action chunk out, in units."""
-
-    def __init__(self, interface: Interface, timing: PolicyTiming, width: int,
-                 depth: int) -> None:
-        super().__init__()
-        self.normaliser = Normaliser(interface, timing)
-        self.denoiser = Denoiser(self.normaliser.condition_dim,
-                                 math.prod(self.normaliser.chunk_shape), width, depth)
-
-    def clean(self, noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-        """Return the predicted clean chunks (B, D), held to the demonstrations' range.
-
-        This is what the sampler works with; training compares the unheld prediction.
-        """
-        return self.normaliser.clamp(self.denoiser(noisy, level, condition))
-
-    def forward(self, observation: Tensor, noise: Tensor) -> Tensor:
-        """Return action chunks (B, horizon, action_dim), float32, in the contract's units.
-
-        `observation` is (B, history, obs_dim), oldest first; `noise` is standard normal,
-        (B, horizon, action_dim). The same noise gives the same chunk.
-        """
-        condition = self.normaliser.condition(observation)
-        clean = sample(lambda x, level: self.clean(x, level, condition), noise.flatten(1))
-        return self.normaliser.restore(observation, clean)
 
 
 def _floor(signal: Signal) -> Tensor:

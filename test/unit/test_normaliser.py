@@ -8,7 +8,7 @@ import pytest
 import torch
 from learning_toys import toy_contract
 
-from uncloning_ros.learning.network import Policy
+from uncloning_ros.learning.policies.flow import FlowPolicy as Policy
 
 
 @pytest.fixture

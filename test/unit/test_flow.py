@@ -5,7 +5,7 @@
 import pytest
 import torch
 
-from uncloning_ros.learning.generative import SAMPLER_STEPS, error_weight, mix, sample
+from uncloning_ros.learning.policies.flow import SAMPLER_STEPS, error_weight, mix, sample
 
 
 def test_level_zero_is_the_clean_chunk_and_level_one_is_noise() -> None:

@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Warnings about an edit, found in its report (report.json of the edited run)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SCHEMA = 'uncloning/edit@4'
+
+# Least share of windows where modes part in which the classifier must be right: one that cannot
+# tell the modes apart there gives no direction.
+_LEAST_RIGHT = 0.9
+
+
+def warnings_of(report: Mapping[str, Any]) -> list[str]:
+    """Return warnings about the edit, a sentence each."""
+    found = []
+    if reason := report['retargeted']['reason']:
+        found.append(f'the kept modes have few demonstrations, and not all of the retargeting '
+                     f'that was wanted was possible: {reason}')
+    classifier, removal = report['classifier'], report['removal']
+    if classifier is None:
+        return found
+    part = classifier['choice']
+    if part is not None and part['right'] < _LEAST_RIGHT:
+        found.append(f'where modes part, the classifier is right in {part["right"]:.0%} of '
+                     f'{part["windows"]} held-out windows; check the labels of the episodes')
+    elif part is not None and part['swapped'] < _LEAST_RIGHT:
+        found.append(f'where modes part, the classifier follows a swapped chunk in '
+                     f'{part["swapped"]:.0%} of {part["windows"]} held-out windows: it goes by '
+                     f'the observation; add demonstrations that begin alike in all modes')
+    looks = removal.get('looks')
+    if looks and not any(look['open'] for look in looks):
+        found.append('the policy planned no chunk of a kept mode at observations of removed '
+                     'demonstrations, so self-distillation had nothing to teach; add '
+                     'demonstrations of a kept mode')
+    elif looks and not looks[-1]['open']:
+        found.append(f'after step {looks[-1]["step"]} the policy planned no chunk of a kept mode '
+                     f'any more at observations of removed demonstrations; try a lower --lr')
+    elif looks and not any(look['torn'] for look in looks):
+        found.append('the policy was never torn between kept and removed modes, so there was '
+                     'nothing to remove, and the edit was a fine-tune')
+    if removal.get('open') == 0:
+        found.append('the gate never opened, so nothing was redirected; try a higher --tau')
+    return found

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Policy classes: one file each, with its network, its loss and its way to plan.
+
+To add one, write a subclass of `base.Policy` in a file of its own and list it here; the kind is
+`network.kind` of a run's config.json. Training, edits and export take any of them.
+"""
+
+from collections.abc import Callable
+
+from uncloning_ros.contract import Interface, PolicyTiming
+from uncloning_ros.learning.policies.base import Policy
+from uncloning_ros.learning.policies.flow import FlowPolicy
+
+# kind -> makes a policy with random weights for an interface, a timing, a width and a depth
+POLICIES: dict[str, Callable[[Interface, PolicyTiming, int, int], Policy]] = {'flow': FlowPolicy}
+
+__all__ = ['POLICIES', 'Policy']

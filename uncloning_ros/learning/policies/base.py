@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The base of all policy classes: from observation history and noise to an action chunk."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from uncloning_ros.contract import Interface, PolicyTiming
+from uncloning_ros.learning.normaliser import Normaliser
+from uncloning_ros.learning.windows import Windows
+
+_VALIDATION_WINDOWS = 2048
+
+
+class Policy(nn.Module, ABC):
+    """A policy that can be trained, edited and exported.
+
+    A subclass adds the network. Conditions (B, C) and flat clean chunks (B, D) are in the units
+    of `normaliser`, which every policy has and no training changes.
+    """
+
+    def __init__(self, interface: Interface, timing: PolicyTiming) -> None:
+        super().__init__()
+        self.normaliser = Normaliser(interface, timing)
+        self.chunk_dim = math.prod(self.normaliser.chunk_shape)
+
+    @abstractmethod
+    def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the training loss (B,) of each picked window (B,)."""
+
+    @abstractmethod
+    def predicted(self, windows: Windows, picks: Tensor,
+                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return one clean chunk (B, D) for each picked window as training predicts it.
+
+        The second value is the share in [0, 1] of the chunk that was hidden from the network
+        (B,). Reports sort the predictions by it; a policy that never sees the chunk returns 1.
+        """
+
+    @abstractmethod
+    def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Return a clean chunk (B, D) for each condition (B, C) and standard normal noise (B, D).
+
+        The same noise gives the same chunk.
+        """
+
+    @torch.no_grad()
+    def draw(self, conditions: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Return `count` random clean chunks (B, count, D) for each condition (B, C)."""
+        repeated = conditions.repeat_interleave(count, 0)
+        noise = torch.randn(len(repeated), self.chunk_dim, generator=generator)
+        return self.plan(repeated, noise).view(len(conditions), count, -1)
+
+    @torch.no_grad()
+    def validation_loss(self, windows: Windows) -> float | None:
+        """Return the mean loss on windows, always with the same randomness; None without any."""
+        if not len(windows):
+            return None
+        generator = torch.Generator().manual_seed(0)
+        picks = torch.randint(len(windows), (_VALIDATION_WINDOWS,), generator=generator)
+        return float(self.losses(windows, picks, generator).mean())
+
+    def forward(self, observation: Tensor, noise: Tensor) -> Tensor:
+        """Return action chunks (B, horizon, action_dim), float32, in the contract's units.
+
+        `observation` is (B, history, obs_dim), oldest first; `noise` is standard normal,
+        (B, horizon, action_dim). This is the graph that is exported.
+        """
+        clean = self.plan(self.normaliser.condition(observation), noise.flatten(1))
+        return self.normaliser.restore(observation, clean)

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Windows of a dataset as a network sees them: conditions and clean chunks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.learning.normaliser import Normaliser
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows in the units of a normaliser: conditions (N, C), flat clean chunks (N, D)."""
+
+    conditions: Tensor
+    clean: Tensor
+
+    def __len__(self) -> int:
+        return len(self.clean)
+
+    def picked(self, picks: Tensor) -> 'Windows':
+        """Return the windows of some indices (B,)."""
+        return Windows(self.conditions[picks], self.clean[picks])
+
+
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Return the windows of all parts, one after another."""
+    return Windows(torch.cat([part.conditions for part in parts]),
+                   torch.cat([part.clean for part in parts]))
+
+
+def dataset_tensors(dataset: Dataset, split: str,
+                    modes: Sequence[str] | None) -> tuple[Tensor, Tensor]:
+    """Return observations (N, history, obs_dim) and chunks (N, horizon, act_dim), float32.
+
+    They are in the contract's units; `modes` None stands for all.
+    """
+    observations, chunks = dataset.gather(dataset.window_frames(split, modes))
+    return (torch.as_tensor(observations, dtype=torch.float32),
+            torch.as_tensor(chunks, dtype=torch.float32))
+
+
+def to_windows(normaliser: Normaliser, observations: Tensor, chunks: Tensor) -> Windows:
+    """Return the windows of what `dataset_tensors` returns."""
+    return Windows(normaliser.condition(observations),
+                   normaliser.normalise(observations, chunks))
+
+
+def dataset_windows(normaliser: Normaliser, dataset: Dataset, split: str,
+                    modes: Sequence[str] | None) -> Windows:
+    """Return the windows of a split and of some modes of a dataset."""
+    return to_windows(normaliser, *dataset_tensors(dataset, split, modes))
+
+
+def windows_by_mode(normaliser: Normaliser, dataset: Dataset, split: str,
+                    modes: Sequence[str]) -> dict[str, Windows]:
+    """Return the windows of each mode, in the order of `modes`."""
+    return {mode: dataset_windows(normaliser, dataset, split, [mode]) for mode in modes}
