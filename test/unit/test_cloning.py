@@ -207,4 +207,4 @@ class TestCommand:
     def test_missing_dataset_gets_a_sentence(self, tmp_path: Path,
                                              capsys: pytest.CaptureFixture[str]) -> None:
         assert main(['train', str(tmp_path / 'no'), '--out', str(tmp_path / 'run')]) == 2
-        assert 'is not a dataset' in capsys.readouterr().err
+        assert 'make a dataset with uncloning dataset' in capsys.readouterr().err

@@ -425,7 +425,7 @@ class TestCommand:
 
     @pytest.mark.parametrize(('more', 'sentence'), [
         (('--remove', 'rihgt'), "unknown mode 'rihgt' (did you mean 'right'?)"),
-        (('--data', 'nowhere'), 'nowhere is not a dataset'),
+        (('--data', 'nowhere'), 'cannot read nowhere'),
         (('--tau', '0.5'), '--tau belongs to --method redirect, got 0.5 with self-distillation'),
         (('--method', 'fine-tune', '--gamma', '1'), 'no loss of its own for --gamma'),
     ])
