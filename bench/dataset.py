@@ -89,7 +89,7 @@ def compare(args: argparse.Namespace) -> Report:
 
 
 def calls(bags: Path, contract: Contract, scratch: Path) -> dict[str, Callable[[], object]]:
-    """Return what is compared on the bags of a folder."""
+    """Return the tasks that are compared on the bags of a folder."""
     paths = sorted(bags.iterdir())
     in_memory = [message for path in paths for message in raw(path)]
     store, scenario = typestore(), find_scenario('knife')

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from uncloning_ros.audit.figures.statistics import interval
 from uncloning_ros.cli.arguments import positive_int
 from uncloning_ros.contract import Contract, load_contract, with_modes
-from uncloning_ros.demos.dataset.retargeting import bend, fastest_m
+from uncloning_ros.demos.dataset.retargeting import fastest_m, retarget_episode
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
@@ -75,10 +75,10 @@ def _of_mode(world: World, contract: Contract, mode: str, demonstrations: int,
                 break
             source, place = rng.choice(len(bendable), 2, replace=False)
             (one, here), (other, there) = bendable[source], bendable[place]
-            _, bent = bend(interface, one.observations, one.actions, here, there)
-            if fastest_m(interface, bent) > limit_m:
+            _, moved = retarget_episode(interface, one.observations, one.actions, here, there)
+            if fastest_m(interface, moved) > limit_m:
                 continue
-            handed_over += replayed(world, contract, other.seed, bent, other.first_step) == mode
+            handed_over += replayed(world, contract, other.seed, moved, other.first_step) == mode
             done += 1
             bar.update()
     low, high = interval(handed_over, done) if done else (0.0, 1.0)

@@ -314,8 +314,8 @@ def test_a_bag_is_cut_by_its_rests(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('topic', 'error', 'sentence'), [
     ('/padel', DatasetError, 'got no message, on /padel; name the event topic with --event-topic; '
                              'there are /pedal'),
-    ('/hand_pose', BagError, 'event topic /hand_pose is a geometry_msgs/msg/PoseStamped, '
-                             'expected a std_msgs/msg/Bool or a std_msgs/msg/String'),
+    ('/hand_pose', BagError, '/hand_pose to be a std_msgs/msg/Bool or a std_msgs/msg/String, '
+                             'got a geometry_msgs/msg/PoseStamped'),
 ])
 def test_an_event_topic_that_tells_nothing_is_refused(topic: str, error: type[Exception],
                                                       sentence: str, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_a_contract_without_a_gripper_cannot_cut_by_it(tmp_path: Path) -> None:
     interface = CONTRACT.interface
     contract = replace(CONTRACT, interface=replace(interface, observations=tuple(
         s for s in interface.observations if s.kind != 'gripper_width')))
-    with pytest.raises(ContractError, match='observes no gripper width to cut by'):
+    with pytest.raises(ContractError, match='gripper width'):
         cut_bag(three(tmp_path), contract, {}, Cutting('gripper'))
 
 

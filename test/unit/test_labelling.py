@@ -137,7 +137,7 @@ def test_a_name_that_is_not_there_suggests_the_near_miss_and_labels_nothing(
         demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sentence = refused(capsys, demos, '--episode', 'episode_000001', 'episode_0000010', '--mode',
                        'blade_first', '--operator', 'anna')
-    assert "there is no episode 'episode_0000010' among the 11 (did you mean" in sentence
+    assert "no episode 'episode_0000010' among the 11 (did you mean" in sentence
 
 
 def test_one_damaged_sidecar_keeps_all_of_them_as_they_are(
@@ -367,7 +367,7 @@ def test_the_pieces_of_a_bag_are_labelled_one_by_one(
     assert [one['labels'][-1]['mode'] for one in given] == ['handle_first', 'blade_first']
     assert label(monday, *cut, '--episode', 'monday#2', '--mode', 'handle_first', '--operator',
                  'anna') == 0
-    assert "there is no episode 'monday#3' among the 2 (did you mean" in refused(
+    assert "no episode 'monday#3' among the 2 (did you mean" in refused(
         capsys, monday, *cut, '--episode', 'monday#3', '--mode', 'handle_first', '--operator',
         'anna')
     assert 'carries no contract' in refused(capsys, monday, '--rule', '--scenario', 'knife')
@@ -490,7 +490,7 @@ def test_what_has_no_sense_is_refused(
 
 
 @pytest.mark.parametrize(('words', 'sentence'), [
-    (('0=sideways',), "unknown mode 'sideways'"), (('2=handle_first',), 'there is no cluster 2')])
+    (('0=sideways',), "unknown mode 'sideways'"), (('2=handle_first',), 'no cluster 2')])
 def test_a_wrong_name_for_a_cluster_is_refused(
         demos: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...],
         sentence: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Demonstrations bent to other places: what goes with tool and hand, and what stays."""
+"""Retargeted demonstrations: what goes with tool and hand, and what stays."""
 
 from collections import Counter
 from dataclasses import replace
@@ -31,7 +31,12 @@ from handover_toys import (
 
 from uncloning_ros.contract.interface import Interface, Signal
 from uncloning_ros.demos.dataset import retargeting
-from uncloning_ros.demos.dataset.retargeting import bend, find_handover, obstacle, retarget
+from uncloning_ros.demos.dataset.retargeting import (
+    find_handover,
+    obstacle,
+    retarget,
+    retarget_episode,
+)
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_of
 
 RATE_HZ = CONTRACT.policy.rate_hz
@@ -41,10 +46,10 @@ def marks(observations: Any, actions: Any) -> Any:
     return find_handover(INTERFACE, observations, actions, RATE_HZ)
 
 
-def bent() -> tuple[dict[str, Array], dict[str, Array], Array]:
+def retargeted() -> tuple[dict[str, Array], dict[str, Array], Array]:
     """Return poses of an episode before and after it went to the other places, and commands."""
     here, there = handover(), handover(OTHER_TABLE, OTHER_OFFER)
-    observed, commanded = bend(INTERFACE, *here, marks(*here), marks(*there))
+    observed, commanded = retarget_episode(INTERFACE, *here, marks(*here), marks(*there))
     def by_key(rows: Any) -> dict[str, Array]:
         return {key: rows[:, where].astype(float)
                 for key, where in INTERFACE.observation_slices.items()}
@@ -117,8 +122,8 @@ def test_commands_that_run_ahead_of_the_arm_stay_ahead_of_it() -> None:
     here, there = handover(), handover(OTHER_TABLE, OTHER_OFFER)
     target = INTERFACE.action_slices['target_pose']
     here[1][:-3, target] = here[1][3:, target]
-    # WHEN the episode is bent
-    observed, commanded = bend(INTERFACE, *here, marks(*here), marks(*there))
+    # WHEN the episode is retargeted
+    observed, commanded = retarget_episode(INTERFACE, *here, marks(*here), marks(*there))
     arm = observed[:, INTERFACE.observation_slices['tool_pose']]
     # THEN on its way to the grasp the arm comes by where it was told to go
     assert commanded[:GRASP - 8, target][:, :3] == pytest.approx(arm[3:GRASP - 5, :3], abs=2e-3)
@@ -130,7 +135,7 @@ def test_the_hand_takes_the_tool_back_to_where_it_came_from() -> None:
     back = np.linspace(here[0][RELEASE, hand][:3], here[0][0, hand][:3], END - RELEASE)
     here[0][RELEASE:, hand][:, :3] = back
     here[0][RELEASE:, tool][:, :3] = back - [0.1, 0.0, 0.0]
-    observed, _ = bend(INTERFACE, *here, marks(*here), marks(*there))
+    observed, _ = retarget_episode(INTERFACE, *here, marks(*here), marks(*there))
     assert observed[-1] == pytest.approx(
         np.where(np.isin(np.arange(len(observed[0])), np.r_[tool, hand]), here[0][-1],
                  observed[-1]), abs=1e-5)
@@ -143,7 +148,7 @@ def test_a_hand_that_is_out_from_the_start_is_out_at_the_other_place() -> None:
     here, there = handover(), handover(OTHER_TABLE, OTHER_OFFER)
     hand = INTERFACE.observation_slices['hand_pose']
     here[0][:, hand] = OFFER
-    observed, _ = bend(INTERFACE, *here, marks(*here), marks(*there))
+    observed, _ = retarget_episode(INTERFACE, *here, marks(*here), marks(*there))
     assert observed[:, hand] == pytest.approx(np.tile(OTHER_OFFER, (END, 1)), abs=1e-5)
 
 
@@ -156,29 +161,29 @@ def test_what_was_covered_of_a_way_stays_covered() -> None:
     for values, where in ((here[0], INTERFACE.observation_slices['tool_pose']),
                           (here[1], INTERFACE.action_slices['target_pose'])):
         values[:GRASP, where][:, :3] = path
-    observed, _ = bend(INTERFACE, *here, marks(*here), marks(*there))
+    observed, _ = retarget_episode(INTERFACE, *here, marks(*here), marks(*there))
     arm = observed[:GRASP, INTERFACE.observation_slices['tool_pose']][:, :3]
     # THEN back at its start it is moved as it was halfway
     moved = np.linalg.norm(arm - path, axis=1)
     assert moved[14] >= 0.9 * moved[8] > 0.01
 
 
-def test_at_the_same_places_nothing_is_bent() -> None:
+def test_at_the_same_places_nothing_is_retargeted() -> None:
     here = handover()
-    observed, commanded = bend(INTERFACE, *here, marks(*here), marks(*here))
+    observed, commanded = retarget_episode(INTERFACE, *here, marks(*here), marks(*here))
     assert observed == pytest.approx(here[0], abs=1e-5)
     assert commanded == pytest.approx(here[1], abs=1e-5)
 
 
 def test_tool_and_hand_are_where_the_other_episode_had_them() -> None:
-    _, after, _ = bent()
+    _, after, _ = retargeted()
     assert after['object_pose'][:GRASP] == pytest.approx(np.tile(OTHER_TABLE, (GRASP, 1)),
                                                          abs=1e-5)
     assert after['hand_pose'][RELEASE] == pytest.approx(OTHER_OFFER, abs=1e-5)
 
 
 def test_grasp_and_exchange_are_as_demonstrated_in_the_frames_of_tool_and_hand() -> None:
-    before, after, commanded = bent()
+    before, after, commanded = retargeted()
     target = commanded[:, INTERFACE.action_slices['target_pose']]
     for arm in (after['tool_pose'], target):
         for frame, key in ((GRASP, 'object_pose'), (RELEASE, 'hand_pose')):
@@ -188,14 +193,14 @@ def test_grasp_and_exchange_are_as_demonstrated_in_the_frames_of_tool_and_hand()
 
 
 def test_the_tool_stays_where_it_was_in_the_gripper() -> None:
-    before, after, _ = bent()
+    before, after, _ = retargeted()
     held = slice(GRASP, RELEASE)
     assert within(after['tool_pose'], after['object_pose'])[held] == pytest.approx(
         within(before['tool_pose'], before['object_pose'])[held], abs=1e-4)
 
 
 def test_start_carry_forces_and_widths_stay() -> None:
-    before, after, commanded = bent()
+    before, after, commanded = retargeted()
     carry = marks(*handover()).carry
     assert after['tool_pose'][[0, carry]] == pytest.approx(before['tool_pose'][[0, carry]],
                                                            abs=1e-5)
@@ -207,7 +212,7 @@ def test_start_carry_forces_and_widths_stay() -> None:
 
 
 class TestRetarget:
-    """Some bent episodes of a dataset."""
+    """Some retargeted episodes of a dataset."""
 
     KEPT, REMOVED = INTERFACE.mode_names[:2]
 
@@ -261,7 +266,7 @@ class TestRetarget:
         monkeypatch.setattr(retargeting, 'fastest_m', lambda interface, actions: next(speeds))
         made, reason = retarget(data, [self.KEPT], 3, np.random.default_rng(0))
         assert len(made.episodes) == 0
-        assert '3 of 3 would ask at 50 places for a faster arm' in reason
+        assert '3 of 3 episodes need, at 50 places, a faster arm' in reason
 
     def test_an_episode_with_a_rotation_that_is_none_is_left_alone(self) -> None:
         broken = handover(OTHER_TABLE, OTHER_OFFER)
@@ -284,7 +289,7 @@ class TestRetarget:
         assert len(made.episodes) == len(made.actions) == 0
         assert f'in no episode of {self.KEPT} the gripper closes' in reason
 
-    def test_kept_modes_keep_their_shares_though_not_every_episode_can_be_bent(self) -> None:
+    def test_kept_modes_keep_their_shares_though_not_every_episode_can_be_retargeted(self) -> None:
         regrasped = handover()
         regrasped[1][GRASP + 5, INTERFACE.action_slices['target_width']] = OPEN_M
         data = dataset_of((self.KEPT, handover()), (self.KEPT, regrasped), (self.KEPT, regrasped),
@@ -306,7 +311,7 @@ class TestRetarget:
         assert reason == ''
         assert sources == pytest.approx({'episode_0': 40, 'episode_1': 40}, abs=12)
 
-    def test_if_one_kept_mode_cannot_be_bent_none_is(self) -> None:
+    def test_if_one_kept_mode_cannot_be_retargeted_none_is(self) -> None:
         regrasped = handover()
         regrasped[1][GRASP + 5, INTERFACE.action_slices['target_width']] = OPEN_M
         data = dataset_of((self.KEPT, handover()), (self.REMOVED, regrasped))
@@ -328,7 +333,7 @@ def signal(key: str, kind: str = 'pose', frame: str = 'base') -> Signal:
      'the actions are gripper_width and joint_positions'),
     (('tool_pose', 'object_pose', 'hand_pose', 'joints'), ('pose', 'gripper_width'),
      'joint positions are observed')])
-def test_what_keeps_an_interface_from_being_bent(observations: Any, actions: Any,
+def test_what_keeps_an_interface_from_being_retargeted(observations: Any, actions: Any,
                                                  sentence: str) -> None:
     found = SimpleNamespace(
         observations=[signal(key, 'joint_positions' if key == 'joints' else 'pose')
@@ -337,7 +342,7 @@ def test_what_keeps_an_interface_from_being_bent(observations: Any, actions: Any
     assert sentence in obstacle(found)  # type: ignore[arg-type]
 
 
-def test_poses_in_two_frames_are_not_bent() -> None:
+def test_poses_in_two_frames_are_not_retargeted() -> None:
     keys = ('tool_pose', 'object_pose', 'hand_pose')
     found = SimpleNamespace(
         observations=[signal(key, frame='camera' if key == 'hand_pose' else 'base')
@@ -346,6 +351,6 @@ def test_poses_in_two_frames_are_not_bent() -> None:
     assert obstacle(found) == 'the poses are not in one frame'  # type: ignore[arg-type]
 
 
-def test_nothing_keeps_the_shipped_contract_from_being_bent() -> None:
+def test_nothing_keeps_the_shipped_contract_from_being_retargeted() -> None:
     assert isinstance(INTERFACE, Interface)
     assert obstacle(INTERFACE) == ''

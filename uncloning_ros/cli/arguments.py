@@ -81,7 +81,7 @@ def topic_name(text: str) -> tuple[str, str]:
 
 
 def add_reading(parser: argparse.ArgumentParser, contract_is_for: str = '') -> None:
-    """Add the options that tell how bags are read; `contract_is_for` is a clause for its help."""
+    """Add the options for reading bags; `contract_is_for` begins the help of --contract."""
     parser.add_argument('--contract', type=Path, metavar='YAML',
                         help=f'{contract_is_for}needed for bags of plain ros2 bag record')
     parser.add_argument('--topic', type=topic_name, action='append', default=[],
@@ -93,12 +93,12 @@ def add_reading(parser: argparse.ArgumentParser, contract_is_for: str = '') -> N
     parser.add_argument('--event-topic', metavar='TOPIC',
                         help='topic for --cut event (default: /recorder/episode_event)')
     parser.add_argument('--idle', type=positive_float, metavar='SECONDS',
-                        help='stillness for --cut idle, at least 1 (default: 3); longer than the '
-                             'robot ever waits within an episode')
+                        help='stillness for --cut idle, at least 1 (default: 3); choose it longer '
+                             'than any wait of the robot within an episode')
 
 
 def reading_of(args: argparse.Namespace) -> 'Reading':
-    """Return what the options of `add_reading` say; raise if they are at odds."""
+    """Return how to read bags by the options of `add_reading`; raise if they contradict."""
     from uncloning_ros.contract import load_contract
     from uncloning_ros.demos.episodes.cut_bag import Cutting
     from uncloning_ros.demos.episodes.find import Reading

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Show what a session of demonstrations holds, and what it lacks, before anybody trains on it.
+"""Inspect a session of demonstrations before you train on it.
 
-Episodes of each mode and who labelled them, how long they are, how fast and how evenly every
-observation and action arrived, where opinions differ; and warnings: too few desired
-demonstrations, a mode that was shown on one side of the arm only, gaps, missing labels.
+Prints a table of the modes, with number and length of their episodes and the sources of their
+labels; a table of the observations and actions, with their rates and longest gaps; and warnings,
+as for too few demonstrations of a mode, a mode shown on one side of the arm only, gaps,
+disagreeing labels and missing ones.
 
   uncloning inspect demos/
   uncloning inspect demos/ --html page.html --json session.json
@@ -34,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--html', type=new_path, metavar='FILE',
                         help='write a page with pictures to this file')
     parser.add_argument('--json', type=new_path, metavar='FILE',
-                        help='write everything to this file, for other programs')
+                        help='write the facts and warnings to this file, as JSON')
     add_reading(parser)
     add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at every episode, write the files, print the table and the warnings."""
+    """Read every episode, write the files, print the tables and the warnings."""
     from dataclasses import replace
 
     from uncloning_ros.demos.bags.decoding import with_topics
@@ -97,7 +98,7 @@ def _modes(session: 'Session') -> list[str]:
         lines.append(f'{name:<30.30} {len(found):>8} {share:>6} {_lengths(found)}'.rstrip())
     sources = Counter(one.label.source for one in session.episodes if one.label is not None)
     told = ', '.join(f'{source} {n}' for source, n in sources.items())
-    return [*lines, f'* desired; labels by {told or "nobody"}']
+    return [*lines, f'* desired; labels by {told or "-"}']
 
 
 def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:

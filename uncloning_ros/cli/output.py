@@ -28,7 +28,7 @@ def filled(text: str, indent: str = '') -> str:
 
 
 def listed(head: str, items: Sequence[str], where: str = '') -> list[str]:
-    """Return the lines of a heading with the first items below it; none if there is no item.
+    """Return the lines of a heading with the first items below it; nothing without items.
 
     `where` tells where the others are named.
     """

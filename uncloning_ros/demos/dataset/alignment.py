@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes on a grid of ticks, as the running policy would have seen them.
+"""Align an episode to a grid of ticks, as the running policy would have seen it.
 
 A policy acts at ticks, `policy.rate_hz` of them a second, so an episode becomes one frame for
 each tick:
@@ -14,8 +14,8 @@ each tick:
 The first tick is the first at which all observations are there and fresh and the commands have
 begun; the last is the last that still has an answer. The grid lies so that nearly every command
 falls on a tick or shortly after one, whatever the teacher's phase. An episode in which an
-observation goes stale or stands still, or the commands pause, is left out: what a teacher did
-blindly, or with a hand off the controls, is no example for a policy that holds in that case.
+observation goes stale or stands still, or the commands pause, is left out: the policy holds in
+that case, and the teacher acted blindly, or had a hand off the controls.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array
 
-# Share of the commands that may come before their tick: a few stragglers shall not shift all.
+# Share (%) of the commands that may come before their tick: a few stragglers must not shift all.
 _EARLY_PERCENT = 5.0
 
 Float32 = NDArray[np.float32]
@@ -66,7 +66,7 @@ def align(episode: Episode, contract: Contract) -> tuple[Float32, Float32, Times
             late = int(np.argmax(wait_ns > PAUSE_NS))
             raise DatasetError(f'no {key} for {wait_ns[late] * 1e-9:.2f} s at '
                                f'{(ticks[late] - ticks[0]) * 1e-9:.2f} s, allowed '
-                               f'{PAUSE_NS * 1e-9:g} s; command all the time')
+                               f'{PAUSE_NS * 1e-9:g} s; command without pauses')
     least = timing.history + timing.execute
     if len(ticks) < least:
         raise DatasetError(f'expected at least {least} frames (history + execute), got '
@@ -100,14 +100,14 @@ class _Series:
         return np.searchsorted(self.receive_ns, ticks, side='left')
 
     def unchanged_ns(self) -> Times:
-        """Return for how long each sample (N,) repeats what came before it."""
+        """Return the time (N,) in ns for which each sample has repeated the values before it."""
         changed = np.concatenate(([True], np.any(np.diff(self.values, axis=0) != 0, axis=1)))
         since = np.maximum.accumulate(np.where(changed, np.arange(len(changed)), 0))
         return self.receive_ns - self.receive_ns[since]
 
 
 class _Judgement:
-    """What the running policy's watchdog would say of one observation at every tick."""
+    """The answer of the running policy's watchdog for one observation at every tick."""
 
     def __init__(self, key: str, topic: ObservedTopic, series: _Series, ticks: Times) -> None:
         self._key, self._age_s, self._unchanged_s = key, topic.max_age_s, topic.max_unchanged_s
@@ -127,7 +127,7 @@ class _Judgement:
         return np.asarray(self._stale | self._frozen)
 
     def sentence(self, at: int, at_s: float) -> str:
-        """Return what is wrong at a tick, which comes `at_s` after the first."""
+        """Return the fault at a tick, which comes `at_s` after the first."""
         late_s = float(self._late_ns[at]) * 1e-9
         if self._stale[at] and abs(late_s) > self._age_s:
             return (f'{self._key} is stamped {abs(late_s):.3f} s '
@@ -138,8 +138,8 @@ class _Judgement:
             return (f'{self._key} is older than {self._age_s:g} s at {at_s:.2f} s; check its '
                     f'publisher, or max_age_s in the contract')
         return (f'{self._key} has repeated the same values for more than {self._unchanged_s:g} s '
-                f'at {at_s:.2f} s; leave max_unchanged_s out of the contract if it is as still '
-                f'as that')
+                f'at {at_s:.2f} s; leave max_unchanged_s out of the contract if it may be '
+                f'this still')
 
 
 def _grid(observed: Sequence[_Series], commands: Sequence[_Series], period_ns: int) -> Times:

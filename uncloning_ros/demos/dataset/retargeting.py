@@ -1,23 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Demonstrations bent to other places: tool and hand where other episodes had them.
+"""Retarget demonstrations: move tool and hand to the places of other episodes.
 
-A handover has two places that are elsewhere each time: where the tool lies, and where the hand is
-held out. Between them the arm carries the tool and is at neither. So an episode has three marks:
+A handover has two places that vary: where the tool lies, and where the hand is held out. Between
+them the arm carries the tool and is at neither. So an episode has three marks:
 
     frame     0 ........... grasp .................. carry ................. release ..... n-1
     arm       as it was  -> with the tool's place -> as it was  -> with the hand's place
     tool      where the other episode had it, then as the arm carries it, then as the hand does
     hand      as it was until it comes; held out where the other episode had it; back again
 
-What moves with a place is turned and shifted as one rigid body, so the grasp in the tool's frame,
-and the exchange in the hand's, are those that were demonstrated. What the arm observed and what it
-was commanded are bent alike. Forces and widths stay.
+Everything that moves with a place is turned and shifted as one rigid body, so the grasp in the
+tool's frame, and the exchange in the hand's, are those that were demonstrated. Observations and
+commands of the arm are retargeted alike. Forces and widths stay.
 
 Cutting demonstrations at such marks and moving the pieces with their objects is MimicGen's
 (Mandlekar et al., CoRL 2023, arXiv 2310.17596), which plays them back in a simulator and keeps
-what succeeds. Here nothing is played back, and no physics is asked: the bent episodes are training
-data as they are, if the arm need not be faster in them than it ever was.
+those that succeed. Here nothing is played back or simulated: the retargeted episodes are training
+data as they are, if the arm need not be faster in them than in any demonstration.
 """
 
 import contextlib
@@ -36,15 +36,14 @@ from uncloning_ros.geometry import (
     rotation_of,
 )
 
-_STILL_M = 0.03  # a tool that was pushed further before the grasp has no one place
-_LEAST_STROKE_M = 0.005  # a gripper whose commanded width varies less grasps nothing
-_OFFERED_S = 0.3  # the hand's place is its mean over so long before the release
-_OUT = 0.9  # the hand is out when it has come so far of its way
-_LEAST_WAY_M = 0.03  # a way this short is not bent
-_CLEAR = 1 / 3  # of the way to the exchange; nearer to the grasp the tool is not being carried
-_DRAWS = 50  # of places, for each episode that is wanted
-# Within the last fifth of the way everything goes with the place, as if it had been there.
-_RIGID = 0.8
+_STILL_M = 0.03  # motion (m) of the tool before the grasp: pushed further, it has no one place
+_LEAST_STROKE_M = 0.005  # change (m) of the commanded width: a smaller one is not a grasp
+_OFFERED_S = 0.3  # time (s) before the release whose mean pose is the hand's place
+_OUT = 0.9  # share of its way from which on the hand is out
+_LEAST_WAY_M = 0.03  # length (m) of a way: a shorter one is not retargeted
+_CLEAR = 1 / 3  # share of the way to the exchange from which on the tool is carried
+_DRAWS = 50  # draws of places for each episode that is wanted
+_RIGID = 0.8  # share of a way from which on everything moves with the place as one body
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Handover:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the values lie that are read and bent."""
+    """Slices of the values that are read and retargeted."""
 
     arm: slice
     object: slice
@@ -70,7 +69,7 @@ class _Layout:
 
 
 def obstacle(interface: Interface) -> str:
-    """Return what keeps episodes of an interface from being bent, '' if nothing does."""
+    """Return the reason why episodes of an interface cannot be retargeted, '' if they can."""
     poses = [signal.key for signal in interface.observations if signal.kind == 'pose']
     moved = (TOOL_KEY, OBJECT_KEY, HAND_KEY)
     lacking = [key for key in moved if key not in poses]
@@ -78,7 +77,7 @@ def obstacle(interface: Interface) -> str:
         return f'{" and ".join(lacking)} is not observed'
     others = [key for key in poses if key not in moved]
     if others:
-        return f'{" and ".join(others)} is observed too, and nobody knows where it would be'
+        return f'{" and ".join(others)} is observed too, and its pose at another place is unknown'
     if len({signal.frame for signal in (*interface.observations, *interface.actions)
             if signal.kind == 'pose'}) > 1:
         return 'the poses are not in one frame'
@@ -86,20 +85,20 @@ def obstacle(interface: Interface) -> str:
     if kinds != ['gripper_width', 'pose']:
         return f'the actions are {" and ".join(kinds)}, not one pose and one gripper width'
     if any(signal.kind == 'joint_positions' for signal in interface.observations):
-        return 'joint positions are observed, which only the arm knows at another place'
+        return 'joint positions are observed, and those at another place are unknown'
     return ''
 
 
 def retarget(dataset: Dataset, modes: Sequence[str], count: int,
              rng: np.random.Generator,
              on_done: Callable[[], object] = lambda: None) -> tuple[Dataset, str]:
-    """Return `count` bent training episodes of `modes` as a dataset; if fewer, why.
+    """Return `count` retargeted training episodes of `modes` as a dataset; if fewer, the reason.
 
     Each is a random one of the episodes of `modes` with the tool where a random other had it, of
-    any mode, and the hand where a third had it; where the arm would have to be faster than it ever
-    was, in m/s, other places are drawn. So each episode that can be bent has its share, and each
-    mode; if one of the modes has no episode that can be bent, none is. The dataset carries the
-    `sha256` of the one it was made from. `on_done()` is called after each episode.
+    any mode, and the hand where a third had it; where the arm would have to be faster (m/s) than
+    in any demonstration, other places are drawn. So each usable episode has its share, and each
+    mode; if one of the modes has no usable episode, no episode is retargeted. The dataset carries
+    the `sha256` of the one it was made from. `on_done()` is called after each episode.
     """
     interface = dataset.contract.interface
     reason = obstacle(interface)
@@ -113,7 +112,7 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
             reason = (f'in no episode of {mode} the gripper closes once, at a tool that lay '
                       f'still, and opens once, at a hand that is out')
             break
-        # As often as the mode has episodes, whether or not they can all be bent.
+        # As often as the mode has episodes, usable or not.
         sources += [i if i in marked else usable[k % len(usable)]
                     for k, i in enumerate(episodes)]
     places = list(marked.values())
@@ -126,7 +125,7 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
         frames = _frames(dataset, source)
         for _ in range(_DRAWS):
             tool, hand = (places[i] for i in rng.integers(len(places), size=2))
-            observed, commanded = bend(
+            observed, commanded = retarget_episode(
                 interface, dataset.observations[frames], dataset.actions[frames], marked[source],
                 replace(tool, hand_pose=hand.hand_pose))
             if fastest_m(interface, commanded) <= limit_m:
@@ -137,8 +136,8 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
                 on_done()
                 break
     if not reason and len(records) < count:
-        reason = (f'{count - len(records)} of {count} would ask at {_DRAWS} places for a faster '
-                  f'arm than any demonstration')
+        reason = (f'{count - len(records)} of {count} episodes need, at {_DRAWS} places, a '
+                  f'faster arm than any demonstration')
     return replace(dataset, episodes=tuple(records), observations=np.concatenate(observations),
                    actions=np.concatenate(actions)), reason
 
@@ -159,7 +158,7 @@ def _marked(dataset: Dataset) -> dict[int, Handover]:
     for i, one in enumerate(dataset.episodes):
         frames = _frames(dataset, i)
         if one.split == 'train':
-            # A rotation that is none, in whatever frame: the episode is taught as it is, not bent.
+            # An episode with an invalid rotation is taught as it is, not retargeted.
             with contextlib.suppress(ValueError):
                 handover = find_handover(dataset.contract.interface, dataset.observations[frames],
                                          dataset.actions[frames],
@@ -175,7 +174,7 @@ def find_handover(interface: Interface, observations: Float32, actions: Float32,
 
     The gripper closes and opens where its commanded width crosses the middle between its
     smallest and its largest, each once; the tool is carried where the arm is clear of the grasp
-    and the hand is out. Raise `ValueError` if a pose's rotation is none.
+    and the hand is out. Raise `ValueError` for an invalid rotation.
     """
     at = _layout(interface)
     for values, where in ((observations, at.arm), (observations, at.object),
@@ -204,8 +203,8 @@ def find_handover(interface: Interface, observations: Float32, actions: Float32,
     return Handover(grasp, carry, release, object_pose, hand_pose)
 
 
-def bend(interface: Interface, observations: Float32, actions: Float32, here: Handover,
-         there: Handover) -> tuple[Float32, Float32]:
+def retarget_episode(interface: Interface, observations: Float32, actions: Float32,
+                     here: Handover, there: Handover) -> tuple[Float32, Float32]:
     """Return an episode marked `here` as it would have been at the places of `there`."""
     at = _layout(interface)
     observed, commanded = observations.astype(np.float64), actions.astype(np.float64)
@@ -245,7 +244,7 @@ def _layout(interface: Interface) -> _Layout:
 
 
 def _shares(path: Array, here: Handover, marks: Array) -> tuple[Array, Array]:
-    """Return how far each point of a path (n, 3) goes with tool and hand: (n,) each.
+    """Return the share to which each point of a path (n, 3) moves with tool and hand: (n,) each.
 
     `marks` (4, 3) is where the arm was at the start, the grasp, the carry and the release.
     """
@@ -261,10 +260,10 @@ def _shares(path: Array, here: Handover, marks: Array) -> tuple[Array, Array]:
 
 
 def _coming(path: Array, start: Array, end: Array, from_start: bool = False) -> Array:
-    """Return how much of the way from `start` to `end` a path (n, 3) has covered: (n,), rising.
+    """Return the share of the way from `start` to `end` that a path (n, 3) has covered: (n,).
 
-    By what is left to `end`, or by what lies behind it `from_start`. Of a very short way all is
-    covered, or nothing yet `from_start`.
+    It never falls. By the distance left to `end`, or by that from `start` if `from_start`. A very
+    short way is covered at once, or never if `from_start`.
     """
     way = float(_distance(start, end))
     if way < _LEAST_WAY_M:
@@ -287,7 +286,7 @@ def _mean_pose(poses: Float32) -> Array:
 
 
 def _moved(poses: Array, share: Array, start: Array, end: Array) -> Array:
-    """Return poses (n, 9) that go with a body by a share (n,) of its move from start to end."""
+    """Return poses (n, 9) that follow a share (n,) of a body's move from start to end."""
     turn = part_of_turn(rotation_of(end) @ rotation_of(start).T, share)
     centre, shift = position_of(start), position_of(end) - position_of(start)
     position = np.einsum('nij,nj->ni', turn, position_of(poses) - centre)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cut a bag into its episodes: read what has to be known for that, and no more."""
+"""Cut a bag into its episodes; read only the topics that the cut goes by."""
 
 from array import array
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ from uncloning_ros.geometry import Array
 
 @dataclass(frozen=True)
 class Cutting:
-    """How bags are cut: `by` is one of `CUTS`; the others matter to one of them each."""
+    """How bags are cut: `by` is one of `CUTS`; the topic is for events, the time (s) for idle."""
 
     by: str
     event_topic: str = EVENT_TOPIC
@@ -56,11 +56,11 @@ class Cutting:
 
 def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
             cutting: Cutting) -> Cut:
-    """Read a bag to its end and tell where its episodes lie.
+    """Read a bag to its end and find where its episodes lie.
 
-    Raise as `read_episode` does; `ContractError` if the contract lacks what the cut goes by, or
-    a mode that an event names; `BagError` for an event topic of another type, `DatasetError` for
-    one that starts nothing.
+    Raise as `read_episode` does; `ContractError` if the contract lacks a signal that the cut
+    goes by, or a mode that an event names; `BagError` for an event topic of another type,
+    `DatasetError` for one without a start.
     """
     info = read_info(path)
     used = with_topics(contract_for(info, contract), topics)
@@ -119,7 +119,7 @@ class _Arrivals:
 
 
 def _known(path: Path, contract: Contract, cut: Cut) -> Cut:
-    """Return a cut whose events name no other modes than the contract's."""
+    """Return a cut; raise `ContractError` if an event names a mode that the contract lacks."""
     modes = [mode for piece in cut.pieces
              for mode in (piece.planned_mode, *(mode for _, mode in piece.said))
              if mode is not None]
@@ -132,8 +132,8 @@ def _known(path: Path, contract: Contract, cut: Cut) -> Cut:
 
 def _mark(path: Path, raw: RawMessage) -> Mark:
     if raw.type not in EVENT_TYPES:
-        raise BagError(f'{path}: event topic {raw.topic} is a {raw.type}, expected a '
-                       f'{" or a ".join(EVENT_TYPES)}')
+        raise BagError(f'{path}: expected event topic {raw.topic} to be a '
+                       f'{" or a ".join(EVENT_TYPES)}, got a {raw.type}')
     return read_mark(raw.receive_ns, deserialise(path, raw))
 
 
@@ -147,20 +147,20 @@ def _keys(contract: Contract, by: str) -> list[str]:
         tool = tool or next((s.key for s in interface.observations
                              if s.kind == 'joint_positions'), None)
         if tool is None:
-            raise ContractError('the contract observes neither a pose nor joints, so nobody can '
-                                'tell when the tool stands still; cut by event or gripper')
+            raise ContractError('expected an observed pose or joints to see when the tool stands '
+                                'still, got neither in the contract; cut by event or gripper')
         return [tool]
     width = interface.width_key
     if width is None:
-        raise ContractError('the contract observes no gripper width to cut by; cut by event or '
-                            'idle')
+        raise ContractError('expected an observed gripper width to cut by, got none in the '
+                            'contract; cut by event or idle')
     if tool is None or all(s.key != OBJECT_KEY for s in interface.observations):
         return [width]
     return [width, tool, OBJECT_KEY]
 
 
 def _apart(*tracks: tuple[Times, Array]) -> tuple[Times, Array]:
-    """Return when and how far the newest object pose lies from each tool pose; none if unseen."""
+    """Return times and distances from each tool pose to the newest object pose by then."""
     if not tracks:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     (times_ns, poses), (object_ns, object_poses) = tracks

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several demonstrations in one bag: where one ends and the next begins.
+"""Cut a bag that holds several demonstrations: find where one ends and the next begins.
 
-    event     a topic says so. std_msgs/msg/Bool: true begins an episode, false ends it.
+    event     by a topic. std_msgs/msg/Bool: true begins an episode, false ends it.
               std_msgs/msg/String: the words start, stop and discard, or JSON with one of them as
               its "event", as this package's recorder publishes it
-    gripper   each time that the gripper was open, closed, and opened again
-    idle      wherever the tool stood still for so long
+    gripper   by each time that the gripper was open, closed, and opened again
+    idle      by each time that the tool stood still for a given time
 
 All times are receive times of the bag in ns.
 """
@@ -29,25 +29,25 @@ CUTS = ('event', 'gripper', 'idle')
 EVENT_TYPES = ('std_msgs/msg/Bool', 'std_msgs/msg/String')
 WORDS = ('start', 'stop', 'discard')
 
-# A gripper that crosses its threshold for less has not moved: its encoder jittered.
+# Time (ns) across the threshold: a gripper that crosses it for less jittered, it did not move.
 _JITTER_NS = 200_000_000
-# A tool that nobody pulled away is gone after so long, and the arm is back at rest.
+# Time (ns) from the opening to the end of an episode whose tool was never seen to leave.
 _RETREAT_NS = 2_000_000_000
-# A tool that stays within these stands still; a person's hand on the teaching device trembles.
+# Motion (m, rad) of a tool that stands still: a hand on the teaching device trembles.
 _STILL_M = 0.005
 _STILL_RAD = 0.035
-_LOOK_NS = 50_000_000  # stillness is looked for at such intervals
-# So much of the stillness stays with the motion beside it, for motion begins and ends slowly.
+_LOOK_NS = 50_000_000  # step (ns) at which stillness is looked for
+# Time (ns) of stillness that stays with the motion beside it: motion begins and ends slowly.
 _MARGIN_NS = 500_000_000
 LEAST_IDLE_S = 2 * _MARGIN_NS * 1e-9
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What an event topic said: one of `WORDS` or 'label', and what it tells of the episode.
+    """One message of an event topic: one of `WORDS` or 'label', with mode and episode.
 
-    `mode` is the one that was asked for, of a label the one that a person saw; `episode` is the
-    recorder's number.
+    `mode` is the planned one, of a label the one that a person saw; `episode` is the recorder's
+    number.
     """
 
     receive_ns: int
@@ -57,7 +57,7 @@ class Mark:
 
 
 def read_mark(receive_ns: int, message: Any) -> Mark:
-    """Return the mark that a std_msgs Bool or String is; its word may be none of `WORDS`."""
+    """Read a std_msgs Bool or String as a mark; its word need not be one of `WORDS`."""
     if isinstance(message.data, bool):
         return Mark(receive_ns, 'start' if message.data else 'stop')
     text = str(message.data).strip()
@@ -75,35 +75,35 @@ def read_mark(receive_ns: int, message: Any) -> Mark:
 
 
 def cut_by_events(marks: Sequence[Mark], first_ns: int, last_ns: int) -> Cut:
-    """Cut a bag at its marks, in the order of their times; other words than these say nothing.
+    """Cut a bag at its marks, in the order of their times; other words are ignored.
 
-    A stop keeps what was started last, a discard does not, nor does a second start. A discard
-    right after a stop, or of the number of the episode that was kept last, takes that one back.
-    A label is of the episode that is open, or was kept last. Raise `DatasetError` if nothing was
-    started.
+    A stop keeps the episode that was started last; a discard, or a second start, drops it. A
+    discard right after a stop, or with the number of the episode that was kept last, drops that
+    one. A label belongs to the open episode, or to the one that was kept last. Raise
+    `DatasetError` if no mark is a start.
     """
     if not any(mark.word == 'start' for mark in marks):
         heard = sorted({mark.word for mark in marks})[:10]
         raise DatasetError(f'expected a start as true or {WORDS[0]!r}, got '
                            f'{", ".join(map(repr, heard)) or "no message"}')
-    takes = _Takes()
+    events = _EventCut()
     for mark in sorted(marks, key=lambda one: one.receive_ns):
-        takes.hear(mark)
-    takes.drop(last_ns, 'never stopped')
-    return _covering(takes.kept, takes.others, first_ns, last_ns,
+        events.hear(mark)
+    events.drop(last_ns, 'never stopped')
+    return _covering(events.kept, events.others, first_ns, last_ns,
                      'outside of every start and stop')
 
 
-class _Takes:
-    """What becomes of an episode after another, mark by mark."""
+class _EventCut:
+    """Keep and drop episodes, mark by mark."""
 
     def __init__(self) -> None:
         self.kept: list[Piece] = []
         self.others: list[Remainder] = []
-        self._numbers: list[int | None] = []  # of those that were kept, as the recorder counts
+        self._numbers: list[int | None] = []  # the recorder's, of the kept episodes
         self._open: Mark | None = None
         self._said: tuple[tuple[int, str], ...] = ()
-        self._stopped = False  # whether the last word was a stop
+        self._stopped = False  # the last word was a stop
 
     def hear(self, mark: Mark) -> None:
         if mark.word == 'label':
@@ -121,8 +121,7 @@ class _Takes:
         elif mark.word == 'discard' and self.kept and (
                 self._stopped or mark.episode in {*self._numbers[-1:]} - {None}):
             self._numbers.pop()
-            taken_back = self.kept.pop()
-            self.others.append(Remainder(*taken_back.span_ns, 'discarded'))
+            self.others.append(Remainder(*self.kept.pop().span_ns, 'discarded'))
         if mark.word in WORDS:
             self._stopped = mark.word == 'stop'
 
@@ -134,22 +133,23 @@ class _Takes:
     def _label(self, mark: Mark) -> None:
         if mark.mode is None:
             return
-        one = (mark.receive_ns, mark.mode)
+        one = mark.receive_ns, mark.mode
         if self._open is not None:
-            self._said = (*self._said, one)
+            self._said += (one,)
         elif self.kept and mark.episode in (None, self._numbers[-1]):
             self.kept[-1] = replace(self.kept[-1], said=(*self.kept[-1].said, one))
 
 
 def cut_by_gripper(width_ns: Times, width_m: Array, apart_ns: Times, apart_m: Array,
                    command_ns: Times, end: EpisodeEnd, first_ns: int, last_ns: int) -> Cut:
-    """Cut a bag into handovers: open, closed, and opened again, by the measured width.
+    """Cut a bag into handovers by the measured width: open, closed, and opened again.
 
-    `apart_m` (M,) is how far the object is from the tool centre point at the times `apart_ns`;
-    empty where nobody measures it. `command_ns` are the times of all commands. A handover ends
-    as the running policy's does: once the gripper is open `end.open_width_m` and the object
-    `end.object_distance_m` away, or 2 s after it opened. It begins where the one before it
-    ended, but not before the last pause of the commands, and lasts `end.max_episode_s` at most.
+    `apart_m` (M,) is the distance from the object to the tool centre point at the times
+    `apart_ns`; empty where it is not measured. `command_ns` are the times of all commands. A
+    handover ends as the running policy's does: once the gripper is open `end.open_width_m` and
+    the object `end.object_distance_m` away, or 2 s after it opened. It begins where the one
+    before it ended, but not before the last pause of the commands, and lasts
+    `end.max_episode_s` at most.
     """
     runs = _runs(width_ns, width_m < end.open_width_m)
     pieces: list[Piece] = []
@@ -193,7 +193,7 @@ def cut_by_idle(times_ns: Times, poses: Array, idle_s: float, first_ns: int, las
 
 
 def _runs(times_ns: Times, flags: NDArray[np.bool_]) -> list[tuple[int, bool]]:
-    """Return when a flag took which value, from the first; what is too short did not happen."""
+    """Return when a flag took which value, from the first; jitter is left out."""
     changes = np.concatenate(([0], np.flatnonzero(np.diff(flags)) + 1))
     begins_ns = [int(times_ns[i]) for i in changes]
     ends_ns = [*begins_ns[1:], int(times_ns[-1])]
@@ -210,7 +210,7 @@ def _last_pause_ns(times_ns: Times, begin_ns: int, end_ns: int) -> int:
     """Return the end of the last pause of the commands within a span, its beginning if none."""
     within = np.concatenate(([begin_ns], times_ns[(times_ns >= begin_ns) & (times_ns <= end_ns)]))
     pauses = np.flatnonzero(np.diff(within) > PAUSE_NS)
-    # The measurements that the first command answered came before it.
+    # The measurements that the first command answers came before it.
     return int(within[pauses[-1] + 1]) - PAUSE_NS if len(pauses) else begin_ns
 
 
@@ -229,7 +229,7 @@ def _still(poses: Array, length: int) -> list[tuple[int, int]]:
             end += int(np.argmax(gone)) if gone.any() else len(gone)
             if gone.any():
                 break
-        # A slow drift is stillness too: what touches the stretch before it belongs to it.
+        # A slow drift is stillness too: stretches that touch are one.
         if found and begin <= found[-1][1] + 1:
             begin = found.pop()[0]
         found.append((begin, end))
@@ -248,7 +248,7 @@ def _moved(poses: Array, place: Array) -> NDArray[np.bool_]:
 
 def _covering(pieces: Sequence[Piece], others: Sequence[Remainder], first_ns: int, last_ns: int,
               reason: str) -> Cut:
-    """Return a cut of all of a bag: what nobody named yet remains for `reason`."""
+    """Return a cut of all of a bag; stretches that are in no list remain for `reason`."""
     named = sorted([*((one.begin_ns, one.end_ns) for one in pieces),
                     *((one.begin_ns, one.end_ns) for one in others)])
     remainders = list(others)

@@ -35,9 +35,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class EpisodeRef:
-    """Where one episode lies: a bag or a piece of it, with the name that people know it by.
+    """Where one episode lies: a bag or a piece of it, with its name.
 
-    `alone` tells that its bag holds no other episode.
+    `alone`: its bag holds no other episode.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class EpisodeRef:
             return LeftOut(self.name, str(err))
 
     def broken_off(self) -> LeftOut | None:
-        """Tell of a bag whose recording broke off: without metadata.yaml, and not whole."""
+        """Return the reason for a bag that broke off: without metadata.yaml, and not whole."""
         if self.piece is not None or read_info(self.path).counts is not None:
             return None
         try:
@@ -115,8 +115,8 @@ def find_episodes(sources: Sequence[Path], reading: Reading, workers: int = 1,
 
     A bag that cannot be cut as asked, as it says no start or its recording broke off, is left
     out with the reason; if `lenient` a damaged one is, too. `on_cut(done, bags)` is called after
-    each bag that was cut. Raise `DatasetError` if there is no episode, and else as `cut_bag`
-    does.
+    each bag that was cut. Raise `DatasetError` if no episode is found, and else as
+    `cut_bag` does.
     """
     paths, unfinished = find_bags(sources)
     episodes = [EpisodeRef(path, name) for path, name in zip(paths, _names_of(paths), strict=True)]
@@ -157,7 +157,7 @@ def _cut(reading: Reading, lenient: bool, bag: EpisodeRef) -> Cut | LeftOut:
 def first_contract(sources: Sequence[Path], given: Contract | None = None) -> Contract:
     """Return the contract of the first bag at `sources` that has one: its own, or the given one.
 
-    Raise `DatasetError` if there is no bag, and else the error of the first bag.
+    Raise `DatasetError` if no bag is found, and else the error of the first bag.
     """
     paths, unfinished = find_bags(sources)
     errors: list[UncloningError] = []
@@ -171,7 +171,7 @@ def first_contract(sources: Sequence[Path], given: Contract | None = None) -> Co
 
 def no_episode(sources: Sequence[Path], unfinished: Sequence[Path] = (),
                left_out: Sequence[LeftOut] = ()) -> str:
-    """Return the sentence that there is no episode, with the remedy."""
+    """Return the sentence that no episode was found, with the remedy."""
     where = ', '.join(map(str, sources))
     if left_out:
         return (f'no episode of {where} can be used, the first because {left_out[0].name}: '

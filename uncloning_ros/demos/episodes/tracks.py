@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured when: the samples of one key as arrays, in the order of their stamps."""
+"""Hold the samples of one key as arrays, in the order of their stamps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ def _head(session: Session, warnings: Sequence[str]) -> str:
         f'{counted(len(session.episodes), "episode")} of {", ".join(names)}, by '
         f'{", ".join(operators) or "an unknown operator"}, {span_of(session)}',
         *([page.notice(sentence, 'bad') for sentence in warnings]
-          or [page.notice('There is no warning.', 'good')]))
+          or [page.notice('No warnings.', 'good')]))
 
 
 def span_of(session: Session) -> str:

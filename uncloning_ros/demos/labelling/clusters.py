@@ -1,17 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which episodes hand over in the same way, without being told the modes.
+"""Find episodes that hand over in the same way, without labels.
 
-An episode becomes its approach and its way. The approach is how the object lay in the hand's
-frame over the last stretch before the hand, at equal steps of distance; the way is where it was
-carried before that, in the base frame, at equal steps of what was travelled: over the table, or
-past the face. Neither is in steps of time, so that pauses and speeds do not count. Episodes whose
-approaches lie nearer than `apart_m`, in m, to enough others make up a cluster (DBSCAN, Ester et
-al., KDD 1996); who is near to no cluster is an outlier. A cluster is divided where the ways lie
-apart as well, but as a whole or not at all: a way depends on where the object lay and where the
-hand was, so that nobody is left out for his own. Of few episodes all over the room some may be
-divided that belong together; two clusters may get one name. Nothing is random: the same episodes
-give the same clusters.
+Each episode has an approach and a way. The approach is the pose of the object in the hand's frame
+over the last stretch before the hand, at equal steps of distance; the way is the path before
+that, in the base frame, at equal steps of distance travelled: over the table, or past the face.
+Neither has steps of time, so pauses and speeds do not count. Episodes whose approaches lie nearer
+than `apart_m` (m) to enough others form a cluster (DBSCAN, Ester et al., KDD 1996); an episode
+near to no cluster is an outlier. A cluster whose ways lie apart is divided, but only as a whole:
+a way depends on where the object lay and where the hand was, so no episode becomes an outlier for
+its way. Of few episodes all over the room some may be divided that belong together; two clusters
+may get one name. Nothing is random: the same episodes give the same clusters.
 """
 
 from collections.abc import Sequence
@@ -26,32 +25,27 @@ from uncloning_ros.demos.episodes.tracks import Track
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array, rotation_of
 
-# Approaches of one mode chain up with gaps of up to 12 cm, those of opposite modes lie 20 cm apart
-# at least, of modes that are a quarter turn apart 18 cm (sessions of 30 and 60 simulated
-# handovers).
+# Distance (m) of approaches in different clusters. Gaps within a mode are up to 0.12 m, opposite
+# modes lie 0.20 m apart at least, modes a quarter turn apart 0.18 m (sessions of 30 and 60
+# simulated handovers).
 APART_M = 0.13
 LEAST = 3  # episodes in a cluster; fewer are outliers
 
-STEPS = 12
-# The hand's frame tells the modes apart only near the hand; what is done before depends on where
-# the tool lay.
+STEPS = 12  # points of an approach
+# Length (m) of an approach: farther from the hand, the path depends on where the tool lay.
 STRETCH_M = 0.2
-# Once the hand has the object they stay as near for long; what is this near has just come.
-THERE_M = 0.01
-# Approach and way together differ more than an approach alone: so much farther apart they may lie.
-_WAY = 1.1
-# Of a cluster that is divided so many may be near to no part.
-_LOST = 0.1
-# This leg of the way depends least on where the object lay and where the hand was.
+THERE_M = 0.01  # distance (m) to the nearest point: an object this near has come to the hand
+_WAY = 1.1  # times `apart_m`: approach and way together differ more than an approach alone
+_LOST = 0.1  # share of a cluster that may be near to no part when it is divided
+# Leg of the way, as shares of it: depends least on where the object lay and where the hand was.
 _LEG = (0.5, 0.8)
-WAY_STEPS = 4
-# Only who has gone so far has travelled: tracking noise alone goes nowhere.
-_STRIDE_M = 0.05
-# So far from its origin two points of the object are looked at: half the length of a tool.
+WAY_STEPS = 4  # points of a way
+_STRIDE_M = 0.05  # shortest step (m) that counts as travelled: tracking noise makes shorter ones
+# Distance (m) of the two points off the object's origin: half the length of a tool.
 LEVER_M = 0.15
-_SMOOTH = 5  # samples of the distance, so that noise does not look like coming near
-_MEDIAN = 3  # samples before and after a step, whose median stands for it
-_NEAREST = 5  # episodes that a confidence looks at
+_SMOOTH = 5  # samples of the distance that are averaged against noise
+_MEDIAN = 3  # samples before and after a step that its median takes
+_NEAREST = 5  # neighbours that a confidence is computed from
 
 _OUTLIER = -1
 
@@ -73,7 +67,7 @@ class Clusters:
 
 
 def approach(episode: Episode) -> Array:
-    """Return how the object came to the hand, as points (STEPS, 3, 3) in the hand's frame, in m.
+    """Return the object's last stretch to the hand, points (STEPS, 3, 3) in the hand's frame (m).
 
     For each step: the object's origin, and `LEVER_M` along its x and its y axis. Raise
     `ContractError` if object or hand were not observed.
@@ -85,21 +79,21 @@ def approach(episode: Episode) -> Array:
     distance = _smoothed(np.linalg.norm(points[:, 0], axis=-1))
     nearest = int(np.argmin(distance))
     levels = distance[nearest] + THERE_M + np.linspace(STRETCH_M, 0.0, STEPS)
-    # The first time that the object was so near; it may draw back for a while and come again.
+    # The first time that the object was this near; it may draw back and come again.
     steps = np.argmax(distance[:nearest + 1] <= levels[:, None], axis=1)
     around = steps[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
     return np.median(points[np.clip(around, 0, len(points) - 1)], axis=1)
 
 
 def way(episode: Episode) -> Array:
-    """Return where the object's way to the hand led on its middle leg (WAY_STEPS, 3), in m.
+    """Return points on the middle leg of the object's way to the hand (WAY_STEPS, 3), in m.
 
     In the base frame. Raise `ContractError` as `approach` does.
     """
     objects, hands = tracks_of(episode)
     places, palms = objects.values[:, :3], hands.at(objects.stamps_ns)[:, :3]
     distance = _smoothed(np.linalg.norm(places - palms, axis=1))
-    # Not THERE_M: what noise makes the nearest moment may come long after, and elsewhere.
+    # Not THERE_M: noise may put the nearest moment long after, and elsewhere.
     there = int(np.argmax(distance <= distance.min() + _STRIDE_M))
     around = np.arange(there + 1)[:, None] + np.arange(-_MEDIAN, _MEDIAN + 1)
     path = np.median(places[np.clip(around, 0, there)], axis=1)
@@ -114,7 +108,7 @@ def way(episode: Episode) -> Array:
 
 
 def distances(points: Array) -> Array:
-    """Return how far apart (N, N), in m, sets of points (N, ..., 3) lie: root mean square."""
+    """Return the root mean square distances (N, N), in m, of sets of points (N, ..., 3)."""
     flat = points.reshape(len(points), -1)
     squares = np.sum(flat * flat, axis=1)
     total = squares[:, None] + squares - 2.0 * flat @ flat.T
@@ -153,7 +147,7 @@ def _dense(distance: Array, apart_m: float) -> list[NDArray[np.intp]]:
     groups = _connected(near & core & core[:, None], core)
     for number, members in enumerate(groups):
         labels[members] = number
-    # Who is near to a core episode belongs to the nearest one's cluster.
+    # A non-core episode joins its nearest core neighbour's cluster.
     for i in np.flatnonzero(~core & (near & core).any(axis=1)):
         labels[i] = labels[int(np.argmin(np.where(core, distance[i], np.inf)))]
     return [np.flatnonzero(labels == number) for number in range(len(groups))]
@@ -161,7 +155,7 @@ def _dense(distance: Array, apart_m: float) -> list[NDArray[np.intp]]:
 
 def _all_of(group: NDArray[np.intp], parts: Sequence[NDArray[np.intp]],
             distance: Array) -> list[NDArray[np.intp]]:
-    """Return the parts of a group, who is near to none of them with the nearest one."""
+    """Return the parts of a group; episodes near to no part join the nearest one."""
     labels = np.full(len(group), _OUTLIER)
     for number, part in enumerate(parts):
         labels[part] = number
@@ -173,7 +167,7 @@ def _all_of(group: NDArray[np.intp], parts: Sequence[NDArray[np.intp]],
 
 
 def medoid(distance: Array, members: NDArray[np.intp]) -> int:
-    """Return which of the members is the most central one; of several the first."""
+    """Return the most central of the members; of several the first."""
     return int(members[np.argmin(distance[np.ix_(members, members)].sum(axis=1))])
 
 
@@ -217,7 +211,7 @@ def _connected(near: NDArray[np.bool_], core: NDArray[np.bool_]) -> list[list[in
 
 
 def _confidence(distance: Array, labels: Labels) -> Array:
-    """Return for each episode how much nearer it lies to its own cluster than to all others."""
+    """Return the share of the distance to other clusters in that to all neighbours (N,)."""
     confidence = np.zeros(len(labels))
     for i in np.flatnonzero(labels != _OUTLIER):
         own = labels == labels[i]

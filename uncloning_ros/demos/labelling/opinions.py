@@ -74,7 +74,7 @@ def named_episodes(episodes: Sequence[EpisodeRef], names: Sequence[str]) -> list
         ref = known.get(text) or paths.get(Path(text).resolve())
         if ref is None:
             hint = near_miss(text, known)
-            raise BagError(f'there is no episode {text!r} among the {len(episodes)}'
+            raise BagError(f'no episode {text!r} among the {len(episodes)}'
                            f'{hint if "did you mean" in hint or len(known) < 10 else ""}')
         found[ref.name] = ref
     return list(found.values())
@@ -114,11 +114,11 @@ def by_clusters(episodes: Sequence[EpisodeRef], clustering: Clustering, file_sha
     for number in modes:
         if number not in sizes:
             there = ', '.join(map(str, sizes)) or 'none'
-            raise DatasetError(f'there is no cluster {number}; clusters: {there}')
+            raise DatasetError(f'no cluster {number}; clusters: {there}')
     known = {one.name: one for one in episodes}
     members = [one for one in clustering.episodes if one.name in known]
     if not members:
-        raise DatasetError(f'none of the {len(clustering.episodes)} clustered episodes is there; '
+        raise DatasetError(f'none of the {len(clustering.episodes)} clustered episodes was found; '
                            f'give the folder that was clustered, cut in the same way')
     refs = [known[one.name] for one in members]
     interface = refs[0].interface(reading)

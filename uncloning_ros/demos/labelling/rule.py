@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The geometric rule: recognise the mode of an episode from what was recorded, or abstain."""
+"""Recognise the mode of a recorded episode by a geometric rule, or abstain."""
 
 from dataclasses import dataclass
 
@@ -20,24 +20,24 @@ from uncloning_ros.geometry import (
 )
 from uncloning_ros.scenario import Exchange, Scenario
 
-_WINDOW_NS = 500_000_000  # the angle is the median over so long before the exchange
-_LEAST_SAMPLES = 5  # of the tool in that window: a median of fewer is no evidence
-# Fingers that hold something are still; this much more than the held width is letting go. Half
-# the thickness of a thin handle, and ten times what a gripper's encoder jitters.
+_WINDOW_NS = 500_000_000  # time (ns) before the exchange whose median angle counts
+_LEAST_SAMPLES = 5  # tool poses in that window: a median of fewer proves nothing
+# Opening (m) beyond the held width that is letting go, as fingers that hold are still: half the
+# thickness of a thin handle, ten times the jitter of a gripper's encoder.
 _LET_GO_M = 0.008
-# A tool this near to the tool centre point is between the fingers: half a finger's length, and
+# Distance (m) from a tool to the tool centre point that holds it: half the length of a finger, and
 # the tracking noise of two poses.
 _HELD_M = 0.05
-# A hand that takes a tool has its palm this near to it: the thickness of a hand, and noise.
+# Distance (m) from a tool to the palm that takes it: the thickness of a hand, and noise.
 _TAKEN_M = 0.10
 
 
 @dataclass(frozen=True)
 class RuleLabel:
-    """What the geometric rule says; `mode` is None where it abstains, and `reason` tells why.
+    """The answer of the geometric rule; `mode` is None where it abstains, `reason` tells why.
 
     `angle_rad` is the blade-to-hand angle at the exchange, None where there was no exchange.
-    `confidence` is the share of the samples that alone would say the same.
+    `confidence` is the share of the samples that alone would give this mode.
     """
 
     mode: str | None
@@ -47,7 +47,7 @@ class RuleLabel:
 
 
 def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> RuleLabel:
-    """Recognise the mode of an episode from what was recorded, or abstain.
+    """Recognise the mode of an episode, or abstain.
 
     The exchange is the last time that the gripper lets go of the tool while the hand is at it.
     The mode is the scenario's for the median blade-to-hand angle over the last 0.5 s before
@@ -65,11 +65,11 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     ends = _tool_ends(scenario)
 
     def gap(pose: Array, point: Array) -> Array:
-        """Return how far points (..., 3) lie from the tool's length at poses (..., 9)."""
+        """Return the distances of points (..., 3) from the tool's length at poses (..., 9)."""
         return segment_distance(transform_point(pose, ends[0]), transform_point(pose, ends[1]),
                                 point, point)
 
-    exchange_ns, reason = None, 'the gripper never let go of anything'
+    exchange_ns, reason = None, 'the gripper never let go'
     for release_ns in _releases(width.stamps_ns, width.values[:, 0],
                                 contract.deployment.episode_end.open_width_m):
         pose = objects.at(release_ns)
@@ -144,6 +144,6 @@ def _tool_ends(scenario: Scenario) -> tuple[Array, Array]:
 
 
 def label_of_rule(found: RuleLabel, scenario: Scenario, at: str) -> Label:
-    """Return what the rule says as a label; where it abstains, one that withdraws."""
+    """Return the rule's answer as a label; where it abstains, one that withdraws."""
     return Label(found.mode, 'rule', found.confidence, at,
                  f'{scenario.name}@{scenario.sha256[:12]}')
