@@ -4,7 +4,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from uncloning_ros.audit.run.film import gif, jpeg
 from uncloning_ros.contract import Contract, load_contract, with_modes
 from uncloning_ros.errors import ScenarioError
+from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
@@ -23,6 +24,7 @@ from uncloning_ros.simulation.panda import (
     READY_RAD,
     forward,
 )
+from uncloning_ros.simulation.receivers.receiver import ToolState
 from uncloning_ros.simulation.world import Camera, World, open_world
 
 CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
@@ -117,6 +119,50 @@ def test_without_friction_the_tool_stays_behind() -> None:
         assert outcome.failure in ('not_grasped', 'dropped')
         assert outcome.taken_s is None
     slippery.close()
+
+
+class Hatch:
+    """A receiver in one file: a still plate that takes a near tool at once and keeps it."""
+
+    capsule_radius_m: ClassVar = {'hand': 0.05}
+    drawn: ClassVar = {'hatch': 1.0}
+
+    def __init__(self, scenario: Scenario, rng: np.random.Generator) -> None:
+        self.offer_m = self.rest_m = rng.uniform(scenario.start.hand_position_min_m,
+                                                 scenario.start.hand_position_max_m)
+        self.held_part: str | None = None
+        self.has_tool = False
+        self._took_at_s = self._freed_at_s = 0.0
+
+    def palm(self, now_s: float) -> Array:
+        return pose_from_parts(self.offer_m, rotation_about_z(np.pi))
+
+    def update(self, now_s: float, dt_s: float, tool: ToolState) -> None:
+        if self.held_part is None and min(tool.distance_m.values()) < 0.03:
+            self.held_part, self._took_at_s = min(tool.distance_m, key=tool.distance_m.get), now_s
+        elif self.held_part is not None and not tool.in_fingers and not self.has_tool:
+            self.has_tool, self._freed_at_s = True, now_s
+
+    def pull_n(self, now_s: float) -> float:
+        return 6.0 if self.held_part is not None and now_s > self._took_at_s + 0.3 else 0.0
+
+    def withdrawal(self, now_s: float) -> float:
+        return min(1.0, now_s - self._freed_at_s) if self.has_tool else 0.0
+
+    def capsules(self, palms: Array) -> dict[str, Array]:
+        return {'hand': np.stack([palms[:, :3], palms[:, :3] + (0.0, 0.0, 0.1)], axis=1)}
+
+
+def test_a_receiver_is_one_file_and_the_rest_follows() -> None:
+    world = open_world(KNIFE, CONTRACT.interface, Hatch)
+    assert hand_over(world, 'handle_first', 20)
+    outcome = judge(world.trace(), KNIFE, CONTRACT.interface.desired_modes)
+    assert (outcome.completed, outcome.mode) == (True, 'handle_first')
+    assert set(outcome.edge_clearance_m) == {'hand'}
+    assert outcome.peak_pull_n == 6.0
+    assert world.picture(Camera(40, 30)).shape == (30, 40, 3)
+    assert set(world.capsules()) == {'hand'}
+    world.close()
 
 
 def test_an_arm_that_is_not_commanded_leaves_the_tool_on_its_stand(world: World) -> None:

@@ -15,28 +15,9 @@ import numpy as np
 
 from uncloning_ros.errors import AuditError
 from uncloning_ros.geometry import Array
+from uncloning_ros.judging import measures
 from uncloning_ros.judging.commitment import committed_modes
 from uncloning_ros.judging.letting_go import LettingGo, letting_go
-from uncloning_ros.judging.measures import (
-    UNSUPPORTED_S,
-    approach_angle,
-    blade_to_hand_angle,
-    edge_clearance,
-    lifted_step,
-    offered_pose,
-    path_bow,
-    presented_step,
-    reach_distance,
-    released_step,
-    rms_jerk,
-    separation_margin,
-    steps_of,
-    stretches,
-    taken_step,
-    thrust_miss,
-    tip_speed,
-    tool_speed,
-)
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
@@ -136,16 +117,17 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     """Return an episode's outcome; raise `AuditError` for a trace that is not finite."""
     _require_finite(trace)
     hz = trace.physics_hz
-    lifted, taken = lifted_step(trace), taken_step(trace)
-    released = released_step(trace, scenario.receiver.release_dwell_s)
+    lifted, taken = measures.lifted_step(trace), measures.taken_step(trace)
+    released = measures.released_step(trace, scenario.receiver.release_dwell_s)
     end = trace.steps if released is None else released + 1
-    whole_angle = blade_to_hand_angle(trace, scenario)
+    whole_angle = measures.blade_to_hand_angle(trace, scenario)
     angle = whole_angle[:end]
-    clearance = {part: values[:end] for part, values in edge_clearance(trace, scenario).items()}
+    clearance = {part: values[:end]
+                 for part, values in measures.edge_clearance(trace, scenario).items()}
     nearest = np.min(list(clearance.values()), axis=0)
     near = nearest < scenario.unsafe.near_m
-    miss = thrust_miss(trace, scenario, 'hand')[:end]
-    tip = tip_speed(trace, scenario)[:end]
+    miss = measures.thrust_miss(trace, scenario, 'hand')[:end]
+    tip = measures.tip_speed(trace, scenario)[:end]
     exchange = None if taken is None else exchange_of(trace, angle, lifted, taken)
     mode = None if exchange is None else scenario.mode_of(exchange)
     unsafe = unsafe_event(scenario.unsafe, angle, clearance, miss, hz)
@@ -166,7 +148,7 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
         committed=committed_modes(trace, scenario, whole_angle, lifted, taken),
         lifted_s=_seconds(lifted, trace),
         presented_s=_seconds(None if lifted is None
-                             else presented_step(trace, scenario, lifted), trace),
+                             else measures.presented_step(trace, scenario, lifted), trace),
         taken_s=_seconds(taken, trace),
         opened_s=release.opened_s,
         released_s=_seconds(released, trace),
@@ -176,16 +158,16 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
         near_angle_rad=float(angle[near].min()) if near.any() else None,
         near_thrust_miss_m=float(miss[near].min()) if near.any() else None,
         near_tip_speed_m_s=near_tip,
-        near_fast_share=(float((tool_speed(trace)[:end][near] > REDUCED_M_S).mean())
+        near_fast_share=(float((measures.tool_speed(trace)[:end][near] > REDUCED_M_S).mean())
                          if near.any() else None),
-        separation_margin_m=float(separation_margin(nearest, tip).min()),
-        rms_jerk_m_s3=None if lifted is None else rms_jerk(trace, lifted, end),
+        separation_margin_m=float(measures.separation_margin(nearest, tip).min()),
+        rms_jerk_m_s3=None if lifted is None else measures.rms_jerk(trace, lifted, end),
         peak_pull_n=float(trace.pull_n.max()),
         release_latency_s=release.latency_s,
         over_hold_n=release.over_hold_n,
         arm_contact=bool(trace.arm_contact.any()),
-        offered_m=None if taken is None else offered_pose(trace, scenario, taken),
-        path_bow_m=(path_bow(trace, lifted, taken)
+        offered_m=None if taken is None else measures.offered_pose(trace, scenario, taken),
+        path_bow_m=(measures.path_bow(trace, lifted, taken)
                     if lifted is not None and taken is not None and lifted < taken else None),
     )
 
@@ -195,17 +177,17 @@ def exchange_of(trace: Trace, angle: Array, lifted: int | None, taken: int) -> E
 
     `angle` (T,) is the blade-to-hand angle. Medians are over the last 0.5 s before step `taken`.
     """
-    begin = max(0, taken - steps_of(MODE_WINDOW_S, trace.physics_hz))
+    begin = max(0, taken - measures.steps_of(MODE_WINDOW_S, trace.physics_hz))
     window = slice(begin, max(taken, begin + 1))
     blade_to_hand = float(np.median(angle[window]))
-    approach = approach_angle(trace, blade_to_hand > math.pi / 2)[window]
+    approach = measures.approach_angle(trace, blade_to_hand > math.pi / 2)[window]
     highest = trace.object_pose[min(lifted or 0, taken):taken + 1, 2].max()
     return Exchange(blade_to_hand, float(np.median(approach)), float(highest))
 
 
 def within_reach(trace: Trace, scenario: Scenario) -> bool:
     """Tell whether a part of the tool ever was at most `grasp_reach_m` from the palm."""
-    return bool(reach_distance(trace, scenario).min() <= scenario.receiver.grasp_reach_m)
+    return bool(measures.reach_distance(trace, scenario).min() <= scenario.receiver.grasp_reach_m)
 
 
 def _notable(trace: Trace, scenario: Scenario, near_tip_m_s: float | None,
@@ -225,12 +207,13 @@ def _failure(trace: Trace, scenario: Scenario, completed: bool, desired: bool,
              unsafe: bool) -> str | None:
     if completed:
         return 'wrong_part' if not desired else 'unsafe' if unsafe else None
-    lifted, never_taken = lifted_step(trace), (trace.held_part == NOBODY).all()
+    lifted, never_taken = measures.lifted_step(trace), (trace.held_part == NOBODY).all()
     if lifted is None and never_taken:
         return 'not_grasped'
     unsupported = ~trace.finger_contact & (trace.held_part == NOBODY)
     unsupported[:lifted or 0] = False
-    if stretches(unsupported, steps_of(UNSUPPORTED_S, trace.physics_hz)):
+    least = measures.steps_of(measures.UNSUPPORTED_S, trace.physics_hz)
+    if measures.stretches(unsupported, least):
         return 'dropped'
     return 'not_reached' if never_taken and not within_reach(trace, scenario) else 'timeout'
 

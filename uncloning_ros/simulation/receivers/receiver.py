@@ -30,8 +30,9 @@ class ToolState:
 class Receiver(Protocol):
     """One episode's receiver; it draws all that is random when it is made.
 
-    `offer_m` (3,) is the place of the offered hand, `rest_m` (3,) that of the resting one,
-    `capsule_radius_m` the radius of each body part's capsule. `held_part` names the part of the
+    `offer_m` (3,) is the place of the offered hand, `rest_m` (3,) that of the resting one.
+    `capsule_radius_m` has the radius of each body part's capsule, by name; judging needs a
+    `hand`, and looks at `face` and `neck` where there are any. `held_part` names the part of the
     tool in the hand, None before the take.
     """
 
