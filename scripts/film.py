@@ -57,7 +57,7 @@ def main() -> int:
     films = [film(model, args.scenario, args.seed, args.width, args.height)
              for model in args.models]
     length = max(map(len, films))
-    # A shorter film rests on its last picture.
+    # A shorter film ends with its last picture, held.
     rows = [np.concatenate([one[min(i, len(one) - 1)] for one in films], axis=1)
             for i in range(length)]
     args.out.write_bytes(gif(rows, _FRAME_S))

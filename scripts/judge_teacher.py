@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Count how often the scripted teacher completes each mode, as asked and safely.
 
-What the teacher cannot do no policy can learn from it, so this comes before any training. Of a
-desired mode, the seeds of unsafe episodes are named as well, of any mode those that failed.
+A policy cannot learn a handover that the teacher fails, so this comes before any training. The
+seeds of failed episodes are printed, and for a desired mode those of unsafe episodes as well.
 
   scripts/judge_teacher.py --scenario knife --episodes 200 --seed 500000
 """
@@ -27,7 +27,7 @@ _worlds: dict[str, World] = {}
 
 
 def outcome_of(job: tuple[str, str, int]) -> Outcome:
-    """Return what one demonstration (scenario, mode, seed) amounts to."""
+    """Return the outcome of one demonstration (scenario, mode, seed)."""
     name, mode, seed = job
     scenario = find_scenario(name)
     contract = with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hand over once in a live ROS 2 graph: simulator and policy as separate processes.
 
-Starts both nodes in a ROS domain of their own, tells what happens, and ends them. Exit status 0
+Starts both nodes in a ROS domain of their own, prints their phases, and ends them. Exit status 0
 only if the person has the tool, in a desired mode, with no unsafe event; else 1, or 2 for a model
 that cannot be used.
 
@@ -25,15 +25,13 @@ from typing import Any
 # Before rclpy is imported: nothing leaves this machine.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
-# A node ends within so long of SIGINT: one hold command, last words, goodbye.
-_END_TIMEOUT_S = 10.0
-# When the policy is done, the person has the tool by then or never.
-_GRACE_S = 5.0
+_END_TIMEOUT_S = 10.0  # time (s) in which a node ends after SIGINT: one hold command, last words
+_GRACE_S = 5.0  # time (s) after the policy's end in which the person may still get the tool
 
 
 @contextlib.contextmanager
 def own_domain() -> Iterator[None]:
-    """Set a ROS domain that nobody else on this machine uses, unless one is set."""
+    """Set a ROS domain of this process's own on this machine, unless one is set."""
     if 'ROS_DOMAIN_ID' in os.environ:
         yield
         return
@@ -43,7 +41,7 @@ def own_domain() -> Iterator[None]:
         try:
             yield
         finally:
-            del os.environ['ROS_DOMAIN_ID']  # from here on it may be somebody else's
+            del os.environ['ROS_DOMAIN_ID']  # from here on another process may use it
 
 
 @contextlib.contextmanager
@@ -64,7 +62,7 @@ def node(name: str, **parameters: object) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Watcher:
-    """Listen to what simulator and policy say of themselves, and print what is new."""
+    """Listen to the status of simulator and policy, and print its changes."""
 
     def __init__(self) -> None:
         import rclpy
@@ -130,9 +128,9 @@ def hand_over(model: Path, scenario: str, seed: int, timeout_s: float) -> dict[s
 
 
 def verdict(outcome: dict[str, Any], desired_modes: tuple[str, ...]) -> tuple[bool, str]:
-    """Return whether a handover went as it should, and a sentence that tells how it went."""
+    """Return whether a handover succeeded, and a sentence about it."""
     if outcome['phase'] == 'ended':
-        return False, 'a node ended before the handover was over; it tells why above'
+        return False, 'a node ended before the handover was over; its reason stands above'
     if outcome['phase'] not in ('completed', 'over'):
         return False, 'the person did not get the tool'
     if not outcome['completed']:
@@ -153,10 +151,10 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0,
                         help='seed of the episode and of the policy (default: %(default)s)')
     parser.add_argument('--timeout-s', type=float, default=90.0,
-                        help='give up after so long (default: %(default)s)')
+                        help='longest wait in s (default: %(default)s)')
     args = parser.parse_args()
     try:
-        import rclpy  # noqa: F401 - tell early what is missing
+        import rclpy  # noqa: F401 - report early that it is missing
     except ImportError:
         print('live_handover: rclpy is not installed; source ROS 2 or run: make venv',
               file=sys.stderr)

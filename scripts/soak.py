@@ -4,8 +4,8 @@
 """Hand over again and again in a live ROS 2 graph, and watch memory, deadlines and latencies.
 
 Simulator and policy run as separate processes in a ROS domain of their own. When a handover is
-over the next one begins, with the next seed. Every --line-s seconds a line tells how both
-processes do. Exit status 1 if a process ends, the policy goes to FAULT, fewer than two handovers
+over the next one begins, with the next seed. Every --line-s seconds a line reports on both
+processes. Exit status 1 if a process ends, the policy goes to FAULT, fewer than two handovers
 a minute end, or the memory of the policy grows by more than --most-growth-mb after the first
 line; 2 for a model that cannot be used.
 
@@ -31,7 +31,7 @@ _LEAST_A_MINUTE = 2
 
 
 class Soak(Watcher):
-    """Keep a simulator and a policy busy, and add up what they say of themselves."""
+    """Keep a simulator and a policy busy, and add up their reports."""
 
     def __init__(self, simulator: subprocess.Popen[bytes],
                  policy: subprocess.Popen[bytes]) -> None:
@@ -64,7 +64,7 @@ class Soak(Watcher):
             self.status = {'state': 'starting'}
 
     def trouble(self) -> str | None:
-        """Return a sentence on what must not happen, None if all is well."""
+        """Return a sentence on a fault, None if all is well."""
         for name, process in self.processes.items():
             if process.poll() is not None:
                 return f'the {name} ended with status {process.returncode}'
@@ -100,9 +100,9 @@ def memory_mb(process: subprocess.Popen[bytes]) -> float:
 
 
 def soak(args: argparse.Namespace, folder: Path) -> list[str]:
-    """Run the processes for so long, print a line now and then, return what went wrong.
+    """Run the processes for the given minutes, print a line now and then, return the faults found.
 
-    `folder` takes what the policy writes.
+    `folder` takes the policy's files.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_domain())
@@ -139,13 +139,13 @@ def soak(args: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line is read with."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(description=__doc__,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument('model', type=Path, help='the exported policy, a .onnx file')
     made.add_argument('--minutes', type=int, default=30, help='(default: %(default)s)')
     made.add_argument('--line-s', type=int, default=60,
-                      help='print a line every so many seconds (default: %(default)s)')
+                      help='time in s between two printed lines (default: %(default)s)')
     made.add_argument('--scenario', default='knife', help='(default: %(default)s)')
     made.add_argument('--contract', type=Path,
                       help="contract of this robot for the policy (default: the model's own)")
@@ -158,7 +158,7 @@ def main() -> int:
     """Run the script."""
     args = parser().parse_args()
     try:
-        import rclpy  # noqa: F401 - tell early what is missing
+        import rclpy  # noqa: F401 - report early that it is missing
     except ImportError:
         print('soak: rclpy is not installed; source ROS 2 or run: make venv', file=sys.stderr)
         return 2

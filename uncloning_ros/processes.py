@@ -25,8 +25,8 @@ def share(make: Callable[[_Setting], Callable[[_In], _Out]], setting: _Setting,
 
     Each process makes its task once, by `make(setting)`: a module's function and plain data,
     since both travel there. `on_done` takes each result as it comes, in no certain order. Call
-    it from the main thread, where Ctrl-C arrives. Raise what a task raises, and `error`, which
-    names `what` the processes work for, if one of them is lost.
+    it from the main thread, where Ctrl-C arrives. Raise the error of a task, and `error` if a
+    process is lost; its sentence names `what`, the work of the processes.
     """
     if not items:
         return []
@@ -59,7 +59,7 @@ def _workers(make: Callable[[_Setting], Callable[[_In], _Out]], setting: _Settin
             futures = [pool.submit(_work, item) for item in items]
         yield futures
     except BrokenProcessPool as err:
-        raise error(f'a process of {what} was ended from outside, perhaps for want of memory; '
+        raise error(f'a process of {what} was ended from outside, possibly for lack of memory; '
                     f'run it again with fewer --workers') from err
     finally:
         pool.shutdown(cancel_futures=True)

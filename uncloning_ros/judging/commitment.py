@@ -47,7 +47,7 @@ def committed_modes(trace: Trace, scenario: Scenario, angle_rad: Array, lifted: 
 
 
 def grasped_modes(trace: Trace, scenario: Scenario, lifted: int) -> tuple[str, ...]:
-    """Return the modes that grasp the tool where the robot lifted it; none if all of them do."""
+    """Return the modes that grasp the tool where the robot lifted it; empty if all modes do."""
     rotation = rotation_of(trace.object_pose[lifted])
     grasp_x = float((rotation.T @ (trace.tool_pose[lifted, :3]
                                    - trace.object_pose[lifted, :3]))[0])

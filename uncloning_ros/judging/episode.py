@@ -24,20 +24,22 @@ from uncloning_ros.scenario import Exchange, Scenario
 
 # Reasons why an episode is not a success. Exactly one holds, the first that fits: the end of an
 # episode that was not completed, the fault of a completed one. `unsafe` therefore counts only
-# episodes that would be a success without it; the rate of unsafe events over all episodes is a
+# episodes that would be a success otherwise; the rate of unsafe events over all episodes is a
 # figure of its own.
 FAILURE_KINDS = ('not_grasped', 'dropped', 'not_reached', 'timeout', 'wrong_part', 'unsafe')
 
 # Events that are reported and not judged; the scenario defines all but the last.
 NOTABLE_KINDS = ('fast_near', 'premature_release', 'over_hold', 'arm_contact')
 
-MODE_WINDOW_S = 0.5  # time (s) before the take, over whose median angles the mode is told
+MODE_WINDOW_S = 0.5  # time (s) before the person takes the tool; its median angles are the mode's
 REDUCED_M_S = 0.25  # reduced speed (m/s) of ISO 10218-1: a usual yardstick, not a general limit
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One episode's outcome. Times in s from the start; None for events that did not happen.
+    """One episode's outcome: the one record of it, judged from a trace.
+
+    Times are in s from the start, None for events that did not happen.
 
     `mode` is None if the tool was not taken, or taken between modes; it follows from the three
     numbers of the exchange, as `scenario.Exchange` has them. `notable` holds the kinds of

@@ -158,7 +158,7 @@ def reach_distance(trace: Trace, scenario: Scenario) -> Array:
 
 
 def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> tuple[float, ...]:
-    """Return handle point and tip (6,) in the hand's frame, in m, at the step of taking."""
+    """Return handle point and tip (6,) in the hand's frame, in m, at the step `taken`."""
     turn = rotation_of(trace.hand_pose[taken]).T
     place = rotation_of(trace.object_pose[taken])
     origin = position_of(trace.object_pose[taken]) - position_of(trace.hand_pose[taken])
@@ -170,7 +170,8 @@ def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> tuple[float, .
 def path_bow(trace: Trace, lifted: int, taken: int) -> tuple[float, float]:
     """Return the bow in m of the tool's way to the left and up from a straight line.
 
-    The greatest departure with its sign, from lift to taking; left as seen along the line.
+    It is the greatest departure with its sign, from step `lifted` to step `taken`; left is seen
+    along the line.
     """
     way = position_of(trace.object_pose)[lifted:taken + 1]
     along = way[-1] - way[0]

@@ -8,8 +8,8 @@
     thrust     some clearance < near_m, hand clearance < thrust_near_m and thrust-ray miss of
                the hand < 0,
 
-the last two together for a continuous stretch of at least hold_s. A clause whose threshold the
-scenario does not give is no part of the event.
+the last two together for a continuous stretch of at least hold_s. A clause without a threshold
+in the scenario is not part of the event.
 """
 
 from collections.abc import Mapping

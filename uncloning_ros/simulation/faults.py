@@ -18,7 +18,7 @@ from uncloning_ros.errors import ScenarioError, near_miss
 
 CLOCK = 'clock'
 
-# Kind -> what its value is. Kinds that concern whole messages and their stamps ...
+# Kind of a fault -> meaning of its value. Kinds that concern whole messages and their stamps ...
 STREAM_KINDS = {
     'silence': 'nothing',   # no message
     'freeze': 'nothing',    # the last values with new stamps, as of a tracker that hangs
@@ -44,7 +44,7 @@ _CLOCK_KINDS = {
 }
 
 _AXES = {'position': 'xyz', 'orientation': 'xyzw', 'force': 'xyz', 'torque': 'xyz'}
-# What a value is -> its name in a sentence, and the largest one.
+# Meaning of a value -> its noun in a sentence, and its maximum.
 _NUMBERS = {'seconds': ('seconds', 100.0), 'deviation': ('a standard deviation', 100.0),
             'share': ('a share', 1.0)}
 _GRAMMAR = re.compile(r'(?P<key>[^:=@+]+):(?P<kind>[^:=@+]+)(=(?P<value>[^@+]+))?'

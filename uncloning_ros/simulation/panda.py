@@ -31,8 +31,8 @@ _HAND_COSINE, _HAND_SINE = math.cos(math.pi / 4), math.sin(math.pi / 4)
 _BASE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0))
 
 _DAMPED = 0.03 ** 2 * np.eye(6)
-_POSTURE_GAIN = 1.0  # 1/s, pull of the null space towards READY_RAD
-_TRACK_GAIN = 20.0  # 1/s, how fast an error of the tool pose, or of the joints, is closed
+_POSTURE_GAIN = 1.0  # rate (1/s) of the null space towards READY_RAD
+_TRACK_GAIN = 20.0  # rate (1/s) at which an error of tool pose or joints is closed
 _LIMIT_MARGIN_RAD = 0.02
 _LOWEST_RAD, _HIGHEST_RAD = JOINT_MIN_RAD + _LIMIT_MARGIN_RAD, JOINT_MAX_RAD - _LIMIT_MARGIN_RAD
 _SOLVE_STEPS, _SOLVE_STEP_S = 600, 0.03
@@ -40,13 +40,13 @@ _SOLVE_STEPS, _SOLVE_STEP_S = 600, 0.03
 
 def forward(joints: Array) -> tuple[Array, Array, Array]:
     """Return position (3,), rotation (3, 3) and Jacobian (6, 7) of the tool centre point."""
-    # In plain floats: numpy takes several times as long for so few numbers. The frame of a link
+    # In plain floats: numpy takes several times as long for a few numbers. The frame of a link
     # is x, y, z axes and origin, each in the base frame.
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz), (px, py, pz) = _BASE
     axes, origins = [], []
     for q, (a, d, ca, sa) in zip(joints.tolist(), _DH, strict=True):
         c, s = math.cos(q), math.sin(q)
-        # Along x by a, about x by alpha: the new z, and where along it the joint lies.
+        # Along x by a, about x by alpha: the new z, and the joint's place along it.
         ux, uy, uz = ca * yx + sa * zx, ca * yy + sa * zy, ca * yz + sa * zz
         zx, zy, zz = ca * zx - sa * yx, ca * zy - sa * yy, ca * zz - sa * yz
         px, py, pz = px + a * xx + d * zx, py + a * xy + d * zy, pz + a * xz + d * zz
@@ -74,7 +74,7 @@ class CartesianController:
 
     Damped least squares on the reference joints, with joint and speed limits and a null space
     that keeps the elbow up. The reference does not depend on contact: the arm is stiff. No joint
-    is faster than `speed_share` of what it can do.
+    is faster than `speed_share` of its limit.
     """
 
     def __init__(self, joints: Array, speed_share: float = 1.0) -> None:
@@ -104,8 +104,8 @@ class CartesianController:
 class JointController:
     """Move joint targets towards a stream of commanded joints, as a position controller does.
 
-    The joints in the arm's own order. What is commanded beyond a joint's limits or faster than
-    its speed is followed as far and as fast as the arm can.
+    The joints are in the arm's own order. Commands beyond a joint's limits, or faster than its
+    speed, are followed up to these limits.
     """
 
     def __init__(self, joints: Array) -> None:

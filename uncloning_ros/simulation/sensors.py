@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensors deliver of the simulator's truth: noise, latency and dropout. Pure."""
+"""Sensors of the simulator: they deliver its truth with noise, latency and dropout."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, single_rotation
 from uncloning_ros.scenario import Tracking
 
-# Poses that a tracker sees from outside; the arm measures its own state without delay.
+# Poses of the outside tracker; the arm measures its own state without delay.
 TRACKED_KEYS = (OBJECT_KEY, HAND_KEY)
 
 
 class Sensors:
-    """Measure, disturb, delay; `poll` returns what has arrived, oldest first."""
+    """Measure signals, add noise and delay; `poll` returns the samples, oldest first."""
 
     def __init__(self, tracking: Tracking, signals: Mapping[str, Signal],
                  rng: np.random.Generator) -> None:
@@ -38,9 +38,9 @@ class Sensors:
 
     def glance(self, now_ns: int, truth: Mapping[str, Array],
                rng: np.random.Generator) -> list[tuple[str, Sample]]:
-        """Return what arrives now of a truth that is at rest; noise is drawn from `rng` alone.
+        """Return the samples that arrive now of a truth at rest; noise comes from `rng` alone.
 
-        Nothing is lost and no later measurement is changed by it.
+        No sample is lost, and later measurements are unchanged.
         """
         return [(key, Sample(self._noisy(key, truth[key], rng),
                              now_ns - self._latency_ns(key), now_ns)) for key in self._signals]

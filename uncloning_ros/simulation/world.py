@@ -92,7 +92,7 @@ def open_world(scenario: Scenario, interface: Interface,
     """Open the world of a scenario, with a receiver made for each episode.
 
     Raise `ScenarioError` for a signal of the interface that cannot be simulated. The engine is
-    imported here, so that importing this module needs none.
+    imported in this function, so that the module can be imported without it.
     """
     require_simulable(interface)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of an episode's moments, and a film of the whole episode.
 
-The image library is imported by the functions that need it: readers of films need none.
+The image library is imported by the functions that need it: reading films does not.
 """
 
 import io

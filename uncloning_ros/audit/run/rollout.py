@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run an exported policy in closed loop in the simulator, over several processes.
 
-Every command is decided by the same `ControlLoop` that a robot runs. An episode depends on the
-model's file, the scenario, its seed and the inference latency alone: neither on how many
-processes share the work, nor on what ran before it. The policy's noise is seeded with the
-environment's seed, so that two models at one seed meet the same start, person, sensor noise and
-policy noise.
+The same `ControlLoop` as on a robot decides every command. An episode depends on the model's
+file, the scenario, its seed and the inference latency alone: neither on the number of processes
+that share the work, nor on earlier episodes. The policy's noise is seeded with the environment's
+seed, so that two models at one seed have the same start, person, sensor noise and policy noise.
 
 The physics engine is imported in the worker processes alone.
 """

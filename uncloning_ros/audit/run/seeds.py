@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which episodes an audit may use: none by which the policy was made or chosen."""
+"""The seeds that an audit may use: they exclude those by which the policy was made or chosen."""
 
 import hashlib
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ def require_unseen(path: Path, policy: OnnxPolicy, seeds: range) -> None:
 
 
 def derived_seed(policies: Iterable[OnnxPolicy], scenario: Scenario) -> int:
-    """Return a seed that nobody chose: it follows from what is audited."""
+    """Return a seed that follows from models and scenario, so that it cannot be chosen."""
     digests = sorted(policy.sha256 for policy in policies) + [scenario.sha256]
     digest = hashlib.sha256(''.join(digests).encode()).digest()
-    # Above a million, where no demonstrations are made by habit.
+    # Above a million: demonstrations usually have smaller seeds.
     return 10**6 + int.from_bytes(digest[:4], 'big')

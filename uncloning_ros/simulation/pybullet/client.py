@@ -13,10 +13,10 @@ _C = ctypes.CDLL(None)
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Send what C code prints to nowhere.
+    """Discard the prints of C code.
 
-    What lies in buffers is flushed before and after: C keeps what it prints to a pipe until the
-    process ends, unless PYTHONUNBUFFERED is set.
+    Buffers are flushed before and after: C keeps its prints to a pipe until the process ends,
+    unless PYTHONUNBUFFERED is set.
     """
     sys.stdout.flush()
     sys.stderr.flush()

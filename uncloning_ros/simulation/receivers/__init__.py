@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who takes the object in simulation."""
+"""Receivers: each file is one who takes the tool in simulation."""

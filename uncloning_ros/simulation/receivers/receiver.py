@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The interface between a world and the one who takes the tool in it.
+"""The interface between a world and its receiver, who takes the tool.
 
 Each receiver is a file of this folder: it moves a hand, takes the tool, pulls, and withdraws.
 The world reports the tool's state to the receiver and applies the receiver's force to the tool.
@@ -33,7 +33,7 @@ class Receiver(Protocol):
     `offer_m` (3,) is the place of the offered hand, `rest_m` (3,) that of the resting one.
     `capsule_radius_m` has the radius of each body part's capsule, by name; judging needs a
     `hand`, and looks at `face` and `neck` where there are any. `held_part` names the part of the
-    tool in the hand, None before the take.
+    tool in the hand, None while the hand is empty.
     """
 
     offer_m: Array
