@@ -129,7 +129,7 @@ def _differences(audit: Mapping[str, Any]) -> str:
 
 
 def _draws(folder: Path, sha256: str) -> str:
-    """Return what noise alone does from one start, where it was measured for this model."""
+    """Return the modes that noise alone gives from one start, if counted for this model."""
     drawn = json.loads((folder / 'noise_draws.json').read_text(encoding='utf-8'))
     if drawn['model_sha256'] != sha256:
         return ''

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Begin episodes in an undesired mode, and count how a policy goes on.
+"""Begin episodes in an undesired mode, before the policy takes over.
 
 From a fresh start a good policy hardly ever commits itself to an undesired mode, so its own
 episodes do not show its behaviour after that: a push, another controller or a person may leave
@@ -8,15 +8,11 @@ it there. Here the scripted teacher grasps and lifts the tool in that mode; then
 over, with its whole history to fill.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from uncloning_ros.audit.figures.commitment import Course, commitment
-from uncloning_ros.audit.figures.statistics import interval
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.demonstrator import Demonstrator, Step
 from uncloning_ros.simulation.world import World
@@ -50,23 +46,3 @@ def begin_as(mode: str, scenario: Scenario, contract: Contract,
             world.advance()
         return newest
     return begin
-
-
-def summary(results: Sequence[EpisodeResult], desired: Sequence[str]) -> dict[str, Any]:
-    """Return the counts of episodes begun in one undesired mode, by their course, as plain data.
-
-    Episodes in which the teacher did not reach a commitment are left out.
-    """
-    begun = [r for r in results if r.outcome.committed
-             and not set(r.outcome.committed[0]) & set(desired)]
-    found = commitment([Course(r.outcome.committed, r.outcome.taken_s is not None,
-                               r.outcome.mode) for r in begun], desired)
-    unsafe = sum(r.outcome.unsafe is not None for r in begun)
-    return {
-        'episodes': len(results), 'begun': found.wrong_starts,
-        'continued': found.continued, 'mended': found.mended,
-        'otherwise': found.wrong_starts - found.continued - found.mended,
-        'continued_interval95': (None if found.continued_interval95 is None
-                                 else list(found.continued_interval95)),
-        'unsafe_episodes': unsafe,
-        'unsafe_interval95': list(interval(unsafe, len(begun))) if begun else None}
