@@ -28,7 +28,7 @@ from uncloning_ros.audit.figures.commitment import Course, commitment
 from uncloning_ros.audit.figures.diversity import diversity, diversity_ratio
 from uncloning_ros.audit.figures.statistics import holm, interval, paired_difference, upper_bound
 from uncloning_ros.audit.figures.strata import claim, constant, strata, worst
-from uncloning_ros.audit.figures.wrong_starts import wrong_start_figures
+from uncloning_ros.audit.figures.wrong_starts import wrong_start_counts
 from uncloning_ros.audit.record.episodes import episode_record
 from uncloning_ros.audit.record.fields import AUDIT_SCHEMA
 from uncloning_ros.audit.record.provenance import machine
@@ -94,7 +94,7 @@ def model_record(audited: AuditedModel, scenario: Scenario,
     record = figures(audited, scenario, limits)
     if audited.wrong_starts:
         record['wrong_starts'] = {
-            mode: wrong_start_figures(results, audited.identity.desired_modes)
+            mode: wrong_start_counts(results, audited.identity.desired_modes)
             for mode, results in audited.wrong_starts.items()}
     return record | {'per_seed': [episode_record(result) for result in audited.results]}
 

@@ -10,7 +10,7 @@ from uncloning_ros.audit.figures.statistics import interval
 from uncloning_ros.judging.episode import EpisodeResult
 
 
-def wrong_start_figures(results: Sequence[EpisodeResult], desired: Sequence[str]) -> dict[str, Any]:
+def wrong_start_counts(results: Sequence[EpisodeResult], desired: Sequence[str]) -> dict[str, Any]:
     """Return the counts of episodes begun in one undesired mode, by their course, as plain data.
 
     Episodes in which the teacher did not reach a commitment are left out.
