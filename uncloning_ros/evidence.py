@@ -1,51 +1,92 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read the evidence that an audit left: which file it is about, what it found, what it does not.
+"""Read the evidence of an audit: the model it covers, the figures, the stated limits.
 
-Needs neither numpy nor a simulator, so that the policy node can read it. That the figures follow
-from the episodes is checked by `uncloning evidence check`; here the file is taken at its word,
-once its digest is right: the sha256 of its canonical JSON (keys sorted, no blanks) without the
-field `digest`. That detects corruption, not forgery.
+It needs neither numpy nor a simulator, so the policy node can read it. Here the figures are
+believed once the digest is right: the sha256 of the file's canonical JSON (keys sorted, no blanks)
+without the field `digest`. A digest detects corruption, not forgery; `uncloning evidence check`
+computes the figures again from the episodes.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from uncloning_ros.errors import EvidenceError
-from uncloning_ros.schema import Fields, canonical_sha256
+from uncloning_ros.files import read_json
+from uncloning_ros.schema import Count, Note, Positive, Rate, canonical_sha256, read
 
 SCHEMA = 'uncloning/evidence@1'
-# A thousand episodes take about 2 MB; nothing that an audit writes is this large.
+# Largest evidence file (bytes): a thousand episodes take about 2 MB.
 _MOST_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What one audit found about one exported policy with one deployment part.
+@dataclass(frozen=True, kw_only=True)
+class _Figures:
+    """The figures of an evidence file that decide whether it covers a model."""
 
-    `umr_upper95` is the upper bound of the rate of unsafe episodes, `max_umr` and `min_sr` are
-    the limits that were stated, None if not; `exceeded` has a sentence for each that does not
-    hold. `statement` says what all of it is.
+    OTHER_KEYS: ClassVar = True
+
+    model_sha256: str
+    interface_sha256: str
+    deployment_sha256: str
+    episodes: Positive
+    unsafe_episodes: Count
+    umr_upper95: Rate
+    sr: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limits:
+    """The limits that were stated before the audit, None if not."""
+
+    max_umr: Rate | None
+    min_sr: Rate | None
+    exceeded: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY]
+
+
+@dataclass(frozen=True)
+class _Scenario:
+    OTHER_KEYS: ClassVar = True
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Machine:
+    OTHER_KEYS: ClassVar = True
+
+    software_version: str
+
+
+@dataclass(frozen=True)
+class _File:
+    OTHER_KEYS: ClassVar = True
+
+    digest: str
+    statement: str
+    scenario: _Scenario
+    figures: _Figures
+    limits: _Limits
+    machine: _Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence(_Figures, _Limits):
+    """The result of one audit of one exported policy with one deployment part.
+
+    `umr_upper95` is the upper bound of the rate of unsafe episodes, `sr` the success rate.
+    `exceeded` has a sentence for each stated limit that does not hold. `statement` says what
+    evidence is.
     """
 
     path: Path
     digest: str
-    model_sha256: str
-    interface_sha256: str
-    deployment_sha256: str
     scenario: str
     scenario_sha256: str
     software_version: str
-    episodes: int
-    unsafe_episodes: int
-    umr_upper95: float
-    sr: float
-    max_umr: float | None
-    min_sr: float | None
-    exceeded: tuple[str, ...]
     statement: str
 
     @property
@@ -66,25 +107,14 @@ class Evidence:
 
 
 def read_evidence(path: Path) -> Evidence:
-    """Read an evidence file; raise `EvidenceError` if it is none, damaged, or contradictory."""
+    """Read an evidence file; raise `EvidenceError` if it is damaged or contradicts itself."""
     return evidence_of(read_document(path), path)
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """Return all that an evidence file holds, once its schema and digest are right."""
-    try:
-        with path.open('rb') as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as err:
-        raise EvidenceError(f'cannot read {path}: {err.strerror or err}') from err
-    if len(data) > _MOST_BYTES:
-        raise EvidenceError(f'{path} is larger than {_MOST_BYTES} bytes, which no evidence is; '
-                            f'check the path')
-    try:
-        document = json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as err:
-        raise EvidenceError(f'{path} is no evidence of an audit: it is not JSON ({err}); make it '
-                            f'with uncloning audit --evidence') from err
+    document = read_json(path, EvidenceError, 'make it with uncloning audit --evidence',
+                         _MOST_BYTES)
     if not isinstance(document, dict) or document.get('schema') != SCHEMA:
         found = document.get('schema') if isinstance(document, dict) else type(document).__name__
         raise EvidenceError(f'{path}: expected schema {SCHEMA!r}, got {found!r}; make it with '
@@ -103,20 +133,11 @@ def digest_of(document: Mapping[str, Any]) -> str:
 
 def evidence_of(document: Mapping[str, Any], path: Path) -> Evidence:
     """Return what a document says; raise `EvidenceError` where its verdict contradicts itself."""
-    fields = Fields(document, str(path), EvidenceError)
-    scenario, figures = fields.fields('scenario'), fields.fields('figures')
-    limits, machine = fields.fields('limits'), fields.fields('machine')
+    found = read(_File, document, str(path), EvidenceError)
     evidence = Evidence(
-        path=path, digest=fields.text('digest'),
-        model_sha256=figures.text('model_sha256'),
-        interface_sha256=figures.text('interface_sha256'),
-        deployment_sha256=figures.text('deployment_sha256'),
-        scenario=scenario.text('name'), scenario_sha256=scenario.text('sha256'),
-        software_version=machine.text('software_version'),
-        episodes=figures.count('episodes'), unsafe_episodes=figures.count('unsafe_episodes', 0),
-        umr_upper95=figures.number('umr_upper95', 0.0, 1.0), sr=figures.number('sr', 0.0, 1.0),
-        max_umr=_optional(limits, 'max_umr'), min_sr=_optional(limits, 'min_sr'),
-        exceeded=tuple(_texts(limits, 'exceeded')), statement=fields.text('statement'))
+        **vars(found.figures), **vars(found.limits), path=path, digest=found.digest,
+        scenario=found.scenario.name, scenario_sha256=found.scenario.sha256,
+        software_version=found.machine.software_version, statement=found.statement)
     broken = ((evidence.max_umr is not None and evidence.umr_upper95 > evidence.max_umr)
               + (evidence.min_sr is not None and evidence.sr < evidence.min_sr))
     if broken != len(evidence.exceeded):
@@ -143,20 +164,3 @@ def require_covers(evidence: Evidence, model_sha256: str, deployment_sha256: str
     if not evidence.within_limits:
         raise EvidenceError(f'{evidence.path} does not speak for the model: '
                             f'{evidence.sentence}; audit it with --max-umr and --min-sr')
-
-
-def _optional(fields: Fields, key: str) -> float | None:
-    if fields.plain().get(key, '') is None:
-        return None
-    return fields.number(key, 0.0, 1.0)
-
-
-def _texts(fields: Fields, key: str) -> list[str]:
-    value = fields.plain().get(key)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise fields.fail(key, 'a list of sentences')
-    return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f'{name} is no number')

@@ -32,10 +32,14 @@ def disk_errors(attempt: str, error: type[UncloningError], remedy: str = '') -> 
         raise error(_with(f'{attempt}: {err.strerror or err}', remedy)) from err
 
 
-def read_bytes(path: Path, error: type[UncloningError], remedy: str = '') -> bytes:
-    """Return the contents of a file; raise `error` with the remedy if it cannot be read."""
-    with disk_errors(f'cannot read {path}', error, remedy):
-        return path.read_bytes()
+def read_bytes(path: Path, error: type[UncloningError], remedy: str = '',
+               most_bytes: int | None = None) -> bytes:
+    """Return the contents of a file of at most `most_bytes`; raise `error` with the remedy."""
+    with disk_errors(f'cannot read {path}', error, remedy), path.open('rb') as file:
+        data = file.read() if most_bytes is None else file.read(most_bytes + 1)
+    if most_bytes is not None and len(data) > most_bytes:
+        raise error(f'{path}: expected at most {most_bytes} bytes, got more; check the path')
+    return data
 
 
 def parse_json(data: bytes | str, where: Path | str, error: type[UncloningError],
@@ -47,9 +51,10 @@ def parse_json(data: bytes | str, where: Path | str, error: type[UncloningError]
         raise error(_with(f'{where} is not JSON: {err}', remedy)) from err
 
 
-def read_json(path: Path, error: type[UncloningError], remedy: str = '') -> Any:
-    """Return the JSON in a file; raise `error` with the remedy if it cannot be read."""
-    return parse_json(read_bytes(path, error, remedy), path, error, remedy)
+def read_json(path: Path, error: type[UncloningError], remedy: str = '',
+              most_bytes: int | None = None) -> Any:
+    """Return the JSON in a file of at most `most_bytes`; raise `error` with the remedy."""
+    return parse_json(read_bytes(path, error, remedy, most_bytes), path, error, remedy)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ A field's annotation gives its type; notes in `Annotated` narrow it:
     @dataclass(frozen=True)
     class File:
         SCHEMAS: ClassVar = ('uncloning/file@2', 'uncloning/file@1')  # reads both, writes @2
+        OTHER_KEYS: ClassVar = True                    # lets unknown keys pass
         tracking: Tracking
         episodes: Annotated[tuple[Episode, ...], Note.MAY_BE_EMPTY, Doc('every episode')]
 
@@ -115,7 +116,8 @@ def read(kind: Callable[..., Made], data: object, where: str, error: type[Unclon
     """
     values: dict[str, Any] = {}
     inline: dict[str, dict[str, Any]] = {}
-    for name, value in _members(_parts(kind), data, where, error).items():
+    others = getattr(kind, 'OTHER_KEYS', False)
+    for name, value in _members(_parts(kind), data, where, error, others).items():
         outer, _, inner = name.rpartition('.')
         (inline.setdefault(outer, {}) if outer else values)[inner] = value
     values.pop('schema', None)
@@ -211,7 +213,7 @@ def _annotations(kind: Any) -> dict[str, Any]:
 
 
 def _members(parts: tuple[_Part, ...], data: object, where: str,
-             error: type[UncloningError]) -> dict[str, Any]:
+             error: type[UncloningError], others_allowed: bool = False) -> dict[str, Any]:
     """Return the values of the fields in a mapping by the fields' names."""
     if not isinstance(data, Mapping):
         raise error(f'{where}: expected a mapping, got {_shown(data)}')
@@ -223,7 +225,7 @@ def _members(parts: tuple[_Part, ...], data: object, where: str,
             others = [str(key) for key in data if key not in keys]
             raise error(f'{where}: missing key {part.key!r}, expected {_expected(part.hint)}'
                         + ''.join(f' (found {key!r})' for key in _close(part.key, others)))
-    for key in data:
+    for key in () if others_allowed else data:
         if key not in keys:
             raise error(f'{where}: unknown key {key!r}{near_miss(str(key), keys)}')
     return values

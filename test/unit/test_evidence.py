@@ -105,9 +105,9 @@ def test_evidence_covers_its_own_file_and_deployment_part_alone(document, tmp_pa
 
 
 @pytest.mark.parametrize(('text', 'said'), [
-    ('', 'it is not JSON'), ('{"schema": NaN}', 'NaN is no number'), ('[]', "got 'list'"),
+    ('', 'not JSON'), ('{"schema": NaN}', 'NaN'), ('[]', "got 'list'"),
     ('{"schema": "uncloning/audit@2"}', "expected schema 'uncloning/evidence@1'"),
-    ('[' * 100000, 'it is not JSON'), ('{"schema": "uncloning/evidence@1"}', 'is damaged')])
+    ('[' * 100000, 'not JSON'), ('{"schema": "uncloning/evidence@1"}', 'is damaged')])
 def test_a_file_that_is_no_evidence_is_refused_with_a_sentence(tmp_path, text, said) -> None:
     path = tmp_path / 'e.json'
     path.write_text(text)
@@ -136,7 +136,7 @@ def test_any_change_of_the_contents_breaks_the_digest(document, tmp_path) -> Non
     (lambda d: d['figures'].update(unsafe_episodes=21), '21 of 20 episodes are unsafe'),
     (lambda d: d['figures'].pop('sr'), "missing key 'sr'"),
     (lambda d: d['figures'].update(umr_upper95='low'), 'umr_upper95'),
-    (lambda d: d['limits'].update(exceeded='none'), 'exceeded: expected a list of sentences'),
+    (lambda d: d['limits'].update(exceeded='none'), "limits.exceeded: .*got 'none'"),
     (lambda d: d.update(scenario=3), 'scenario: expected a mapping')])
 def test_a_verdict_that_contradicts_itself_is_refused(document, tmp_path, change, said) -> None:
     change(document)

@@ -20,6 +20,7 @@ import onnxruntime
 
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError
+from uncloning_ros.files import read_bytes
 from uncloning_ros.policy_io import Array, Observation, Plan
 from uncloning_ros.runtime.model_structure import require_structure
 
@@ -128,14 +129,7 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
 
 def read_checked(path: Path) -> bytes:
     """Return the bytes of an exported policy whose digest is right; raise `ModelError` else."""
-    try:
-        with path.open('rb') as file:
-            data = file.read(_MOST_FILE_BYTES + 1)
-    except OSError as err:
-        raise ModelError(f'cannot read {path}: {err.strerror or err}') from err
-    if len(data) > _MOST_FILE_BYTES:
-        raise ModelError(f'{path} is larger than {_MOST_FILE_BYTES} bytes, which no policy is; '
-                         f'check the path')
+    data = read_bytes(path, ModelError, most_bytes=_MOST_FILE_BYTES)
     found = _DIGEST.findall(data)
     if len(found) != 1:
         raise ModelError(f'{path} is not an intact exported policy: expected one digest '
