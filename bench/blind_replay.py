@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of a demonstration given in the simulator at their times, whatever happens."""
+"""Play the commands of a demonstration in the simulator at their times, without feedback."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from uncloning_ros.judging.episode import judge
 from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
 from uncloning_ros.simulation.world import World
 
-_LONGEST_S = 14.0
+_LONGEST_S = 14.0  # longest episode (s)
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What was observed and commanded at each tick, and the physics step of the first one."""
+    """Observations and actions at each tick, and the physics step of the first tick."""
 
     seed: int
     observations: Float32
@@ -30,7 +30,7 @@ class Demonstration:
 
 
 def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demonstration:
-    """Return a simulated demonstration."""
+    """Return a simulated demonstration; raise `UncloningError` if the teacher fails."""
     interface = contract.interface
     newest: dict[str, Array] = {}
     observations: list[Array] = []
@@ -46,8 +46,8 @@ def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demo
 
     if not demonstrate(world, Demonstrator(world.scenario, interface, mode, seed), contract, seed,
                        listen):
-        raise UncloningError(f'{world.scenario.name}: the teacher did not hand over {mode} with '
-                             f'seed {seed}; check the scenario')
+        raise UncloningError(f'{world.scenario.name}: the teacher did not hand over in mode '
+                             f'{mode} with seed {seed}; check the scenario')
     seen = np.array(observations, dtype=np.float32)
     told = np.array(actions, dtype=np.float32)
     return Demonstration(seed, seen, told, round(commanded_ns[0] * 1e-9 * world.physics_hz),
@@ -56,7 +56,7 @@ def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demo
 
 def replayed(world: World, contract: Contract, seed: int, actions: Float32,
              first_step: int) -> str | None:
-    """Return in which mode commands hand over at the places of a seed, None if they do not."""
+    """Return the mode in which commands hand over at the places of a seed, None if they fail."""
     steps_of_a_tick = round(world.physics_hz / contract.policy.rate_hz)
     world.reset(seed)
     for step in range(round(_LONGEST_S * world.physics_hz)):

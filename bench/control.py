@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How late a command is, how late a plan is, and how many deadlines are missed.
+"""Measure how late commands and plans are, and how many deadlines the policy node misses.
 
-The policy node runs as on a robot, as a process of its own over DDS on loopback, fed with fresh
-observations by another process. This process receives its commands. In turns with it, in the same
-run, a bare rclpy process sends the same messages at the same rate: the floor.
+The policy node runs as on a robot, as a process of its own over DDS on loopback; another process
+publishes its observations. This process receives its commands. In turns with it, in the same run,
+a bare rclpy process sends the same messages at the same rate: the reference.
 
-- from a deadline of the control thread to the command's reception, p99, to the same of the floor,
-  and to the floor's way from publishing to reception alone;
-- from the newest observation's reception to the chunk that answers it being in use;
-- deadlines missed, as the node counts them and as seen from outside; its share of one core.
+- p99 of the time from a deadline of the control thread to the reception of its command, relative
+  to the same of the bare process, and relative to its time from publishing to reception;
+- the time from the reception of the newest observation until its chunk is in use;
+- missed deadlines, as the node counts them and as this process sees them; the node's share of one
+  core.
 
   bench/control.py --short
   bench/control.py --minutes 10 --json control.json
@@ -45,11 +46,10 @@ from uncloning_ros.share import share_path
 
 HERE = Path(__file__).resolve().parent
 
-_AIM = 1.5
+_MOST_RATIO = 1.5  # target of the p99 ratio
 _BLOCKS, _BLOCKS_SHORT, _SHORT_S = 10, 4, 20.0
-_MOST_BARE_S = 20.0  # of one block of the bare sender: enough for its p99
+_MOST_BARE_S = 20.0  # longest block (s) of the bare sender: enough for its p99
 _TIMEOUT_S = 30.0
-_TICK_HZ = os.sysconf('SC_CLK_TCK')
 
 
 def main() -> int:
@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument('--model', type=Path, default=share_path('models') / 'knife_uncloned.onnx',
                         help='exported policy (default: the shipped one)')
     parser.add_argument('--minutes', type=positive_float, default=10.0,
-                        help='how long the policy commands in all (default: %(default)g)')
+                        help='total time in which the policy commands (default: %(default)g)')
     return measure.run(compare, parser.parse_args())
 
 
@@ -66,8 +66,8 @@ def main() -> int:
 class Block:
     """One activation of the policy, or one turn of the bare sender, seen from outside.
 
-    `late_ms` from each deadline to the reception of its command; `way_ms` from the call of
-    publish on, for the bare sender; `missing` are deadlines without a command of their own.
+    `late_ms` is the time from each deadline to the reception of its command, `way_ms` that from
+    publishing, for the bare sender; `missing` counts the deadlines without a command.
     """
 
     late_ms: Array
@@ -76,18 +76,18 @@ class Block:
 
 
 def compare(args: argparse.Namespace) -> Report:
-    """Let policy and bare sender take turns."""
+    """Run policy and bare sender in turns."""
     blocks, seconds = ((_BLOCKS_SHORT, _SHORT_S) if args.short
                        else (_BLOCKS, args.minutes * 60))
     policy = load_policy(args.model)
-    contract = patient(policy.contract)
+    contract = without_limits(policy.contract)
     policy_s, bare_s = seconds / blocks, min(seconds / blocks, _MOST_BARE_S)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_own_domain())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='control_bench_')))
         path = folder / 'contract.yaml'
         path.write_text(json.dumps(plain(contract)))
-        from control_listener import Listener  # ROS settles its domain when it is imported
+        from control_listener import Listener  # rclpy reads the domain when it is imported
         listener = Listener(contract)
         stack.callback(listener.close)
         stack.enter_context(_process(HERE / 'control_processes.py', 'sense', str(path)))
@@ -110,8 +110,8 @@ def compare(args: argparse.Namespace) -> Report:
     return _report(contract, commanded, bare, told, cores)
 
 
-def patient(contract: Contract) -> Contract:
-    """Return the contract of a robot that stands in the open for as long as it takes."""
+def without_limits(contract: Contract) -> Contract:
+    """Return the contract with limits and a duration that the benchmark never reaches."""
     deployment = contract.deployment
     limits = replace(deployment.limits, workspace_min_m=(-2.0, -2.0, -2.0),
                      workspace_max_m=(2.0, 2.0, 2.0), jump_m=4.0, jump_rad=3.0)
@@ -120,10 +120,10 @@ def patient(contract: Contract) -> Contract:
 
 
 def deadlines(stamps_ns: Array, first_ns: int, period_ns: int) -> Array:
-    """Return the deadline that each command belongs to, on a grid that is known.
+    """Return the deadline of each command, on the grid from `first_ns` every `period_ns`.
 
-    `stamps_ns` are when the cycles began. A command after a gap belongs to the first deadline
-    of the gap: that one it should have met.
+    `stamps_ns` are the starts of the cycles. A command after a gap belongs to the first deadline
+    of the gap, which it should have met.
     """
     places = (stamps_ns - first_ns) // period_ns
     gap_free = np.concatenate([places[:1], np.minimum(places[1:], places[:-1] + 1)])
@@ -133,17 +133,17 @@ def deadlines(stamps_ns: Array, first_ns: int, period_ns: int) -> Array:
 def _policy_turn(listener: Any, node: subprocess.Popen[bytes], contract: Contract,
                  seconds: float, passed: Callable[[float], object]
                  ) -> tuple[Block, float, dict[str, str]]:
-    """Listen to the policy for so long; return what was seen, its share of a core, its words."""
+    """Listen to the policy; return the block, its share of a core, and its diagnostics."""
     listener.forget()
     listener.until(lambda: listener.commands and 'first_deadline_ns' in listener.timing,
                    _TIMEOUT_S, 'the policy to command')
-    began_s, before_s = time.monotonic(), _cpu_s(node)
+    began_s, before_s = time.monotonic(), measure.cpu_s(node)
     listener.listen(seconds, passed)
-    share = (_cpu_s(node) - before_s) / (time.monotonic() - began_s)
+    share = (measure.cpu_s(node) - before_s) / (time.monotonic() - began_s)
     received_ns, stamps_ns = np.array(listener.commands, dtype=np.int64).T
     listener.timing.clear()
     listener.until(lambda: listener.timing, _TIMEOUT_S, 'diagnostics')
-    # Stamps are in ROS time; where between two deadlines a cycle began needs no more exactness.
+    # Stamps are in ROS time: exact enough to tell between which deadlines a cycle began.
     stamps_ns = stamps_ns - (time.time_ns() - time.monotonic_ns())
     period_ns = contract.deployment.command_period_ns
     due_ns = deadlines(stamps_ns, int(listener.timing['first_deadline_ns']), period_ns)
@@ -152,13 +152,13 @@ def _policy_turn(listener: Any, node: subprocess.Popen[bytes], contract: Contrac
 
 
 def _missing(stamps_ns: Array, period_ns: int) -> int:
-    """Return how many deadlines between the first and the last command have no command."""
+    """Return the number of deadlines between the first and the last command without a command."""
     return round((stamps_ns[-1] - stamps_ns[0]) / period_ns) + 1 - len(stamps_ns)
 
 
 def _bare_turn(listener: Any, contract: Contract, seconds: float,
                passed: Callable[[float], object]) -> Block:
-    """Listen to a bare sender for so long."""
+    """Listen to a bare sender."""
     listener.forget()
     period_ns = contract.deployment.command_period_ns
     with _process(HERE / 'control_processes.py', 'send', str(period_ns), str(seconds + 1)):
@@ -187,7 +187,8 @@ def _report(contract: Contract, commanded: list[Block], bare: list[Block],
 
     return Report(
         f'Commands at {contract.deployment.command_rate_hz:g} Hz, received by another process',
-        [measure.ratio('deadline to command, p99 / bare process, p99', late, floor, _AIM, 99.0),
+        [measure.ratio('deadline to command, p99 / bare process, p99', late, floor,
+                       _MOST_RATIO, 99.0),
          measure.ratio('deadline to command, p50 / bare process, p50', late, floor),
          measure.ratio('deadline to command, p99 / bare publish to receive, p99', late, way,
                        percentile=99.0)],
@@ -208,13 +209,13 @@ def _report(contract: Contract, commanded: list[Block], bare: list[Block],
                              ('cycle', 'cycle'))),
          Figure('policy process', {'share_of_a_core': round(float(np.mean(cores)), 3),
                                    'largest': round(max(cores), 3)})],
-        'The last five lines are what the node says of itself: p50 and p99 are the medians over '
-        'its activations,\n  each of its newest 4096 cycles.')
+        'The last five lines are the diagnostics of the node: p50 and p99 are medians over its '
+        'activations,\n  each over the newest 4096 cycles.')
 
 
 @contextlib.contextmanager
 def _own_domain() -> Iterator[None]:
-    """Set a ROS domain that nobody else on this machine uses, unless one is set."""
+    """Set a ROS domain that is free on this machine, unless one is set."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     if 'ROS_DOMAIN_ID' in os.environ:
         yield
@@ -245,16 +246,6 @@ def _process(*words: object) -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _cpu_s(process: subprocess.Popen[bytes]) -> float:
-    """Return the user and system time that a process has used, all its threads included."""
-    try:
-        stat = Path(f'/proc/{process.pid}/stat').read_text(encoding='ascii')
-    except OSError as err:
-        raise UncloningError('the policy node ended; it tells why above') from err
-    user, system = stat.rpartition(')')[2].split()[11:13]
-    return (int(user) + int(system)) / _TICK_HZ
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The receiving end of the benchmark of the control path: one node that notes when what came."""
+"""Receive commands and diagnostics for bench/control.py, and note their times."""
 
 import gc
 import time
@@ -21,15 +21,16 @@ from std_msgs.msg import Float64MultiArray
 from uncloning_ros.contract import Contract
 from uncloning_ros.errors import UncloningError
 
-# Deeper than what the nodes use: what is late must be seen to be late, not be lost.
+# Deeper than the queues of the nodes, so that late messages arrive late and are not lost.
 _QOS = QoSProfile(depth=1000)
 
 
 class Listener:
-    """Receive the policy's commands and those of the bare sender, and the diagnostics.
+    """Receives the commands of policy and bare sender, and the diagnostics.
 
-    `commands` has (received, stamp) and `bare` (received, deadline, sent) of each, in ns; all but
-    the stamp on the monotonic clock. `timing` and `control` are the policy's newest words.
+    `commands` has (received, stamp) and `bare` (received, deadline, sent) of each command, in ns;
+    all but the stamp on the monotonic clock. `timing` and `control` are the policy's newest
+    diagnostics.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -58,21 +59,21 @@ class Listener:
         rclpy.try_shutdown()
 
     def forget(self) -> None:
-        """Forget what was received."""
+        """Forget everything received so far."""
         for noted in (self.commands, self.bare, self.timing, self.control):
             noted.clear()
 
-    def until(self, true: Callable[[], object], timeout_s: float, what: str) -> None:
-        """Receive until something is true; raise `UncloningError` if it does not come to be."""
+    def until(self, true: Callable[[], object], timeout_s: float, awaited: str) -> None:
+        """Receive until a condition holds; raise `UncloningError` after the timeout."""
         end_s = time.monotonic() + timeout_s
         while not true():
             if time.monotonic() > end_s:
-                raise UncloningError(f'waited {timeout_s:g} s for {what} in vain; what '
-                                     f'went wrong may stand above')
+                raise UncloningError(f'waited {timeout_s:g} s for {awaited} in vain; see the '
+                                     f'messages above')
             self._executor.spin_once(timeout_sec=0.1)
 
     def listen(self, seconds: float, passed: Callable[[float], object]) -> None:
-        """Receive for so long, without garbage collection; tell each second that `passed`."""
+        """Receive for some seconds without garbage collection; report each one to `passed`."""
         gc.collect()
         gc.disable()
         try:
@@ -86,12 +87,12 @@ class Listener:
             gc.enable()
 
     def transition(self, name: str, timeout_s: float) -> None:
-        """Have the policy node make a transition of its lifecycle."""
+        """Request a transition of the policy node; raise `UncloningError` if it fails."""
         number = getattr(Transition, f'TRANSITION_{name.upper()}')
         asked = self._change.call_async(ChangeState.Request(transition=Transition(id=number)))
         self.until(asked.done, timeout_s, f'the policy to {name}')
         if not asked.result().success:
-            raise UncloningError(f'the policy did not {name}; it tells why above')
+            raise UncloningError(f'the policy did not {name}; see its messages above')
 
     def _on_command(self, message: Any) -> None:
         now_ns, stamp = time.monotonic_ns(), message.header.stamp

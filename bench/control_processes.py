@@ -1,16 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What runs beside the policy in the benchmark of the control path: processes of their own.
+"""Run a process beside the policy in bench/control.py: sensors, or a bare sender.
 
-    python bench/control_processes.py sense CONTRACT          publish observations until SIGINT
-    python bench/control_processes.py send PERIOD_NS SECONDS  send commands as barely as rclpy can
+    bench/control_processes.py sense CONTRACT          publish observations until SIGINT
+    bench/control_processes.py send PERIOD_NS SECONDS  send commands with rclpy alone
 
-The sensors are those of an arm that is where it was commanded to be, of a gripper that stays
-open and of trackers that see nothing move: arm and gripper at 125 Hz, trackers at 50 Hz. The bare
-sender keeps absolute deadlines as the policy does, skips whole periods on an
-overrun as well, and sends the same two messages with nothing else to do. It writes each deadline
-(monotonic clock) into the stamp, and when it began to send into the pose: only its own listener
-reads them.
+The sensors belong to an arm that follows its commands, a gripper that stays open, and trackers
+that see no motion: arm and gripper at 125 Hz, trackers at 50 Hz. The bare sender keeps absolute
+deadlines as the policy does, also skips whole periods after an overrun, and sends the same two
+messages with no other work. It writes each deadline (monotonic clock) into the stamp, and the time
+of sending into the pose; only its own listener reads them.
 """
 
 import gc
@@ -37,18 +36,17 @@ BARE_POSE, BARE_WIDTH = 'bare/target_pose', 'bare/target_width'
 
 _ROBOT_HZ, _TRACKER_HZ = 125, 50
 _TRACKED = ('object_pose', 'hand_pose')
-# Where handovers begin: the gripper points down, above the object; the person waits.
+# Start of a handover: the gripper points down above the object, and the person waits.
 _WHERE = {'tool_pose': ((0.405, 0.0, 0.466), (1.0, 0.0, 0.0, 0.0)),
           'object_pose': ((0.427, -0.027, 0.096), (0.0, 0.0, 0.936, 0.352)),
           'hand_pose': ((1.15, 0.25, 0.15), (0.0, 0.0, -0.986, 0.167))}
-# So many different messages of each sensor are made beforehand.
-_VARIETY = 64
+_VARIETY = 64  # different messages of each sensor, made in advance
 _NOISE = {'pose': 1e-3, 'force': 0.1, 'gripper_width': 1e-5, 'joint_positions': 1e-4}
 _LISTENER_TIMEOUT_S = 10.0
 
 
 def sense(contract_path: str) -> None:
-    """Publish every observation at its rate, stamped as it is sent."""
+    """Publish every observation at its rate, stamped with the time of sending."""
     contract = load_contract(Path(contract_path))
     rng = np.random.default_rng(0)
     ending = _init()
@@ -57,7 +55,7 @@ def sense(contract_path: str) -> None:
     executor.add_node(node)
     commanded: list[PoseStamped] = []
     target = contract.deployment.actions['target_pose']
-    # The arm listens to the bare sender as well, so that both have as many listeners.
+    # The arm subscribes to the bare sender too, so that both have the same number of listeners.
     for topic_name, receive in ((target.topic, commanded.append), (BARE_POSE, lambda _: None)):
         node.create_subscription(PoseStamped, topic_name, receive, COMMAND_QOS)
     begin_ns = time.monotonic_ns()
@@ -69,7 +67,7 @@ def sense(contract_path: str) -> None:
                     for _ in range(_VARIETY)]
         follows = item.key == 'tool_pose'
         period_ns = 10**9 // (_TRACKER_HZ if item.key in _TRACKED else _ROBOT_HZ)
-        # Sensors know nothing of each other: their phases differ.
+        # Sensors are not synchronised: their phases differ.
         heapq.heappush(due, (begin_ns + i * 1_700_000, i, period_ns, publisher, messages, follows))
     gc.disable()
     sent = 0
@@ -89,7 +87,7 @@ def sense(contract_path: str) -> None:
 
 
 def send(period_ns: int, seconds: float) -> None:
-    """Send commands for so long, once somebody listens."""
+    """Send commands for some seconds, once a listener is there."""
     ending = _init()
     node = rclpy.create_node('bare_sender')
     pose_out = node.create_publisher(PoseStamped, BARE_POSE, COMMAND_QOS)
@@ -97,7 +95,7 @@ def send(period_ns: int, seconds: float) -> None:
     give_up_s = time.monotonic() + _LISTENER_TIMEOUT_S
     while not (pose_out.get_subscription_count() and width_out.get_subscription_count()):
         if time.monotonic() > give_up_s:
-            sys.exit('bare_sender: nobody listens')
+            sys.exit('bare_sender: no listener subscribed; start it first')
         time.sleep(0.05)
     pose, width = PoseStamped(), Float64MultiArray(data=[0.08])
     pose.header.frame_id = 'panda_link0'
@@ -116,7 +114,7 @@ def send(period_ns: int, seconds: float) -> None:
 
 
 def _init() -> list[bool]:
-    """Join the graph; return a list that is empty until a signal says to leave it."""
+    """Join the graph; return a list that is empty until a signal arrives."""
     ending: list[bool] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.append(True))
@@ -125,7 +123,7 @@ def _init() -> list[bool]:
 
 
 def _values(item: Signal, rng: np.random.Generator) -> np.ndarray:
-    """Return plausible values (dim,) of one observation, with noise."""
+    """Return plausible noisy values (dim,) of one observation."""
     noise = rng.normal(scale=_NOISE[item.kind], size=item.dim)
     if item.kind == 'pose':
         noise[3:] = 0.0
@@ -134,7 +132,7 @@ def _values(item: Signal, rng: np.random.Generator) -> np.ndarray:
 
 
 def main(words: Sequence[str]) -> None:
-    """Be what the words say."""
+    """Run the process that the words name."""
     if words[0] == 'sense':
         sense(words[1])
     else:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How fast bags become training windows: ratios on one core, measured in turns in one run.
+"""Measure how fast bags become training windows: ratios on one core, in turns in one run.
 
-Everything that `uncloning dataset` does with a bag, and the windows gathered from what it wrote,
-against what the rosbags library alone takes for the same messages: reading and deserialising
-them, and deserialising them from memory. For every storage.
+`uncloning dataset` on the bags and the gathering of its windows, relative to the rosbags library
+on the same messages: reading and deserialising them, and deserialising them from memory. For every
+storage.
 
   bench/dataset.py
   bench/dataset.py --json dataset.json
@@ -39,8 +39,8 @@ from uncloning_ros.share import share_path
 
 _REPEATS, _ROUNDS, _BAGS = 5, 5, 8
 _REPEATS_SHORT, _ROUNDS_SHORT, _BAGS_SHORT = 2, 2, 2
-_AIM = 2.0
-_LENGTH_S, _SEEN_HZ = 10.0, 50.0  # of one episode; commands come at the contract's rate
+_MOST_RATIO = 2.0  # target of windows / rosbags
+_LENGTH_S, _SEEN_HZ = 10.0, 50.0  # of one episode; commands have the rate of the contract
 
 _STORAGES = {
     'MCAP': (StoragePlugin.MCAP, CompressionMode.NONE),
@@ -78,7 +78,7 @@ def compare(args: argparse.Namespace) -> Report:
                     taken[call].append(times)
             report.ratios += [
                 measure.ratio(f'{name}: windows / rosbags reading and deserialising',
-                              taken['windows'], taken['rosbags'], below=_AIM),
+                              taken['windows'], taken['rosbags'], below=_MOST_RATIO),
                 measure.ratio(f'{name}: windows / rosbags deserialising alone',
                               taken['windows'], taken['deserialising'])]
             messages = sum(1 for bag in bags.iterdir() for _ in raw(bag))
@@ -111,14 +111,14 @@ def calls(bags: Path, contract: Contract, scratch: Path) -> dict[str, Callable[[
 
 
 def raw(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield type and bytes of every message of a bag, as rosbags reads it."""
+    """Yield type and bytes of every message of a bag, read with rosbags."""
     with Reader(path) as reader:
         for connection, _, data in reader.messages():
             yield connection.msgtype, data
 
 
 def write_episode(folder: Path, index: int, contract: Contract) -> None:
-    """Write one made-up episode: every value changes from message to message."""
+    """Write one synthetic episode in which every value changes from message to message."""
     rng = np.random.default_rng(index)
     metadata = EpisodeMetadata('bench', index, 'bench', contract.interface.mode_names[index % 2],
                                __version__)
@@ -138,7 +138,7 @@ def write_episode(folder: Path, index: int, contract: Contract) -> None:
 
 
 def rewrite(source: Path, target: Path, plugin: StoragePlugin, mode: CompressionMode) -> None:
-    """Write the messages of a bag once more, as another recorder would."""
+    """Write the messages of a bag again in another storage."""
     target.parent.mkdir(exist_ok=True)
     with Reader(source) as reader:
         writer = Writer(target, version=9, storage_plugin=plugin)

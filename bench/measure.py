@@ -1,13 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmarks share: pairs in one run, ratios with their spread, a table, JSON.
+"""Measure pairs of calls in turns, and report their ratios as a table and as JSON.
 
-A time in milliseconds says as much about the machine as about the code. So every benchmark
-measures what it judges and what it judges by in the same run, in turns, and reports the ratio
-first. It does so several times; what stands in brackets beside a ratio are the smallest and the
-largest ratio of these repeats.
+A time in milliseconds depends on the machine as much as on the code. So every benchmark measures a
+thing and its reference in the same run, in turns, and reports their ratio first. It repeats this;
+the brackets beside a ratio hold the smallest and the largest ratio of the repeats.
 
-Import this module first: it limits every numeric library to one thread, before numpy is there.
+Import this module first: it limits every numeric library to one thread before numpy is loaded.
 """
 # ruff: noqa: E402
 
@@ -24,6 +23,7 @@ import gc
 import json
 import platform
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -38,29 +38,31 @@ import uncloning_ros
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import require_new, write_whole
 
-SCHEMA = 'uncloning/bench@1'
+SCHEMA = 'uncloning/bench@2'
 
 Array = NDArray[np.float64]
+
+_TICK_HZ = os.sysconf('SC_CLK_TCK')
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One measured thing over another, over all repeats; the smallest and largest of a repeat.
+    """A ratio over all repeats, with the smallest and the largest ratio of one repeat.
 
-    `aim` says in words what is aimed at, '' where nothing is; `met` whether `value` is there.
+    `target` names the wanted value, '' without one; `met` tells whether `value` reaches it.
     """
 
     name: str
     value: float
     low: float
     high: float
-    aim: str = ''
+    target: str = ''
     met: bool | None = None
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Something that is no ratio: values by name, the unit in each name's end."""
+    """Values that are not ratios, by name; the name ends in the unit."""
 
     name: str
     values: Mapping[str, Any]
@@ -68,7 +70,7 @@ class Figure:
 
 @dataclass
 class Report:
-    """What one benchmark found; `note` says what a reader must know to read it."""
+    """The findings of one benchmark; `note` explains how to read them."""
 
     title: str
     ratios: list[Ratio] = field(default_factory=list)
@@ -78,10 +80,10 @@ class Report:
 
 def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int,
              warm_up: int = 20) -> dict[str, Array]:
-    """Return how long each call took, in ms (rounds,), called in turns.
+    """Return the duration of each call in ms (rounds,), measured in turns.
 
-    Every round calls each once; who begins changes from round to round, so that nobody always
-    finds the caches as the same other one left them. No garbage is collected meanwhile.
+    Every round makes each call once. The first call changes from round to round, so that each
+    finds the caches as different calls left them. Garbage collection is off meanwhile.
     """
     names = list(calls)
     taken = {name: np.empty(rounds) for name in names}
@@ -107,7 +109,7 @@ def ratio(name: str, ones: Sequence[Array], others: Sequence[Array], below: floa
           percentile: float = 50.0) -> Ratio:
     """Return the ratio of a percentile of the durations `ones` to that of `others`.
 
-    There is one array for each repeat. The aim, if there is one, is a ratio `below` so much.
+    There is one array for each repeat. The target, if there is one, is a ratio `below` a number.
     """
     def of(one: Array, other: Array) -> float:
         return float(np.percentile(one, percentile) / np.percentile(other, percentile))
@@ -128,7 +130,7 @@ def spread_ms(name: str, repeats: Sequence[Array]) -> Figure:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on beside the code, the load of the machine among it."""
+    """Return processor, system, versions and load of the machine."""
     return {'processor': _processor(), 'cores': len(os.sched_getaffinity(0)),
             'system': platform.platform(), 'python': platform.python_version(),
             'numpy': np.__version__, 'software_version': uncloning_ros.__version__,
@@ -140,16 +142,17 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument('--short', action='store_true',
-                      help='a glance instead of a measurement: some seconds')
-    made.add_argument('--json', type=Path, metavar='FILE', help='write the figures there as well')
+                      help='a quick look of some seconds instead of a measurement')
+    made.add_argument('--json', type=Path, metavar='FILE',
+                      help='also write the figures to this new file')
     return made
 
 
 def run(measure: Callable[[argparse.Namespace], Report], args: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON; return 0, 2 for bad input, 130 on Ctrl-C.
 
-    SIGTERM counts as Ctrl-C, so that processes which a benchmark started are ended then as well.
-    A missed aim is said in the table and is no failure: machines differ.
+    SIGTERM counts as Ctrl-C, so that it also ends the processes that a benchmark started. A missed
+    target stands in the table and does not fail the run: machines differ.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -174,9 +177,10 @@ def table(report: Report) -> str:
     wide = max(map(len, names), default=0)
     lines = [report.title]
     for item in report.ratios:
-        aim = f'   aim: {item.aim}, {"met" if item.met else "MISSED"}' if item.aim else ''
+        target = (f'   target: {item.target}, {"met" if item.met else "MISSED"}' if item.target
+                  else '')
         lines.append(f'  {item.name:<{wide}}  {item.value:6.3f}   '
-                     f'[{item.low:.3f}, {item.high:.3f}]{aim}')
+                     f'[{item.low:.3f}, {item.high:.3f}]{target}')
     for figure in report.figures:
         shown = '  '.join(f'{key} {_short(value)}' for key, value in figure.values.items())
         lines.append(f'  {figure.name:<{wide}}  {shown}')
@@ -184,10 +188,23 @@ def table(report: Report) -> str:
 
 
 def as_json(report: Report, before: Mapping[str, Any]) -> str:
-    """Return the report as JSON, with the machine as it was before and after."""
+    """Return the report as JSON, with the state of the machine before and after."""
     return json.dumps({'schema': SCHEMA, **asdict(report), 'machine': before,
                        'load_average_after': machine()['load_average']},
                       indent=1, allow_nan=False) + '\n'
+
+
+def cpu_s(process: subprocess.Popen[Any]) -> float:
+    """Return the user and system time of a process with all its threads, in s.
+
+    Raise `UncloningError` where the process has ended.
+    """
+    try:
+        stat = Path(f'/proc/{process.pid}/stat').read_text(encoding='ascii')
+    except OSError as err:
+        raise UncloningError(f'process {process.pid} ended; the messages above tell why') from err
+    user, system = stat.rpartition(')')[2].split()[11:13]
+    return (int(user) + int(system)) / _TICK_HZ
 
 
 def _short(value: Any) -> str:

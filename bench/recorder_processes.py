@@ -28,7 +28,7 @@ from sensor_msgs.msg import JointState
 
 @dataclass(frozen=True)
 class Stream:
-    """One topic of the shipped contract: its message, and how often it comes in each 4 ms."""
+    """One topic of the shipped contract, and the milliseconds of 4 in which it is published."""
 
     topic: str
     message: object
@@ -36,7 +36,7 @@ class Stream:
 
 
 def streams() -> list[Stream]:
-    """Return 1 kHz of a joint state and of a wrench, and 250 Hz of four poses: 3,000 a second."""
+    """Return a joint state and a wrench at 1 kHz, four poses at 250 Hz: 3,000 a second."""
     names = ['panda_finger_joint1', 'panda_finger_joint2', *(f'joint{i}' for i in range(7))]
     joints = JointState(name=names, position=[0.02] * 9, velocity=[0.0] * 9, effort=[0.0] * 9)
     wrench, pose = WrenchStamped(), PoseStamped()

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How fast an audit's episodes are: ratios to bare stepping, and of two processes to one.
+"""Measure the speed of simulated episodes relative to bare stepping, and with two processes.
 
-- episodes with policy and control loop to the bare stepping of the same world: it replays the
-  commands of the very same episode, without policy, control loop or sensor readings taken;
-- episodes by two processes to those by one, as long as all processes are at work: their start,
-  some seconds of imports, is told apart;
-- the same by the processor's time for an episode, which other work on the machine hardly touches:
-  what two processes would gain on two idle cores.
+- episodes with policy and control loop relative to bare stepping of the same world, which replays
+  the commands of the same episode without policy, control loop or sensor readings;
+- episodes by two processes relative to one while all processes work; their start of some seconds
+  is a separate figure;
+- the same by processor time per episode, which hardly depends on other work on the machine: the
+  gain of two processes on two idle cores.
 
   bench/rollouts.py
   bench/rollouts.py my_policy.onnx --scenario knife --episodes 40 --json rollouts.json
@@ -50,7 +50,7 @@ class _Listening:
         return getattr(self._world, name)
 
     def reset(self, seed: int) -> None:
-        """Begin an episode with no command kept."""
+        """Start an episode without commands."""
         self.commands.clear()
         self._world.reset(seed)
 
@@ -69,13 +69,13 @@ def main() -> int:
     parser.add_argument('--scenario', default='knife', metavar='NAME',
                         help='scenario to simulate (default: %(default)s)')
     parser.add_argument('--episodes', type=positive_int, metavar='N',
-                        help=f'episodes by each (default: {_EPISODES})')
+                        help=f'episodes of each process (default: {_EPISODES})')
     return measure.run(compare, parser.parse_args())
 
 
 def compare(args: argparse.Namespace) -> Report:
     """Measure every ratio."""
-    # One episode more than processes, at least: what their start takes is subtracted.
+    # At least one episode more than processes, since the time of their start is subtracted.
     episodes = max(2, args.episodes or (_EPISODES_SHORT if args.short else _EPISODES))
     scenario = find_scenario(args.scenario)
     seeds = range(_FIRST_SEED, _FIRST_SEED + episodes)
@@ -100,13 +100,13 @@ def compare(args: argparse.Namespace) -> Report:
                                   'start_s': round(two_start, 2)}),
          Figure('simulated time', {'s_per_s': round(simulated_s / float(rolled.sum()), 2),
                                    's_per_s_bare': round(simulated_s / float(bare.sum()), 2)})],
-        'Speeds, so above is better. On a machine that has other work the second ratio says how '
-        'much is left of its cores.')
+        'Speeds: higher is better. On a machine with other work the second ratio shows the free '
+        'share of its cores.')
 
 
 def _against_bare(scenario: Scenario, policy: OnnxPolicy,
                   seeds: range) -> tuple[Array, Array, Array]:
-    """Return how long each episode took with policy and bare, in s of processor, and its steps."""
+    """Return for each episode its processor time with policy and bare, in s, and its steps."""
     world: Any = _Listening(open_world(scenario, policy.contract.interface))
     loop = ControlLoop(policy.contract, 0)
     rolled, bare, steps = (np.empty(len(seeds)) for _ in range(3))
@@ -119,13 +119,13 @@ def _against_bare(scenario: Scenario, policy: OnnxPolicy,
         trace = _replay(world, seed, commands, rollout.trace.steps)
         bare[i] = time.process_time() - began
         if not np.array_equal(trace, rollout.trace.object_pose):
-            sys.exit('rollouts: the bare episode went otherwise; its time says nothing')
+            sys.exit('rollouts: the bare episode differs from the one with policy; report a bug')
     world.close()
     return rolled, bare, steps
 
 
 def _replay(world: World, seed: int, commands: list[tuple[int, Array]], steps: int) -> Array:
-    """Step through an episode by its commands alone; return where the tool went."""
+    """Step through an episode with its commands alone; return the poses of the object."""
     world.reset(seed)
     due = 0
     for _ in range(steps):
@@ -137,11 +137,11 @@ def _replay(world: World, seed: int, commands: list[tuple[int, Array]], steps: i
 
 
 def _by(model: Path, scenario: Scenario, seeds: range, workers: int) -> tuple[float, float, float]:
-    """Return episodes in a second while all work, s to the first one, s of processor for each."""
-    # What it takes to start as many processes, with one episode each.
+    """Return episodes per s while all work, s to the first, and processor time (s) of each."""
+    # The start of the processes, with one episode each.
     start_cpu_s, _, _ = _run(model, scenario, seeds[:workers], workers)
     cpu_s, began, done = _run(model, scenario, seeds, workers)
-    # From when each process has done one to when the first of them runs out of work.
+    # From the first episode of the last process to the last episode of the first one.
     first, last = sorted(done)[workers - 1], sorted(done)[-workers]
     return ((len(done) - 2 * workers + 1) / max(last - first, 1e-9), min(done) - began,
             (cpu_s - start_cpu_s) / (len(seeds) - workers))
@@ -149,7 +149,7 @@ def _by(model: Path, scenario: Scenario, seeds: range, workers: int) -> tuple[fl
 
 def _run(model: Path, scenario: Scenario, seeds: range,
          workers: int) -> tuple[float, float, list[float]]:
-    """Return the processor time of the processes in s, when they began, and when each was done."""
+    """Return the processor time (s), the start, and the end of each episode."""
     done: list[float] = []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()

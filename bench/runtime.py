@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a chunk is planned: ratios on one thread, measured in turns in one run.
+"""Measure how fast a chunk is planned: ratios on one thread, in turns in one run.
 
-- the exported policy to the same policy in torch, eager, with the same weights;
-- the edited policy to its original, and the original to itself: the noise of that comparison;
-- the exported policy to the bare matrix products of its network, in numpy on one thread.
+- the exported policy relative to the same policy in eager torch with the same weights;
+- the edited policy relative to its original, and the original relative to itself: the noise;
+- the exported policy relative to the bare matrix products of its network in numpy.
 
   bench/runtime.py
   bench/runtime.py my_mixed.onnx my_uncloned.onnx --json runtime.json
@@ -32,7 +32,7 @@ from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import INPUTS, OnnxPolicy, load_policy
 from uncloning_ros.share import share_path
 
-# Where a session's weights come to lie makes a per cent or two: every repeat builds anew.
+# The memory address of the weights changes times by 1 or 2 %: every repeat loads the model again.
 _REPEATS, _ROUNDS = 10, 400
 _REPEATS_SHORT, _ROUNDS_SHORT = 3, 100
 
@@ -70,7 +70,7 @@ def compare(args: argparse.Namespace) -> Report:
     difference = np.abs(eager().numpy()[0] - policy(observation, noise).chunk).max()
     if not difference <= PARITY_TOLERANCE:
         raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {args.original}, '
-                         f'at most {PARITY_TOLERANCE:g} is allowed; export it anew')
+                         f'at most {PARITY_TOLERANCE:g} is allowed; export it again')
 
     def taken(**calls: Callable[[], object]) -> None:
         for name, durations in measure.in_turns(calls, rounds).items():
@@ -79,7 +79,7 @@ def compare(args: argparse.Namespace) -> Report:
     found: dict[str, list[Array]] = defaultdict(list)
     for _ in range(repeats):
         taken(onnx_beside_torch=session(args.original), torch=eager)
-        # Nor may it matter who is built first, or whom one follows.
+        # The order of loading and of calling must not matter either.
         three = [('original', args.original), ('again', args.original), ('edited', args.edited)]
         taken(**{three[i][0]: session(three[i][1]) for i in rng.permutation(3)})
         taken(onnx=session(args.original), products=products)
@@ -89,7 +89,7 @@ def compare(args: argparse.Namespace) -> Report:
         'Planning one chunk, on one thread',
         [measure.ratio('onnxruntime / torch eager', found['onnx_beside_torch'], found['torch'],
                        1 / 3),
-         replace(edit, aim='within the noise',
+         replace(edit, target='within the noise',
                  met=noise_of_it.low <= edit.value <= noise_of_it.high),
          noise_of_it,
          measure.ratio('onnxruntime / bare matrix products', found['onnx'], found['products'],
@@ -100,11 +100,10 @@ def compare(args: argparse.Namespace) -> Report:
 
 
 def torch_policy(path: Path, policy: OnnxPolicy) -> Policy:
-    """Return the torch policy with the weights of an exported one; raise `ModelError` if unfit."""
+    """Return a torch policy with the weights of an exported one; raise `ModelError` if unfit."""
     shape = policy.metadata['training'].get('network')
     if shape is None:
-        raise ModelError(f'{path} does not say what its network was; use one that was made with '
-                         f'uncloning export')
+        raise ModelError(f'{path} does not describe its network; make it with uncloning export')
     options = NetworkOptions(**shape)
     network = POLICIES[options.kind](policy.contract.interface, policy.contract.policy,
                                      options.width, options.depth)
@@ -115,11 +114,11 @@ def torch_policy(path: Path, policy: OnnxPolicy) -> Policy:
 
 
 def matrix_products(path: Path) -> tuple[Callable[[], object], int]:
-    """Return a call that does the graph's matrix products with weights, and how many these are.
+    """Return a call that computes the graph's matrix products with weights, and their number.
 
-    One for every node, in the graph's order, each into memory that is there already. Products of
-    constants are left out: onnxruntime does them once, at load time. Rows of the stored matrices
-    are read one after the other, which is the fastest way here.
+    There is one for every node, in the order of the graph, into memory that is already allocated.
+    Products of constants are left out: onnxruntime computes them once, when it loads the model.
+    The rows of the stored matrices are read one after the other, which is fastest here.
     """
     weights = _weights(path)
     nodes = onnx.load(path).graph.node

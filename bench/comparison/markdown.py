@@ -1,8 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write tables and lists as Markdown."""
+"""Write tables, lists and the shared sentences of the pages as Markdown."""
 
 from collections.abc import Iterable, Sequence
+
+STATEMENT = ('All figures are statistical evidence under the stated simulated distribution, for '
+             'the audited files and no others. They are not a safety certificate and do not '
+             'replace a risk assessment.')
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

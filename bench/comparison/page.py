@@ -12,7 +12,7 @@ from comparison.detail import (
     scarce_page,
     targets_page,
 )
-from comparison.markdown import bullets, listed, table
+from comparison.markdown import STATEMENT, bullets, listed, table
 from comparison.picture import picture
 from comparison.plan import (
     ALL,
@@ -33,7 +33,7 @@ from comparison.statistics import (
     pooled,
 )
 from comparison.targets import MET, MISSED, REQUIREMENTS, targets
-from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent, points
+from uncloning_ros.audit.wording import NOT_COVERED, percent, points
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 
 

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from comparison.detail import curve_table
-from comparison.markdown import bullets, listed, table
+from comparison.markdown import STATEMENT, bullets, listed, table
 from comparison.plan import ALL, SEEN
 from comparison.results import Record, judged_again, schedule_of
 from comparison.shipped import Shipped, read_shipped
 from comparison.statistics import EDIT, absent, against, of_seeds, pooled
 from comparison.targets import MISSED, REQUIREMENTS, targets
 from uncloning_ros.audit.figures.statistics import upper_bound
-from uncloning_ros.audit.wording import STATEMENT, percent, points
+from uncloning_ros.audit.wording import percent, points
 from uncloning_ros.errors import counted
 from uncloning_ros.scenario import find_scenario
 

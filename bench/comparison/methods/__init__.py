@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Other ways to be rid of a mode, each as its source has it, to compare the edit with.
+"""Other methods that remove a mode, each as its source describes it.
 
-Of weights: `edit(run, dataset, remove, options)` returns a policy with the averaged weights. At
-inference time: frozen dataclasses with `steer(policy)` (`audit.rollout.Steering`).
+A method that changes the weights has `edit(run, dataset, remove, options)`, which returns a policy
+with averaged weights. A steering method is a frozen dataclass with `steer(policy)`
+(`audit.run.rollout.Steering`).
 
-Filtered retrain is `uncloning train --only-modes`; published edit and filtered fine-tune are
-options of `uncloning unclone`.
+The filtered retrain is `uncloning train --only-modes`; the published edit and the filtered
+fine-tune are options of `uncloning unclone`.
 """

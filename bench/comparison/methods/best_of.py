@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Best of N: plan N chunks from as many noises and execute the one that the verifier likes best.
+"""Best of N: plan N chunks from N noises and execute the one that the verifier prefers.
 
-Rejection sampling with a verifier, as for instance UF-OPS does for policies that it cannot look
-into (arXiv 2603.10282). The verifier is the mode classifier that the edit uses: the chunk with the
-largest p(kept | condition, chunk) is taken, the first of equals. The first noise is the control
-loop's own, so a chunk that cannot be bettered stays.
+This is rejection sampling with a verifier, as UF-OPS does for black-box policies (arXiv
+2603.10282). The verifier is the mode classifier of the edit: the chunk with the largest
+p(kept | condition, chunk) is taken, the first one of a tie. The first noise is the control loop's
+own, so its chunk stays unless another one is better.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class BestOf:
     count: int = 16
 
     def steer(self, policy: OnnxPolicy) -> Infer:
-        """Return what plans `count` chunks in one batch of the exported policy."""
+        """Return a planner that draws `count` chunks in one batch of the exported policy."""
         network, verifier = load_judges(self.run, self.verifier, policy)
         normaliser = network.normaliser
 
@@ -44,7 +44,7 @@ class BestOf:
 
 
 def noises(first: Array, count: int) -> Array:
-    """Return `count` noises, the first of them given, the others a function of it alone."""
+    """Return `count` noises: the given one, then others that follow from it."""
     rng = np.random.default_rng(first.ravel().view(np.uint32))
     others = rng.standard_normal((count - 1, *first.shape), dtype=np.float32)
     return np.concatenate([first[None], others])

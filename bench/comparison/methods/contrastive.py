@@ -1,20 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Contrastive preference learning: a desired chunk is to be likelier than an undesired one.
+"""Contrastive preference learning: make a kept chunk likelier than a removed one.
 
 Hejna et al. 2023, arXiv 2310.13639, with the conservative bias and the cloning regulariser of its
-released code (jhejna/cpl). Of a desired segment + and an undesired one -,
+released code (jhejna/cpl). For a kept segment + and a removed segment -,
 
     A = alpha * log p(segment)      loss = -log(e^A+ / (e^A+ + e^(bias * A-))) + bc * cloning loss
 
 With a bias below 1 a pair costs less where both are likely, so the policy stays near the
 demonstrations. A flow has no cheap likelihood: its loss, summed over the numbers of a chunk,
-stands for -log p, as the squared error does in the released code. Both of a pair have the same
-noise level and the same noise, so that they differ by their chunks alone.
+replaces -log p, as the squared error does in the released code. Both chunks of a pair have the
+same noise level and the same noise, so that only the chunks differ.
 
-A pair is an undesired window and the desired window whose condition is nearest to it. The paper
-starts from a cloned policy; here that is the run. Its cloning term can be held to what is
-preferred; here it is the very loss that the edit retains by, on the same windows.
+A pair is a removed window and the kept window with the nearest condition. The paper starts from a
+cloned policy; here that is the run. Its cloning term may be restricted to preferred segments; here
+the term is the retain loss of the edit, on the same windows.
 """
 
 import copy
@@ -30,16 +30,16 @@ from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.uncloning import kept_modes
 from uncloning_ros.learning.windows import joined, windows_by_mode
 
-_ROWS = 1024  # so many conditions at once are compared with all others
+_ROWS = 1024  # conditions that are compared with all others at once
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to learn from preferences.
+    """Options of contrastive preference learning.
 
-    The paper's are an `alpha` of 0.1 and a `bias` of 0.5, or of 1 beside cloning. Its weight of 1
-    on the cloning loss of an action's numbers is a `bc` of as many as these are, for here the
-    cloning loss is their mean.
+    The paper has an `alpha` of 0.1 and a `bias` of 0.5, or of 1 beside cloning. Its weight of 1 on
+    the summed cloning loss equals a `bc` of the number of values in a chunk, since the cloning
+    loss here is their mean.
     """
 
     alpha: float
@@ -53,27 +53,26 @@ class Options:
 
 
 def edit(run: Run, dataset: Dataset, remove: tuple[str, ...], options: Options) -> Policy:
-    """Return the run's policy after contrastive preference learning."""
+    """Return the policy of a run after contrastive preference learning."""
     torch.set_num_threads(options.threads)
-    kept = kept_modes(run, dataset, remove)
-    desired, undesired = (
+    kept, removed = (
         joined(list(windows_by_mode(run.policy.normaliser, dataset, 'train', modes).values()))
-        for modes in (kept, remove))
-    partners = nearest(undesired.conditions, desired.conditions)
+        for modes in (kept_modes(run, dataset, remove), remove))
+    partners = nearest(removed.conditions, kept.conditions)
     policy = copy.deepcopy(run.policy).requires_grad_(True)
     optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
-    # The streams of the edit: its retain loss sees the same windows and noise as this one's.
+    # The random streams of the edit: its retain loss sees the same windows and noise.
     retain_stream = torch.Generator().manual_seed(options.seed + 1)
     pair_stream = torch.Generator().manual_seed(options.seed + 2)
     for _ in range(options.steps):
-        picks = torch.randint(len(desired), (options.batch_size,), generator=retain_stream)
-        retain = policy.losses(desired, picks, retain_stream).mean()
-        worse = torch.randint(len(undesired), (options.batch_size,), generator=pair_stream)
+        picks = torch.randint(len(kept), (options.batch_size,), generator=retain_stream)
+        retain = policy.losses(kept, picks, retain_stream).mean()
+        worse = torch.randint(len(removed), (options.batch_size,), generator=pair_stream)
         same = pair_stream.get_state()  # both of a pair have the same noise
-        scale = -options.alpha * undesired.clean.shape[1]
-        preferred = scale * policy.losses(desired, partners[worse], pair_stream)
+        scale = -options.alpha * removed.clean.shape[1]
+        preferred = scale * policy.losses(kept, partners[worse], pair_stream)
         pair_stream.set_state(same)
-        other = scale * policy.losses(undesired, worse, pair_stream)
+        other = scale * policy.losses(removed, worse, pair_stream)
         optimiser.update(contrast(preferred, other, options.bias) + options.bc * retain)
     return optimiser.average.eval().requires_grad_(False)
 
@@ -84,5 +83,5 @@ def contrast(preferred: Tensor, other: Tensor, bias: float) -> Tensor:
 
 
 def nearest(conditions: Tensor, among: Tensor) -> Tensor:
-    """Return for each condition (N, C) the place (N,) of the nearest in `among` (M, C)."""
+    """Return for each condition (N, C) the index (N,) of the nearest one in `among` (M, C)."""
     return torch.cat([torch.cdist(part, among).argmin(1) for part in conditions.split(_ROWS)])

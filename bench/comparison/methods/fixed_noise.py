@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed noise: one noise for every chunk of every episode, the one that did best in a search.
+"""Fixed noise: plan every chunk of every episode from the one noise that won a search.
 
 The golden ticket (Patil et al. 2026, arXiv 2603.15757): draw M noises from the policy's own
-distribution, give each the same development episodes, keep the one with the best mean score. The
-weights stay, and planning costs what it did. The search is the tuning of the comparison.
+distribution, run the same development episodes with each, and keep the one with the best mean
+score. Weights and planning time stay the same. The search is the tuning of the comparison.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from uncloning_ros.runtime.inference import OnnxPolicy
 
 @dataclass(frozen=True)
 class FixedNoise:
-    """The noise that follows from `seed`, whatever noise the control loop draws."""
+    """The noise that follows from `seed`, instead of the noise of the control loop."""
 
     seed: int
 
@@ -26,6 +26,6 @@ class FixedNoise:
         return np.random.default_rng(self.seed).standard_normal(shape, dtype=np.float32)
 
     def steer(self, policy: OnnxPolicy) -> Infer:
-        """Return what plans every chunk from the same noise."""
+        """Return a planner that uses the same noise for every chunk."""
         noise = self.noise(policy.chunk_shape)
         return lambda observation, _: policy(observation, noise)

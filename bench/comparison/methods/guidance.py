@@ -1,19 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Classifier guidance: in each step of the sampler the clean chunk is moved to the kept modes.
+"""Classifier guidance: move the clean chunk to the kept modes in each step of the sampler.
 
 Dhariwal and Nichol 2021, arXiv 2105.05233, applied to robot policies by DynaGuide (Du and Song
-2025, arXiv 2506.13922), whose own model is replaced by the mode classifier that the edit uses. Of
-a flow x = (1 - l) a + l e Bayes' rule moves the expected clean chunk by
+2025, arXiv 2506.13922). The mode classifier of the edit replaces DynaGuide's own model. For a flow
+x = (1 - l) a + l e Bayes' rule moves the expected clean chunk by
 
     a <- a + scale * l^2 / (1 - l) * grad_a log p(kept | condition, a)
 
-(the score of x through a = a(x), its Jacobian taken for the identity; the factor is held where l
-is near 1). The result is held to the range of the demonstrations, as any prediction is.
+(the score of x through a = a(x), with the identity as its Jacobian; the factor is limited where l
+is near 1). The result is clamped to the range of the demonstrations, as any prediction is.
 
-Each level is done `inner_steps` times, with noise put back in between: stochastic sampling, which
-DynaGuide has from inference-time policy steering (Wang et al. 2024, arXiv 2411.16627). With one
-and a scale of 0 the sampler is the policy's own.
+Each level is repeated `inner_steps` times with noise added in between: stochastic sampling, which
+DynaGuide takes from inference-time policy steering (Wang et al. 2024, arXiv 2411.16627). With one
+inner step and a scale of 0 the sampler is the policy's own.
 """
 
 import math
@@ -29,14 +29,14 @@ from uncloning_ros.learning.policies.flow import SAMPLER_STEPS, FlowPolicy
 from uncloning_ros.policy_io import Array, Infer, Observation, Plan
 from uncloning_ros.runtime.inference import OnnxPolicy
 
-_LEAST_CLEAN = 0.1  # 1 - l counts as no less, the share of the clean chunk in the noisy one
+_LEAST_CLEAN = 0.1  # lower limit of 1 - l, the share of the clean chunk in the noisy one
 
 
 @dataclass(frozen=True)
 class Guidance:
     """Guidance of the policy of the folder `run` by the verifier in a file.
 
-    DynaGuide's own are a scale of 1.5 and 4 inner steps.
+    DynaGuide has a scale of 1.5 and 4 inner steps.
     """
 
     run: Path
@@ -45,7 +45,7 @@ class Guidance:
     inner_steps: int
 
     def steer(self, policy: OnnxPolicy) -> Infer:
-        """Return what plans a chunk with guidance, in torch."""
+        """Return a planner with guidance, in torch."""
         network, verifier = load_judges(self.run, self.verifier, policy)
         assert isinstance(network, FlowPolicy), 'guidance moves the levels of a flow'
 
@@ -59,8 +59,8 @@ class Guidance:
 @torch.no_grad()
 def guided(policy: FlowPolicy, verifier: Verifier, observation: Tensor, noise: Tensor,
            scale: float, inner_steps: int) -> Tensor:
-    """Return action chunks (B, horizon, action_dim) as `Policy.forward` does, guided."""
-    # What is put back follows from the noise, so that the same noise gives the same chunk.
+    """Return guided action chunks (B, horizon, action_dim), in place of `Policy.forward`."""
+    # The added noise follows from the first one, so that equal noises give equal chunks.
     stream = torch.Generator().manual_seed(int(noise.numpy().view(np.uint32).sum(dtype=np.uint32)))
     condition = policy.normaliser.condition(observation)
     x = noise.flatten(1)
@@ -80,6 +80,6 @@ def guided(policy: FlowPolicy, verifier: Verifier, observation: Tensor, noise: T
 
 @torch.enable_grad()
 def slope(verifier: Verifier, condition: Tensor, clean: Tensor) -> Tensor:
-    """Return the gradient (B, D) of log p(kept | condition, clean) along the clean chunks."""
+    """Return the gradient (B, D) of log p(kept | condition, clean) by the clean chunks."""
     clean = clean.detach().requires_grad_(True)
     return torch.autograd.grad(verifier.log_kept(condition, clean).sum(), clean)[0]

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The edit's own mode classifier, kept in a file, for methods that judge chunks at run time.
+"""Keep the mode classifier of the edit in a file, for methods that judge chunks at run time.
 
-It is trained on the original policy's predictions, exactly as for an edit, so that all methods
-have the same signal.
+It is trained on the predictions of the original policy, exactly as for an edit, so that all
+methods have the same signal.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ class Verifier(ModeClassifier):
 
 def train_verifier(run: Run, dataset: Dataset, remove: tuple[str, ...], path: Path,
                    seed: int) -> dict[str, Any]:
-    """Train the classifier of an edit, write it to the new file `path`, return its report."""
+    """Train the classifier of an edit, write it to a new file, and return its report."""
     require_new(path)
     kept = kept_modes(run, dataset, remove)
     data, held_out = (windows_by_mode(run.policy.normaliser, dataset, split, (*kept, *remove))
@@ -50,19 +50,19 @@ def train_verifier(run: Run, dataset: Dataset, remove: tuple[str, ...], path: Pa
 
 
 def load_judges(run: Path, verifier: Path, policy: OnnxPolicy) -> tuple[Policy, Verifier]:
-    """Read the run that a policy was exported from and the verifier that was trained on it.
+    """Read the run of an exported policy and the verifier that was trained on it.
 
     Raise `CheckpointError` where the three do not belong together.
     """
-    torch.set_num_threads(1)  # as onnxruntime has it
+    torch.set_num_threads(1)  # the number of onnxruntime
     found = load_run(run)
     tensors, record = load_tensors(verifier)
     exported = policy.metadata['training'].get('weights_sha256')
     for what, sha256 in (('the exported policy', exported),
                          (str(verifier), record.get('weights_sha256'))):
         if sha256 != found.sha256:
-            raise CheckpointError(f'{what} was made from weights with sha256 {sha256}, {run} has '
-                                  f'{found.sha256}; name the run it was made from')
+            raise CheckpointError(f'{what}: expected weights with sha256 {found.sha256}, as {run} '
+                                  f'has them, got {sha256}; name the run it was made from')
     classifier = Verifier(*record['sizes'], record['kept'])
     classifier.load_state_dict(tensors)
     return found.policy, classifier.eval().requires_grad_(False)
