@@ -24,7 +24,6 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from uncloning_ros.contract import ObservedTopic, contract_from_dict
-from uncloning_ros.demos.bags import layout
 from uncloning_ros.demos.bags import writer as bag_writer
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.mcap import Salvage, salvaged
@@ -347,52 +346,6 @@ def test_a_name_that_another_recorder_took_a_moment_ago_is_refused(
     with pytest.raises(OutputExistsError, match='episode_000000 exists already'):
         EpisodeWriter(final, episodes.CONTRACT, episodes.METADATA)
     assert [path.name for path in tmp_path.iterdir()] == ['episode_000000']
-
-
-# --- folders of episodes ---
-
-def test_episodes_are_listed_by_name_without_the_unfinished(tmp_path: Path) -> None:
-    for name in ('episode_000002', 'episode_000010', 'episode_000011.partial', 'other_take'):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / 'metadata.yaml').touch()
-    (tmp_path / 'cut').mkdir()
-    (tmp_path / 'cut' / 'cut_0.mcap').touch()
-    (tmp_path / 'notes').mkdir()
-    (tmp_path / 'episode_000002.labels.json').touch()
-    assert [p.name for p in layout.list_episodes(tmp_path)] == [
-        'episode_000002', 'episode_000010', 'other_take']
-    assert [p.name for p in layout.list_unfinished(tmp_path)] == ['cut', 'episode_000011.partial']
-    assert layout.next_episode_index(tmp_path) == 12
-
-
-@pytest.mark.parametrize('left', ['episode_000003.labels.json', 'episode_000003#2.labels.json'])
-def test_the_labels_of_an_episode_that_is_gone_are_not_the_next_ones(tmp_path: Path,
-                                                                     left: str) -> None:
-    (tmp_path / 'episode_000002').mkdir()
-    (tmp_path / left).touch()
-    assert layout.next_episode_index(tmp_path) == 4
-
-
-def test_a_folder_without_episodes_starts_at_zero(tmp_path: Path) -> None:
-    assert layout.next_episode_index(tmp_path / 'new') == 0
-    assert layout.next_episode_index(tmp_path) == 0
-    assert layout.episode_name(0) == 'episode_000000'
-
-
-def test_a_folder_that_cannot_be_listed_is_told_with_a_sentence(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(path: Path) -> None:
-        raise PermissionError(errno.EACCES, 'Permission denied', str(path))
-    monkeypatch.setattr(Path, 'iterdir', forbidden)
-    with pytest.raises(BagError, match='cannot list .*Permission denied'):
-        layout.next_episode_index(tmp_path)
-
-
-def test_a_file_or_a_single_bag_is_no_folder_of_episodes(handover: Path) -> None:
-    with pytest.raises(BagError, match='is one episode; give the folder that holds'):
-        layout.list_episodes(handover)
-    with pytest.raises(BagError, match='is not a directory'):
-        layout.list_episodes(mcap_of(handover))
 
 
 def test_equal_recordings_have_equal_digests_and_others_do_not(tmp_path: Path) -> None:
