@@ -72,6 +72,7 @@ def test_a_contract_without_the_modes_of_the_scenario_is_refused(
     assert "unknown mode 'handle_left'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bags_with_one_worker(demos: Path,
                                                                 tmp_path: Path) -> None:
     out = tmp_path / 'demos'

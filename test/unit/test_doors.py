@@ -24,7 +24,7 @@ PYBULLET = ('pybullet', 'pybullet_data', 'pybullet_utils')
 # Who alone may import what, directly.
 DOORS = {
     **dict.fromkeys(ROS, ('uncloning_ros.nodes',)),
-    **dict.fromkeys(PYBULLET, ('uncloning_ros.simulation',)),
+    **dict.fromkeys(PYBULLET, ('uncloning_ros.simulation.pybullet',)),
     'torch': ('uncloning_ros.learning',),
     'onnx': ('uncloning_ros.learning',),
     'tensorboard': ('uncloning_ros.learning',),
@@ -63,6 +63,14 @@ def test_layers_import_leftwards_only() -> None:
 
 def test_heavy_packages_are_imported_in_their_own_room_alone(graph: grimp.ImportGraph) -> None:
     assert open_doors(graph) == set()
+
+
+def test_the_engine_is_known_to_the_opener_of_worlds_alone(graph: grimp.ImportGraph) -> None:
+    engine = 'uncloning_ros.simulation.pybullet'
+    inside = {engine, *graph.find_descendants(engine)}
+    outside = {importer for module in inside
+               for importer in graph.find_modules_that_directly_import(module)} - inside
+    assert outside == {'uncloning_ros.simulation.world'}
 
 
 @pytest.mark.parametrize(('importer', 'imported'), [

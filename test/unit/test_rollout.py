@@ -221,6 +221,7 @@ def test_results_do_not_depend_on_processes_or_order(still: Path) -> None:
     assert {r.ended for r in alone} == {'timeout'}
 
 
+@pytest.mark.slow
 def test_a_steering_decides_in_every_process_and_none_leaves_the_file_alone(
         still: Path, tmp_path: Path) -> None:
     seeds = [11, 12]

@@ -23,12 +23,7 @@ from uncloning_ros.geometry import (
     rotation_of,
 )
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.panda import (
-    JOINT_NAMES,
-    CartesianController,
-    in_arm_order,
-    joint_order,
-)
+from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.world import World
 
 # Takes a key, flat values (dim,), and their times of measurement and arrival in ns.
@@ -116,7 +111,7 @@ class Demonstrator:
         self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
         self._interface = interface
         self._joints = _measured_joints(interface)
-        self._arm: CartesianController | None = None
+        self._arm: panda.CartesianController | None = None
         self._habit = Habit(
             speed_m_s=rng.uniform(0.35, 0.6), turn_rad_s=rng.uniform(1.6, 2.4),
             bow=rng.uniform((-0.25, 0.0), (0.25, 0.25)),
@@ -286,7 +281,7 @@ class Demonstrator:
             if signal.kind == 'pose':
                 parts.append(pose)
             elif signal.kind == 'joint_positions':
-                parts.append(self._follow(dt_s, pose, values)[joint_order(signal.names)])
+                parts.append(self._follow(dt_s, pose, values)[panda.joint_order(signal.names)])
             else:
                 parts.append(np.array([_OPEN_M if self.step in open_steps else _CLOSED_M]))
         return np.concatenate(parts)
@@ -295,8 +290,8 @@ class Demonstrator:
         """Return the target joints (7,), in the arm's order, `dt_s` later on the way to `pose`."""
         if self._arm is None:
             assert self._joints is not None
-            measured = in_arm_order(self._joints.names, values[self._joints.key])
-            self._arm = CartesianController(measured, _JOINT_SPEED_SHARE)
+            measured = panda.in_arm_order(self._joints.names, values[self._joints.key])
+            self._arm = panda.CartesianController(measured, _JOINT_SPEED_SHARE)
         self._arm.command(pose)
         steps = math.ceil(dt_s / _JOINT_STEP_S)
         for _ in range(steps):
@@ -343,14 +338,15 @@ def require_teachable(interface: Interface) -> None:
     if (any(signal.kind == 'joint_positions' for signal in interface.actions)
             and _measured_joints(interface) is None):
         raise ScenarioError('the scripted teacher commands joints, so it has to observe the '
-                            f'joint_positions of {JOINT_NAMES[0]} to {JOINT_NAMES[-1]}; add them '
-                            f'to the observations of the contract')
+                            f'joint_positions of {panda.JOINT_NAMES[0]} to '
+                            f'{panda.JOINT_NAMES[-1]}; add them to the observations of the '
+                            f'contract')
 
 
 def _measured_joints(interface: Interface) -> Signal | None:
     """Return the observation of all of the arm's joints, None if there is none."""
     return next((signal for signal in interface.observations if signal.kind == 'joint_positions'
-                 and set(signal.names) == set(JOINT_NAMES)), None)
+                 and set(signal.names) == set(panda.JOINT_NAMES)), None)
 
 
 def _believed(before: Array, seen: Array, share: float) -> Array:

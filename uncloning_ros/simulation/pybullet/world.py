@@ -20,16 +20,7 @@ from uncloning_ros.geometry import (
 )
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.scenario import Scenario, ToolPart
-from uncloning_ros.simulation.panda import (
-    FINGER_TRAVEL_M,
-    READY_RAD,
-    CartesianController,
-    JointController,
-    forward,
-    in_arm_order,
-    joint_order,
-    solve,
-)
+from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.pybullet.bodies import (
     FINGER_LINKS,
     GRAVITY_M_S2,
@@ -89,14 +80,14 @@ class BulletWorld:
         self.receiver = self._make_receiver(self.scenario, receiver_rng)
         self._sensors = Sensors(self.scenario.tracking, self._signals, sensor_rng)
 
-        position, rotation, _ = forward(READY_RAD)
-        joints = solve(pose_from_parts(position + jitter, rotation))
+        position, rotation, _ = panda.forward(panda.READY_RAD)
+        joints = panda.solve(pose_from_parts(position + jitter, rotation))
         in_joints = any(s.kind == 'joint_positions' for s in self._interface.actions)
-        self._controller: CartesianController | JointController = (
-            JointController(joints) if in_joints else CartesianController(joints))
-        for i, q in enumerate((*joints, 0.0, 0.0, FINGER_TRAVEL_M, FINGER_TRAVEL_M)):
+        self._controller: panda.CartesianController | panda.JointController = (
+            panda.JointController(joints) if in_joints else panda.CartesianController(joints))
+        for i, q in enumerate((*joints, 0.0, 0.0, panda.FINGER_TRAVEL_M, panda.FINGER_TRAVEL_M)):
             client.resetJointState(bodies.arm, i, q)
-        self._width_m = self._width_target_m = 2 * FINGER_TRAVEL_M
+        self._width_m = self._width_target_m = 2 * panda.FINGER_TRAVEL_M
         quaternion = quaternion_from_rotation(rotation_about_z(yaw))
         client.resetBasePositionAndOrientation(bodies.stand, (*xy, bodies.stand_half_m),
                                                quaternion)
@@ -147,9 +138,9 @@ class BulletWorld:
             if signal.kind == 'pose':
                 self._controller.command(values)
             elif signal.kind == 'joint_positions':
-                self._controller.command(in_arm_order(signal.names, values))
+                self._controller.command(panda.in_arm_order(signal.names, values))
             elif signal.kind == 'gripper_width':
-                self._width_target_m = float(np.clip(values[0], 0.0, 2 * FINGER_TRAVEL_M))
+                self._width_target_m = float(np.clip(values[0], 0.0, 2 * panda.FINGER_TRAVEL_M))
 
     def advance(self) -> None:
         """Advance by one physics step."""
@@ -278,7 +269,7 @@ class BulletWorld:
         }
         joints = self._signals.get('joint_positions')
         if joints is not None:
-            states = self._client.getJointStates(self._bodies.arm, joint_order(joints.names))
+            states = self._client.getJointStates(self._bodies.arm, panda.joint_order(joints.names))
             truth[joints.key] = np.array([state[0] for state in states])
         return truth
 
