@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 _EPS = 1e-9
-_RAY_M = 5.0  # a ray is looked along so far: beyond every arm and every person it hands to
+_RAY_M = 5.0  # length of a ray (m): beyond every arm and every person it hands to
+_LEAST_COLUMN = 1e-6  # shortest column of a rotation that has a direction, before it is scaled
+_NO_ROTATION = 'expected two independent columns of a rotation, got zero or parallel'
 
 
 def rotation_from_quaternion(quaternion: ArrayLike) -> Array:
@@ -68,7 +71,7 @@ def quaternion_from_rotation(rotation: ArrayLike) -> Array:
 def rotation_from_6d(columns: ArrayLike) -> Array:
     """Return the rotation matrices (..., 3, 3) nearest in Gram-Schmidt's sense to (..., 6).
 
-    Raise `ValueError` if the two columns are zero or parallel: then there is no rotation.
+    Raise `ValueError` if the two columns are zero or parallel.
     """
     six = np.asarray(columns, dtype=np.float64)
     first, second = six[..., :3], six[..., 3:]
@@ -76,8 +79,8 @@ def rotation_from_6d(columns: ArrayLike) -> Array:
     x = first / np.maximum(length, _EPS)
     y = second - np.sum(x * second, axis=-1, keepdims=True) * x
     width = np.linalg.norm(y, axis=-1, keepdims=True)
-    if not (np.all(length > 1e-6) and np.all(width > 1e-6)):
-        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
+    if not (np.all(length > _LEAST_COLUMN) and np.all(width > _LEAST_COLUMN)):
+        raise ValueError(_NO_ROTATION)
     y = y / width
     return np.stack([x, y, cross(x, y)], axis=-1)
 
@@ -117,19 +120,7 @@ def single_rotation(columns: Sequence[float]) -> Array:
 
     The very same as `rotation_from_6d`, for one command at a time; raise `ValueError` as it does.
     """
-    ax, ay, az, bx, by, bz = columns
-    length = math.sqrt(ax * ax + ay * ay + az * az)
-    if not length > 1e-6:
-        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
-    ax, ay, az = ax / length, ay / length, az / length
-    along = ax * bx + ay * by + az * bz
-    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
-    width = math.sqrt(bx * bx + by * by + bz * bz)
-    if not width > 1e-6:
-        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
-    bx, by, bz = bx / width, by / width, bz / width
-    return np.array(((ax, bx, ay * bz - az * by), (ay, by, az * bx - ax * bz),
-                     (az, bz, ax * by - ay * bx)))
+    return np.array(tuple(zip(*_orthonormal(columns), strict=True)))
 
 
 def single_quaternion(pose: Sequence[float]) -> tuple[float, float, float, float]:
@@ -138,18 +129,7 @@ def single_quaternion(pose: Sequence[float]) -> tuple[float, float, float, float
     Same as `quaternion_from_rotation(rotation_of(pose))`, for one message at a time. Raise
     `ValueError` if the 6D rotation is zero or parallel.
     """
-    _, _, _, ax, ay, az, bx, by, bz = pose
-    length = math.sqrt(ax * ax + ay * ay + az * az)
-    if not length > 1e-6:
-        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
-    ax, ay, az = ax / length, ay / length, az / length
-    along = ax * bx + ay * by + az * bz
-    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
-    width = math.sqrt(bx * bx + by * by + bz * bz)
-    if not width > 1e-6:
-        raise ValueError('expected two independent columns of a rotation, got zero or parallel')
-    bx, by, bz = bx / width, by / width, bz / width
-    cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = _orthonormal(pose[3:])
     # The largest of the four components first, as in `quaternion_from_rotation`.
     squares = (1 + ax - by - cz, 1 - ax + by - cz, 1 - ax - by + cz, 1 + ax + by + cz)
     best = squares.index(max(squares))
@@ -161,6 +141,23 @@ def single_quaternion(pose: Sequence[float]) -> tuple[float, float, float, float
     )[best]
     norm = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
     return x / norm, y / norm, z / norm, w / norm
+
+
+def _orthonormal(columns: Sequence[float]) -> tuple[Vector, Vector, Vector]:
+    """Return the columns of the rotation of one 6D rotation (6,), by Gram-Schmidt."""
+    ax, ay, az, bx, by, bz = columns
+    length = math.sqrt(ax * ax + ay * ay + az * az)
+    if not length > _LEAST_COLUMN:
+        raise ValueError(_NO_ROTATION)
+    ax, ay, az = ax / length, ay / length, az / length
+    along = ax * bx + ay * by + az * bz
+    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
+    width = math.sqrt(bx * bx + by * by + bz * bz)
+    if not width > _LEAST_COLUMN:
+        raise ValueError(_NO_ROTATION)
+    bx, by, bz = bx / width, by / width, bz / width
+    return ((ax, ay, az), (bx, by, bz),
+            (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
 
 
 def position_of(pose: ArrayLike) -> Array:

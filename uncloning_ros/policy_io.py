@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +23,15 @@ class Observation:
     In the contract's units, and in the order of its observations.
     """
 
-    vector: Array
+    vector: Float32
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A plan: the actions `chunk` (horizon, action_dim) float32, in the contract's units."""
 
-    chunk: Array
+    chunk: Float32
 
 
 # A policy: an observation and standard normal noise (horizon, action_dim) float32 to a plan.
-Infer = Callable[[Observation, Array], Plan]
+Infer = Callable[[Observation, Float32], Plan]

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.geometry import Vector
 from uncloning_ros.schema import (
     Note,
     Range,
     Rate,
     Span,
-    Vector,
     canonical_sha256,
     read,
     read_yaml,

@@ -18,9 +18,8 @@ from typing import Any
 from uncloning_ros.contract import ObservedTopic, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import ContractError, near_miss
-from uncloning_ros.geometry import single_pose
+from uncloning_ros.geometry import Vector, single_pose
 
-Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]  # x, y, z, w, as in messages
 
 STATIC_SUFFIX = '_static'  # /tf_static is the topic of the static transforms beside /tf

@@ -5,7 +5,7 @@
 import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uncloning_ros.errors import BagError, ContractError
+from uncloning_ros.geometry import Vector
 from uncloning_ros.schema import (
     Count,
     Doc,
-    Fields,
     Inside,
     Names,
     Note,
@@ -27,7 +27,6 @@ from uncloning_ros.schema import (
     Rate,
     Sha256,
     Span,
-    Vector,
     canonical_sha256,
     documented,
     plain,
@@ -210,70 +209,40 @@ def test_fields_are_documented_with_path_type_and_sentence() -> None:
         'limits.*': 'number[2]', 'record': 'map, optional', 'still': 'flag, optional'}
 
 
-def fields(**data: object) -> Fields:
-    return Fields(data, 'place', ContractError)
+def test_only_a_mapping_is_read() -> None:
+    with pytest.raises(ContractError, match=r'^place: expected a mapping, got \[1, 2\]$'):
+        read(Robot, [1, 2], 'place', ContractError, path='p')
 
 
-@pytest.mark.parametrize(('read', 'value', 'expected'), [
-    (lambda f: f.text('key'), 3, 'a text'),
-    (lambda f: f.text('key'), '  ', 'a text'),
-    (lambda f: f.texts('key'), 'one', 'a list of names'),
-    (lambda f: f.texts('key'), [], 'a list of names'),
-    (lambda f: f.texts('key'), ['a', 'a'], 'distinct names'),
-    (lambda f: f.flag('key'), 1, 'true or false'),
-    (lambda f: f.count('key'), 0, 'a whole number, at least 1'),
-    (lambda f: f.count('key'), 2.0, 'a whole number, at least 1'),
-    (lambda f: f.count('key'), True, 'a whole number, at least 1'),
-    (lambda f: f.number('key', 0, 1), 1.5, r'a number in \[0, 1\]'),
-    (lambda f: f.number('key'), float('nan'), 'a number in'),
-    (lambda f: f.number('key'), float('inf'), 'a number in'),
-    (lambda f: f.number('key'), True, 'a number in'),
-    (lambda f: f.number('key'), '1e-3', 'a number in'),
-    (lambda f: f.numbers('key', 2), [1.0], 'a list of 2 numbers'),
-    (lambda f: f.numbers('key', 2), [1.0, float('nan')], 'a list of 2 numbers'),
-    (lambda f: f.span('key'), [2, 1], r'a pair \[least, most\]'),
-    (lambda f: f.list_of_fields('key'), [], 'a list of mappings'),
-    (lambda f: f.schema('right@1'), None, 'a text'),
-])
-def test_wrong_value_is_refused_with_place_expectation_and_value(
-        read: Callable[[Fields], Any], value: object, expected: str) -> None:
-    key = 'schema' if 'right@1' in str(read.__code__.co_consts) else 'key'
-    with pytest.raises(ContractError, match=f'^place.{key}: expected {expected}.*, got ') as err:
-        read(fields(**{key: value}))
-    assert repr(value) in str(err.value)
+@dataclass(frozen=True)
+class Excerpt:
+    OTHER_KEYS: ClassVar = True
+
+    share: Rate
 
 
-def test_unknown_key_suggests_the_near_miss() -> None:
-    part = fields(rate_hz=20, histori=2)
-    part.number('rate_hz')
-    part.has('history')
-    with pytest.raises(ContractError, match=r"unknown key 'histori' \(did you mean 'history'\?\)"):
-        part.done()
+def test_other_keys_pass_where_a_dataclass_says_so() -> None:
+    assert read(Excerpt, arm(), 'place', ContractError) == Excerpt(1.0)
+    with pytest.raises(ContractError, match="missing key 'share'"):
+        read(Excerpt, {'shar': 1}, 'place', ContractError)
 
 
-def test_missing_key_names_what_was_found_instead() -> None:
-    with pytest.raises(ContractError, match=r"missing key 'horizon'.*found 'horizn'"):
-        fields(horizn=16).count('horizon')
+@dataclass(frozen=True)
+class Doubled:
+    value: float
+    twice: Annotated[float, Note.DERIVED] = 0.0
+
+    def as_read(self) -> 'Doubled':
+        if self.value < 0:
+            raise BagError(f'value {self.value} is below 0')
+        return replace(self, twice=2 * self.value)
 
 
-def test_missing_key_without_a_near_miss_only_tells_what_was_expected() -> None:
-    with pytest.raises(ContractError, match=r"^place: missing key 'x', expected a text$"):
-        fields().text('x')
-
-
-def test_wrong_schema_is_refused() -> None:
-    with pytest.raises(ContractError, match=r"place.schema: expected 'right@1', got 'right@2'"):
-        fields(schema='right@2').schema('right@1')
-
-
-def test_a_list_is_no_mapping() -> None:
-    with pytest.raises(ContractError, match=r'expected a mapping, got \[1, 2\]'):
-        Fields([1, 2], 'place', ContractError)
-
-
-def test_keys_that_are_no_names_are_refused() -> None:
-    with pytest.raises(ContractError, match='expected names as keys, got 3'):
-        Fields({3: 'x'}, 'place', ContractError).keys()
+def test_a_dataclass_completes_and_checks_itself_as_it_is_read() -> None:
+    assert read(Doubled, {'value': 2}, 'place', ContractError) == Doubled(2.0, 4.0)
+    assert plain(Doubled(2.0, 4.0)) == {'value': 2.0}
+    with pytest.raises(ContractError, match=r'^place: value -1.0 is below 0$'):
+        read(Doubled, {'value': -1}, 'place', ContractError)
 
 
 @pytest.mark.parametrize(('text', 'reason'), [
@@ -304,13 +273,6 @@ def test_missing_file_and_foreign_bytes_are_refused(tmp_path: Path) -> None:
         read_yaml(path, ContractError)
 
 
-@pytest.mark.parametrize('value', [10**400, [1, 10**400]])
-def test_a_number_that_no_float_can_hold_is_refused(value: object) -> None:
-    part = Fields({'key': value}, 'place', ContractError)
-    with pytest.raises(ContractError, match='place.key: expected a'):
-        part.numbers('key', 2) if isinstance(value, list) else part.number('key')
-
-
 plain_data = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner,
@@ -319,12 +281,8 @@ plain_data = st.recursive(
 
 @given(plain_data)
 def test_whatever_the_data_a_reader_refuses_with_its_own_error(data: object) -> None:
-    try:
-        part = Fields(data, 'place', ContractError)
-        part.fields('key').number('value', 0.0, 1.0)
-        part.done()
-    except ContractError:
-        pass
+    with contextlib.suppress(ContractError):
+        read(Robot, data, 'place', ContractError, path='p')
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(arm(**FULL), plain_data)))

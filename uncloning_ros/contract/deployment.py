@@ -11,7 +11,8 @@ from uncloning_ros.contract.interface import Interface
 from uncloning_ros.contract.kinds import KINDS
 from uncloning_ros.contract.messages import TRANSFORMS
 from uncloning_ros.errors import ContractError, near_miss
-from uncloning_ros.schema import Range, Span, Vector, canonical_sha256, plain
+from uncloning_ros.geometry import Vector
+from uncloning_ros.schema import Range, Span, canonical_sha256, plain
 
 # Longest duration (s): more is a typing error, and in ns it has to fit into 64 bits.
 _MOST_S = 86400.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import uncloning_ros
 from uncloning_ros.errors import IncidentError
 from uncloning_ros.files import require_new, write_whole
-from uncloning_ros.policy_io import Array
+from uncloning_ros.policy_io import Float32
 from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
 from uncloning_ros.runtime.inference import THREADS, VERSION
 
@@ -67,9 +67,9 @@ class Incident:
     events: tuple[Event, ...]
     indices: NDArray[np.int64]
     ticks_ns: NDArray[np.int64]
-    observations: Array
-    noises: Array
-    chunks: Array
+    observations: Float32
+    noises: Float32
+    chunks: Float32
     answered: NDArray[np.bool_]
 
 
@@ -108,7 +108,7 @@ def incident_of(answers: Sequence[PlanAnswer], events: Sequence[Event], model_pa
                 model_sha256: str, contract_sha256: str, seed: int,
                 chunk_shape: tuple[int, int], observation_shape: tuple[int, int]) -> Incident:
     """Return the incident that a snapshot amounts to."""
-    def stacked(arrays: Sequence[Array], shape: tuple[int, int]) -> Array:
+    def stacked(arrays: Sequence[Float32], shape: tuple[int, int]) -> Float32:
         return np.array(arrays, dtype=np.float32).reshape(-1, *shape)
 
     requests = [answered.request for answered in answers]

@@ -21,7 +21,7 @@ import onnxruntime
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError
 from uncloning_ros.files import read_bytes
-from uncloning_ros.policy_io import Array, Observation, Plan
+from uncloning_ros.policy_io import Float32, Observation, Plan
 from uncloning_ros.runtime.model_structure import require_structure
 
 # What results depend on beside model and processor.
@@ -62,16 +62,16 @@ class OnnxPolicy:
         self.observation_shape = (timing.history, interface.observation_dim)
         self.chunk_shape = (timing.horizon, interface.action_dim)
 
-    def __call__(self, observation: Observation, noise: Array) -> Plan:
+    def __call__(self, observation: Observation, noise: Float32) -> Plan:
         """Plan once, from standard normal `noise` (horizon, action_dim).
 
         The same inputs give the same plan.
         """
         return Plan(self.batch(observation.vector[None], noise[None])[0])
 
-    def batch(self, observations: Array, noises: Array) -> Array:
+    def batch(self, observations: Float32, noises: Float32) -> Float32:
         """Return chunks (B, horizon, action_dim) for B histories and as many noises."""
-        chunks: Array = self._session.run(
+        chunks: Float32 = self._session.run(
             [OUTPUT], {INPUTS[0]: observations, INPUTS[1]: noises})[0]
         return chunks
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from uncloning_ros.errors import IncidentError
-from uncloning_ros.policy_io import Array, Observation
+from uncloning_ros.policy_io import Float32, Observation
 from uncloning_ros.runtime.incident import Incident, Machine, this_machine
 from uncloning_ros.runtime.inference import OnnxPolicy
 
@@ -67,7 +67,7 @@ def replay(incident: Incident, policy: OnnxPolicy,
     return Replay(tuple(indices), tuple(differences), ELSEWHERE if other else 0.0, other)
 
 
-def _difference(one: Array, two: Array) -> float:
+def _difference(one: Float32, two: Float32) -> float:
     """Return the largest difference of two chunks; what is NaN in both is the same."""
     same = (one == two) | (np.isnan(one) & np.isnan(two))
     with np.errstate(invalid='ignore'):

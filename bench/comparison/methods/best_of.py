@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from comparison.methods.verifier import load_judges
-from uncloning_ros.policy_io import Array, Infer, Observation, Plan
+from uncloning_ros.policy_io import Float32, Infer, Observation, Plan
 from uncloning_ros.runtime.inference import OnnxPolicy
 
 
@@ -32,7 +32,7 @@ class BestOf:
         network, verifier = load_judges(self.run, self.verifier, policy)
         normaliser = network.normaliser
 
-        def infer(observation: Observation, noise: Array) -> Plan:
+        def infer(observation: Observation, noise: Float32) -> Plan:
             observations = np.repeat(observation.vector[None], self.count, 0)
             chunks = policy.batch(observations, noises(noise, self.count))
             with torch.inference_mode():
@@ -43,7 +43,7 @@ class BestOf:
         return infer
 
 
-def noises(first: Array, count: int) -> Array:
+def noises(first: Float32, count: int) -> Float32:
     """Return `count` noises: the given one, then others that follow from it."""
     rng = np.random.default_rng(first.ravel().view(np.uint32))
     others = rng.standard_normal((count - 1, *first.shape), dtype=np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.policy_io import Array, Infer
+from uncloning_ros.policy_io import Float32, Infer
 from uncloning_ros.runtime.inference import OnnxPolicy
 
 
@@ -21,7 +21,7 @@ class FixedNoise:
 
     seed: int
 
-    def noise(self, shape: tuple[int, ...]) -> Array:
+    def noise(self, shape: tuple[int, ...]) -> Float32:
         """Return the noise of a chunk of this shape, standard normal."""
         return np.random.default_rng(self.seed).standard_normal(shape, dtype=np.float32)
 

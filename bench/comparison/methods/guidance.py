@@ -26,7 +26,7 @@ from torch import Tensor
 
 from comparison.methods.verifier import Verifier, load_judges
 from uncloning_ros.learning.policies.flow import SAMPLER_STEPS, FlowPolicy
-from uncloning_ros.policy_io import Array, Infer, Observation, Plan
+from uncloning_ros.policy_io import Float32, Infer, Observation, Plan
 from uncloning_ros.runtime.inference import OnnxPolicy
 
 _LEAST_CLEAN = 0.1  # lower limit of 1 - l, the share of the clean chunk in the noisy one
@@ -49,7 +49,7 @@ class Guidance:
         network, verifier = load_judges(self.run, self.verifier, policy)
         assert isinstance(network, FlowPolicy), 'guidance moves the levels of a flow'
 
-        def infer(observation: Observation, noise: Array) -> Plan:
+        def infer(observation: Observation, noise: Float32) -> Plan:
             chunk = guided(network, verifier, torch.from_numpy(observation.vector)[None],
                            torch.from_numpy(noise)[None], self.scale, self.inner_steps)
             return Plan(chunk[0].numpy())

@@ -32,11 +32,11 @@ from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array
+from uncloning_ros.policy_io import Float32
 
 # Share (%) of the commands that may come before their tick: a few stragglers must not shift all.
 _EARLY_PERCENT = 5.0
 
-Float32 = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 

@@ -13,10 +13,10 @@ from uncloning_ros.demos.bags.labels import SOURCES, newest_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.dataset.alignment import align
-from uncloning_ros.demos.dataset.store import Float32
 from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError
+from uncloning_ros.policy_io import Float32
 from uncloning_ros.scenario import Scenario
 
 # Sources of an episode's mode. `auto` takes the first of the others that has one, except

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
-from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, Float32
+from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord
 from uncloning_ros.geometry import (
     Array,
     part_of_turn,
@@ -35,6 +35,7 @@ from uncloning_ros.geometry import (
     position_of,
     rotation_of,
 )
+from uncloning_ros.policy_io import Float32
 
 _STILL_M = 0.03  # motion (m) of the tool before the grasp: pushed further, it has no one place
 _LEAST_STROKE_M = 0.005  # change (m) of the commanded width: a smaller one is not a grasp

@@ -36,6 +36,7 @@ from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import parse_json, read_bytes, require_new
+from uncloning_ros.policy_io import Float32
 from uncloning_ros.schema import Count, Note, Positive, Rate, plain, read
 
 SPLITS = ('train', 'validation')
@@ -43,7 +44,6 @@ SPLITS = ('train', 'validation')
 _ARRAYS_FILE = 'dataset.safetensors'
 _JSON_FILE = 'dataset.json'
 
-Float32 = NDArray[np.float32]
 Frames = NDArray[np.int64]
 
 
