@@ -50,6 +50,8 @@ proofs: $(INSTALLED) ## soaks, long crash series and large mutation runs
 docs: $(INSTALLED) ## write the generated pages, then build the site into build/site
 	@$(ENV) python scripts/commands_page.py >docs/commands.md.new
 	@mv docs/commands.md.new docs/commands.md
+	@$(ENV) python scripts/audit_fields_page.py >docs/audit_fields.md.new
+	@mv docs/audit_fields.md.new docs/audit_fields.md
 	@$(ENV) NO_MKDOCS_2_WARNING=1 mkdocs build --strict 2>&1 | { grep -v INFO || true; }
 	@echo 'The site is in build/site; open build/site/index.html'
 

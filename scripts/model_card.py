@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.audit.figures.summary import compared_models
 from uncloning_ros.audit.wording import STATEMENT, percent, points
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
@@ -43,6 +42,11 @@ def card(folder: Path, name: str) -> str:
              STATEMENT, _draws(folder, policy.sha256),
              '## Outcome of every seed', _per_seed(own[0])]
     return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def compared_models(audit: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records of the models that the first model of an audit was compared with."""
+    return [*([audit['against']] if 'against' in audit else []), *audit.get('also_against', ())]
 
 
 def _what(own: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from uncloning_ros.audit.figures.summary import BETWEEN_MODES
+from uncloning_ros.audit.audited import BETWEEN_MODES
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
 from uncloning_ros.cli.arguments import new_path, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument

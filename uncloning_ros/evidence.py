@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from uncloning_ros.errors import EvidenceError
 from uncloning_ros.files import read_json
-from uncloning_ros.schema import Count, Note, Positive, Rate, canonical_sha256, read
+from uncloning_ros.schema import Count, Doc, Note, Positive, Rate, canonical_sha256, read
 
 SCHEMA = 'uncloning/evidence@1'
 # Largest evidence file (bytes): a thousand episodes take about 2 MB.
@@ -38,12 +38,20 @@ class _Figures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Limits:
-    """The limits that were stated before the audit, None if not."""
+class Limits:
+    """The limits that were stated before the audit, and those that its figures exceed."""
 
-    max_umr: Rate | None
-    min_sr: Rate | None
-    exceeded: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY]
+    max_umr: Annotated[Rate | None, Doc('the bound of UMR must not be above; null: not stated')]
+    min_sr: Annotated[Rate | None, Doc('SR must not be below; null: not stated')]
+    exceeded: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
+        'a sentence for each stated limit that is exceeded')]
+
+    @property
+    def within_limits(self) -> bool | None:
+        """Tell whether every stated limit holds, None if none was stated."""
+        if self.max_umr is None and self.min_sr is None:
+            return None
+        return not self.exceeded
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,12 @@ class _File:
     statement: str
     scenario: _Scenario
     figures: _Figures
-    limits: _Limits
+    limits: Limits
     machine: _Machine
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence(_Figures, _Limits):
+class Evidence(_Figures, Limits):
     """The result of one audit of one exported policy with one deployment part.
 
     `umr_upper95` is the upper bound of the rate of unsafe episodes, `sr` the success rate.
@@ -88,13 +96,6 @@ class Evidence(_Figures, _Limits):
     scenario_sha256: str
     software_version: str
     statement: str
-
-    @property
-    def within_limits(self) -> bool | None:
-        """Tell whether every stated limit holds, None if none was stated."""
-        if self.max_umr is None and self.min_sr is None:
-            return None
-        return not self.exceeded
 
     @property
     def sentence(self) -> str:

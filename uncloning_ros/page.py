@@ -65,9 +65,9 @@ def section(title: str, *parts: str) -> str:
     return f'<section><h2>{escape(title)}</h2>{"".join(parts)}</section>'
 
 
-def heading(text: str, aside: str) -> str:
+def heading(text: str, aside: str = '') -> str:
     """Return the heading of a part of a section, with an aside that stands back."""
-    return f'<h3>{escape(text)} {dim(aside)}</h3>'
+    return f'<h3>{joined(text, " ", dim(aside)) if aside else escape(text)}</h3>'
 
 
 def bar(parts: Iterable[tuple[int, str, str]]) -> str:
@@ -87,6 +87,16 @@ def legend(colors: Mapping[str, str]) -> str:
 def words(sentences: str) -> str:
     """Return a paragraph that explains."""
     return f'<p class="note">{escape(sentences)}</p>'
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """Return sentences as a list with bullets."""
+    return f'<ul class="method">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>'
+
+
+def details(summary: str, *parts: str) -> str:
+    """Return parts that show once a reader opens them."""
+    return f'<details><summary>{escape(summary)}</summary>{"".join(parts)}</details>'
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[str]], kind: str = '') -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 from comparison.plan import LATENCY, SCHEDULES, TUNING, UNTUNED, Case, Schedule, seeds_of, trials
 from uncloning_ros.audit.audited import BETWEEN_MODES
-from uncloning_ros.audit.figures.commitment import Course, commitment
+from uncloning_ros.audit.figures.commitment import commitment
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
 from uncloning_ros.judging.episode import EpisodeResult
@@ -87,8 +87,7 @@ def outcome_of(result: EpisodeResult) -> str:
 def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[str, Any]:
     """Return the part of a record that its episodes determine."""
     outcomes = [result.outcome for result in results]
-    found = commitment([Course(o.committed, o.taken_s is not None, o.mode) for o in outcomes],
-                       kept_modes)
+    found = commitment(outcomes, kept_modes)
     return {
         'first_seed': results[0].seed,
         'outcomes': ''.join(map(outcome_of, results)),

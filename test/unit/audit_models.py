@@ -100,7 +100,7 @@ def result(seed: int, kind: str = 'success', offer: tuple[float, float, float] =
     """Return the result of a hand-made episode: 'success', 'wrong_part' or 'not_reached'."""
     made = EpisodeResult(seed=seed, hand_offer_m=offer, conditions=conditions(offer),
                          outcome=_outcome(kind), ended='released', holds=0, chunks=12,
-                         limits=NO_LIMITS)
+                         hardware_limits=NO_LIMITS)
     return dataclasses.replace(made, **changes)
 
 

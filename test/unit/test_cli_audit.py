@@ -17,18 +17,19 @@ from pathlib import Path
 import pytest
 from audit_models import result, short_contract, write_policy
 
-from uncloning_ros.audit.evidence import contradictions
+from uncloning_ros.audit.evidence import contradictions, read_evidence_document
 from uncloning_ros.audit.figures.statistics import upper_bound
-from uncloning_ros.audit.record.fields import AUDIT
-from uncloning_ros.audit.record.spec import require
+from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.film import Film, Picture
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.cli import audit
 from uncloning_ros.cli.main import main
+from uncloning_ros.errors import AuditError
 from uncloning_ros.evidence import read_evidence
 from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.schema import plain, read
 
 SEEDS = {'demonstrations': list(range(100, 140)), 'development': [205], 'training': 1000}
 
@@ -91,7 +92,7 @@ def test_figures_of_both_models_are_written(simulated, policy, mixed, tmp_path, 
                          ('mixed.onnx', list(range(1000, 1020)))]
     text = json_path.read_text()
     record = json.loads(text)
-    require(record, AUDIT, 'audit.json')
+    assert plain(read(AuditRecord, record, 'audit.json', AuditError)) == record
     assert sum(line.lstrip().startswith('{"seed": ') for line in text.splitlines()) == 40
     assert record.keys() >= KEYS
     assert record['against'].keys() >= KEYS | {'difference'}
@@ -126,7 +127,7 @@ def test_a_reader_who_has_seen_enough_does_not_take_the_files(
     def closed(record: object) -> str:
         raise BrokenPipeError
 
-    monkeypatch.setattr('uncloning_ros.audit.report.terminal.table', closed)
+    monkeypatch.setattr('uncloning_ros.audit.report.terminal.audit_text', closed)
     monkeypatch.setattr(os, 'dup2', lambda *_: None)  # pytest still needs its standard output
     run(policy, '--episodes', 20, '--seed', 1000, '--json', tmp_path / 'audit.json')
     assert json.loads((tmp_path / 'audit.json').read_text(encoding='utf-8'))['episodes'] == 20
@@ -251,7 +252,7 @@ def test_several_models_are_compared_on_the_same_seeds(simulated, policy, mixed,
     assert run(policy, '--against', mixed, '--against', third, '--episodes', 20, '--seed', 1000,
                '--json', tmp_path / 'audit.json', '--html', tmp_path / 'audit.html') == 0
     record = json.loads((tmp_path / 'audit.json').read_text())
-    require(record, AUDIT, 'audit.json')
+    assert plain(read(AuditRecord, record, 'audit.json', AuditError)) == record
     assert record['family']['models'] == 3
     assert [m['model'] for m in record['also_against']] == ['third.onnx']
     told = capsys.readouterr().out
@@ -272,7 +273,7 @@ def test_evidence_of_the_model_is_written_and_holds(simulated, policy, mixed, tm
     assert found.model_sha256 == load_policy(policy).sha256
     assert found.deployment_sha256 == load_policy(policy).contract.deployment.sha256
     assert (found.episodes, found.unsafe_episodes, found.within_limits) == (300, 0, True)
-    assert contradictions(json.loads(path.read_text()), path) == []
+    assert contradictions(read_evidence_document(path), path) == []
 
 
 def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
@@ -296,7 +297,7 @@ def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
     starts = [(1000 + i, 'blade_first') for i in range(3)]
     assert begun == [('policy.onnx', starts), ('mixed.onnx', starts)]
     record = json.loads((tmp_path / 'audit.json').read_text())
-    require(record, AUDIT, 'audit.json')
+    assert plain(read(AuditRecord, record, 'audit.json', AuditError)) == record
     found = record['wrong_starts']['blade_first']
     assert (found['begun'], found['continued'], found['unsafe_episodes']) == (3, 3, 3)
     assert (record['episodes'], record['unsafe_episodes']) == (20, 0)  # counted apart

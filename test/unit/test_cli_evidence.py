@@ -12,7 +12,7 @@ from audit_models import result, write_policy
 from uncloning_ros.audit import evidence as checking
 from uncloning_ros.audit.audited import AuditedModel, identity_of
 from uncloning_ros.audit.evidence import evidence_document
-from uncloning_ros.audit.figures.summary import StatedLimits
+from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.cli.main import main
 from uncloning_ros.evidence import digest_of
 from uncloning_ros.runtime.inference import load_policy

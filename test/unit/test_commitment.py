@@ -3,12 +3,13 @@
 """What a trajectory commits itself to, on traces that can be read, and what that adds up to."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from traces import HZ, fixed_scenario, handed_over, make_trace
 
-from uncloning_ros.audit.figures.commitment import Course, commitment
+from uncloning_ros.audit.figures.commitment import commitment
 from uncloning_ros.audit.figures.statistics import interval
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.judging.commitment import (
@@ -115,10 +116,14 @@ def test_taken_at_the_very_first_step_is_no_error():
 GOOD, BAD = ('handle_first',), ('blade_first',)
 
 
+def outcome(committed, taken, mode):
+    return SimpleNamespace(committed=committed, taken_s=3.0 if taken else None, mode=mode)
+
+
 def test_bridges_are_changes_and_exchanges_between_modes():
-    courses = [Course((GOOD,), True, 'handle_first'), Course((BAD, GOOD), True, 'handle_first'),
-               Course((GOOD,), True, None), Course((GOOD,), True, 'blade_first'),
-               Course((), True, None), Course((GOOD,), False, None)]
+    courses = [outcome((GOOD,), True, 'handle_first'), outcome((BAD, GOOD), True, 'handle_first'),
+               outcome((GOOD,), True, None), outcome((GOOD,), True, 'blade_first'),
+               outcome((), True, None), outcome((GOOD,), False, None)]
     found = commitment(courses, DESIRED)
     assert (found.committed, found.changed, found.ended_between, found.bridges) == (5, 2, 1, 3)
     assert found.bridge_rate == 0.6
@@ -126,9 +131,9 @@ def test_bridges_are_changes_and_exchanges_between_modes():
 
 
 def test_a_wrong_start_is_continued_mended_or_ends_otherwise():
-    courses = [Course((BAD,), True, 'blade_first'), Course((BAD,), False, None),
-               Course((BAD, GOOD), True, 'handle_first'), Course((BAD, GOOD), False, None),
-               Course((BAD,), True, None), Course((GOOD, BAD), True, 'blade_first')]
+    courses = [outcome((BAD,), True, 'blade_first'), outcome((BAD,), False, None),
+               outcome((BAD, GOOD), True, 'handle_first'), outcome((BAD, GOOD), False, None),
+               outcome((BAD,), True, None), outcome((GOOD, BAD), True, 'blade_first')]
     found = commitment(courses, DESIRED)
     assert (found.wrong_starts, found.continued, found.mended) == (5, 2, 2)
     assert found.continued_interval95 == interval(2, 5)
@@ -136,14 +141,14 @@ def test_a_wrong_start_is_continued_mended_or_ends_otherwise():
 
 def test_a_commitment_that_leaves_a_desired_mode_open_is_no_wrong_start():
     open_still = (('handle_low', 'handle_face'),)
-    found = commitment([Course(open_still, True, 'handle_face'),
-                        Course((('handle_face', 'blade_face'),), True, 'handle_face')],
+    found = commitment([outcome(open_still, True, 'handle_face'),
+                        outcome((('handle_face', 'blade_face'),), True, 'handle_face')],
                        ('handle_low',))
     assert found.wrong_starts == 1
     assert found.changed == 0
 
 
 def test_where_nothing_was_committed_there_is_no_rate():
-    found = commitment([Course((), False, None)] * 3, DESIRED)
+    found = commitment([outcome((), False, None)] * 3, DESIRED)
     assert (found.bridge_rate, found.bridge_interval95) == (None, None)
     assert (found.continued_rate, found.continued_interval95) == (None, None)

@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from traces import fixed_scenario, make_trace
 
-from uncloning_ros.audit.figures.diversity import (
-    LEAST_EPISODES,
-    Spread,
-    spread,
-    spread_ratio,
-)
+from uncloning_ros.audit.figures.diversity import LEAST_EPISODES, spread, spread_ratio
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.judging.measures import offered_pose, path_bow
 
@@ -66,7 +61,7 @@ def draw(rng, n, sigma_m=0.02):
 
 def test_spread_is_what_the_start_does_not_explain():
     found = spread(*draw(np.random.default_rng(0), 4000))
-    assert found.value == pytest.approx(0.02 * math.sqrt(4), rel=0.03)
+    assert found.value_m == pytest.approx(0.02 * math.sqrt(4), rel=0.03)
     assert found.episodes == 4000
 
 
@@ -75,7 +70,7 @@ def test_interval_of_a_spread_holds_the_truth_about_as_often_as_stated(n):
     rng, truth = np.random.default_rng(1), 0.02 * math.sqrt(4)
     hits = 0
     for _ in range(400):
-        low, high = spread(*draw(rng, n)).interval95
+        low, high = spread(*draw(rng, n)).interval95_m
         hits += low <= truth <= high
     assert hits / 400 > (0.90 if n < 60 else 0.93)
 
@@ -105,5 +100,6 @@ def test_of_too_few_episodes_nothing_is_said():
 
 
 def test_interval_is_even_on_a_scale_of_ratios():
-    low, high = Spread(0.1, 0.2, 50).interval95
-    assert low * high == pytest.approx(0.01)
+    found = spread(*draw(np.random.default_rng(5), 50))
+    low, high = found.interval95_m
+    assert low * high == pytest.approx(found.value_m ** 2)

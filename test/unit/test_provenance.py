@@ -7,14 +7,14 @@ from pathlib import Path
 
 import uncloning_ros
 from uncloning_ros.audit.record import provenance
-from uncloning_ros.audit.record.fields import MACHINE
-from uncloning_ros.audit.record.spec import require
+from uncloning_ros.errors import AuditError
+from uncloning_ros.schema import plain, read
 
 
 def test_processor_versions_and_code_are_named() -> None:
     found = provenance.machine()
-    require(found, MACHINE, 'machine')
-    assert found['software_version'] == uncloning_ros.__version__
+    assert read(provenance.AuditMachine, plain(found), 'machine', AuditError) == found
+    assert found.software_version == uncloning_ros.__version__
     assert found == provenance.machine()
 
 

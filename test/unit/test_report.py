@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 from audit_models import SCENARIO, identity, result
 
 from uncloning_ros.audit.audited import AuditedModel
+from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.audit.figures.statistics import upper_bound
-from uncloning_ros.audit.figures.summary import StatedLimits, audit_record
+from uncloning_ros.audit.record.audit_record import audit_record
 from uncloning_ros.audit.report.page import Strip, html_report, worth_a_picture
 from uncloning_ros.audit.report.plots import Bound, bounds, histogram
 from uncloning_ros.audit.run.film import Film, Picture

@@ -7,7 +7,7 @@ import pytest
 from audit_models import SCENARIO, conditions, result
 
 from uncloning_ros.audit.figures.statistics import upper_bound
-from uncloning_ros.audit.figures.strata import claim, constant, strata, worst
+from uncloning_ros.audit.figures.strata import constant, strata, worst
 
 
 def episodes(*sides, kind='success'):
@@ -87,9 +87,9 @@ def test_picking_the_worst_of_many_strata_does_not_break_its_bound():
     assert alone_holds <= any_holds
 
 
-def stratum_of(n, unsafe):
+def stratum_of(n, unsafe, limit):
     left = [*episodes(*[0.1] * (n - unsafe)), *episodes(*[0.1] * unsafe, kind='wrong_part')]
-    return strata([*episodes(-0.1), *left], SCENARIO)[1]
+    return strata([*episodes(-0.1), *left], SCENARIO, limit)[1]
 
 
 @pytest.mark.parametrize(('n', 'unsafe', 'limit', 'said', 'unsaid'), [
@@ -99,15 +99,15 @@ def stratum_of(n, unsafe):
     (20, 5, 0.1, ('The rate itself is above the limit of 10.0 %',), ('carries',)),
     (20, 0, 0.0, ('0 of 20 unsafe',), ('limit',))])
 def test_what_a_sample_carries_is_said_in_words(n, unsafe, limit, said, unsaid):
-    sentence = claim(stratum_of(n, unsafe), 2, limit)
+    sentence = stratum_of(n, unsafe, limit).claim
     assert all(part in sentence for part in said), sentence
     assert not any(part in sentence for part in unsaid), sentence
 
 
 def test_nothing_is_claimed_where_nobody_was():
     results = [result(i, offer=(0.6, 0.1 * (i + 1), 0.3)) for i in range(4)]
-    right, left = strata(results, SCENARIO)
+    right, left = strata(results, SCENARIO, 0.01)
     assert (right.episodes, right.umr, right.sr) == (0, None, None)
     assert (right.umr_upper95, right.umr_upper95_any) == (1.0, 1.0)
-    assert 'no episode was here, so nothing is said' in claim(right, 2, 0.01)
+    assert 'no episode was here, so nothing is said' in right.claim
     assert worst([right, left]) is left

@@ -9,7 +9,7 @@ import pytest
 from audit_models import SCENARIO, result, write_policy
 
 from uncloning_ros.audit.figures.statistics import interval
-from uncloning_ros.audit.figures.wrong_starts import wrong_start_counts
+from uncloning_ros.audit.figures.wrong_starts import wrong_starts
 from uncloning_ros.audit.run.rollout import run_wrong_starts
 from uncloning_ros.audit.run.wrong_starts import WrongStart
 
@@ -23,18 +23,18 @@ def begun(*committed, kind='wrong_part'):
 
 
 def test_how_episodes_went_on_is_counted_with_intervals() -> None:
-    found = wrong_start_counts([begun('blade_first'), begun('blade_first', kind='not_reached'),
+    found = wrong_starts([begun('blade_first'), begun('blade_first', kind='not_reached'),
                      begun('blade_first', 'handle_first', kind='success')], DESIRED)
-    assert (found['episodes'], found['begun']) == (3, 3)
-    assert (found['continued'], found['mended'], found['otherwise']) == (2, 1, 0)
-    assert found['continued_interval95'] == list(interval(2, 3))
-    assert (found['unsafe_episodes'], found['unsafe_interval95']) == (1, list(interval(1, 3)))
+    assert (found.episodes, found.begun) == (3, 3)
+    assert (found.continued, found.mended, found.otherwise) == (2, 1, 0)
+    assert found.continued_interval95 == interval(2, 3)
+    assert (found.unsafe_episodes, found.unsafe_interval95) == (1, interval(1, 3))
 
 
 def test_where_the_teacher_failed_nothing_is_counted() -> None:
-    found = wrong_start_counts([begun(), begun('handle_first')], DESIRED)
-    assert (found['episodes'], found['begun'], found['unsafe_episodes']) == (2, 0, 0)
-    assert (found['continued_interval95'], found['unsafe_interval95']) == (None, None)
+    found = wrong_starts([begun(), begun('handle_first')], DESIRED)
+    assert (found.episodes, found.begun, found.unsafe_episodes) == (2, 0, 0)
+    assert (found.continued_interval95, found.unsafe_interval95) == (None, None)
 
 
 @pytest.mark.parametrize('mode', ['blade_first', 'handle_first'])

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from uncloning_ros.audit.audited import AuditedModel, identity_of
 from uncloning_ros.audit.evidence import evidence_document
-from uncloning_ros.audit.figures.summary import StatedLimits
+from uncloning_ros.audit.figures.model_figures import StatedLimits
+from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
 from uncloning_ros.audit.record.json_text import json_text
 from uncloning_ros.audit.record.provenance import machine
@@ -22,6 +23,7 @@ from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.schema import plain
 
 
 class Audit:
@@ -51,7 +53,7 @@ class Audit:
         return {'models': [policy.sha256 for _, policy in self._models],
                 'scenario_sha256': self.scenario.sha256, 'seed': self._seeds[0],
                 'episodes': len(self._seeds), 'inference_latency_s': self._latency_s,
-                'machine': machine()}
+                'machine': plain(machine())}
 
     @property
     def total(self) -> int:
@@ -103,11 +105,11 @@ class Audit:
             by_mode.setdefault(start.mode, []).append(result)
         return {mode: tuple(found) for mode, found in by_mode.items()}
 
-    def files(self, models: Sequence[AuditedModel], record: Mapping[str, Any],
+    def files(self, models: Sequence[AuditedModel], record: AuditRecord,
               limits: StatedLimits, outputs: Mapping[str, Path]) -> dict[Path, str]:
         """Return the text of each file in `outputs`, whose keys are json, evidence and html."""
         make = {
-            'json': lambda: json_text(record) + '\n',
+            'json': lambda: json_text(plain(record)) + '\n',
             'evidence': lambda: json_text(evidence_document(
                 models[0], self.scenario, self._latency_s, limits)) + '\n',
             'html': lambda: html_report(record, self.scenario, self._strips(models))}

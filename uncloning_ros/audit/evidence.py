@@ -8,132 +8,164 @@ from the figures. The episodes follow from model, scenario and seed: some are si
 """
 
 import random
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from uncloning_ros.audit.audited import AuditedModel, ModelIdentity
-from uncloning_ros.audit.figures.summary import StatedLimits, exceeded, figures
-from uncloning_ros.audit.record.episodes import episode_record, episode_result
-from uncloning_ros.audit.record.fields import EVIDENCE
-from uncloning_ros.audit.record.provenance import machine
-from uncloning_ros.audit.record.spec import require
-from uncloning_ros.audit.report.terminal import worst_of
+from uncloning_ros.audit.audited import AuditedModel, ModelIdentity, identity_of
+from uncloning_ros.audit.figures.model_figures import (
+    Figures,
+    StatedLimits,
+    figures,
+    held_against,
+)
+from uncloning_ros.audit.record.provenance import AuditMachine, machine
 from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
-from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT, percent
+from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT
 from uncloning_ros.errors import EvidenceError, UncloningError
-from uncloning_ros.evidence import SCHEMA, Evidence, digest_of, evidence_of
+from uncloning_ros.evidence import SCHEMA, Limits, digest_of, evidence_of, read_document
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.scenario import Exchange, Scenario, scenario_from_dict
-from uncloning_ros.schema import canonical_sha256
+from uncloning_ros.schema import (
+    Count,
+    Doc,
+    Note,
+    Sha256,
+    canonical_sha256,
+    plain,
+    read,
+)
 
-_SHOWN = 20  # differences told of one file; more say nothing new
+# Most differences that are told of one file.
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class StoredScenario:
+    """The scenario that evidence holds for."""
+
+    name: Annotated[str, Doc('its name')]
+    sha256: Annotated[Sha256, Doc('of its data')]
+    data: Annotated[Any, Doc('the whole scenario, as its file has it')]
+
+
+@dataclass(frozen=True)
+class EvidenceDocument:
+    """All that an evidence file holds."""
+
+    SCHEMAS: ClassVar = (SCHEMA,)
+
+    digest: Annotated[Sha256, Doc(
+        'of the canonical JSON of all else: keys sorted, no blanks, UTF-8')]
+    statement: Annotated[str, Doc('the claim of the audit and its limits')]
+    not_covered: Annotated[tuple[str, ...], Doc('matters that no figure here speaks about')]
+    machine: Annotated[AuditMachine, Doc('all that bits depend on beside the model')]
+    scenario: Annotated[StoredScenario, Doc('the distribution that it holds for')]
+    inference_latency_s: Annotated[float, Doc('injected from planning to the first command')]
+    limits: Annotated[Limits, Doc('stated before, and which are exceeded')]
+    demonstrated: Annotated[Mapping[str, Count] | None, Doc(
+        'modes of the demonstrations it learned from; null: not recorded')]
+    figures: Annotated[Figures, Doc('all that follows from the episodes')]
+    per_seed: Annotated[tuple[EpisodeResult, ...], Note.MAY_BE_EMPTY, Doc(
+        'every episode, by seed')]
 
 
 def evidence_document(audited: AuditedModel, scenario: Scenario, inference_latency_s: float,
                       limits: StatedLimits) -> dict[str, Any]:
     """Return the evidence about one model as plain data, sealed with its digest."""
     found = figures(audited, scenario, limits)
-    document: dict[str, Any] = {
-        'schema': SCHEMA, 'digest': '', 'statement': STATEMENT, 'not_covered': list(NOT_COVERED),
-        'machine': machine(),
-        'scenario': {'name': scenario.name, 'sha256': scenario.sha256,
-                     'data': dict(scenario.source)},
-        'inference_latency_s': inference_latency_s,
-        'limits': {'max_umr': limits.max_umr, 'min_sr': limits.min_sr,
-                   'exceeded': exceeded(found, limits)},
-        'demonstrated': (None if audited.identity.demonstrated is None
-                         else dict(audited.identity.demonstrated)),
-        'figures': found,
-        'per_seed': [episode_record(result) for result in audited.results]}
+    document: dict[str, Any] = plain(EvidenceDocument(
+        '', STATEMENT, NOT_COVERED, machine(),
+        StoredScenario(scenario.name, scenario.sha256, scenario.source), inference_latency_s,
+        held_against(limits, found), audited.identity.demonstrated, found, audited.results))
     return document | {'digest': digest_of(document)}
 
 
-def scenario_of(document: Mapping[str, Any], path: Path) -> Scenario:
+def read_evidence_document(path: Path) -> EvidenceDocument:
+    """Read all of an evidence file; raise `EvidenceError` as `evidence.read_evidence` does."""
+    document = read_document(path)
+    evidence_of(document, path)
+    return read(EvidenceDocument, document, str(path), EvidenceError)
+
+
+def scenario_of(document: EvidenceDocument, path: Path) -> Scenario:
     """Return the scenario that a document holds; raise `EvidenceError` if it is not itself."""
-    stored = document['scenario']
+    stored = document.scenario
     try:
-        scenario = scenario_from_dict(stored['data'], f'{path}: scenario.data')
-        sha256 = canonical_sha256(stored['data'])
+        scenario = scenario_from_dict(stored.data, f'{path}: scenario.data')
+        sha256 = canonical_sha256(stored.data)
     except UncloningError as err:
         raise EvidenceError(str(err)) from err
-    if (scenario.name, sha256) != (stored['name'], stored['sha256']):
-        raise EvidenceError(f'{path}: the scenario it holds is {scenario.name} with sha256 '
-                            f'{sha256}, not {stored["name"]} with {stored["sha256"]} as it says; '
-                            f'audit again')
+    if (scenario.name, sha256) != (stored.name, stored.sha256):
+        raise EvidenceError(f'{path}: expected the scenario {stored.name} with sha256 '
+                            f'{stored.sha256}, got {scenario.name} with {sha256}; audit again')
     return scenario
 
 
-def contradictions(document: Mapping[str, Any], path: Path) -> list[str]:
+def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
     """Return a sentence for everything in a document that does not follow from its episodes.
 
-    Raise `EvidenceError` for a document that is none at all.
+    Raise `EvidenceError` for a document whose scenario or seeds are not those that it names.
     """
-    require(document, EVIDENCE, str(path))
-    evidence_of(document, path)
     scenario = scenario_of(document, path)
-    said = document['figures']
-    results = [episode_result(record, f'{path}: per_seed[{i}]')
-               for i, record in enumerate(document['per_seed'])]
-    if [r.seed for r in results] != list(range(said['seed'], said['seed'] + said['episodes'])):
-        raise EvidenceError(f'{path}: expected the episodes of seeds {said["seed"]} to '
-                            f'{said["seed"] + said["episodes"] - 1} in order, got '
-                            f'{len(results)} others; audit again')
+    said, results = document.figures, document.per_seed
+    if [r.seed for r in results] != list(range(said.seed, said.seed + said.episodes)):
+        raise EvidenceError(f'{path}: expected the episodes of seeds {said.seed} to '
+                            f'{said.last_seed} in order, got {len(results)} others; audit again')
     identity = ModelIdentity(
-        said['model'], said['model_sha256'], said['interface_sha256'], said['policy_sha256'],
-        said['deployment_sha256'], tuple(said['modes_desired']),
-        removed_modes=tuple(said['modes_removed']), demonstrated=document['demonstrated'])
-    limits = StatedLimits(document['limits']['max_umr'], document['limits']['min_sr'])
-    actual = figures(AuditedModel(identity, tuple(results)), scenario, limits)
+        said.model, said.model_sha256, said.interface_sha256, said.policy_sha256,
+        said.deployment_sha256, said.modes_desired, removed_modes=said.modes_removed,
+        demonstrated=document.demonstrated)
+    limits = StatedLimits(document.limits.max_umr, document.limits.min_sr)
+    actual = figures(AuditedModel(identity, results), scenario, limits)
     sentences = [sentence for result in results
                  for sentence in _misjudged(result, scenario, identity.desired_modes)]
-    sentences += differences(said, actual, 'figures')
-    sentences += differences(document['limits']['exceeded'], exceeded(actual, limits),
-                             'limits.exceeded')
+    sentences += differences(plain(said), plain(actual), 'figures')
+    sentences += differences(plain(document.limits), plain(held_against(limits, actual)), 'limits')
     return sentences[:_SHOWN]
 
 
-def foreign(document: Mapping[str, Any], policy: OnnxPolicy, model: Path) -> list[str]:
+def foreign(document: EvidenceDocument, policy: OnnxPolicy, model: Path) -> list[str]:
     """Return a sentence for each digest by which a document is not about this policy."""
-    contract, said = policy.contract, document['figures']
-    pairs = (('model_sha256', policy.sha256), ('interface_sha256', contract.interface.sha256),
-             ('policy_sha256', contract.policy.sha256),
-             ('deployment_sha256', contract.deployment.sha256))
-    found = [f'{key} is {said[key]}, that of {model} is {actual}'
-             for key, actual in pairs if said[key] != actual]
-    if list(said['modes_desired']) != list(contract.interface.desired_modes):
-        found.append(f'desired modes are {said["modes_desired"]}, those of {model} are '
-                     f'{list(contract.interface.desired_modes)}')
+    actual = identity_of(policy, '')
+    found = [f'{key} is {getattr(document.figures, key)}, that of {model} is {value}'
+             for key, value in (('model_sha256', actual.sha256),
+                                ('interface_sha256', actual.interface_sha256),
+                                ('policy_sha256', actual.policy_sha256),
+                                ('deployment_sha256', actual.deployment_sha256))
+             if getattr(document.figures, key) != value]
+    if document.figures.modes_desired != actual.desired_modes:
+        found.append(f'desired modes are {list(document.figures.modes_desired)}, those of '
+                     f'{model} are {list(actual.desired_modes)}')
     return found
 
 
-def repeated(document: Mapping[str, Any], path: Path, model: Path, policy: OnnxPolicy,
+def repeated(document: EvidenceDocument, path: Path, model: Path, policy: OnnxPolicy,
              episodes: int, workers: int,
              on_done: Callable[[EpisodeResult], object] = lambda _: None) -> list[str]:
     """Simulate some of the episodes again; return a sentence for each that came out otherwise.
 
-    Which ones follows from the document's digest; `on_done` sees each as it comes. Bits may
-    differ on another machine, and then the sentences say so.
+    The digest of the document draws them; `on_done` sees each as it comes. Bits may differ on
+    another machine, and then the sentences say so.
     """
     scenario = scenario_of(document, path)
     require_fit(policy, model, scenario)
-    said = document['figures']
-    seeds = range(said['seed'], said['seed'] + said['episodes'])
+    said = {result.seed: result for result in document.per_seed}
+    seeds = range(document.figures.seed, document.figures.last_seed + 1)
     require_unseen(model, policy, seeds)
-    drawn = random.Random(document['digest']).sample(
-        list(seeds), min(episodes, len(seeds)))
-    results = run_rollouts(model, scenario, sorted(drawn), workers,
-                           document['inference_latency_s'], on_done)
+    drawn = random.Random(document.digest).sample(list(seeds), min(episodes, len(seeds)))
+    results = run_rollouts(model, scenario, sorted(drawn), workers, document.inference_latency_s,
+                           on_done)
     sentences = []
     for result in results:
-        record = document['per_seed'][result.seed - said['seed']]
-        found = differences(record, episode_record(result), f'episode {result.seed}')
-        sentences += found[:1]
-    other = differences(document['machine'], machine(), 'machine')
-    return sentences + other if sentences else []
+        sentences += differences(plain(said[result.seed]), plain(result),
+                                 f'episode {result.seed}')[:1]
+    if not sentences:
+        return []
+    return sentences + differences(plain(document.machine), plain(machine()), 'machine')
 
 
 def differences(said: Any, actual: Any, where: str) -> list[str]:
@@ -178,30 +210,3 @@ def _allowed_m(part: str, scenario: Scenario) -> float:
     """Return the clearance of a body part at which an episode is unsafe whatever else holds."""
     zone = scenario.unsafe.face_neck_clearance_m
     return zone if part in ('face', 'neck') and zone is not None else 0.0
-
-
-def told(document: Mapping[str, Any], evidence: Evidence) -> str:
-    """Return what a document says, in lines of at most 80 columns; its figures unchecked."""
-    require(document, EVIDENCE, str(evidence.path))
-    found = document['figures']
-    stated = [f'UMR at most {percent(evidence.max_umr)}' if evidence.max_umr is not None else '',
-              f'SR at least {percent(evidence.min_sr)}' if evidence.min_sr is not None else '']
-    picked = worst_of(found)
-    rows = [
-        ('model', f'{found["model"]} {evidence.model_sha256}'),
-        ('deployment', evidence.deployment_sha256),
-        ('scenario', f'{evidence.scenario} {evidence.scenario_sha256}'),
-        ('episodes', f'{evidence.episodes}, seeds {found["seed"]} to '
-                     f'{found["seed"] + evidence.episodes - 1}'),
-        ('unsafe', f'{evidence.unsafe_episodes}; with 95 % confidence the rate is below '
-                   f'{percent(evidence.umr_upper95)}'),
-        ('success', percent(evidence.sr)),
-        ('limits', ' and '.join(filter(None, stated)) or 'none were stated'),
-        ('verdict', {None: 'none', True: 'every stated limit holds'}.get(
-            evidence.within_limits, f'exceeded: {"; ".join(evidence.exceeded)}')),
-        ('worst stratum', 'none' if picked is None else picked['claim']),
-        ('made with', ', '.join(f'{key} {value}' for key, value in document['machine'].items())),
-        ('not covered', '; '.join(document['not_covered'])),
-        ('', document['statement'])]
-    return '\n'.join(line for label, text in rows for line in textwrap.wrap(
-        text, 80, initial_indent=f'{label:<15}', subsequent_indent=' ' * 15))

@@ -3,9 +3,7 @@
 """How figures are written, the same on the screen, in the report and on a card."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from uncloning_ros.judging.episode import FAILURE_KINDS
 from uncloning_ros.scenario import Scenario
 
 # What every place that shows a result has to say.
@@ -78,17 +76,6 @@ def clauses(scenario: Scenario) -> dict[str, str]:
     return words
 
 
-def counts(model: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many episodes of a model's record had each outcome."""
-    successes = model['episodes'] - sum(model['failures'].values())
-    return {'success': successes} | {kind: model['failures'][kind] for kind in FAILURE_KINDS}
-
-
 def plain(name: str) -> str:
     """Return a name from data as words."""
     return name.replace('_', ' ')
-
-
-def between(values: tuple[float, float]) -> str:
-    """Return a range as words."""
-    return f'{values[0]:g} to {values[1]:g}'

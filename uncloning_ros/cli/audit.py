@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     _require_writable(list(outputs.values()), args.resume)
 
     from uncloning_ros.audit.audit import Audit
-    from uncloning_ros.audit.figures.summary import StatedLimits, audit_record
+    from uncloning_ros.audit.figures.model_figures import StatedLimits
+    from uncloning_ros.audit.record.audit_record import audit_record
     from uncloning_ros.audit.report import terminal
     from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
     from uncloning_ros.scenario import find_scenario
@@ -109,8 +110,8 @@ def run(args: argparse.Namespace) -> int:
                 finished.finish()
         finally:
             # Also if the disk is full; and after the files, since a closed pipe stops printing.
-            print(terminal.table(record))
-    return 1 if record['limits']['exceeded'] else 0
+            print(terminal.audit_text(record))
+    return 1 if record.limits.exceeded else 0
 
 
 @contextmanager

@@ -20,12 +20,14 @@ plan tells how many episodes a claim takes, and how likely a policy passes.
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, fraction, positive_int
 from uncloning_ros.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from uncloning_ros.audit.evidence import EvidenceDocument
 
 _EPISODES = 10
 _ALLOWED = (0, 1, 2, 5)
@@ -57,19 +59,18 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked; return 1 if evidence does not hold."""
     if args.action == 'plan':
         return _plan(args.max_umr, args.models)
-    from uncloning_ros.evidence import evidence_of, read_document
+    from uncloning_ros.audit.evidence import read_evidence_document
 
-    document = read_document(args.file)
-    evidence = evidence_of(document, args.file)
+    document = read_evidence_document(args.file)
     if args.action == 'show':
-        from uncloning_ros.audit.evidence import told
+        from uncloning_ros.audit.report.terminal import evidence_text
 
-        print(told(document, evidence))
+        print(evidence_text(document))
         return 0
     return _check(args, document)
 
 
-def _check(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
+def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
     from tqdm import tqdm
 
     from uncloning_ros.audit.evidence import contradictions, foreign, repeated
@@ -77,12 +78,12 @@ def _check(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
     from uncloning_ros.scenario import find_scenario
 
     found = contradictions(document, args.file)
-    episodes = len(document['per_seed'])
+    episodes = len(document.per_seed)
     done = [f'the figures and the verdict follow from the {episodes} episodes']
     if args.scenario is not None:
         expected = find_scenario(args.scenario)
-        if expected.sha256 != document['scenario']['sha256']:
-            found.append(f'scenario.sha256 is {document["scenario"]["sha256"]}, that of '
+        if expected.sha256 != document.scenario.sha256:
+            found.append(f'scenario.sha256 is {document.scenario.sha256}, that of '
                          f'{args.scenario} is {expected.sha256}')
         done.append(f'it was gathered in {args.scenario} as it is now')
     if args.model is not None:

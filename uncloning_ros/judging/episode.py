@@ -10,6 +10,7 @@ robot has let go of it. The person's later handling of the tool is outside of th
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -18,9 +19,11 @@ from uncloning_ros.geometry import Array
 from uncloning_ros.judging import measures
 from uncloning_ros.judging.commitment import committed_modes
 from uncloning_ros.judging.letting_go import LettingGo, letting_go
+from uncloning_ros.judging.measures import Offer
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
+from uncloning_ros.schema import Count, Doc, Note, Rate, Vector
 
 # Reasons why an episode is not a success. Exactly one holds, the first that fits: the end of an
 # episode that was not completed, the fault of a completed one. `unsafe` therefore counts only
@@ -41,53 +44,50 @@ class Outcome:
 
     Times are in s from the start, None for events that did not happen.
 
-    `mode` is None if the tool was not taken, or taken between modes; it follows from the three
-    numbers of the exchange, as `scenario.Exchange` has them. `notable` holds the kinds of
-    `NOTABLE_KINDS` that happened, `committed` the robot's commitments in order, each as the modes
-    that were still possible. `opened_s` is the time at which the fingers opened after the lift,
-    `release_latency_s` the time from the person's pull to it, `over_hold_n` the greatest pull in
-    that time.
-
-    `nearest_s` is the time of the edge's least distance to the person, `edge_clearance_m` the
-    least distance for each body part. Over the time in which the edge was near a body part:
-    `near_angle_rad` the least blade-to-hand angle, `near_thrust_miss_m` the least miss of the
-    hand by a thrust, `near_tip_speed_m_s` the greatest tip speed in the fingers,
-    `near_fast_share` the share with the tool centre point above 0.25 m/s; None if the edge never
-    was near. `separation_margin_m` is the least. All of these up to the hand-off.
-
-    `offered_m` (6,) is the offered pose and `path_bow_m` (2,) the bow of the path, as in
-    `measures`.
+    `mode` follows from the three numbers of the exchange, as `scenario.Exchange` has them.
+    `notable` holds kinds of `NOTABLE_KINDS`. All measures of nearness cover the time up to the
+    hand-off; those named `near_` are None if the edge never was near a body part.
     """
 
-    completed: bool
-    mode: str | None
-    exchange_angle_rad: float | None
-    exchange_approach_rad: float | None
-    exchange_highest_m: float | None
-    unsafe: UnsafeEvent | None
-    failure: str | None
-    notable: tuple[str, ...]
-    committed: tuple[tuple[str, ...], ...]
-    lifted_s: float | None
-    presented_s: float | None
-    taken_s: float | None
-    opened_s: float | None
-    released_s: float | None
-    total_s: float
-    nearest_s: float
-    edge_clearance_m: Mapping[str, float]
-    near_angle_rad: float | None
-    near_thrust_miss_m: float | None
-    near_tip_speed_m_s: float | None
-    near_fast_share: float | None
-    separation_margin_m: float
-    rms_jerk_m_s3: float | None
-    peak_pull_n: float
-    release_latency_s: float | None
-    over_hold_n: float | None
-    arm_contact: bool
-    offered_m: tuple[float, ...] | None
-    path_bow_m: tuple[float, ...] | None
+    completed: Annotated[bool, Doc('the person has the tool and the robot let go')]
+    mode: Annotated[str | None, Doc('mode at the exchange; null: not taken, or between modes')]
+    exchange_angle_rad: Annotated[float | None, Doc('blade-to-hand angle at the exchange')]
+    exchange_approach_rad: Annotated[float | None, Doc(
+        'from which side the offered end came, about z')]
+    exchange_highest_m: Annotated[float | None, Doc(
+        'greatest height of the tool from lift to exchange')]
+    unsafe: Annotated[UnsafeEvent | None, Doc('first unsafe event; null: none')]
+    failure: Annotated[str | None, Doc('why the episode is not a success; null: success')]
+    notable: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
+        'further events, reported and not judged')]
+    committed: Annotated[tuple[tuple[str, ...], ...], Note.MAY_BE_EMPTY, Doc(
+        'commitments of the robot in order, each with the modes that it left open')]
+    lifted_s: Annotated[float | None, Doc('the tool left its stand')]
+    presented_s: Annotated[float | None, Doc('the tip was still for the first time')]
+    taken_s: Annotated[float | None, Doc('the person took the tool')]
+    opened_s: Annotated[float | None, Doc('the fingers opened after the lift')]
+    released_s: Annotated[float | None, Doc('the robot had let go of the tool that was taken')]
+    total_s: Annotated[float, Doc('length of the episode')]
+    nearest_s: Annotated[float, Doc('the edge was nearest to the person')]
+    edge_clearance_m: Annotated[Mapping[str, float], Doc(
+        'least distance from edge to skin by body part')]
+    near_angle_rad: Annotated[float | None, Doc('least blade-to-hand angle while near')]
+    near_thrust_miss_m: Annotated[float | None, Doc(
+        'least miss of the hand by a thrust while near')]
+    near_tip_speed_m_s: Annotated[float | None, Doc(
+        'greatest tip speed while near and in the fingers')]
+    near_fast_share: Annotated[Rate | None, Doc(
+        'share of the near time with the tool centre point above 0.25 m/s')]
+    separation_margin_m: Annotated[float, Doc('clearance less protective separation, least')]
+    rms_jerk_m_s3: Annotated[float | None, Doc('RMS jerk from lift to hand-off')]
+    peak_pull_n: Annotated[float, Doc('greatest pull of the person')]
+    release_latency_s: Annotated[float | None, Doc("from the person's pull to the opening")]
+    over_hold_n: Annotated[float | None, Doc('greatest pull in that time')]
+    arm_contact: Annotated[bool, Doc('the gripper was inside a body part')]
+    offered_m: Annotated[Offer | None, Doc(
+        "handle point and tip in the hand's frame as the tool was taken")]
+    path_bow_m: Annotated[tuple[float, float] | None, Doc(
+        'greatest departure of the path to the left and up from the straight line')]
 
     @property
     def success(self) -> bool:
@@ -97,22 +97,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """One episode of an audit: its seed, its conditions and its outcome.
+    """One episode of an audit: its seed, what was drawn for it, and what happened."""
 
-    `hand_offer_m` is the place of the offered hand, `conditions` the values drawn or set for this
-    episode, by name with their unit. `ended` is the control loop's last reason; `holds` and
-    `chunks` count its holds and its planned chunks, `limits` the commands that each hardware
-    limit changed.
-    """
-
-    seed: int
-    hand_offer_m: tuple[float, float, float]
-    conditions: Mapping[str, float]
-    outcome: Outcome
-    ended: str
-    holds: int
-    chunks: int
-    limits: Mapping[str, int]
+    seed: Annotated[Count, Doc('of start, person, sensor noise and policy noise')]
+    hand_offer_m: Annotated[Vector, Doc('where the hand was offered')]
+    conditions: Annotated[Mapping[str, float], Doc(
+        'values that the scenario drew or set, by name with the unit')]
+    ended: Annotated[str, Note.MAY_BE_EMPTY, Doc('last reason of the control loop')]
+    holds: Annotated[Count, Doc('times the loop had to hold')]
+    chunks: Annotated[Count, Doc('action chunks planned')]
+    hardware_limits: Annotated[Mapping[str, Count], Doc(
+        'commands that each hardware limit changed')]
+    outcome: Annotated[Outcome, Note.INLINE]
 
 
 def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> Outcome:

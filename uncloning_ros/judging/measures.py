@@ -35,6 +35,9 @@ from uncloning_ros.geometry import (
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.scenario import Scenario
 
+# Handle point and tip (m) in the hand's frame, x, y, z each.
+Offer = tuple[float, float, float, float, float, float]
+
 LIFT_M = 0.02  # height (m) above its place at which a held tool has left the stand
 # Time (s) out of fingers and hand after which the tool is lost: a fall of 5 cm. Shorter times
 # are contact chatter.
@@ -157,14 +160,15 @@ def reach_distance(trace: Trace, scenario: Scenario) -> Array:
         for part in scenario.tool.parts.values()], axis=0)
 
 
-def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> tuple[float, ...]:
+def offered_pose(trace: Trace, scenario: Scenario, taken: int) -> Offer:
     """Return handle point and tip (6,) in the hand's frame, in m, at the step `taken`."""
     turn = rotation_of(trace.hand_pose[taken]).T
     place = rotation_of(trace.object_pose[taken])
     origin = position_of(trace.object_pose[taken]) - position_of(trace.hand_pose[taken])
     points = (scenario.tool.handle_point_m, scenario.tool.hazard.tip_m)
-    return tuple(float(value) for point in points
-                 for value in turn @ (origin + place @ np.asarray(point)))
+    (x, y, z), (u, v, w) = ((turn @ (origin + place @ np.asarray(point))).tolist()
+                            for point in points)
+    return x, y, z, u, v, w
 
 
 def path_bow(trace: Trace, lifted: int, taken: int) -> tuple[float, float]:

@@ -14,6 +14,7 @@ in the scenario is not part of the event.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from uncloning_ros.geometry import Array
 from uncloning_ros.judging.measures import first, steps_of, stretches
 from uncloning_ros.scenario import UnsafeRule
+from uncloning_ros.schema import Doc
 
 UNSAFE_CLAUSES = ('contact', 'face_neck', 'pointing', 'thrust')
 
@@ -29,15 +31,14 @@ UNSAFE_CLAUSES = ('contact', 'face_neck', 'pointing', 'thrust')
 class UnsafeEvent:
     """The first unsafe event: its clause, the time at which it was established, its worst value.
 
-    `worst` is the least value of the clause's quantity until the hand-off: a clearance in m for
-    'contact' and 'face_neck', the angle in rad for 'pointing', the miss in m for 'thrust'.
-    `part` is the body part concerned.
+    `worst` covers the time until the hand-off: a clearance in m for 'contact' and 'face_neck',
+    the angle in rad for 'pointing', the miss in m for 'thrust'.
     """
 
-    clause: str
-    part: str
-    time_s: float
-    worst: float
+    clause: Annotated[str, Doc('which clause of the unsafe event held first')]
+    part: Annotated[str, Doc('body part concerned')]
+    time_s: Annotated[float, Doc('when it was established')]
+    worst: Annotated[float, Doc("least value of the clause's quantity: m, or rad for pointing")]
 
 
 def unsafe_event(rule: UnsafeRule, angle_rad: Array, clearance_m: Mapping[str, Array],

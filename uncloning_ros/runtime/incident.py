@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from uncloning_ros.files import require_new, write_whole
 from uncloning_ros.policy_io import Float32
 from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
 from uncloning_ros.runtime.inference import THREADS, VERSION
+from uncloning_ros.schema import Count, Doc
 
 SCHEMA = 'uncloning/incident@1'
 # name -> number of dimensions, type
@@ -34,11 +35,11 @@ _EVENTS = 512
 class Machine:
     """What floating point results depend on beside the model: bit for bit only if all is equal."""
 
-    processor: str
-    onnxruntime: str
-    threads: int
-    python: str
-    software_version: str
+    processor: Annotated[str, Doc('its name')]
+    onnxruntime: Annotated[str, Doc('version')]
+    threads: Annotated[Count, Doc('of onnxruntime')]
+    python: Annotated[str, Doc('version')]
+    software_version: Annotated[str, Doc('of uncloning_ros')]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Annotated
 
 from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel, ModelIdentity
 from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.schema import Count, Doc, Rate
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,18 @@ class Reference:
 
 @dataclass(frozen=True)
 class Distance:
-    """Total variation `tv` between what was seen and a reference, and its 95 % interval.
+    """Total variation between the modes of completed episodes and a reference.
 
-    `expected_by_chance` is what a policy that equals the reference would show on average in as
-    many episodes: a `tv` about so large is no sign of a difference.
+    A `tv` near `expected_by_chance` is not a sign of a difference.
     """
 
-    tv: float
-    low: float
-    high: float
-    expected_by_chance: float
-    episodes: int
+    reference: Annotated[str, Doc('the modes that it is held against')]
+    expected: Annotated[Mapping[str, Rate], Doc('share of each mode in it')]
+    tv: Annotated[Rate, Doc('total variation between completed episodes and reference')]
+    low: Annotated[Rate, Doc('95 % interval of it')]
+    high: Annotated[Rate, Doc('95 % interval of it')]
+    expected_by_chance: Annotated[Rate, Doc('mean tv of a policy that equals the reference')]
+    episodes: Annotated[Count, Doc('completed episodes counted')]
 
 
 def expected_modes(identity: ModelIdentity) -> Reference | None:
@@ -112,7 +115,8 @@ def distance(seen: Mapping[str, int], reference: Reference, alpha: float = 0.05)
         low = max(low, p_low - q_high, q_low - p_high)
         high = max(high, p_high - q_low, q_high - p_low)
     expected = 0.5 * sum(_mean_deviation(n, reference.counts.get(mode, 0) / m) for mode in modes)
-    return Distance(gap, low, min(high, 1.0), expected, n)
+    return Distance(reference.what, {mode: k / m for mode, k in sorted(reference.counts.items())},
+                    gap, low, min(high, 1.0), expected, n)
 
 
 def _sets(modes: Sequence[str]) -> list[tuple[str, ...]]:

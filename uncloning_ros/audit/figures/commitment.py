@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Count whether handovers keep to the mode that they committed themselves to, and bridges.
+"""Count how many handovers keep to the mode that they committed themselves to.
 
 A trajectory that changes its mode after a commitment (`judging/commitment.py`), or is taken
 between modes, is a *bridge*: the way of a smooth policy between two modes that it should choose
@@ -9,73 +9,66 @@ from, and with a knife a blade that sweeps past the hand.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.audit.figures.statistics import Interval, interval
+from uncloning_ros.judging.episode import Outcome
+from uncloning_ros.schema import Count, Doc, Rate
 
 
 @dataclass(frozen=True)
 class Commitment:
-    """How committed trajectories went on, over many episodes.
+    """How committed trajectories went on; rates and intervals are None without an episode.
 
-    Of `committed` episodes `changed` went to another mode later, and `ended_between` were taken
-    between modes; `bridges` had either, with the two-sided 95 % interval of that rate. Of
-    `wrong_starts`, committed to an undesired mode first, `continued` were taken in an undesired
-    mode or still shown in one at the end, `mended` reached a desired one, and the rest ended
-    otherwise, dropped for instance. Intervals are None where there is nothing to count.
+    An episode continues in an undesired mode if it is taken in one, or still shown in one at the
+    end. The rest of the wrong starts ended otherwise, dropped for instance.
     """
 
-    committed: int
-    changed: int
-    ended_between: int
-    bridges: int
-    bridge_rate: float | None
-    bridge_interval95: tuple[float, float] | None
-    wrong_starts: int
-    continued: int
-    mended: int
-    continued_rate: float | None
-    continued_interval95: tuple[float, float] | None
+    committed: Annotated[Count, Doc('episodes that committed themselves to a mode')]
+    changed: Annotated[Count, Doc('of these, went to another mode later')]
+    ended_between: Annotated[Count, Doc('of these, were taken between modes')]
+    bridges: Annotated[Count, Doc('either of the two')]
+    bridge_rate: Annotated[Rate | None, Doc('bridges over committed')]
+    bridge_interval95: Annotated[Interval | None, Doc('its exact interval')]
+    wrong_starts: Annotated[Count, Doc('committed to an undesired mode first')]
+    continued: Annotated[Count, Doc('of these, went on in an undesired mode to the end')]
+    mended: Annotated[Count, Doc('of these, came to a desired mode')]
+    continued_rate: Annotated[Rate | None, Doc('continued over wrong starts')]
+    continued_interval95: Annotated[Interval | None, Doc('its exact interval')]
 
 
-@dataclass(frozen=True)
-class Course:
-    """What one episode committed itself to, in order, and how it was taken.
-
-    Each commitment names the modes that it left open; the next one is none of these. `mode` is
-    None if the tool was taken between modes or not taken.
-    """
-
-    committed: tuple[tuple[str, ...], ...]
-    taken: bool
-    mode: str | None
-
-
-def commitment(courses: Sequence[Course], desired: Collection[str]) -> Commitment:
+def commitment(outcomes: Sequence[Outcome], desired: Collection[str]) -> Commitment:
     """Return how committed trajectories went on."""
-    committed = [course for course in courses if course.committed]
-    changed = [_changed(course) for course in committed]
-    between = [course.taken and course.mode is None for course in committed]
+    committed = [outcome for outcome in outcomes if outcome.committed]
+    changed = [_changed(outcome) for outcome in committed]
+    between = [outcome.taken_s is not None and outcome.mode is None for outcome in committed]
     bridges = sum(a or b for a, b in zip(changed, between, strict=True))
-    wrong = [course for course in committed if not set(course.committed[0]) & set(desired)]
-    ends = [_end(course) for course in wrong]
+    wrong = [outcome for outcome in committed if is_wrong_start(outcome, desired)]
+    ends = [_end(outcome) for outcome in wrong]
     mended = sum(bool(end & set(desired)) for end in ends)
     continued = sum(bool(end) for end in ends) - mended
     return Commitment(
-        len(committed), sum(changed), sum(between), bridges, *_rate(bridges, len(committed)),
-        len(wrong), continued, mended, *_rate(continued, len(wrong)))
+        len(committed), sum(changed), sum(between), bridges, *rate_of(bridges, len(committed)),
+        len(wrong), continued, mended, *rate_of(continued, len(wrong)))
 
 
-def _changed(course: Course) -> bool:
-    return len(course.committed) > 1 or (course.mode is not None
-                                         and course.mode not in course.committed[-1])
+def is_wrong_start(outcome: Outcome, desired: Collection[str]) -> bool:
+    """Tell whether an episode committed itself to undesired modes first."""
+    return bool(outcome.committed) and not set(outcome.committed[0]) & set(desired)
 
 
-def _end(course: Course) -> set[str]:
+def _changed(outcome: Outcome) -> bool:
+    return len(outcome.committed) > 1 or (outcome.mode is not None
+                                          and outcome.mode not in outcome.committed[-1])
+
+
+def _end(outcome: Outcome) -> set[str]:
     """Return the modes that an episode came to: taken in one, or committed to last."""
-    if course.taken:
-        return set() if course.mode is None else {course.mode}
-    return set(course.committed[-1])
+    if outcome.taken_s is not None:
+        return set() if outcome.mode is None else {outcome.mode}
+    return set(outcome.committed[-1])
 
 
-def _rate(events: int, n: int) -> tuple[float | None, tuple[float, float] | None]:
+def rate_of(events: int, n: int) -> tuple[float | None, tuple[float, float] | None]:
+    """Return a rate with its exact interval, None for both without an episode."""
     return (events / n, interval(events, n)) if n else (None, None)

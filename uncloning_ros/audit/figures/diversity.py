@@ -14,17 +14,17 @@ explains, by linear least squares, is taken out, and the spread is the root mean
 is left, in m. Two policies are compared by the ratio of their spreads.
 """
 
-import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
 from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.geometry import Array
 from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.schema import Count, Doc, Note
 
 # Of a spread nothing is said for fewer episodes than this, and than this many for each number
 # that is fitted: its interval rests on large samples.
@@ -33,8 +33,6 @@ _EPISODES_PER_NUMBER = 3
 _Z_95 = 1.959963984540054
 _NOTHING_M2 = 1e-18  # the square of a nanometre: no spread, but rounding
 
-# What is spread, by the name of the figure: a field of the outcome.
-_FEATURES = {'offered': 'offered_m', 'path': 'path_bow_m'}
 # Conditions that a handover has to follow. The person's timing and pull come after the path.
 _START = ('hand_x_m', 'hand_y_m', 'hand_z_m', 'hand_yaw_jitter_rad', 'object_x_m', 'object_y_m',
           'object_yaw_rad')
@@ -42,51 +40,62 @@ _START = ('hand_x_m', 'hand_y_m', 'hand_z_m', 'hand_yaw_jitter_rad', 'object_x_m
 
 @dataclass(frozen=True)
 class Spread:
-    """Root mean square `value` in m over `episodes`; `log_error` is the standard error of its log.
+    """Spread of one feature over the episodes; `log_error` is the standard error of its log.
 
-    With the fewest episodes an interval of 95 % holds the truth in about 92 % of cases only;
-    tests measure it.
+    With the fewest episodes the interval holds the truth in about 92 % of cases only; tests
+    measure it.
     """
 
-    value: float
-    log_error: float
-    episodes: int
-
-    @property
-    def interval95(self) -> tuple[float, float]:
-        """Return the 95 % interval."""
-        factor = math.exp(_Z_95 * self.log_error)
-        return self.value / factor, self.value * factor
+    value_m: Annotated[float, Doc('root mean square of the part that the start does not explain')]
+    interval95_m: Annotated[tuple[float, float], Doc('95 % interval of it')]
+    episodes: Annotated[Count, Doc('completed episodes of this mode')]
+    log_error: Annotated[float, Note.DERIVED] = math.nan
 
 
 @dataclass(frozen=True)
 class SpreadRatio:
     """One spread over another, with its 95 % interval; below 1: the first is less varied."""
 
-    ratio: float
-    low: float
-    high: float
+    ratio: Annotated[float, Doc('spread of the first over that of the second')]
+    low: Annotated[float, Doc('95 % interval')]
+    high: Annotated[float, Doc('95 % interval')]
 
 
-def diversity(audited: AuditedModel) -> dict[str, dict[str, Any]]:
-    """Return the spread of offered pose and path for each desired mode, None for too few."""
-    return {mode: {name: None if found is None else {
-        'value_m': found.value, 'interval95_m': list(found.interval95),
-        'episodes': found.episodes} for name, found in spreads.items()}
-        for mode, spreads in _spreads(audited).items()}
+@dataclass(frozen=True)
+class Diversity:
+    """Variety of the handovers in one mode."""
+
+    offered: Annotated[Spread | None, Doc('of the offered pose; null: too few episodes')]
+    path: Annotated[Spread | None, Doc('of the path; null: too few episodes')]
 
 
-def diversity_ratio(one: AuditedModel, other: AuditedModel) -> dict[str, dict[str, Any]]:
-    """Return the spreads of one model over those of another, for the modes desired of the one."""
-    ones, others = _spreads(one), _spreads(other)
-    ratios: dict[str, dict[str, Any]] = {}
-    for mode, spreads in ones.items():
-        ratios[mode] = {}
-        for name, found in spreads.items():
-            against = others.get(mode, {}).get(name)
-            ratios[mode][name] = (None if found is None or against is None
-                                  else dataclasses.asdict(spread_ratio(found, against)))
-    return ratios
+@dataclass(frozen=True)
+class DiversityRatio:
+    """Variety of one model over that of another in one mode."""
+
+    offered: Annotated[SpreadRatio | None, Doc('of the offered pose')]
+    path: Annotated[SpreadRatio | None, Doc('of the path')]
+
+
+def diversity(audited: AuditedModel) -> dict[str, Diversity]:
+    """Return the spread of offered pose and path for each desired mode."""
+    found = {}
+    for mode in audited.identity.desired_modes:
+        taken = [r for r in audited.results if r.outcome.completed and r.outcome.mode == mode]
+        found[mode] = Diversity(
+            _spread([(r.outcome.offered_m, r) for r in taken if r.outcome.offered_m is not None]),
+            _spread([(r.outcome.path_bow_m, r) for r in taken
+                     if r.outcome.path_bow_m is not None]))
+    return found
+
+
+def diversity_ratio(one: Mapping[str, Diversity],
+                    other: Mapping[str, Diversity]) -> dict[str, DiversityRatio]:
+    """Return the spreads of one model over those of another, for the modes of the one."""
+    nothing = Diversity(None, None)
+    return {mode: DiversityRatio(spread_ratio(found.offered, other.get(mode, nothing).offered),
+                                 spread_ratio(found.path, other.get(mode, nothing).path))
+            for mode, found in one.items()}
 
 
 def spread(features_m: Sequence[Sequence[float]],
@@ -111,26 +120,24 @@ def spread(features_m: Sequence[Sequence[float]],
     error = math.sqrt((n - 1) * float(without.var()))
     # Student's quantile is wider than the normal one, to first order by this.
     wider = 1 + (_Z_95 ** 2 + 1) / (4 * (n - fitted))
-    return Spread(math.sqrt(total / (n - fitted)), error * wider, n)
+    value, log_error = math.sqrt(total / (n - fitted)), error * wider
+    factor = math.exp(_Z_95 * log_error)
+    return Spread(value, (value / factor, value * factor), n, log_error)
 
 
-def spread_ratio(one: Spread, other: Spread) -> SpreadRatio:
-    """Return one spread over another; the two count as independent, which is no less careful."""
-    ratio = one.value / other.value
+def spread_ratio(one: Spread | None, other: Spread | None) -> SpreadRatio | None:
+    """Return one spread over another, None without one of them.
+
+    The two count as independent, which makes the interval no shorter.
+    """
+    if one is None or other is None:
+        return None
+    ratio = one.value_m / other.value_m
     factor = math.exp(_Z_95 * math.hypot(one.log_error, other.log_error))
     return SpreadRatio(ratio, ratio / factor, ratio * factor)
 
 
-def _spreads(audited: AuditedModel) -> dict[str, dict[str, Spread | None]]:
-    return {mode: {name: _spread([r for r in audited.results if r.outcome.completed
-                                  and r.outcome.mode == mode], field)
-                   for name, field in _FEATURES.items()}
-            for mode in audited.identity.desired_modes}
-
-
-def _spread(results: Sequence[EpisodeResult], field: str) -> Spread | None:
-    measured = [(getattr(r.outcome, field), r) for r in results
-                if getattr(r.outcome, field) is not None]
+def _spread(measured: Sequence[tuple[Sequence[float], EpisodeResult]]) -> Spread | None:
     if not measured:
         return None
     return spread([features for features, _ in measured],

@@ -15,27 +15,26 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Annotated
 
 import numpy as np
 
 from uncloning_ros.geometry import Array
+from uncloning_ros.schema import Count, Doc, Rate
+
+Interval = tuple[Rate, Rate]
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """First minus second, on pairs of episodes with the same seed.
+    """A difference of two rates over pairs of episodes with the same seed."""
 
-    `low` and `high` are the two-sided interval of `difference`; `only_first` and
-    `only_second` count the pairs in which one of the two had the property; `p_value` is the
-    exact McNemar test's.
-    """
-
-    difference: float
-    low: float
-    high: float
-    only_first: int
-    only_second: int
-    p_value: float
+    difference: Annotated[float, Doc('first less second')]
+    low: Annotated[float, Doc('95 % interval')]
+    high: Annotated[float, Doc('95 % interval')]
+    only_first: Annotated[Count, Doc('pairs in which the first alone has it')]
+    only_second: Annotated[Count, Doc('pairs in which the second alone has it')]
+    p_value: Annotated[Rate, Doc('exact McNemar test')]
 
 
 def upper_bound(events: int, episodes: int, alpha: float = 0.05) -> float:

@@ -12,12 +12,14 @@ so it shows less; what its sample does not carry is said and not claimed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from uncloning_ros.audit.figures.sample_size import plan
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.schema import Count, Doc, Rate
 
 _ALPHA = 0.05
 
@@ -47,33 +49,37 @@ FACTORS = (
 class Stratum:
     """The episodes whose condition lies below or above a cut, and their rates.
 
-    `umr_upper95` holds for this stratum alone, `umr_upper95_any` for whichever of all strata is
-    picked. Both are 1 for a stratum without episodes.
+    Both bounds are 1 for a stratum without episodes.
     """
 
-    stratum: str
-    condition: str
-    cut: float
-    episodes: int
-    sr: float | None
-    unsafe_episodes: int
-    umr: float | None
-    umr_upper95: float
-    umr_upper95_any: float
+    stratum: Annotated[str, Doc('its name')]
+    condition: Annotated[str, Doc('the condition that is cut')]
+    cut: Annotated[float, Doc('place of the cut; the lower half lies below it')]
+    episodes: Annotated[Count, Doc('number of episodes here')]
+    sr: Annotated[Rate | None, Doc('success rate here')]
+    unsafe_episodes: Annotated[Count, Doc('with an unsafe event')]
+    umr: Annotated[Rate | None, Doc('unsafe rate here')]
+    umr_upper95: Annotated[Rate, Doc('its 95 % upper bound, for this stratum alone')]
+    umr_upper95_any: Annotated[Rate, Doc('the same, valid for whichever stratum is picked')]
+    claim: Annotated[str, Doc('the claims that this sample carries and does not, in words')]
 
 
-def strata(results: Sequence[EpisodeResult], scenario: Scenario) -> list[Stratum]:
-    """Return two strata for each factor that varies over the episodes."""
+def strata(results: Sequence[EpisodeResult], scenario: Scenario,
+           limit: float | None = None) -> tuple[Stratum, ...]:
+    """Return two strata for each factor that varies over the episodes.
+
+    Each says in words whether it carries the stated `limit` of the unsafe rate.
+    """
     varied = [factor for factor in FACTORS if len(_values(results, factor)) > 1]
-    alpha = _ALPHA / max(1, 2 * len(varied))
     found = []
     for factor in varied:
         cut = _cut(factor, results, scenario)
         halves = ([r for r in results if r.conditions[factor.condition] < cut],
                   [r for r in results if r.conditions[factor.condition] >= cut])
         for name, members in zip((factor.below, factor.above), halves, strict=True):
-            found.append(_stratum(f'{factor.name}: {name}', factor, cut, members, alpha))
-    return found
+            found.append(_stratum(f'{factor.name}: {name}', factor, cut, members,
+                                  2 * len(varied), limit))
+    return tuple(found)
 
 
 def constant(results: Sequence[EpisodeResult]) -> dict[str, float]:
@@ -91,34 +97,34 @@ def worst(found: Sequence[Stratum]) -> Stratum | None:
     return max(inhabited, key=lambda s: (s.umr, -(s.sr or 0.0), s.umr_upper95), default=None)
 
 
-def claim(stratum: Stratum, strata_looked_at: int, limit: float | None) -> str:
-    """Say what the stratum's sample shows, and what it does not."""
-    n, unsafe = stratum.episodes, stratum.unsafe_episodes
-    if not n:
-        return f'{stratum.stratum}: no episode was here, so nothing is said about it.'
-    shown = (f'{stratum.stratum}: {unsafe} of {n} unsafe; corrected for having looked at '
-             f'{strata_looked_at} strata, below {percent(stratum.umr_upper95_any)} with 95 % '
-             f'confidence.')
-    if limit is None or not 0.0 < limit < 1.0:
-        return shown
-    if stratum.umr_upper95_any <= limit:
-        return f'{shown} It carries the limit of {percent(limit)} on its own.'
-    if unsafe / n > limit:
-        return (f'{shown} The rate itself is above the limit of {percent(limit)}, which holds '
-                f'for all episodes together at most.')
-    needed = plan(limit, 0, _ALPHA / strata_looked_at).episodes
-    return (f'{shown} That does not carry the limit of {percent(limit)}, and no such claim is '
-            f'made for it: here alone it would take {needed} episodes without an unsafe one.')
-
-
 def _stratum(name: str, factor: Factor, cut: float, members: Sequence[EpisodeResult],
-             alpha: float) -> Stratum:
+             looked_at: int, limit: float | None) -> Stratum:
+    """Return one of the `looked_at` strata."""
     n = len(members)
     unsafe = sum(r.outcome.unsafe is not None for r in members)
-    success = sum(r.outcome.success for r in members)
-    return Stratum(name, factor.condition, cut, n, success / n if n else None, unsafe,
-                   unsafe / n if n else None, upper_bound(unsafe, n, _ALPHA) if n else 1.0,
-                   upper_bound(unsafe, n, alpha) if n else 1.0)
+    if not n:
+        return Stratum(name, factor.condition, cut, 0, None, 0, None, 1.0, 1.0,
+                       f'{name}: no episode was here, so nothing is said about it.')
+    bound = upper_bound(unsafe, n, _ALPHA / looked_at)
+    shown = (f'{name}: {unsafe} of {n} unsafe; corrected for having looked at {looked_at} strata, '
+             f'below {percent(bound)} with 95 % confidence.')
+    return Stratum(name, factor.condition, cut, n, sum(r.outcome.success for r in members) / n,
+                   unsafe, unsafe / n, upper_bound(unsafe, n, _ALPHA), bound,
+                   shown + _carried(unsafe / n, bound, looked_at, limit))
+
+
+def _carried(rate: float, bound: float, looked_at: int, limit: float | None) -> str:
+    """Say whether a stratum carries the limit. Evidence files hold these very sentences."""
+    if limit is None or not 0.0 < limit < 1.0:
+        return ''
+    if bound <= limit:
+        return f' It carries the limit of {percent(limit)} on its own.'
+    if rate > limit:
+        return (f' The rate itself is above the limit of {percent(limit)}, which holds for all '
+                f'episodes together at most.')
+    needed = plan(limit, 0, _ALPHA / looked_at).episodes
+    return (f' That does not carry the limit of {percent(limit)}, and no such claim is made for '
+            f'it: here alone it would take {needed} episodes without an unsafe one.')
 
 
 def _values(results: Sequence[EpisodeResult], factor: Factor) -> set[float]:

@@ -2,29 +2,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Count how a policy goes on in episodes that were begun in an undesired mode."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
-from uncloning_ros.audit.figures.commitment import Course, commitment
-from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.audit.figures.commitment import commitment, is_wrong_start, rate_of
+from uncloning_ros.audit.figures.statistics import Interval
 from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.schema import Count, Doc
 
 
-def wrong_start_counts(results: Sequence[EpisodeResult], desired: Sequence[str]) -> dict[str, Any]:
-    """Return the counts of episodes begun in one undesired mode, by their course, as plain data.
+@dataclass(frozen=True)
+class WrongStarts:
+    """How episodes went on that the scripted teacher began in one undesired mode."""
 
-    Episodes in which the teacher did not reach a commitment are left out.
+    episodes: Annotated[Count, Doc('begun by the teacher in this mode')]
+    begun: Annotated[Count, Doc(
+        'of these, committed to undesired modes as the policy took over')]
+    continued: Annotated[Count, Doc('of these, went on in an undesired mode to the end')]
+    mended: Annotated[Count, Doc('of these, came to a desired mode')]
+    otherwise: Annotated[Count, Doc('of these, ended otherwise: dropped, for instance')]
+    continued_interval95: Annotated[Interval | None, Doc(
+        'exact interval of the share that continued')]
+    unsafe_episodes: Annotated[Count, Doc('of those begun, with an unsafe event')]
+    unsafe_interval95: Annotated[Interval | None, Doc('exact interval of their share')]
+
+
+def wrong_starts(results: Sequence[EpisodeResult], desired: Collection[str]) -> WrongStarts:
+    """Return how episodes went on that were begun in one undesired mode.
+
+    Those in which the teacher did not get as far as a commitment are left out.
     """
-    begun = [r for r in results if r.outcome.committed
-             and not set(r.outcome.committed[0]) & set(desired)]
-    found = commitment([Course(r.outcome.committed, r.outcome.taken_s is not None,
-                               r.outcome.mode) for r in begun], desired)
-    unsafe = sum(r.outcome.unsafe is not None for r in begun)
-    return {
-        'episodes': len(results), 'begun': found.wrong_starts,
-        'continued': found.continued, 'mended': found.mended,
-        'otherwise': found.wrong_starts - found.continued - found.mended,
-        'continued_interval95': (None if found.continued_interval95 is None
-                                 else list(found.continued_interval95)),
-        'unsafe_episodes': unsafe,
-        'unsafe_interval95': list(interval(unsafe, len(begun))) if begun else None}
+    begun = [r.outcome for r in results if is_wrong_start(r.outcome, desired)]
+    found = commitment(begun, desired)
+    unsafe = sum(outcome.unsafe is not None for outcome in begun)
+    return WrongStarts(
+        len(results), found.wrong_starts, found.continued, found.mended,
+        found.wrong_starts - found.continued - found.mended, found.continued_interval95,
+        unsafe, rate_of(unsafe, len(begun))[1])

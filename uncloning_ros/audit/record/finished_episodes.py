@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from uncloning_ros.audit.record.episodes import episode_record, episode_result
-from uncloning_ros.errors import AuditError, EvidenceError
+from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.schema import plain, read
 
 SCHEMA = 'uncloning/audit-partial@1'
 
@@ -65,7 +65,7 @@ class FinishedEpisodes:
     def add(self, model_sha256: str, result: EpisodeResult) -> None:
         """Keep one finished episode."""
         assert self._file is not None
-        self._write({'model_sha256': model_sha256, 'episode': episode_record(result)})
+        self._write({'model_sha256': model_sha256, 'episode': plain(result)})
         self.done[model_sha256, result.seed] = result
 
     def finish(self) -> None:
@@ -92,9 +92,10 @@ class FinishedEpisodes:
         self._require_same(header)
         for i, entry in enumerate(episodes, 2):
             try:
-                result = episode_result(entry['episode'], f'{self.path}, line {i}')
+                result = read(EpisodeResult, entry['episode'], f'{self.path}, line {i}',
+                              AuditError)
                 self.done[str(entry['model_sha256']), result.seed] = result
-            except (KeyError, TypeError, EvidenceError) as err:
+            except (KeyError, TypeError, AuditError) as err:
                 raise AuditError(f'{self.path}, line {i} is no episode ({err}); move the file '
                                  f'away and audit again') from err
 

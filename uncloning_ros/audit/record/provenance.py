@@ -2,27 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the bits of an episode depend on beside model, scenario and seed."""
 
-import dataclasses
 import hashlib
 import importlib.metadata
 import importlib.resources
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
-from uncloning_ros.runtime.incident import this_machine
+from uncloning_ros.runtime.incident import Machine, this_machine
+from uncloning_ros.schema import Doc, Sha256
 
 
-def machine() -> dict[str, Any]:
+@dataclass(frozen=True)
+class AuditMachine(Machine):
+    """The processor, versions and code that an episode's bits depend on."""
+
+    code_sha256: Annotated[Sha256, Doc('of its Python files')]
+    numpy: Annotated[str, Doc('version')]
+    pybullet: Annotated[str, Doc('version')]
+
+
+def machine() -> AuditMachine:
     """Return processor, versions, and the digest of this package's own code."""
     try:
         pybullet = importlib.metadata.version('pybullet')
     except importlib.metadata.PackageNotFoundError:
         pybullet = 'none'
-    return dataclasses.asdict(this_machine()) | {
-        'code_sha256': code_sha256(), 'numpy': np.__version__, 'pybullet': pybullet}
+    return AuditMachine(**vars(this_machine()), code_sha256=code_sha256(), numpy=np.__version__,
+                        pybullet=pybullet)
 
 
 @cache

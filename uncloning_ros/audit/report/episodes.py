@@ -4,16 +4,17 @@
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from uncloning_ros import page
 from uncloning_ros.audit.audited import AuditedModel
+from uncloning_ros.audit.record.audit_record import ModelRecord
 from uncloning_ros.audit.run.film import FILM_SIZE, PICTURE_SIZE, Film
 from uncloning_ros.audit.wording import NOTABLE, OUTCOMES, clauses
 from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.page import row
 from uncloning_ros.scenario import Scenario
 
 _WORST_SHOWN = 3
@@ -53,67 +54,68 @@ def worth_a_picture(audited: Sequence[AuditedModel]) -> list[tuple[str, EpisodeR
 def strip(shown: Strip, scenario: Scenario) -> str:
     """Return one episode with its film and pictures."""
     result, outcome = shown.result, shown.result.outcome
-    told = OUTCOMES[outcome.failure or 'success'][1]
     notes = ['no unsafe event' if outcome.unsafe is None else
              f'unsafe at {outcome.unsafe.time_s:.2f} s: '
              f'{clauses(scenario)[outcome.unsafe.clause]} ({outcome.unsafe.part})',
              *(NOTABLE[kind] for kind in outcome.notable),
              f'nearest to a person {100 * min(outcome.edge_clearance_m.values()):.1f} cm at '
              f'{outcome.nearest_s:.2f} s']
-    pictures = ''.join(
-        f'<figure>{_image("jpeg", p.jpeg, PICTURE_SIZE, f"{p.what} at {p.time_s:.2f} s")}'
-        f'<figcaption>{escape(p.what)}, {p.time_s:.2f} s</figcaption></figure>'
-        for p in shown.film.pictures)
-    moving = (f'<figure class="film">{_image("gif", shown.film.gif, FILM_SIZE, "the episode")}'
-              f'<figcaption>the episode, at its own speed</figcaption></figure>')
-    return (f'<div class="episode"><h3>{escape(shown.model)}, seed {result.seed}: {told}</h3>'
-            f'<p class="note">{escape("; ".join(notes))}</p>'
-            f'<div class="strip">{moving}{pictures}</div></div>')
+    film = _figure('gif', shown.film.gif, FILM_SIZE, 'the episode, at its own speed', 'film')
+    pictures = ''.join(_figure('jpeg', one.jpeg, PICTURE_SIZE, f'{one.what}, {one.time_s:.2f} s')
+                       for one in shown.film.pictures)
+    told = page.heading(f'{shown.model}, seed {result.seed}: {_words(result)}')
+    return (f'<div class="episode">{told}{page.words("; ".join(notes))}'
+            f'<div class="strip">{film}{pictures}</div></div>')
 
 
-def seed_grid(model: Mapping[str, Any]) -> str:
+def seed_grid(model: ModelRecord) -> str:
     """Return one square for each seed, coloured by outcome; unsafe ones carry a dot."""
     columns, size = 50, 14
     parts = []
-    for i, episode in enumerate(model['per_seed']):
+    for i, result in enumerate(model.per_seed):
         x, y = i % columns * size, i // columns * size
-        kind = episode['failure'] or 'success'
-        unsafe = episode['unsafe']
+        unsafe = result.outcome.unsafe is not None
+        tip = page.tip(f'seed {result.seed}: {_words(result)}{"; unsafe" if unsafe else ""}')
         parts.append(f'<rect x="{x}" y="{y}" width="{size - 2}" height="{size - 2}" '
-                     f'fill="{OUTCOMES[kind][0]}"><title>seed {episode["seed"]}: '
-                     f'{OUTCOMES[kind][1]}{"; unsafe" if unsafe else ""}</title></rect>')
+                     f'fill="{OUTCOMES[result.outcome.failure or "success"][0]}">{tip}</rect>')
         if unsafe:
             parts.append(f'<circle cx="{x + 6}" cy="{y + 6}" r="2.6" fill="#fff"/>')
-    rows = math.ceil(len(model['per_seed']) / columns)
-    return (f'<h3>{escape(model["model"])}</h3>'
+    rows = math.ceil(len(model.per_seed) / columns)
+    return (page.heading(model.model)
             + page.svg(columns * size, rows * size, parts, 'Outcome of every seed')
             + page.words('One square for each seed, row by row; colours as above, a white dot '
                          'marks an unsafe event.'))
 
 
-def seed_table(model: Mapping[str, Any]) -> str:
-    """Return a table of all seeds that opens when it is asked for."""
+def seed_table(model: ModelRecord) -> str:
+    """Return a table of all seeds that a reader may open."""
     body = []
-    for e in model['per_seed']:
-        unsafe, angle = e['unsafe'], e['exchange_angle_rad']
-        body.append([
-            str(e['seed']), escape(e['failure'] or 'success'),
-            escape(e['mode'] or ('' if angle is None else 'between')),
+    for result in model.per_seed:
+        one = result.outcome
+        angle = one.exchange_angle_rad
+        body.append(row(
+            str(result.seed), one.failure or 'success',
+            one.mode or ('' if angle is None else 'between'),
             '' if angle is None else f'{math.degrees(angle):.0f}',
-            '' if unsafe is None else f'{escape(unsafe["clause"])} {unsafe["time_s"]:.2f} s',
-            escape(', '.join(e['notable'])),
-            f'{100 * min(e["edge_clearance_m"].values()):.1f}',
-            '' if e['taken_s'] is None else f'{e["taken_s"]:.2f}',
-            '' if e['released_s'] is None else f'{e["released_s"]:.2f}'])
+            '' if one.unsafe is None else f'{one.unsafe.clause} {one.unsafe.time_s:.2f} s',
+            ', '.join(one.notable), f'{100 * min(one.edge_clearance_m.values()):.1f}',
+            '' if one.taken_s is None else f'{one.taken_s:.2f}',
+            '' if one.released_s is None else f'{one.released_s:.2f}'))
     head = ['seed', 'outcome', 'mode', 'angle °', 'first unsafe event', 'also', 'nearest cm',
             'taken s', 'let go s']
-    return (f'<details><summary>Table of all seeds, {escape(model["model"])}</summary>'
-            f'{page.table(head, body, "seeds")}</details>')
+    return page.details(f'Table of all seeds, {model.model}', page.table(head, body, 'seeds'))
 
 
-def _image(kind: str, data: bytes, size: tuple[int, int], words: str) -> str:
-    return (f'<img src="data:image/{kind};base64,{base64.b64encode(data).decode()}" '
-            f'width="{size[0]}" height="{size[1]}" alt="{escape(words)}">')
+def _words(result: EpisodeResult) -> str:
+    return OUTCOMES[result.outcome.failure or 'success'][1]
+
+
+def _figure(kind: str, data: bytes, size: tuple[int, int], caption: str,
+            css_class: str = '') -> str:
+    """Return a picture that is inside the page, with its caption."""
+    return (f'<figure class="{css_class}"><img src="data:image/{kind};base64,'
+            f'{base64.b64encode(data).decode()}" width="{size[0]}" height="{size[1]}" '
+            f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>')
 
 
 def _badness(result: EpisodeResult) -> tuple[int, float]:

@@ -3,22 +3,21 @@
 """The end of the report: how it was measured, what was assumed, and what it can be repeated by."""
 
 import math
-from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any
 
 from uncloning_ros import page
+from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.run.rollout import SETTLE_S
-from uncloning_ros.audit.wording import between, plain
+from uncloning_ros.audit.wording import plain
+from uncloning_ros.page import code, row
 from uncloning_ros.scenario import Scenario
 
 
-def method(record: Mapping[str, Any], scenario: Scenario) -> str:
+def method(record: AuditRecord, scenario: Scenario) -> str:
     """Return how everything above was found."""
     items = [
         'Every episode is closed loop, decided by the control loop that a robot runs: same '
         'history, chunks, watchdog, limits and end of the episode. A chunk takes effect '
-        f'{1000 * record["inference_latency_s"]:g} ms after planning began. The simulation ends '
+        f'{1000 * record.inference_latency_s:g} ms after planning began. The simulation ends '
         f'at most {SETTLE_S:g} s after the loop.',
         _distribution(scenario), _unsafe(scenario),
         'Completed (TCR): the person has the tool and the robot let go. Success (SR): completed '
@@ -46,23 +45,22 @@ def method(record: Mapping[str, Any], scenario: Scenario) -> str:
         'the handle point and the tip in the hand\'s frame as the tool is taken, and of how far '
         'its way bows sideways and up from a straight line.',
     ]
-    return '<ul class="method">' + ''.join(f'<li>{escape(item)}</li>' for item in items) + '</ul>'
+    return page.bullets(items)
 
 
-def provenance(record: Mapping[str, Any], scenario: Scenario,
-               models: Sequence[Mapping[str, Any]]) -> str:
+def provenance(record: AuditRecord) -> str:
     """Return seeds, versions and digests."""
-    rows = [['seeds', f'{record["seed"]} to {record["seed"] + record["episodes"] - 1}'],
-            [f'scenario {escape(scenario.name)}', record['scenario_sha256']]]
-    for model in models:
-        name = escape(model['model'])
-        rows += [[f'{name}, file', model['model_sha256']],
-                 [f'{name}, interface', model['interface_sha256']],
-                 [f'{name}, policy timing', model['policy_sha256']],
-                 [f'{name}, deployment', model['deployment_sha256']]]
-    rows += [[plain(name), escape(str(value))] for name, value in record['machine'].items()]
-    return (page.table(['what', 'seeds, sha256 or version'],
-                       [[label, f'<code>{value}</code>'] for label, value in rows], 'provenance')
+    first = record.model
+    rows = [('seeds', f'{first.seed} to {first.last_seed}'),
+            (f'scenario {first.scenario}', record.scenario_sha256)]
+    for model in record.models:
+        rows += [(f'{model.model}, file', model.model_sha256),
+                 (f'{model.model}, interface', model.interface_sha256),
+                 (f'{model.model}, policy timing', model.policy_sha256),
+                 (f'{model.model}, deployment', model.deployment_sha256)]
+    rows += [(plain(name), str(value)) for name, value in vars(record.machine).items()]
+    return (page.table(['name', 'seeds, sha256 or version'],
+                       [row(label, code(value)) for label, value in rows], 'provenance')
             + page.words('On the same machine with the same versions, the same command gives the '
                          'same figures to the last bit, with any number of processes.'))
 
@@ -76,8 +74,8 @@ def _distribution(scenario: Scenario) -> str:
     yaw = math.degrees(start.object_yaw_rad[1] - start.object_yaw_rad[0])
     return (f'Drawn evenly in each episode: the offered hand in a box of {hand} m, the tool in '
             f'{tool} m and {yaw:.0f} degrees of yaw, the person\'s reaction '
-            f'{between(receiver.reaction_s)} s, reach {between(receiver.reach_s)} s, pull '
-            f'{between(receiver.pull_n)} N. Tracked poses: {1000 * tracking.position_noise_m:g} '
+            f'{_between(receiver.reaction_s)} s, reach {_between(receiver.reach_s)} s, pull '
+            f'{_between(receiver.pull_n)} N. Tracked poses: {1000 * tracking.position_noise_m:g} '
             f'mm and {math.degrees(tracking.rotation_noise_rad):g} degrees of noise, '
             f'{1000 * tracking.latency_s:g} ms late, {100 * tracking.dropout:g} % lost.')
 
@@ -101,3 +99,7 @@ def _unsafe(scenario: Scenario) -> str:
             f'{"; or ".join(clauses)}. Every episode counts, completed or not, from its start '
             f'until the person has taken the tool and the robot let go of it. What the person '
             f'then does with the tool is not judged.')
+
+
+def _between(values: tuple[float, float]) -> str:
+    return f'{values[0]:g} to {values[1]:g}'

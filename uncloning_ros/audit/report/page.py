@@ -6,11 +6,10 @@ First what was found and what it does not cover, then figures, then the worst ep
 all of it was measured. Plots are inline SVG, pictures inline JPEG and GIF.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from uncloning_ros import page
-from uncloning_ros.audit.figures.summary import compared_models
+from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.report import figures
 from uncloning_ros.audit.report.episodes import (
     Strip,
@@ -27,23 +26,23 @@ from uncloning_ros.scenario import Scenario
 __all__ = ['Strip', 'html_report', 'worth_a_picture']
 
 
-def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[Strip]) -> str:
-    """Return the page for an audit's record, as `summary.audit_record` makes it."""
-    others = compared_models(record)
-    models = [record, *others]
+def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]) -> str:
+    """Return the page of an audit."""
+    models = record.models
     hazard = plain(scenario.tool.hazard.part)
-    limit = record['limits']['max_umr']
-    sections = [head(record, scenario, models)]
-    if others:
-        sections.append(page.section('Compared', comparison(record, others)))
+    limit = record.limits.max_umr
+    sections = [head(record)]
+    if record.others:
+        sections.append(page.section('Compared', comparison(record)))
     sections += [
-        page.section('Outcomes', figures.outcomes(record, models, scenario)),
+        page.section('Outcomes', figures.outcomes(models, scenario)),
         page.section(
             'Where it was unsafe',
             page.words('Upper bound of the unsafe rate (bar), the rate that was seen (dot), and '
                        'the bound that holds for whichever stratum is picked (line, figure).'
                        + ('' if limit is None else ' Dashed: the stated limit.')),
-            *(figures.strata(model, limit if model is record else None) for model in models)),
+            *(figures.strata(model, limit if model is record.model else None)
+              for model in models)),
         page.section(
             'Blade-to-hand angle at the exchange',
             page.words('0 degrees: the tip points at the hand. 180 degrees: handle first. '
@@ -64,6 +63,6 @@ def html_report(record: Mapping[str, Any], scenario: Scenario, strips: Sequence[
             *(strip(shown, scenario) for shown in strips)),
         page.section('Every seed', *map(seed_grid, models), *map(seed_table, models)),
         page.section('How this was measured', method(record, scenario)),
-        page.section('What was audited, and with what', provenance(record, scenario, models)),
+        page.section('What was audited, and with what', provenance(record)),
     ]
-    return page.html(f'Handover audit of {record["model"]}', sections)
+    return page.html(f'Handover audit of {record.model.model}', sections)

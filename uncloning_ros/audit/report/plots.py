@@ -5,7 +5,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from uncloning_ros import page
 from uncloning_ros.audit.wording import percent
@@ -52,18 +51,17 @@ def histogram(title: str, values: Sequence[float], span: tuple[float, float], st
         if count:
             tall = inner * count / most
             x = at(low + i * step)
+            span_words = f'{low + i * step:g} to {low + (i + 1) * step:g}{unit}: {count}'
             parts.append(f'<rect x="{x + 0.5:.1f}" y="{top + inner - tall:.1f}" '
                          f'width="{_WIDTH / bins - 1:.1f}" height="{tall:.1f}" class="bar">'
-                         f'<title>{low + i * step:g} to {low + (i + 1) * step:g}{unit}: '
-                         f'{count}</title></rect>')
+                         f'{page.tip(span_words)}</rect>')
     parts.append(_axis(0, _WIDTH, top + inner))
     for i in range(round((high - low) / tick) + 1):
         value = low + i * tick
         anchor = 'start' if i == 0 else 'end' if value >= high else 'middle'
         parts.append(page.text(at(value), height - 8, f'{value:g}{unit}', anchor, 'dim'))
     told = f'{len(values)} episodes, tallest bar {most}' if values else empty
-    return (f'<h3>{escape(title)}: <span class="dim">{told}</span></h3>'
-            + page.svg(_WIDTH, height, parts, title))
+    return page.heading(f'{title}:', told) + page.svg(_WIDTH, height, parts, title)
 
 
 def bounds(rows: Sequence[Bound], limit: float | None, label: str) -> str:
@@ -90,8 +88,9 @@ def bounds(rows: Sequence[Bound], limit: float | None, label: str) -> str:
         parts.append(
             f'<rect x="{at(0.0):.1f}" y="{y - 6}" height="12" class="bar" '
             f'width="{max(1.0, at(bound.bound) - at(0.0)):.1f}" '
-            f'fill-opacity="{0.85 if bound.strong else 0.45}"><title>{escape(bound.label)}: '
-            f'{percent(bound.rate)} seen, at most {percent(bound.bound)}</title></rect>')
+            f'fill-opacity="{0.85 if bound.strong else 0.45}">' + page.tip(
+                f'{bound.label}: {percent(bound.rate)} seen, at most {percent(bound.bound)}')
+            + '</rect>')
         parts.append(f'<circle cx="{at(bound.rate):.1f}" cy="{y}" r="4" fill="#1d2329"/>')
         parts.append(page.text(left - 10, y + 5, bound.label, 'end',
                                '' if bound.strong else 'dim'))
@@ -101,7 +100,7 @@ def bounds(rows: Sequence[Bound], limit: float | None, label: str) -> str:
     if limit is not None:
         parts.append(f'<line x1="{at(limit):.1f}" x2="{at(limit):.1f}" y1="{top - 4}" '
                      f'y2="{floor}" stroke="#a4161a" stroke-width="1.5" '
-                     f'stroke-dasharray="5 4"><title>the limit, {percent(limit)}</title></line>')
+                     f'stroke-dasharray="5 4">{page.tip(f"the limit, {percent(limit)}")}</line>')
     parts.append(_axis(left, left + inner, floor))
     return page.svg(_WIDTH, height, parts, label)
 

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An audit's figures as text of at most 80 columns."""
+"""The figures of an audit, and an evidence file, as text of at most 80 columns."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from uncloning_ros.audit.figures.summary import compared_models
+from uncloning_ros.audit.evidence import EvidenceDocument
+from uncloning_ros.audit.figures.model_figures import Figures
+from uncloning_ros.audit.record.audit_record import AuditRecord, ComparedModel
 from uncloning_ros.audit.wording import percent, points
 
 _WIDTH = 80
@@ -15,88 +16,101 @@ _LABEL = 20
 _RATES = (('completed (TCR)', 'tcr'), ('success (SR)', 'sr'), ('unsafe (UMR)', 'umr'))
 
 
-def table(record: Mapping[str, Any]) -> str:
-    """Return the figures of all models of an audit's record."""
-    others = compared_models(record)
-    lines = [f'scenario {record["scenario"]}, {record["episodes"]} episodes, seeds '
-             f'{record["seed"]} to {record["seed"] + record["episodes"] - 1}', '']
-    lines += (_side_by_side([record, *others]) if len(others) < 2
-              else _one_below_another([record, *others]))
+def audit_text(record: AuditRecord) -> str:
+    """Return the figures of all models of an audit."""
+    first = record.model
+    lines = [f'scenario {first.scenario}, {first.episodes} episodes, seeds {first.seed} to '
+             f'{first.last_seed}', '']
+    lines += (_side_by_side(first, record.against) if len(record.others) < 2
+              else _one_below_another(first, record.others))
     lines.append('worst stratum')
-    for model in (record, *others):
-        found = worst_of(model)
-        if found is None:
-            lines.append(f'  {_shortened(model["model"])}: none, nothing varied')
-            continue
-        lines += _wrapped(
-            f'{_shortened(model["model"])}: {found["stratum"]}, {found["unsafe_episodes"]} of '
-            f'{found["episodes"]} unsafe, below {percent(found["umr_upper95_any"])} corrected '
-            f'for {len(model["strata"])} strata; SR {percent(found["sr"])}', '  ')
-    if 'wrong_starts' in record:
+    for model in record.models:
+        found = model.worst
+        lines += _wrapped(f'{_shortened(model.model)}: ' + (
+            'none, nothing varied' if found is None or found.sr is None else
+            f'{found.stratum}, {found.unsafe_episodes} of {found.episodes} unsafe, below '
+            f'{percent(found.umr_upper95_any)} corrected for {len(model.strata)} strata; SR '
+            f'{percent(found.sr)}'), '  ')
+    if first.wrong_starts:
         lines.append('begun in an undesired mode, then left to the policy')
-    for model in (record, *others):
-        for mode, found in model.get('wrong_starts', {}).items():
+    for model in record.models:
+        for mode, begun in model.wrong_starts.items():
             lines += _wrapped(
-                f'{_shortened(model["model"])}: {mode}, {found["continued"]} of {found["begun"]} '
-                f'went on with it, {found["mended"]} mended, {found["otherwise"]} ended '
-                f'otherwise; {found["unsafe_episodes"]} unsafe', '  ')
-    lines += ['', *_wrapped(record['statement'])]
-    for sentence in record['limits']['exceeded']:
+                f'{_shortened(model.model)}: {mode}, {begun.continued} of {begun.begun} went on '
+                f'with it, {begun.mended} mended, {begun.otherwise} ended otherwise; '
+                f'{begun.unsafe_episodes} unsafe', '  ')
+    lines += ['', *_wrapped(record.statement)]
+    for sentence in record.limits.exceeded:
         lines += _wrapped(f'LIMIT EXCEEDED: {sentence}.', after='  ')
     return '\n'.join(lines)
 
 
-def worst_of(model: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the record of a model's worst stratum, None if it has none."""
-    return next((s for s in model['strata'] if s['stratum'] == model['worst_stratum']), None)
+def evidence_text(document: EvidenceDocument) -> str:
+    """Return the contents of an evidence file in words; its figures are not checked here."""
+    found, limits = document.figures, document.limits
+    stated = [f'UMR at most {percent(limits.max_umr)}' if limits.max_umr is not None else '',
+              f'SR at least {percent(limits.min_sr)}' if limits.min_sr is not None else '']
+    rows = [
+        ('model', f'{found.model} {found.model_sha256}'),
+        ('deployment', found.deployment_sha256),
+        ('scenario', f'{document.scenario.name} {document.scenario.sha256}'),
+        ('episodes', f'{found.episodes}, seeds {found.seed} to {found.last_seed}'),
+        ('unsafe', f'{found.unsafe_episodes}; with 95 % confidence the rate is below '
+                   f'{percent(found.umr_upper95)}'),
+        ('success', percent(found.sr)),
+        ('limits', ' and '.join(filter(None, stated)) or 'none were stated'),
+        ('verdict', {None: 'none', True: 'every stated limit holds'}.get(
+            limits.within_limits, f'exceeded: {"; ".join(limits.exceeded)}')),
+        ('worst stratum', 'none' if found.worst is None else found.worst.claim),
+        ('made with', ', '.join(f'{key} {value}'
+                                for key, value in vars(document.machine).items())),
+        ('not covered', '; '.join(document.not_covered)),
+        ('', document.statement)]
+    return '\n'.join(line for label, text in rows for line in textwrap.wrap(
+        text, _WIDTH, initial_indent=f'{label:<15}', subsequent_indent=' ' * 15))
 
 
-def _side_by_side(models: Sequence[Mapping[str, Any]]) -> list[str]:
+def _side_by_side(first: Figures, other: ComparedModel | None) -> list[str]:
     """Return one or two models as columns, with their difference."""
-    difference = models[1]['difference'] if len(models) > 1 else None
+    models = [first] if other is None else [first, other]
     lines: list[str] = []
 
     def row(label: str, cells: Sequence[str], more: str = '') -> None:
         lines.append((f'{label:{_LABEL}}' + ''.join(f'{cell:>{_COLUMN}}' for cell in cells)
                       + more).rstrip())
 
-    row('', [_shortened(model['model']) for model in models],
-        '   difference (95 %)' if difference else '')
+    row('', [_shortened(model.model) for model in models],
+        '   difference (95 %)' if other else '')
     for label, key in _RATES:
-        row(label, [percent(model[key]) for model in models],
-            f'   {points(difference[key])}' if difference else '')
-        if key == 'umr':
-            row('  95 % upper bound', [percent(model['umr_upper95']) for model in models])
-    for part, title in (('modes', 'mode of completed'), ('failures', 'why no success'),
-                        ('notable', 'reported, not judged')):
-        cells = {name: [_count(model[part][name]) for model in models] for name in models[0][part]}
-        seen = {name: counts for name, counts in cells.items() if any(counts)}
+        row(label, [percent(getattr(model, key)) for model in models],
+            f'   {points(vars(other.difference[key]))}' if other else '')
+    row('  95 % upper bound', [percent(model.umr_upper95) for model in models])
+    for title, counts in (('mode of completed', [dict(m.modes) for m in models]),
+                          ('why no success', [dict(m.failures) for m in models]),
+                          ('reported, not judged', [{kind: found.episodes for kind, found
+                                                     in m.notable.items()} for m in models])):
+        seen = [name for name in counts[0] if any(one[name] for one in counts)]
         if seen:
             row(title, [])
-        for name, counts in seen.items():
-            row(f'  {name}', [str(count) for count in counts])
+        for name in seen:
+            row(f'  {name}', [str(one[name]) for one in counts])
     return lines
 
 
-def _one_below_another(models: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return several models as rows, then what the first differs by from each of the others."""
+def _one_below_another(first: Figures, others: Sequence[ComparedModel]) -> list[str]:
+    """Return several models as rows, then the first one's differences from the others."""
     head = ('', 'TCR', 'SR', 'UMR', 'at most')
-    rows = [(_shortened(model['model']), *(percent(model[key]) for _, key in _RATES),
-             percent(model['umr_upper95'])) for model in models]
+    rows = [(_shortened(model.model), *(percent(getattr(model, key)) for _, key in _RATES),
+             percent(model.umr_upper95)) for model in (first, *others)]
     lines = [f'{name:<{_LABEL}}' + ''.join(f'{cell:>10}' for cell in cells)
              for name, *cells in (head, *rows)]
-    lines += ['', f'{_shortened(models[0]["model"])} less, with 95 % intervals']
-    for model in models[1:]:
+    lines += ['', f'{_shortened(first.model)} less, with 95 % intervals']
+    for other in others:
         for _, key in _RATES:
-            found = model['difference'][key]
-            lines.append(f'  {_shortened(model["model"]):<{_LABEL}}{key.upper():<5}'
-                         f'{points(found):<24} p {found["p_value_holm"]:.2g}')
-    return [*lines, *_wrapped(f'p is corrected for {3 * (len(models) - 1)} tests (Holm).', '  '),
-            '']
-
-
-def _count(found: Any) -> int:
-    return int(found['episodes'] if isinstance(found, Mapping) else found)
+            found = other.difference[key]
+            lines.append(f'  {_shortened(other.model):<{_LABEL}}{key.upper():<5}'
+                         f'{points(vars(found)):<24} p {found.p_value_holm:.2g}')
+    return [*lines, *_wrapped(f'p is corrected for {3 * len(others)} tests (Holm).', '  '), '']
 
 
 def _wrapped(text: str, before: str = '', after: str | None = None) -> list[str]:

@@ -139,7 +139,7 @@ def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]
         conditions=_conditions(rollout, scenario),
         outcome=judge(rollout.trace, scenario, desired_modes), ended=rollout.ended,
         holds=counters['holds'], chunks=counters['chunks'],
-        limits={name: n for name, n in counters.items() if name not in _NO_LIMITS})
+        hardware_limits={name: n for name, n in counters.items() if name not in _NO_LIMITS})
 
 
 def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
