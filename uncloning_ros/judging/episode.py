@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 
 from uncloning_ros.errors import AuditError
-from uncloning_ros.geometry import Array
+from uncloning_ros.geometry import Array, Vector
 from uncloning_ros.judging import measures
 from uncloning_ros.judging.commitment import committed_modes
 from uncloning_ros.judging.letting_go import LettingGo, letting_go
@@ -23,7 +23,7 @@ from uncloning_ros.judging.measures import Offer
 from uncloning_ros.judging.trace import NOBODY, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
-from uncloning_ros.schema import Count, Doc, Note, Rate, Vector
+from uncloning_ros.schema import Count, Doc, Note, Rate
 
 # Reasons why an episode is not a success. Exactly one holds, the first that fits: the end of an
 # episode that was not completed, the fault of a completed one. `unsafe` therefore counts only
