@@ -13,8 +13,16 @@ from typing import Any
 import numpy as np
 
 from uncloning_ros.contract import Signal
+from uncloning_ros.contract.kinds import KINDS
 from uncloning_ros.conversions import Sample
-from uncloning_ros.simulation.faults import CLOCK, STREAM_KINDS, VALUE_KINDS, Fault, fields_of
+from uncloning_ros.simulation.faults import (
+    BODIES,
+    CLOCK,
+    STREAM_KINDS,
+    VALUE_KINDS,
+    Fault,
+    fields_of,
+)
 
 _EXTRA_JOINT = 'extra_joint'
 
@@ -138,11 +146,11 @@ def _corrupt(fault: Fault, signal: Signal, message: Any) -> None:
 
 def _spoil(signal: Signal, message: Any, fields: Sequence[str], value: float) -> None:
     """Set fields of a message to a value; their names are those of `fields_of`."""
-    if not signal.frame:
+    if signal.names:
         message.position = [value if name in fields else position for name, position
                             in zip(message.name, message.position, strict=True)]
         return
-    body = message.pose if signal.kind == 'pose' else message.wrench
+    body = getattr(message, BODIES[KINDS[signal.kind].observed_as[0]][0])
     for field in fields:
         part, _, axis = field.partition('.')
         setattr(getattr(body, part), axis, value)

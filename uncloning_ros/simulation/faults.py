@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from uncloning_ros.contract import Signal
+from uncloning_ros.contract import Signal, messages
+from uncloning_ros.contract.kinds import KINDS
 from uncloning_ros.errors import ScenarioError, near_miss
 
 CLOCK = 'clock'
@@ -43,7 +44,9 @@ _CLOCK_KINDS = {
     'back': 'seconds',      # distance of its jump back
 }
 
-_AXES = {'position': 'xyz', 'orientation': 'xyzw', 'force': 'xyz', 'torque': 'xyz'}
+# Message type -> its body, and the body's parts with their axes; other messages name joints.
+BODIES = {messages.POSE: ('pose', {'position': 'xyz', 'orientation': 'xyzw'}),
+          messages.WRENCH: ('wrench', {'force': 'xyz', 'torque': 'xyz'})}
 # Meaning of a value -> its noun in a sentence, and its maximum.
 _NUMBERS = {'seconds': ('seconds', 100.0), 'deviation': ('a standard deviation', 100.0),
             'share': ('a share', 1.0)}
@@ -112,10 +115,10 @@ def parse_fault(text: str, signals: Mapping[str, Signal]) -> Fault:
 
 def fields_of(signal: Signal) -> tuple[str, ...]:
     """Return the names of every number in an observation's message: joints, or x, y, z by part."""
-    parts = {'pose': ('position', 'orientation'), 'force': ('force', 'torque')}
-    if signal.kind not in parts:
+    if signal.names:
         return signal.names
-    return tuple(f'{part}.{axis}' for part in parts[signal.kind] for axis in _AXES[part])
+    _, parts = BODIES[KINDS[signal.kind].observed_as[0]]
+    return tuple(f'{part}.{axis}' for part, axes in parts.items() for axis in axes)
 
 
 def _kinds_of(signal: Signal) -> dict[str, str]:
