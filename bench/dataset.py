@@ -31,8 +31,8 @@ from uncloning_ros.demos.bags.layout import METADATA_FILE, episode_name
 from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.building import build_dataset
-from uncloning_ros.demos.dataset.loading import Recipe
-from uncloning_ros.demos.episodes.find import Reading
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
@@ -97,7 +97,7 @@ def calls(bags: Path, contract: Contract, scratch: Path) -> dict[str, Callable[[
     def windows() -> object:
         with tempfile.TemporaryDirectory(dir=scratch) as made:
             recipe = Recipe(scenario, Reading(contract), 'planned')
-            dataset = build_dataset([bags], Path(made) / 'data', recipe).dataset
+            dataset = build_dataset([bags], Path(made) / 'data', recipe, Split()).dataset
             return dataset.gather(np.arange(len(dataset.observations)))
 
     def rosbags() -> object:

@@ -20,9 +20,9 @@ from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.dataset import building
 from uncloning_ros.demos.dataset.alignment import align
-from uncloning_ros.demos.dataset.building import BuildReport, Split, build_dataset
-from uncloning_ros.demos.dataset.loading import Recipe
-from uncloning_ros.demos.episodes.find import Reading
+from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import (
     BagError,
     ContractError,
@@ -72,7 +72,7 @@ def some(demos: Path, tmp_path: Path) -> Path:
 def build(folder: Path, contract: Contract | None = None, labels: str = 'auto',
           **more: Any) -> BuildReport:
     return build_dataset([folder], folder.parent / 'data',
-                         Recipe(episodes.KNIFE, Reading(contract), labels), **more)
+                         Recipe(episodes.KNIFE, Reading(contract), labels), Split(), **more)
 
 
 # --- building ---
@@ -107,7 +107,7 @@ def test_frames_of_a_dataset_are_those_of_its_episodes(
 def test_the_result_does_not_depend_on_the_number_of_workers(demos: Path,
                                                              tmp_path: Path) -> None:
     for workers in (1, 3):
-        build_dataset([demos], tmp_path / str(workers), Recipe(episodes.KNIFE), workers=workers)
+        build_dataset([demos], tmp_path / str(workers), Recipe(episodes.KNIFE), Split(), workers)
     for name in ('dataset.json', 'dataset.safetensors'):
         assert (tmp_path / '1' / name).read_bytes() == (tmp_path / '3' / name).read_bytes()
 

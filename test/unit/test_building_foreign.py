@@ -20,10 +20,10 @@ from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
-from uncloning_ros.demos.dataset.loading import Recipe
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import load_dataset
-from uncloning_ros.demos.episodes.cut_bag import Cutting
-from uncloning_ros.demos.episodes.find import Reading, find_episodes
+from uncloning_ros.demos.episodes.find import find_episodes
+from uncloning_ros.demos.episodes.reading import Cutting, Reading
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.share import share_path
 
@@ -46,7 +46,7 @@ def some(tmp_path: Path) -> Path:
 def build(*sources: Path, out: Path | None = None, workers: int = 1,
           **reading: Any) -> BuildReport:
     return build_dataset(sources, out or sources[0].parent / 'data',
-                         Recipe(episodes.KNIFE, Reading(**reading)), workers=workers)
+                         Recipe(episodes.KNIFE, Reading(**reading)), Split(), workers)
 
 
 @pytest.fixture

@@ -14,11 +14,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uncloning_ros.cli import arguments
-from uncloning_ros.cli import dataset as command
+from uncloning_ros.cli import reading
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.dataset import loading
-from uncloning_ros.demos.episodes import cut_bag as bag_cutting
 from uncloning_ros.schema import plain
 
 Capture = pytest.CaptureFixture[str]
@@ -64,15 +61,6 @@ def test_bags_of_others_are_cut_and_counted(cut: list[str], contract: str, tmp_p
     printed = capsys.readouterr().out
     assert re.search(r'handle_first +1 ', printed)
     assert ('cut monday into 1' in printed) == bool(cut)
-
-
-def test_help_and_code_know_the_same_choices() -> None:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    choices = {action.dest: action.choices for action in parser._actions}
-    assert tuple(choices['cut'] or ()) == bag_cutting.CUTS
-    assert tuple(choices['labels'] or ()) == loading.LABELS
-    assert bag_cutting.Cutting('idle').idle_s == 3.0
 
 
 @pytest.mark.parametrize(('words', 'sentence'), [
@@ -129,7 +117,7 @@ def test_an_empty_bag_is_one_sentence(contract: str, tmp_path: Path, capsys: Cap
 @pytest.mark.parametrize('text', ['', 'hand_pose', '=/b', 'hand_pose=', 'hand_pose=/', ' = '])
 def test_a_topic_without_key_or_name_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match='expected KEY=TOPIC'):
-        arguments.topic_name(text)
+        reading.topic_name(text)
 
 
 KEYS = [*episodes.CONTRACT.deployment.observations, *episodes.CONTRACT.deployment.actions]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from uncloning_ros.contract import EpisodeEnd
 from uncloning_ros.demos.bags.pieces import Cut, Remainder
-from uncloning_ros.demos.episodes.cut_bag import Cutting, cut_bag
+from uncloning_ros.demos.episodes.cut_bag import cut_bag
 from uncloning_ros.demos.episodes.cutting import (
     Mark,
     cut_by_events,
@@ -27,6 +27,7 @@ from uncloning_ros.demos.episodes.cutting import (
     cut_by_idle,
     read_mark,
 )
+from uncloning_ros.demos.episodes.reading import Cutting
 from uncloning_ros.errors import BagError, ContractError, DatasetError
 
 S = 10**9

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from uncloning_ros.contract import PolicyTiming
 from uncloning_ros.demos.dataset.building import build_dataset
-from uncloning_ros.demos.dataset.loading import Recipe
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord, load_dataset
 from uncloning_ros.errors import (
     ContractError,
@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('built')
     for i, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST]):
         episodes.write(folder / 'demos', episodes.handover(kind, i), i)
-    build_dataset([folder / 'demos'], folder / 'data', Recipe(episodes.KNIFE))
+    build_dataset([folder / 'demos'], folder / 'data', Recipe(episodes.KNIFE), Split())
     return folder / 'data'
 
 

@@ -17,13 +17,14 @@ import pytest
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
 from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.dataset.building import FEW_EPISODES
-from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
+from uncloning_ros.demos.episodes.find import EpisodeRef
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.inspection.facts import (
     EpisodeFacts,
     Scene,
     Stream,
-    Unreadable,
     facts_of,
     signals_of,
 )
@@ -55,7 +56,7 @@ def facts(index: int = 0, *labels: Label, y_m: float = 0.1, planned: str | None 
                         planned, labels, streams, left_out, tuple(findings), scene)
 
 
-def session(*found: EpisodeFacts, unreadable: Sequence[Unreadable] = (),
+def session(*found: EpisodeFacts, unreadable: Sequence[LeftOut] = (),
             unfinished: Sequence[str] = ()) -> Session:
     return Session('monday', CONTRACT, found, tuple(unreadable), tuple(unfinished))
 
@@ -150,7 +151,7 @@ def test_what_the_recorder_noticed_is_told() -> None:
 
 
 def test_what_cannot_be_read_and_what_was_never_finished_is_told() -> None:
-    lost = [Unreadable(f'episode_{i}', 'it is truncated') for i in range(7)]
+    lost = [LeftOut(f'episode_{i}', 'it is truncated') for i in range(7)]
     found = warnings_of(session(*good(), unreadable=lost, unfinished=['episode_9.partial']))
     assert found[0].startswith('1 episode (episode_9.partial) never finished')
     assert found[1] == 'episode_0 cannot be read: it is truncated'
@@ -158,7 +159,7 @@ def test_what_cannot_be_read_and_what_was_never_finished_is_told() -> None:
 
 
 def test_an_empty_session_is_no_defect() -> None:
-    nothing = session(unreadable=[Unreadable('a', 'damaged')])
+    nothing = session(unreadable=[LeftOut('a', 'damaged')])
     found = warnings_of(nothing)
     assert found[0] == 'a cannot be read: damaged'
     json.dumps(record_of(nothing, found), allow_nan=False)
@@ -259,7 +260,7 @@ def test_where_nothing_can_be_read_there_is_nothing_to_show(
     page = tmp_path / 'page.html'
     assert main.main(['inspect', str(tmp_path / 'demos'), '--html', str(page)]) == 2
     err = capsys.readouterr().err
-    assert f'no episode of {tmp_path}/demos can be read, the first because episode_000000: ' in err
+    assert f'no episode of {tmp_path}/demos can be used, the first because episode_000000: ' in err
     assert not page.exists()
 
 
@@ -298,7 +299,7 @@ def test_a_damaged_sidecar_is_named(tmp_path: Path) -> None:
     path = episodes.write(tmp_path, episodes.handover())
     (tmp_path / 'episode_000000.labels.json').write_text('{')
     found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, LeftOut)
     assert 'is not JSON' in found.reason
 
 

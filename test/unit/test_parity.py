@@ -19,8 +19,8 @@ from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import build_dataset
-from uncloning_ros.demos.dataset.loading import Recipe
-from uncloning_ros.demos.episodes.find import Reading
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
+from uncloning_ros.demos.episodes.reading import Reading
 
 MS = episodes.MS
 CONTRACT = episodes.CONTRACT
@@ -77,7 +77,7 @@ def test_so_are_the_windows_of_a_dataset_made_of_a_bag_on_disk(how: str, tmp_pat
     path = foreign_bags.write(tmp_path / 'take', messages, how)
     episode = read_episode(path, CONTRACT)
     dataset = build_dataset([path], tmp_path / 'data',
-                            Recipe(episodes.KNIFE, Reading(CONTRACT))).dataset
+                            Recipe(episodes.KNIFE, Reading(CONTRACT)), Split()).dataset
     ticks = align(episode, CONTRACT)[2]
     asked = seen_live(episode, ticks)
     frames = np.searchsorted(ticks, list(asked))

@@ -5,16 +5,10 @@
 import argparse
 import math
 import os
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import require_new
-
-if TYPE_CHECKING:
-    from uncloning_ros.demos.episodes.find import Reading
 
 
 def positive_int(text: str) -> int:
@@ -69,54 +63,6 @@ def names(text: str) -> tuple[str, ...]:
 def new_path(text: str | Path) -> Path:
     """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
     return require_new(Path(text))
-
-
-def topic_name(text: str) -> tuple[str, str]:
-    """Return the key and the topic of a text 'KEY=TOPIC'."""
-    key, _, topic = text.partition('=')
-    if not key.strip() or not topic.strip('/ '):
-        raise argparse.ArgumentTypeError(f'expected KEY=TOPIC, as in hand_pose=/tracker/hand, '
-                                         f'got {text!r}')
-    return key.strip(), topic.strip()
-
-
-def add_reading(parser: argparse.ArgumentParser, contract_is_for: str = '') -> None:
-    """Add the options for reading bags; `contract_is_for` begins the help of --contract."""
-    parser.add_argument('--contract', type=Path, metavar='YAML',
-                        help=f'{contract_is_for}needed for bags of plain ros2 bag record')
-    parser.add_argument('--topic', type=topic_name, action='append', default=[],
-                        metavar='KEY=TOPIC',
-                        help='read an observation or action of the contract from another topic; '
-                             'may be given several times')
-    parser.add_argument('--cut', choices=('event', 'gripper', 'idle'),
-                        help='cut each bag into several episodes')
-    parser.add_argument('--event-topic', metavar='TOPIC',
-                        help='topic for --cut event (default: /recorder/episode_event)')
-    parser.add_argument('--idle', type=positive_float, metavar='SECONDS',
-                        help='stillness for --cut idle, at least 1 (default: 3); choose it longer '
-                             'than any wait of the robot within an episode')
-
-
-def reading_of(args: argparse.Namespace) -> 'Reading':
-    """Return how to read bags by the options of `add_reading`; raise if they contradict."""
-    from uncloning_ros.contract import load_contract
-    from uncloning_ros.demos.episodes.cut_bag import Cutting
-    from uncloning_ros.demos.episodes.find import Reading
-
-    contract = None if args.contract is None else load_contract(args.contract)
-    twice = [key for key, n in Counter(key for key, _ in args.topic).items() if n > 1]
-    if twice:
-        raise UncloningError(f'--topic names {twice[0]} more than once; a signal has one topic')
-    for option, value, by in (('--event-topic', args.event_topic, 'event'),
-                              ('--idle', args.idle, 'idle')):
-        if value is not None and args.cut != by:
-            raise UncloningError(f'{option} goes with --cut {by} alone, got '
-                                 f'{"no --cut" if args.cut is None else f"--cut {args.cut}"}')
-    if args.cut is None:
-        return Reading(contract, dict(args.topic))
-    given = {'event_topic': args.event_topic, 'idle_s': args.idle}
-    cutting = Cutting(args.cut, **{key: one for key, one in given.items() if one is not None})
-    return Reading(contract, dict(args.topic), cutting)
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

@@ -37,15 +37,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import (
-    add_reading,
-    add_workers,
-    fraction,
-    new_path,
-    reading_of,
-    seed,
-)
+from uncloning_ros.cli.arguments import add_workers, new_path, seed, share
 from uncloning_ros.cli.output import SHOWN, filled, listed, more
+from uncloning_ros.cli.reading import add_reading, reading_of
+from uncloning_ros.demos.dataset.recipe import LABELS, Recipe, Split
 
 if TYPE_CHECKING:
     from uncloning_ros.demos.dataset.building import BuildReport
@@ -63,16 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='shipped scenario, or the path of a .yaml file: how modes are '
                              'recognised (default: %(default)s)')
     add_reading(parser, 'policy and deployment parts to use instead of those in the bags; ')
-    parser.add_argument('--labels', default='auto',
-                        choices=('auto', 'operator', 'rule', 'cluster', 'truth', 'planned'),
-                        help="where an episode's mode comes from: what an operator said, the "
+    parser.add_argument('--labels', default=Recipe.labels, choices=LABELS,
+                        help="source of an episode's mode: the label of an operator, the "
                              'geometric rule, a named cluster, the simulator, or the mode that '
-                             'was asked for; auto takes the first of the first four that has '
+                             'was planned; auto takes the first of the first four that has '
                              'one (default: %(default)s)')
-    parser.add_argument('--validation', type=fraction, default=0.1, metavar='SHARE',
+    parser.add_argument('--validation', type=share, default=Split.validation, metavar='SHARE',
                         help='share of the episodes of each mode that is held out '
                              '(default: %(default)s)')
-    parser.add_argument('--seed', type=seed, default=0, metavar='N',
+    parser.add_argument('--seed', type=seed, default=Split.seed, metavar='N',
                         help='seed of the split (default: %(default)s)')
     add_workers(parser)
 
@@ -81,8 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Build the dataset; print its modes, the episodes left out and the warnings."""
     from tqdm import tqdm
 
-    from uncloning_ros.demos.dataset.building import Split, build_dataset
-    from uncloning_ros.demos.dataset.loading import Recipe
+    from uncloning_ros.demos.dataset.building import build_dataset
     from uncloning_ros.scenario import find_scenario
 
     recipe = Recipe(find_scenario(args.scenario), reading_of(args), args.labels)

@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_reading, add_workers, new_path, reading_of
-from uncloning_ros.cli.output import each_episode, print_warnings
-from uncloning_ros.errors import BagError, UncloningError
+from uncloning_ros.cli.arguments import add_workers, new_path
+from uncloning_ros.cli.output import each_usable, print_warnings
+from uncloning_ros.cli.reading import add_reading, reading_of
+from uncloning_ros.errors import UncloningError
 
 if TYPE_CHECKING:
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     from uncloning_ros.demos.bags.decoding import with_topics
     from uncloning_ros.demos.episodes.find import find_episodes, first_contract, stray_labels
-    from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, facts_of
+    from uncloning_ros.demos.inspection.facts import facts_of
     from uncloning_ros.demos.inspection.session import Session, record_of, warnings_of
     from uncloning_ros.demos.inspection.session_page import session_page
     from uncloning_ros.files import write_whole
@@ -57,15 +58,9 @@ def run(args: argparse.Namespace) -> int:
     contract = with_topics(first_contract([args.folder], reading.contract), reading.topics)
     reading = replace(reading, contract=contract)
     listing = find_episodes([args.folder], reading, args.workers, lenient=True)
-    results = each_episode(partial(facts_of, reading=reading), listing.episodes, args.workers,
-                           'the inspection')
-    readable = tuple(one for one in results if isinstance(one, EpisodeFacts))
-    unreadable = (*(Unreadable(one.name, one.reason) for one in listing.left_out),
-                  *(one for one in results if isinstance(one, Unreadable)))
-    if not readable:
-        raise BagError(f'no episode of {args.folder} can be read, the first because '
-                       f'{unreadable[0].name}: {unreadable[0].reason}')
-    session = Session(args.folder.resolve().name, contract, readable, unreadable,
+    episodes, unreadable = each_usable(partial(facts_of, reading=reading), args.folder, listing,
+                                       args.workers, 'the inspection')
+    session = Session(args.folder.resolve().name, contract, tuple(episodes), tuple(unreadable),
                       listing.unfinished)
     warnings = [*warnings_of(session), *stray_labels(listing.episodes)]
     if args.json is not None:

@@ -31,26 +31,21 @@ import shlex
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import (
-    add_reading,
-    add_workers,
-    fraction,
-    positive_float,
-    reading_of,
-)
-from uncloning_ros.cli.output import SHOWN, each_episode, listed, more, print_warnings
+from uncloning_ros.cli.arguments import add_workers, fraction, positive_float
+from uncloning_ros.cli.output import SHOWN, each_usable, listed, more, print_warnings
+from uncloning_ros.cli.reading import add_reading, reading_of
+from uncloning_ros.demos.labelling.clusters import APART_M
 from uncloning_ros.errors import DatasetError, UncloningError, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from uncloning_ros.demos.bags.pieces import LeftOut
-    from uncloning_ros.demos.episodes.find import EpisodeRef, Listing, Reading
+    from uncloning_ros.demos.episodes.find import Listing
+    from uncloning_ros.demos.episodes.reading import Reading
     from uncloning_ros.demos.labelling.opinions import Labelled
-
-_Out = TypeVar('_Out')
 
 _WAYS = ('episode', 'rule', 'cluster', 'name_cluster')
 # Option -> the ways of labelling that it belongs to.
@@ -99,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='shipped scenario, or the path of a .yaml file')
     parser.add_argument('--apart', type=positive_float, metavar='METRES',
                         help='largest distance between two ways to the hand in one cluster '
-                             '(default: 0.13)')
+                             f'(default: {APART_M:g})')
     parser.add_argument('--clusters', type=Path, metavar='FILE',
                         help='file of the clusters, with the page beside it (default: '
                              'FOLDER/clusters.json)')
@@ -177,22 +172,8 @@ def _by_rule(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',
     from uncloning_ros.scenario import find_scenario
 
     task = partial(by_rule, scenario=find_scenario(args.scenario), reading=reading, at=at)
-    opinions, left_out = _each_usable(task, args, listing, 'labelling')
+    opinions, left_out = each_usable(task, args.folder, listing, args.workers, 'labelling')
     return [*summary(add_labels(opinions), 'the rule abstains'), *_left_out_lines(left_out)]
-
-
-def _each_usable(task: 'Callable[[EpisodeRef], _Out | LeftOut]', args: argparse.Namespace,
-                 listing: 'Listing', what: str) -> 'tuple[list[_Out], list[LeftOut]]':
-    """Return the result of a task for each usable episode, and the others with their reasons."""
-    from uncloning_ros.demos.bags.pieces import LeftOut
-    from uncloning_ros.demos.episodes.find import no_episode
-
-    results = each_episode(task, listing.episodes, args.workers, what)
-    left_out = [*listing.left_out, *(one for one in results if isinstance(one, LeftOut))]
-    usable = [one for one in results if not isinstance(one, LeftOut)]
-    if not usable:
-        raise DatasetError(no_episode([args.folder], left_out=left_out))
-    return usable, left_out
 
 
 def _left_out_lines(left_out: 'list[LeftOut]') -> list[str]:
@@ -206,14 +187,13 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
     from uncloning_ros.demos.episodes.find import digests_of
     from uncloning_ros.demos.inspection.cluster_page import cluster_page, load_scene, planned_modes
     from uncloning_ros.demos.labelling.cluster_file import cluster_episodes, write_clustering
-    from uncloning_ros.demos.labelling.clusters import APART_M
     from uncloning_ros.files import require_new, write_whole
 
     file, html = _cluster_files(args)
     require_new(file)
     require_new(html)
-    found, left_out = _each_usable(partial(load_scene, reading=reading), args, listing,
-                                   'clustering')
+    found, left_out = each_usable(partial(load_scene, reading=reading), args.folder, listing,
+                                  args.workers, 'clustering')
     unused = {one.name for one in left_out}
     refs = [one for one in listing.episodes if one.name not in unused]
     names = [one.name for one in refs]

@@ -4,14 +4,18 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, DatasetError
+
+if TYPE_CHECKING:
+    from uncloning_ros.demos.bags.pieces import LeftOut
+    from uncloning_ros.demos.episodes.find import EpisodeRef, Listing
 
 WIDTH = 80  # columns of a terminal
 SHOWN = 10  # items of a list that are printed; the others are counted
 
-_In = TypeVar('_In')
 _Out = TypeVar('_Out')
 
 
@@ -42,16 +46,24 @@ def more(count: int, where: str = '') -> list[str]:
     return [f'  ... and {count - SHOWN} more{where}'] if count > SHOWN else []
 
 
-def each_episode(task: Callable[[_In], _Out], episodes: Sequence[_In], workers: int,
-                 what: str) -> list[_Out]:
-    """Return the result of a task for each episode, with a bar of progress.
+def each_usable(task: 'Callable[[EpisodeRef], _Out | LeftOut]', folder: Path,
+                listing: 'Listing', workers: int,
+                what: str) -> 'tuple[list[_Out], list[LeftOut]]':
+    """Return the results of a task for the usable episodes in a folder, and the others.
 
-    `workers` processes share the work; raise `BagError`, which names `what` they work for, if
-    one is lost.
+    A bar shows the progress; `workers` processes share the work. Raise `BagError`, which names
+    `what` they work for, if a process is lost; `DatasetError` if no episode is usable.
     """
     from tqdm import tqdm
 
+    from uncloning_ros.demos.bags.pieces import LeftOut
+    from uncloning_ros.demos.episodes.find import no_episode
     from uncloning_ros.processes import in_order
 
-    return [*tqdm(in_order(task, episodes, workers, what, BagError), desc='reading episodes',
-                  unit='episode', total=len(episodes))]
+    results = [*tqdm(in_order(task, listing.episodes, workers, what, BagError),
+                     desc='reading episodes', unit='episode', total=len(listing.episodes))]
+    left_out = [*listing.left_out, *(one for one in results if isinstance(one, LeftOut))]
+    usable = [one for one in results if not isinstance(one, LeftOut)]
+    if not usable:
+        raise DatasetError(no_episode([folder], left_out=left_out))
+    return usable, left_out

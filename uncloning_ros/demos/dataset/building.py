@@ -16,7 +16,8 @@ from uncloning_ros import __version__
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.decoding import with_topics
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
-from uncloning_ros.demos.dataset.loading import Loaded, Recipe, load_episode
+from uncloning_ros.demos.dataset.loading import Loaded, load_episode
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import (
     Dataset,
     Description,
@@ -39,18 +40,6 @@ FEW_EPISODES = 20  # of a mode: a policy learns little of a mode with fewer
 
 
 @dataclass(frozen=True)
-class Split:
-    """How episodes are split: the share of each mode that is held out, and the seed."""
-
-    validation: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.validation < 1.0:
-            raise DatasetError(f'expected a validation share in [0, 1), got {self.validation}')
-
-
-@dataclass(frozen=True)
 class BuildReport:
     """A new dataset and its warnings.
 
@@ -64,7 +53,7 @@ class BuildReport:
     cuts: Mapping[str, Cut]
 
 
-def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Split = Split(),
+def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Split,
                   workers: int = 1,
                   on_done: Callable[[int, int], None] = lambda done, total: None) -> BuildReport:
     """Make a dataset of every usable episode in `sources` and write it to the folder `out`.

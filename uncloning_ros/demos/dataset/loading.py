@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load one episode for a dataset: read it, find its mode, align it to frames."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,32 +13,11 @@ from uncloning_ros.demos.bags.labels import SOURCES, newest_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.dataset.alignment import align
-from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
+from uncloning_ros.demos.dataset.recipe import Recipe
+from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError
 from uncloning_ros.policy_io import Float32
-from uncloning_ros.scenario import Scenario
-
-# Sources of an episode's mode. `auto` takes the first of the others that has one, except
-# `planned`: a mode that was asked for is not yet a mode that was shown.
-LABELS = ('auto', *SOURCES, 'planned')
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How bags become labelled frames: the rule of a scenario, how bags are read, whose labels.
-
-    A contract in `reading` replaces the policy and deployment parts that the bags carry. `labels`
-    is one of `LABELS`.
-    """
-
-    scenario: Scenario
-    reading: Reading = field(default_factory=Reading)
-    labels: str = 'auto'
-
-    def __post_init__(self) -> None:
-        if self.labels not in LABELS:
-            raise DatasetError(f'expected labels of {", ".join(LABELS)}, got {self.labels!r}')
 
 
 @dataclass(frozen=True)

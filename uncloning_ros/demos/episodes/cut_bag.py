@@ -4,7 +4,6 @@
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy as np
 from uncloning_ros.contract import OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.decoding import Decoder, deserialise, listed, with_topics
-from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.messages import (
     EVER,
@@ -24,34 +22,17 @@ from uncloning_ros.demos.bags.messages import (
 from uncloning_ros.demos.bags.pieces import Cut
 from uncloning_ros.demos.bags.reader import contract_for, raw_messages
 from uncloning_ros.demos.episodes.cutting import (
-    CUTS,
     EVENT_TYPES,
-    LEAST_IDLE_S,
     Mark,
     cut_by_events,
     cut_by_gripper,
     cut_by_idle,
     read_mark,
 )
+from uncloning_ros.demos.episodes.reading import Cutting
 from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import BagError, ContractError, DatasetError
 from uncloning_ros.geometry import Array
-
-
-@dataclass(frozen=True)
-class Cutting:
-    """How bags are cut: `by` is one of `CUTS`; the topic is for events, the time (s) for idle."""
-
-    by: str
-    event_topic: str = EVENT_TOPIC
-    idle_s: float = 3.0
-
-    def __post_init__(self) -> None:
-        if self.by not in CUTS:
-            raise DatasetError(f'expected a cut by {", ".join(CUTS)}, got {self.by!r}')
-        if not self.idle_s >= LEAST_IDLE_S:
-            raise DatasetError(f'expected at least {LEAST_IDLE_S:g} s of stillness to cut at, got '
-                               f'{self.idle_s:g}')
 
 
 def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],

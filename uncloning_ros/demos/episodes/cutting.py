@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from uncloning_ros.contract import EpisodeEnd
 from uncloning_ros.demos.bags.pieces import PAUSE_NS, Cut, Piece, Remainder
+from uncloning_ros.demos.episodes.reading import LEAST_IDLE_S
 from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
 
-CUTS = ('event', 'gripper', 'idle')
 EVENT_TYPES = ('std_msgs/msg/Bool', 'std_msgs/msg/String')
 WORDS = ('start', 'stop', 'discard')
 
@@ -38,8 +38,7 @@ _STILL_M = 0.005
 _STILL_RAD = 0.035
 _LOOK_NS = 50_000_000  # step (ns) at which stillness is looked for
 # Time (ns) of stillness that stays with the motion beside it: motion begins and ends slowly.
-_MARGIN_NS = 500_000_000
-LEAST_IDLE_S = 2 * _MARGIN_NS * 1e-9
+_MARGIN_NS = round(LEAST_IDLE_S / 2 * 1e9)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,18 +19,10 @@ from uncloning_ros.demos.bags.reader import (
     read_episode,
     verify_episode,
 )
-from uncloning_ros.demos.episodes.cut_bag import Cutting, cut_bag
+from uncloning_ros.demos.episodes.cut_bag import cut_bag
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import BagError, DatasetError, UncloningError
 from uncloning_ros.processes import in_order
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How bags are read: a contract where they carry none, other topics by key, how to cut."""
-
-    contract: Contract | None = None
-    topics: Mapping[str, str] = field(default_factory=dict)
-    cutting: Cutting | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from uncloning_ros import page
 from uncloning_ros.demos.bags.pieces import LeftOut
-from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
+from uncloning_ros.demos.episodes.find import EpisodeRef
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.inspection import pictures
 from uncloning_ros.demos.inspection.facts import Scene, scene_of
 from uncloning_ros.demos.labelling.cluster_file import Cluster, Clustering

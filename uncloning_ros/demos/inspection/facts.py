@@ -11,8 +11,10 @@ from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.dataset.alignment import align
-from uncloning_ros.demos.episodes.find import EpisodeRef, Reading
+from uncloning_ros.demos.episodes.find import EpisodeRef
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.labelling.clusters import approach, tracks_of, way
 from uncloning_ros.demos.recording.health import recorded_health, rule_name, topic_rules
 from uncloning_ros.errors import DatasetError, UncloningError
@@ -94,21 +96,16 @@ class EpisodeFacts:
                 if one is not None and one.mode is not None}
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """One episode that cannot be read, and the reason."""
+def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
+    """Return the facts of one episode, or why it cannot be read.
 
-    name: str
-    reason: str
-
-
-def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | Unreadable:
-    """Return the facts of one episode; the reading's contract is the session's."""
+    The reading's contract is the session's.
+    """
     try:
         episode = ref.read(reading)
         labels = ref.labels(episode.contract.interface)
     except UncloningError as err:
-        return Unreadable(ref.name, str(err))
+        return LeftOut(ref.name, str(err))
     try:
         align(episode, episode.contract)
         left_out = ''

@@ -12,8 +12,9 @@ from typing import Any
 from uncloning_ros import __version__
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.labels import Label
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.dataset.building import FEW_EPISODES
-from uncloning_ros.demos.inspection.facts import EpisodeFacts, Unreadable, signals_of
+from uncloning_ros.demos.inspection.facts import EpisodeFacts, signals_of
 from uncloning_ros.demos.recording.topic_stats import SLOW
 from uncloning_ros.errors import counted
 
@@ -33,7 +34,7 @@ class Session:
     name: str
     contract: Contract
     episodes: tuple[EpisodeFacts, ...]
-    unreadable: tuple[Unreadable, ...]
+    unreadable: tuple[LeftOut, ...]
     unfinished: tuple[str, ...]
 
     @property

@@ -18,7 +18,8 @@ from uncloning_ros.demos.bags.labels import (
     standing_label,
 )
 from uncloning_ros.demos.bags.pieces import LeftOut
-from uncloning_ros.demos.episodes.find import EpisodeRef, Reading, digests_of
+from uncloning_ros.demos.episodes.find import EpisodeRef, digests_of
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.labelling.cluster_file import Clustering
 from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label
 from uncloning_ros.errors import BagError, ContractError, DatasetError, near_miss
