@@ -326,7 +326,7 @@ def test_autostart_tries_again_until_the_gate_opens_and_says_what_keeps_it_shut(
                 lambda: said)
     session.node._recording.free_bytes = lambda: 0
     robot.silent.clear()
-    graph.until(lambda: told('autostart waits: ') and 'left on its disk' in said[-1],
+    graph.until(lambda: told('autostart waits: ') and 'below min_free_mib' in said[-1],
                 lambda: said)
     assert not session.events
     session.node._recording.free_bytes = lambda: 2**40

@@ -117,7 +117,7 @@ def test_the_verdict_is_in_the_answer_in_the_event_and_in_the_bag(session: Sessi
 @pytest.mark.parametrize(('problem', 'sentence'), [
     ({'silent': {'/hand_pose': 'never'}}, r'nothing arrives on /hand_pose \(never\)'),
     ({'now_ns': 0}, '/clock'),
-    ({'free': 2**29}, '512 MiB left on its disk, below min_free_mib 1024 MiB'),
+    ({'free': 2**29}, '512 MiB left, below min_free_mib 1024 MiB'),
 ])
 def test_a_start_that_would_make_no_good_take_is_refused(
         session: Session, problem: dict[str, Any], sentence: str) -> None:
@@ -413,7 +413,8 @@ def test_a_disk_that_does_not_answer_is_told_and_ends_nothing(session: Session) 
     session.messages()
     session.recording.free_bytes = silent
     assert session.recording.check(session.now_ns, {}) is None
-    assert session.recording.warnings() == [f'the disk of {session.out} does not answer']
+    [warning] = session.recording.warnings()
+    assert f'the disk of {session.out} does not answer' in warning
     assert 'kept' in session.stop()
     with pytest.raises(BagError, match='does not answer; plug it in again'):
         session.start()

@@ -43,29 +43,24 @@ class Decoder:
         self._path = path
         self._observed = contract.deployment.observations
         self._samples: dict[str, list[Sample]] = {}
-        self._sinks = dict(sinks or {})
         self._types: dict[str, str] = {}
-        self._plain: dict[str, list[tuple[Signal, ObservedTopic | None]]] = {}
-        self._posed: dict[str, list[tuple[Signal, ObservedTopic]]] = {}
+        self._signals: dict[str, list[Signal]] = {}
+        self._trees: dict[str, TransformTree] = {}
         for name, topic in bag_topics(contract).items():
             signals = [s for s in topic.signals if sinks is None or s.key in sinks]
             if not signals:
                 continue
-            self._types[name] = topic.type
+            self._types[name], self._signals[name] = topic.type, signals
             if sinks is None:
-                for signal in signals:
-                    self._samples[signal.key] = []
-                    self._sinks[signal.key] = self._samples[signal.key].append
+                self._samples |= {signal.key: [] for signal in signals}
             if topic.type == TRANSFORMS:
-                self._posed[name] = [(s, self._observed[s.key]) for s in signals]
                 self._types[static_topic(name)] = TRANSFORMS
-            else:
-                self._plain[name] = [(s, self._observed.get(s.key)) for s in signals]
+                self._trees[name] = TransformTree()
+        self._sinks = sinks or {key: found.append for key, found in self._samples.items()}
         self.topics = frozenset(self._types)
-        self.static_topics = frozenset(static_topic(name) for name in self._posed)
+        self.static_topics = frozenset(map(static_topic, self._trees))
         self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
         self._posed_keys: set[str] = set()  # poses that the transforms gave so far
-        self._trees = {name: TransformTree() for name in self._posed}
 
     def take(self, raw: RawMessage) -> None:
         """Decode one message.
@@ -78,14 +73,14 @@ class Decoder:
             raise BagError(f'{self._path}: topic {name} is a {type_name}, expected a '
                            f'{self._types[name]}; check deployment in the contract')
         message = deserialise(self._path, raw)
-        if name not in self._plain:
+        if type_name == TRANSFORMS:
             self._transforms.append((receive_ns, name, message))
             return
-        for signal, observed in self._plain[name]:
+        for signal in self._signals[name]:
             try:
                 sample = decode(signal, message, receive_ns)
-                if observed is not None:
-                    sample = _with_stamp(signal, observed, message, sample)
+                if signal.key in self._observed:
+                    sample = _with_stamp(signal, self._observed[signal.key], message, sample)
             except ContractError as err:
                 raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
             self._sinks[signal.key](sample)
@@ -100,8 +95,8 @@ class Decoder:
 
         `contents` are those of the whole bag.
         """
-        for name, signals in (self._plain | self._posed).items():
-            key = signals[0][0].key
+        for name, signals in self._signals.items():
+            key = signals[0].key
             if name not in contents.types:
                 raise BagError(f'{self._path} has ' + _absent(name, self._types[name], key,
                                                               contents.types, self._types))
@@ -112,24 +107,26 @@ class Decoder:
 
     def require_poses(self) -> None:
         """Raise `BagError` for a pose that the transforms of a whole bag never gave."""
-        for name, signals in self._posed.items():
-            for signal, topic in signals:
+        for name, tree in self._trees.items():
+            for signal in self._signals[name]:
                 if signal.key not in self._posed_keys:
-                    assert topic.child_frame is not None
-                    why = self._trees[name].missing(signal.frame, topic.child_frame)
+                    child = self._observed[signal.key].child_frame
+                    assert child is not None
+                    why = tree.missing(signal.frame, child)
                     raise BagError(f'{self._path}: {signal.key}: '
                                    f'{why or "its frame is the base frame itself"}')
 
     def _pose_all(self) -> None:
         """Turn the transforms into poses, in the order of their arrival over both topics."""
         for receive_ns, name, message in sorted(self._transforms, key=lambda item: item[0]):
-            static = name not in self._posed
+            static = name not in self._trees
             posed = name.removesuffix(STATIC_SUFFIX) if static else name
-            placed = self._trees[posed].add(message, static)
-            for signal, topic in self._posed[posed]:
+            tree = self._trees[posed]
+            placed = tree.add(message, static)
+            for signal in self._signals[posed]:
                 try:
-                    sample = self._trees[posed].sample(signal, topic, placed, receive_ns,
-                                                       receive_ns)
+                    sample = tree.sample(signal, self._observed[signal.key], placed, receive_ns,
+                                         receive_ns)
                 except ContractError as err:
                     raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
                 if sample is not None:

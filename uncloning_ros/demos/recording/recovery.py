@@ -105,6 +105,9 @@ def _recovered(path: Path, dry_run: bool) -> Recovery:
         return _quarantine(path, reason, dry_run)
     name = path.name.removesuffix(PARTIAL)
     take = _read(files[0])
+    if not take.count:
+        return _quarantine(path, f'no whole chunk of messages was on the disk'
+                                 f'{_not_salvaged(take.state)}', dry_run)
     final = path.with_name(name)
     if take.last_word == 'discard':
         final = (path.parent / DISCARDED / name if dry_run else place_aside(final, DISCARDED))
@@ -140,10 +143,7 @@ def _hopeless(path: Path, files: list[Path]) -> str | None:
         return f'expected schema {SCHEMA!r}, got {custom.get("schema")!r}'
     if not custom.get('episode', '').isdecimal() or 'planned_mode' not in custom:
         return 'its metadata is damaged'
-    state = Salvage()
-    if any(isinstance(one, Message) for one in salvaged(files[0], state)):
-        return None
-    return f'no whole chunk of messages was on the disk{_not_salvaged(state)}'
+    return None
 
 
 def _rewrite(file: Path, take: '_Take', final: Path, working: Path) -> None:

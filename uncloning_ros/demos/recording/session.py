@@ -117,12 +117,8 @@ class RecordingSession:
                            f'the contract')
         if now_ns <= 0:
             raise BagError('no ROS time yet; start the publisher of /clock, or unset use_sim_time')
-        free = self.free()
-        if free is None:
-            raise BagError(f'the disk of {self._out} does not answer; plug it in again')
-        if free < self._min_free_bytes:
-            raise BagError(f'{self._out} has {_mib(free)} left on its disk, below min_free_mib '
-                           f'{_mib(self._min_free_bytes)}; free some space first')
+        if trouble := self._disk_trouble():
+            raise BagError(trouble)
         index, writer = self._begin()
         for topic in topics:
             writer.add_topic(topic)
@@ -226,16 +222,20 @@ class RecordingSession:
 
     def warnings(self) -> list[str]:
         """Return a sentence for each trouble with the disk or the open episode."""
-        found = []
-        free = self.free()
-        if free is None:
-            found.append(f'the disk of {self._out} does not answer')
-        elif free < self._min_free_bytes:
-            found.append(f'the disk of {self._out} has {_mib(free)} left')
+        found = [trouble] if (trouble := self._disk_trouble()) else []
         if self._open is not None:
             found += [f'{topic}: {counted(count, "message")} could not be written in time'
                       for topic, count in self._open.thread.dropped.items()]
         return found
+
+    def _disk_trouble(self) -> str:
+        """Return a sentence if the disk does not answer or is nearly full, else ''."""
+        free = self.free()
+        if free is None:
+            return f'the disk of {self._out} does not answer; plug it in again'
+        return '' if free >= self._min_free_bytes else (
+            f'the disk of {self._out} has {_mib(free)} left, below min_free_mib '
+            f'{_mib(self._min_free_bytes)}; free some space')
 
     def _require_open(self) -> _Open:
         if self._open is None:
