@@ -10,33 +10,33 @@ seeds of failed episodes are printed, and for a desired mode those of unsafe epi
 """
 
 import argparse
-from multiprocessing import get_context
+from collections.abc import Callable
 
 from tqdm import tqdm
 
 from uncloning_ros.cli.arguments import add_workers, names, positive_int
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.contract import load_contract, with_modes
+from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.episode import Outcome, judge
-from uncloning_ros.scenario import find_scenario
+from uncloning_ros.processes import share
+from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
-from uncloning_ros.simulation.world import World, open_world
-
-_worlds: dict[str, World] = {}
+from uncloning_ros.simulation.world import open_world
 
 
-def outcome_of(job: tuple[str, str, int]) -> Outcome:
-    """Return the outcome of one demonstration (scenario, mode, seed)."""
-    name, mode, seed = job
-    scenario = find_scenario(name)
+def judged(scenario: Scenario) -> Callable[[tuple[str, int]], Outcome]:
+    """Return the function that gives the outcome of one demonstration (mode, seed)."""
     contract = with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
-    if name not in _worlds:
-        _worlds[name] = open_world(scenario, contract.interface)
-    world = _worlds[name]
-    teacher = Demonstrator(scenario, contract.interface, mode, seed)
-    demonstrate(world, teacher, contract, seed, lambda *_: None)
-    return judge(world.trace(), scenario, contract.interface.desired_modes)
+    world = open_world(scenario, contract.interface)
+
+    def outcome_of(job: tuple[str, int]) -> Outcome:
+        mode, seed = job
+        teacher = Demonstrator(scenario, contract.interface, mode, seed)
+        demonstrate(world, teacher, contract, seed, lambda *_: None)
+        return judge(world.trace(), scenario, contract.interface.desired_modes)
+    return outcome_of
 
 
 def main() -> int:
@@ -49,18 +49,22 @@ def main() -> int:
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]')
     add_workers(parser)
     args = parser.parse_args()
-    with get_context('spawn').Pool(args.workers) as pool:
-        for mode in args.only_modes or find_scenario(args.scenario).modes:
-            jobs = [(args.scenario, mode, args.seed + i) for i in range(args.episodes)]
-            outcomes = list(tqdm(pool.imap(outcome_of, jobs), total=len(jobs), desc=mode))
-            asked = sum(one.completed and one.mode == mode for one in outcomes)
-            unsafe = sum(one.unsafe is not None for one in outcomes)
-            print(f'{mode}: {asked} of {len(jobs)} completed as asked, {unsafe} unsafe')
-            for (_, _, seed), one in zip(jobs, outcomes, strict=True):
-                if one.mode != mode or not one.completed:
-                    print(f'  seed {seed}: {one.failure or one.mode}')
-                elif one.unsafe is not None and find_scenario(args.scenario).desired[mode]:
-                    print(f'  seed {seed}: unsafe, {one.unsafe}')
+    scenario = find_scenario(args.scenario)
+    jobs = [(mode, args.seed + i) for mode in args.only_modes or scenario.modes
+            for i in range(args.episodes)]
+    with tqdm(total=len(jobs), unit='episode') as bar:
+        outcomes = dict(zip(jobs, share(judged, scenario, jobs, args.workers, 'the simulation',
+                                        UncloningError, lambda _: bar.update()), strict=True))
+    for asked in args.only_modes or scenario.modes:
+        own = {seed: one for (mode, seed), one in outcomes.items() if mode == asked}
+        completed = sum(one.completed and one.mode == asked for one in own.values())
+        unsafe = sum(one.unsafe is not None for one in own.values())
+        print(f'{asked}: {completed} of {len(own)} completed as asked, {unsafe} unsafe')
+        for seed, one in own.items():
+            if one.mode != asked or not one.completed:
+                print(f'  seed {seed}: {one.failure or one.mode}')
+            elif one.unsafe is not None and scenario.modes[asked].desired:
+                print(f'  seed {seed}: unsafe, {one.unsafe}')
     return 0
 
 
