@@ -138,7 +138,7 @@ def test_an_incident_folder_that_is_none_is_refused_at_configure(
     node = graph.add(PolicyNode, model_path='some.onnx',
                      incident_dir=str(tmp_path / 'incidents' / 'robot'))
     assert node.trigger_configure() is FAILURE
-    assert f'{tmp_path}/incidents is no folder; name another one' in capfd.readouterr().err
+    assert f'{tmp_path}/incidents is not a folder' in capfd.readouterr().err
     (tmp_path / 'incidents').unlink()
     assert node.trigger_configure() is SUCCESS
     assert list(tmp_path.iterdir()) == []  # it is made when it is needed

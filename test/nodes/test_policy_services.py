@@ -21,8 +21,8 @@ from uncloning_ros.runtime.control_loop import ControlLoop
 NOT_ACTIVE = 'not active; configure and activate first'
 # service -> (success, sentence) in the states unconfigured, inactive and finalized
 ANSWERS = {'start': (False, NOT_ACTIVE), 'reset': (False, NOT_ACTIVE),
-           'stop': (True, 'not active, so there is no motion'),
-           'dump': (False, 'not active, so there is nothing to write')}
+           'stop': (True, 'not active, so nothing moves'),
+           'dump': (False, 'not active, so nothing was recorded')}
 
 
 def test_every_service_answers_with_a_sentence_in_every_lifecycle_state(

@@ -132,7 +132,7 @@ def test_a_file_that_was_cut_short_is_refused(
         tmp_path_factory: pytest.TempPathFactory, written: bytes, share: float) -> None:
     path = tmp_path_factory.mktemp('short') / 'incident.npz'
     path.write_bytes(written[:int(share * len(written))])
-    with pytest.raises(IncidentError, match='is no incident of the policy node, or it is damaged'):
+    with pytest.raises(IncidentError, match='is not an incident'):
         read_incident(path)
 
 
@@ -163,7 +163,7 @@ def test_what_does_not_belong_into_an_incident_is_refused(
         tmp_path: Path, written: bytes, change: Any) -> None:
     path = tmp_path / 'incident.npz'
     path.write_bytes(written)
-    with pytest.raises(IncidentError, match='incident.npz is no incident'):
+    with pytest.raises(IncidentError, match='incident.npz is not an incident'):
         read_incident(rewritten(path, change))
 
 
@@ -171,14 +171,14 @@ def test_what_does_not_belong_into_an_incident_is_refused(
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / 'incident.npz'
     path.write_bytes(content)
-    with pytest.raises(IncidentError, match='is no incident of the policy node'):
+    with pytest.raises(IncidentError, match='is not an incident of the policy node'):
         read_incident(path)
 
 
 def test_an_array_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / 'incident.npy'
     np.save(path, np.zeros(3))
-    with pytest.raises(IncidentError, match='is no incident of the policy node'):
+    with pytest.raises(IncidentError, match='is not an incident of the policy node'):
         read_incident(path)
 
 
@@ -244,11 +244,11 @@ def test_a_folder_for_incidents_that_cannot_be_used_is_refused(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / 'file').write_text('')
     for folder in (tmp_path / 'file', tmp_path / 'file' / 'below'):
-        with pytest.raises(IncidentError, match='file is no folder; name another one'):
+        with pytest.raises(IncidentError, match='file is not a folder.*incident_dir'):
             IncidentFiles(folder).require_usable()
     # The permissions themselves do not hold back whoever runs tests as root.
     monkeypatch.setattr('os.access', lambda path, mode: False)
-    with pytest.raises(IncidentError, match=f'{tmp_path} may not be written to; allow it, or'):
+    with pytest.raises(IncidentError, match=f'{tmp_path} is not writable.*incident_dir'):
         IncidentFiles(tmp_path / 'below').require_usable()
 
 

@@ -73,7 +73,7 @@ def test_policy_knows_its_contract_its_records_and_its_sha256(mixed_onnx: Path) 
 
 
 def test_another_file_than_the_one_meant_is_refused(mixed_onnx: Path) -> None:
-    with pytest.raises(ModelError, match=f'has sha256 .*, expected {"0" * 64}'):
+    with pytest.raises(ModelError, match=f'expected sha256 {"0" * 64}, got '):
         load_policy(mixed_onnx, '0' * 64)
 
 
@@ -124,13 +124,13 @@ def test_a_digest_alone_makes_no_policy(tmp_path: Path) -> None:
     blank = b'junk ' + DIGEST_MARK.encode() + b'0' * 64
     path = tmp_path / 'junk.onnx'
     path.write_bytes(blank.replace(b'0' * 64, digest_of(blank).encode()))
-    with pytest.raises(ModelError, match='is not an exported policy: expected .*; make it with'):
+    with pytest.raises(ModelError, match='is not an exported policy'):
         load_policy(path)
 
 
 def test_a_foreign_onnx_file_is_refused(tmp_path: Path) -> None:
     path = _identity(tmp_path / 'foreign.onnx')
-    with pytest.raises(ModelError, match='make it with uncloning export'):
+    with pytest.raises(ModelError, match='uncloning export'):
         load_policy(path)
 
 
@@ -146,7 +146,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     ({'training': '[' * 100000}, 'metadata training is not JSON'),
     ({'contract': '"\\ud800"'}, 'expected a mapping'),
     ({'contract': '{"schema": "uncloning/contract@1"}'}, 'missing key'),
-    ({'interface_sha256': 'abc'}, 'interface_sha256 is abc, but that of its contract is'),
+    ({'interface_sha256': 'abc'}, 'interface_sha256 .*, got abc'),
 ])
 def test_records_that_do_not_fit_are_refused(mixed_onnx: Path, tmp_path: Path,
                                              metadata: dict[str, str | None],
@@ -252,7 +252,7 @@ def _no_type(model: onnx.ModelProto) -> None:
     (_sparse, 'of graph, got 15'),
     (_opset, 'expected opset 17, got 18'),
     (_no_type, 'of type, got 4'),
-    (_input_left_out, 'expected every input and output of a node to be there'),
+    (_input_left_out, 'one left out'),
 ])
 def test_what_no_policy_needs_is_refused_before_onnxruntime_sees_it(
         mixed_onnx: Path, tmp_path: Path, add: Callable[[onnx.ModelProto], None], sentence: str,
@@ -270,7 +270,7 @@ def test_records_that_are_no_text_are_refused(mixed_onnx: Path, tmp_path: Path) 
     path = tmp_path / 'other.onnx'
     path.write_bytes(blank.replace(DIGEST_MARK.encode() + b'0' * 64,
                                    (DIGEST_MARK + digest_of(blank)).encode()))
-    with pytest.raises(ModelError, match='has names or records that are no text'):
+    with pytest.raises(ModelError, match='not text'):
         load_policy(path)
 
 

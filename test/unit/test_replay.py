@@ -161,5 +161,5 @@ def test_a_damaged_file_is_refused_with_one_sentence_and_status_2(
     file.write_bytes(file.read_bytes()[:-200])
     assert main.main(['replay', str(file)]) == 2
     captured = capsys.readouterr()
-    assert 'is no incident of the policy node, or it is damaged' in captured.err
+    assert 'is not an incident' in captured.err
     assert captured.err.count('\n') == 1

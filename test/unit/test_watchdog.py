@@ -13,27 +13,7 @@ from loop_inputs import CONTRACT, deployed, object_first, pose, samples, without
 
 from uncloning_ros.contract import Contract, Enable, FaultSignal, load_contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.runtime.watchdog import (
-    CLOCK_BACKWARDS,
-    CLOCK_KEY,
-    CLOCK_STOPPED,
-    ENABLE_KEY,
-    FAULT_KEY,
-    FUTURE_STAMP,
-    LEAP,
-    MISSING,
-    NO_GUARDS,
-    NOT_ENABLED,
-    NOT_FINITE,
-    OUT_OF_REACH,
-    REFUSED,
-    STALE,
-    STALE_STAMP,
-    UNCHANGED,
-    Complaint,
-    Guards,
-    Watchdog,
-)
+from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 from uncloning_ros.share import share_path
 
 NOW_NS = 10**12
@@ -59,8 +39,8 @@ def replaced(key: str, stamp_ns: int = NOW_NS, receive_ns: int = NOW_NS) -> dict
 
 def the_only(complaints: list[Complaint]) -> tuple[str, str]:
     [complaint] = complaints
-    assert complaint.key in complaint.sentence or complaint.key in (CLOCK_KEY, ENABLE_KEY,
-                                                                    FAULT_KEY)
+    assert complaint.key in complaint.sentence or complaint.key in ('clock', 'enable',
+                                                                    'fault')
     assert ';' in complaint.sentence, 'a sentence names its remedy'
     return complaint.key, complaint.reason
 
@@ -78,7 +58,7 @@ def test_an_arm_measured_where_no_command_may_be_is_not_believed(x_m: float,
     for contract in (CONTRACT, object_first()):
         complaints = judged(inputs, contract=contract)
         assert (complaints == [] if believed
-                else the_only(complaints) == ('tool_pose', OUT_OF_REACH))
+                else the_only(complaints) == ('tool_pose', 'out_of_reach'))
 
 
 def test_people_and_objects_may_be_outside_the_workspace() -> None:
@@ -89,7 +69,7 @@ def test_people_and_objects_may_be_outside_the_workspace() -> None:
 
 @pytest.mark.parametrize('key', KEYS)
 def test_a_missing_input_is_named(key: str) -> None:
-    assert the_only(judged(without(samples(NOW_NS), key))) == (key, MISSING)
+    assert the_only(judged(without(samples(NOW_NS), key))) == (key, 'missing_input')
 
 
 @pytest.mark.parametrize('key', KEYS)
@@ -97,11 +77,12 @@ def test_a_refused_message_is_told_in_its_own_words_and_not_as_missing(key: str)
     refused = Guards(refused={key: 'expected frame base, got camera'})
     for inputs in (samples(NOW_NS), without(samples(NOW_NS), key)):
         assert judged(inputs, refused) == [
-            Complaint(key, REFUSED, 'expected frame base, got camera')]
+            Complaint(key, 'refused_input', 'expected frame base, got camera')]
 
 
 @pytest.mark.parametrize('key', KEYS)
-@pytest.mark.parametrize(('late', 'reason'), [('receive_ns', STALE), ('stamp_ns', STALE_STAMP)])
+@pytest.mark.parametrize(('late', 'reason'), [('receive_ns', 'stale_input'),
+                                              ('stamp_ns', 'stale_stamp')])
 def test_each_input_has_its_own_age_limit_for_arrival_and_for_measurement(
         key: str, late: str, reason: str) -> None:
     assert judged(replaced(key, **{late: NOW_NS - LIMIT_NS[key]})) == []
@@ -113,13 +94,13 @@ def test_each_input_has_its_own_age_limit_for_arrival_and_for_measurement(
 def test_a_stamp_may_lie_as_far_in_the_future_as_in_the_past(key: str) -> None:
     assert judged(replaced(key, stamp_ns=NOW_NS + LIMIT_NS[key])) == []
     over = replaced(key, stamp_ns=NOW_NS + LIMIT_NS[key] + 1)
-    assert the_only(judged(over)) == (key, FUTURE_STAMP)
+    assert the_only(judged(over)) == (key, 'future_stamp')
 
 
 def test_stamps_are_judged_on_their_own_clock() -> None:
     ros_now_ns = NOW_NS + 10**18
     complaints = Watchdog(CONTRACT).judge(samples(NOW_NS), NOW_NS, ros_now_ns, NOW_NS)
-    assert {complaint.reason for complaint in complaints} == {STALE_STAMP}
+    assert {complaint.reason for complaint in complaints} == {'stale_stamp'}
 
 
 @given(key=st.sampled_from(KEYS), bad=st.sampled_from([math.nan, math.inf, -math.inf]),
@@ -129,7 +110,7 @@ def test_no_input_with_a_value_that_is_not_finite_passes(key: str, bad: float, a
     values = inputs[key].values.copy()
     values[at % len(values)] = bad
     inputs[key] = Sample(values, NOW_NS, NOW_NS)
-    assert the_only(judged(inputs)) == (key, NOT_FINITE)
+    assert the_only(judged(inputs)) == (key, 'not_finite_input')
 
 
 @given(ages=st.lists(st.integers(0, 10**9), min_size=len(KEYS), max_size=len(KEYS)))
@@ -162,7 +143,7 @@ def test_a_tracker_that_repeats_its_values_is_found_out_though_its_stamps_are_ne
     found = {now_ns: tracker.judge(now_ns) for now_ns in range(0, limit_ns + 50 * MS, 10 * MS)}
     assert [now_ns for now_ns, complaints in found.items() if complaints] == [
         limit_ns + 10 * MS, limit_ns + 20 * MS, limit_ns + 30 * MS, limit_ns + 40 * MS]
-    assert the_only(tracker.judge(limit_ns + 50 * MS)) == (key, UNCHANGED)
+    assert the_only(tracker.judge(limit_ns + 50 * MS)) == (key, 'unchanged_input')
 
 
 @pytest.mark.parametrize('key', TREMBLING)
@@ -205,7 +186,7 @@ def at(watchdog: Watchdog, ros_ns: int, steady_ns: int) -> list[Complaint]:
 def test_a_clock_that_goes_back_is_complained_of_once() -> None:
     watchdog = Watchdog(CONTRACT)
     assert at(watchdog, 1000 * MS, 0) == []
-    assert the_only(at(watchdog, 999 * MS, 10 * MS)) == (CLOCK_KEY, CLOCK_BACKWARDS)
+    assert the_only(at(watchdog, 999 * MS, 10 * MS)) == ('clock', 'clock_backwards')
     assert at(watchdog, 1009 * MS, 20 * MS) == []
 
 
@@ -214,7 +195,7 @@ def test_a_clock_that_stands_still_is_complained_of_after_the_shortest_age() -> 
     assert at(watchdog, NOW_NS, 0) == []
     shortest_ns = min(LIMIT_NS.values())
     assert at(watchdog, NOW_NS, shortest_ns) == []
-    assert the_only(at(watchdog, NOW_NS, shortest_ns + 1)) == (CLOCK_KEY, CLOCK_STOPPED)
+    assert the_only(at(watchdog, NOW_NS, shortest_ns + 1)) == ('clock', 'clock_stopped')
     assert at(watchdog, NOW_NS + 1, shortest_ns + 2) == []
 
 
@@ -224,7 +205,7 @@ def test_a_clock_that_goes_back_and_then_stands_still_is_found_out_again() -> No
     at(watchdog, 0, 10 * MS)
     assert at(watchdog, 0, 20 * MS) == []
     assert the_only(at(watchdog, 0, 10 * MS + min(LIMIT_NS.values()) + 1)) == (
-        CLOCK_KEY, CLOCK_STOPPED)
+        'clock', 'clock_stopped')
 
 
 def test_what_the_clock_did_is_forgotten_by_a_reset() -> None:
@@ -246,19 +227,19 @@ SWITCHED = deployed(enable=Enable('enable', 0.2))
 
 
 def test_an_enable_switch_that_was_never_heard_is_complained_of() -> None:
-    assert the_only(judged(samples(NOW_NS), contract=SWITCHED)) == (ENABLE_KEY, NOT_ENABLED)
+    assert the_only(judged(samples(NOW_NS), contract=SWITCHED)) == ('enable', 'not_enabled')
 
 
 def test_an_enable_switch_that_is_let_go_is_complained_of() -> None:
     guards = Guards(enabled=False, enabled_receive_ns=NOW_NS)
-    assert the_only(judged(samples(NOW_NS), guards, SWITCHED)) == (ENABLE_KEY, NOT_ENABLED)
+    assert the_only(judged(samples(NOW_NS), guards, SWITCHED)) == ('enable', 'not_enabled')
 
 
 def test_an_enable_switch_that_falls_silent_is_complained_of() -> None:
     held = Guards(enabled=True, enabled_receive_ns=NOW_NS - 200 * MS)
     assert judged(samples(NOW_NS), held, SWITCHED) == []
     silent = replace(held, enabled_receive_ns=NOW_NS - 200 * MS - 1)
-    assert the_only(judged(samples(NOW_NS), silent, SWITCHED)) == (ENABLE_KEY, NOT_ENABLED)
+    assert the_only(judged(samples(NOW_NS), silent, SWITCHED)) == ('enable', 'not_enabled')
 
 
 def test_without_an_enable_switch_in_the_contract_none_is_needed() -> None:
@@ -267,7 +248,7 @@ def test_without_an_enable_switch_in_the_contract_none_is_needed() -> None:
 
 def test_a_robot_whose_fault_topic_was_never_heard_is_complained_of() -> None:
     contract = deployed(fault=FaultSignal('fault', True))
-    assert the_only(judged(samples(NOW_NS), contract=contract)) == (FAULT_KEY, MISSING)
+    assert the_only(judged(samples(NOW_NS), contract=contract)) == ('fault', 'missing_input')
     assert judged(samples(NOW_NS), Guards(faulty=False), contract) == []
 
 
@@ -298,19 +279,19 @@ def test_a_pose_that_leaps_is_not_believed_until_it_could_be_there(key: str) -> 
     assert moving.at(pose(0.4)) == []
     # 0.3 m further, at 2 m/s at most: in 150 ms.
     judged_at = [moving.at(pose(0.7)) for _ in range(16)]
-    assert judged_at == [[LEAP]] * 14 + [[]] * 2
+    assert judged_at == [['leap']] * 14 + [[]] * 2
 
 
 def test_one_measurement_that_is_far_off_is_complained_of_alone() -> None:
     moving = Moving(TOOL)
-    assert [moving.at(pose(x)) for x in (0.4, 0.41, 0.6, 0.42, 0.43)] == [[], [], [LEAP], [], []]
+    assert [moving.at(pose(x)) for x in (0.4, 0.41, 0.6, 0.42, 0.43)] == [[], [], ['leap'], [], []]
 
 
 def test_a_tracker_that_turns_the_tool_round_from_one_measurement_to_the_next_is_found_out(
         ) -> None:
     moving, turned = Moving(HAND), pose(0.7)
     turned[3:] *= -1.0  # half a turn about z
-    assert [moving.at(values) for values in (pose(0.7), turned, pose(0.7))] == [[], [LEAP], []]
+    assert [moving.at(values) for values in (pose(0.7), turned, pose(0.7))] == [[], ['leap'], []]
 
 
 def test_nothing_that_moves_as_fast_as_it_may_is_taken_for_a_leap() -> None:
@@ -331,7 +312,7 @@ def test_joints_that_leap_are_not_believed() -> None:
     rest = np.array([0.0, 0.3, 0.0, -1.8, 0.0, 2.0, 0.7])
     last_joint = np.eye(7)[6]
     assert [moving.at(rest + way * last_joint) for way in (0.0, 0.03, 0.06, 0.1, 0.08)] == [
-        [], [], [], [LEAP], []]
+        [], [], [], ['leap'], []]
 
 
 def test_without_a_speed_in_the_contract_nothing_is_a_leap() -> None:

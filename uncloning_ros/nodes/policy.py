@@ -63,8 +63,8 @@ class PolicyNode(LifecycleNode):
         if self._values['auto_activate']:
             for trigger in (self.trigger_configure, self.trigger_activate):
                 if trigger() is not TransitionCallbackReturn.SUCCESS:
-                    raise ModelError('the policy node could not be brought up; the reason is in '
-                                     'the line above')
+                    raise ModelError('the policy node could not be brought up; see the line '
+                                     'above')
 
     def close(self) -> None:
         """End motion, publish the one hold command, destroy the node."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model that a policy node runs: read, checked and warmed up before anything may move."""
+"""The model of a policy node: read, checked and warmed up before any motion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 @dataclass(frozen=True)
 class DeployedModel:
-    """A policy that may run, the contract that it runs under, and what evidence says of it."""
+    """A checked policy, the contract that it runs under, and the sentence of its evidence."""
 
     path: Path
     policy: OnnxPolicy
@@ -58,7 +58,7 @@ def _contract_for(policy: OnnxPolicy, values: Mapping[str, Any]) -> Contract:
 
 
 def _evidence_for(policy: OnnxPolicy, contract: Contract, path: str) -> str:
-    """Return what the required evidence says of the model as it is deployed here."""
+    """Return the sentence of the required evidence on the model with this deployment."""
     if not path:
         return 'none required'
     evidence = read_evidence(path_of(path))

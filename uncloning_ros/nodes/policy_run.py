@@ -32,9 +32,9 @@ from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.runtime.inference_worker import InferenceWorker
 from uncloning_ros.runtime.shadow import ShadowReport, distances
 
-# A control thread that does not end within this hangs.
+# Time (s) after which a control thread that has not ended hangs.
 _JOIN_TIMEOUT_S = 2.0
-# The last command must reach the robot before the middleware is taken down.
+# Longest wait for the robot's acknowledgement of the last command.
 _ACK_TIMEOUT = Duration(seconds=1)
 
 
@@ -49,11 +49,11 @@ class RunOptions:
 
 
 class PolicyRun:
-    """Step the control loop in a thread of its own, publish what it decides and say why.
+    """Step the control loop in a thread of its own; publish its commands and its status.
 
-    While the thread runs it alone touches the loop; other threads hand it what they want done.
-    When it ends, the thread ends first; then exactly one hold command is published if the arm
-    was commanded, then nothing.
+    While the thread runs it alone touches the loop; other threads hand over their calls. At the
+    end the thread ends first; then exactly one hold command is published if the arm was
+    commanded, then nothing.
     """
 
     def __init__(self, node: Any, policy: OnnxPolicy, contract: Contract,
@@ -66,7 +66,7 @@ class PolicyRun:
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
-        # The newest request, and when the newest observation in it arrived, on the steady clock.
+        # The newest request, and the arrival of its newest observation on the monotonic clock.
         self._asked: tuple[PlanRequest | None, int] = (None, 0)
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
         self._untold = 0
@@ -92,26 +92,25 @@ class PolicyRun:
         self._thread.start()
 
     def give_way(self) -> float:
-        """Wait while a cycle is due or runs; return for how many s other work may go on."""
+        """Wait while a cycle is due or runs; return the time (s) for other work after that."""
         return self._thread.give_way()
 
     def end(self) -> None:
         """End the thread, publish the one hold command, wait until it has arrived."""
         if not self._thread.end(_JOIN_TIMEOUT_S):
-            self._node.get_logger().fatal('the control thread hangs; the arm was sent no hold '
-                                          'command')
+            self._node.get_logger().fatal('the control thread hangs; no hold command was sent')
             return
         self._loop.stop()
         self._cycle()
         if self._decision.state is State.WAITING and self._decision.reason != 'stopped':
-            # The status is latched: that motion begins on start is no longer true.
+            # The latched status has to change: motion does not begin on start any more.
             self._publish_status(Decision(State.WAITING, 'not_active', 'not active; configure '
                                           'and activate first'))
         for publisher in self._commands.publishers.values():
             publisher.wait_for_all_acked(_ACK_TIMEOUT)
 
     def close(self) -> None:
-        """Take the topics and the worker away."""
+        """Destroy the topics and end the worker."""
         self._worker.end()
         for publisher in self._commands.publishers.values():
             self._node.destroy_publisher(publisher)
@@ -119,7 +118,7 @@ class PolicyRun:
             self._node.destroy_subscription(subscription)
 
     def start(self) -> tuple[bool, State]:
-        """Allow motion; tell whether it is allowed, and the state that it was asked for in."""
+        """Allow motion; return whether it is allowed, and the state before."""
         state, allowed = self._thread.call(lambda: (self._loop.state, self._loop.start()))
         return allowed, state
 
@@ -128,7 +127,7 @@ class PolicyRun:
         try:
             self._thread.call(self._loop.stop)
         except TimeoutError:
-            self._thread.post(self._loop.stop)  # better late than never
+            self._thread.post(self._loop.stop)  # at the next chance
             raise
 
     def reset(self) -> None:
@@ -140,7 +139,7 @@ class PolicyRun:
         self._thread.call(hold_and_reset)
 
     def incident(self) -> Incident:
-        """Return what is kept at this moment."""
+        """Return the incident of this moment."""
         return self._incident_of(*self._thread.call(self._record.snapshot))
 
     def take_incidents(self) -> list[tuple[State, str, Incident]]:
@@ -152,7 +151,7 @@ class PolicyRun:
         return taken
 
     def fault(self, reason: str, sentence: str) -> None:
-        """Go to FAULT, for a reason that the loop cannot see itself."""
+        """Go to FAULT, for a reason outside the loop."""
         self._thread.post(partial(self._loop.fault, reason, sentence))
 
     def require_one_publisher(self) -> None:
@@ -175,7 +174,7 @@ class PolicyRun:
         return second_publisher(self._node, (topic.topic for topic in topics))
 
     def health(self) -> dict[str, Any]:
-        """Return what diagnostics tell: state, inputs, timing, counters."""
+        """Return the values of the diagnostics: state, inputs, timing, counters."""
         now_ns, samples = self._observations.now_ns(), self._observations.newest()
         topics = self._contract.deployment.observations
         return {
@@ -197,7 +196,7 @@ class PolicyRun:
             'observation_to_chunk': self._answers.summary_ms()}
 
     def _rates_hz(self) -> dict[str, float]:
-        """Return how often each observation arrived since the last call."""
+        """Return the rate at which each observation arrived since the last call."""
         (then_ns, before), now_ns = self._counted, time.monotonic_ns()
         counts = Counter(self._observations.arrived)
         self._counted = (now_ns, counts)
@@ -205,7 +204,7 @@ class PolicyRun:
                 for key in self._contract.deployment.observations}
 
     def _take_answers(self, due_ns: int) -> None:
-        """Deliver what the policy answered, for the cycle that is due at `due_ns`."""
+        """Deliver the answers of the policy, for the cycle that is due at `due_ns`."""
         for timed in self._worker.take():
             ahead_ns = due_ns - time.monotonic_ns()
             self._loop.deliver(timed.answer, self._observations.now_ns() + ahead_ns)
@@ -266,11 +265,11 @@ class PolicyRun:
                                           throttle_duration_sec=1.0)
 
     def _on_crash(self, sentence: str) -> None:
-        """Hold and fall silent; what crashed may crash again, so the log comes first."""
+        """Hold and fall silent; log first, for the crash may repeat itself."""
         self._node.get_logger().fatal(sentence)
         self._loop.fault('crashed', sentence)
         try:
             self._cycle()
-        except Exception as err:  # noqa: BLE001 - nothing is left but to say so
+        except Exception as err:  # noqa: BLE001 - nothing is left but to log it
             self._node.get_logger().fatal(f'no hold command could be sent: {err!r}')
 

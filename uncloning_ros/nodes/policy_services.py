@@ -89,7 +89,7 @@ class PolicyServices:
         self._requested = False
         run = self._run()
         if run is None:
-            return True, 'not active, so there is no motion'
+            return True, 'not active, so nothing moves'
         run.stop()
         return True, 'motion ends; an arm that was commanded gets one hold command'
 
@@ -104,7 +104,7 @@ class PolicyServices:
     def _dump(self, _: Any) -> tuple[bool, str]:
         run = self._run()
         if run is None:
-            return False, 'not active, so there is nothing to write'
+            return False, 'not active, so nothing was recorded'
         return True, f'wrote {self._incidents.write(run.incident(), "dump", time.time())}'
 
     def _set_shadow(self, request: Any) -> tuple[bool, str]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every message of many topics as bytes, whatever QoS is offered; what is lost is counted."""
+"""Receive every message of many topics as bytes, at any offered QoS, and count lost ones."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -25,24 +25,24 @@ from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.topics import message_class
 from uncloning_ros.transforms import static_topic
 
-# So many messages of each topic wait in the middleware: seconds at any robot's rate.
+# Messages of each topic that wait in the middleware (number): seconds at any robot's rate.
 _DEPTH = 1000
-# No topic keeps the others waiting for longer than it takes to take so many messages.
+# Messages of one topic that are taken before the next topic's turn (number).
 _MOST_AT_ONCE = 1000
-# A topic that said one thing at most for so long is no stream: what is latched on it is asked for
-# again, and what a stream would lose meanwhile cannot be lost.
+# Time (ns) with at most one message after which a topic is not a stream: it may be subscribed to
+# again for its latched messages, since a new subscription loses nothing there.
 _QUIET_NS = 10**9
 
-# What is called with (topic, cdr, info) for each message; info has the middleware's stamps.
+# Receiver of (topic, cdr, info) for each message; info has the middleware's stamps.
 Sink = Callable[[str, bytes, dict[str, Any]], None]
 
 
 class _Polled(CallbackGroup):
     """Subscriptions that an executor never waits for: `RawTopics.take()` empties them.
 
-    An executor of rclpy looks at every entity anew for every message. Messages wait in the
-    middleware, which has stamped them already, so that taking all of them together every few
-    milliseconds costs a fraction of that and changes nothing in the recording.
+    An executor of rclpy inspects every entity for every message. Messages wait in the middleware,
+    which has stamped them already, so taking all of them together every few milliseconds costs a
+    fraction of that, with the same recording.
     """
 
     def can_execute(self, entity: Any) -> bool:
@@ -56,10 +56,10 @@ class _Polled(CallbackGroup):
 
 
 class _Live:
-    """One topic: its subscription, what is offered, and what arrived last."""
+    """One topic: its subscription, its offered QoS, and its newest message."""
 
     def __init__(self, bag_name: str, live_name: str, recorded: RecordedTopic) -> None:
-        # `live_name` as the contract or the graph has it: whatever it is given to remaps it.
+        # `live_name` is that of contract or graph: rclpy remaps it.
         self.bag_name, self.live_name, self.recorded = bag_name, live_name, recorded
         self.subscription: Any = None
         # Reliable from the start, so that our own publishers' first messages are not lost.
@@ -68,19 +68,19 @@ class _Live:
         self.publishers: frozenset[bytes] = frozenset()
         self.sequence: int | None = None
         self.newest: tuple[bytes, dict[str, Any]] | None = None  # if it is latched
-        self.arrivals_ns = (0, 0)  # when new messages were taken the time before last, and last
-        self.fresh = False  # whether something new arrived, not what was latched before
+        self.arrivals_ns = (0, 0)  # times of the last two takes with new messages
+        self.fresh = False  # whether a new message arrived, other than one latched before
         self.source_ns = 0  # source stamp of the newest message
-        self.handed_over: int | None = None  # source stamp of the latched message given out
+        self.handed_over: int | None = None  # source stamp of the latched message handed over
         self.skip_until = 0  # source stamp up to which a new subscription repeats the old one
 
 
 class RawTopics:
     """Subscribe to the contract's topics, and with `record_all` to every other one.
 
-    Names are those of the bag: the contract's, whatever namespace or remapping applies to them
-    here, and the graph's own for other topics. `look()` adapts to what is offered, `take()` hands
-    over what arrived. All on the executor's thread.
+    Names are those of the bag: the contract's, before any namespace or remapping, and the graph's
+    own for other topics. `look()` adapts to the offered QoS, `take()` hands over the messages.
+    All on the executor's thread.
     """
 
     def __init__(self, node: Any, contract: Contract, record_all: bool, exclude: Sequence[str],
@@ -91,25 +91,25 @@ class RawTopics:
         self._live: dict[str, _Live] = {}
         self._refused: set[str] = set()
         self.lost: Counter[str] = Counter()  # by topic, since the beginning
-        self.on_topic: Callable[[RecordedTopic], None] = lambda _: None  # is new or offered anew
+        self.on_topic: Callable[[RecordedTopic], None] = lambda _: None  # new, or with a new QoS
         for topic, type_name in _topics_of(contract):
             name = '/' + topic.lstrip('/')
             try:
                 self._add(_Live(name, topic, described(name, type_name)))
             except (ImportError, AttributeError) as err:
-                raise ContractError(f'{name} is a {type_name}, and its package cannot be '
-                                    f'imported: {err}; install it') from err
+                raise ContractError(f'{name}: the package of {type_name} cannot be imported: '
+                                    f'{err}; install it') from err
         # The recorder writes its own events itself.
         self._taken_names = {node.resolve_topic_name('~/episode_event'), EVENT_TOPIC,
                              *(node.resolve_topic_name(live.live_name)
                                for live in self._live.values())}
 
     def recorded(self) -> list[RecordedTopic]:
-        """Return every topic with what is offered on it."""
+        """Return every topic with its offered QoS."""
         return [live.recorded for live in self._live.values()]
 
     def take(self, now_ns: int) -> Counter[str]:
-        """Hand over everything that arrived; return the number of messages by topic."""
+        """Hand over all messages that arrived; return their number by topic."""
         taken: Counter[str] = Counter()
         for live in list(self._live.values()):
             handle, kind = live.subscription.handle, live.subscription.msg_type
@@ -125,7 +125,7 @@ class RawTopics:
         return taken
 
     def look(self) -> None:
-        """Adapt to what is offered now, and with `record_all` find new topics."""
+        """Adapt to the offered QoS, and with `record_all` find new topics."""
         if self._record_all:
             for name, types in self._node.get_topic_names_and_types():
                 # As with ros2 bag record, a name with a leading underscore is hidden.
@@ -138,10 +138,10 @@ class RawTopics:
             self._adapt(live)
 
     def latched_again(self, now_ns: int, stamp_ns: int) -> None:
-        """Hand over what is latched once more, as if it arrived at `stamp_ns`.
+        """Hand over latched messages again, as if they arrived at `stamp_ns`.
 
-        For the start of an episode. The newest message comes at once; the middleware is asked for
-        the others, since several publishers may have latched one each.
+        For the start of an episode. The newest message comes at once; the middleware repeats the
+        others, since several publishers may have latched one each.
         """
         for live in self._live.values():
             if live.durability != DurabilityPolicy.TRANSIENT_LOCAL:
@@ -170,7 +170,7 @@ class RawTopics:
         self._sink(live.bag_name, cdr, info)
 
     def _count_lost(self, live: _Live, count: int) -> None:
-        """Count a hole in the numbers of one publisher; those of several say nothing."""
+        """Count a hole in the numbers of one publisher; several number independently."""
         before = live.publishers
         self._adapt(live)
         if len(before) == 1 and live.publishers == before:
@@ -229,13 +229,13 @@ class RawTopics:
         reliability = (ReliabilityPolicy.BEST_EFFORT if any(
             offer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for offer in offers)
             else live.reliability)
-        # A subscription that wants what is latched does not match a publisher that latches none.
+        # A subscription to latched messages does not match a publisher that latches none.
         durability = (DurabilityPolicy.TRANSIENT_LOCAL if all(
             offer.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
             else DurabilityPolicy.VOLATILE)
         if reliability != live.reliability:
             self._node.get_logger().warning(f'{live.bag_name} is offered as best effort: losses '
-                                            f'in the network will be losses in the bag')
+                                            f'in the network are losses in the bag')
         if (reliability, durability) != (live.reliability, live.durability):
             live.reliability, live.durability = reliability, durability
             if len(offers) == 1:
@@ -244,7 +244,7 @@ class RawTopics:
 
 
 def _topics_of(contract: Contract) -> list[tuple[str, str]]:
-    """Return every topic that the contract names, as it names it, with its type."""
+    """Return every topic of the contract with its type, before any remapping."""
     deployment = contract.deployment
     sources = [*deployment.observations.values(), *deployment.actions.values()]
     found = {source.topic: source.type for source in sources}
@@ -257,11 +257,11 @@ def _topics_of(contract: Contract) -> list[tuple[str, str]]:
 
 
 def _never(_: Any) -> None:
-    """Stand where rclpy wants a callback."""
+    """Unused callback that rclpy requires."""
 
 
 def _offered_profiles(offers: Iterable[Any]) -> tuple[dict[str, Any], ...]:
-    """Return the distinct profiles of publishers, as `get_publishers_info_by_topic()` has them."""
+    """Return the distinct profiles of publishers from `get_publishers_info_by_topic()`."""
     found: list[dict[str, Any]] = []
     for offer in offers:
         profile = _offered(offer.qos_profile)
@@ -273,8 +273,8 @@ def _offered_profiles(offers: Iterable[Any]) -> tuple[dict[str, Any], ...]:
 def _offered(qos: QoSProfile) -> dict[str, Any]:
     """Return an offered profile as rosbag2 writes it.
 
-    Discovery does not tell history and depth; they are then written as what `ros2 bag play` and
-    the nodes of this package use.
+    Discovery may not know history and depth; then those of `ros2 bag play` and of this package's
+    nodes are written.
     """
     known = qos.history not in (HistoryPolicy.UNKNOWN, HistoryPolicy.SYSTEM_DEFAULT)
     return {

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The chunk in use as a path in time: what to command at any moment between its actions."""
+"""The plan in use as a path in time: the command at any moment between its actions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 from uncloning_ros.geometry import Array
 from uncloning_ros.policy_io import Plan
 
-# The columns of a rotation span a square of area 1. Half way between two rotations far apart they
-# vanish or fall on one line: below this area a mean of two rotations says nothing.
+# Least area of the square that a mean rotation's columns span, 1 for a rotation: half way between
+# two rotations far apart the columns vanish or fall on one line, and the mean is meaningless.
 _LEAST_AREA = 0.25
 
 
@@ -37,7 +37,7 @@ class _Course:
 
 
 class ActionQueue:
-    """Tell the action for any time; never an expired one.
+    """Return the action for any time; never an expired one.
 
     Action k of a chunk that answers the observation of `start_ns` is due at
     `start_ns + k * period_ns`; between two actions the command moves evenly from one to the next:
@@ -45,15 +45,15 @@ class ActionQueue:
         time     start   +1     +2   ...   +execute      ...         +2 * execute
         action   a[0]    a[1]   a[2] ...   plan again    goes on     none: the answer is late
 
-    Where a chunk has no more actions, its last one is kept.
-    A new chunk takes over gradually, so that the arm does not jump: from what was commanded before
-    within one period, from where the arm rests within `execute` of them. Not thread-safe: one
+    After the last action of a chunk that one is kept.
+    A new plan takes over gradually, so that the arm does not jump: from the plan before within one
+    period, from an arm at rest within `execute` of them. Not thread-safe: one
     thread owns the queue.
     """
 
     def __init__(self, period_ns: int, command_period_ns: int, execute: int,
                  rotations: Sequence[slice] = ()) -> None:
-        """Take the times of policy and commands, and where the rotations (6,) of poses lie."""
+        """Take the periods of policy and commands, and the slices of the poses' rotations (6,)."""
         self._period_ns = period_ns
         self._command_period_ns = command_period_ns
         self._execute = execute
@@ -63,7 +63,7 @@ class ActionQueue:
 
     @property
     def replan_ns(self) -> int | None:
-        """Return when the policy has to plan again, None if there is no plan at all."""
+        """Return the time at which the policy has to plan again, None without a plan."""
         return (None if self._course is None
                 else self._course.path.start_ns + self._execute * self._period_ns)
 
@@ -74,14 +74,14 @@ class ActionQueue:
     def put(self, plan: Plan, start_ns: int, now_ns: int, resting: Array) -> None:
         """Let `plan`, made from the observation of `start_ns`, take over now.
 
-        Without a plan it takes over from `resting` (action_dim,), where the arm is kept.
+        Without a plan before, it takes over from the command `resting` (action_dim,).
         """
         before, periods = self._course, 1
         if before is None:
             before = _Course(_Path(resting[None].copy(), now_ns), None, now_ns, 0)
             periods = self._execute
         elif self._share(before, now_ns) >= 1:
-            before = _Course(before.path, None, before.taken_ns, 0)  # what it came from is over
+            before = _Course(before.path, None, before.taken_ns, 0)  # the one before is over
         self.plan = plan
         self._course = _Course(_Path(np.array(plan.chunk, dtype=np.float64), start_ns), before,
                                now_ns, periods * self._period_ns)
@@ -101,8 +101,8 @@ class ActionQueue:
     def _share(self, course: _Course, now_ns: int) -> float:
         """Return the share of a course's own path, above 1 once it is followed alone.
 
-        The first command has a share already: with one command for each action there is nothing
-        to spread it over.
+        The first command has a share already: with one command for each action it has to be
+        whole at once.
         """
         if course.before is None:
             return 1.0
@@ -122,7 +122,7 @@ class ActionQueue:
         return self._mixed(path.actions[before], path.actions[before + 1], share)
 
     def _mixed(self, old: Array, new: Array, share: float) -> Array:
-        """Return the mean of two actions; of rotations that have none, the new one."""
+        """Return the mean of two actions; for rotations without a mean, the new one."""
         mixed: Array = (1 - share) * old + share * new
         for part in self._rotations:
             ax, ay, az, bx, by, bz = mixed[part].tolist()

@@ -19,22 +19,21 @@ from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
-# Nothing that an arm is commanded comes near; squares of it do not overflow.
+# Largest value of an action: far beyond real commands, and its square does not overflow.
 _MOST = 1e4
 
-# Leaving HOLD takes good cycles for so long: a tracker that flickers must not make the arm
-# stutter.
+# Time (s) of good cycles before HOLD ends: the arm must not stutter with a flickering tracker.
 RESUME_S = 0.25
 
 
 class State(Enum):
-    """What the loop is doing."""
+    """The state of the loop, and its commands."""
 
     WAITING = 'waiting'  # no motion: not started, stopped, or inputs not there yet; silent
     ACTIVE = 'active'    # the policy commands
-    HOLD = 'hold'        # something cannot be trusted: one latched pose is repeated
+    HOLD = 'hold'        # an input cannot be trusted: one latched pose is repeated
     DONE = 'done'        # the episode is over: one hold command, then silence
-    FAULT = 'fault'      # policy or robot cannot be used: one hold command, then silence
+    FAULT = 'fault'      # policy or robot is unusable: one hold command, then silence
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +60,10 @@ class PlanAnswer:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What one cycle decided.
+    """The decision of one cycle.
 
-    `reason` is a code, `sentence` says it to a person. `command` (action_dim,) is to be
-    published; None means silence. `request` is to be answered, soon, with `ControlLoop.deliver`.
+    `reason` is a code, `sentence` the same in words. `command` (action_dim,) is to be published;
+    None means silence. `request` is to be answered soon, with `ControlLoop.deliver`.
     """
 
     state: State
@@ -75,7 +74,7 @@ class Decision:
 
 
 def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray[np.float32]:
-    """Return the noise (horizon, action_dim) of chunk `index`, a function of its arguments alone.
+    """Return the noise (horizon, action_dim) of plan `index`, a function of its arguments alone.
 
     Standard normal draws in float32 of `numpy.random.default_rng((seed, index))`; both >= 0.
     """
@@ -84,13 +83,13 @@ def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray
 
 
 def answer(infer: Infer, request: PlanRequest) -> PlanAnswer:
-    """Ask the policy; whatever it raises becomes the sentence of the answer."""
+    """Ask the policy; any exception of it becomes the error of the answer."""
     try:
         plan = infer(request.observation, request.noise)
         if not isinstance(plan, Plan):
             raise TypeError(f'expected a plan, got {type(plan).__name__}')
         return PlanAnswer(request, plan)
-    except Exception as err:  # noqa: BLE001 - whatever it raises must end in a hold
+    except Exception as err:  # noqa: BLE001 - every one must end in a hold
         return PlanAnswer(request, None, f'{type(err).__name__}: {err}')
 
 
@@ -98,19 +97,19 @@ class ControlLoop:
     """Turn the newest samples of each cycle into one command, or into silence, with a reason.
 
     Call `step` once per cycle, at the contract's `command_rate_hz`. The loop never waits for the
-    policy: a decision may carry a request, and whoever drives the loop answers it in its own time
-    with `deliver`, between two steps. Time, samples and seed are given, so a run can be repeated
-    exactly. Not thread-safe: one thread owns the loop.
+    policy: a decision may carry a request, and the caller answers it later with `deliver`,
+    between two steps. Time, samples and seed are arguments, so a run can be repeated exactly.
+    Not thread-safe: one thread owns the loop.
 
-    WAITING -> ACTIVE once `start()` was called and nothing is complained about. The first
-    observation fills the history; every `execute` ticks of the policy a new chunk is asked for,
-    and until it is there the old one goes on, for as long again at most. An input that is
-    missing, refused, not finite, too old or frozen, a clock that jumps back or stops, an enable
-    switch let go, an answer that is late -> HOLD: the measured pose is latched once and repeated,
-    the gripper keeps its last command. After `RESUME_S` without complaint -> ACTIVE, with queue
-    and history cleared. DONE when the object was grasped, let go and is out of reach, or after
-    `max_episode_s`. FAULT when the policy fails or answers with something that is no command,
-    when the robot says so, and on `fault()`; only `reset` leads out.
+    WAITING -> ACTIVE after `start()`, without a complaint. The first observation fills the
+    history; every `execute` ticks of the policy a new plan is requested, and until it arrives
+    the old one goes on, for as long again at most. An input that is missing, refused, not finite,
+    too old or frozen, a clock that jumps back or stops, an enable switch let go, a late answer
+    -> HOLD: the measured pose is latched once and repeated, the gripper keeps its last command.
+    After `RESUME_S` without complaint -> ACTIVE, with queue and history cleared. DONE when the
+    object was grasped, let go and is out of reach, or after `max_episode_s`. FAULT when the
+    policy fails or its answer is not a command, on the robot's fault topic, and on `fault()`;
+    only `reset` ends it.
     """
 
     def __init__(self, contract: Contract, seed: int) -> None:
@@ -129,13 +128,13 @@ class ControlLoop:
         self._history: deque[Array] = deque(maxlen=timing.history)
         self._limiter = Limiter(contract)
         self._watchdog = Watchdog(contract)
-        # A cycle is early or late by less than half of the time to the next.
+        # Largest deviation (ns) of a cycle from its time: half a period.
         self._slack_ns = deployment.command_period_ns // 2
         self._patience_ns = 2 * timing.execute * timing.period_ns
         self._state = State.WAITING
         self._why = ('', '')
         self._last: Array | None = None
-        self._resting = np.zeros(interface.action_dim)  # set before anything is asked
+        self._resting = np.zeros(interface.action_dim)  # set before the first request
         self._pending: PlanRequest | None = None
         self._foreign_fault: tuple[str, str] | None = None
         self._good_ns: int | None = None
@@ -149,7 +148,7 @@ class ControlLoop:
 
     @property
     def motion_allowed(self) -> bool:
-        """Tell whether the arm moves, or will as soon as nothing is wrong."""
+        """Tell whether the arm moves, or will without a complaint."""
         return self._motion_allowed
 
     @property
@@ -159,17 +158,17 @@ class ControlLoop:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Return how many cycles, chunks and holds there were, and the limiter's counts.
+        """Return the counts of cycles, chunks and holds, and those of the limiter.
 
-        `late_chunks` took longer than a period of the policy; `dropped_chunks` came after the
-        plan that they were asked for was given up.
+        `late_chunks` took longer than a period of the policy; `dropped_chunks` came after their
+        request was given up.
         """
         return {'cycles': self._cycles, 'chunks': self._chunks, 'holds': self._holds,
                 'late_chunks': self._late_chunks, 'dropped_chunks': self._dropped_chunks,
                 **self._limiter.counts}
 
     def reset(self, seed: int) -> None:
-        """Forget everything, counters and FAULT as well; motion needs `start`, chunk 0 is next."""
+        """Forget the episode, counters and FAULT; motion needs `start`, plan 0 is next."""
         if seed < 0:
             raise ValueError(f'expected a seed of at least 0, got {seed}')
         self._seed = seed
@@ -186,7 +185,7 @@ class ControlLoop:
     def start(self) -> bool:
         """Allow motion, for a new episode if the last one is over; tell whether it is allowed.
 
-        It is not in FAULT, nor between `stop()` and the step that holds.
+        It is refused in FAULT, and between `stop()` and the step that holds.
         """
         if self._state in (State.WAITING, State.DONE):
             self._forget_episode()
@@ -204,7 +203,7 @@ class ControlLoop:
 
     def deliver(self, answered: PlanAnswer, now_ns: int) -> None:
         """Take the answer to a request, on the clock of `step`; an outdated one is dropped."""
-        # The next request will need noise in the midst of a cycle; here it delays no command.
+        # Noise for the next request, drawn here, where it does not delay a command.
         self._noise = self._draw_noise()
         request = answered.request
         if request is not self._pending:
@@ -230,7 +229,7 @@ class ControlLoop:
         complaints = self._watchdog.judge(samples, now_ns,
                                           now_ns if ros_now_ns is None else ros_now_ns,
                                           now_ns if steady_ns is None else steady_ns, guards)
-        # Should the clock itself go back, the episode is as old as it was.
+        # If the clock goes back, the age of the episode stays.
         self._began_ns += min(0, now_ns - self._now_ns)
         self._now_ns = now_ns
         if self._state is State.FAULT:
@@ -250,8 +249,8 @@ class ControlLoop:
             self._state = State.ACTIVE
         most_s = self._contract.deployment.episode_end.max_episode_s
         if (now_ns - self._began_ns) * 1e-9 >= most_s:
-            return self._end(State.DONE, 'timeout', f'the episode took {most_s:g} s, as long as '
-                             f'it may', samples, complaints)
+            return self._end(State.DONE, 'timeout', f'the episode reached max_episode_s of '
+                             f'{most_s:g} s', samples, complaints)
         if complaints or self._state is State.HOLD:
             holding = self._hold(now_ns, samples, complaints)
             if holding is not None:
@@ -270,7 +269,7 @@ class ControlLoop:
         return fault
 
     def _rest(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Decision:
-        """Stay silent without leave to move, after one hold command if the arm was commanded."""
+        """Stay silent without permission to move, after one hold command to a commanded arm."""
         if self._state is not State.WAITING:
             return self._end(State.WAITING, 'stopped', 'motion was stopped', samples, complaints)
         if complaints:
@@ -287,7 +286,7 @@ class ControlLoop:
             self._pending = None
             self._good_ns = None
             if self._last is None:
-                # Nothing was commanded yet, so there is nothing to hold.
+                # Without a command before it there is nothing to hold.
                 self._state = State.WAITING
                 return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
             self._holds += 1
@@ -300,8 +299,8 @@ class ControlLoop:
             self._good_ns = now_ns
         good_s = (now_ns - self._good_ns) * 1e-9
         if good_s < RESUME_S:
-            return Decision(State.HOLD, 'recovering', f'nothing has been wrong for {good_s:.2f} '
-                            f's; motion goes on after {RESUME_S:g} s', self._last)
+            return Decision(State.HOLD, 'recovering', f'no complaint for {good_s:.2f} s; motion '
+                            f'goes on after {RESUME_S:g} s', self._last)
         assert self._last is not None
         self._next_tick_ns = now_ns
         self._resting = self._last
@@ -309,14 +308,14 @@ class ControlLoop:
         return None
 
     def _act(self, now_ns: int, samples: Mapping[str, Sample]) -> Decision:
-        """Command what the plan has for now, and ask for a new chunk when one is due."""
+        """Command the plan's action for now, and request a new plan when one is due."""
         action = self._queue.at(now_ns)
         planning = self._queue.replan_ns is None and (
             self._pending is None or now_ns - self._pending.tick_ns <= self._patience_ns)
         if action is None and not planning:
-            late = Complaint('policy', 'late_chunk', f'no plan answers to anything that was seen '
-                             f'in the last {self._patience_ns * 1e-9:g} s; this machine is too '
-                             f'slow or busy for the policy')
+            late = Complaint('policy', 'late_chunk', f'the newest plan is of an observation older '
+                             f'than {self._patience_ns * 1e-9:g} s; this machine is too slow or '
+                             f'busy for the policy')
             holding = self._hold(now_ns, samples, [late])
             assert holding is not None
             return holding
@@ -334,7 +333,7 @@ class ControlLoop:
         return Decision(State.ACTIVE, 'policy', 'the policy commands', command, request)
 
     def _ask(self, now_ns: int, samples: Mapping[str, Sample]) -> PlanRequest | None:
-        """Take this tick's observation, if the policy has a tick now; ask it if a plan is due."""
+        """Add the observation of a tick that is due; return a request if a plan is due as well."""
         soon_ns = now_ns + self._slack_ns
         if soon_ns < self._next_tick_ns:
             return None
@@ -365,7 +364,7 @@ class ControlLoop:
                            self._contract.interface.action_dim)
 
     def _checked(self, answered: PlanAnswer) -> Plan:
-        """Return the plan; raise `ValueError` without one, or if any of it is not an action."""
+        """Return the plan; raise `ValueError` without one, or for one that cannot be executed."""
         if answered.plan is None:
             raise ValueError(answered.error)
         chunk = np.asarray(answered.plan.chunk, dtype=np.float64)
@@ -395,7 +394,7 @@ class ControlLoop:
 
     def _end(self, state: State, reason: str, sentence: str, samples: Mapping[str, Sample],
              complaints: Sequence[Complaint]) -> Decision:
-        """Go to a silent state, with one hold command if the arm was commanded at all."""
+        """Go to a silent state, with one hold command if the arm was commanded."""
         command = None
         if self._last is not None:
             command = (self._last if self._state is State.HOLD
@@ -406,11 +405,10 @@ class ControlLoop:
         return Decision(state, reason, sentence, command)
 
     def _latch(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Array:
-        """Return the command that keeps the arm where it was measured, the gripper as commanded.
+        """Return the command that keeps the arm where it is measured, the gripper as commanded.
 
-        Where the measurement itself cannot be used, the last command stays; so it does where the
-        arm is measured outside the workspace or joint limits, for a wild value must not be
-        commanded.
+        For an unusable measurement, and for one outside the workspace or joint limits, the last
+        command stays: a wild value must not be commanded.
         """
         if self._last is None:
             raise RuntimeError('nothing was commanded, so there is nothing to hold')

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that owns the control loop: absolute deadlines, a quiet heap, a count of misses."""
+"""The thread that owns the control loop: absolute deadlines, no garbage collection, counts."""
 
 import gc
 import os
@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-# So many latest cycles are kept for percentiles: some seconds at any rate.
+# Kept durations (number): some seconds of cycles, for percentiles.
 _KEPT = 4096
-# So long before a deadline, at most, what can be done before it is done.
+# Head start (ns) for work ahead of a deadline.
 _HEAD_START_NS = 1_000_000
-# A thread that gives way naps so long at most, and has so many head starts for itself.
+# Longest nap (ns) of a thread that gives way, and its own time after that in head starts.
 _NAP_NS = 8_000_000
 _WINDOW = 4
-# Without cycles there is nothing to give way to: so often a thread is to look whether there are.
+# Time (s) until a thread looks again for cycles to give way to.
 IDLE_S = 0.1
-# Another thread gives way to the control thread after this at the latest, instead of 5 ms.
+# Longest time (s) until Python hands over to the control thread, instead of 5 ms.
 SWITCH_INTERVAL_S = 0.0005
 
 Say = Callable[[str], None]
@@ -33,14 +33,14 @@ def _nothing(due_ns: int) -> None:
 
 
 class Latencies:
-    """The newest durations of something, and what they amount to."""
+    """The newest durations of one step, and their percentiles."""
 
     def __init__(self) -> None:
         self._kept_ns: deque[int] = deque(maxlen=_KEPT)
         self.worst_ns = 0
 
     def add(self, duration_ns: int) -> None:
-        """Take one duration."""
+        """Add one duration."""
         self._kept_ns.append(duration_ns)
         self.worst_ns = max(self.worst_ns, duration_ns)
 
@@ -57,20 +57,20 @@ class Latencies:
 class ControlThread:
     """Call `cycle` at absolute deadlines of the monotonic clock, until told to end.
 
-    Whatever else touches the loop is handed over with `call` and runs between two cycles, so
-    that nothing needs a lock: shortly before a deadline, where it delays no command, and so does
-    `prepare`, which is told when that deadline is. On an overrun whole periods are skipped and
-    counted, so that cycles stay on their grid. Garbage is not collected while the thread runs:
-    what is there is frozen, and a pause of the collector never falls into a cycle.
+    All other work on the loop is handed over with `call` and runs between two cycles, so that
+    nothing needs a lock: shortly before a deadline, where it delays no command. So does
+    `prepare`, which gets the deadline. On an overrun whole periods are skipped and counted, so
+    that cycles stay on their grid. Garbage is not collected while the thread runs: the heap is
+    frozen, and a pause of the collector never falls into a cycle.
     """
 
     def __init__(self, cycle: Callable[[], None], period_ns: int, failed: Say, warn: Say,
                  realtime_priority: int = 0,
                  prepare: Callable[[int], None] = _nothing) -> None:
-        """Take what to do, how often, whom to tell of a crash or a refusal, and a priority.
+        """Take the cycle, its period, the listeners of a crash and of a warning, and a priority.
 
-        With `realtime_priority` above 0 the thread asks for SCHED_FIFO at that priority; where
-        the system refuses it, that is a warning and not an end.
+        With `realtime_priority` above 0 the thread requests SCHED_FIFO at that priority; a
+        refusal by the system is a warning and not an end.
         """
         self._cycle, self._prepare = cycle, prepare
         self._period_ns = period_ns
@@ -85,11 +85,11 @@ class ControlThread:
         self.misses = 0
         self._due_ns = 0
         self._cycled = threading.Event()
-        # When the first cycle was due; all others are whole periods later.
+        # Deadline of the first cycle; all others are whole periods later.
         self.first_due_ns: int | None = None
 
     def start(self) -> None:
-        """Begin with the first cycle at once."""
+        """Begin, with the first cycle at once."""
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -102,7 +102,7 @@ class ControlThread:
         """
         call = _Call(do)
         self._calls.put(call)
-        # Past its time it is withdrawn, unless it runs at this moment.
+        # After the timeout it is withdrawn, unless it runs at this moment.
         if call.done.wait(timeout_s) or (not call.claim() and call.done.wait(timeout_s)):
             return call.result
         raise TimeoutError('the control thread does not answer; deactivate the node')
@@ -112,13 +112,13 @@ class ControlThread:
         self._calls.put(_Call(do))
 
     def give_way(self) -> float:
-        """Keep a busy thread from computing when a cycle is due; return for how many s it may now.
+        """Keep a busy thread from computing when a cycle is due; return its time (s) until then.
 
-        Python computes in one thread at a time, so whoever does when a cycle is due delays the
-        command. Called again and again by the thread that takes the messages in, this has it pause
-        while a cycle is prepared and runs, and nap until shortly before the next one: all that
-        has arrived by then is taken in at once, which costs less than one by one, and no command
-        knows the less for it. A nap is short, and no pause is longer than a period.
+        Python computes in one thread at a time, so another thread that computes when a cycle is
+        due delays the command. The thread that receives the messages calls this again and again:
+        it pauses while a cycle is prepared and runs, and naps until shortly before the next one.
+        Then it takes all messages at once, which costs less than one by one, and every command
+        still knows the newest. A nap is short, and no pause is longer than a period.
         """
         if not self._thread.is_alive():
             return IDLE_S
@@ -127,12 +127,12 @@ class ControlThread:
             self._cycled.wait(self._period_ns * 1e-9)
         open_ns = self._due_ns - _WINDOW * self._head_start_ns
         time.sleep(min(max(0, open_ns - time.monotonic_ns()), _NAP_NS) * 1e-9)
-        # A little in any case: with cycles that fill their period it must not be shut out.
+        # A minimum: cycles that fill their period must not shut the other thread out.
         left_ns = self._due_ns - self._head_start_ns - time.monotonic_ns()
         return max(left_ns, self._head_start_ns) * 1e-9
 
     def end(self, timeout_s: float) -> bool:
-        """End after the cycle that is under way; tell whether it ended within `timeout_s`."""
+        """End after the present cycle; tell whether that happened within `timeout_s`."""
         self._ending = True
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
@@ -186,7 +186,7 @@ def _sleep_until(when_ns: int) -> None:
 
 
 class _Call:
-    """Something to be done by the control thread: once, by whoever claims it first."""
+    """A call for the control thread, run once, by the first thread that claims it."""
 
     def __init__(self, do: Callable[[], Any]) -> None:
         self._do = do

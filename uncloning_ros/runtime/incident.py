@@ -7,35 +7,33 @@ import json
 import platform
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import uncloning_ros
 from uncloning_ros.errors import IncidentError
-from uncloning_ros.files import require_new, write_whole
+from uncloning_ros.files import read_bytes, require_new, write_whole
 from uncloning_ros.policy_io import Float32
 from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
 from uncloning_ros.runtime.inference import THREADS, VERSION
-from uncloning_ros.schema import Count, Doc
+from uncloning_ros.schema import Count, Doc, Note, plain, read
 
-SCHEMA = 'uncloning/incident@1'
 # name -> number of dimensions, type
 _ARRAYS = {'indices': (1, 'int64'), 'ticks_ns': (1, 'int64'), 'observations': (3, 'float32'),
            'noises': (3, 'float32'), 'chunks': (3, 'float32'), 'answered': (1, 'bool')}
-# At 20 Hz with 4 actions executed this is most of a minute, longer than any handover.
-_CHUNKS = 256
-_EVENTS = 512
+# Kept plans and events: with 5 plans a second most of a minute, longer than a handover.
+_PLANS, _EVENTS = 256, 512
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What floating point results depend on beside the model: bit for bit only if all is equal."""
+    """The parts of a machine that decide rounding: results repeat bit for bit if all are equal."""
 
-    processor: Annotated[str, Doc('its name')]
+    processor: Annotated[str, Doc('its name'), Note.MAY_BE_EMPTY]
     onnxruntime: Annotated[str, Doc('version')]
     threads: Annotated[Count, Doc('of onnxruntime')]
     python: Annotated[str, Doc('version')]
@@ -44,7 +42,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Event:
-    """A change of what the loop does, on the clock of its steps."""
+    """A change of the loop's state or reason, on the clock of its steps."""
 
     now_ns: int
     state: str
@@ -54,28 +52,30 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Incident:
-    """What was kept: the model, the machine, the events, and every chunk with its inputs.
+    """The newest plans with their inputs, the newest events, the model and the machine.
 
     `observations` (n, history, observation_dim), `noises` and `chunks` (n, horizon, action_dim)
-    are float32; of a request without an answer `answered` is False and the chunk zero.
+    are float32; without an answer to a request `answered` is False and the chunk zero.
     """
+
+    SCHEMAS: ClassVar = ('uncloning/incident@1',)
 
     model_path: str
     model_sha256: str
     contract_sha256: str
     seed: int
     machine: Machine
-    events: tuple[Event, ...]
-    indices: NDArray[np.int64]
-    ticks_ns: NDArray[np.int64]
-    observations: Float32
-    noises: Float32
-    chunks: Float32
-    answered: NDArray[np.bool_]
+    events: Annotated[tuple[Event, ...], Note.MAY_BE_EMPTY]
+    indices: Annotated[NDArray[np.int64], Note.DERIVED]
+    ticks_ns: Annotated[NDArray[np.int64], Note.DERIVED]
+    observations: Annotated[Float32, Note.DERIVED]
+    noises: Annotated[Float32, Note.DERIVED]
+    chunks: Annotated[Float32, Note.DERIVED]
+    answered: Annotated[NDArray[np.bool_], Note.DERIVED]
 
 
 def this_machine() -> Machine:
-    """Return what results depend on here."""
+    """Return the machine of this process."""
     return Machine(_processor(), VERSION, THREADS, platform.python_version(),
                    uncloning_ros.__version__)
 
@@ -84,7 +84,7 @@ class FlightRecord:
     """A ring buffer of the newest answers and events. One thread writes and takes snapshots."""
 
     def __init__(self) -> None:
-        self._answers: deque[PlanAnswer] = deque(maxlen=_CHUNKS)
+        self._answers: deque[PlanAnswer] = deque(maxlen=_PLANS)
         self._events: deque[Event] = deque(maxlen=_EVENTS)
 
     def add_answer(self, answered: PlanAnswer) -> None:
@@ -101,14 +101,14 @@ class FlightRecord:
         return True
 
     def snapshot(self) -> tuple[tuple[PlanAnswer, ...], tuple[Event, ...]]:
-        """Return what is kept, oldest first."""
+        """Return the kept answers and events, oldest first."""
         return tuple(self._answers), tuple(self._events)
 
 
 def incident_of(answers: Sequence[PlanAnswer], events: Sequence[Event], model_path: Path,
                 model_sha256: str, contract_sha256: str, seed: int,
                 chunk_shape: tuple[int, int], observation_shape: tuple[int, int]) -> Incident:
-    """Return the incident that a snapshot amounts to."""
+    """Return the incident of a snapshot of the flight record."""
     def stacked(arrays: Sequence[Float32], shape: tuple[int, int]) -> Float32:
         return np.array(arrays, dtype=np.float32).reshape(-1, *shape)
 
@@ -133,38 +133,30 @@ def write_incident(incident: Incident, path: Path) -> Path:
     overwrite.
     """
     require_new(path)
-    record = {'schema': SCHEMA, 'model_path': incident.model_path,
-              'model_sha256': incident.model_sha256, 'contract_sha256': incident.contract_sha256,
-              'seed': incident.seed, 'machine': asdict(incident.machine),
-              'events': [asdict(event) for event in incident.events]}
     buffer = io.BytesIO()
-    # Not compressed: noise would not shrink, and whoever writes this has an arm to look after.
-    np.savez(buffer, record=np.frombuffer(json.dumps(record).encode(), np.uint8),
+    # Not compressed: noise would not shrink, and the time belongs to the control loop.
+    np.savez(buffer, record=np.frombuffer(json.dumps(plain(incident)).encode(), np.uint8),
              **{name: getattr(incident, name) for name in _ARRAYS})
     write_whole(path, buffer.getvalue())
     return path
 
 
 def read_incident(path: Path) -> Incident:
-    """Read an incident; raise `IncidentError` for a file that is none, or is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError as err:
-        raise IncidentError(f'cannot read {path}: {err.strerror or err}') from err
+    """Read an incident; raise `IncidentError` for another or a damaged file."""
+    data = read_bytes(path, IncidentError)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             record = json.loads(archive['record'].tobytes())
             arrays = {name: archive[name] for name in _ARRAYS}
-        return _incident(record, arrays)
-    except Exception as err:  # what archive, arrays and text raise has no common base
-        raise IncidentError(f'{path} is no incident of the policy node, or it is damaged '
+        _require_arrays(arrays)
+        return read(Incident, record, 'record', IncidentError, **arrays)
+    except Exception as err:  # archive, arrays and text raise errors without a common base
+        raise IncidentError(f'{path} is not an incident of the policy node, or it is damaged '
                             f'({" ".join(repr(err).split())[:120]}); give a file that ~/dump '
                             f'named') from err
 
 
-def _incident(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Incident:
-    if record['schema'] != SCHEMA:
-        raise ValueError(f'expected schema {SCHEMA!r}, got {record["schema"]!r}')
+def _require_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f'expected arrays of one length, got {lengths}')
@@ -172,24 +164,10 @@ def _incident(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
         if arrays[name].ndim != dimensions or arrays[name].dtype != dtype:
             raise ValueError(f'expected {dtype} {name} of {dimensions} dimensions, got '
                              f'{arrays[name].dtype} of {arrays[name].ndim}')
-    return Incident(str(record['model_path']), str(record['model_sha256']),
-                    str(record['contract_sha256']), int(record['seed']),
-                    _machine(record['machine']),
-                    tuple(_event(event) for event in record['events']), **arrays)
-
-
-def _machine(data: Mapping[str, Any]) -> Machine:
-    return Machine(str(data['processor']), str(data['onnxruntime']), int(data['threads']),
-                   str(data['python']), str(data['software_version']))
-
-
-def _event(data: Mapping[str, Any]) -> Event:
-    return Event(int(data['now_ns']), str(data['state']), str(data['reason']),
-                 str(data['sentence']))
 
 
 def _processor() -> str:
-    """Return the processor's name as Linux tells it; Python's own says no more than x86_64."""
+    """Return the processor's name from Linux; Python knows its family alone, as x86_64."""
     try:
         for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
             if line.startswith('model name'):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where incidents are written to, and how many at most."""
+"""The folder of the incident files, and the limits of their number."""
 
 import os
 import time
@@ -10,17 +10,18 @@ from uncloning_ros.errors import IncidentError
 from uncloning_ros.runtime.control_loop import State
 from uncloning_ros.runtime.incident import Incident, write_incident
 
-# A tracker that flickers must not fill the disk.
+# Least time (s) between files of a HOLD, and largest number of files that a node writes by itself:
+# a flickering tracker must not fill the disk.
 HOLD_EVERY_S = 10.0
 MOST_FILES = 100
 
 
 class IncidentFiles:
-    """Write incidents into one folder, which is made when it is needed.
+    """Write incidents into one folder, which is made for the first file.
 
-    Of its own accord a node writes one file every `HOLD_EVERY_S` at most, and `MOST_FILES` in
-    its life, of which `left` are left. A FAULT does not wait for its turn: it is what people will
-    ask about, and it needs a person before there can be another one.
+    By itself a node writes at most one file in `HOLD_EVERY_S`, and `MOST_FILES` in its life, of
+    which `left` remain. A FAULT is written at once: it will be investigated, and it takes a
+    person before there can be another one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,19 +30,18 @@ class IncidentFiles:
         self.left = MOST_FILES
 
     def require_usable(self) -> None:
-        """Raise `IncidentError` if the folder is none, or cannot be made or written to."""
+        """Raise `IncidentError` for a folder that is a file, or cannot be made or written to."""
         there = next(path for path in (self._folder, *self._folder.absolute().parents)
                      if os.path.exists(path))
         if not there.is_dir():
-            raise IncidentError(f'incidents cannot be written to {self._folder}: {there} is no '
-                                f'folder; name another one with incident_dir')
+            raise IncidentError(f'incidents cannot be written to {self._folder}: {there} is not '
+                                f'a folder; name another one with incident_dir')
         if not os.access(there, os.W_OK | os.X_OK):
-            raise IncidentError(f'incidents cannot be written to {self._folder}: {there} may not '
-                                f'be written to; allow it, or name another folder with '
-                                f'incident_dir')
+            raise IncidentError(f'incidents cannot be written to {self._folder}: {there} is not '
+                                f'writable; allow it, or name another folder with incident_dir')
 
     def write(self, incident: Incident, reason: str, wall_s: float) -> Path:
-        """Write a file whose name has the time and the reason; return its path.
+        """Write a file named by time and reason; return its path.
 
         Raise `UncloningError` or `OSError`.
         """
@@ -51,9 +51,9 @@ class IncidentFiles:
 
     def write_some(self, incident: Incident, state: State, reason: str, wall_s: float,
                    now_s: float) -> Path | None:
-        """Write a file if it is its turn; `now_s` is on a clock that never jumps.
+        """Write a file unless it is one too many; return its path, None without a file.
 
-        What cannot be written takes nobody's turn. Raise as `write` does.
+        `now_s` is on a monotonic clock. A failed attempt does not count. Raise as `write` does.
         """
         held = state is State.HOLD
         if self.left == 0 or (held and self._held_s is not None

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Load an exported policy, trust it only if its digest is right, and run it.
+"""Load an exported policy, check its digest, structure and contract, and run it.
 
 The file carries the sha256 of its own bytes, in which the digest's 64 hexadecimal digits count
-as zeros. That detects corruption, not replacement: against replacement, name the sha256 of the
-whole file that you expect.
+as zeros. That detects corruption, not replacement: against replacement, give the expected sha256
+of the whole file.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from uncloning_ros.files import read_bytes
 from uncloning_ros.policy_io import Float32, Observation, Plan
 from uncloning_ros.runtime.model_structure import require_structure
 
-# What results depend on beside model and processor.
+# Results depend on these beside model and processor.
 VERSION: str = onnxruntime.__version__
 THREADS = 1
 
@@ -32,12 +32,12 @@ SCHEMA = 'uncloning/policy@1'
 DIGEST_MARK = 'uncloning-sha256:'
 INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
 
-# Metadata of the file that is JSON; `edit` is there only if the weights were edited.
+# Metadata in JSON; `edit` exists only after an edit of the weights.
 _JSON_KEYS = ('contract', 'training', 'edit', 'seeds')
 _KEYS = ('schema', 'contract', 'interface_sha256', 'policy_sha256', 'training', 'seeds',
          'software_version')
 
-# A policy has some MB. More is refused: as a file, and as what its graph may take while it runs.
+# Largest file and largest memory of a running graph (bytes): a policy has some MB.
 _MOST_FILE_BYTES = 2**28
 _MOST_MEMORY_BYTES = 2**30
 
@@ -45,11 +45,10 @@ _DIGEST = re.compile(DIGEST_MARK.encode() + rb'([0-9a-f]{64})')
 
 
 class OnnxPolicy:
-    """An exported policy that was checked; build it with `load_policy`.
+    """An exported policy after its checks; build it with `load_policy`.
 
-    `contract` is what it was trained for; `metadata` its records by name, as plain data;
-    `sha256` that of the whole file, as sha256sum prints it. Not to be called from two threads
-    at once.
+    `contract` is the one of its training; `metadata` its records by name, as plain data;
+    `sha256` that of the whole file, as sha256sum prints it. Not thread-safe.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: Contract,
@@ -86,21 +85,21 @@ class OnnxPolicy:
                      np.zeros(self.chunk_shape, np.float32))
         except Exception as err:  # the library's exceptions have no common base of their own
             raise ModelError(f'the model with sha256 {self.sha256} cannot be run: '
-                             f'{" ".join(str(err).split())[:200]}; export it anew') from err
+                             f'{" ".join(str(err).split())[:200]}; export it again') from err
 
 
 def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPolicy:
     """Read an exported policy; raise `ModelError` for a file that cannot be trusted.
 
-    What is run are exactly the bytes that were checked. One thread: a control loop has other
-    work, and a busy waiting thread would take a core from it.
+    Exactly the checked bytes are run. In one thread: the busy waiting of a second one would take
+    a core from the control loop.
     """
     path = Path(path)
     data = read_checked(path)
     sha256 = hashlib.sha256(data).hexdigest()
     if expected_sha256 is not None and sha256 != expected_sha256.lower():
-        raise ModelError(f'{path} has sha256 {sha256}, expected {expected_sha256}; it is not the '
-                         f'file that was meant')
+        raise ModelError(f'{path}: expected sha256 {expected_sha256}, got {sha256}; give the '
+                         f'file with the expected one')
     try:
         require_structure(data)
     except ValueError as err:
@@ -110,8 +109,8 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
     try:
         texts, ports = session.get_modelmeta().custom_metadata_map, _ports(session)
     except UnicodeDecodeError as err:
-        raise ModelError(f'{path} has names or records that are no text: {err}; export it '
-                         f'anew') from err
+        raise ModelError(f'{path} has names or records that are not text: {err}; export it '
+                         f'again') from err
     metadata = _metadata(path, texts)
     try:
         contract = contract_from_dict(metadata['contract'], f'{path}: contract')
@@ -120,15 +119,15 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
     for key, found in (('interface_sha256', contract.interface.sha256),
                        ('policy_sha256', contract.policy.sha256)):
         if metadata[key] != found:
-            raise ModelError(f'{path}: {key} is {metadata[key]}, but that of its contract is '
-                             f'{found}; export it anew')
+            raise ModelError(f'{path}: expected {key} {found} of its contract, got '
+                             f'{metadata[key]}; export it again')
     policy = OnnxPolicy(session, contract, metadata, sha256)
     _require_signature(path, ports, policy)
     return policy
 
 
 def read_checked(path: Path) -> bytes:
-    """Return the bytes of an exported policy whose digest is right; raise `ModelError` else."""
+    """Return the bytes of an exported policy with a correct digest; raise `ModelError` else."""
     data = read_bytes(path, ModelError, most_bytes=_MOST_FILE_BYTES)
     found = _DIGEST.findall(data)
     if len(found) != 1:
@@ -137,8 +136,8 @@ def read_checked(path: Path) -> bytes:
                          f'uncloning export')
     expected, actual = found[0].decode(), digest_of(data)
     if actual != expected:
-        raise ModelError(f'{path} is corrupted: its digest says {expected}, its bytes have '
-                         f'{actual}; copy or export it again')
+        raise ModelError(f'{path} is corrupted: expected the digest {expected}, got {actual}; '
+                         f'copy or export it again')
     return data
 
 
@@ -152,24 +151,24 @@ def _session(path: Path, data: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = THREADS
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    # The digest covers this file alone: weights that lie in another one are not to be found.
+    # The digest covers this file alone: weights in another file must not be found.
     options.add_session_config_entry('session.model_external_initializers_file_folder_path',
                                      os.devnull)
-    options.log_severity_level = 4  # whatever is wrong is raised, and said below
-    # A few numbers can be broadcast to any size: let that fail before the machine does.
+    options.log_severity_level = 4  # every error is raised, and reported below
+    # A few numbers can be broadcast to any size: that has to fail before memory is full.
     options.add_session_config_entry('session.use_env_allocators', '1')
     onnxruntime.create_and_register_allocator(
         onnxruntime.OrtMemoryInfo('Cpu', onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
                                   onnxruntime.OrtMemType.DEFAULT),
         onnxruntime.OrtArenaCfg(_MOST_MEMORY_BYTES, -1, -1, -1))
     try:
-        # Without fallback: it would print what failed, and try the very same again.
+        # Without fallback, which would print the error and try the same again.
         return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'],
                                             enable_fallback=0)
     except Exception as err:  # the library's exceptions have no common base of their own
         reason = ' '.join(str(err).split())[:200]
         raise ModelError(f'{path} cannot be run by onnxruntime {onnxruntime.__version__}: '
-                         f'{reason}; export it anew') from err
+                         f'{reason}; export it again') from err
 
 
 def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -187,7 +186,7 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
                 metadata[key] = json.loads(texts[key])
             except (ValueError, RecursionError) as err:
                 raise ModelError(f'{path}: metadata {key} is not JSON: {err}; export it '
-                                 f'anew') from err
+                                 f'again') from err
     return metadata
 
 
@@ -199,7 +198,7 @@ def _ports(session: onnxruntime.InferenceSession) -> dict[str, tuple[str, tuple[
 
 def _require_signature(path: Path, found: Mapping[str, tuple[str, tuple[Any, ...]]],
                        policy: OnnxPolicy) -> None:
-    """Raise `ModelError` unless inputs and output are those that the contract asks for."""
+    """Raise `ModelError` unless inputs and output are those of the contract."""
     expected = {INPUTS[0]: policy.observation_shape, INPUTS[1]: policy.chunk_shape,
                 OUTPUT: policy.chunk_shape}
     wanted = {name: ('tensor(float)', shape) for name, shape in expected.items()}

@@ -14,7 +14,7 @@ from uncloning_ros.runtime.control_loop import PlanAnswer, PlanRequest, answer
 
 @dataclass(frozen=True, eq=False)
 class TimedAnswer:
-    """An answer, when its request was submitted and when it was there, on the steady clock."""
+    """An answer, with the times of submission and answer on the monotonic clock."""
 
     answer: PlanAnswer
     submitted_ns: int
@@ -24,8 +24,8 @@ class TimedAnswer:
 class InferenceWorker:
     """Answer requests one after the other, in a thread of its own.
 
-    `submit` and `take` never wait. A request that is overtaken by a newer one before its turn
-    comes is skipped: its plan was given up already.
+    `submit` and `take` never wait. A request is skipped if a newer one comes before its turn:
+    its plan was given up already.
     """
 
     def __init__(self, infer: Infer) -> None:
@@ -36,11 +36,11 @@ class InferenceWorker:
         self._thread.start()
 
     def submit(self, request: PlanRequest) -> None:
-        """Have a request answered as soon as the one before it is."""
+        """Queue a request behind the one before it."""
         self._asked.put((request, time.monotonic_ns()))
 
     def take(self) -> list[TimedAnswer]:
-        """Return the answers that came since the last call, oldest first."""
+        """Return the answers since the last call, oldest first."""
         answers = []
         while self._answered:
             answers.append(self._answered.popleft())

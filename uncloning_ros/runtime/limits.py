@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hardware limits of the commands: what cannot be used is rejected, what is too much is clamped.
+"""Hardware limits of the commands: unusable ones are rejected, those beyond a limit clamped.
 
-These are no steering: a policy that is fit for use runs with every count at zero.
+The limits do not steer: a policy that is fit for use runs with every count at zero.
 """
 
 import math
 
 import numpy as np
 
-from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.contract import Contract, Limits, Signal
 from uncloning_ros.geometry import (
     Array,
     pose_from_parts,
@@ -24,44 +24,31 @@ _MOST_COLUMN = 1e3
 # Rounding in a step of exactly the allowed length must not count as a violation.
 _SLACK = 1e-9
 
-REJECTED = 'rejected'
-WORKSPACE = 'workspace'
-JUMP = 'jump'
-ROTATION_JUMP = 'rotation_jump'
-SPEED = 'speed'
-ROTATION_SPEED = 'rotation_speed'
-JOINT_LIMIT = 'joint_limit'
-JOINT_JUMP = 'joint_jump'
-JOINT_SPEED = 'joint_speed'
-COUNTS = (REJECTED, WORKSPACE, JUMP, ROTATION_JUMP, SPEED, ROTATION_SPEED, JOINT_LIMIT,
-          JOINT_JUMP, JOINT_SPEED)
+COUNTS = ('rejected', 'workspace', 'jump', 'rotation_jump', 'speed', 'rotation_speed',
+          'joint_limit', 'joint_jump', 'joint_speed')
 
 
 class Limiter:
-    """Bring one command into the limits of the deployment, and count what that took.
+    """Bring each command into the limits of the deployment, and count the changes.
 
-    `counts` says how many commands were rejected (not finite, or no rotation) and how many were
-    clamped, by limit. Three things bound a command, each stronger than the one before: how far
-    it may lie from where the arm is measured (an arm that is held back must not be pulled at
-    ever harder), where the arm may be at all (workspace, joint limits), and how far it may lie
-    from the command before it (speed; successive commands are one command period apart). So
-    nothing ever leaps, and once within workspace and joint limits commands stay there.
+    `counts` are the rejected commands (not finite, or without a rotation) and the clamped ones,
+    by limit. Three bounds hold for a command, each stronger than the one before: the distance
+    from the measured arm (an arm that is held back must not be pulled at ever harder), workspace
+    and joint limits, and the distance from the command before it (speed; successive commands are
+    one command period apart). So no command leaps, and once within workspace and joint limits
+    commands stay there.
     """
 
     def __init__(self, contract: Contract) -> None:
         self._actions = contract.interface.actions
         self._slices = contract.interface.action_slices
         limits = contract.deployment.limits
-        self._low = np.array(limits.workspace_min_m)
-        self._high = np.array(limits.workspace_max_m)
+        self._spans = {signal.key: allowed_spans(signal, limits) for signal in self._actions}
         self._jump_m, self._jump_rad = limits.jump_m, limits.jump_rad
         period_s = 1.0 / contract.deployment.command_rate_hz
         self._step_m = limits.speed_m_s * period_s
         self._step_rad = limits.rotation_speed_rad_s * period_s
         self._joint_step_rad = limits.joint_speed_rad_s * period_s
-        self._joints = {
-            signal.key: np.array([limits.joint_limits_rad[name] for name in signal.names]).T
-            for signal in self._actions if signal.kind == 'joint_positions'}
         self.counts: dict[str, int] = {}
         self.reset()
 
@@ -71,61 +58,61 @@ class Limiter:
 
     def inside(self, signal: Signal, measured: Array) -> bool:
         """Tell whether a measured state (dim,) is where `signal` may be commanded to at all."""
-        if signal.kind == 'pose':
-            low, high, measured = self._low, self._high, measured[:3]
-        elif signal.kind == 'joint_positions':
-            low, high = self._joints[signal.key]
-        else:
+        spans = self._spans[signal.key]
+        if spans is None:
             return True
+        low, high = spans
+        measured = measured[:len(low)]
         return bool(np.all(measured >= low) and np.all(measured <= high))
 
     def apply(self, command: Array, previous: Array, measured: Array) -> Array | None:
-        """Return the command (action_dim,) within the limits, None if it has to be rejected.
+        """Return the command (action_dim,) within the limits, None for a rejected one.
 
         `previous` is the command before it, `measured` the measured state in the layout of a
         command; the former is the latter for the first command. Both are finite. Poses come back
         with orthonormal rotation columns, widths not below 0.
         """
         if not np.isfinite(command).all():
-            self.counts[REJECTED] += 1
+            self.counts['rejected'] += 1
             return None
         limited = np.array(command, dtype=np.float64)
         for signal in self._actions:
             part = self._slices[signal.key]
             value = self._limit(signal, limited[part], previous[part], measured[part])
             if value is None:
-                self.counts[REJECTED] += 1
+                self.counts['rejected'] += 1
                 return None
             limited[part] = value
         return limited
 
     def _limit(self, signal: Signal, value: Array, previous: Array,
                measured: Array) -> Array | None:
+        spans = self._spans[signal.key]
+        if spans is None:
+            # A network says 'closed' with a width just below 0; that is not a violation.
+            return np.maximum(value, 0.0)
         if signal.kind == 'pose':
-            return self._limit_pose(value, previous, measured)
-        if signal.kind == 'joint_positions':
-            low, high = self._joints[signal.key]
-            value = self._clamp(JOINT_JUMP, value, measured - self._jump_rad,
-                                measured + self._jump_rad)
-            value = self._clamp(JOINT_LIMIT, value, low, high)
-            return self._clamp(JOINT_SPEED, value, previous - self._joint_step_rad,
-                               previous + self._joint_step_rad)
-        # A width just below 0 is how a network says 'closed'; that is no violation.
-        return np.maximum(value, 0.0)
+            return self._limit_pose(value, previous, measured, *spans)
+        value = self._clamp('joint_jump', value, measured - self._jump_rad,
+                            measured + self._jump_rad)
+        value = self._clamp('joint_limit', value, *spans)
+        return self._clamp('joint_speed', value, previous - self._joint_step_rad,
+                           previous + self._joint_step_rad)
 
-    def _limit_pose(self, value: Array, previous: Array, measured: Array) -> Array | None:
+    def _limit_pose(self, value: Array, previous: Array, measured: Array, low: Array,
+                    high: Array) -> Array | None:
         if np.abs(value[3:]).max() > _MOST_COLUMN:
             return None
         try:
             rotation = single_rotation(value[3:].tolist())
         except ValueError:
             return None
-        position = self._shorten(JUMP, value[:3], measured[:3], self._jump_m)
-        position = self._clamp(WORKSPACE, position, self._low, self._high)
-        position = self._shorten(SPEED, position, previous[:3], self._step_m)
-        rotation = self._turn_less(ROTATION_JUMP, rotation, single_rotation(measured[3:].tolist()),
-                                   self._jump_rad)
-        rotation = self._turn_less(ROTATION_SPEED, rotation,
+        position = self._shorten('jump', value[:3], measured[:3], self._jump_m)
+        position = self._clamp('workspace', position, low, high)
+        position = self._shorten('speed', position, previous[:3], self._step_m)
+        rotation = self._turn_less('rotation_jump', rotation,
+                                   single_rotation(measured[3:].tolist()), self._jump_rad)
+        rotation = self._turn_less('rotation_speed', rotation,
                                    single_rotation(previous[3:].tolist()), self._step_rad)
         return pose_from_parts(position, rotation)
 
@@ -155,6 +142,15 @@ class Limiter:
         violated = excess > _SLACK
         self.counts[limit] += violated
         return violated
+
+
+def allowed_spans(signal: Signal, limits: Limits) -> Array | None:
+    """Return the [low, high] (2, n) of an action's position or joints, None without limits."""
+    if signal.kind == 'pose':
+        return np.array([limits.workspace_min_m, limits.workspace_max_m])
+    if signal.kind == 'joint_positions':
+        return np.array([limits.joint_limits_rad[name] for name in signal.names]).T
+    return None
 
 
 def _turn(start: Array, end: Array, fraction: float) -> Array:

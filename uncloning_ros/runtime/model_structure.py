@@ -1,23 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Look at what an ONNX file is made of before anything runs it, without the onnx library.
+"""Check the structure of an ONNX file before it is run, without the onnx library.
 
 The format can do far more than a policy needs: loops without end, code of other domains, weights
 in other files, tensors of any size made from a few numbers. An exported policy has none of it.
-So what is allowed is listed, the fields of the format and the operators of the graph, and
-anything else is refused. Field numbers are those of onnx.proto, the encoding is that of Protocol
+So the allowed fields of the format and operators of the graph are listed here, and any other is
+refused. Field numbers are those of onnx.proto, the encoding is that of Protocol
 Buffers (protobuf.dev/programming-guides/encoding).
 """
 
 from collections.abc import Iterator
 
-# What the export writes; none of them makes more of its inputs than broadcasting does.
+# The operators of an export; none of them enlarges its inputs more than broadcasting.
 OPERATORS = frozenset({
     'Add', 'Cast', 'Clip', 'Constant', 'Div', 'Flatten', 'Gemm', 'Identity', 'LayerNormalization',
     'MatMul', 'Max', 'Min', 'Mul', 'Reshape', 'Sigmoid', 'Slice', 'Sub', 'Unsqueeze'})
 OPSET = 17
 
-# message -> number of a field -> the message that it holds, '' if it holds none
+# message -> number of a field -> the message inside it, '' without one
 _FIELDS = {
     'model': {1: '', 2: '', 3: '', 4: '', 5: '', 6: '', 7: 'graph', 8: 'opset', 14: 'property'},
     'opset': {1: '', 2: ''},
@@ -32,7 +32,7 @@ _FIELDS = {
     'shape': {1: 'dimension'},
     'dimension': {1: '', 2: '', 3: ''},
 }
-# (message, number of a field) whose values are looked at
+# (message, number of a field) whose values are checked
 _NODE_INPUT, _NODE_OUTPUT, _OPERATOR, _NODE_DOMAIN = (('node', number) for number in (1, 2, 4, 7))
 _OPSET_DOMAIN, _OPSET_VERSION = ('opset', 1), ('opset', 2)
 
@@ -40,7 +40,7 @@ _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 
 
 def require_structure(data: bytes) -> None:
-    """Raise `ValueError` naming the first thing in an ONNX file that no exported policy has."""
+    """Raise `ValueError` for the first part of an ONNX file that no exported policy has."""
     _require(memoryview(data), 'model')
 
 
@@ -67,10 +67,9 @@ def _require_value(place: tuple[str, int], value: int | memoryview) -> None:
         if text:
             raise ValueError(f"expected operators of the domain '', got {text!r}")
     elif place in (_NODE_INPUT, _NODE_OUTPUT):
-        # An input left out is where onnxruntime 1.31 was seen to end the process.
+        # With an input left out onnxruntime 1.31 has ended the process.
         if not text:
-            raise ValueError('expected every input and output of a node to be there, got one '
-                             'left out')
+            raise ValueError('expected every input and output of a node, got one left out')
     elif place == _OPSET_VERSION and value != OPSET:
         raise ValueError(f'expected opset {OPSET}, got {value!r}')
 

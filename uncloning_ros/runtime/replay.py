@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ask the policy of an incident once more, and compare every chunk."""
+"""Repeat every plan of an incident with its policy, and compare the chunks."""
 
 import math
 from collections.abc import Callable
@@ -13,17 +13,18 @@ from uncloning_ros.policy_io import Float32, Observation
 from uncloning_ros.runtime.incident import Incident, Machine, this_machine
 from uncloning_ros.runtime.inference import OnnxPolicy
 
-# Other processors and versions of the runtime add in another order.
+# Allowed difference on another machine (the contract's units): processors and versions of the
+# runtime add in different orders.
 ELSEWHERE = 1e-5
 
 
 @dataclass(frozen=True)
 class Replay:
-    """How the chunks of an incident came out again.
+    """The differences of repeated chunks from those of an incident.
 
     `differences` are the largest of each answered chunk, in the contract's units; `tolerance` is
-    what is allowed here: 0 on the machine of the incident, else `ELSEWHERE`. `other` tells what
-    differs from that machine.
+    the allowed one: 0 on the machine of the incident, else `ELSEWHERE`. `other` are the
+    differences of this machine from that one.
     """
 
     indices: tuple[int, ...]
@@ -33,7 +34,7 @@ class Replay:
 
     @property
     def reproduced(self) -> bool:
-        """Tell whether every chunk came out again."""
+        """Tell whether every chunk is within the tolerance."""
         return all(difference <= self.tolerance for difference in self.differences)
 
 
@@ -41,8 +42,9 @@ def replay(incident: Incident, policy: OnnxPolicy,
            on_chunk: Callable[[], object] = lambda: None) -> Replay:
     """Repeat every answered chunk of `incident`; raise `IncidentError` for another model."""
     if policy.sha256 != incident.model_sha256:
-        raise IncidentError(f'the incident is of a model with sha256 {incident.model_sha256}, '
-                            f'got {policy.sha256}; give the right file with --model')
+        raise IncidentError(f'expected the model of the incident, sha256 '
+                            f'{incident.model_sha256}, got {policy.sha256}; give the right file '
+                            f'with --model')
     shapes = (incident.observations.shape[1:], incident.chunks.shape[1:],
               incident.noises.shape[1:])
     expected = (policy.observation_shape, policy.chunk_shape, policy.chunk_shape)
@@ -68,7 +70,7 @@ def replay(incident: Incident, policy: OnnxPolicy,
 
 
 def _difference(one: Float32, two: Float32) -> float:
-    """Return the largest difference of two chunks; what is NaN in both is the same."""
+    """Return the largest difference of two chunks; NaN in both is equal."""
     same = (one == two) | (np.isnan(one) & np.isnan(two))
     with np.errstate(invalid='ignore'):
         apart = np.where(same, 0.0, np.abs(one.astype(np.float64) - two))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far a policy in the shadow is from the demonstrator who has the arm."""
+"""The distance of a policy in shadow mode from the demonstrator who moves the arm."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from uncloning_ros.geometry import Array
 
 
 def distances(interface: Interface, ours: Array, theirs: Mapping[str, Array]) -> dict[str, float]:
-    """Return how far a flat action (action_dim,) is from another one's values (dim,) by key.
+    """Return the distances of a flat action (action_dim,) from another one's values by key.
 
-    `KEY_m` and `KEY_rad` for a pose, `KEY_rad` (the largest) for joints, `KEY_m` for a width; of
-    the keys that the other one has.
+    `KEY_m` and `KEY_rad` for a pose, `KEY_rad` (the largest) for joints, `KEY_m` for a width; for
+    the keys of the other one.
     """
     return {f'{signal.key}_{unit}': distance(ours[interface.action_slices[signal.key]],
                                              theirs[signal.key])
@@ -21,7 +21,7 @@ def distances(interface: Interface, ours: Array, theirs: Mapping[str, Array]) ->
 
 
 class ShadowReport:
-    """The distances of an episode: how many, their mean, the largest and the newest."""
+    """The distances of an episode: their number, mean, largest and newest."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
@@ -30,7 +30,7 @@ class ShadowReport:
         self._counts: dict[str, int] = {}
 
     def add(self, found: Mapping[str, float]) -> None:
-        """Take the distances of one cycle."""
+        """Add the distances of one cycle."""
         for key, value in found.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
             self._worst[key] = max(self._worst.get(key, 0.0), value)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Judge what one cycle depends on: every input there, usable, fresh and alive; clocks running."""
+"""Judge the inputs of a cycle: there, usable, fresh and alive; and the clocks: running."""
 
 import math
 from collections.abc import Mapping
@@ -8,31 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from uncloning_ros.contract import Contract, ObservedTopic, Signal
+from uncloning_ros.contract import KINDS, Contract, ObservedTopic, Signal
 from uncloning_ros.conversions import Sample
-from uncloning_ros.runtime.leaps import leap
+from uncloning_ros.runtime.limits import allowed_spans
 
-MISSING = 'missing_input'
-REFUSED = 'refused_input'
-NOT_FINITE = 'not_finite_input'
-STALE = 'stale_input'
-STALE_STAMP = 'stale_stamp'
-FUTURE_STAMP = 'future_stamp'
-UNCHANGED = 'unchanged_input'
-OUT_OF_REACH = 'out_of_reach'
-LEAP = 'leap'
-NOT_ENABLED = 'not_enabled'
-CLOCK_BACKWARDS = 'clock_backwards'
-CLOCK_STOPPED = 'clock_stopped'
-
-CLOCK_KEY = 'clock'
-ENABLE_KEY = 'enable'
-FAULT_KEY = 'fault'
+# Rounding in a way of exactly the allowed length must not count as a leap.
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """Why a cycle cannot be trusted: a key, a reason code, and a sentence with both values."""
+    """A reason not to trust a cycle: its key, reason code, and a sentence with both values."""
 
     key: str
     reason: str
@@ -41,11 +27,11 @@ class Complaint:
 
 @dataclass(frozen=True)
 class Guards:
-    """What a cycle knows beside its samples.
+    """The inputs of a cycle beside its samples.
 
     `refused` has a sentence for every key whose newest message breaks the contract. `enabled`
-    and `faulty` are the newest words of the contract's `enable` and `fault` topics, None if they
-    never spoke; `enabled_receive_ns` is when the former arrived, on the clock of the samples.
+    and `faulty` are the newest values of the contract's `enable` and `fault` topics, None before
+    the first; `enabled_receive_ns` is the arrival of the former, on the clock of the samples.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -58,14 +44,14 @@ NO_GUARDS = Guards()
 
 
 class Watchdog:
-    """Judge every cycle in turn; it remembers what it needs to see that something stands still.
+    """Judge every cycle in turn; older samples show what stands still or leaps.
 
     Every input has its own maximum age, judged twice: by arrival, which sees a publisher that
     fell silent, and by stamp, which sees one that repeats old measurements. A stamp may lie as
     far in the future as in the past, for clocks differ. With `max_unchanged_s` a sensor that
-    repeats the very same values is found out as well, with `max_speed_m_s` or `max_speed_rad_s`
-    one whose values leap: they are not believed until what is measured could be there. Of the
-    arm itself no measurement is believed that is further from workspace or joint limits than a
+    repeats the very same values is refused as well, with `max_speed_m_s` or `max_speed_rad_s`
+    one whose values leap: they are refused until the object could have moved that far. A
+    measurement of the arm is refused if it is further from workspace or joint limits than a
     command may lie from it: to follow it would pull the arm towards a place where it is not.
     """
 
@@ -79,12 +65,12 @@ class Watchdog:
             self._inputs.append((signal, topic, round(topic.max_age_s * 1e9)))
         self._reaches = _reaches(contract)
         self._period_ns = deployment.command_period_ns
-        # A clock that stands still for as long as the most urgent input may be silent.
+        # Allowed standstill (ns) of ROS time: the shortest maximum age of an input.
         self._clock_limit_ns = min(limit_ns for _, _, limit_ns in self._inputs)
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen."""
+        """Forget every sample."""
         self._ros_ns: int | None = None
         self._advanced_ns = 0
         self._seen: dict[str, Sample] = {}
@@ -93,7 +79,7 @@ class Watchdog:
 
     def judge(self, samples: Mapping[str, Sample], now_ns: int, ros_now_ns: int, steady_ns: int,
               guards: Guards = NO_GUARDS) -> list[Complaint]:
-        """Return a complaint for all that is wrong: clock, inputs in order, enable, fault topic.
+        """Return the complaints about the clock, the inputs in order, enable and fault topic.
 
         `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
         stamps, `steady_ns` on one that never stops nor jumps.
@@ -114,7 +100,7 @@ class Watchdog:
             complaints.append(complaint)
         complaints.append(self._judge_enable(now_ns, guards))
         if self._fault is not None and guards.faulty is None:
-            complaints.append(Complaint(FAULT_KEY, MISSING, f'nothing has arrived on '
+            complaints.append(Complaint('fault', 'missing_input', f'nothing has arrived on '
                                         f'{self._fault.topic}; check the robot\'s driver'))
         return [complaint for complaint in complaints if complaint is not None]
 
@@ -125,32 +111,30 @@ class Watchdog:
             return None
         if ros_now_ns < before_ns:
             self._advanced_ns = steady_ns
-            return Complaint(CLOCK_KEY, CLOCK_BACKWARDS,
+            return Complaint('clock', 'clock_backwards',
                              f'ROS time went back by {(before_ns - ros_now_ns) * 1e-9:.3f} s, '
                              f'allowed 0 s; check the clock, or the bag that plays')
         stopped_ns = steady_ns - self._advanced_ns
         if stopped_ns > self._clock_limit_ns:
-            return Complaint(CLOCK_KEY, CLOCK_STOPPED,
+            return Complaint('clock', 'clock_stopped',
                              f'ROS time has stood still for {stopped_ns * 1e-9:.3f} s, allowed '
                              f'{self._clock_limit_ns * 1e-9:g} s; check the publisher of /clock')
         return None
 
     def _judge_reach(self, key: str, sample: Sample) -> Complaint | None:
         spans = self._reaches.get(key, ())
-        # Of a pose the position alone has a span.
+        # A pose has spans for its position alone.
         for (low, high), value in zip(spans, sample.values.tolist(), strict=False):
             if not low <= value <= high:
-                return Complaint(key, OUT_OF_REACH, f'{key} is measured at {value:.4g}, expected '
-                                 f'{low:.4g} to {high:.4g}; check its publisher, and workspace '
-                                 f'and joint limits in the contract')
+                return Complaint(key, 'out_of_reach', f'{key} is measured at {value:.4g}, '
+                                 f'expected {low:.4g} to {high:.4g}; check its publisher, and '
+                                 f'workspace and joint limits in the contract')
         return None
 
     def _judge_leap(self, signal: Signal, topic: ObservedTopic,
                     sample: Sample) -> Complaint | None:
         before = self._believed.get(signal.key, sample)
-        sentence = None if before is sample else leap(signal, topic, before, sample,
-                                                      self._period_ns)
-        return None if sentence is None else Complaint(signal.key, LEAP, sentence)
+        return None if before is sample else leap(signal, topic, before, sample, self._period_ns)
 
     def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
         seen = self._seen.get(key)
@@ -161,7 +145,7 @@ class Watchdog:
         unchanged_ns = sample.receive_ns - self._changed_ns[key]
         if unchanged_ns <= round(limit_s * 1e9):
             return None
-        return Complaint(key, UNCHANGED,
+        return Complaint(key, 'unchanged_input',
                          f'{key} has repeated the same values for {unchanged_ns * 1e-9:.3f} s, '
                          f'allowed {limit_s:g} s; check whether its sensor hangs, or remove '
                          f'max_unchanged_s if it is as still as that')
@@ -171,59 +155,79 @@ class Watchdog:
             return None
         age_ns = now_ns - guards.enabled_receive_ns
         if guards.enabled is None:
-            return Complaint(ENABLE_KEY, NOT_ENABLED, f'nothing has arrived on '
+            return Complaint('enable', 'not_enabled', f'nothing has arrived on '
                              f'{self._enable.topic}; press the enable switch')
         if not guards.enabled:
-            return Complaint(ENABLE_KEY, NOT_ENABLED, f'{self._enable.topic} says false; press '
+            return Complaint('enable', 'not_enabled', f'{self._enable.topic} says false; press '
                              f'the enable switch')
         if age_ns > round(self._enable.max_age_s * 1e9):
-            return Complaint(ENABLE_KEY, NOT_ENABLED, f'{self._enable.topic} was heard '
+            return Complaint('enable', 'not_enabled', f'{self._enable.topic} was heard '
                              f'{age_ns * 1e-9:.3f} s ago, allowed {self._enable.max_age_s:g} s; '
                              f'check the enable switch')
         return None
 
 
 def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
-    """Return the believable spans of what measures each action, by the observation's key.
+    """Return the believable spans of each measured action, by the observation's key.
 
-    They are workspace and joint limits, widened by how far a command may lie from the measured
-    state.
+    They are workspace and joint limits, widened by the largest distance of a command from the
+    measured state.
     """
     limits, reaches = contract.deployment.limits, {}
     for action in contract.interface.actions:
-        if action.kind == 'pose':
-            beyond = limits.jump_m
-            spans = list(zip(limits.workspace_min_m, limits.workspace_max_m, strict=True))
-        elif action.kind == 'joint_positions':
-            beyond = limits.jump_rad
-            spans = [limits.joint_limits_rad[name] for name in action.names]
-        else:
-            continue
-        reaches[contract.interface.measured_by(action)] = [
-            (low - beyond, high + beyond) for low, high in spans]
+        spans = allowed_spans(action, limits)
+        if spans is not None:
+            beyond = limits.jump_m if action.kind == 'pose' else limits.jump_rad
+            reaches[contract.interface.measured_by(action)] = [
+                (low - beyond, high + beyond) for low, high in spans.T.tolist()]
     return reaches
 
 
 def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_ns: int,
            refusal: str | None) -> Complaint | None:
+    """Return a complaint about one input without memory of older samples."""
+    def complaint(reason: str, sentence: str) -> Complaint:
+        return Complaint(key, reason, f'{key} {sentence}')
+
     if refusal is not None:
-        return Complaint(key, REFUSED, refusal)
+        return Complaint(key, 'refused_input', refusal)
     if sample is None:
-        return Complaint(key, MISSING, f'{key} has not arrived; check its publisher and topic')
+        return complaint('missing_input', 'has not arrived; check its publisher and topic')
     # One value that is not finite makes the sum so; finite ones are far from overflow.
     if not math.isfinite(sum(sample.values.tolist())):
-        return Complaint(key, NOT_FINITE, f'{key} has values that are not finite; check its '
-                                          f'publisher')
+        return complaint('not_finite_input', 'has values that are not finite; check its publisher')
     age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
-    limit_s = limit_ns * 1e-9
+    allowed = f'allowed {limit_ns * 1e-9:g} s'
     if age_ns > limit_ns:
-        return Complaint(key, STALE, f'{key} arrived {age_ns * 1e-9:.3f} s ago, allowed '
-                                     f'{limit_s:g} s; check its publisher')
+        return complaint('stale_input', f'arrived {age_ns * 1e-9:.3f} s ago, {allowed}; check its '
+                                        f'publisher')
     if stamp_age_ns > limit_ns:
-        return Complaint(key, STALE_STAMP, f'{key} was measured {stamp_age_ns * 1e-9:.3f} s ago, '
-                                           f'allowed {limit_s:g} s; check latency and clocks')
+        return complaint('stale_stamp', f'was measured {stamp_age_ns * 1e-9:.3f} s ago, '
+                                        f'{allowed}; check latency and clocks')
     if stamp_age_ns < -limit_ns:
-        return Complaint(key, FUTURE_STAMP, f'{key} is stamped {-stamp_age_ns * 1e-9:.3f} s in '
-                                            f'the future, allowed {limit_s:g} s; check the '
-                                            f'clocks')
+        return complaint('future_stamp', f'is stamped {-stamp_age_ns * 1e-9:.3f} s in the future, '
+                                         f'{allowed}; check the clocks')
+    return None
+
+
+def leap(signal: Signal, topic: ObservedTopic, before: Sample, sample: Sample,
+         least_ns: int) -> Complaint | None:
+    """Return a complaint if a signal leaps from one sample to the next.
+
+    `before` is the newest believed sample. From one stamp to the other a signal may move and turn
+    as fast as its topic's `max_speed_m_s` and `max_speed_rad_s` say, where those are given.
+    Samples closer in time than `least_ns` count as that far apart: the noise of a fast sensor is
+    not a motion.
+    """
+    apart_s = max(abs(sample.stamp_ns - before.stamp_ns), least_ns) * 1e-9
+    kind = KINDS[signal.kind]
+    for unit in kind.speeds:
+        speed = getattr(topic, f'max_speed_{unit}_s')
+        if speed is None:
+            continue
+        moved, most = kind.distances[unit](before.values, sample.values), speed * apart_s
+        if moved > most + _SLACK:
+            return Complaint(signal.key, 'leap', f'{signal.key} leapt by {moved:.3g} {unit} '
+                             f'within {apart_s:.3f} s, allowed {most:.3g} {unit}; check its '
+                             f'publisher, or max_speed_{unit}_s in the contract')
     return None
