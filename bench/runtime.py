@@ -27,7 +27,7 @@ from onnx import numpy_helper
 from uncloning_ros.errors import ModelError
 from uncloning_ros.learning.export import PARITY_TOLERANCE
 from uncloning_ros.learning.options import NetworkOptions
-from uncloning_ros.learning.policies import POLICIES, Policy
+from uncloning_ros.learning.policies import Policy, build_policy
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import INPUTS, OnnxPolicy, load_policy
 from uncloning_ros.share import share_path
@@ -104,9 +104,7 @@ def torch_policy(path: Path, policy: OnnxPolicy) -> Policy:
     shape = policy.metadata['training'].get('network')
     if shape is None:
         raise ModelError(f'{path} does not describe its network; make it with uncloning export')
-    options = NetworkOptions(**shape)
-    network = POLICIES[options.kind](policy.contract.interface, policy.contract.policy,
-                                     options.width, options.depth)
+    network = build_policy(policy.contract, NetworkOptions(**shape))
     weights = {name: torch.from_numpy(value.copy()) for name, value in _weights(path).items()
                if name in network.state_dict()}
     network.load_state_dict(weights)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning import checkpoint
+from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def test_a_saved_state_that_does_not_fit_is_refused(dataset: Dataset, tmp_path: 
     from uncloning_ros.learning import cloning
 
     config = toy_config(dataset, 5)
-    checkpoint.save_resume(tmp_path, {'generator': torch.zeros(3, dtype=torch.uint8)},
-                           {'step': 1, 'elapsed_s': 0.0})
+    save_tensors(checkpoint.resume_file(tmp_path),
+                 {'generator': torch.zeros(3, dtype=torch.uint8)}, {'step': 1, 'elapsed_s': 0.0})
     with pytest.raises(CheckpointError, match=r'saved state of this run does not fit'):
         cloning.train(dataset, tmp_path, config)
 
@@ -121,11 +122,12 @@ def test_nothing_half_written_remains_when_the_disk_is_full(
             file.write(data[:10])
         raise OSError(28, 'No space left on device', str(self))
 
-    checkpoint.save_resume(tmp_path, {'x': torch.zeros(9)}, {'step': 1})
+    path = checkpoint.resume_file(tmp_path)
+    save_tensors(path, {'x': torch.zeros(9)}, {'step': 1})
     monkeypatch.setattr(Path, 'write_bytes', full)
     with pytest.raises(OSError, match='No space left'):
-        checkpoint.save_resume(tmp_path, {'x': torch.ones(9)}, {'step': 2})
+        save_tensors(path, {'x': torch.ones(9)}, {'step': 2})
     assert [path.name for path in tmp_path.iterdir()] == ['resume.safetensors']
-    tensors, record = checkpoint.load_resume(tmp_path) or ({}, {})
+    tensors, record = load_tensors(path)
     assert record == {'step': 1}
     assert not tensors['x'].any()

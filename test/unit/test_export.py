@@ -52,12 +52,13 @@ def test_file_tells_nothing_of_the_machine_it_was_made_on(mixed_onnx: Path) -> N
 def test_default_network_is_below_eight_mebibytes(mixed_dir: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from uncloning_ros.learning.checkpoint import build_policy
     from uncloning_ros.learning.options import NETWORK
+    from uncloning_ros.learning.policies import build_policy
 
     run = load_run(mixed_dir)
     config = replace(run.config, network=NETWORK)
-    big = replace(run, config=config, policy=build_policy(config).requires_grad_(False))
+    policy = build_policy(config.contract, NETWORK).requires_grad_(False)
+    big = replace(run, config=config, policy=policy)
     assert export(big, tmp_path / 'big.onnx').bytes < 8 * 2 ** 20
 
 

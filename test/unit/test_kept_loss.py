@@ -69,7 +69,7 @@ def test_the_fewer_demonstrations_the_more_are_retargeted_up_to_the_most(
     [batch] = made.batches
     assert len(batch) == BATCH
     assert (batch == RETARGETED).sum() == share * BATCH
-    assert loss.report()['share'] == share
+    assert loss.report['share'] == share
     assert bool(made.asked) == (share > 0)
 
 
@@ -79,8 +79,8 @@ def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
     episodes += [SimpleNamespace(mode='removed', split='validation')] * 900
     data: Any = SimpleNamespace(value=DEMONSTRATED, episodes=episodes)
     other = KeptLoss(made.policy, data, ['kept'], 0.75, BATCH, 0)
-    assert loss.report()['share'] == 0.3
-    assert other.report()['share'] == 0.0
+    assert loss.report['share'] == 0.3
+    assert other.report['share'] == 0.0
 
 
 def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
@@ -89,11 +89,11 @@ def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
     loss = retained(3, 200, 0.5)
     loss.loss(made.policy)
     assert (made.batches[0] == DEMONSTRATED).all()
-    assert loss.report() == {'share': 0.0, 'episodes': 0, 'reason': made.reason}
+    assert loss.report == {'share': 0.0, 'episodes': 0, 'reason': made.reason}
 
 
 def test_some_of_a_batch_is_always_as_it_was_demonstrated(made: SimpleNamespace) -> None:
-    assert retained(1, 200, 0.999).report()['share'] == 0.99
+    assert retained(1, 200, 0.999).report['share'] == 0.99
 
 
 def test_without_any_the_batches_are_those_of_the_plain_loss(made: SimpleNamespace) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an edit learns from its own chunks: those of kept modes, where the policy is torn."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from learning_toys import classified
 from torch import Tensor
 
+from uncloning_ros.learning.options import EDIT
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.windows import Windows
@@ -47,9 +49,9 @@ def by_sign(condition: Tensor, chunk: Tensor) -> Tensor:
 
 def distillation(logits: Any, conditions: Tensor, steps: int = 20, kept: int = 1,
                  batch_size: int = 256) -> SelfDistillation:
-    removed = Windows(conditions, torch.zeros(len(conditions), DIM))
-    return SelfDistillation(classified(logits, kept), removed, steps, batch_size,
-                            torch.Generator().manual_seed(0))
+    removed = {'removed': Windows(conditions, torch.zeros(len(conditions), DIM))}
+    return SelfDistillation(classified(logits, kept), removed,
+                            replace(EDIT, steps=steps, batch_size=2 * batch_size))
 
 
 def test_learns_kept_chunks_where_the_policy_is_torn_and_nothing_elsewhere() -> None:

@@ -205,8 +205,7 @@ class TestRedirect:
         dim = policy.normaliser.condition_dim
         windows = Windows(torch.randn(64, dim), torch.randn(64, 40))
         self.classifier = ModeClassifier(dim, 40, 3, 2).requires_grad_(False)
-        removal = Redirection(self.classifier, {'removed': windows}, tau, 64,
-                              torch.Generator().manual_seed(1))
+        removal = Redirection(self.classifier, {'removed': windows}, replace(PUBLISHED, tau=tau))
         return removal, removal.loss(policy, policy, 1)
 
     def test_every_gate_open_averages_over_all(self, mixed: Run) -> None:

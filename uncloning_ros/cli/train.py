@@ -11,18 +11,12 @@ with --resume goes on to exactly the weights that it would have reached without 
 """
 
 import argparse
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
-from uncloning_ros.cli.arguments import (
-    available_cores,
-    names,
-    new_path,
-    positive_float,
-    positive_int,
-    seed,
-)
-from uncloning_ros.learning.options import TRAINING
+from uncloning_ros.cli.arguments import available_cores, names, new_path
+from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.learning.options import TRAINING, TrainingOptions
 
 _STOPPED = 130
 
@@ -36,23 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='go on with the run in --out, with the options it was begun with')
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='train on the episodes of these modes alone (default: all)')
-    parser.add_argument('--steps', type=positive_int, metavar='N',
-                        help=f'updates of the network (default: {TRAINING.steps})')
-    parser.add_argument('--batch-size', type=positive_int, metavar='N',
-                        help=f'windows in one update (default: {TRAINING.batch_size})')
-    parser.add_argument('--lr', type=positive_float, metavar='RATE', dest='learning_rate',
-                        help=f'highest learning rate (default: {TRAINING.learning_rate:g})')
-    parser.add_argument('--seed', type=seed, metavar='N',
-                        help=f'seed of weights, batches and noise (default: {TRAINING.seed})')
-    parser.add_argument('--threads', type=positive_int, metavar='N',
-                        help='threads of torch (default: one for each core); a run repeats '
-                             'exactly with the same number')
+    add_optimisation(parser, TRAINING)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train a new run, or go on with one; return 0, or 130 if Ctrl-C stopped it."""
-    given = {option.name: value for option in fields(TRAINING)
-             if (value := getattr(args, option.name)) is not None}
+    options = given(args, TrainingOptions)
     if not args.resume:
         new_path(args.out)
 
@@ -61,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
 
     dataset = load_dataset(args.data)
     if args.resume:
-        config = cloning.config_to_resume(args.out, dataset, given)
+        config = cloning.config_to_resume(args.out, dataset, options)
     else:
         config = cloning.new_config(
-            dataset, replace(TRAINING, **{'threads': available_cores()} | given))
+            dataset, replace(TRAINING, **{'threads': available_cores()} | options))
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 

@@ -18,7 +18,7 @@ the filtered fine-tune on demonstrations of kept modes alone.
 import argparse
 import textwrap
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,10 @@ from uncloning_ros.cli.arguments import (
     names,
     new_path,
     positive_float,
-    positive_int,
-    seed,
     share,
 )
+from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.options import (
     EDIT,
     FEW_DEMONSTRATIONS,
@@ -42,7 +42,7 @@ from uncloning_ros.learning.options import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command; those that depend on the method are None if not given."""
+    """Add the arguments of this command."""
     parser.add_argument('run', type=Path, metavar='RUN', help='folder of a run that has ended')
     parser.add_argument('--data', required=True, type=Path, metavar='DIR',
                         help='dataset with demonstrations of kept and removed modes')
@@ -61,20 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='largest share of retargeted copies in a batch; they are used where '
                              f'the kept modes have at most {FEW_DEMONSTRATIONS} demonstrations '
                              f'and another mode has more ({_defaults("retarget")})')
-    parser.add_argument('--steps', type=positive_int, default=EDIT.steps, metavar='N',
-                        help='updates of the network (default: %(default)s)')
-    parser.add_argument('--batch-size', type=positive_int, default=EDIT.batch_size, metavar='N',
-                        help='windows of a loss in one update, half as many of the policy\'s own '
-                             'chunks (default: %(default)s)')
-    parser.add_argument('--lr', type=positive_float, default=EDIT.learning_rate, metavar='RATE',
-                        dest='learning_rate',
-                        help='first learning rate; it falls as a cosine (default: %(default)s)')
-    parser.add_argument('--seed', type=seed, default=EDIT.seed, metavar='N',
-                        help='seed of classifier, retargeting, batches and noise (default: '
-                             '%(default)s)')
-    parser.add_argument('--threads', type=positive_int, default=available_cores(), metavar='N',
-                        help='threads of torch (default: %(default)s); an edit repeats exactly '
-                             'with the same number')
+    add_optimisation(parser, EDIT)
 
 
 def _defaults(option: str) -> str:
@@ -91,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
     options = _options(args)
 
     from uncloning_ros.demos.dataset.store import load_dataset
-    from uncloning_ros.learning import edit_report
     from uncloning_ros.learning.checkpoint import load_run
     from uncloning_ros.learning.uncloning import unclone
 
@@ -105,9 +91,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> EditOptions:
     """Return the options; raise for one that the method does not have."""
-    given = {option.name: value for option in fields(EditOptions)
-             if (value := getattr(args, option.name)) is not None}
-    return EditOptions(**vars(METHODS[args.method]) | given)
+    return replace(EDIT, **{'threads': available_cores()} | vars(METHODS[args.method])
+                   | given(args, EditOptions))
 
 
 def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:

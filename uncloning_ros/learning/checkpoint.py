@@ -23,7 +23,7 @@ from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.files import file_sha256, read_json, write_json
 from uncloning_ros.learning.options import NetworkOptions, TrainingOptions
-from uncloning_ros.learning.policies import POLICIES, Policy
+from uncloning_ros.learning.policies import POLICIES, Policy, build_policy
 from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
 from uncloning_ros.schema import plain, read
 
@@ -75,13 +75,6 @@ def dataset_record(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def build_policy(config: RunConfig) -> Policy:
-    """Build the policy of a run, its weights drawn from torch's random state."""
-    network = config.network
-    return POLICIES[network.kind](config.contract.interface, config.contract.policy,
-                                  network.width, network.depth)
-
-
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write config.json."""
     write_json(folder / _CONFIG, plain(config))
@@ -114,7 +107,7 @@ def load_run(folder: Path) -> Run:
         raise CheckpointError(f'{folder} has not ended: it has no {_WEIGHTS}; finish it with '
                               f'uncloning train DATA --out {folder} --resume')
     tensors, _ = load_tensors(path)
-    policy = build_policy(config)
+    policy = build_policy(config.contract, config.network)
     observations = tensors.pop(_OBSERVATIONS, None)
     state = {name.removeprefix(_AVERAGE): tensor for name, tensor in tensors.items()
              if name.startswith(_AVERAGE)}
@@ -134,20 +127,9 @@ def load_run(folder: Path) -> Run:
     return Run(config, policy, observations, file_sha256(path))
 
 
-def save_resume(folder: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """Write where an unfinished run stands."""
-    save_tensors(folder / _RESUME, tensors, record)
-
-
-def load_resume(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read where an unfinished run stands; None if it has not got anywhere yet."""
-    path = folder / _RESUME
-    return load_tensors(path) if path.is_file() else None
-
-
-def drop_resume(folder: Path) -> None:
-    """Remove what only an unfinished run needs."""
-    (folder / _RESUME).unlink(missing_ok=True)
+def resume_file(folder: Path) -> Path:
+    """Return the file of tensors that an unfinished run needs to go on."""
+    return folder / _RESUME
 
 
 def has_ended(folder: Path) -> bool:

@@ -18,8 +18,10 @@ from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
 from uncloning_ros.learning.optim import Optimiser
 from uncloning_ros.learning.options import NETWORK, TrainingOptions
+from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.learning.progress import interruption, progress_bar
 from uncloning_ros.learning.step_log import StepLog
+from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
 from uncloning_ros.learning.windows import (
     Windows,
     dataset_tensors,
@@ -93,7 +95,7 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     options = config.training
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)  # the first weights
-    policy = checkpoint.build_policy(config)
+    policy = build_policy(config.contract, config.network)
     modes = options.only_modes or None
     observations, chunks = dataset_tensors(dataset, 'train', modes)
     policy.normaliser.fit(observations, chunks)
@@ -102,18 +104,18 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
 
     state = _State(Optimiser(policy, options.steps, options.learning_rate, from_scratch=True),
                    torch.Generator().manual_seed(options.seed))
-    saved = checkpoint.load_resume(folder)
-    if saved is not None:
-        state.restore(*saved)
+    resume_file = checkpoint.resume_file(folder)
+    if resume_file.is_file():
+        state.restore(*load_tensors(resume_file))
     _loop(state, windows, held_out, folder, options, on_step)
 
     step, average = state.optimiser.step, state.optimiser.average
     ended = step == options.steps
     if ended:
         checkpoint.save_weights(folder, policy, average, _spread(observations))
-        checkpoint.drop_resume(folder)
+        resume_file.unlink(missing_ok=True)
     else:
-        state.save(folder)
+        state.save(resume_file)
     return TrainingResult(step, ended, state.elapsed_s, average.validation_loss(held_out))
 
 
@@ -125,10 +127,9 @@ class _State:
     generator: torch.Generator
     elapsed_s: float = 0.0
 
-    def save(self, folder: Path) -> None:
-        checkpoint.save_resume(
-            folder, {'generator': self.generator.get_state(), **self.optimiser.tensors()},
-            {'step': self.optimiser.step, 'elapsed_s': self.elapsed_s})
+    def save(self, path: Path) -> None:
+        save_tensors(path, {'generator': self.generator.get_state(), **self.optimiser.tensors()},
+                     {'step': self.optimiser.step, 'elapsed_s': self.elapsed_s})
 
     def restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
         try:
@@ -166,7 +167,7 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path,
                 bar.set_postfix(loss=f'{values["loss"]:.4f}', refresh=False)
                 losses.clear()
             if save:
-                state.save(folder)
+                state.save(checkpoint.resume_file(folder))
             bar.update()
             if on_step is not None:
                 on_step(step)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from uncloning_ros.errors import ModelError
+from uncloning_ros.files import read_bytes
 from uncloning_ros.runtime.inference import DIGEST_MARK, read_checked
 
 _NORMALISER = 'normaliser.'
@@ -55,11 +56,8 @@ def compare(one: Path, two: Path) -> Comparison:
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    try:
-        data = path.read_bytes()
-    except OSError as err:
-        raise ModelError(f'cannot read {path}: {err.strerror or err}') from err
-    # A file of another origin has no digest; whether it has the same graph is still a question.
+    data = read_bytes(path, ModelError)
+    # A file of another origin has no digest, but may have the same graph.
     if DIGEST_MARK.encode() in data:
         read_checked(path)
     try:

@@ -37,7 +37,7 @@ _RANDOM_INPUTS = 64
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: sha256 and size of the file, and how far it is from torch at most."""
+    """An exported file: its sha256, its size, and its largest differences from torch."""
 
     sha256: str
     bytes: int
@@ -77,8 +77,11 @@ def _graph(run: Run) -> onnx.ModelProto:
                           input_names=list(INPUTS), output_names=[OUTPUT],
                           dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, OUTPUT)})
     model = onnx.load_from_string(buffer.getvalue())
+    if len(model.graph.input) < len(INPUTS):  # the exporter drops a noise that is not used
+        model.graph.input.append(onnx.helper.make_tensor_value_info(
+            INPUTS[1], onnx.TensorProto.FLOAT, ['batch', *noise.shape[1:]]))
     for node in model.graph.node:
-        node.doc_string = ''  # where in the source it was traced: of no use, and full of paths
+        node.doc_string = ''  # the traced place in the source: paths of this machine
     return model
 
 
@@ -130,6 +133,6 @@ def _differences(run: Run, exported: OnnxPolicy) -> tuple[float, float]:
         if not difference <= PARITY_TOLERANCE:
             raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {what} '
                              f'inputs, at most {PARITY_TOLERANCE:g} is allowed; the weights of '
-                             f'this run may not be finite, train anew')
+                             f'this run may not be finite; train again')
         found.append(difference)
     return found[0], found[1]

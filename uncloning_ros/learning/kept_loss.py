@@ -10,7 +10,6 @@ where no mode has more.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +35,7 @@ class KeptLoss:
 
     `most` is the largest share of a batch that may be retargeted, below 1. All randomness
     follows from `seed` and from nothing else, so all methods of an edit see the same batches.
+    `report` has the retargeted share, and the reason if it is smaller than wanted.
     """
 
     def __init__(self, policy: Policy, dataset: Dataset, kept: Sequence[str], most: float,
@@ -55,8 +55,8 @@ class KeptLoss:
         # Rounded down: a part of every batch is as it was demonstrated.
         self._retargeted_count = int(share * batch_size) if episodes else 0
         self._demonstrated_count = batch_size - self._retargeted_count
-        self._report = {'share': self._retargeted_count / batch_size, 'episodes': episodes,
-                        'reason': reason}
+        self.report = {'share': self._retargeted_count / batch_size, 'episodes': episodes,
+                       'reason': reason}
 
     def loss(self, policy: Policy) -> Tensor:
         """Return the loss on the next batch."""
@@ -67,10 +67,6 @@ class KeptLoss:
             batch = joined([batch.picked(picks), self._retargeted.picked(others)])
             picks = torch.arange(len(batch))
         return policy.losses(batch, picks, self._generator).mean()
-
-    def report(self) -> dict[str, Any]:
-        """Return the retargeted share, and the reason if it is smaller than wanted."""
-        return dict(self._report)
 
     def _random(self, below: int, count: int) -> Tensor:
         return torch.randint(below, (count,), generator=self._generator)

@@ -4,6 +4,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ class Optimiser:
                  from_scratch: bool) -> None:
         self.policy = policy
         self.average = copy.deepcopy(policy).requires_grad_(False)
+        self._modules = nn.ModuleDict({'policy': policy, 'average': self.average})
         self.step = 0
         self.rate = learning_rate
         self._steps, self._peak, self._from_scratch = steps, learning_rate, from_scratch
@@ -65,25 +67,19 @@ class Optimiser:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors that change from step to step, by the names `restore` knows."""
-        found: dict[str, Tensor] = {}
-        for prefix, module in (('policy.', self.policy), ('average.', self.average)):
-            found |= {prefix + name: tensor for name, tensor in module.state_dict().items()}
+        found: dict[str, Tensor] = self._modules.state_dict()
         for index, moments in self._adamw.state_dict()['state'].items():
             found |= {f'optimizer.{index}.{name}': value for name, value in moments.items()}
         return found
 
-    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Go back to `step`; raise `KeyError`, `ValueError` or `RuntimeError` on a misfit."""
-        parts: dict[str, dict[str, Tensor]] = {'policy': {}, 'average': {}, 'optimizer': {}}
-        for name, tensor in tensors.items():
-            part, _, rest = name.partition('.')
-            parts[part][rest] = tensor
-        self.policy.load_state_dict(parts['policy'])
-        self.average.load_state_dict(parts['average'])
+        weights = dict(tensors)
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in parts['optimizer'].items():
-            index, _, moment = name.partition('.')
-            moments.setdefault(int(index), {})[moment] = tensor
+        for key in [key for key in tensors if key.startswith('optimizer.')]:
+            _, index, name = key.split('.')
+            moments.setdefault(int(index), {})[name] = weights.pop(key)
+        self._modules.load_state_dict(weights)
         groups = self._adamw.state_dict()['param_groups']
         self._adamw.load_state_dict({'state': moments, 'param_groups': groups})
         self.step = step

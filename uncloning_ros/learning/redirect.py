@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from uncloning_ros.learning.mode_classifier import ModeClassifier, by_level, labels_of
+from uncloning_ros.learning.options import EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.windows import Windows, joined
 
@@ -23,11 +24,12 @@ class Redirection:
     The modes are the classifier's last classes, in this order.
     """
 
-    def __init__(self, classifier: ModeClassifier, removed: Mapping[str, Windows], tau: float,
-                 batch_size: int, generator: torch.Generator) -> None:
+    def __init__(self, classifier: ModeClassifier, removed: Mapping[str, Windows],
+                 options: EditOptions) -> None:
         self._classifier, self._windows = classifier, joined(list(removed.values()))
         self._classes = classifier.kept + labels_of(removed)
-        self._tau, self._batch_size, self._generator = tau, batch_size, generator
+        self._tau, self._batch_size = options.tau, options.batch_size
+        self._generator = torch.Generator().manual_seed(options.seed + 2)
         self._gates: list[Tensor] = []
         self._levels: list[Tensor] = []
 

@@ -17,6 +17,7 @@ policy again and again, for kept plans appear where there were none.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.options import EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.windows import Windows, joined
 
@@ -36,12 +38,13 @@ _RECENT = 4  # looks whose chunks are cloned: older ones are those of a policy t
 
 @dataclass(frozen=True)
 class Look:
-    """Numbers of observations in one look at the policy.
+    """Numbers of observations in one look at the policy, after `step` steps.
 
     Of `observations`, `open` had a chunk of a kept mode among their draws; of these, `torn` had
     one of a removed mode as well.
     """
 
+    step: int
     observations: int
     open: int
     torn: int
@@ -50,26 +53,26 @@ class Look:
 class SelfDistillation:
     """The cloning loss on chunks of kept modes that a policy plans at windows of `removed` modes.
 
-    The loss is multiplied with the torn share of open observations in the newest look. In
-    `steps` steps there are up to ten looks, the first one before the policy has moved; the loss
-    is on chunks of the last four.
+    The loss is multiplied with the torn share of open observations in the newest look. An edit
+    has up to ten looks, the first one before the policy has moved; the loss is on chunks of the
+    last four, half as many as a batch of the other losses has windows.
     """
 
-    def __init__(self, classifier: ModeClassifier, removed: Windows, steps: int, batch_size: int,
-                 generator: torch.Generator) -> None:
-        self._classifier, self._removed = classifier, removed
-        self._every, self._batch_size = math.ceil(steps / _LOOKS), batch_size
-        self._generator = generator
+    def __init__(self, classifier: ModeClassifier, removed: Mapping[str, Windows],
+                 options: EditOptions) -> None:
+        self._classifier, self._removed = classifier, joined(list(removed.values()))
+        self._every = math.ceil(options.steps / _LOOKS)
+        self._batch_size = max(1, options.batch_size // 2)
+        self._generator = torch.Generator().manual_seed(options.seed + 2)
         self._open = torch.zeros(0, dtype=torch.long)
-        self._looks: list[dict[str, Any]] = []
+        self._looks: list[Look] = []
         self._recent: list[Windows] = []
         self._chunks: Windows  # of all recent looks; the first step looks
 
     @property
     def open_share(self) -> float:
         """The share of observations that were open in the newest look."""
-        newest = self._looks[-1]
-        return float(newest['open'] / newest['observations'])
+        return self._looks[-1].open / self._looks[-1].observations
 
     def loss(self, policy: Policy, average: Policy, step: int) -> Tensor | None:
         """Return the loss of step 1, 2, ...; None while the policy is torn nowhere.
@@ -77,20 +80,20 @@ class SelfDistillation:
         The looks are at `average`, the policy that will be exported.
         """
         if (step - 1) % self._every == 0:
-            self._looks.append({'step': step - 1, **asdict(self._look(average))})
+            self._looks.append(self._look(average, step - 1))
             self._chunks = joined(self._recent)
         newest = self._looks[-1]
-        if not newest['torn']:
+        if not newest.torn:
             return None
         picks = self._random(len(self._chunks), self._batch_size)
-        share: float = newest['torn'] / newest['open']
-        return share * policy.losses(self._chunks, picks, self._generator).mean()
+        loss = policy.losses(self._chunks, picks, self._generator).mean()
+        return newest.torn / newest.open * loss
 
     def report(self) -> dict[str, Any]:
         """Return the numbers of each look."""
-        return {'looks': self._looks}
+        return {'looks': [asdict(look) for look in self._looks]}
 
-    def _look(self, policy: Policy) -> Look:
+    def _look(self, policy: Policy, step: int) -> Look:
         """Draw chunks; where the policy is torn take one, by its probability of a kept mode."""
         picks = self._random(len(self._removed), _OBSERVATIONS)
         if len(self._open):
@@ -105,7 +108,7 @@ class SelfDistillation:
         chosen = torch.multinomial(kept[is_torn], 1, generator=self._generator)[:, 0]
         own = Windows(conditions[is_torn], chunks[is_torn][torch.arange(len(chosen)), chosen])
         self._recent = [*self._recent, own][-_RECENT:]
-        return Look(len(picks), int(is_open.sum()), int(is_torn.sum()))
+        return Look(step, len(picks), int(is_open.sum()), int(is_torn.sum()))
 
     def _random(self, below: int, count: int) -> Tensor:
         return torch.randint(below, (count,), generator=self._generator)

@@ -15,9 +15,10 @@ clean chunk, tells it the direction. Network, graph and normaliser stay as they 
 import copy
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -34,7 +35,7 @@ from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.kept_loss import KeptLoss
 from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classifier
 from uncloning_ros.learning.optim import Optimiser
-from uncloning_ros.learning.options import FINE_TUNE, SELF_DISTILLATION, EditOptions
+from uncloning_ros.learning.options import REDIRECT, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.progress import progress_bar
 from uncloning_ros.learning.redirect import Redirection
@@ -61,6 +62,11 @@ class Removal(Protocol):
         """Return a report as plain data."""
 
 
+# The methods that have a loss of their own, each in its file.
+REMOVALS: Mapping[str, Callable[[ModeClassifier, Mapping[str, Windows], EditOptions], Removal]] = (
+    MappingProxyType({SELF_DISTILLATION: SelfDistillation, REDIRECT: Redirection}))
+
+
 def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
     """Edit the run's policy, write the edited run to the new `folder`, return its report.
 
@@ -79,11 +85,12 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     partial.mkdir(parents=True)
     try:
         removal, classifier_report = None, None
-        if options.method != FINE_TUNE:
+        if options.method in REMOVALS:
             classifier, classifier_report = train_classifier(
                 run.policy, data, held_out, len(kept), options.seed,
                 balanced=options.method == SELF_DISTILLATION)
-            removal = _removal(classifier, {mode: data[mode] for mode in options.remove}, options)
+            removal = REMOVALS[options.method](
+                classifier, {mode: data[mode] for mode in options.remove}, options)
         optimiser = Optimiser(copy.deepcopy(run.policy).requires_grad_(True), options.steps,
                               options.learning_rate, from_scratch=False)
         report = _edit(optimiser, kept_loss, removal, partial, options)
@@ -139,16 +146,6 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
     return kept
 
 
-def _removal(classifier: ModeClassifier, removed: Mapping[str, Windows],
-             options: EditOptions) -> Removal:
-    generator = torch.Generator().manual_seed(options.seed + 2)
-    if options.method == SELF_DISTILLATION:
-        return SelfDistillation(classifier, joined(list(removed.values())), options.steps,
-                                max(1, options.batch_size // 2), generator)
-    assert options.tau is not None
-    return Redirection(classifier, removed, options.tau, options.batch_size, generator)
-
-
 def _edit(optimiser: Optimiser, kept_loss: KeptLoss, removal: Removal | None, folder: Path,
           options: EditOptions) -> dict[str, Any]:
     """Take all steps, logging to `folder`; return this part of the report."""
@@ -175,5 +172,5 @@ def _edit(optimiser: Optimiser, kept_loss: KeptLoss, removal: Removal | None, fo
     optimiser.require_finite(optimiser.average.validation_loss(kept_loss.demonstrated),
                              f'after step {options.steps}')
     return {'steps': options.steps, 'stopped': f'reached the {options.steps} planned steps',
-            'elapsed_s': time.monotonic() - began_s, 'retargeted': kept_loss.report(),
+            'elapsed_s': time.monotonic() - began_s, 'retargeted': kept_loss.report,
             'removal': None if removal is None else removal.report(), 'curve': curve}

@@ -8,11 +8,16 @@ To add one, write a subclass of `base.Policy` in a file of its own and list it h
 
 from collections.abc import Callable
 
-from uncloning_ros.contract import Interface, PolicyTiming
-from uncloning_ros.learning.policies.base import Policy
+from uncloning_ros.contract import Contract, Interface, PolicyTiming
+from uncloning_ros.learning.options import NetworkOptions
+from uncloning_ros.learning.policies.base import Policy as Policy
 from uncloning_ros.learning.policies.flow import FlowPolicy
 
 # kind -> makes a policy with random weights for an interface, a timing, a width and a depth
 POLICIES: dict[str, Callable[[Interface, PolicyTiming, int, int], Policy]] = {'flow': FlowPolicy}
 
-__all__ = ['POLICIES', 'Policy']
+
+def build_policy(contract: Contract, network: NetworkOptions) -> Policy:
+    """Return a policy for a contract, its weights drawn from torch's random state."""
+    return POLICIES[network.kind](contract.interface, contract.policy, network.width,
+                                  network.depth)

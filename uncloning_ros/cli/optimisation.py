@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Options of a training loop, which training and edit share."""
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+from uncloning_ros.cli.arguments import positive_float, positive_int, seed
+from uncloning_ros.learning.options import EditOptions, TrainingOptions
+
+
+def add_optimisation(parser: argparse.ArgumentParser,
+                     defaults: TrainingOptions | EditOptions) -> None:
+    """Add the options of a training loop; one that is not given is None."""
+    parser.add_argument('--steps', type=positive_int, metavar='N',
+                        help=f'updates of the network (default: {defaults.steps})')
+    parser.add_argument('--batch-size', type=positive_int, metavar='N',
+                        help=f'windows in one update (default: {defaults.batch_size})')
+    parser.add_argument('--lr', type=positive_float, metavar='RATE', dest='learning_rate',
+                        help='highest learning rate; it falls as a cosine (default: '
+                             f'{defaults.learning_rate:g})')
+    parser.add_argument('--seed', type=seed, metavar='N',
+                        help=f'seed of all random numbers (default: {defaults.seed})')
+    parser.add_argument('--threads', type=positive_int, metavar='N',
+                        help='threads of torch (default: one for each core); the same number '
+                             'repeats the result exactly')
+
+
+def given(args: argparse.Namespace, options: type) -> dict[str, Any]:
+    """Return the arguments that were given, of those that are fields of a dataclass."""
+    return {option.name: value for option in fields(options)
+            if (value := getattr(args, option.name)) is not None}
