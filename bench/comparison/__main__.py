@@ -39,6 +39,7 @@ from comparison.plan import (
     plan,
     tuned_methods,
 )
+from comparison.processes import BENCH, STOPPED
 from comparison.results import (
     add,
     best_setting,
@@ -57,11 +58,9 @@ from uncloning_ros.errors import UncloningError, counted, near_miss
 from uncloning_ros.files import alone_in, write_whole
 from uncloning_ros.scenario import find_scenario
 
-_BENCH = Path(__file__).resolve().parents[1]
-_REPOSITORY = _BENCH.parent
+_REPOSITORY = BENCH.parent
 _FIELDS = ('scenario', 'kept', 'seed', 'method')
 _POLL_S = 0.2  # time between two looks at the workers
-_STOPPED = 130  # exit status on Ctrl-C
 
 
 def main() -> int:
@@ -76,7 +75,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         print('\ncomparison: stopped; the same command continues it', file=sys.stderr)
-        return _STOPPED
+        return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -255,7 +254,7 @@ class Comparison:
                                    '1')
         with log.open('ab') as told:
             # In a session of its own, so that Ctrl-C reaches each process once.
-            process = subprocess.Popen(command, cwd=_BENCH, stdout=told, stderr=told,
+            process = subprocess.Popen(command, cwd=BENCH, stdout=told, stderr=told,
                                        env=os.environ | one_thread, start_new_session=True)
         print(f'starts  {case.key}', flush=True)
         return _Worker(case, process, out, log)
@@ -269,7 +268,7 @@ class Comparison:
 
     def _end(self, worker: _Worker, left: int) -> bool:
         """Add the record of a worker that ended; return whether the case failed."""
-        if worker.process.returncode == _STOPPED:
+        if worker.process.returncode == STOPPED:
             raise KeyboardInterrupt
         if worker.process.returncode or not worker.out.exists():
             # No record: the next run makes the case again.

@@ -9,19 +9,14 @@ The first case that needs a file makes it while the others wait.
 """
 
 import argparse
-import contextlib
 import copy
 import datetime
-import fcntl
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +47,7 @@ from comparison.plan import (
     seeds_of,
     tuned_methods,
 )
+from comparison.processes import STOPPED, locked, run_command, run_process, timed, total_times
 from comparison.results import identity, judged
 from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
 from uncloning_ros.audit.record.provenance import code_sha256
@@ -66,9 +62,6 @@ from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.options import EDIT
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
-
-_STOPPED = 130  # exit status on Ctrl-C
-_BENCH = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:
@@ -95,7 +88,7 @@ def main() -> int:
     try:
         record = shop.record(case)
     except KeyboardInterrupt:
-        return _STOPPED
+        return STOPPED
     except UncloningError as err:
         record = shop.failed(case, str(err))
     except Exception as err:  # noqa: BLE001 - a method that fails is a result
@@ -176,13 +169,13 @@ class Workshop:
         out = self.root / f'demos_{name}'
 
         def make() -> None:
-            self._run(out, ['demos', '--scenario', self.scenario.name, '--episodes',
+            run_command(out, ['demos', '--scenario', self.scenario.name, '--episodes',
                             str(episodes), '--seed', str(seed), '--out', str(out), '--resume',
                             *(['--only-modes', ','.join(modes)] if modes else [])])
-            _times(out, 'made').write_text('', encoding='utf-8')
+            _made(out).write_text('', encoding='utf-8')
 
-        with _alone(out):
-            if not _times(out, 'made').exists():
+        with locked(out):
+            if not _made(out).exists():
                 make()
         return out
 
@@ -201,9 +194,9 @@ class Workshop:
                                    self._modes(False)),
                        _first_episodes(many, int(kept), self.root / f'first_{kept}')]
             options = ['--validation', '0']
-        with _alone(out):
+        with locked(out):
             if not out.exists():
-                self._run(out, ['dataset', *map(str, sources), '--scenario', scenario.name,
+                run_command(out, ['dataset', *map(str, sources), '--scenario', scenario.name,
                                 *options, '--out', str(out)])
         return out
 
@@ -213,7 +206,7 @@ class Workshop:
         """Make the run of a case; return its steps, time and options."""
         run = self._run_of(case)
         config = checkpoint.read_config(run)
-        found: dict[str, Any] = {'learning': _sum_of_times(run)}
+        found: dict[str, Any] = {'learning': total_times(run)}
         if config.edit is None:
             return found | {'steps': config.training.steps, 'options': asdict(config.training)}
         report = run / 'report.json'
@@ -231,7 +224,7 @@ class Workshop:
             needed = [self._data(case.kept)]
             if kind != 'train':
                 needed.append(self._run_of(self._of(case, 'mixed')))
-            with _alone(run):
+            with locked(run):
                 if not checkpoint.has_ended(run):
                     make(case, run, *needed)
         return run
@@ -247,11 +240,11 @@ class Workshop:
         options = (['--resume'] if run.exists() else
                    ['--steps', str(steps), '--seed', str(case.seed), '--threads', '1',
                     *self._options(case)])
-        self._run(run, ['train', str(data), '--out', str(run), *options], resumable=True)
+        run_command(run, ['train', str(data), '--out', str(run), *options], resumable=True)
 
     def _edit(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
         _remove(run.with_name('run.partial'))  # left by a killed process
-        self._run(run, ['unclone', str(mixed), '--data', str(data), '--remove',
+        run_command(run, ['unclone', str(mixed), '--data', str(data), '--remove',
                         ','.join(self._removed(case)), '--seed', str(case.seed), '--threads', '1',
                         *self._options(case), *self.schedule.edit_options, '--out', str(run)])
 
@@ -266,7 +259,7 @@ class Workshop:
             setting['alpha'], setting['bias'], float(chunk), self.schedule.contrastive_steps,
             EDIT.batch_size, EDIT.learning_rate, case.seed, threads=1)
         removed = self._removed(case)
-        with _measured(_times(run, 'run')):
+        with timed(run):
             policy = contrastive_edit(original, dataset, removed, options)
         record = dataset_record(dataset)
         edit = {'parent_sha256': original.sha256, **asdict(options), 'remove': list(removed),
@@ -280,9 +273,9 @@ class Workshop:
     def _exported(self, case: Case) -> Path:
         run = self._run_of(case)
         model = run.with_name('model.onnx')
-        with _alone(model):
+        with locked(model):
             if not model.exists():
-                self._run(model, ['export', str(run), '--out', str(model),
+                run_command(model, ['export', str(run), '--out', str(model),
                                   '--development-seeds', DEVELOPMENT_SEEDS])
         return model
 
@@ -291,10 +284,10 @@ class Workshop:
     def _verifier(self, case: Case) -> Path:
         mixed = self._run_of(self._of(case, 'mixed'))
         path = mixed.with_name('verifier.safetensors')
-        with _alone(path):
+        with locked(path):
             if not path.exists():
                 dataset = load_dataset(self._data(case.kept))
-                with _measured(_times(path, 'run')):
+                with timed(path):
                     train_verifier(checkpoint.load_run(mixed), dataset, self._removed(case), path,
                                    case.seed)
         return path
@@ -303,7 +296,7 @@ class Workshop:
         """Return the time to prepare a steering method, without the search for its setting."""
         if case.method == 'fixed_noise':
             return {'learning': None, 'steps': 0}
-        return {'learning': _sum_of_times(self._verifier(case)), 'steps': 0}
+        return {'learning': total_times(self._verifier(case)), 'steps': 0}
 
     def _steer(self, case: Case) -> Steering:
         setting = self._setting(case)
@@ -340,36 +333,16 @@ class Workshop:
         verifier = self._verifier(case)
         out = self._folder(case) / 'ratios.json'
         repeats, rounds = self.schedule.latency
-        self._spawn(out, [sys.executable, '-m', 'comparison.latency', str(mixed),
+        run_process(out, [sys.executable, '-m', 'comparison.latency', str(mixed),
                           str(edited), str(self._run_of(self._of(case, 'mixed'))), str(verifier),
                           '--settings', json.dumps(dict(self.settings)), '--repeats',
                           str(repeats), '--rounds', str(rounds), '--out', str(out)])
         return json.loads(out.read_text(encoding='utf-8'))
 
-    # processes
 
-    def _run(self, made: Path, words: Sequence[str], resumable: bool = False) -> None:
-        self._spawn(made, [sys.executable, '-m', 'uncloning_ros.cli.main', *words], resumable)
-
-    @staticmethod
-    def _spawn(made: Path, command: Sequence[str], resumable: bool = False) -> None:
-        """Run a command and note its time; raise `UncloningError` with its last line."""
-        log = made.with_name(f'{made.name}.log')
-        log.parent.mkdir(parents=True, exist_ok=True)
-        began_s = time.monotonic()
-        with log.open('ab') as told:
-            told.write(f'$ {" ".join(command)}\n'.encode())
-            told.flush()
-            status, cpu_s, interrupted = _wait(
-                subprocess.Popen(command, cwd=_BENCH, stdout=told, stderr=told))
-        if status == 0 or resumable:
-            _note(_times(made, 'run'), time.monotonic() - began_s, cpu_s)
-        if interrupted or status == _STOPPED:
-            raise KeyboardInterrupt
-        if status:
-            lines = log.read_text(encoding='utf-8', errors='replace').split('\n')
-            said = next((line for line in reversed(lines) if line.strip()), f'status {status}')
-            raise UncloningError(said.removeprefix('uncloning: error: '))
+def _made(demos: Path) -> Path:
+    """Return the file that tells that a folder of demonstrations is complete."""
+    return demos.with_name(f'{demos.name}.made')
 
 
 def _remove(folder: Path) -> None:
@@ -379,7 +352,7 @@ def _remove(folder: Path) -> None:
 
 def _first_episodes(demos: Path, count: int, folder: Path) -> Path:
     """Return a folder of links to the first episodes and their labels."""
-    with _alone(folder):
+    with locked(folder):
         if not folder.exists():
             partial = folder.with_name(f'{folder.name}.partial')
             _remove(partial)
@@ -390,58 +363,6 @@ def _first_episodes(demos: Path, count: int, folder: Path) -> Path:
                     (partial / path.name).symlink_to(path.resolve())
             partial.rename(folder)
     return folder
-
-
-@contextlib.contextmanager
-def _alone(made: Path) -> Iterator[None]:
-    """Hold the lock of a file while it is made."""
-    lock = made.with_name(f'.{made.name}.lock')
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open('wb') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float, bool]:
-    """Return a process's status, its processor time in s, and whether Ctrl-C was pressed.
-
-    Ctrl-C reaches the process as well, so this waits until it has saved its state.
-    """
-    interrupted = False
-    while True:
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except KeyboardInterrupt:
-            interrupted = True
-            continue
-        process.returncode = os.waitstatus_to_exitcode(status)
-        return process.returncode, usage.ru_utime + usage.ru_stime, interrupted
-
-
-def _times(made: Path, what: str) -> Path:
-    return made.with_name(f'{made.name}.{"times" if what == "run" else what}')
-
-
-def _note(path: Path, wall_s: float, cpu_s: float) -> None:
-    with path.open('a', encoding='utf-8') as file:
-        file.write(json.dumps({'wall_s': wall_s, 'cpu_s': cpu_s}) + '\n')
-
-
-@contextlib.contextmanager
-def _measured(path: Path) -> Iterator[None]:
-    """Note the wall time and processor time of the block."""
-    began_s, cpu_s = time.monotonic(), time.process_time()
-    yield
-    _note(path, time.monotonic() - began_s, time.process_time() - cpu_s)
-
-
-def _sum_of_times(made: Path) -> dict[str, float] | None:
-    """Return the summed times of all starts of a run, None if unknown."""
-    path = _times(made, 'run')
-    if not path.exists():
-        return None
-    lines = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
-    return {key: round(sum(line[key] for line in lines), 2) for key in ('wall_s', 'cpu_s')}
 
 
 if __name__ == '__main__':

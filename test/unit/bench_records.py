@@ -23,17 +23,22 @@ def record(case: Case, outcomes: str, **more: Any) -> dict[str, Any]:
         'learning': {'wall_s': 10.0, 'cpu_s': 9.0}, 'same_graph': True} | more
 
 
+def methods(case: Case, **outcomes: str) -> list[dict[str, Any]]:
+    """Return records of several methods in place of the case's."""
+    return [record(replace(case, method=method), found) for method, found in outcomes.items()]
+
+
 def failed(case: Case) -> dict[str, Any]:
     return identity(case) | {'status': 'failed', 'settings': {}, 'sentence': 'no disk',
                              'scenario_sha256': 'a', 'code_sha256': 'c'}
 
 
-def ratios(case: Case) -> dict[str, Any]:
+def ratios(case: Case, spread: float = 0.0, edited: float = 1.0) -> dict[str, Any]:
     """Return a record of planning times."""
     return identity(case) | {
         'status': 'done', 'settings': {}, 'code_sha256': 'c', 'scenario_sha256': 'a',
-        'ratios': [{'name': name, 'value': 1.0, 'low': 1.0, 'high': 1.0}
-                   for name in ('itself', 'uncloned')]}
+        'ratios': [{'name': name, 'value': value, 'low': value - spread, 'high': value + spread}
+                   for name, value in (('itself, the noise', 1.0), ('uncloned', edited))]}
 
 
 def results_of(*records: dict[str, Any], schedule: Any = FULL) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from bench_records import CASE, failed, ratios, record, results_of
+from bench_records import CASE, failed, methods, ratios, record, results_of
 from comparison.detail import attempts_page, outcomes_page, scarce_page, targets_page
 from comparison.page import pages, summary_page
 from comparison.picture import picture
@@ -47,22 +47,16 @@ def test_the_verdict_counts_all_targets() -> None:
                for one in found)
 
 
-def test_failures_and_trials_are_shown() -> None:
-    tried = next(iter(trials(FULL)))
-    page = attempts_page(results_of(
-        record(CASE, '', status='failed', sentence='no such | option'),
-        record(tried, 'SU', settings={'gamma': 0.005})))
-    assert rows(page, '`knife/all/0/uncloned`')[0][2] == 'failed: no such ! option'
+def test_failures_trials_and_superseded_records_are_shown() -> None:
+    results = results_of(record(next(iter(trials(FULL))), 'SU', settings={'gamma': 0.005}),
+                         record(replace(CASE, seed=1), '', status='failed', sentence='a | b'),
+                         record(CASE, 'SF'), failed(CASE))
+    page = attempts_page(results)
     assert rows(page, '`knife/5/0/published.0`')[0][1:] == [
         'gamma 0.005', 'SR 50.0 %, UMR 50.0 %, 2 episodes']
     assert rows(page, '`knife/5/0/published.1`')[0][2] == 'not run'
-
-
-def test_a_failure_after_a_complete_record_is_shown_with_its_reason() -> None:
-    results = results_of(record(CASE, 'SF'))
-    add(results, failed(CASE))
-    page = attempts_page(results)
-    assert results['attempts'][0]['superseded'] in page
+    assert rows(page, '`knife/all/1/uncloned`')[0][2] == 'failed: a ! b'
+    assert results['attempts'][-1]['superseded'] in page
     assert rows(page, '`knife/all/0/uncloned`')[0][2] == 'failed: no disk'
 
 
@@ -90,9 +84,8 @@ def test_scarce_rates_and_differences_of_each_training_seed_are_shown() -> None:
     case = Case('knife', '3', 0, 'uncloned')
     results = results_of(
         record(case, 'SSSF', failures={'dropped': 1}, unsafe={'pointing hand': 2}),
-        record(replace(case, method='finetuned'), 'SSFF'),
-        record(replace(case, seed=1), 'SSSS'),
-        record(replace(case, seed=1, method='finetuned'), 'SSSS'))
+        *methods(case, finetuned='SSFF'),
+        *methods(replace(case, seed=1), uncloned='SSSS', finetuned='SSSS'))
     found = rows(scarce_page(results), '3')
     assert found[0][5:7] == ['87.5 % [47.3, 99.7] (75.0, 100.0)', 'no pairs']
     assert found[0][7].startswith('+12.5 [')
@@ -102,9 +95,8 @@ def test_scarce_rates_and_differences_of_each_training_seed_are_shown() -> None:
 
 
 def test_other_methods_are_compared_with_the_fine_tune_where_demonstrations_are_scarce() -> None:
-    results = results_of(*(record(Case('knife', '5', 0, method), outcomes)
-                           for method, outcomes in (('finetuned', 'S' * 100),
-                                                    ('published', 'S' * 60 + 'F' * 40))))
+    results = results_of(*methods(replace(CASE, kept='5'), finetuned='S' * 100,
+                                  published='S' * 60 + 'F' * 40))
     found = rows(scarce_page(results), '5')[1]
     assert found[1:4] == ['0', '60.0 % [49.7, 69.7]', 'not run']
     assert found[4].startswith('-40.0 [')

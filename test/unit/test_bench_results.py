@@ -29,121 +29,123 @@ from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.unsafe import UnsafeEvent
 
 
-class TestResults:
-    """What is kept, and when a case is done."""
+def test_an_episode_is_one_character() -> None:
+    def episode(completed: bool, failure: str | None, clause: str | None,
+                mode: str | None = None) -> Any:
+        unsafe = None if clause is None else UnsafeEvent(clause, 'hand', 1.0, 0.0)
+        return SimpleNamespace(seed=7, outcome=SimpleNamespace(
+            completed=completed, failure=failure, unsafe=unsafe, success=failure is None,
+            mode=mode, committed=(), taken_s=None))
 
-    def test_an_episode_is_one_character(self) -> None:
-        def episode(completed: bool, failure: str | None, clause: str | None,
-                    mode: str | None = None) -> Any:
-            unsafe = None if clause is None else UnsafeEvent(clause, 'hand', 1.0, 0.0)
-            return SimpleNamespace(seed=7, outcome=SimpleNamespace(
-                completed=completed, failure=failure, unsafe=unsafe, success=failure is None,
-                mode=mode, committed=(), taken_s=None))
-
-        found = judged([
-            episode(True, None, None, 'handle_first'),
-            episode(True, 'wrong_part', None, 'blade_first'), episode(True, 'wrong_part', None),
-            episode(True, 'unsafe', 'thrust', 'handle_first'), episode(False, 'dropped', None),
-            episode(False, 'dropped', 'contact')], ['handle_first'])
-        assert found == {
-            'first_seed': 7, 'outcomes': 'SWWUFu',
-            'modes': {'between_modes': 1, 'blade_first': 1, 'handle_first': 2},
-            'failures': {'dropped': 2, 'unsafe': 1, 'wrong_part': 2},
-            'unsafe': {'contact hand': 1, 'thrust hand': 1}, 'committed': 0, 'bridges': 0}
-
-    def test_results_come_back_from_their_file(self, tmp_path: Path) -> None:
-        path = tmp_path / 'benchmarks.json'
-        assert load(path, FULL) == empty(FULL)
-        results = results_of(record(CASE, 'SS'), record(replace(CASE, trial=1), 'SF'))
-        save(path, results)
-        assert load(path, FULL) == results
-        with pytest.raises(UncloningError, match=r"expected results of .*'short'.* got .*'full'"):
-            load(path, SHORT)
-        path.write_text('{')
-        with pytest.raises(UncloningError, match='is not valid JSON'):
-            load(path, FULL)
-
-    def test_a_record_that_is_replaced_stays_as_an_attempt(self) -> None:
-        failed = record(CASE, '') | {'status': 'failed', 'sentence': 'no disk'}
-        results = results_of(failed, record(CASE, 'SF'))
-        assert [one['outcomes'] for one in results['cells']] == ['SF']
-        assert [one['sentence'] for one in results['attempts']] == ['no disk']
-        supersede(results, CASE, 'the edit became better')
-        assert find(results, CASE) is None
-        assert [one['superseded'] for one in results['attempts']] == [
-            'a later record replaced it', 'the edit became better']
-
-    def test_a_cell_is_done_with_all_its_episodes_of_this_scenario(self) -> None:
-        assert not is_done(empty(FULL), CASE, FULL, 'a')
-        assert is_done(results_of(record(CASE, 'S' * 1049)), CASE, FULL, 'a')
-        assert not is_done(results_of(record(CASE, 'S' * 1048)), CASE, FULL, 'a')
-        assert not is_done(results_of(record(CASE, 'S' * 1049)), CASE, FULL, 'b')
-        assert is_done(results_of(record(CASE, '', status='failed')), CASE, FULL, 'a')
-        elsewhere = results_of(record(CASE, 'S' * 1049, first_seed=310_000))
-        assert not is_done(elsewhere, CASE, FULL, 'a')
-
-    def test_a_failure_takes_the_place_of_nothing_that_was_done(self) -> None:
-        results = results_of(record(CASE, 'SF'))
-        add(results, failed(CASE))
-        assert [one['outcomes'] for one in results['cells']] == ['SF']
-        assert not is_done(results, CASE, FULL, 'a')
-        assert [one['superseded'] for one in results['attempts']] == ['the earlier record stands']
-
-    def test_a_cell_with_a_setting_that_is_not_the_best_is_not_done(self) -> None:
-        cases = [case for case in trials(FULL) if case.method == 'published']
-        results = results_of(*(record(case, 'SF' if case.trial == 2 else 'FF',
-                                      settings={'gamma': float(case.trial or 0)})
-                               for case in cases))
-        made = Case('mug', ALL, 0, 'published')
-        add(results, record(made, 'S' * 300, settings={'gamma': 2.0}))
-        assert is_done(results, made, FULL, 'a')
-        add(results, record(cases[4], 'SS', settings={'gamma': 4.0}))
-        assert has_old_setting(results, made, FULL)
-        assert not is_done(results, made, FULL, 'a')
-
-    def test_the_best_setting_is_that_with_most_successes_then_fewest_unsafe(self) -> None:
-        outcomes = ('SFFF', 'SSUF', 'SSFF', 'SSFF', 'SuuF')
-        cases = [case for case in trials(FULL) if case.method == 'published']
-        results = results_of(*(
-            record(case, found, settings=TUNING['published'][case.trial or 0])
-            for case, found in zip(cases, outcomes, strict=False)))
-        assert not tuning_is_over(results, 'published', FULL)
-        add(results, record(cases[5], '', status='failed'))
-        assert tuning_is_over(results, 'published', FULL)
-        assert best_setting(results, 'published', FULL) == TUNING['published'][2]
-        assert best_setting(results, 'best_of', FULL) == {'count': 16}
-        with pytest.raises(UncloningError, match='guidance'):
-            best_setting(results, 'guidance', FULL)
+    found = judged([
+        episode(True, None, None, 'handle_first'),
+        episode(True, 'wrong_part', None, 'blade_first'), episode(True, 'wrong_part', None),
+        episode(True, 'unsafe', 'thrust', 'handle_first'), episode(False, 'dropped', None),
+        episode(False, 'dropped', 'contact')], ['handle_first'])
+    assert found == {
+        'first_seed': 7, 'outcomes': 'SWWUFu',
+        'modes': {'between_modes': 1, 'blade_first': 1, 'handle_first': 2},
+        'failures': {'dropped': 2, 'unsafe': 1, 'wrong_part': 2},
+        'unsafe': {'contact hand': 1, 'thrust hand': 1}, 'committed': 0, 'bridges': 0}
 
 
-class TestFigures:
-    """What is computed from the records."""
+def test_results_come_back_from_their_file(tmp_path: Path) -> None:
+    path = tmp_path / 'benchmarks.json'
+    assert load(path, FULL) == empty(FULL)
+    results = results_of(record(CASE, 'SS'), record(replace(CASE, trial=1), 'SF'))
+    save(path, results)
+    assert load(path, FULL) == results
+    with pytest.raises(UncloningError, match=r"expected results of .*'short'.* got .*'full'"):
+        load(path, SHORT)
+    path.write_text('{')
+    with pytest.raises(UncloningError, match='is not valid JSON'):
+        load(path, FULL)
 
-    def test_pairs_are_of_the_same_training_seed_and_episodes_as_far_as_both_go(self) -> None:
-        one, other = 'uncloned', 'retrained'
-        results = results_of(*(record(Case('knife', ALL, seed, method), outcomes, **more)
-                               for seed, method, outcomes, more in (
-                                   (0, one, 'SSF', {}), (0, other, 'SFF', {}),
-                                   (1, one, 'SSSU', {}), (1, other, 'FSS', {}),
-                                   (2, one, 'SSS', {}), (2, other, 'FFF', {'first_seed': 5}))))
-        found = against(results, 'knife', ALL, one, other, 'sr')
-        assert found is not None
-        assert found.by_seed == {0: pytest.approx(1 / 3), 1: pytest.approx(1 / 3)}
-        assert found.episodes == 6
-        assert found.difference['only_first'] == 2
-        assert found.difference['difference'] == pytest.approx(2 / 6)
-        assert against(results, 'knife', '3', one, other, 'sr') is None
 
-    def test_rates_are_of_the_characters(self) -> None:
-        found = pooled([record(CASE, 'SSWU'), record(CASE, 'Fu')])
-        assert found.counts == {'tcr': 4, 'sr': 2, 'umr': 2}
-        assert (found.episodes, found.purity) == (6, 0.5)
-        assert pooled([record(CASE, 'F')]).purity is None
+def test_a_record_that_is_replaced_stays_as_an_attempt() -> None:
+    failed = record(CASE, '') | {'status': 'failed', 'sentence': 'no disk'}
+    results = results_of(failed, record(CASE, 'SF'))
+    assert [one['outcomes'] for one in results['cells']] == ['SF']
+    assert [one['sentence'] for one in results['attempts']] == ['no disk']
+    supersede(results, CASE, 'the edit became better')
+    assert find(results, CASE) is None
+    assert [one['superseded'] for one in results['attempts']] == [
+        'a later record replaced it', 'the edit became better']
 
-    def test_the_ideal_is_the_mixed_policys_kept_modes(self) -> None:
-        mixed = record(CASE, 'S', modes={'a': 30, 'b': 10, 'removed': 60})
-        edited = record(CASE, 'S', modes={'a': 50, 'b': 50})
-        found = distance_to_ideal(edited, mixed, ('a', 'b'))
-        assert found is not None
-        assert found.tv == pytest.approx(0.25)
-        assert distance_to_ideal(edited, mixed, ('c',)) is None
+
+def test_a_case_is_done_with_all_its_episodes_of_this_scenario() -> None:
+    assert not is_done(empty(FULL), CASE, FULL, 'a')
+    assert is_done(results_of(record(CASE, 'S' * 1049)), CASE, FULL, 'a')
+    assert not is_done(results_of(record(CASE, 'S' * 1048)), CASE, FULL, 'a')
+    assert not is_done(results_of(record(CASE, 'S' * 1049)), CASE, FULL, 'b')
+    assert is_done(results_of(record(CASE, '', status='failed')), CASE, FULL, 'a')
+    elsewhere = results_of(record(CASE, 'S' * 1049, first_seed=310_000))
+    assert not is_done(elsewhere, CASE, FULL, 'a')
+
+
+def test_a_failure_takes_the_place_of_nothing_that_was_done() -> None:
+    results = results_of(record(CASE, 'SF'))
+    add(results, failed(CASE))
+    assert [one['outcomes'] for one in results['cells']] == ['SF']
+    assert not is_done(results, CASE, FULL, 'a')
+    assert [one['superseded'] for one in results['attempts']] == ['the earlier record stands']
+
+
+def test_a_case_with_a_setting_that_is_not_the_best_is_not_done() -> None:
+    cases = [case for case in trials(FULL) if case.method == 'published']
+    results = results_of(*(record(case, 'SF' if case.trial == 2 else 'FF',
+                                  settings={'gamma': float(case.trial or 0)})
+                           for case in cases))
+    made = Case('mug', ALL, 0, 'published')
+    add(results, record(made, 'S' * 300, settings={'gamma': 2.0}))
+    assert is_done(results, made, FULL, 'a')
+    add(results, record(cases[4], 'SS', settings={'gamma': 4.0}))
+    assert has_old_setting(results, made, FULL)
+    assert not is_done(results, made, FULL, 'a')
+
+
+def test_the_best_setting_is_that_with_most_successes_then_fewest_unsafe() -> None:
+    outcomes = ('SFFF', 'SSUF', 'SSFF', 'SSFF', 'SuuF')
+    cases = [case for case in trials(FULL) if case.method == 'published']
+    results = results_of(*(
+        record(case, found, settings=TUNING['published'][case.trial or 0])
+        for case, found in zip(cases, outcomes, strict=False)))
+    assert not tuning_is_over(results, 'published', FULL)
+    add(results, record(cases[5], '', status='failed'))
+    assert tuning_is_over(results, 'published', FULL)
+    assert best_setting(results, 'published', FULL) == TUNING['published'][2]
+    assert best_setting(results, 'best_of', FULL) == {'count': 16}
+    with pytest.raises(UncloningError, match='guidance'):
+        best_setting(results, 'guidance', FULL)
+
+
+def test_pairs_are_of_the_same_training_seed_and_episodes_as_far_as_both_go() -> None:
+    one, other = 'uncloned', 'retrained'
+    results = results_of(*(record(Case('knife', ALL, seed, method), outcomes, **more)
+                           for seed, method, outcomes, more in (
+                               (0, one, 'SSF', {}), (0, other, 'SFF', {}),
+                               (1, one, 'SSSU', {}), (1, other, 'FSS', {}),
+                               (2, one, 'SSS', {}), (2, other, 'FFF', {'first_seed': 5}))))
+    found = against(results, 'knife', ALL, one, other, 'sr')
+    assert found is not None
+    assert found.by_seed == {0: pytest.approx(1 / 3), 1: pytest.approx(1 / 3)}
+    assert found.episodes == 6
+    assert found.difference['only_first'] == 2
+    assert found.difference['difference'] == pytest.approx(2 / 6)
+    assert against(results, 'knife', '3', one, other, 'sr') is None
+
+
+def test_rates_are_of_the_characters() -> None:
+    found = pooled([record(CASE, 'SSWU'), record(CASE, 'Fu')])
+    assert found.counts == {'tcr': 4, 'sr': 2, 'umr': 2}
+    assert (found.episodes, found.purity) == (6, 0.5)
+    assert pooled([record(CASE, 'F')]).purity is None
+
+
+def test_the_ideal_is_the_mixed_policys_kept_modes() -> None:
+    mixed = record(CASE, 'S', modes={'a': 30, 'b': 10, 'removed': 60})
+    edited = record(CASE, 'S', modes={'a': 50, 'b': 50})
+    found = distance_to_ideal(edited, mixed, ('a', 'b'))
+    assert found is not None
+    assert found.tv == pytest.approx(0.25)
+    assert distance_to_ideal(edited, mixed, ('c',)) is None

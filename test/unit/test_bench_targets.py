@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from bench_records import CASE, ONCE, record, results_of
+from bench_records import CASE, ONCE, methods, ratios, record, results_of
 from comparison.plan import ALL, FULL, LATENCY, Case
 from comparison.results import add, empty, supersede
 from comparison.targets import MET, MISSED, NOT_ASKED, OPEN, REQUIREMENTS, Target, targets
 
-RETRAINED = replace(CASE, method='retrained')
+SCARCE = Case('knife', '3', 0, 'uncloned')
 
 
 def target_of(results: dict[str, Any], requirement: str, place: str) -> Target:
@@ -31,8 +31,9 @@ def test_targets_without_records_are_open() -> None:
 
 def test_sr_and_umr_against_the_retrain_are_judged_by_their_lower_bounds() -> None:
     def found(edited: str, retrained: str, **more: Any) -> Target:
-        return target_of(results_of(record(RETRAINED, retrained), record(CASE, edited, **more),
-                                    schedule=ONCE), 'retrain', '`knife`')
+        return target_of(results_of(*methods(CASE, retrained=retrained),
+                                    record(CASE, edited, **more), schedule=ONCE),
+                         'retrain', '`knife`')
     assert found('S' * 300, 'S' * 300).state == MET
     # The difference is within the margin of three points, its bound is not.
     worse = found('S' * 293 + 'F' * 7, 'S' * 300, failures={'dropped': 7})
@@ -47,20 +48,19 @@ def test_sr_and_umr_against_the_retrain_are_judged_by_their_lower_bounds() -> No
 
 
 def test_targets_with_missing_pairs_are_open() -> None:
-    one = [record(CASE, 'S' * 300), record(RETRAINED, 'S' * 300)]
-    found = target_of(results_of(*one), 'retrain', '`knife`')
+    found = target_of(results_of(*methods(CASE, uncloned='S' * 300, retrained='S' * 300)),
+                      'retrain', '`knife`')
     assert found.state == OPEN
     assert found.found.startswith('SR +0.0 [-1.3, +1.3] on 300 pairs of 1 training seed')
     assert '3147' in found.found
-    begun = results_of(record(CASE, 'F' * 299), one[1], schedule=ONCE)
+    begun = results_of(*methods(CASE, uncloned='F' * 299, retrained='S' * 300), schedule=ONCE)
     assert target_of(begun, 'retrain', '`knife`').state == OPEN
 
 
 def test_pairs_seen_before_more_were_planned_do_not_judge() -> None:
     def found(edited: str, tuned: str) -> Target:
         return target_of(results_of(
-            record(Case('knife_route', ALL, 0, 'uncloned'), edited),
-            record(Case('knife_route', ALL, 0, 'finetuned'), tuned),
+            *methods(replace(CASE, scenario='knife_route'), uncloned=edited, finetuned=tuned),
             schedule=replace(ONCE, name='twice', episodes_headline=400)),
             'fine-tune', '`knife_route`, all demonstrations')
     before = found('S' * 400, 'F' * 300 + 'S' * 100)
@@ -72,19 +72,17 @@ def test_pairs_seen_before_more_were_planned_do_not_judge() -> None:
 
 
 def test_each_of_several_training_seeds_is_shown() -> None:
-    results = results_of(*(
-        record(Case('knife', ALL, seed, method), outcomes) for seed, method, outcomes in (
-            (0, 'uncloned', 'S' * 100), (0, 'retrained', 'S' * 99 + 'F'),
-            (1, 'uncloned', 'S' * 98 + 'FF'), (1, 'retrained', 'S' * 100))))
+    results = results_of(
+        *methods(CASE, uncloned='S' * 100, retrained='S' * 99 + 'F'),
+        *methods(replace(CASE, seed=1), uncloned='S' * 98 + 'FF', retrained='S' * 100))
     assert '200 pairs of 2 training seeds (+1.0, -2.0)' in target_of(
         results, 'retrain', '`knife`').found
 
 
 def test_training_seeds_that_were_judged_once_are_shown_alone() -> None:
-    edits = [Case('knife', '3', seed, 'uncloned') for seed in (0, 1)]
-    others = [record(replace(case, method=method), 'S' * 50 + 'F' * 50) for case in edits
-              for method in ('retrained', 'retargeted')]
-    results = results_of(*others, *(record(case, 'S' * 60 + 'F' * 40) for case in edits))
+    edits, half = [SCARCE, replace(SCARCE, seed=1)], 'S' * 50 + 'F' * 50
+    results = results_of(*(one for case in edits for one in methods(
+        case, uncloned='S' * 60 + 'F' * 40, retrained=half, retargeted=half)))
 
     def found() -> list[str]:
         return [target_of(results, requirement, '`knife`, 3 kept').found
@@ -103,9 +101,9 @@ def test_training_seeds_that_were_judged_once_are_shown_alone() -> None:
     (95, 90, NOT_ASKED), (75, 70, MISSED), (85, 70, MISSED), (90, 60, MET)])
 def test_scarce_the_edit_is_ten_points_above_a_retrain_below_ninety(
         edited: int, retrained: int, state: str) -> None:
-    results = results_of(*(
-        record(Case('knife', '3', 0, method), 'S' * count + 'F' * (100 - count))
-        for method, count in (('uncloned', edited), ('retrained', retrained))), schedule=ONCE)
+    results = results_of(*methods(SCARCE, uncloned='S' * edited + 'F' * (100 - edited),
+                                  retrained='S' * retrained + 'F' * (100 - retrained)),
+                         schedule=ONCE)
     assert target_of(results, 'scarce', '`knife`, 3 kept').state == state
 
 
@@ -114,10 +112,8 @@ def test_scarce_the_edit_is_ten_points_above_a_retrain_below_ninety(
 def test_an_edit_has_to_be_better_in_one_rate_and_worse_in_neither(
         other: str, requirement: str) -> None:
     def found(edited: str, tuned: str = 'S' * 50 + 'U' * 50) -> Target:
-        return target_of(results_of(
-            record(Case('knife', '3', 0, other), tuned),
-            record(Case('knife', '3', 0, 'uncloned'), edited), schedule=ONCE),
-            requirement, '`knife`, 3 kept')
+        return target_of(results_of(*methods(SCARCE, uncloned=edited, **{other: tuned}),
+                                    schedule=ONCE), requirement, '`knife`, 3 kept')
     same, half_as_good = found('S' * 50 + 'U' * 50), found('S' * 25 + 'F' * 75)
     assert same.state == half_as_good.state == MISSED
     assert same.found.rpartition('; ')[2] == 'no difference is shown'
@@ -147,7 +143,8 @@ def test_cost_counts_steps_wall_time_and_processor_time(
         steps: int, wall_s: float, cpu_s: float, state: str) -> None:
     results = results_of(
         record(CASE, 'S', steps=steps, learning={'wall_s': wall_s, 'cpu_s': cpu_s}),
-        record(RETRAINED, 'S', learning={'wall_s': 100.0, 'cpu_s': 100.0}))
+        record(replace(CASE, method='retrained'), 'S',
+               learning={'wall_s': 100.0, 'cpu_s': 100.0}))
     assert target_of(results, 'cost', '`knife`').state == state
     add(results, record(replace(CASE, seed=1), 'S', steps=500,
                         learning={'wall_s': 1.0, 'cpu_s': 1.0}))
@@ -158,16 +155,12 @@ def test_cost_counts_steps_wall_time_and_processor_time(
 
 
 def test_tcr_is_judged_by_its_lower_bound() -> None:
-    def state(edited: str) -> str:
-        return target_of(results_of(
-            record(CASE, edited), record(replace(CASE, method='mixed'), 'S' * 300),
-            schedule=ONCE), 'completed', '`knife`').state
-    assert state('S' * 300) == MET
-    assert state('S' * 295 + 'F' * 5) == MISSED, 'the bound is below -2 points'
-    mug = Case('mug', ALL, 0, 'uncloned')
-    few = results_of(record(mug, 'S' * 100), record(replace(mug, method='mixed'), 'S' * 100),
-                     schedule=ONCE)
-    assert target_of(few, 'completed', '`mug`').state == MISSED, 'the bound is at -3.7 points'
+    def state(scenario: str, edited: str, mixed: str) -> str:
+        records = methods(replace(CASE, scenario=scenario), uncloned=edited, mixed=mixed)
+        return target_of(results_of(*records, schedule=ONCE), 'completed', f'`{scenario}`').state
+    assert state('knife', 'S' * 300, 'S' * 300) == MET
+    assert state('knife', 'S' * 295 + 'F' * 5, 'S' * 300) == MISSED, 'its bound is lower'
+    assert state('mug', 'S' * 100, 'S' * 100) == MISSED, 'the bound is at -3.7 points'
 
 
 @pytest.mark.parametrize('same', [True, False])
@@ -182,9 +175,7 @@ def test_every_graph_is_that_of_the_mixed_policy(same: bool) -> None:
     (0.01, 1.01, MET), (0.02, 1.03, MISSED), (0.2, 1.07, MISSED)])
 def test_planning_time_is_within_the_noise_and_five_per_cent(
         itself: float, edited: float, state: str) -> None:
-    ratios = [{'name': name, 'value': value, 'low': value - itself, 'high': value + itself}
-              for name, value in (('itself, the noise', 1.0), ('uncloned', edited))]
-    results = results_of(record(Case('knife', ALL, 0, LATENCY), '', ratios=ratios))
+    results = results_of(ratios(replace(CASE, method=LATENCY), itself, edited))
     assert target_of(results, 'planning time', '`knife`').state == state
 
 
