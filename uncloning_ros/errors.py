@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UncloningError(Exception):
-    """Report bad input in one sentence: what was expected, what was found, what to do."""
+    """Report bad input in one sentence: expectation, finding, remedy."""
 
 
 class ContractError(UncloningError):
@@ -23,7 +23,7 @@ class BagError(UncloningError):
 
 
 class DatasetError(UncloningError):
-    """Report a dataset that cannot be built or used for what was asked."""
+    """Report a dataset that cannot be built or used."""
 
 
 class CheckpointError(UncloningError):
@@ -39,7 +39,7 @@ class AuditError(UncloningError):
 
 
 class EvidenceError(UncloningError):
-    """Report evidence of an audit that cannot be read, or does not hold for what was given."""
+    """Report evidence of an audit that cannot be read, or is about another model."""
 
 
 class IncidentError(UncloningError):
@@ -60,5 +60,5 @@ def near_miss(name: str, known: Iterable[str]) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return how many there are: '1 episode', '2 episodes'."""
+    """Return a number with its noun: '1 episode', '2 episodes'."""
     return f'{count} {noun if count == 1 else noun + "s"}'

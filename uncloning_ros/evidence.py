@@ -99,7 +99,7 @@ class Evidence(_Figures, Limits):
 
     @property
     def sentence(self) -> str:
-        """Say in one sentence what was found."""
+        """Return the result in one sentence."""
         verdict = {None: 'no limits were stated', True: 'the stated limits hold',
                    False: f'a stated limit is exceeded: {"; ".join(self.exceeded)}'}
         return (f'{self.unsafe_episodes} of {self.episodes} simulated episodes of scenario '
@@ -113,7 +113,7 @@ def read_evidence(path: Path) -> Evidence:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return all that an evidence file holds, once its schema and digest are right."""
+    """Return an evidence file as plain data; raise `EvidenceError` for a wrong digest."""
     document = read_json(path, EvidenceError, 'make it with uncloning audit --evidence',
                          _MOST_BYTES)
     if not isinstance(document, dict) or document.get('schema') != SCHEMA:
@@ -133,7 +133,7 @@ def digest_of(document: Mapping[str, Any]) -> str:
 
 
 def evidence_of(document: Mapping[str, Any], path: Path) -> Evidence:
-    """Return what a document says; raise `EvidenceError` where its verdict contradicts itself."""
+    """Return the evidence in a document; raise `EvidenceError` where it contradicts itself."""
     found = read(_File, document, str(path), EvidenceError)
     evidence = Evidence(
         **vars(found.figures), **vars(found.limits), path=path, digest=found.digest,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How files get on disk: nothing is overwritten unasked, and no file is half there."""
+"""Read and write files: nothing is overwritten unasked, and a file is whole or absent."""
 
 import contextlib
 import fcntl
@@ -61,7 +61,7 @@ def read_json(path: Path, error: type[UncloningError], remedy: str = '',
 def whole_file(path: Path) -> Iterator[Path]:
     """Give the temporary name of a file that takes its place at `path` if all goes well.
 
-    The name is nobody else's, so two runs do not write into each other's file. A missing
+    The name is unique, so two runs do not write into each other's file. A missing
     folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

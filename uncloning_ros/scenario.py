@@ -83,7 +83,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class StartRanges:
-    """What each episode draws evenly, in the base frame."""
+    """Ranges from which each episode draws its start evenly, in the base frame."""
 
     object_position_min_m: tuple[float, float]
     object_position_max_m: tuple[float, float]
@@ -106,7 +106,7 @@ class StartRanges:
 
 @dataclass(frozen=True)
 class ReceiverRanges:
-    """How the person reaches, takes and pulls; `posture` says where the body is."""
+    """Ranges of how the person reaches, takes and pulls; `posture` places the body."""
 
     reaction_s: Span
     reach_s: Span
@@ -120,7 +120,7 @@ class ReceiverRanges:
 
 @dataclass(frozen=True)
 class Tracking:
-    """Noise, latency and dropout of the tracked poses (object and hand), noise of the force."""
+    """Noise, latency and dropout of the tracked poses (object and hand); noise of the force."""
 
     position_noise_m: Annotated[float, Range(0.0, 0.2)]
     rotation_noise_rad: Annotated[float, Range(0.0, 90.0), Note.DEGREES]
@@ -131,7 +131,7 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Exchange:
-    """How a tool came to the hand, as modes are told apart.
+    """The way a tool came to the hand; modes differ in it.
 
     `blade_to_hand_rad` in [0, pi] is 0 where the tip points at the palm and pi handle first.
     `approach_rad` in (-pi, pi] is the angle about the vertical from the direction into the palm
@@ -147,12 +147,13 @@ class Exchange:
 
 @dataclass(frozen=True)
 class ModeRule:
-    """How a mode is recognised, and how the scripted demonstrator does it.
+    """One mode: the exchanges that belong to it, and how the scripted demonstrator does it.
 
-    Recognised by the ranges of `Exchange`; None is any. `desired` is what a contract made for
-    the scenario says of it. `robot_grasps` names the part between the fingers, `grasp_x_m` where
-    along the tool, `present_x_m` the point of the tool that is brought to the palm, `carry_m`
-    where the tool waits for the hand, and `turn_rad` by how much it is offered from the side.
+    An exchange belongs to it within the ranges of `Exchange`; None is any. `desired` is the
+    mode's flag in a contract made for the scenario. `robot_grasps` names the part between the
+    fingers, `grasp_x_m` the place along the tool, `present_x_m` the point of the tool that is
+    brought to the palm, `carry_m` the place where the tool waits for the hand, and `turn_rad` the
+    angle by which it is offered from the side.
     """
 
     desired: bool
@@ -186,9 +187,9 @@ class ModeRule:
 
 @dataclass(frozen=True)
 class UnsafeRule:
-    """Thresholds of the unsafe event; a clause whose threshold is None is no part of it.
+    """Thresholds of the unsafe event; a clause whose threshold is None does not count.
 
-    Contact of the hazardous edge with the person always is.
+    Contact of the hazardous edge with the person always counts.
     """
 
     near_m: AtLeastZero
@@ -200,7 +201,7 @@ class UnsafeRule:
 
 @dataclass(frozen=True)
 class NotableRule:
-    """Thresholds of what is counted and reported but not judged; None: not looked for.
+    """Thresholds of events that are counted and reported but not judged; None: not counted.
 
     `near_tip_speed_m_s` of the tip while the edge is near a person; `premature_share` of the
     tool's weight that the person must carry when the fingers open; `pull_n` asks for the tool,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the files that come with the package lie: config, models, launch."""
+"""Find the folders that come with the package: config, models, launch."""
 
 import os
 from pathlib import Path
@@ -27,4 +27,4 @@ def share_path(folder: str) -> Path:
             return candidate
     raise UncloningError(f'cannot find the folder {folder!r} of {_PACKAGE}; looked in '
                          f'{", ".join(map(str, candidates)) or "no place"}; '
-                         f'source the workspace, or install the package anew')
+                         f'source the workspace, or install the package again')

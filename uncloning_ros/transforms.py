@@ -6,8 +6,8 @@ A transform carries the pose of its child frame in its parent frame, so a frame 
 and the frames form trees. The pose of a frame in another one of the same tree is the chain of
 the links between them: up from the base to their common ancestor, and down to the frame.
 
-Every link counts as it was last told, the newest arrival of each; nothing is interpolated. A
-chain is therefore as old as the oldest of its links that move. Static links do not grow old.
+The newest arrival of every link counts; nothing is interpolated. So a chain is as old as the
+oldest of its links that move. Static links do not grow old.
 """
 
 import math
@@ -23,12 +23,13 @@ from uncloning_ros.geometry import Vector, single_pose
 Quaternion = tuple[float, float, float, float]  # x, y, z, w, as in messages
 
 STATIC_SUFFIX = '_static'  # /tf_static is the topic of the static transforms beside /tf
-_MOST_M = 1e4  # nothing that an arm meets comes near; squares of more could overflow
+# Largest position (m) and quaternion value: nothing real comes near, and squares could overflow.
+_MOST_M = 1e4
 
 
 @dataclass(frozen=True)
 class FramePose:
-    """Where a frame lies in another one: position in m, unit quaternion, and when.
+    """The pose of a frame in another one: position in m, unit quaternion, and its time.
 
     `stamp_ns` is the stamp of the oldest link that moves; None where all links are static.
     """
@@ -64,7 +65,7 @@ def static_topic(topic: str) -> str:
 class TransformTree:
     """Keep the newest transform of every frame; tell where frames lie in other frames.
 
-    Not thread-safe: whoever calls from several threads holds a lock.
+    Not thread-safe: a caller with several threads holds a lock.
     """
 
     def __init__(self) -> None:
@@ -74,8 +75,8 @@ class TransformTree:
     def add(self, message: Any, static: bool) -> frozenset[str]:
         """Take the transforms of a tf2_msgs/msg/TFMessage; return the frames that they place.
 
-        `static` tells that it came from the static topic. Values are judged when a chain needs
-        them: nobody is to stumble over a frame that nobody asks for.
+        `static` tells that it came from the static topic. Values are checked when a chain needs
+        them, so a broken frame that no signal needs stops nothing.
         """
         placed = []
         for one in message.transforms:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What robot and policy agreed on: interface, policy timing and deployment."""
+"""The contract of robot and policy: interface, policy timing and deployment."""
 
 from uncloning_ros.contract.contract import (
     Contract,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What robot and policy agreed on: interface, policy timing and deployment, each with its hash.
+"""The contract of robot and policy: interface, policy timing and deployment, each hashed.
 
 The interface binds bags, datasets and models. The policy part belongs to one training run and
 travels in the model. The deployment part belongs to one robot.
@@ -55,7 +55,7 @@ class PolicyTiming:
 
 @dataclass(frozen=True)
 class Contract:
-    """The whole agreement."""
+    """The contract of one robot and one policy."""
 
     SCHEMAS: ClassVar = ('uncloning/contract@1',)
 

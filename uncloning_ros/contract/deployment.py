@@ -67,7 +67,7 @@ class Enable:
 
 @dataclass(frozen=True)
 class FaultSignal:
-    """A robot's or controller's own word: the value `fault_when` ends the motion with FAULT."""
+    """A fault flag of robot or controller: the value `fault_when` ends the motion with FAULT."""
 
     topic: str
     fault_when: bool
@@ -75,10 +75,11 @@ class FaultSignal:
 
 @dataclass(frozen=True)
 class Limits:
-    """Hardware limits of the commands, in the base frame. Not steering: an audit counts them.
+    """Hardware limits of the commands, in the base frame. An audit counts how often they act.
 
-    Speeds are of the commands; `jump_m` and `jump_rad` are how far a command may lie from the
-    measured state; `joint_limits_rad` are [lowest, highest] of every joint that is commanded.
+    Speeds are those of the commands; `jump_m` and `jump_rad` are the largest distances of a
+    command from the measured state; `joint_limits_rad` are [lowest, highest] of every commanded
+    joint.
     """
 
     workspace_min_m: Vector
@@ -101,7 +102,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class EpisodeEnd:
-    """When a handover is over: gripper open at least `open_width_m` and the tool gone."""
+    """The end of a handover: gripper open at least `open_width_m`, and the tool gone.
+
+    The tool is gone at `object_distance_m` from the tool centre point. An episode that lasts
+    `max_episode_s` ends as well.
+    """
 
     open_width_m: Annotated[float, Range(0.0)]
     object_distance_m: Annotated[float, Range(0.0)]
@@ -137,8 +142,8 @@ class Deployment:
     def as_read(self) -> 'Deployment':
         """Return the deployment; raise `ContractError` for a topic with two uses.
 
-        Observations of one type may share a topic. A command must not pass for a measurement,
-        nor one switch for another.
+        Observations of one type may share a topic. A command must not be read as a measurement,
+        nor one switch as another.
         """
         uses = [(f'observations.{key}', t.topic, t.type) for key, t in self.observations.items()]
         uses += [(f'actions.{key}', t.topic, '') for key, t in self.actions.items()]

@@ -18,7 +18,7 @@ TOOL_KEY, OBJECT_KEY, HAND_KEY = 'tool_pose', 'object_pose', 'hand_pose'
 
 @dataclass(frozen=True)
 class Interface:
-    """Observation and action signals in their order, and the modes with which are desired."""
+    """Observation and action signals in their order; modes by name, whether each is desired."""
 
     base_frame: str
     observations: tuple[Signal, ...]
@@ -65,7 +65,7 @@ class Interface:
     def arm_pose_key(self) -> str | None:
         """Return `TOOL_KEY` if the pose of the arm is observed, else None.
 
-        Another pose may be that of a camera or an elbow: it is not guessed at.
+        Another pose may be that of a camera or an elbow, so only the key counts.
         """
         keys = [signal.key for signal in self.observations if signal.kind == 'pose']
         return TOOL_KEY if TOOL_KEY in keys else None
@@ -78,16 +78,16 @@ class Interface:
 
     @property
     def release_lacks(self) -> tuple[str, ...]:
-        """Return what is not observed of what tells that the object was let go."""
+        """Return the signals that a release is recognised by and that are not observed."""
         keys = [signal.key for signal in self.observations]
         return tuple(name for name, observed in (
             (TOOL_KEY, self.arm_pose_key), (OBJECT_KEY, OBJECT_KEY in keys),
             ('a gripper width', self.width_key)) if not observed)
 
     def measured_by(self, action: Signal) -> str:
-        """Return the observation that measures what `action` commands.
+        """Return the key of the observation that measures an action.
 
-        Of a pose it is the arm's, of joints that with the same names, of the rest the first of its
+        For a pose it is the arm's, for joints the one with the same names, else the first of the
         kind. Raise `ContractError` if there is none.
         """
         for signal in self.observations:
@@ -134,14 +134,14 @@ class Interface:
                      else replace(signal, frame=self.base_frame) for signal in signals)
 
 
-def require_same_interface(expected: Interface, found: Interface, what: str) -> None:
+def require_same_interface(expected: Interface, found: Interface, carrier: str) -> None:
     """Raise `ContractError` naming the first difference if two interfaces differ.
 
-    `what` names the thing that carries `found`, as in "demos/episode_000003".
+    `carrier` names the thing that carries `found`, as in "demos/episode_000003".
     """
     if expected.sha256 == found.sha256:
         return
-    raise ContractError(f'{what} was made for another interface: '
+    raise ContractError(f'{carrier} was made for another interface: '
                         f'{_first_difference(expected, found)}')
 
 

@@ -31,8 +31,8 @@ class Kind:
     """One kind of signal.
 
     A signal has `dim` values, or one for each of its names where `dim` is None; `named` kinds
-    have the names of joints, the others a frame. `span` is what no real value comes near, in the
-    kind's unit. A number outside it comes from a broken publisher or is in a foreign unit (mm,
+    have the names of joints, the others a frame. Every real value lies well within `span`, in the
+    kind's unit. A number outside comes from a broken publisher or is in a foreign unit (mm,
     degrees, percent), and its square could overflow. `floors` are the smallest spreads, one for
     all values or one for each, that learning takes for a signal and not for noise.
 
