@@ -20,7 +20,7 @@ from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.errors import ContractError
 from uncloning_ros.learning.normaliser import Normaliser
-from uncloning_ros.runtime.leaps import leap
+from uncloning_ros.runtime.watchdog import leap
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
