@@ -1,32 +1,33 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Cut, align, label, resample and split bags into training data.
+r"""Build training data from bags: label, align, resample and split their episodes.
 
-Reads bags of this package's recorder and of plain ros2 bag record (MCAP or SQLite, split,
-compressed), and writes one folder with float32 arrays and a description. Episodes without a
-label, too short, or with a gap are left out and named; a damaged bag or one of another
-interface stops it.
+Reads bags of this package's recorder and of plain ros2 bag record (MCAP or SQLite,
+split, compressed). Writes a folder with float32 arrays and dataset.json, which
+describes them. Episodes without a label, too short, or with a gap are left out and
+named. A damaged bag, or one of another interface, stops the command.
 
   uncloning dataset demos/ --out data/
 
-Bags of plain ros2 bag record need a contract, which tells topics, types, rate and modes.
-Topics that are called otherwise in the bags can be named here:
+Bags of plain ros2 bag record need a contract: a file with the topics, their types,
+the rate of the policy and the modes. --topic names a topic that differs in the bags:
 
   uncloning dataset monday/ rosbag2_2026_01_31/ --contract my_contract.yaml \
       --topic hand_pose=/tracker/hand --out data/
 
-With --cut one bag holds several episodes. Each is named after its bag, as in monday#3, and is
-labelled and split like any other; what belongs to none is reported. Cut by
+--cut finds several episodes in one bag. They are named after the bag, as in
+monday#3, and labelled and split like any other episode. Parts of the bag that belong
+to no episode are reported. The three ways to cut:
 
-  event    a topic that says where an episode begins and ends: a
-           std_msgs/msg/Bool, true and false, or a std_msgs/msg/String, start,
-           stop and discard, as plain words or as the "event" of JSON; a
-           discard, or a second start, drops what was begun
-  gripper  the measured width: open, closed, opened again, with open_width_m
-           of the contract; an episode ends as the running policy's does, and
-           begins where the one before it ended, after the last pause of the
-           commands
-  idle     stillness of the tool, of --idle seconds or more
+  event    at the messages of a topic. std_msgs/msg/Bool: true begins an
+           episode, false ends it. std_msgs/msg/String: the words start, stop
+           and discard, plain or as the "event" of JSON. A discard, or a second
+           start, drops the open episode
+  gripper  at every handover, by the measured width: open, closed, opened again
+           (open_width_m in the contract). An episode ends as the running
+           policy's does; it begins where the one before it ended, after the
+           last pause of the commands
+  idle     where the tool stands still for --idle seconds or more
 
   uncloning dataset monday/ --contract my_contract.yaml --cut event \
       --event-topic /pedal --out data/
@@ -55,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', required=True, type=new_path, metavar='DATA',
                         help='folder to make')
     parser.add_argument('--scenario', default='knife', metavar='NAME',
-                        help='shipped scenario, or the path of a .yaml file: how modes are '
-                             'recognised (default: %(default)s)')
-    add_reading(parser, 'policy and deployment parts to use instead of those in the bags; ')
+                        help='shipped scenario, or the path of a .yaml file, whose rule '
+                             'recognises the modes (default: %(default)s)')
+    add_reading(parser, 'contract file that replaces policy and deployment parts of the bags; ')
     parser.add_argument('--labels', default=Recipe.labels, choices=LABELS,
                         help="source of an episode's mode: the label of an operator, the "
                              'geometric rule, a named cluster, the simulator, or the mode that '

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Label the mode of each episode: by hand, by a geometric rule, or by clusters.
 
+A mode is a way to hand over, as handle_first or blade_first; the contract lists them.
 Labels lie beside the bags, one small JSON file for each episode. A label is never
 changed or removed; a newer one is added. The label of an operator outranks the
 rule's, and the rule's outranks a cluster's.
@@ -74,30 +75,33 @@ def person(text: str) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('folder', type=Path, metavar='FOLDER', help='folder of episodes (bags)')
-    parser.add_argument('--episode', nargs='+', action='extend', metavar='NAME',
-                        help='label these episodes by hand, with --operator and --mode or --none')
-    parser.add_argument('--rule', action='store_true', default=None,
-                        help='label every episode by the rule of --scenario')
-    parser.add_argument('--cluster', action='store_true', default=None,
-                        help='find clusters of episodes that hand over in the same way')
-    parser.add_argument('--name-cluster', nargs='+', action='extend', type=cluster_name,
-                        metavar='NUMBER=MODE',
-                        help='label the episodes of each cluster NUMBER with MODE')
-    parser.add_argument('--mode', metavar='MODE', help='mode that the episodes show')
-    parser.add_argument('--none', action='store_true', default=None,
-                        help="withdraw the operators' labels of the episodes")
-    parser.add_argument('--operator', type=person, metavar='NAME',
-                        help='person who gives the labels; optional with --name-cluster')
-    parser.add_argument('--confidence', type=fraction, metavar='SHARE',
-                        help='confidence of the operator, 0 to 1 (default: 1)')
-    parser.add_argument('--scenario', metavar='NAME',
-                        help='shipped scenario, or the path of a .yaml file')
-    parser.add_argument('--apart', type=positive_float, metavar='METRES',
-                        help='largest distance between two ways to the hand in one cluster '
-                             f'(default: {APART_M:g})')
-    parser.add_argument('--clusters', type=Path, metavar='FILE',
-                        help='file of the clusters, with the page beside it (default: '
-                             'FOLDER/clusters.json)')
+    hand = parser.add_argument_group('by hand')
+    hand.add_argument('--episode', nargs='+', action='extend', metavar='NAME',
+                      help='label these episodes, with --operator and --mode or --none')
+    hand.add_argument('--mode', metavar='MODE', help='mode that the episodes show')
+    hand.add_argument('--none', action='store_true', default=None,
+                      help="withdraw the operators' labels of the episodes")
+    hand.add_argument('--operator', type=person, metavar='NAME',
+                      help='person who gives the labels; optional with --name-cluster')
+    hand.add_argument('--confidence', type=fraction, metavar='SHARE',
+                      help='confidence of the operator, 0 to 1 (default: 1)')
+    rule = parser.add_argument_group('by rule')
+    rule.add_argument('--rule', action='store_true', default=None,
+                      help='label every episode by the rule of --scenario')
+    rule.add_argument('--scenario', metavar='NAME',
+                      help='shipped scenario, or the path of a .yaml file')
+    cluster = parser.add_argument_group('by clusters')
+    cluster.add_argument('--cluster', action='store_true', default=None,
+                         help='find clusters of episodes that hand over in the same way')
+    cluster.add_argument('--apart', type=positive_float, metavar='METRES',
+                         help=f'largest distance between two ways to the hand in one cluster '
+                              f'(default: {APART_M:g})')
+    cluster.add_argument('--name-cluster', nargs='+', action='extend', type=cluster_name,
+                         metavar='NUMBER=MODE',
+                         help='label the episodes of each cluster NUMBER with MODE')
+    cluster.add_argument('--clusters', type=Path, metavar='FILE',
+                         help='file of the clusters, with the page beside it (default: '
+                              'FOLDER/clusters.json)')
     add_reading(parser)
     add_workers(parser)
 

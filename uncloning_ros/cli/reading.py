@@ -12,21 +12,25 @@ from uncloning_ros.demos.episodes.reading import CUTS, LEAST_IDLE_S, Cutting, Re
 from uncloning_ros.errors import UncloningError
 
 
-def add_reading(parser: argparse.ArgumentParser, contract_is_for: str = '') -> None:
-    """Add the options for reading bags; `contract_is_for` begins the help of --contract."""
-    parser.add_argument('--contract', type=Path, metavar='YAML',
-                        help=f'{contract_is_for}needed for bags of plain ros2 bag record')
-    parser.add_argument('--topic', type=topic_name, action='append', default=[],
-                        metavar='KEY=TOPIC',
-                        help='read an observation or action of the contract from another topic; '
-                             'may be given several times')
-    parser.add_argument('--cut', choices=CUTS, help='cut each bag into several episodes')
-    parser.add_argument('--event-topic', metavar='TOPIC',
-                        help=f'topic for --cut event (default: {Cutting.event_topic})')
-    parser.add_argument('--idle', type=positive_float, metavar='SECONDS',
-                        help=f'stillness for --cut idle, at least {LEAST_IDLE_S:g} (default: '
-                             f'{Cutting.idle_s:g}); choose it longer than any wait of the robot '
-                             f'within an episode')
+def add_reading(parser: argparse.ArgumentParser, contract: str = 'contract file; ') -> None:
+    """Add the options for reading bags; `contract` begins the help of --contract."""
+    group = parser.add_argument_group('reading bags')
+    group.add_argument('--contract', type=Path, metavar='YAML',
+                       help=f'{contract}needed for bags of plain ros2 bag record')
+    group.add_argument('--topic', type=topic_name, action='append', default=[],
+                       metavar='KEY=TOPIC',
+                       help='read an observation or action of the contract from another topic; '
+                            'may be given several times')
+    group.add_argument('--cut', choices=CUTS,
+                       help='cut each bag into several episodes: by the messages of a topic, by '
+                            'the gripper, or where the tool stands still; see uncloning dataset '
+                            '--help')
+    group.add_argument('--event-topic', metavar='TOPIC',
+                       help=f'topic for --cut event (default: {Cutting.event_topic})')
+    group.add_argument('--idle', type=positive_float, metavar='SECONDS',
+                       help=f'stillness for --cut idle, at least {LEAST_IDLE_S:g} (default: '
+                            f'{Cutting.idle_s:g}); choose it longer than any wait of the robot '
+                            f'within an episode')
 
 
 def topic_name(text: str) -> tuple[str, str]:

@@ -148,8 +148,7 @@ def _dense(distance: Array, apart_m: float) -> list[NDArray[np.intp]]:
     for number, members in enumerate(groups):
         labels[members] = number
     # A non-core episode joins its nearest core neighbour's cluster.
-    for i in np.flatnonzero(~core & (near & core).any(axis=1)):
-        labels[i] = labels[int(np.argmin(np.where(core, distance[i], np.inf)))]
+    _join_nearest(labels, np.flatnonzero(~core & (near & core).any(axis=1)), core, distance)
     return [np.flatnonzero(labels == number) for number in range(len(groups))]
 
 
@@ -159,11 +158,16 @@ def _all_of(group: NDArray[np.intp], parts: Sequence[NDArray[np.intp]],
     labels = np.full(len(group), _OUTLIER)
     for number, part in enumerate(parts):
         labels[part] = number
-    inside = distance[np.ix_(group, group)]
     placed = labels != _OUTLIER
-    for i in np.flatnonzero(~placed):
-        labels[i] = labels[int(np.argmin(np.where(placed, inside[i], np.inf)))]
+    _join_nearest(labels, np.flatnonzero(~placed), placed, distance[np.ix_(group, group)])
     return [group[labels == number] for number in range(len(parts))]
+
+
+def _join_nearest(labels: Labels, joining: NDArray[np.intp], placed: NDArray[np.bool_],
+                  distance: Array) -> None:
+    """Give each joining episode the label of the nearest placed one."""
+    for i in joining:
+        labels[i] = labels[int(np.argmin(np.where(placed, distance[i], np.inf)))]
 
 
 def medoid(distance: Array, members: NDArray[np.intp]) -> int:

@@ -40,10 +40,10 @@ class RuleLabel:
     `confidence` is the share of the samples that alone would give this mode.
     """
 
-    mode: str | None
-    angle_rad: float | None
-    confidence: float
     reason: str
+    mode: str | None = None
+    angle_rad: float | None = None
+    confidence: float = 0.0
 
 
 def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> RuleLabel:
@@ -59,7 +59,7 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
                                       (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
                if key not in episode.samples]
     if width_key is None or tool_key is None or lacking:
-        return _abstain(f'the contract has no {" and no ".join(lacking)}')
+        return RuleLabel(f'the contract has no {" and no ".join(lacking)}')
     width, tool, objects, hands = (Track.of(episode.samples[key])
                                    for key in (width_key, tool_key, OBJECT_KEY, HAND_KEY))
     ends = _tool_ends(scenario)
@@ -83,14 +83,14 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
         else:
             exchange_ns = release_ns
     if exchange_ns is None:
-        return _abstain(reason)
+        return RuleLabel(reason)
     if float(gap(objects.values[-1], hands.values[-1][:3])) > _TAKEN_M:
-        return _abstain('the tool did not stay with the hand')
+        return RuleLabel('the tool did not stay with the hand')
     window = ((objects.stamps_ns > exchange_ns - _WINDOW_NS)
               & (objects.stamps_ns <= exchange_ns))
     if np.count_nonzero(window) < _LEAST_SAMPLES:
-        return _abstain(f'expected at least {_LEAST_SAMPLES} tool poses in the last 0.5 s before '
-                        f'the exchange, got {np.count_nonzero(window)}')
+        return RuleLabel(f'expected at least {_LEAST_SAMPLES} tool poses in the last 0.5 s before '
+                         f'the exchange, got {np.count_nonzero(window)}')
     poses = objects.values[window]
     palms = hands.at(objects.stamps_ns[window])
     handle = transform_point(poses, np.asarray(scenario.tool.handle_point_m))
@@ -103,29 +103,25 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     mode = scenario.mode_of(exchange)
     degrees = np.degrees(angle_rad)
     if mode is None:
-        return RuleLabel(None, angle_rad, 0.0, f'the blade-to-hand angle of {degrees:.0f} degrees '
-                                               f'at the exchange belongs to no mode')
+        return RuleLabel(f'the blade-to-hand angle of {degrees:.0f} degrees at the exchange '
+                         f'belongs to no mode', angle_rad=angle_rad)
     if mode not in contract.interface.modes:
-        return RuleLabel(None, angle_rad, 0.0, f'the contract has no mode {mode!r}')
+        return RuleLabel(f'the contract has no mode {mode!r}', angle_rad=angle_rad)
     confidence = float(np.mean([
         scenario.mode_of(Exchange(float(angle), float(approach), exchange.highest_m)) == mode
         for angle, approach in zip(angles, approaches, strict=True)]))
-    return RuleLabel(mode, angle_rad, confidence,
-                     f'blade-to-hand angle {degrees:.0f} degrees at the exchange')
-
-
-def _abstain(reason: str) -> RuleLabel:
-    return RuleLabel(None, None, 0.0, reason)
+    return RuleLabel(f'blade-to-hand angle {degrees:.0f} degrees at the exchange', mode, angle_rad,
+                     confidence)
 
 
 def _releases(width_ns: Times, width_m: Array, open_m: float) -> list[int]:
-    """Return when the gripper began to open, for each time that it was closed and opened.
+    """Return the times (ns) at which a closed gripper began to open.
 
     Closed is below `open_m`; the fingers hold at the smallest width of that stretch.
     """
     closed = np.concatenate(([False], width_m < open_m, [False]))
-    starts, ends = np.flatnonzero(np.diff(closed.astype(np.int8)) == 1), np.flatnonzero(
-        np.diff(closed.astype(np.int8)) == -1)
+    steps = np.diff(closed.astype(np.int8))
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     releases = []
     for start, end in zip(starts, ends, strict=True):
         if end == len(width_m):
