@@ -198,8 +198,7 @@ def test_a_topic_of_another_type_is_refused(copied: Path) -> None:
                                       topic='hand_pose')}
     contract = replace(without('observations', 'hand_pose'), deployment=replace(
         deployment, observations=swapped))
-    with pytest.raises(BagError, match=r'topic /hand_pose is a geometry_msgs/msg/PoseStamped, '
-                                       r'expected a geometry_msgs/msg/WrenchStamped'):
+    with pytest.raises(BagError, match='expected .*WrenchStamped on /hand_pose, got .*PoseStamped'):
         read_episode(copied, contract)
 
 

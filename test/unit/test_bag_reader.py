@@ -211,8 +211,7 @@ def test_a_topic_of_another_type_is_refused_with_both(tmp_path: Path) -> None:
     messages = [one._replace(type='sensor_msgs/msg/JointState') if one.topic == '/hand_pose'
                 else one for one in MESSAGES]
     path = foreign_bags.write(tmp_path / 'bag', messages, 'mcap, chunk lz4')
-    with pytest.raises(BagError, match=r'topic /hand_pose is a sensor_msgs/msg/JointState, '
-                                       r'expected a geometry_msgs/msg/PoseStamped'):
+    with pytest.raises(BagError, match='expected .*PoseStamped on /hand_pose, got .*JointState'):
         read_episode(path, CONTRACT)
 
 
@@ -322,7 +321,7 @@ def test_a_piece_holds_what_arrived_within_it(how: str, tree: bool, tmp_path: Pa
 
 
 def test_a_piece_in_which_a_signal_is_silent_is_refused(bags: dict[str, Path]) -> None:
-    with pytest.raises(DatasetError, match='no target_pose arrived in it'):
+    with pytest.raises(DatasetError, match='no target_pose arrived in'):
         read_episode(bags['mcap'], CONTRACT,
                      piece=Piece(1, BEGIN_NS + 101 * MS, BEGIN_NS + 149 * MS))
 

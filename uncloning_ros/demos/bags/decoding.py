@@ -70,8 +70,8 @@ class Decoder:
         """
         name, type_name, receive_ns, _ = raw
         if type_name != self._types[name]:
-            raise BagError(f'{self._path}: topic {name} is a {type_name}, expected a '
-                           f'{self._types[name]}; check deployment in the contract')
+            raise BagError(f'{self._path}: expected {self._types[name]} on {name}, got '
+                           f'{type_name}; check deployment in the contract')
         message = deserialise(self._path, raw)
         if type_name == TRANSFORMS:
             self._transforms.append((receive_ns, name, message))

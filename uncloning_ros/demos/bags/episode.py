@@ -89,9 +89,8 @@ def bag_topics(contract: Contract) -> dict[str, BagTopic]:
         name = '/' + source.topic.lstrip('/')
         known = topics.get(name, BagTopic(name, source.type, ()))
         if known.type != source.type:
-            raise ContractError(f'{signal.key}: topic {name} is {known.type} for '
-                                f'{known.signals[0].key}, but {source.type} here; a topic has '
-                                f'one type')
+            raise ContractError(f'{signal.key}: expected {known.type} on {name}, as for '
+                                f'{known.signals[0].key}, got {source.type}; a topic has one type')
         topics[name] = BagTopic(name, source.type, (*known.signals, signal))
     return topics
 

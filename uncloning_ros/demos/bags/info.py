@@ -166,7 +166,8 @@ def _storage_of(path: Path, files: list[Path]) -> str:
              if any(_suffix(file) == suffix for file in files)}
     if len(found) != 1:
         raise BagError(f'{path}: expected files of one storage, {" or ".join(STORAGES.values())}, '
-                       f'got {", ".join(file.name for file in files)}')
+                       f'got {", ".join(file.name for file in files)}; give them as bags of '
+                       f'their own')
     return found.pop()
 
 

@@ -289,5 +289,4 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, int]]:
 
 def _require(checksum: int, expected: int, section: str) -> None:
     if expected not in (0, checksum):  # 0: the writer computed none
-        raise ValueError(f'the checksum of its {section} section is {checksum}, expected '
-                         f'{expected}')
+        raise ValueError(f'expected checksum {expected} of its {section} section, got {checksum}')

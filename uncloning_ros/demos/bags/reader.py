@@ -68,7 +68,7 @@ def read_episode(path: Path, contract: Contract | None = None,
         metadata = replace(metadata, planned_mode=piece.planned_mode or metadata.planned_mode)
         for key, found in samples.items():
             if not found:
-                raise DatasetError(f'no {key} arrived in it')
+                raise DatasetError(f'no {key} arrived in this piece')
     return Episode(path, metadata, used, samples, tuple(sorted(events, key=lambda e: e[0])),
                    None if piece is None else piece.span_ns)
 

@@ -39,6 +39,7 @@ from uncloning_ros.demos.bags.layout import METADATA_FILE, PARTIAL, sync_directo
 from uncloning_ros.demos.bags.message_types import message_class, message_definition, typestore
 from uncloning_ros.demos.bags.reader import verify_episode
 from uncloning_ros.errors import BagError, OutputExistsError
+from uncloning_ros.files import disk_errors
 from uncloning_ros.geometry import Array
 
 _FOREVER = {'sec': 9223372036, 'nsec': 854775807}
@@ -109,12 +110,11 @@ class BagWriter:
         self._last_ns = 0
         self._open = True
         self._bag_path = self.partial_dir / f'{final_dir.name}_0.mcap'
-        try:
-            self.partial_dir.mkdir(parents=True)
-        except FileExistsError as err:
-            raise _exists(self.partial_dir) from err
-        except OSError as err:
-            raise BagError(f'cannot make {self.partial_dir}: {err.strerror or err}') from err
+        with disk_errors(f'cannot make {self.partial_dir}', BagError):
+            try:
+                self.partial_dir.mkdir(parents=True)
+            except FileExistsError as err:
+                raise _exists(self.partial_dir) from err
         if self.final_dir.exists():  # another writer renamed its directory a moment ago
             self.partial_dir.rmdir()
             raise _exists(self.final_dir)
@@ -197,8 +197,8 @@ class BagWriter:
                 os.fsync(file.fileno())
         found = verify_episode(self.partial_dir)
         if found != self._counts:
-            raise BagError(f'{self.partial_dir}: wrote {self._counts}, read back {found}; '
-                           f'check the disk')
+            raise BagError(f'{self.partial_dir}: expected messages {self._counts}, got {found} '
+                           f'when read back; check the disk')
         with self._disk_errors():
             sync_directory(self.partial_dir)
             if final_dir.exists():

@@ -38,7 +38,7 @@ from uncloning_ros.demos.bags.writer import QOS, BagWriter, RecordedTopic, descr
 from uncloning_ros.demos.recording.episode_thread import FLUSH_S
 from uncloning_ros.demos.recording.health import EpisodeJudge, Finding, Health, topic_rules
 from uncloning_ros.errors import BagError, UncloningError, counted
-from uncloning_ros.files import alone_in
+from uncloning_ros.files import alone_in, disk_errors
 
 ORIGINALS = 'recovered_from'
 # A recovery's own working copy; one that was cut off goes to quarantine.
@@ -69,10 +69,8 @@ def recover(folder: Path, dry_run: bool = False) -> Iterator[Recovery]:
     with alone_in(folder):
         # First the working copies, which would be in the way.
         for path in sorted(unfinished, key=lambda path: (not path.name.endswith(_WORKING), path)):
-            try:
+            with disk_errors(f'cannot recover {path}', BagError):
                 yield _recovered(path, dry_run)
-            except OSError as err:
-                raise BagError(f'cannot recover {path}: {err.strerror or err}') from err
 
 
 def leftovers(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -197,7 +197,8 @@ class RecordingSession:
             raise BagError(f'{self._failed} failed; label it with uncloning label once uncloning '
                            f'recover {self._out} has finished it')
         if not self.kept:
-            raise BagError('no episode is open, and none was kept since the recorder began')
+            raise BagError('no episode is open, and none was kept since the recorder began; '
+                           'start one first')
         path = self.kept[-1]
         if not path.is_dir():
             raise BagError(f'{path} was moved; label it with uncloning label at its new place')
