@@ -158,13 +158,12 @@ def test_what_fills_the_gripper_is_aimed_at_with_more_care() -> None:
 
 
 def test_an_unknown_mode_is_refused_with_the_near_miss() -> None:
-    with pytest.raises(ScenarioError, match=r"unknown mode 'handle_frist' of scenario 'knife' "
-                                            r"\(did you mean 'handle_first'"):
+    with pytest.raises(ScenarioError, match=r"'handle_frist'.*did you mean 'handle_first'"):
         Demonstrator(KNIFE, INTERFACE, 'handle_frist', 0)
 
 
 @pytest.mark.parametrize('key', ['tool_pose', 'hand_pose', 'wrist_force'])
 def test_what_the_teacher_cannot_do_without_is_named(key: str) -> None:
     seen = tuple(signal for signal in INTERFACE.observations if signal.key != key)
-    with pytest.raises(ScenarioError, match=f'the contract has no {key}; observe it'):
+    with pytest.raises(ScenarioError, match=f'no {key}'):
         Demonstrator(KNIFE, replace(INTERFACE, observations=seen), 'handle_first', 0)

@@ -118,7 +118,7 @@ def test_the_policy_is_asked_once_for_each_chunk_and_its_chunk_is_followed() -> 
 
 @pytest.mark.parametrize('latency_s', [-0.001, 0.05, 1.0])
 def test_latency_that_does_not_fit_the_period_is_refused(latency_s: float) -> None:
-    with pytest.raises(AuditError, match='does not fit the policy\'s period of 0.05 s'):
+    with pytest.raises(AuditError, match=f'{latency_s:g} s .* period of 0.05 s'):
         run(FakeWorld(), latency_s=latency_s)
 
 
@@ -265,7 +265,7 @@ def test_pictures_show_the_same_episode_again(still: Path) -> None:
 def test_an_episode_that_does_not_repeat_is_not_shown(still: Path) -> None:
     (told,) = run_rollouts(still, SCENARIO, [12], 1)
     other = dataclasses.replace(told, chunks=told.chunks + 1)
-    with pytest.raises(AuditError, match='episode 12 is not reproducible'):
+    with pytest.raises(AuditError, match='episode 12'):
         film_episodes(still, SCENARIO, [other], 1)
 
 
@@ -277,7 +277,7 @@ def test_model_that_is_not_there_is_refused_before_any_process(tmp_path: Path) -
 def test_model_of_modes_that_the_scenario_does_not_know_is_refused(tmp_path: Path) -> None:
     path = write_policy(tmp_path / 'other.onnx',
                         short_contract(handle_first=True, sideways=False))
-    with pytest.raises(AuditError, match="mode 'sideways', which scenario 'knife' cannot"):
+    with pytest.raises(AuditError, match="'sideways'.*'knife'"):
         run_rollouts(path, SCENARIO, [1], 1)
 
 
@@ -286,5 +286,5 @@ def test_a_lost_process_is_told_in_a_sentence(still: Path) -> None:
         for child in multiprocessing.active_children():
             os.kill(child.pid, signal.SIGKILL)
 
-    with pytest.raises(AuditError, match='a process of the audit was ended from outside'):
+    with pytest.raises(AuditError, match='process of the audit'):
         run_rollouts(still, SCENARIO, list(range(20, 40)), 1, on_done=kill)

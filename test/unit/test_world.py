@@ -201,7 +201,7 @@ def test_the_teacher_goes_on_after_a_pause_and_does_not_leap(world: World) -> No
 
 
 def test_an_unknown_mode_suggests_the_near_miss() -> None:
-    with pytest.raises(ScenarioError, match=r"did you mean 'handle_first'"):
+    with pytest.raises(ScenarioError, match="did you mean 'handle_first'"):
         Demonstrator(KNIFE, CONTRACT.interface, 'handel_first', 0)
 
 
@@ -217,16 +217,15 @@ SWAPPED = (*JOINT_NAMES[1:], JOINT_NAMES[0])
 
 @pytest.mark.parametrize(('interface', 'sentence'), [
     (changed(observations=(dataclasses.replace(TOOL_POSE, key='tool_poses'),)),
-     r"cannot measure 'tool_poses' \(did you mean 'tool_pose'\?\)"),
+     "'tool_poses'.*did you mean 'tool_pose'"),
     (changed(observations=(dataclasses.replace(JOINTS, key='tool_pose'),)),
-     "measures 'tool_pose' as a pose, not as a joint_positions"),
+     "'tool_pose'.*pose.*joint_positions"),
     (changed(observations=(dataclasses.replace(JOINTS, names=('panda_joint9',)),)),
-     r"no joint 'panda_joint9' \(did you mean 'panda_joint7'\?\)"),
+     "'panda_joint9'.*did you mean 'panda_joint7'"),
     (changed(actions=(dataclasses.replace(TARGET_JOINTS, names=JOINT_NAMES[:6]),)),
      "'target_joints' lacks panda_joint7"),
     (changed(actions=(TARGET_JOINTS, *CONTRACT.interface.actions)),
-     'one command, either a pose or joint positions, but the contract has target_joints, '
-     'target_pose')])
+     'one command.*target_joints, target_pose')])
 def test_a_contract_that_cannot_be_simulated_is_refused(interface: Any, sentence: str) -> None:
     with pytest.raises(ScenarioError, match=sentence):
         open_world(KNIFE, interface)
@@ -234,7 +233,7 @@ def test_a_contract_that_cannot_be_simulated_is_refused(interface: Any, sentence
 
 def test_a_teacher_of_joints_needs_to_see_them() -> None:
     seen = CONTRACT.interface.observations
-    with pytest.raises(ScenarioError, match='has to observe the joint_positions'):
+    with pytest.raises(ScenarioError, match='joint_positions of panda_joint1'):
         Demonstrator(KNIFE, changed(observations=seen), 'handle_first', 0)
 
 
