@@ -143,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument('model', type=Path, help='the exported policy, a .onnx file')
-    made.add_argument('--minutes', type=int, default=30, help='(default: %(default)s)')
+    made.add_argument('--minutes', type=float, default=30, help='(default: %(default)s)')
     made.add_argument('--line-s', type=int, default=60,
                       help='time in s between two printed lines (default: %(default)s)')
     made.add_argument('--scenario', default='knife', help='(default: %(default)s)')

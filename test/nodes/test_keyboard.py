@@ -229,6 +229,7 @@ def test_a_signal_ends_it_and_restores_the_terminal(
     assert termios.tcgetattr(terminal[1]) == before
 
 
+@pytest.mark.slow
 def test_without_a_recorder_it_says_so(terminal: tuple[int, int], graph: Any) -> None:
     typist = Typist(terminal, graph, '--ros-args', '-p', 'recorder:=/other')
     typist.until('q        quit')

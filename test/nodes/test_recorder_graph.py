@@ -96,6 +96,7 @@ def texts(path: Path, topic: str) -> list[str]:
                 for one, _, raw in reader.messages(connections=connections)]
 
 
+@pytest.mark.slow
 def test_what_was_latched_long_before_is_in_every_episode(
         graph: Any, robot: Any, tmp_path: Path) -> None:
     robot.create_publisher(String, '/robot_description', LATCHED).publish(String(data='arm'))

@@ -311,6 +311,7 @@ def test_autostart_waits_for_every_observation(
     assert session.call('stop_episode').success
 
 
+@pytest.mark.slow
 def test_autostart_tries_again_until_the_gate_opens_and_says_what_keeps_it_shut(
         graph: Any, robot: Any, tools: Any, tmp_path: Path,
         capfd: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,8 @@ from fault_checks import (
 from policies import wandering_policy, written
 from processes import Process, Processes
 
+pytestmark = pytest.mark.slow
+
 WIDTH_M = 0.03  # neither open as at the beginning, nor closed
 # A leak of 1 kB in each cycle makes 1,700 kB in the time of all faults. What is kept of the newest
 # chunks and latencies still fills up in that time; it was seen to take 300 kB.

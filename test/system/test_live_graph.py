@@ -28,6 +28,8 @@ from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.scenario import find_scenario
 
+pytestmark = pytest.mark.slow
+
 PATIENT = patient_contract()
 FLOATS = 'std_msgs/msg/Float64MultiArray'
 

@@ -11,6 +11,8 @@ from checks import CONTRACT, Observer
 from policies import patient_contract, written
 from processes import REPOSITORY, Processes, script
 
+pytestmark = pytest.mark.slow
+
 MODEL = REPOSITORY / 'models' / 'knife_uncloned.onnx'
 # Simulated time slips on a busy machine, and a policy that sees the world late may miss: another
 # person gets another chance, as in the demo. An unsafe handover gets none.

@@ -5,10 +5,13 @@
 from pathlib import Path
 
 import checks
+import pytest
 from checks import Observer
 from processes import Processes
 
 from uncloning_ros.nodes.topics import COMMAND_QOS, message_class
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_second_publisher_that_appears_in_motion_is_a_fault_that_names_it(

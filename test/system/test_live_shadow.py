@@ -4,8 +4,11 @@
 
 from pathlib import Path
 
+import pytest
 from checks import Observer, in_the_shadow_the_demonstrator_has_the_arm
 from processes import Processes
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_policy_in_the_shadow_commands_nothing_and_tells_its_distance_to_the_demonstrator(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A minute of handovers, one after the other; scripts/soak.py does the same for as long as asked.
+"""Handovers, one after the other; scripts/soak.py does the same for any number of minutes.
 
 The policy stays the same process: it must not grow, nor go to FAULT, nor get stuck.
 """
@@ -17,10 +17,14 @@ MOST_GROWTH_MB = 8
 
 
 @pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL.name} is not there; run: make models')
+@pytest.mark.parametrize('minutes', [pytest.param(0.4, marks=pytest.mark.slow),
+                                     pytest.param(1, marks=pytest.mark.proof)])
 @pytest.mark.timeout(200)
-def test_a_minute_of_handovers_takes_no_memory_and_none_is_the_last(tmp_path: Path) -> None:
+def test_handovers_one_after_the_other_take_no_memory_and_none_is_the_last(
+        tmp_path: Path, minutes: float) -> None:
     soak = script('soak')
     args = soak.parser().parse_args([
-        str(MODEL), '--minutes', '1', '--line-s', '20', '--most-growth-mb', str(MOST_GROWTH_MB),
+        str(MODEL), '--minutes', str(minutes), '--line-s', str(round(20 * minutes)),
+        '--most-growth-mb', str(MOST_GROWTH_MB),
         '--contract', str(written(patient_contract(), tmp_path / 'contract.yaml'))])
     assert soak.soak(args, tmp_path) == []
