@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What holds the skill during an edit: own demonstrations, and retargeted ones where few."""
+"""The loss on kept modes sees their demonstrations, and retargeted copies where they are few."""
 
 import argparse
 from dataclasses import replace

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of a mode classifier, and how often it sees each mode, by their definitions."""
+"""Report and batches of a mode classifier keep to their definitions."""
 
 from typing import Any
 

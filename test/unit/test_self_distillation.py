@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an edit learns from its own chunks: those of kept modes, where the policy is torn."""
+"""An edit learns own chunks of kept modes, and only where the policy is torn."""
 
 from dataclasses import replace
 from typing import Any

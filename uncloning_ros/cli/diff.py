@@ -3,7 +3,7 @@
 """Show that two exported policies differ in their weights alone.
 
 Compares the two graphs node by node (operators, names, attributes, shapes, operator set) and
-the normalisers byte by byte, then tells how far each weight moved. Exit status: 0 if only
+the normalisers byte by byte, then prints the change of each weight. Exit status: 0 if only
 weights differ, 1 if anything else does, 2 if a file cannot be read.
 
   uncloning diff mixed.onnx policy.onnx

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a trained or edited policy as one self-contained ONNX file.
 
-The file holds the whole sampler, the normalisation, the contract, how it was made, and a digest
-of its own bytes. It is kept only if onnxruntime and torch agree on it to 1e-4.
+The file holds the whole sampler, the normalisation, the contract, the records of training and
+edit, and a digest of its own bytes. It is kept only if onnxruntime and torch agree to 1e-4.
 
   uncloning export runs/uncloned --out policy.onnx
 """
@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', required=True, type=Path, metavar='FILE',
                         help='ONNX file to write')
     parser.add_argument('--development-seeds', type=seed_range, default=(), metavar='FROM:TO',
-                        help='seeds of episodes by which choices were made; they are recorded, '
-                             'and an audit refuses them (default: none)')
+                        help='seeds of the episodes used to choose options; the file records '
+                             'them, and an audit refuses them (default: none)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export one run and tell what was written."""
+    """Export one run and print size, sha256 and differences."""
     path = new_path(args.out)
 
     from uncloning_ros.learning.checkpoint import load_run

@@ -16,7 +16,6 @@ the filtered fine-tune on demonstrations of kept modes alone.
 """
 
 import argparse
-import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from uncloning_ros.cli.arguments import (
     share,
 )
 from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.cli.output import print_warnings
 from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.options import (
     EDIT,
@@ -83,9 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     report = unclone(load_run(args.run), load_dataset(args.data), out, options)
     print('\n'.join(_lines(out, report)))
-    for warning in edit_report.warnings_of(report):
-        print(textwrap.fill(f'warning: {warning}', 80, subsequent_indent='  ',
-                            break_long_words=False, break_on_hyphens=False))
+    print_warnings(edit_report.warnings_of(report))
     return 0
 
 
@@ -97,41 +95,40 @@ def _options(args: argparse.Namespace) -> EditOptions:
 
 def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
     """Return the report as lines of at most 80 columns, the folder's name apart."""
-    edit, loss = report['edit'], report['retained_loss']
-    lines = [f'{out}: removed {", ".join(edit["remove"])}; kept {", ".join(report["kept"])}',
-             f'{edit["method"]:<19} {report["stopped"]}, {report["elapsed_s"]:.1f} s']
+    edit, loss, retargeted, classifier, removal = (report[key] for key in (
+        'edit', 'retained_loss', 'retargeted', 'classifier', 'removal'))
+    rows = [(edit['method'], f'{report["stopped"]}, {report["elapsed_s"]:.1f} s')]
     if loss['before'] is not None:
         change = 100 * (loss['after'] / loss['before'] - 1)
-        lines.append(f'retained loss       {loss["before"]:.4f} before, {loss["after"]:.4f} after '
-                     f'({change:+.1f} %), {loss["windows"]} windows')
-    retargeted = report['retargeted']
+        rows.append(('retained loss', f'{loss["before"]:.4f} before, {loss["after"]:.4f} after '
+                                      f'({change:+.1f} %), {loss["windows"]} windows'))
     if retargeted['episodes']:
-        lines.append(f'retargeted          {_percent(retargeted["share"])} % of a batch of kept '
-                     f'modes, {retargeted["episodes"]} episodes')
-    classifier, removal = report['classifier'], report['removal']
-    if classifier is None:
-        return lines
-    accuracy, part = classifier['accuracy'], classifier['choice']
-    tested = ('not tested: no episode is held out' if accuracy is None else
-              f'{_percent(accuracy)} % right on held-out windows')
-    lines.append(f'classifier          {tested}, {classifier["steps"]} steps, '
-                 f'{classifier["elapsed_s"]:.1f} s')
-    if part is not None:
-        lines.append(f'  where modes part  {_percent(part["right"])} % right, follows a swapped '
-                     f'chunk in {_percent(part["swapped"])} %')
-    if 'looks' in removal:
-        looks = removal['looks']
-        steps = ''.join(f'{look["step"]:6d}' for look in looks)
-        return [*lines, '', f'after step          {steps}',
-                'plans a kept mode, %' + _row([look['open'] / look['observations']
-                                               for look in looks]),
-                'of these torn, %    ' + _row([look['torn'] / look['open'] if look['open']
-                                               else None for look in looks])]
-    lines += ['', 'hidden share        ' + ''.join(f'{(i + 1) / 10:6.1f}' for i in range(10)),
-              'gate open, %        ' + _row(removal['open_by_level'])]
-    if accuracy is not None:
-        lines.append('classifier, %       ' + _row(classifier['accuracy_by_level']))
-    return lines
+        rows.append(('retargeted', f'{_percent(retargeted["share"])} % of a batch of kept modes, '
+                                   f'{retargeted["episodes"]} episodes'))
+    if classifier is not None:
+        accuracy, part = classifier['accuracy'], classifier['choice']
+        tested = ('not tested: no episode is held out' if accuracy is None else
+                  f'{_percent(accuracy)} % right on held-out windows')
+        rows.append(('classifier', f'{tested}, {classifier["steps"]} steps, '
+                                   f'{classifier["elapsed_s"]:.1f} s'))
+        if part is not None:
+            rows.append(('  where modes part', f'{_percent(part["right"])} % right, follows a '
+                                               f'swapped chunk in {_percent(part["swapped"])} %'))
+        rows.append(('', ''))
+        if 'looks' in removal:
+            looks = removal['looks']
+            rows += [('after step', ''.join(f'{look["step"]:6d}' for look in looks)),
+                     ('plans a kept mode, %', _row([look['open'] / look['observations']
+                                                    for look in looks])),
+                     ('of these torn, %', _row([look['torn'] / look['open'] if look['open']
+                                                else None for look in looks]))]
+        else:
+            rows += [('hidden share', ''.join(f'{(i + 1) / 10:6.1f}' for i in range(10))),
+                     ('gate open, %', _row(removal['open_by_level']))]
+            if accuracy is not None:
+                rows.append(('classifier, %', _row(classifier['accuracy_by_level'])))
+    return [f'{out}: removed {", ".join(edit["remove"])}; kept {", ".join(report["kept"])}',
+            *(f'{label:<20}{text}'.rstrip() for label, text in rows)]
 
 
 def _row(values: list[float | None]) -> str:

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training runs on disk: what made them, their weights, and where an unfinished one stands.
+"""Training runs on disk: their config, their weights, and the state of an unfinished one.
 
 A run is a folder:
-  config.json           what it was made of and how (schema uncloning/run@1)
+  config.json           contract, network, options, data and edit (schema uncloning/run@1)
   weights.safetensors   the weights, their average, and some recorded observations; a run that
                         has not ended does not have this file
   resume.safetensors    everything that an unfinished run needs to go on; gone when it has ended
-  log.csv, tensorboard/ what happened on the way
+  log.csv, tensorboard/ loss and learning rate by step
 Each file is written under a temporary name and renamed, so that it is whole or not there.
 """
 
@@ -65,7 +65,7 @@ class Run:
 
 
 def dataset_record(dataset: Dataset) -> dict[str, Any]:
-    """Return what a run and an exported policy record of the data they were made from."""
+    """Return the provenance of a dataset, as a run and an exported policy have it."""
     return {
         'sha256': dataset.sha256,
         'scenario': dataset.scenario,

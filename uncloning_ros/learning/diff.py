@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compare two exported policies: same graph, same normaliser, and how far each weight moved."""
+"""Compare two exported policies: graph, normaliser, and the change of each weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _NORMALISER = 'normaliser.'
 
 @dataclass(frozen=True)
 class WeightChange:
-    """How far one weight moved: the L2 norm of the change, over that of the first weight."""
+    """The change of one weight: its L2 norm, relative to that of the first weight."""
 
     name: str
     shape: tuple[int, ...]
@@ -31,8 +31,9 @@ class WeightChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`difference` names the first thing that two policies may not differ in, None if none.
+    """The comparison of two policies.
 
+    `difference` names the first difference other than a weight's values, None if there is none.
     `nodes` is the number of graph nodes; `changes` has one entry for each weight, in the
     graph's order, and is empty where there is a difference.
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The record of an edit, which the run and the exported file carry, and those before it."""
+"""Records of edits, as a run and an exported policy carry them: the newest, and those before."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -48,9 +48,9 @@ class Exported:
 def export(run: Run, path: Path, development_seeds: tuple[int, ...] = ()) -> Exported:
     """Write the run's averaged weights to `path` once onnxruntime agrees with torch on them.
 
-    `development_seeds` are environment seeds on which choices were made; like those of the
-    demonstrations they are recorded, so that an audit refuses them. Raise `ModelError` where
-    the two differ by more than the tolerance on recorded or random inputs.
+    `development_seeds` are environment seeds of the episodes used to choose options; the file
+    records them beside those of the demonstrations, and an audit refuses both. Raise `ModelError`
+    where the two differ by more than the tolerance on recorded or random inputs.
     """
     data = _with_digest(_graph(run), _records(run, development_seeds))
     with whole_file(path) as partial:
