@@ -15,6 +15,8 @@ pytest.register_assert_rewrite('checks', 'fault_checks')
 # Before anything imports numpy or torch; started processes inherit it. One thread each makes
 # results repeatable and leaves the cores to the processes that a test starts.
 os.environ['OMP_NUM_THREADS'] = '1'
+# Tests import onnxruntime before the package, which turns its telemetry off.
+os.environ['ORT_DISABLE_TELEMETRY'] = '1'
 
 # The middleware may tell of a participant for a while after it has gone, so a test does not join
 # the domain of the one before it.
