@@ -22,7 +22,8 @@ PROGRAMS = {
                       'def digest(path):\n'
                       '    return load_policy(path).sha256\n'
                       'if __name__ == "__main__":\n'
-                      '    found = in_order(digest, [Path({model!r})] * 2, 2, "test", AuditError)\n'
+                      '    models = [Path({model!r})] * 2\n'
+                      '    found = in_order(digest, models, 2, "test", AuditError)\n'
                       '    assert len(set(found)) == 1\n',
     'training': 'import tensorboard.summary, torch, torch.onnx\n'
                 'import uncloning_ros.learning.export\n',
