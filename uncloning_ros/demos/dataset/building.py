@@ -34,7 +34,6 @@ from uncloning_ros.demos.episodes.find import (
 from uncloning_ros.errors import DatasetError, counted
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
-from uncloning_ros.schema import plain
 
 FEW_EPISODES = 20  # of a mode: a policy learns little of a mode with fewer
 
@@ -43,12 +42,10 @@ FEW_EPISODES = 20  # of a mode: a policy learns little of a mode with fewer
 class BuildReport:
     """A new dataset and its warnings.
 
-    `disagreeing` names the episodes whose label is another mode than the planned one; `cuts`
-    tell by the name of a bag how it was cut, and are empty unless bags were cut.
+    `cuts` tell by the name of a bag how it was cut; they are empty unless bags were cut.
     """
 
     dataset: Dataset
-    disagreeing: tuple[str, ...]
     warnings: tuple[str, ...]
     cuts: Mapping[str, Cut]
 
@@ -88,13 +85,12 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
     if not loaded:
         raise DatasetError(no_episode(sources, left_out=left_out))
     usable = [*loaded.values()]
-    records = _records(usable, contract, split)
     cutting = recipe.reading.cutting
     description = Description(
         software_version=__version__,
         scenario=recipe.scenario.name,
         scenario_sha256=recipe.scenario.sha256,
-        contract=plain(contract),
+        contract=contract,
         topics=recipe.reading.topics,
         cut=None if cutting is None else {
             **vars(cutting),
@@ -104,14 +100,12 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
         labels=recipe.labels,
         split_seed=split.seed,
         validation=split.validation,
-        episodes=records,
+        episodes=_records(usable, contract, split),
         left_out=tuple(left_out))
     write_dataset(out, np.concatenate([one.observations for one in usable]),
                   np.concatenate([one.actions for one in usable]), description)
-    disagreeing = tuple(one.ref.name for one in usable
-                        if one.planned_mode is not None and one.planned_mode != one.mode)
-    warnings = _warnings(records, contract, disagreeing) + stray_labels(listing.episodes)
-    return BuildReport(load_dataset(out), disagreeing, tuple(warnings), listing.cuts)
+    warnings = _warnings(usable, contract) + stray_labels(listing.episodes)
+    return BuildReport(load_dataset(out), tuple(warnings), listing.cuts)
 
 
 def _records(usable: Sequence[Loaded], contract: Contract,
@@ -137,14 +131,14 @@ def _held_out(modes: Sequence[str], names: Sequence[str], split: Split) -> set[i
     return found
 
 
-def _warnings(records: Sequence[EpisodeRecord], contract: Contract,
-              disagreeing: Sequence[str]) -> list[str]:
+def _warnings(usable: Sequence[Loaded], contract: Contract) -> list[str]:
     warnings = []
     for mode in contract.interface.mode_names:
-        count = sum(record.mode == mode for record in records)
+        count = sum(one.mode == mode for one in usable)
         if count < FEW_EPISODES:
             warnings.append(f'{counted(count, "episode")} of mode {mode}; {FEW_EPISODES} or more '
                             f'are better')
+    disagreeing = [one.ref.name for one in usable if one.planned_mode not in (None, one.mode)]
     if disagreeing:
         warnings.append(f'{counted(len(disagreeing), "episode")} labelled with another mode than '
                         f'planned: {", ".join(disagreeing)}')

@@ -25,21 +25,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import parse_json, read_bytes, require_new
 from uncloning_ros.policy_io import Float32
 from uncloning_ros.schema import Count, Note, Positive, Rate, plain, read
 
-SPLITS = ('train', 'validation')
+SplitName = Literal['train', 'validation']
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 _ARRAYS_FILE = 'dataset.safetensors'
 _JSON_FILE = 'dataset.json'
@@ -55,7 +56,7 @@ class EpisodeRecord:
     mode: str
     label_source: str
     digest: str
-    split: Literal['train', 'validation']
+    split: SplitName
     frames: Positive
     seed: Count | None
 
@@ -72,7 +73,7 @@ class Description:
     software_version: str
     scenario: str
     scenario_sha256: str
-    contract: Mapping[str, Any]
+    contract: Contract
     topics: Mapping[str, str] = field(default_factory=dict)
     cut: Any = None
     labels: str
@@ -83,6 +84,11 @@ class Description:
     left_out: Annotated[tuple[LeftOut, ...], Note.MAY_BE_EMPTY]
     statistics: Any = None
     arrays_sha256: str = ''
+
+    def as_read(self) -> 'Description':
+        """Return the description; raise `ContractError` for a mode that the contract lacks."""
+        self.contract.interface.require_modes([one.mode for one in self.episodes])
+        return self
 
 
 @dataclass(frozen=True)
@@ -121,10 +127,10 @@ class Dataset:
             raise DatasetError(f'expected a split of {", ".join(SPLITS)}, got {split!r}')
         wanted = self.contract.interface.require_modes(
             self.contract.interface.mode_names if modes is None else modes)
-        pieces = [np.arange(self.bounds[i], self.bounds[i + 1])
-                  for i, one in enumerate(self.episodes)
-                  if one.split == split and one.mode in wanted]
-        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+        parts = [np.arange(self.bounds[i], self.bounds[i + 1])
+                 for i, one in enumerate(self.episodes)
+                 if one.split == split and one.mode in wanted]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def episode_of(self, frames: Frames) -> NDArray[np.int64]:
         """Return the index (B,) of the episode that each frame belongs to."""
@@ -155,8 +161,6 @@ def load_dataset(folder: Path) -> Dataset:
     text = read_bytes(path, DatasetError, remedy)
     arrays = read_bytes(arrays_path, DatasetError, remedy)
     description = read(Description, parse_json(text, path, DatasetError), str(path), DatasetError)
-    contract = contract_from_dict(description.contract, f'{path}: contract')
-    contract.interface.require_modes([one.mode for one in description.episodes])
     if hashlib.sha256(arrays).hexdigest() != description.arrays_sha256:
         raise DatasetError(f'{arrays_path} is damaged: its sha256 is not the one in '
                            f'{_JSON_FILE}; make the dataset again')
@@ -165,10 +169,11 @@ def load_dataset(folder: Path) -> Dataset:
         observations, actions = found['observations'], found['actions']
     except (SafetensorError, KeyError) as err:
         raise DatasetError(f'{arrays_path} is damaged: {err!r}; make the dataset again') from err
-    dataset = Dataset(contract, description.scenario, description.episodes, observations, actions,
-                      description.left_out, hashlib.sha256(text).hexdigest())
+    dataset = Dataset(description.contract, description.scenario, description.episodes,
+                      observations, actions, description.left_out,
+                      hashlib.sha256(text).hexdigest())
     frames = int(dataset.bounds[-1])
-    interface = contract.interface
+    interface = dataset.contract.interface
     for name, array, dim in (('observations', observations, interface.observation_dim),
                              ('actions', actions, interface.action_dim)):
         if array.shape != (frames, dim) or array.dtype != np.float32:

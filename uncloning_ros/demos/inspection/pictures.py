@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +19,7 @@ Place = Callable[[Array], tuple[float, float]]
 _DESIRED = ('#1f6f61', '#2b5f8a', '#6a4c93', '#58a4b0')
 _UNDESIRED = ('#e07a1f', '#a4161a', '#c9b458', '#8d5524')
 UNLABELLED = '#9aa5b0'
+_BLACK = '#1d2329'
 CLUSTERS = ('#2b5f8a', '#e07a1f', '#1f6f61', '#a4161a', '#6a4c93', '#c9b458')
 
 _WIDTH, _GAP, _TALLEST = 820.0, 24.0, 400.0  # picture, gap between views, tallest view (px)
@@ -29,9 +30,17 @@ _REACH_M = 1.5  # distance (m) from its middle that is drawn: a lost tracker mus
 _SHOWN = 60  # episodes of one colour in a picture: more hide one another
 
 
+# The views of a picture, each a projection (2, 3) of points in m. From the hand the palm looks to
+# the left, as in the base frame.
+_FROM_THE_HAND = {'from above, m': np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]),
+                  'from the side, m': np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])}
+_FROM_THE_BASE = {'from above, m': np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+                  'from its right, m': np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])}
+
+
 @dataclass(frozen=True)
 class Line:
-    """A line through points (N, 2), or (N, 3) before it is seen from one side, in m."""
+    """A line through points (N, 3), in m."""
 
     points: Array
     color: str
@@ -41,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A dot at (2,), or (3,), in m; `title` shows when it is pointed at."""
+    """A dot at (3,), in m; `title` shows when it is pointed at."""
 
     at: Array
     color: str
@@ -49,13 +58,9 @@ class Dot:
     radius: float = 3.0
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One view with its lines and dots."""
-
-    title: str
-    lines: Sequence[Line]
-    dots: Sequence[Dot]
+# The breadth of a hand, and its height.
+_HAND = [Line(np.array([[0.0, -0.04, 0.0], [0.0, 0.04, 0.0]]), _BLACK, 5.0, 1.0),
+         Line(np.array([[0.0, 0.0, -0.04], [0.0, 0.0, 0.04]]), _BLACK, 5.0, 1.0)]
 
 
 def mode_colors(modes: Mapping[str, bool]) -> dict[str | None, str]:
@@ -80,7 +85,7 @@ def approaches_section(title: str, colored: Mapping[str, Sequence[Scene]],
 
     The scenes come by colour; `legend` are the colours by their words.
     """
-    lines, dots = [], []
+    lines, dots = [*_HAND], []
     for color, scenes in colored.items():
         for scene in _thinned(scenes):
             lines += [Line(scene.approach[:, 0], color, 0.8, 0.25),
@@ -92,7 +97,7 @@ def approaches_section(title: str, colored: Mapping[str, Sequence[Scene]],
                    f'palm, black, faces the robot on the left. Thick: {100 * LEVER_M:.0f} cm of '
                    f"the object's +x axis when it has come, with a dot at its end; of a knife "
                    f'that is the tip of the blade.'),
-        _from_the_hand(lines, dots, 'Ways of the objects to the hand'))
+        _picture(lines, dots, _FROM_THE_HAND, 'Ways of the objects to the hand'))
 
 
 def approach_picture(scene: Scene, color: str, label: str) -> str:
@@ -100,33 +105,30 @@ def approach_picture(scene: Scene, color: str, label: str) -> str:
     steps = len(scene.approach)
     lines = [Line(points[:2], color, 2.0, 0.15 + 0.85 * ((i + 1) / steps) ** 2)
              for i, points in enumerate(scene.approach)]
-    return _from_the_hand(lines, [Dot(points[1], color, '', 2.0) for points in scene.approach],
-                          label)
+    dots = [Dot(points[1], color, '', 2.0) for points in scene.approach]
+    return _picture([*_HAND, *lines], dots, _FROM_THE_HAND, label)
 
 
 def session_picture(colored: Mapping[str, Sequence[Scene]], label: str) -> str:
     """Return the ways of the objects, and where the hand was offered, in the base frame."""
-    views = (('from above, m', [0, 1]), ('from its right, m', [0, 2]))
-    panels = []
-    for title, where in views:
-        lines = [Line(scene.object_path[:, where], color, 0.8, 0.3)
-                 for color, scenes in colored.items() for scene in _thinned(scenes)]
-        dots = [Dot(scene.hand[where], color) for color, scenes in colored.items()
-                for scene in scenes]
-        base = Dot(np.zeros(2), '#1d2329', 'base of the arm', 5.0)
-        panels.append(Panel(title, lines, [base, *dots]))
-    return picture(panels, label)
+    lines = [Line(scene.object_path, color, 0.8, 0.3)
+             for color, scenes in colored.items() for scene in _thinned(scenes)]
+    dots = [Dot(scene.hand, color) for color, scenes in colored.items() for scene in scenes]
+    base = Dot(np.zeros(3), _BLACK, 'base of the arm', 5.0)
+    return _picture(lines, [base, *dots], _FROM_THE_BASE, label)
 
 
-def picture(panels: Sequence[Panel], label: str) -> str:
-    """Return panels side by side, all to the same scale, with a grid of 0.1 m."""
-    boxes = [_box(panel) for panel in panels]
-    width = (_WIDTH - _GAP * (len(panels) - 1)) / len(panels)
+def _picture(lines: Sequence[Line], dots: Sequence[Dot], views: Mapping[str, Array],
+             label: str) -> str:
+    """Return views side by side, all to the same scale, with a grid of 0.1 m."""
+    points = np.concatenate([*(line.points for line in lines), *(dot.at[None] for dot in dots)])
+    boxes = [_box(points @ view.T) for view in views.values()]
+    width = (_WIDTH - _GAP * (len(views) - 1)) / len(views)
     scale = min(min((width - 1.4 * _MARGIN) / (high[0] - low[0]), _TALLEST / (high[1] - low[1]))
                 for low, high in boxes)
     tall = max(high[1] - low[1] for low, high in boxes) * scale
     parts: list[str] = []
-    for i, (panel, (low, high)) in enumerate(zip(panels, boxes, strict=True)):
+    for i, ((title, view), (low, high)) in enumerate(zip(views.items(), boxes, strict=True)):
         left = i * (width + _GAP) + _MARGIN
 
         def place(point: Array, left: float = left, low: Array = low,
@@ -134,34 +136,20 @@ def picture(panels: Sequence[Panel], label: str) -> str:
             x, y = (np.clip(point, low, high) - low) * scale
             return left + x, _TOP + tall - y
 
-        parts += _grid(panel, low, high, place)
-        parts += [_line(line, [place(point) for point in line.points]) for line in panel.lines]
-        parts += [_dot(dot, place(dot.at)) for dot in panel.dots]
+        parts += _grid(title, low, high, place)
+        parts += [_line(line, [place(point) for point in line.points @ view.T]) for line in lines]
+        parts += [_dot(dot, place(view @ dot.at)) for dot in dots]
     return page.svg(_WIDTH, round(_TOP + tall + _MARGIN), parts, label)
 
 
-def _from_the_hand(lines: Sequence[Line], dots: Sequence[Dot], label: str) -> str:
-    """Return two views in the hand's frame; the palm looks to the left, as in the base frame."""
-    views = (('from above, m', np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])),
-             ('from the side, m', np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])))
-    half_m = 0.04  # a hand's breadth
-    hand = Line(np.array([[0.0, -half_m], [0.0, half_m]]), '#1d2329', 5.0, 1.0)
-    panels = [Panel(title, [hand, *(replace(line, points=line.points @ turn.T) for line in lines)],
-                    [replace(dot, at=turn @ dot.at) for dot in dots])
-              for title, turn in views]
-    return picture(panels, label)
-
-
-def _box(panel: Panel) -> tuple[Array, Array]:
-    """Return the lower left and the upper right corner of what is drawn, with some room."""
-    points = np.concatenate([*(line.points for line in panel.lines),
-                             *(dot.at[None] for dot in panel.dots)])
+def _box(points: Array) -> tuple[Array, Array]:
+    """Return the lower left and the upper right corner of points (N, 2), with some room."""
     middle = np.median(points, axis=0)
     return (np.maximum(points.min(axis=0), middle - _REACH_M) - _ROOM_M,
             np.minimum(points.max(axis=0), middle + _REACH_M) + _ROOM_M)
 
 
-def _grid(panel: Panel, low: Array, high: Array, place: Place) -> list[str]:
+def _grid(title: str, low: Array, high: Array, place: Place) -> list[str]:
     parts = []
     (left, bottom), (right, top) = place(low), place(high)
     # Words at every line of the grid where there is room for them, else at every second one.
@@ -179,7 +167,7 @@ def _grid(panel: Panel, low: Array, high: Array, place: Place) -> list[str]:
                 words = f'{tenth / 10:g}'
                 parts.append(page.text(x, bottom + 14, words, 'middle', 'dim') if axis == 0
                              else page.text(left - 4, y + 4, words, 'end', 'dim'))
-    return [*parts, page.text(left, top - 8, panel.title, 'start', 'dim')]
+    return [*parts, page.text(left, top - 8, title, 'start', 'dim')]
 
 
 def _line(line: Line, places: Sequence[tuple[float, float]]) -> str:
