@@ -135,7 +135,8 @@ def _caveats(results: Record, shipped: Mapping[str, Shipped]) -> list[str]:
 def _shipped_models(shipped: Mapping[str, Shipped]) -> list[str]:
     rows = []
     for scenario, model in shipped.items():
-        rows += [[f'[{scenario}](../models/{scenario}_uncloned.md)', name, str(one.episodes), percent(one.tcr), percent(one.sr),
+        link = f'[{scenario}](../models/{scenario}_uncloned.md)'
+        rows += [[link, name, str(one.episodes), percent(one.tcr), percent(one.sr),
                   _bounded(one.umr, one.umr_at_most), one.modes, one.failures]
                  for name, one in model.compared.items()]
     return ['## Shipped models',
