@@ -194,80 +194,80 @@ def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract)
         assert contract_from_dict(data).deployment.command_period_ns == 10**9 // rate_hz
 
 
-@pytest.mark.parametrize(('place', 'value', 'sentence'), [
-    ('schema', 'uncloning/contract@2', "schema: expected 'uncloning/contract@1', got "),
+@pytest.mark.parametrize(('place', 'value', 'culprit'), [
+    ('schema', 'uncloning/contract@2', "schema: .*contract@1.*contract@2"),
     ('interfce', {}, r"unknown key 'interfce' \(did you mean 'interface'\?\)"),
-    ('policy', REMOVE, "missing key 'policy', expected a mapping"),
+    ('policy', REMOVE, "missing key 'policy'"),
     ('policy.histroy', 2, r"unknown key 'histroy' \(did you mean 'history'\?\)"),
-    ('policy.history', REMOVE, "policy: missing key 'history', expected a whole number"),
-    ('policy.rate_hz', 0, r'policy.rate_hz: expected a number in \[1, 1000\], got 0'),
-    ('policy.execute', 17, 'execute 17 is above horizon 16'),
-    ('policy.rate_hz', 40, 'command_rate_hz as a whole multiple of .* 40, got 100; give that'),
-    ('deployment.command_rate_hz', 10, 'command_rate_hz as a whole multiple of .*, got 10'),
+    ('policy.history', REMOVE, "policy: missing key 'history'"),
+    ('policy.rate_hz', 0, 'policy.rate_hz: .*1, 1000.* got 0'),
+    ('policy.execute', 17, 'policy: .*17.*16'),
+    ('policy.rate_hz', 40, 'command_rate_hz .* 40, .*100'),
+    ('deployment.command_rate_hz', 10, 'command_rate_hz .* 20, .*10'),
     ('policy.history', 1001, 'policy.history: .* 1000.*got 1001'),
     ('policy.horizon', 10**30, 'policy.horizon: .* 1000.*got 10000'),
-    ('interface.modes.handle_first.desired', False, 'at least one mode must be desired'),
-    ('interface.modes.handle_first.desired', 'yes', "expected true or false, got 'yes'"),
+    ('interface.modes.handle_first.desired', False, 'interface: modes: .*desired'),
+    ('interface.modes.handle_first.desired', 'yes', "handle_first.desired: .*'yes'"),
     ('interface.modes.handle_first.wanted', True, "unknown key 'wanted'"),
-    ('interface.observations.0.kind', 'poze', r"unknown kind 'poze' \(did you mean 'pose'\?\)"),
-    ('interface.observations.0.unit', 'mm', r"unit: expected 'm' for kind 'pose', got 'mm'"),
+    ('interface.observations.0.kind', 'poze', r"observations\[0\]: .*'poze'.* mean 'pose'"),
+    ('interface.observations.0.unit', 'mm', r"observations\[0\]: unit: .*'m' .*'mm'"),
     ('interface.observations.0.names', ['a'], "unknown key 'names'"),
     ('interface.observations.0.eval', 'x', "unknown key 'eval'"),
     ('interface.observations.1.names', REMOVE, "missing key 'names'"),
     ('interface.observations.1.names', ['a', 'a'], r"names: .*distinct.*got \['a', 'a'\]"),
-    ('interface.observations.1.key', 'tool_pose', 'keys must differ, got tool_pose, tool_pose'),
+    ('interface.observations.1.key', 'tool_pose', 'observations: .* tool_pose, tool_pose'),
     ('interface.actions', [{'key': 'push', 'kind': 'force', 'unit': 'N'}],
-     'push: a force cannot be commanded'),
+     'actions: push: .*force'),
     ('interface.actions', [{'key': key, 'kind': 'pose', 'unit': 'm'} for key in ('left', 'right')],
-     'expected one pose, for one arm, got left, right'),
+     'actions: .* left, right'),
     ('interface.observations', [{'key': 'object_pose', 'kind': 'pose', 'unit': 'm'}],
-     "'target_pose' cannot be held: the pose of the arm is not observed; observe it under the key "
-     "tool_pose"),
+     "'target_pose' cannot be held: .*tool_pose"),
     ('interface.observations', [{'key': 'camera_pose', 'kind': 'pose', 'unit': 'm'}],
-     "'target_pose' cannot be held: the pose of the arm is not observed"),
+     "'target_pose' cannot be held: .*tool_pose"),
     ('deployment.observations.hand_pose', REMOVE, "missing key 'hand_pose'"),
     ('deployment.observations.hand_pse', DATA['deployment']['observations']['hand_pose'],
      r"unknown key 'hand_pse' \(did you mean 'hand_pose'"),
     ('deployment.observations.hand_pose.type', 'geometry_msgs/msg/Pose',
-     'expected geometry_msgs/msg/PoseStamped or tf2_msgs/msg/TFMessage for a pose, got'),
+     'hand_pose.type: .*PoseStamped.*TFMessage.*geometry_msgs/msg/Pose\''),
     ('deployment.observations.hand_pose.type', 'tf2_msgs/msg/TFMessage',
      "hand_pose: missing key 'child_frame'"),
     ('deployment.observations.hand_pose.child_frame', 'hand', "unknown key 'child_frame'"),
-    ('deployment.observations.hand_pose.stamped', 'no', "expected true or false, got 'no'"),
-    ('deployment.observations.hand_pose.max_unchanged_s', 0, 'max_unchanged_s: expected a number'),
+    ('deployment.observations.hand_pose.stamped', 'no', "hand_pose.stamped: .*'no'"),
+    ('deployment.observations.hand_pose.max_unchanged_s', 0, 'hand_pose.max_unchanged_s: .*got 0'),
     ('deployment.observations.hand_pose.max_speed_m_s', 0, 'hand_pose.max_speed_m_s: .* got 0'),
     ('deployment.observations.gripper_width.max_speed_m_s', 1, "unknown key 'max_speed_m_s'"),
-    ('deployment.observations.hand_pose.max_age_s', 0, 'max_age_s: expected a number in'),
-    ('deployment.observations.hand_pose.max_age_s', 1e300, 'max_age_s: expected a number in'),
+    ('deployment.observations.hand_pose.max_age_s', 0, 'hand_pose.max_age_s: .*got 0'),
+    ('deployment.observations.hand_pose.max_age_s', 1e300, r'max_age_s: .*got 1e\+300'),
     ('deployment.actions.target_pose.max_age_s', 1.0, "unknown key 'max_age_s'"),
-    ('deployment.limits.workspace_min_m', [0.9, -0.6, 0.02], 'must be below workspace_max_m'),
+    ('deployment.limits.workspace_min_m', [0.9, -0.6, 0.02],
+     'limits: workspace_min_m .*0.9.* workspace_max_m'),
     ('deployment.limits.speed_m_s', 0, 'limits.speed_m_s: .* got 0'),
     ('deployment.limits.jump_m', REMOVE, "missing key 'jump_m'"),
     ('deployment.limits.jump_rad', -1, 'limits.jump_rad: .* got -1'),
     ('deployment.limits.joint_limits_rad', {'a': [0, 1]}, "unknown key 'a'"),
     ('deployment.enable', {'topic': 'enable'}, "enable: missing key 'max_age_s'"),
-    ('deployment.enable', True, 'enable: expected a mapping, got True'),
-    ('deployment.fault', {'topic': 'fault', 'fault_when': 1}, 'expected true or false, got 1'),
-    ('interface.base_frame', '\ud800', r"base_frame: expected a text, got '\\ud800'"),
+    ('deployment.enable', True, 'enable: .*True'),
+    ('deployment.fault', {'topic': 'fault', 'fault_when': 1}, 'fault.fault_when: .*got 1'),
+    ('interface.base_frame', '\ud800', r"interface.base_frame: .*'\\ud800'"),
     ('deployment.episode_end.max_episode_s', REMOVE, "missing key 'max_episode_s'"),
 ])
-def test_wrong_contract_is_refused_with_a_sentence(place: str, value: object,
-                                                   sentence: str) -> None:
-    with pytest.raises(ContractError, match=sentence):
+def test_wrong_contract_is_refused_with_its_place_and_culprit(place: str, value: object,
+                                                              culprit: str) -> None:
+    with pytest.raises(ContractError, match=culprit):
         contract_from_dict(changed(place, value))
 
 
 @pytest.mark.parametrize(('place', 'value', 'sentence'), [
     ('deployment.observations.tool_pose.topic', 'target_pose',
-     'observations.tool_pose and actions.target_pose are both on'),
+     'observations.tool_pose and actions.target_pose'),
     ('deployment.observations.wrist_force.topic', 'current_pose',
-     'observations.tool_pose and observations.wrist_force are both on'),
+     'observations.tool_pose and observations.wrist_force'),
     ('deployment.actions.target_width.topic', 'target_pose',
-     'actions.target_pose and actions.target_width are both on'),
+     'actions.target_pose and actions.target_width'),
     ('deployment.enable', {'topic': 'target_pose', 'max_age_s': 0.2},
-     'actions.target_pose and enable are both on'),
+     'actions.target_pose and enable'),
     ('deployment.enable', {'topic': 'hand_pose', 'max_age_s': 0.2},
-     'observations.hand_pose and enable are both on'),
+     'observations.hand_pose and enable'),
 ])
 def test_what_is_commanded_measured_and_switched_has_topics_of_its_own(
         place: str, value: object, sentence: str) -> None:
@@ -278,7 +278,7 @@ def test_what_is_commanded_measured_and_switched_has_topics_of_its_own(
 def test_enable_switch_is_no_fault_signal() -> None:
     data = changed('deployment.enable', {'topic': 'switch', 'max_age_s': 0.2})
     data['deployment']['fault'] = {'topic': 'switch', 'fault_when': True}
-    with pytest.raises(ContractError, match='enable and fault are both on'):
+    with pytest.raises(ContractError, match='enable and fault .*switch'):
         contract_from_dict(data)
 
 
@@ -289,7 +289,7 @@ def test_observations_of_one_type_may_share_a_topic() -> None:
 def test_file_is_named_in_the_refusal(tmp_path: Path) -> None:
     path = tmp_path / 'mine.yaml'
     path.write_text(yaml.safe_dump(changed('policy.history', -1)))
-    with pytest.raises(ContractError, match=r'mine.yaml.policy.history: expected .*, got -1'):
+    with pytest.raises(ContractError, match=r'mine.yaml.policy.history: .*-1'):
         load_contract(path)
 
 
@@ -315,21 +315,20 @@ def test_interface_hash_changes_with_the_interface_alone(
 def test_order_of_modes_is_part_of_the_interface(contract: Contract) -> None:
     swapped = replace(contract.interface, modes=dict(reversed(contract.interface.modes.items())))
     assert swapped.sha256 != contract.interface.sha256
-    with pytest.raises(ContractError, match='the order of the modes differs'):
+    with pytest.raises(ContractError, match='order of the modes'):
         require_same_interface(contract.interface, swapped, 'data')
 
 
 @pytest.mark.parametrize(('change', 'sentence'), [
-    ({'base_frame': 'base'}, "expected base frame 'panda_link0', got 'base'"),
-    ({'modes': {'handle_first': True}}, 'expected modes .*blade_first.*, got '),
-    ({'observations': ()}, 'expected observations tool_pose.*; got $'),
-    ({'actions': ()}, 'expected actions target_pose'),
+    ({'base_frame': 'base'}, ".*'panda_link0'.*'base'"),
+    ({'modes': {'handle_first': True}}, '.*modes .*blade_first'),
+    ({'observations': ()}, '.*observations tool_pose'),
+    ({'actions': ()}, '.*actions target_pose'),
 ])
 def test_first_difference_of_two_interfaces_is_named(contract: Contract, change: dict[str, Any],
                                                      sentence: str) -> None:
     other = replace(contract.interface, **change)
-    with pytest.raises(ContractError, match=f'^demos/episode_3 was made for another interface: '
-                                            f'{sentence}'):
+    with pytest.raises(ContractError, match=f'^demos/episode_3 .*{sentence}'):
         require_same_interface(contract.interface, other, 'demos/episode_3')
 
 
@@ -337,8 +336,7 @@ def test_a_changed_signal_is_named_with_both_versions(contract: Contract) -> Non
     first, width, *rest = contract.interface.observations
     other = replace(contract.interface,
                     observations=(first, replace(width, names=('finger',)), *rest))
-    with pytest.raises(ContractError, match="observations gripper_width: expected .*, got .*"
-                                            "'finger'"):
+    with pytest.raises(ContractError, match="gripper_width: .*'finger'"):
         require_same_interface(contract.interface, other, 'a bag')
 
 

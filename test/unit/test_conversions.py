@@ -105,41 +105,40 @@ def test_joints_are_matched_by_name_and_others_ignored() -> None:
 
 
 def test_missing_joint_is_named_and_never_zero() -> None:
-    with pytest.raises(ContractError, match=r'joints: expected 3 joints, got 1 \(missing a, c\); '
-                                            'check config/contract.yaml'):
+    with pytest.raises(ContractError, match='joints: .*missing a, c'):
         decode(JOINTS, joint_message(('b', 'd'), [1.0, 2.0]), 0)
 
 
 def test_joint_state_with_fewer_positions_than_names_is_refused() -> None:
-    with pytest.raises(ContractError, match='names 3 joints but has 2 '):
+    with pytest.raises(ContractError, match='joints: .* 3 .* 2 '):
         decode(JOINTS, joint_message(('a', 'b', 'c'), [1.0, 2.0]), 0)
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
 def test_values_that_are_not_finite_are_refused(bad: float) -> None:
-    with pytest.raises(ContractError, match='joints: expected finite values, got .*(nan|inf)'):
+    with pytest.raises(ContractError, match='joints: .*finite.*(nan|inf)'):
         decode(JOINTS, joint_message(('a', 'b', 'c'), [0.0, bad, 0.0]), 0)
     for part in ('position', 'orientation'):
         message = pose_message()
         getattr(message.pose, part).y = bad
-        with pytest.raises(ContractError, match='tool_pose: expected finite values'):
+        with pytest.raises(ContractError, match='tool_pose: .*(nan|inf)'):
             decode(POSE, message, 0)
     force = message_of(FORCE, FORCE_TYPE, [0.0, 0.0, bad])
-    with pytest.raises(ContractError, match='wrist_force: expected finite values'):
+    with pytest.raises(ContractError, match='wrist_force: .*(nan|inf)'):
         decode(FORCE, force, 0)
 
 
 @pytest.mark.parametrize('huge', [1.1e4, 1e30, -1e308])
 def test_finite_values_beyond_anything_physical_are_refused(huge: float) -> None:
-    with pytest.raises(ContractError, match='joints: expected values from -100 to 100 rad, got'):
+    with pytest.raises(ContractError, match='joints: .* -100 to 100 rad'):
         decode(JOINTS, joint_message(('a', 'b', 'c'), [0.0, huge, 0.0]), 0)
-    with pytest.raises(ContractError, match='gripper_width: expected values from -1 to 1 m, got'):
+    with pytest.raises(ContractError, match='gripper_width: .* -1 to 1 m'):
         decode(WIDTH, joint_message(WIDTH.names, [huge, -huge]), 0)
     message = pose_message()
     message.pose.position.y = huge
-    with pytest.raises(ContractError, match='tool_pose: expected values from -10000 to 10000 m'):
+    with pytest.raises(ContractError, match='tool_pose: .* -10000 to 10000 m'):
         decode(POSE, message, 0)
-    with pytest.raises(ContractError, match='wrist_force: expected values from -10000 to 10000 N'):
+    with pytest.raises(ContractError, match='wrist_force: .* -10000 to 10000 N'):
         decode(FORCE, message_of(FORCE, FORCE_TYPE, [0.0, 0.0, huge]), 0)
 
 
@@ -156,8 +155,7 @@ def test_what_no_gripper_or_joint_can_have_is_refused_with_its_span_and_unit(
     if believed:
         assert decode(signal, message, 0).values == pytest.approx(values)
         return
-    with pytest.raises(ContractError, match=f'{signal.key}: expected values from .* to .* '
-                                            f'{signal.unit}, got .*; check .* its unit'):
+    with pytest.raises(ContractError, match=f'{signal.key}: .* to .* {signal.unit}'):
         decode(signal, message, 0)
 
 
@@ -168,7 +166,7 @@ def test_fingers_may_be_measured_in_opposite_directions() -> None:
 
 def test_a_joint_that_is_named_twice_is_refused() -> None:
     message = joint_message(('a', 'b', 'c', 'b'), [1.0, 2.0, 3.0, 4.0])
-    with pytest.raises(ContractError, match='joints: a message names b more than once'):
+    with pytest.raises(ContractError, match='joints: .* b '):
         decode(JOINTS, message, 0)
     others = joint_message(('a', 'x', 'b', 'c', 'x'), [1.0, 8.0, 2.0, 3.0, 9.0])
     assert decode(JOINTS, others, 0).values.tolist() == [1.0, 2.0, 3.0]
@@ -179,24 +177,23 @@ def test_a_joint_that_is_named_twice_is_refused() -> None:
 def test_foreign_frame_is_refused(signal: Signal, type_name: str, values: Array) -> None:
     message = message_of(signal, type_name, values)
     message.header.frame_id = 'camera'
-    with pytest.raises(ContractError, match=f"{signal.key}: expected frame 'panda_link0', got "
-                                            "'camera'; transform it"):
+    with pytest.raises(ContractError, match=f"{signal.key}: .*'panda_link0'.*'camera'"):
         decode(signal, message, 0)
 
 
 def test_empty_orientation_is_refused() -> None:
     message = pose_message()
     message.pose.orientation.w = 0.0
-    with pytest.raises(ContractError, match='tool_pose: expected a quaternion of unit length'):
+    with pytest.raises(ContractError, match='tool_pose: .*quaternion'):
         decode(POSE, message, 0)
 
 
 def test_array_of_a_wrong_length_is_refused_both_ways() -> None:
     message = message_of(JOINTS, ARRAY_TYPE, [1.0, 2.0, 3.0])
     message.data = np.zeros(4)
-    with pytest.raises(ContractError, match='joints: expected 3 values, got 4'):
+    with pytest.raises(ContractError, match='joints: .*3 .*4'):
         decode(JOINTS, message, 0)
-    with pytest.raises(ContractError, match='joints: expected 3 values, got 2'):
+    with pytest.raises(ContractError, match='joints: .*3 .*2'):
         message_of(JOINTS, ARRAY_TYPE, [1.0, 2.0])
 
 
@@ -262,7 +259,7 @@ def test_joints_of_a_trajectory_are_matched_by_name() -> None:
 @pytest.mark.parametrize(('names', 'positions', 'sentence'), [
     (['a', 'b'], [1.0, 2.0], r'expected 3 joints, got 2 \(missing c\)'),
     (['a', 'b', 'c', 'c'], [1.0, 2.0, 3.0, 4.0], 'names c more than once'),
-    (['a', 'b', 'c'], [1.0, 2.0], 'names 3 joints but has 2 '),
+    (['a', 'b', 'c'], [1.0, 2.0], 'joints: .* 3 .* 2 '),
     (['a', 'b', 'c'], [1.0, 2.0, np.nan], 'expected finite values, got .*nan'),
     (['a', 'b', 'c'], [1.0, -np.inf, 3.0], 'expected finite values, got .*inf'),
     (['a', 'b', 'c'], [1.0, 2.0, 1e5], 'expected values from -100 to 100 rad'),
@@ -278,24 +275,24 @@ def test_trajectory_that_does_not_say_where_every_joint_goes_is_refused(
 def test_trajectory_without_points_is_refused() -> None:
     message = trajectory()
     message.points = []
-    with pytest.raises(ContractError, match='joints: a trajectory has no points'):
+    with pytest.raises(ContractError, match='joints: .*no points'):
         decode(JOINTS, message, 0)
 
 
 @pytest.mark.parametrize(('values', 'velocities'), [([1.0], [0.0] * 3), ([1.0] * 3, [0.0] * 4)])
 def test_trajectory_of_a_wrong_length_is_not_written(values: Any, velocities: Any) -> None:
-    with pytest.raises(ContractError, match='joints: expected 3 values and velocities'):
+    with pytest.raises(ContractError, match='joints: .*3 .*velocities'):
         trajectory(values, velocities)
 
 
 def test_transforms_are_not_taken_for_a_pose() -> None:
     message = STORE.types['tf2_msgs/msg/TFMessage'](transforms=[])
-    with pytest.raises(TypeError, match='tool_pose: a message of transforms is read with'):
+    with pytest.raises(TypeError, match='tool_pose: .*transforms'):
         decode(POSE, message, 0)
 
 
 def test_type_that_cannot_be_written_is_refused() -> None:
-    with pytest.raises(ContractError, match='joints: cannot write .*std_msgs/msg/String'):
+    with pytest.raises(ContractError, match='joints: .*std_msgs/msg/String'):
         message_of(JOINTS, 'std_msgs/msg/String', [1.0, 2.0, 3.0])
 
 

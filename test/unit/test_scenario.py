@@ -150,37 +150,37 @@ def test_hash_changes_with_the_data_alone(tmp_path: Path) -> None:
     assert load_scenario(other).sha256 != find_scenario('knife').sha256
 
 
-@pytest.mark.parametrize(('place', 'value', 'sentence'), [
-    ('schema', 'uncloning/scenario@9', "schema: expected 'uncloning/scenario@1'"),
+@pytest.mark.parametrize(('place', 'value', 'culprit'), [
+    ('schema', 'uncloning/scenario@9', 'schema: .*scenario@1.*scenario@9'),
     ('tol', {}, r"unknown key 'tol' \(did you mean 'tool'\?\)"),
-    ('unsafe', REMOVE, "missing key 'unsafe', expected a mapping"),
-    ('tool.mass_kg', 0, 'tool.mass_kg: expected a number in'),
-    ('tool.parts.blade.size_m', [0.1, 0.0, 0.1], 'size_m: expected edge lengths above 0, got'),
+    ('unsafe', REMOVE, "missing key 'unsafe'"),
+    ('tool.mass_kg', 0, 'tool.mass_kg: .*got 0'),
+    ('tool.parts.blade.size_m', [0.1, 0.0, 0.1], 'parts.blade: size_m: .*0.0'),
     ('tool.parts.blade.colour', [1, 0, 0], r"unknown key 'colour' \(did you mean 'color'\?\)"),
     ('tool.hazard.part', 'blad', r"unknown part 'blad' \(did you mean 'blade'\?\)"),
     ('start.hand_position_min_m', [0.9, -0.25, 0.2], 'hand_position_min_m .* is above '),
-    ('start.object_yaw_deg', [10, 5], r'expected a pair \[least, most\], got \[10, 5\]'),
-    ('start.hand_yaw_jitter_deg', -1, 'hand_yaw_jitter_deg: expected a number in'),
+    ('start.object_yaw_deg', [10, 5], r'start.object_yaw_deg: .*\[10, 5\]'),
+    ('start.hand_yaw_jitter_deg', -1, 'start.hand_yaw_jitter_deg: .*-1'),
     ('receiver.reach_s', [1.0], r'receiver.reach_s: .*got \[1.0\]'),
-    ('tracking.dropout', 1.0, 'dropout: expected a number in'),
+    ('tracking.dropout', 1.0, 'tracking.dropout: .*1.0'),
     ('modes.handle_first.robot_grasps', 'bladee', r"unknown part 'bladee' \(did you mean"),
     ('modes.handle_first.blade_to_hand_deg', 150, 'blade_to_hand_deg: .*got 150'),
     ('unsafe.near_m', float('nan'), 'near_m: .*got nan'),
     ('receiver.posture', 'lying', "posture: .*standing.*seated.* got 'lying'"),
-    ('tool.hazard.radius_m', -0.1, 'radius_m: expected a number in'),
-    ('tool.contact_breaking_m', 1.0, 'contact_breaking_m: expected a number in'),
-    ('modes.handle_first.desired', 'yes', 'desired: expected true or false'),
-    ('modes.handle_first.desired', False, 'at least one mode must be desired'),
+    ('tool.hazard.radius_m', -0.1, 'hazard.radius_m: .*-0.1'),
+    ('tool.contact_breaking_m', 1.0, 'tool.contact_breaking_m: .*1.0'),
+    ('modes.handle_first.desired', 'yes', "handle_first.desired: .*'yes'"),
+    ('modes.handle_first.desired', False, 'modes: .*desired'),
     ('modes.handle_first.approach_deg', [10], r'approach_deg: .*got \[10\]'),
-    ('modes.handle_first.highest_m', [0.4, 0.3], r'expected a pair \[least, most\]'),
-    ('modes.handle_first.carry_m', [0.3, 0.0], 'carry_m: expected a list of 3 numbers'),
+    ('modes.handle_first.highest_m', [0.4, 0.3], r'highest_m: .*\[0.4, 0.3\]'),
+    ('modes.handle_first.carry_m', [0.3, 0.0], r'carry_m: .*\[0.3, 0.0\]'),
     ('modes.handle_first.turn_deg', 'left', "turn_deg: .*got 'left'"),
     ('modes.handle_first.blade_to_hand_deg', [40, 180],
-     'blade_first and handle_first overlap, so an exchange could be of both'),
+     'blade_first and handle_first overlap'),
 ])
-def test_wrong_scenario_is_refused_with_file_and_sentence(
-        tmp_path: Path, place: str, value: object, sentence: str) -> None:
+def test_wrong_scenario_is_refused_with_file_and_culprit(
+        tmp_path: Path, place: str, value: object, culprit: str) -> None:
     path = write_changed(tmp_path / 'mine.yaml', place, value)
-    with pytest.raises(ScenarioError, match=sentence) as err:
+    with pytest.raises(ScenarioError, match=culprit) as err:
         find_scenario(str(path))
     assert 'mine.yaml' in str(err.value)
