@@ -83,7 +83,8 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
         return messages.build(classes, type_name, layout=layout, data=values)
     kind = KINDS[signal.kind]
     if type_name != kind.observed_as[0]:
-        raise ContractError(f'{signal.key}: cannot write a {signal.kind} as a {type_name}')
+        raise ContractError(f'{signal.key}: expected {kind.observed_as[0]} or {ARRAY} for a '
+                            f'{signal.kind}, got {type_name}')
     return kind.encode(signal, values, stamp_ns, classes)
 
 

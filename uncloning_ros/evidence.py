@@ -122,8 +122,8 @@ def read_document(path: Path) -> dict[str, Any]:
                             f'uncloning audit --evidence')
     said, actual = document.get('digest'), digest_of(document)
     if said != actual:
-        raise EvidenceError(f'{path} is damaged: its digest says {said}, its contents have '
-                            f'{actual}; copy it again, or audit again')
+        raise EvidenceError(f'{path} is damaged: expected the digest {said}, got {actual}; copy '
+                            f'it again, or audit again')
     return document
 
 
@@ -156,12 +156,12 @@ def require_covers(evidence: Evidence, model_sha256: str, deployment_sha256: str
     To hold, limits must have been stated, and none be exceeded.
     """
     if evidence.model_sha256 != model_sha256:
-        raise EvidenceError(f'{evidence.path} is about the model {evidence.model_sha256}, not '
-                            f'about {model_sha256}; audit this one')
+        raise EvidenceError(f'{evidence.path}: expected evidence about the model {model_sha256}, '
+                            f'got {evidence.model_sha256}; audit this model')
     if evidence.deployment_sha256 != deployment_sha256:
-        raise EvidenceError(f'{evidence.path} was gathered with the deployment part '
-                            f'{evidence.deployment_sha256}, not with {deployment_sha256}; audit '
-                            f'the model with the deployment part that runs')
+        raise EvidenceError(f'{evidence.path}: expected evidence with the deployment part '
+                            f'{deployment_sha256}, got {evidence.deployment_sha256}; audit the '
+                            f'model with the deployment part that runs')
     if not evidence.within_limits:
-        raise EvidenceError(f'{evidence.path} does not speak for the model: '
-                            f'{evidence.sentence}; audit it with --max-umr and --min-sr')
+        raise EvidenceError(f'{evidence.path}: expected stated limits that hold, got: '
+                            f'{evidence.sentence}; audit the model with --max-umr and --min-sr')

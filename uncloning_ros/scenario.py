@@ -100,7 +100,8 @@ class StartRanges:
                 ('object_position', self.object_position_min_m, self.object_position_max_m),
                 ('hand_position', self.hand_position_min_m, self.hand_position_max_m)):
             if any(a > b for a, b in zip(low, high, strict=True)):
-                raise ScenarioError(f'{name}_min_m {low} is above {name}_max_m {high}')
+                raise ScenarioError(f'expected {name}_min_m of at most {name}_max_m {high}, got '
+                                    f'{low}')
         return self
 
 
@@ -244,11 +245,11 @@ class Scenario:
         for name, rule in self.modes.items():
             _require_part(f'modes.{name}.robot_grasps', rule.robot_grasps, parts)
         if not any(self.desired.values()):
-            raise ScenarioError('modes: at least one mode must be desired')
+            raise ScenarioError('modes: expected at least one desired mode, got none')
         for (name, rule), (other, second) in itertools.combinations(sorted(self.modes.items()), 2):
             if rule.overlaps(second):
-                raise ScenarioError(f'modes: {name} and {other} overlap, so an exchange could be '
-                                    f'of both; set their ranges apart')
+                raise ScenarioError(f'modes: expected ranges apart, got {name} and {other} that '
+                                    f'overlap; an exchange could be of both')
         return self
 
     @cached_property

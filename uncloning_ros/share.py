@@ -25,6 +25,6 @@ def share_path(folder: str) -> Path:
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise UncloningError(f'cannot find the folder {folder!r} of {_PACKAGE}; looked in '
+    raise UncloningError(f'cannot find the folder {folder!r} of {_PACKAGE} in '
                          f'{", ".join(map(str, candidates)) or "no place"}; '
                          f'source the workspace, or install the package again')

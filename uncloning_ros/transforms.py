@@ -120,8 +120,7 @@ class TransformTree:
                 return (f'no transform names frame {frame!r}{near_miss(frame, sorted(known))}; '
                         f'check its publisher, or the frame in the contract')
         return (f'no transform leads from {_with_root(base_frame, base_top)} to '
-                f'{_with_root(child_frame, top)}; publish that link, as '
-                f'static_transform_publisher does')
+                f'{_with_root(child_frame, top)}; publish it, as static_transform_publisher does')
 
     def sample(self, signal: Signal, topic: ObservedTopic, placed: Collection[str],
                receive_ns: int, arrival_ns: int) -> Sample | None:
@@ -144,8 +143,9 @@ class TransformTree:
         if stamp_ns is None or not topic.stamped:
             stamp_ns = arrival_ns
         elif stamp_ns == 0:
-            raise ContractError(f'{signal.key}: a transform has no time stamp; have its publisher '
-                                f'fill header.stamp, or set stamped: false in the contract')
+            raise ContractError(f'{signal.key}: expected a time stamp in every transform, got '
+                                f'none; have its publisher fill header.stamp, or set stamped: '
+                                f'false in the contract')
         return Sample(single_pose(found.position, found.quaternion), stamp_ns, receive_ns)
 
     def _chain(self, base_frame: str, child_frame: str) -> _Chain | None:
@@ -163,7 +163,7 @@ class TransformTree:
         line = [frame]
         while (link := self._links.get(line[-1])) is not None:
             if link.parent in line:
-                raise ContractError(f'the transforms run in a circle: '
+                raise ContractError(f'expected trees of transforms, got the circle '
                                     f'{" -> ".join(reversed([*line, link.parent]))}; give every '
                                     f'frame one parent')
             line.append(link.parent)
@@ -184,20 +184,20 @@ class TransformTree:
 
 
 def _with_root(frame: str, root: str) -> str:
-    return repr(frame) if frame == root else f'{root!r}, on which {frame!r} hangs'
+    return repr(frame) if frame == root else f'{root!r} (the root of {frame!r})'
 
 
 def _unit(frame: str, link: _Link) -> Quaternion:
-    """Return the unit quaternion of a link; refuse values that no transform can have."""
+    """Return the unit quaternion of a link; raise `ContractError` for another value."""
     where = f'the transform from {link.parent!r} to {frame!r}'
     if not all(-_MOST_M <= value <= _MOST_M for value in (*link.position, *link.quaternion)):
-        raise ContractError(f'{where} has the position {link.position} and the quaternion '
-                            f'{link.quaternion}, expected finite values of at most {_MOST_M:g}; '
+        raise ContractError(f'{where}: expected finite values of at most {_MOST_M:g}, got the '
+                            f'position {link.position} and the quaternion {link.quaternion}; '
                             f'check its publisher')
     x, y, z, w = link.quaternion
     norm = math.sqrt(x * x + y * y + z * z + w * w)
     if not abs(norm - 1.0) < 0.01:
-        raise ContractError(f'{where} has a quaternion of length {norm:.3g}, expected 1; check '
+        raise ContractError(f'{where}: expected a quaternion of length 1, got {norm:.3g}; check '
                             f'its publisher')
     return x / norm, y / norm, z / norm, w / norm
 

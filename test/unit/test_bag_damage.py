@@ -227,7 +227,7 @@ def joint_state(names: list[str], position: list[float]) -> Any:
     (['panda_finger_joint1', 'finger2'], [0.1, 0.1], r'missing panda_finger_joint2'),
     (['panda_finger_joint1'], [0.1], r'expected 2 joints, got 1'),
     (['panda_finger_joint1', 'panda_finger_joint2'], [0.1, float('nan')], 'expected finite'),
-    (['panda_finger_joint1', 'panda_finger_joint2'], [0.1], 'names 2 joints but has 1 '),
+    (['panda_finger_joint1', 'panda_finger_joint2'], [0.1], ' 2 .* 1'),
 ])
 def test_a_bad_joint_state_is_refused_with_its_bag(
         tmp_path: Path, names: list[str], position: list[float], sentence: str) -> None:

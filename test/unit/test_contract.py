@@ -201,7 +201,7 @@ def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract)
     ('policy.histroy', 2, r"unknown key 'histroy' \(did you mean 'history'\?\)"),
     ('policy.history', REMOVE, "policy: missing key 'history'"),
     ('policy.rate_hz', 0, 'policy.rate_hz: .*1, 1000.* got 0'),
-    ('policy.execute', 17, 'policy: .*17.*16'),
+    ('policy.execute', 17, 'policy: .*execute.* 16.*17'),
     ('policy.rate_hz', 40, 'command_rate_hz .* 40, .*100'),
     ('deployment.command_rate_hz', 10, 'command_rate_hz .* 20, .*10'),
     ('policy.history', 1001, 'policy.history: .* 1000.*got 1001'),
@@ -240,7 +240,7 @@ def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract)
     ('deployment.observations.hand_pose.max_age_s', 1e300, r'max_age_s: .*got 1e\+300'),
     ('deployment.actions.target_pose.max_age_s', 1.0, "unknown key 'max_age_s'"),
     ('deployment.limits.workspace_min_m', [0.9, -0.6, 0.02],
-     'limits: workspace_min_m .*0.9.* workspace_max_m'),
+     'limits: .*workspace_min_m .*0.9'),
     ('deployment.limits.speed_m_s', 0, 'limits.speed_m_s: .* got 0'),
     ('deployment.limits.jump_m', REMOVE, "missing key 'jump_m'"),
     ('deployment.limits.jump_rad', -1, 'limits.jump_rad: .* got -1'),
@@ -278,7 +278,7 @@ def test_what_is_commanded_measured_and_switched_has_topics_of_its_own(
 def test_enable_switch_is_no_fault_signal() -> None:
     data = changed('deployment.enable', {'topic': 'switch', 'max_age_s': 0.2})
     data['deployment']['fault'] = {'topic': 'switch', 'fault_when': True}
-    with pytest.raises(ContractError, match='enable and fault .*switch'):
+    with pytest.raises(ContractError, match="enable and fault.*'switch'"):
         contract_from_dict(data)
 
 

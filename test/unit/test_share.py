@@ -30,8 +30,7 @@ def test_checkout_goes_before_a_sourced_workspace(tmp_path: Path,
 def test_unknown_folder_is_refused_with_the_places_and_the_remedy(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('AMENT_PREFIX_PATH', '/nowhere')
-    with pytest.raises(UncloningError, match="cannot find the folder 'none' .*/nowhere/share.*; "
-                                             'source the workspace, or install'):
+    with pytest.raises(UncloningError, match="'none' .*/nowhere/share.*; source the workspace"):
         share_path('none')
 
 

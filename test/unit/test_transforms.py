@@ -3,6 +3,7 @@
 """Trees of transforms: chains are composed right, and what is wrong with them is named."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -121,22 +122,20 @@ def test_arrival_stands_in_where_nothing_moves_or_stamps_mean_nothing() -> None:
 
 def test_a_stamp_of_zero_is_refused_with_the_remedy() -> None:
     made = tree((BASE, 'hand', eye(), 0))
-    with pytest.raises(ContractError, match='hand_pose: a transform has no time stamp; .*set '
-                                            'stamped: false'):
+    with pytest.raises(ContractError, match='hand_pose: .*stamp.*set stamped: false'):
         sample(made, {'hand'})
 
 
 @pytest.mark.parametrize(('links', 'sentence'), [
-    ([], "no transform names frame 'hand'; check"),
+    ([], "no transform names frame 'hand'"),
     ([('camera', 'hnad')], "no transform names frame 'hand' .did you mean 'hnad'"),
     ([('camera', 'hand')], f"no transform names frame '{BASE}'"),
     ([('camera', 'hand'), ('world', BASE)],
-     f"no transform leads from 'world', on which '{BASE}' hangs to 'camera', on which 'hand' "
-     f"hangs; publish that link"),
+     f"'world' .*'{BASE}'.* 'camera' .*'hand'"),
 ])
 def test_the_missing_link_is_named(links: list[tuple[str, str]], sentence: str) -> None:
     made = tree(*((parent, child, eye(), 5) for parent, child in links))
-    assert sentence.split(' .')[0] in made.missing(BASE, 'hand')
+    assert re.search(sentence, made.missing(BASE, 'hand'))
     with pytest.raises(ContractError, match=sentence):
         made.pose(BASE, 'hand')
 
@@ -147,18 +146,18 @@ def test_a_whole_chain_misses_nothing() -> None:
 
 def test_a_circle_is_refused_and_named() -> None:
     made = tree(('b', 'hand', eye(), 5), ('hand', 'b', eye(), 5))
-    with pytest.raises(ContractError, match="run in a circle: hand -> b -> hand; give every"):
+    with pytest.raises(ContractError, match='circle hand -> b -> hand'):
         made.pose(BASE, 'hand')
-    # Nobody stumbles over a circle that nobody asks for.
+    # A circle stops no pose outside it.
     made.add(tf_message(transform(BASE, 'object', eye(x=3.0), 5)), static=False)
     assert made.pose(BASE, 'object').position == (3.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(('change', 'sentence'), [
-    (('translation', 'x', math.nan), "from 'panda_link0' to 'hand' has the position .nan, "),
-    (('translation', 'y', 1e9), 'expected finite values of at most 10000'),
-    (('rotation', 'w', 0.0), 'has a quaternion of length 0, expected 1'),
-    (('rotation', 'z', math.inf), 'expected finite values'),
+    (('translation', 'x', math.nan), "from 'panda_link0' to 'hand': .*nan"),
+    (('translation', 'y', 1e9), ' 10000, .*1000000000'),
+    (('rotation', 'w', 0.0), 'quaternion of length 1, got 0'),
+    (('rotation', 'z', math.inf), 'inf'),
 ])
 def test_values_that_are_no_transform_are_refused_where_they_are_needed(
         change: tuple[str, str, float], sentence: str) -> None:

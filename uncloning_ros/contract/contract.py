@@ -38,8 +38,8 @@ class PolicyTiming:
     def as_read(self) -> 'PolicyTiming':
         """Return the timing; raise `ContractError` if more actions are executed than planned."""
         if self.execute > self.horizon:
-            raise ContractError(f'execute {self.execute} is above horizon {self.horizon}; a chunk '
-                                f'has only that many actions')
+            raise ContractError(f'expected execute of at most horizon {self.horizon}, the '
+                                f'actions of a chunk, got {self.execute}')
         return self
 
     @property

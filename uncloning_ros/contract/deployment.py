@@ -95,8 +95,9 @@ class Limits:
         """Return the limits; raise `ContractError` for a workspace without room."""
         pairs = zip(self.workspace_min_m, self.workspace_max_m, strict=True)
         if any(low >= high for low, high in pairs):
-            raise ContractError(f'workspace_min_m {self.workspace_min_m} must be below '
-                                f'workspace_max_m {self.workspace_max_m} along every axis')
+            raise ContractError(f'expected workspace_min_m below workspace_max_m '
+                                f'{self.workspace_max_m} along every axis, got '
+                                f'{self.workspace_min_m}')
         return self
 
 
@@ -153,9 +154,9 @@ class Deployment:
         for use, topic, type_name in uses:
             before, before_type = seen.setdefault(topic, (use, type_name))
             if before != use and (before_type != type_name or not type_name):
-                raise ContractError(f'{before} and {use} are both on the topic {topic!r}; give '
-                                    f'each a topic of its own (observations of one message type '
-                                    f'may share theirs)')
+                raise ContractError(f'expected a topic of its own for {before} and {use}, got '
+                                    f'{topic!r} for both; only observations of one message type '
+                                    f'may share one')
         return self
 
     def require_fits(self, interface: Interface) -> None:

@@ -28,7 +28,7 @@ class Interface:
     def as_read(self) -> 'Interface':
         """Return the interface with the frames of its signals; raise `ContractError`."""
         if not any(self.modes.values()):
-            raise ContractError('modes: at least one mode must be desired')
+            raise ContractError('modes: expected at least one desired mode, got none')
         for action in self.actions:
             if not KINDS[action.kind].commanded_as:
                 raise ContractError(f'actions: {action.key}: a {action.kind} cannot be commanded')
@@ -129,7 +129,7 @@ class Interface:
     def _framed(self, part: str, signals: Sequence[Signal]) -> tuple[Signal, ...]:
         keys = [signal.key for signal in signals]
         if len(set(keys)) != len(keys):
-            raise ContractError(f'{part}: keys must differ, got {", ".join(keys)}')
+            raise ContractError(f'{part}: expected distinct keys, got {", ".join(keys)}')
         return tuple(signal if KINDS[signal.kind].named
                      else replace(signal, frame=self.base_frame) for signal in signals)
 

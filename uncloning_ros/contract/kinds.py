@@ -121,14 +121,14 @@ def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]
     if missing:
         found = len(signal.names) - len(missing)
         raise ContractError(f'{signal.key}: expected {len(signal.names)} joints, got {found} '
-                            f'(missing {", ".join(missing)}); check config/contract.yaml')
+                            f'(missing {", ".join(missing)}); check the names in the contract')
     twice = [name for name in signal.names if names.count(name) > 1]
     if twice:
-        raise ContractError(f'{signal.key}: a message names {", ".join(twice)} more than once; '
-                            f'check its publisher')
+        raise ContractError(f'{signal.key}: expected every joint once, got {", ".join(twice)} '
+                            f'more than once; check its publisher')
     if len(values) != len(names):
-        raise ContractError(f'{signal.key}: a message names {len(names)} joints but has '
-                            f'{len(values)} values; check its publisher')
+        raise ContractError(f'{signal.key}: expected {len(names)} values, one for each joint of '
+                            f'the message, got {len(values)}; check its publisher')
     found_values = [float(values[names.index(name)]) for name in signal.names]
     most = KINDS[signal.kind].span[1]
     require_usable(signal, found_values, -most, most)
