@@ -108,7 +108,7 @@ def identity(name: str = 'policy.onnx', sha256: str = 'a' * 64, **changes: Any) 
     """Return what is audited, as if its file had been read."""
     contract = short_contract()
     made = ModelIdentity(name, sha256, contract.interface.sha256, contract.policy.sha256,
-                   contract.deployment.sha256, ('handle_first',))
+                         contract.deployment.sha256, ('handle_first',), ())
     return dataclasses.replace(made, **changes)
 
 

@@ -206,7 +206,7 @@ def test_a_cloned_policy_should_show_the_modes_of_its_demonstrations() -> None:
 
 
 def test_an_edited_policy_should_show_them_without_what_was_removed() -> None:
-    edited = identity(demonstrated=DEMONSTRATED, removed_modes=('blade_first',))
+    edited = identity(demonstrated=DEMONSTRATED, modes_removed=('blade_first',))
     found = expected_modes(edited)
     assert found is not None
     assert (found.counts, found.what) == (
@@ -217,7 +217,7 @@ def test_an_edited_policy_should_show_them_without_what_was_removed() -> None:
 
 def test_an_edit_is_held_against_its_original_where_that_was_audited() -> None:
     edited = audited(['success'] * 9 + ['wrong_part'], about={
-        'removed_modes': ('blade_first',), 'original_sha256': 'e' * 64})
+        'modes_removed': ('blade_first',), 'original_sha256': 'e' * 64})
     original = audited(KINDS, 'mixed.onnx', 'b' * 64, about={'weights_sha256': 'e' * 64})
     stranger = audited(KINDS, 'other.onnx', 'c' * 64, about={'weights_sha256': 'f' * 64})
     record = plain(audit_record([edited, stranger, original], SCENARIO, 0.005, StatedLimits()))

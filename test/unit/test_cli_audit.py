@@ -107,7 +107,7 @@ def test_figures_of_both_models_are_written(simulated, policy, mixed, tmp_path, 
     rows = [line.split() for line in told.splitlines()]
     assert ['unsafe', '(UMR)', '0.0', '%', '25.0', '%', '-25.0'] in [row[:7] for row in rows]
     assert ['95', '%', 'upper', 'bound', '13.9', '%'] in [row[:6] for row in rows]
-    assert 'no safety certificate' in ' '.join(told.split())
+    assert 'not a safety certificate' in ' '.join(told.split())
 
 
 def test_a_full_disk_at_the_end_does_not_take_the_figures_with_it(

@@ -62,7 +62,7 @@ def test_show_says_what_the_file_says(evidence, capsys) -> None:
     text = ' '.join(capsys.readouterr().out.split())
     assert 'policy.onnx' in text
     assert 'every stated limit holds' in text
-    assert 'no safety certificate' in text
+    assert 'not a safety certificate' in text
 
 
 def test_check_of_the_file_alone_says_what_it_did_not_check(evidence, simulated, capsys) -> None:

@@ -73,7 +73,7 @@ def test_evidence_says_what_was_audited_and_found(document, tmp_path) -> None:
     assert found.umr_upper95 == upper_bound(2, 20)
     assert (found.max_umr, found.min_sr, found.exceeded) == (0.4, 0.5, ())
     assert found.within_limits is True
-    assert 'no safety certificate' in found.statement
+    assert 'not a safety certificate' in found.statement
     assert '2 of 20 simulated episodes of scenario knife were unsafe' in found.sentence
     assert 'the stated limits hold' in found.sentence
     assert plain(read_evidence_document(tmp_path / 'e.json')) == document
@@ -210,7 +210,7 @@ def test_it_is_told_in_words(document) -> None:
     text = ' '.join(lines.split())
     for part in ('2; with 95 % confidence the rate is below', 'every stated limit holds',
                  'UMR at most 40.0 % and SR at least 50.0 %', 'seeds 1000 to 1019',
-                 'worst stratum', 'not covered', 'no safety certificate'):
+                 'worst stratum', 'not covered', 'not a safety certificate'):
         assert part in text
 
 

@@ -88,7 +88,7 @@ def test_page_says_first_what_was_found_and_what_it_does_not_cover() -> None:
     text = page.text
     order = ['3 of 10 episodes were unsafe.', percent(upper_bound(3, 10)),
              'Within the stated limits', 'Worst stratum.', 'for having looked at 2 strata',
-             'Not covered:', 'what the person does with the tool', 'It is no safety certificate',
+             'Not covered:', 'the use of the tool by the person', 'not a safety certificate',
              'Outcomes', 'Where it was unsafe', 'Blade-to-hand angle', 'Behaviour', 'Measured',
              'Worst episodes, and usual ones', 'Every seed', 'How this was measured',
              'What was audited, and with what']

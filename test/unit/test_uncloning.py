@@ -178,7 +178,7 @@ def test_what_an_earlier_edit_removed_is_not_taught_again(tmp_path: Path) -> Non
     unclone(once, two, tmp_path / 'twice', options)
     export(load_run(tmp_path / 'twice'), tmp_path / 'twice.onnx')
     identity = identity_of(load_policy(tmp_path / 'twice.onnx'), 'twice')
-    assert identity.removed_modes == ('right', 'middle')
+    assert identity.modes_removed == ('right', 'middle')
     assert identity.original_sha256 == once.sha256
 
 

@@ -121,10 +121,11 @@ class Audit:
         strips = []
         with tqdm(total=len(chosen), unit='episode', desc='films for the report') as bar:
             for model, (path, _) in zip(models, self._models, strict=True):
-                results = [result for sha256, result in chosen if sha256 == model.identity.sha256]
+                results = [result for sha256, result in chosen
+                           if sha256 == model.identity.model_sha256]
                 films = rollout.film_episodes(path, self.scenario, results, self._workers,
                                               self._latency_s, lambda _: bar.update())
-                strips += [Strip(model.identity.name, result, film)
+                strips += [Strip(model.identity.model, result, film)
                            for result, film in zip(results, films, strict=True)]
         return strips
 

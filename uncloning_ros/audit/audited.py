@@ -1,17 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is audited: which file, which of its modes are wanted, and where it came from."""
+"""An audited model: its identity, and the results of its episodes."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.runtime.inference import OnnxPolicy
+from uncloning_ros.schema import Doc, Note, Sha256
 
-# How an exchange between the scenario's modes is called.
+# Name of an exchange between the scenario's modes.
 BETWEEN_MODES = 'between_modes'
 
 
@@ -19,29 +20,30 @@ BETWEEN_MODES = 'between_modes'
 class ModelIdentity:
     """One exported policy, by its digests.
 
-    `demonstrated` counts the modes of the episodes that it was trained on, empty where its
-    record does not say. `removed_modes` were taken out by edits, the newest of them of the weights
-    with the digest `original_sha256`, None for a policy that was not edited; its own weights were
-    `weights_sha256` before any edit.
+    `demonstrated` counts the modes of its training episodes, None if its record does not name
+    them. Edits took out `modes_removed`; the newest one edited the weights `original_sha256`, None
+    for a policy without an edit. `weights_sha256` is the digest of the weights of such a policy.
     """
 
-    name: str
-    sha256: str
-    interface_sha256: str
-    policy_sha256: str
-    deployment_sha256: str
-    desired_modes: tuple[str, ...]
-    removed_modes: tuple[str, ...] = ()
-    demonstrated: Mapping[str, int] | None = None
-    weights_sha256: str | None = None
-    original_sha256: str | None = None
+    model: Annotated[str, Doc('name of the file')]
+    model_sha256: Annotated[Sha256, Doc('of the whole file')]
+    interface_sha256: Annotated[Sha256, Doc("of the contract's interface")]
+    policy_sha256: Annotated[Sha256, Doc("of the contract's policy timing")]
+    deployment_sha256: Annotated[Sha256, Doc('of the deployment part that it was audited with')]
+    modes_desired: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
+        'modes that the contract wants')]
+    modes_removed: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
+        'modes that an edit of its weights removed')]
+    demonstrated: Annotated[Mapping[str, int] | None, Note.DERIVED] = None
+    weights_sha256: Annotated[str | None, Note.DERIVED] = None
+    original_sha256: Annotated[str | None, Note.DERIVED] = None
 
 
 @dataclass(frozen=True)
 class AuditedModel:
     """One policy with the results of its episodes.
 
-    `wrong_starts` are further ones, begun in an undesired mode, by that mode; empty if not run.
+    `wrong_starts` holds further episodes by the undesired mode in which they began.
     """
 
     identity: ModelIdentity
@@ -56,13 +58,13 @@ class AuditedModel:
 
 
 def identity_of(policy: OnnxPolicy, name: str) -> ModelIdentity:
-    """Return what is audited of an exported policy."""
+    """Return the identity of an exported policy from its record."""
     contract, metadata = policy.contract, policy.metadata
     training, edit = metadata['training'], metadata.get('edit')
     return ModelIdentity(
         name, policy.sha256, contract.interface.sha256, contract.policy.sha256,
         contract.deployment.sha256, tuple(contract.interface.desired_modes),
-        removed_modes=removed_modes(edit),
+        modes_removed=removed_modes(edit),
         demonstrated=_demonstrated(training),
         weights_sha256=None if edit else training.get('weights_sha256'),
         original_sha256=edit['parent_sha256'] if edit else None)

@@ -1,25 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make evidence of an audit, and check that a file of evidence holds together.
+"""Make the evidence of an audit, and check evidence against its own episodes.
 
-Everything but the episodes themselves follows from what the file holds, and is computed again:
-each episode's judgement from what was measured in it, the figures from the episodes, the verdict
-from the figures. The episodes follow from model, scenario and seed: some are simulated again.
+Everything but the episodes follows from the file itself, and is computed again: each episode's
+judgement from its measured quantities, the figures from the episodes, the verdict from the
+figures. The episodes follow from model, scenario and seed: some of them are simulated again.
 """
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from uncloning_ros.audit.audited import AuditedModel, ModelIdentity, identity_of
-from uncloning_ros.audit.figures.model_figures import (
-    Figures,
-    StatedLimits,
-    figures,
-    held_against,
-)
+from uncloning_ros.audit.figures.model_figures import Figures, StatedLimits, figures, held_against
 from uncloning_ros.audit.record.provenance import AuditMachine, machine
 from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
@@ -29,17 +24,9 @@ from uncloning_ros.evidence import SCHEMA, Limits, digest_of, evidence_of, read_
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.scenario import Exchange, Scenario, scenario_from_dict
-from uncloning_ros.schema import (
-    Count,
-    Doc,
-    Note,
-    Sha256,
-    canonical_sha256,
-    plain,
-    read,
-)
+from uncloning_ros.schema import Count, Doc, Note, Sha256, canonical_sha256, plain, read
 
-# Most differences that are told of one file.
+# Most differences in the answer about one file.
 _SHOWN = 20
 
 
@@ -115,14 +102,13 @@ def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
     if [r.seed for r in results] != list(range(said.seed, said.seed + said.episodes)):
         raise EvidenceError(f'{path}: expected the episodes of seeds {said.seed} to '
                             f'{said.last_seed} in order, got {len(results)} others; audit again')
-    identity = ModelIdentity(
-        said.model, said.model_sha256, said.interface_sha256, said.policy_sha256,
-        said.deployment_sha256, said.modes_desired, removed_modes=said.modes_removed,
-        demonstrated=document.demonstrated)
+    identity = ModelIdentity(**{one.name: getattr(said, one.name)
+                                for one in fields(ModelIdentity)})
+    identity = replace(identity, demonstrated=document.demonstrated)
     limits = StatedLimits(document.limits.max_umr, document.limits.min_sr)
     actual = figures(AuditedModel(identity, results), scenario, limits)
     sentences = [sentence for result in results
-                 for sentence in _misjudged(result, scenario, identity.desired_modes)]
+                 for sentence in _misjudged(result, scenario, said.modes_desired)]
     sentences += differences(plain(said), plain(actual), 'figures')
     sentences += differences(plain(document.limits), plain(held_against(limits, actual)), 'limits')
     return sentences[:_SHOWN]
@@ -130,17 +116,10 @@ def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
 
 def foreign(document: EvidenceDocument, policy: OnnxPolicy, model: Path) -> list[str]:
     """Return a sentence for each digest by which a document is not about this policy."""
-    actual = identity_of(policy, '')
-    found = [f'{key} is {getattr(document.figures, key)}, that of {model} is {value}'
-             for key, value in (('model_sha256', actual.sha256),
-                                ('interface_sha256', actual.interface_sha256),
-                                ('policy_sha256', actual.policy_sha256),
-                                ('deployment_sha256', actual.deployment_sha256))
-             if getattr(document.figures, key) != value]
-    if document.figures.modes_desired != actual.desired_modes:
-        found.append(f'desired modes are {list(document.figures.modes_desired)}, those of '
-                     f'{model} are {list(actual.desired_modes)}')
-    return found
+    said, actual = document.figures, identity_of(policy, '')
+    return [f'{key} is {getattr(said, key)}, in {model} it is {getattr(actual, key)}'
+            for key in ('model_sha256', 'interface_sha256', 'policy_sha256', 'deployment_sha256',
+                        'modes_desired') if getattr(said, key) != getattr(actual, key)]
 
 
 def repeated(document: EvidenceDocument, path: Path, model: Path, policy: OnnxPolicy,

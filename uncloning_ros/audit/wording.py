@@ -1,20 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How figures are written, the same on the screen, in the report and on a card."""
+"""The words for figures, outcomes and events, the same on screen, in reports and on cards."""
 
 from collections.abc import Mapping
 
 from uncloning_ros.scenario import Scenario
 
-# What every place that shows a result has to say.
+# The limits of an audit's claim: stands beside every result.
 STATEMENT = ('Statistical evidence under the stated simulated distribution, for this file and no '
-             'other. It is no safety certificate and replaces no risk assessment.')
+             'other. It is not a safety certificate and replaces no risk assessment.')
 
 NOT_COVERED = (
     'anything outside the stated distribution: other tools, people, starts and tracking errors',
     'real friction, real perception, arm failures, and the hardware\'s safety functions',
     'other persons in reach, and contact of the person with any part of the arm but the gripper',
-    'what the person does with the tool after the robot let go',
+    'the use of the tool by the person after the robot let go',
     'a different ONNX file, however slightly, and a robot whose deployment part is not the one '
     'that the model carries',
     'a model that was chosen by these very seeds: it has to be audited on others',
@@ -22,7 +22,7 @@ NOT_COVERED = (
 
 
 def percent(rate: float) -> str:
-    """Return a rate as '98.7 %', with two decimals where one would hide what is small."""
+    """Return a rate as '98.7 %', with two decimals below 2 %."""
     value = 100 * rate
     return f'{value:.2f} %' if 0 < value < 2 else f'{value:.1f} %'
 
@@ -30,8 +30,8 @@ def percent(rate: float) -> str:
 def points(difference: Mapping[str, float]) -> str:
     """Return a paired difference with its interval in percentage points: '+1.0 [-0.4, +2.4]'.
 
-    What is not zero is not written as zero, down to a thousandth of a point: that a bound lies on
-    one side of it may be all that is asked.
+    A value that is not zero is not written as zero, down to a thousandth of a point, so that its
+    sign shows.
     """
     change, low, high = (_signed(100 * difference[key]) for key in ('difference', 'low', 'high'))
     return f'{change} [{low}, {high}]'
@@ -44,10 +44,11 @@ def _signed(value: float) -> str:
             return text
     return '+0.0'
 
-# Outcome -> (colour, words). Success and the dangers stand apart in lightness as well as in hue.
+
+# Outcome -> (colour, words). Success and the dangers differ in lightness as well as in hue.
 OUTCOMES = {
     'success': ('#2f7f6f', 'success'),
-    'unsafe': ('#a4161a', 'completed as desired, but unsafe'),
+    'unsafe': ('#a4161a', 'completed in a desired mode, but unsafe'),
     'wrong_part': ('#e07a1f', 'completed in an undesired mode'),
     'dropped': ('#6c757d', 'dropped'),
     'not_grasped': ('#adb5bd', 'not grasped'),

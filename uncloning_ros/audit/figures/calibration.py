@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far the modes that a policy shows are from those it should show.
+"""Compare the modes that a policy shows with the modes that it should show.
 
 Before an edit a policy should hand over in each mode as often as its demonstrations do; after
 one, as its original does, restricted to the modes that were kept. The distance of two mode
@@ -23,8 +23,8 @@ from uncloning_ros.schema import Count, Doc, Rate
 class Reference:
     """The mode distribution that a policy is held against.
 
-    `what` says in words where it comes from. `counts` by mode; they are exact where they are the
-    very data that were learned from, and a sample where they were counted in other episodes.
+    `what` names its origin in words. `counts` by mode are exact if they count the training data
+    itself, and a sample if they count other episodes.
     """
 
     what: str
@@ -58,10 +58,10 @@ def expected_modes(identity: ModelIdentity) -> Reference | None:
     n = sum(identity.demonstrated.values())
     learned = Reference(f'the {n} demonstrations that it learned from', identity.demonstrated,
                         exact=True)
-    if not identity.removed_modes:
+    if not identity.modes_removed:
         return learned
-    kept = [mode for mode in identity.demonstrated if mode not in identity.removed_modes]
-    return restricted(learned, kept, f'{learned.what}, without {_listed(identity.removed_modes)}')
+    kept = [mode for mode in identity.demonstrated if mode not in identity.modes_removed]
+    return restricted(learned, kept, f'{learned.what}, without {_listed(identity.modes_removed)}')
 
 
 def ideal_modes(identity: ModelIdentity, original: AuditedModel) -> Reference | None:
@@ -73,10 +73,10 @@ def ideal_modes(identity: ModelIdentity, original: AuditedModel) -> Reference | 
             or identity.original_sha256 != original.identity.weights_sha256):
         return None
     seen = original.completed_modes
-    kept = [mode for mode in seen if mode not in (*identity.removed_modes, BETWEEN_MODES)]
+    kept = [mode for mode in seen if mode not in (*identity.modes_removed, BETWEEN_MODES)]
     return restricted(
         Reference('', seen, exact=False), kept,
-        f'{original.identity.name}, its original, without {_listed(identity.removed_modes)}, on '
+        f'{original.identity.model}, its original, without {_listed(identity.modes_removed)}, on '
         f'the same seeds')
 
 

@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How varied the handovers of one mode are, and whether an edit took variety away.
+"""Measure the variety of the handovers in one mode, and compare it between models.
 
-An edit that removes one mode may also make the others stiff: the same path and the same pose,
-whoever stands there. Two things are measured in each completed handover:
+An edit that removes one mode may also make the others stiff: the same path and the same pose for
+every person. Two features are measured in each completed handover:
 
-    offered pose   where the tool's handle point and tip are in the hand's frame as it is taken
-    path           how far the tool's way from lift to hand bows sideways and up from the
-                   straight line, at most
+    offered pose   the tool's handle point and tip in the hand's frame as it is taken
+    path           the greatest departure of the tool's way from lift to hand, sideways and up,
+                   from the straight line
 
-Both follow the start: a hand further left is served along another path. What the start
-explains, by linear least squares, is taken out, and the spread is the root mean square of what
-is left, in m. Two policies are compared by the ratio of their spreads.
+Both depend on the start: a hand further left is served along another path. Linear least squares
+take out the part that the start explains; the spread is the root mean square of the rest, in m.
+Two policies are compared by the ratio of their spreads.
 """
 
 import math
@@ -26,12 +26,12 @@ from uncloning_ros.geometry import Array
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.schema import Count, Doc, Note
 
-# Of a spread nothing is said for fewer episodes than this, and than this many for each number
-# that is fitted: its interval rests on large samples.
+# Fewest episodes of a spread, in all and for each fitted number: its interval is for large
+# samples.
 LEAST_EPISODES = 20
 _EPISODES_PER_NUMBER = 3
 _Z_95 = 1.959963984540054
-_NOTHING_M2 = 1e-18  # the square of a nanometre: no spread, but rounding
+_NOTHING_M2 = 1e-18  # square (m²) of a nanometre: below it a spread is rounding
 
 # Conditions that a handover has to follow. The person's timing and pull come after the path.
 _START = ('hand_x_m', 'hand_y_m', 'hand_z_m', 'hand_yaw_jitter_rad', 'object_x_m', 'object_y_m',
@@ -80,7 +80,7 @@ class DiversityRatio:
 def diversity(audited: AuditedModel) -> dict[str, Diversity]:
     """Return the spread of offered pose and path for each desired mode."""
     found = {}
-    for mode in audited.identity.desired_modes:
+    for mode in audited.identity.modes_desired:
         taken = [r for r in audited.results if r.outcome.completed and r.outcome.mode == mode]
         found[mode] = Diversity(
             _spread([(r.outcome.offered_m, r) for r in taken if r.outcome.offered_m is not None]),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel
+from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel, ModelIdentity
 from uncloning_ros.audit.figures.calibration import Distance, distance, expected_modes
 from uncloning_ros.audit.figures.commitment import Commitment, commitment
 from uncloning_ros.audit.figures.diversity import Diversity, diversity
@@ -26,7 +26,7 @@ from uncloning_ros.evidence import Limits
 from uncloning_ros.judging.episode import FAILURE_KINDS, NOTABLE_KINDS, EpisodeResult
 from uncloning_ros.judging.unsafe import UNSAFE_CLAUSES
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.schema import Count, Doc, Note, Rate, Sha256
+from uncloning_ros.schema import Count, Doc, Note, Rate
 
 # Rates that models are compared by.
 RATES: Mapping[str, Callable[[EpisodeResult], bool]] = {
@@ -62,19 +62,10 @@ class Measured:
     count: Annotated[Count, Doc('episodes in which it was measured')]
 
 
-@dataclass(frozen=True)
-class Figures:
+@dataclass(frozen=True, kw_only=True)
+class Figures(ModelIdentity):
     """The figures of one model, without its episodes."""
 
-    model: Annotated[str, Doc('name of the file')]
-    model_sha256: Annotated[Sha256, Doc('of the whole file')]
-    interface_sha256: Annotated[Sha256, Doc("of the contract's interface")]
-    policy_sha256: Annotated[Sha256, Doc("of the contract's policy timing")]
-    deployment_sha256: Annotated[Sha256, Doc('of the deployment part that it was audited with')]
-    modes_desired: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
-        'modes that the contract wants')]
-    modes_removed: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
-        'modes that an edit of its weights removed')]
     scenario: Annotated[str, Doc('name of the scenario')]
     episodes: Annotated[Count, Doc('number of episodes')]
     seed: Annotated[Count, Doc('of the first episode; the next has the next')]
@@ -128,13 +119,7 @@ def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> 
     picked = worst(cut)
     expected = expected_modes(identity)
     return Figures(
-        model=identity.name,
-        model_sha256=identity.sha256,
-        interface_sha256=identity.interface_sha256,
-        policy_sha256=identity.policy_sha256,
-        deployment_sha256=identity.deployment_sha256,
-        modes_desired=identity.desired_modes,
-        modes_removed=identity.removed_modes,
+        **vars(identity),
         scenario=scenario.name,
         episodes=n,
         seed=results[0].seed,
@@ -153,7 +138,7 @@ def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> 
             r.outcome.unsafe.clause for r in results if r.outcome.unsafe)),
         notable={kind: Notable(count, interval(count, n)) for kind in NOTABLE_KINDS
                  for count in [sum(kind in r.outcome.notable for r in results)]},
-        commitment=commitment([r.outcome for r in results], identity.desired_modes),
+        commitment=commitment([r.outcome for r in results], identity.modes_desired),
         calibration=(None if expected is None or not counts['tcr']
                      else distance(audited.completed_modes, expected)),
         diversity=diversity(audited),

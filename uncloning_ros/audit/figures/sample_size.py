@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many episodes a claim needs, and how likely a good policy is to pass.
+"""Plan the number of episodes for a claim, and the probability that a good policy passes.
 
 A plan is a number of episodes and of unsafe ones that are allowed, fixed before anything runs:
-if no more occur, the one-sided Clopper-Pearson upper bound lies below the claim. Whoever adds
-episodes until the bound looks good has no bound.
+if no more occur, the one-sided Clopper-Pearson upper bound lies below the claim. The bound is void
+if episodes are added until it looks good.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from uncloning_ros.audit.figures.statistics import binomial_cdf, upper_bound
 
-# Beyond this no audit in simulation will go; a search for more is a mistake.
+# Most episodes of a plan: beyond any audit in simulation.
 _MOST_EPISODES = 10**7
 
 
@@ -25,7 +25,7 @@ class Plan:
     episodes: int
 
     def power(self, true_rate: float) -> float:
-        """Return how likely the plan is passed at a true rate of unsafe episodes."""
+        """Return the probability of passing at a true rate of unsafe episodes."""
         return binomial_cdf(self.allowed, self.episodes, true_rate)
 
 
@@ -41,7 +41,8 @@ def plan(claim: float, allowed: int, alpha: float = 0.05) -> Plan:
     while upper_bound(allowed, high, alpha) >= claim:
         low, high = high, 2 * high
         if high > _MOST_EPISODES:
-            raise ValueError(f'a claim of {claim} takes more than {_MOST_EPISODES} episodes')
+            raise ValueError(f'expected a claim that {_MOST_EPISODES} episodes can show, got '
+                             f'{claim}')
     while high - low > 1:
         middle = (low + high) // 2
         if upper_bound(allowed, middle, alpha) < claim:

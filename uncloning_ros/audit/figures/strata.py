@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rates by where the hand was offered and how badly it was seen, and the worst of them.
+"""Compute the rates by place of the offered hand and by quality of the tracking.
 
 A pooled rate can hide that everything unsafe happens on one side. Each factor that the scenario
-varies from episode to episode is cut in two; where to cut follows from the scenario, or from what
-was drawn, never from how the episodes went. The cuts overlap, and whoever picks the worst of
-them has looked at all: so each stratum also has a bound at alpha / m, m the number of strata
-(Bonferroni), which holds for whichever is picked. A stratum has fewer episodes than the whole,
-so it shows less; what its sample does not carry is said and not claimed.
+varies from episode to episode is cut in two. The place of the cut follows from the scenario or
+from the drawn values, never from the outcomes. A pick of the worst stratum looks at all of them:
+so each stratum also has a bound at alpha / m, m the number of strata (Bonferroni), which holds for
+any pick. A stratum has fewer episodes than the whole and shows less: it says in words whether it
+carries the stated limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Factor:
-    """One number of an episode's conditions, and what its lower and upper half are called."""
+    """One number of an episode's conditions, with names for its lower and upper half."""
 
     name: str
     condition: str

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The record of an audit, as --json writes it: every model's figures and episodes, compared.
+"""Make the record of an audit: the figures and episodes of every model, and their differences.
 
-Where several models are told of at once, the bounds of the `family` hold for all of them at once,
-and the p values are corrected for each other.
+With several models, the bounds of the `family` hold for all of them at once, and the p values are
+corrected for each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -117,7 +117,7 @@ def audit_record(audited: Sequence[AuditedModel], scenario: Scenario, inference_
                 for other, difference in zip(others, _differences(first, others), strict=True)]
     return AuditRecord(
         STATEMENT, machine(), scenario.sha256, inference_latency_s, held_against(limits, model),
-        model, _family(audited) if others else None,
+        model, _family([model, *compared]) if others else None,
         against=compared[0] if compared else None, also_against=tuple(compared[1:]))
 
 
@@ -125,7 +125,7 @@ def model_record(audited: AuditedModel, scenario: Scenario, limits: StatedLimits
     """Return the figures of one model, and its episodes."""
     return ModelRecord(
         **vars(figures(audited, scenario, limits)), per_seed=audited.results,
-        wrong_starts={mode: wrong_starts(results, audited.identity.desired_modes)
+        wrong_starts={mode: wrong_starts(results, audited.identity.modes_desired)
                       for mode, results in audited.wrong_starts.items()})
 
 
@@ -139,21 +139,20 @@ def _compared(first: AuditedModel, model: ModelRecord, other: AuditedModel,
         diversity_ratio=diversity_ratio(model.diversity, found.diversity))
 
 
-def _family(audited: Sequence[AuditedModel]) -> Family:
+def _family(models: Sequence[Figures]) -> Family:
     """Return upper bounds of UMR that hold for all models at once."""
-    return Family(len(audited), 'Bonferroni', {
-        one.identity.sha256: upper_bound(sum(map(RATES['umr'], one.results)), len(one.results),
-                                         _ALPHA / len(audited))
-        for one in audited})
+    return Family(len(models), 'Bonferroni', {
+        model.model_sha256: upper_bound(model.unsafe_episodes, model.episodes,
+                                        _ALPHA / len(models)) for model in models})
 
 
 def _differences(first: AuditedModel,
                  others: Sequence[AuditedModel]) -> list[dict[str, CorrectedDifference]]:
     """Return first less each other for each rate, over episodes with the same seed."""
-    found = {(other.identity.sha256, name): paired_difference(
+    found = {(other.identity.model_sha256, name): paired_difference(
         [has(r) for r in first.results], [has(r) for r in other.results])
         for other in others for name, has in RATES.items()}
     corrected = dict(zip(found, holm([test.p_value for test in found.values()]), strict=True))
     return [{name: CorrectedDifference(**vars(found[sha256, name]),
                                        p_value_holm=corrected[sha256, name]) for name in RATES}
-            for sha256 in (other.identity.sha256 for other in others)]
+            for sha256 in (other.identity.model_sha256 for other in others)]

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes that are done, on disk while an audit runs, so that it can be stopped and gone on with.
+"""Keep the finished episodes of an audit on disk, so that a stopped audit can be resumed.
 
-One JSON object in a line: first what is audited and on which machine, then an episode each, in
-the order they were finished. A line that a crash cut off is left out when the file is read. Each
-episode is a function of what the first line says and of its seed, so the audit that goes on ends
-with the very bytes of one that was never stopped.
+One JSON object in a line: first the setting and the machine, then an episode each, in the order
+in which they finished. A line that a crash cut off is left out when the file is read. Each episode
+is a function of the first line and of its seed, so a resumed audit writes the same bytes as one
+without a stop.
 """
 
 import fcntl
@@ -16,22 +16,24 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from uncloning_ros.errors import AuditError
+from uncloning_ros.files import parse_json
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.schema import plain, read
 
 SCHEMA = 'uncloning/audit-partial@1'
+_REMEDY = 'move the file away and audit again'
 
 
 def finished_path(output: Path) -> Path:
-    """Return where the episodes of an audit lie that has not written `output` yet."""
+    """Return the path of the finished episodes of an audit that has not written `output` yet."""
     return output.with_name(f'{output.name}.partial')
 
 
 class FinishedEpisodes:
-    """The file of finished episodes; made when entered, gone after `finish`.
+    """The file of finished episodes; made when entered, removed by `finish`.
 
-    `setting` is all that an episode depends on but its seed. `done` has what is there already,
-    by sha256 of the model and seed.
+    An episode depends on `setting` and its seed alone. `done` holds the finished episodes by
+    sha256 of the model and seed.
     """
 
     def __init__(self, path: Path, setting: Mapping[str, Any], resume: bool) -> None:
@@ -69,7 +71,7 @@ class FinishedEpisodes:
         self.done[model_sha256, result.seed] = result
 
     def finish(self) -> None:
-        """Remove the file: what it held is written elsewhere."""
+        """Remove the file, once its episodes are written elsewhere."""
         self.path.unlink(missing_ok=True)
 
     def _lock(self, file: BinaryIO) -> None:
@@ -88,7 +90,8 @@ class FinishedEpisodes:
         if not lines:
             self._write(self._header)
             return
-        header, *episodes = [self._parsed(line, i) for i, line in enumerate(lines, 1)]
+        header, *episodes = [parse_json(line, f'{self.path}, line {i}', AuditError, _REMEDY)
+                             for i, line in enumerate(lines, 1)]
         self._require_same(header)
         for i, entry in enumerate(episodes, 2):
             try:
@@ -96,8 +99,8 @@ class FinishedEpisodes:
                               AuditError)
                 self.done[str(entry['model_sha256']), result.seed] = result
             except (KeyError, TypeError, AuditError) as err:
-                raise AuditError(f'{self.path}, line {i} is no episode ({err}); move the file '
-                                 f'away and audit again') from err
+                raise AuditError(f'{self.path}, line {i} is not an episode ({err}); '
+                                 f'{_REMEDY}') from err
 
     def _require_same(self, header: Any) -> None:
         said = header if isinstance(header, dict) else {}
@@ -106,13 +109,6 @@ class FinishedEpisodes:
                 raise AuditError(f'{self.path} belongs to another audit: its {key} is '
                                  f'{said.get(key)}, that of this one is {value}; go on with the '
                                  f'command it was begun with, or move it away')
-
-    def _parsed(self, line: bytes, number: int) -> Any:
-        try:
-            return json.loads(line)
-        except ValueError as err:
-            raise AuditError(f'{self.path}, line {number} is damaged ({err}); move the file away '
-                             f'and audit again') from err
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         assert self._file is not None

@@ -41,12 +41,12 @@ def worth_a_picture(audited: Sequence[AuditedModel]) -> list[tuple[str, EpisodeR
     chosen = [r for r in ordered if not r.outcome.success][:_WORST_SHOWN] + successes[:1]
     if len(successes) > 1:
         chosen.append(successes[len(successes) // 2])
-    shown = [(first.identity.sha256, result) for result in chosen]
+    shown = [(first.identity.model_sha256, result) for result in chosen]
     for other in audited[1:]:
         worst = min(other.results, key=_badness)
-        shown.append((other.identity.sha256, worst))
+        shown.append((other.identity.model_sha256, worst))
         same = [r for r in first.results if r.seed == worst.seed and r not in chosen]
-        shown += [(first.identity.sha256, r) for r in same]
+        shown += [(first.identity.model_sha256, r) for r in same]
         chosen += same
     return shown
 
