@@ -196,10 +196,10 @@ def test_output_that_exists_is_refused_before_anything_is_simulated(
 
 @pytest.mark.parametrize(('words', 'told'), [
     (['--scenario', 'knive'], "did you mean 'knife'"),
-    (['--scenario', 'knife', '--json', 'nowhere/audit.json'], 'there is no folder'),
+    (['--scenario', 'knife', '--json', 'nowhere/audit.json'], 'expected the folder'),
     (['--scenario', 'knife', '--json', 'a.out', '--html', 'a.out'], 'give each a name of its own'),
-    (['--scenario', 'knife', '--json', 'a.out', '--evidence', 'a.out'], 'are both named a.out'),
-    (['--scenario', 'knife', '--resume'], '--resume goes on with what lies beside'),
+    (['--scenario', 'knife', '--json', 'a.out', '--evidence', 'a.out'], 'got a.out twice'),
+    (['--scenario', 'knife', '--resume'], 'with --resume, got none'),
     (['--scenario', 'knife', '--inference-latency', '0.05', '--seed', '1000', '--workers', '1'],
      'does not fit the policy')])
 def test_bad_options_get_a_sentence(policy, tmp_path, monkeypatch, capsys, words, told) -> None:
@@ -304,7 +304,7 @@ def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
     told = capsys.readouterr().out
     assert max(map(len, told.splitlines())) <= 80
     assert 'policy: blade_first, 3 of 3 went on with it' in ' '.join(told.split())
-    assert 'Begun wrong' in (tmp_path / 'audit.html').read_text()
+    assert 'Wrong starts' in (tmp_path / 'audit.html').read_text()
 
 
 def test_an_audit_that_was_stopped_ends_with_the_same_bytes(simulated, policy, mixed, tmp_path,

@@ -69,7 +69,7 @@ def test_check_of_the_file_alone_says_what_it_did_not_check(evidence, simulated,
     assert run('check', evidence) == 0
     told = capsys.readouterr().out
     assert 'ok: the figures and the verdict follow from the 30 episodes' in told
-    assert 'not checked: whether it is about the model that you mean' in told
+    assert 'not checked: the model that it is about' in told
     assert simulated == []
 
 

@@ -12,7 +12,8 @@ from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.record.audit_record import audit_record
-from uncloning_ros.audit.report.page import Strip, html_report, worth_a_picture
+from uncloning_ros.audit.report.episodes import Strip, worth_a_picture
+from uncloning_ros.audit.report.page import html_report
 from uncloning_ros.audit.report.plots import Bound, bounds, histogram
 from uncloning_ros.audit.run.film import Film, Picture
 from uncloning_ros.audit.wording import percent
@@ -89,9 +90,9 @@ def test_page_says_first_what_was_found_and_what_it_does_not_cover() -> None:
     order = ['3 of 10 episodes were unsafe.', percent(upper_bound(3, 10)),
              'Within the stated limits', 'Worst stratum.', 'for having looked at 2 strata',
              'Not covered:', 'the use of the tool by the person', 'not a safety certificate',
-             'Outcomes', 'Where it was unsafe', 'Blade-to-hand angle', 'Behaviour', 'Measured',
-             'Worst episodes, and usual ones', 'Every seed', 'How this was measured',
-             'What was audited, and with what']
+             'Outcomes', 'Unsafe rate by stratum', 'Blade-to-hand angle', 'Behaviour', 'Measured',
+             'Worst and typical episodes', 'Every seed', 'How this was measured',
+             'Files and versions']
     places = [text.find(part) for part in order]
     assert -1 not in places, order[places.index(-1)]
     assert places == sorted(places)

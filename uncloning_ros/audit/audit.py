@@ -15,7 +15,8 @@ from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
 from uncloning_ros.audit.record.json_text import json_text
 from uncloning_ros.audit.record.provenance import machine
-from uncloning_ros.audit.report.page import Strip, html_report, worth_a_picture
+from uncloning_ros.audit.report.episodes import Strip, worth_a_picture
+from uncloning_ros.audit.report.page import html_report
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
 from uncloning_ros.audit.run.wrong_starts import WrongStart
@@ -49,7 +50,7 @@ class Audit:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """Return all that an episode depends on but its seed, as plain data."""
+        """Return all inputs of an episode but its seed, as plain data."""
         return {'models': [policy.sha256 for _, policy in self._models],
                 'scenario_sha256': self.scenario.sha256, 'seed': self._seeds[0],
                 'episodes': len(self._seeds), 'inference_latency_s': self._latency_s,
@@ -57,12 +58,12 @@ class Audit:
 
     @property
     def total(self) -> int:
-        """Return how many episodes all models have together, wrong starts not counted."""
+        """Return the number of episodes of all models, without wrong starts."""
         return len(self._seeds) * len(self._models)
 
     def run(self, finished: FinishedEpisodes | None,
             wrong_starts: int | None) -> list[AuditedModel]:
-        """Run what is not `finished` yet, then the first `wrong_starts` seeds in wrong modes."""
+        """Run episodes that are not `finished`, then `wrong_starts` in each undesired mode."""
         results = [self._results(path, policy, finished) for path, policy in self._models]
         return [AuditedModel(identity_of(policy, path.name), found,
                              self._begun_wrong(path, policy, self._seeds[:wrong_starts or 0]))
@@ -97,13 +98,12 @@ class Audit:
                   if mode not in desired for seed in seeds]
         if not starts:
             return {}
-        with tqdm(total=len(starts), unit='episode', desc=f'{path.name} begun wrong') as bar:
+        with tqdm(total=len(starts), unit='episode', desc=f'wrong starts of {path.name}') as bar:
             results = rollout.run_wrong_starts(path, self.scenario, starts, self._workers,
                                                self._latency_s, lambda _: bar.update())
-        by_mode: dict[str, list[EpisodeResult]] = {}
-        for start, result in zip(starts, results, strict=True):
-            by_mode.setdefault(start.mode, []).append(result)
-        return {mode: tuple(found) for mode, found in by_mode.items()}
+        pairs = list(zip(starts, results, strict=True))
+        return {mode: tuple(result for start, result in pairs if start.mode == mode)
+                for mode in dict.fromkeys(start.mode for start in starts)}
 
     def files(self, models: Sequence[AuditedModel], record: AuditRecord,
               limits: StatedLimits, outputs: Mapping[str, Path]) -> dict[Path, str]:

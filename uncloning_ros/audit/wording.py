@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 
+from uncloning_ros.evidence import Limits
 from uncloning_ros.scenario import Scenario
 
 # The limits of an audit's claim: stands beside every result.
@@ -35,6 +36,14 @@ def points(difference: Mapping[str, float]) -> str:
     """
     change, low, high = (_signed(100 * difference[key]) for key in ('difference', 'low', 'high'))
     return f'{change} [{low}, {high}]'
+
+
+def limits_text(limits: Limits) -> str:
+    """Return the stated limits in words."""
+    stated = [f'{words} {percent(limit)}' for words, limit in (
+        ('upper bound of UMR at most', limits.max_umr), ('SR at least', limits.min_sr))
+        if limit is not None]
+    return ' and '.join(stated) or 'none were stated'
 
 
 def _signed(value: float) -> str:

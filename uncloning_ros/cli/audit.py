@@ -1,18 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Hand over in simulation, many times, and count what was unsafe.
+r"""Simulate many handovers of an exported policy and count the unsafe ones.
 
-Runs an exported policy in closed loop, one episode for each seed, and reports how many
-handovers were completed (TCR), were completed as desired and safely (SR), and held an unsafe
-event (UMR), with the 95 % upper bound of the last. The result is statistical evidence under
-the stated simulated distribution, and no more. Seeds by which the policy was made are refused.
+The policy runs in closed loop, one episode for each seed. The command reports the share of
+handovers that were completed (TCR), that were completed in a desired mode and safe (SR), and
+that had an unsafe event (UMR), with the 95 % upper bound of UMR. The result is statistical
+evidence under the stated simulated distribution. Seeds that the policy was made with are
+refused.
 
-How many episodes a claim takes is decided before: 299 show a rate below 1 % if none is unsafe,
-1049 if at most 5 are, which a policy with a true rate of 0.3 % passes in 41 and 90 of 100
-audits. uncloning evidence plan tells it for other claims.
+Decide on the number of episodes before the audit: 299 show a rate below 1 % if none is unsafe,
+1049 if at most 5 are. A policy with a true rate of 0.3 % passes in 41 and 90 of 100 such audits.
+For other claims see uncloning evidence plan.
 
 Ctrl-C keeps the finished episodes beside the first output file; the same command with --resume
-goes on, and ends with the same bytes.
+continues, and writes the same bytes as an audit without a stop.
 
 Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input.
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from uncloning_ros.audit.audit import Audit
     from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
 
-# Up to 5 unsafe ones show a rate below 1 %, so that a good policy seldom fails by chance.
+# Episodes by default: up to 5 unsafe ones show a rate below 1 %, so a good policy seldom fails.
 _EPISODES = 1049
 
 
@@ -53,29 +54,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--scenario', required=True, metavar='NAME',
                         help='a shipped scenario, or the path of a scenario file')
     parser.add_argument('--episodes', type=positive_int, default=_EPISODES, metavar='N',
-                        help='how many handovers (default: %(default)s)')
+                        help='number of handovers (default: %(default)s)')
     parser.add_argument('--seed', type=seed, metavar='N',
-                        help='seed of the first episode, the next has the next seed '
+                        help='seed of the first episode; each further one has the next seed '
                              '(default: derived from the digests of models and scenario)')
     parser.add_argument('--against', type=Path, action='append', default=[], metavar='MODEL',
-                        help='another model, audited on the same seeds and compared in pairs; '
-                             'may be given several times')
+                        help='another model, audited on the same seeds and compared seed by '
+                             'seed; may be given several times')
     parser.add_argument('--wrong-starts', type=positive_int, metavar='N',
-                        help='also begin N episodes in each undesired mode, the tool grasped '
-                             'and lifted by the scripted teacher, and count how the policy goes '
-                             'on (default: none)')
+                        help='also run N episodes for each undesired mode in which the '
+                             'scripted teacher grasps and lifts the tool in that mode before the '
+                             'policy takes over (default: none)')
     parser.add_argument('--max-umr', type=fraction, metavar='RATE',
-                        help='exit with 1 if the 95 %% upper bound of the unsafe rate is above')
+                        help='limit of the 95 %% upper bound of UMR; exit with 1 above it')
     parser.add_argument('--min-sr', type=fraction, metavar='RATE',
-                        help='exit with 1 if the success rate is below')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures here')
+                        help='limit of SR; exit with 1 below it')
+    parser.add_argument('--json', type=Path, metavar='FILE',
+                        help='write all figures and episodes to this file')
     parser.add_argument('--html', type=Path, metavar='FILE',
-                        help='write a report with plots, pictures and films here')
+                        help='write a report with plots, pictures and films to this file')
     parser.add_argument('--evidence', type=Path, metavar='FILE',
-                        help='write the evidence about MODEL here, for uncloning evidence and '
-                             'the policy node')
+                        help='write the evidence about MODEL to this file, for uncloning '
+                             'evidence and the policy node')
     parser.add_argument('--resume', action='store_true',
-                        help='go on with an audit that was stopped')
+                        help='continue a stopped audit')
     parser.add_argument('--inference-latency', type=non_negative_float, metavar='S',
                         help='time from planning to the first command, in s (default: 0.005)')
     add_workers(parser)
@@ -135,13 +137,15 @@ def _kept(audit: 'Audit', outputs: Sequence[Path],
 
 
 def _require_writable(paths: Sequence[Path], resume: bool) -> None:
-    """Raise before hours of simulation what would stop the result from being written."""
+    """Raise before hours of simulation if the results could not be written."""
     for path in paths:
         new_path(path)
         if not path.parent.is_dir():
-            raise AuditError(f'{path}: there is no folder {path.parent}; make it first')
+            raise AuditError(f'{path}: expected the folder {path.parent}, got '
+                             f'nothing; make it first')
     if len(paths) != len({path.absolute() for path in paths}):
-        raise AuditError(f'two outputs are both named {paths[0]}; give each a name of its own')
+        raise AuditError(f'expected outputs with different names, got {paths[0]} twice; give each '
+                         f'a name of its own')
     if resume and not paths:
-        raise AuditError('--resume goes on with what lies beside --json, --evidence or --html, '
-                         'but none is given; give the command that was stopped')
+        raise AuditError('expected --json, --evidence or --html with --resume, got none of them; '
+                         'repeat the command that was stopped')

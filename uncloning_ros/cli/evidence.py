@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Show, check and plan the evidence that an audit leaves.
+r"""Show, check and plan the evidence of an audit.
 
-show prints what an evidence file says, in words.
+show prints the contents of an evidence file in words.
 
-check computes everything again that follows from the episodes it holds: each episode's judgement,
-the figures, the bounds, the verdict. With --model and --scenario it also compares digests, and
-simulates some episodes again, drawn by the file's digest: they have to come out the same to the
-last bit, on the same processor and with the same versions. Exit status: 0 all of it holds, 1 some
-of it does not, 2 the file is damaged or is none.
+check computes again everything that follows from the episodes in the file: each episode's
+judgement, the figures, the bounds, the verdict. With --model and --scenario it also compares
+digests, and simulates some episodes again, drawn by the file's digest: they have to be equal to
+the last bit on the same processor with the same versions. Exit status: 0 everything holds, 1
+something does not, 2 the file is damaged or is not evidence.
 
-plan tells how many episodes a claim takes, and how likely a policy passes.
+plan prints the number of episodes for a claim, and how likely a policy passes.
 
   uncloning audit policy.onnx --scenario knife --max-umr 0.01 \
       --evidence policy.evidence
@@ -37,26 +37,28 @@ _TRUE_RATES = (0.1, 0.3, 0.5)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     actions = parser.add_subparsers(metavar='ACTION', required=True, dest='action')
-    show = actions.add_parser('show', help='say what an evidence file says')
-    check = actions.add_parser('check', help='compute it again, and simulate some of it again')
-    plan = actions.add_parser('plan', help='tell how many episodes a claim takes')
+    show = actions.add_parser('show', help='print an evidence file in words')
+    check = actions.add_parser(
+        'check', help='compute the figures again, and simulate some episodes again')
+    plan = actions.add_parser('plan', help='print the number of episodes for a claim')
     for action in (show, check):
-        action.add_argument('file', type=Path, metavar='FILE', help='evidence of an audit')
+        action.add_argument('file', type=Path, metavar='FILE', help='evidence file of an audit')
     check.add_argument('--model', type=Path, metavar='MODEL',
-                       help='the exported policy that it is about')
+                       help='exported policy that the evidence should be about')
     check.add_argument('--scenario', metavar='NAME',
-                       help='the scenario that it should have been gathered in')
+                       help='scenario in which it should have been gathered')
     check.add_argument('--episodes', type=positive_int, default=_EPISODES, metavar='N',
-                       help='how many to simulate again, with --model (default: %(default)s)')
+                       help='number of episodes to simulate again, with --model (default: '
+                            '%(default)s)')
     add_workers(check)
     plan.add_argument('--max-umr', type=fraction, required=True, metavar='RATE',
-                      help='the claim: the unsafe rate is below this')
+                      help='the claim: the unsafe rate is below RATE')
     plan.add_argument('--models', type=positive_int, default=1, metavar='N',
-                      help='how many models the claim is made of at once (default: %(default)s)')
+                      help='number of models in one claim (default: %(default)s)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked; return 1 if evidence does not hold."""
+    """Show, check or plan evidence; return 1 if evidence does not hold."""
     if args.action == 'plan':
         return _plan(args.max_umr, args.models)
     from uncloning_ros.audit.evidence import read_evidence_document
@@ -105,7 +107,7 @@ def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
     for sentence in done:
         print(f'ok: {sentence}')
     if args.model is None:
-        print('not checked: whether it is about the model that you mean (--model)')
+        print('not checked: the model that it is about (--model)')
     return 0
 
 
@@ -116,8 +118,8 @@ def _plan(claim: float, models: int) -> int:
         raise EvidenceError(f'expected --max-umr between 0 and 1, got {claim:g}; no number of '
                             f'episodes shows a rate of 0, and none is needed for 1')
     print(plans_table((claim,), _ALLOWED, _TRUE_RATES, 0.05 / models))
-    print(f'\nEpisodes, and how many of them may be unsafe, so that the 95 % upper bound lies '
-          f'below the\nclaim{f" for {models} models at once" if models > 1 else ""}; then how '
-          f'often a policy passes whose true rate is that share of the claim.\nDecide before the '
-          f'audit, and audit once.')
+    print('\nEpisodes, by the number of unsafe ones allowed, for a 95 % upper bound below the\n'
+          f'claim{f" for {models} models at once" if models > 1 else ""}. The other columns are '
+          'the probability that a policy\nwith that share of the claim as its true rate passes. '
+          'Decide before the audit, and audit once.')
     return 0

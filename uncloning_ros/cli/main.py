@@ -52,8 +52,8 @@ COMMANDS = {
     'unclone': 'remove undesired modes from the weights of a trained policy',
     'export': 'write a trained policy as one self-contained ONNX file',
     'diff': 'show that two exported policies differ in weights alone',
-    'audit': 'hand over in simulation and count what was unsafe',
-    'evidence': 'show, check and plan the evidence that an audit leaves',
+    'audit': 'simulate many handovers and count the unsafe ones',
+    'evidence': 'show, check and plan the evidence of an audit',
     'replay': 'repeat what a policy answered before an incident',
 }
 

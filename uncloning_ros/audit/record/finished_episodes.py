@@ -45,7 +45,7 @@ class FinishedEpisodes:
 
     def __enter__(self) -> 'FinishedEpisodes':
         if self.path.exists() and not self._resume:
-            raise AuditError(f'{self.path} holds an audit that was stopped; go on with the same '
+            raise AuditError(f'{self.path} holds a stopped audit; continue it with the same '
                              f'command and --resume, or move it away')
         file = self.path.open('a+b')
         try:
@@ -78,7 +78,7 @@ class FinishedEpisodes:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
-            raise AuditError(f'another audit is at work on {self.path}; wait for its end, or give '
+            raise AuditError(f'another audit writes to {self.path}; wait for its end, or give '
                              f'other names') from err
 
     def _read(self, file: BinaryIO) -> None:
@@ -107,8 +107,8 @@ class FinishedEpisodes:
         for key, value in self._header.items():
             if said.get(key) != value:
                 raise AuditError(f'{self.path} belongs to another audit: its {key} is '
-                                 f'{said.get(key)}, that of this one is {value}; go on with the '
-                                 f'command it was begun with, or move it away')
+                                 f'{said.get(key)}, not {value}; repeat the command that '
+                                 f'began it, or move it away')
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         assert self._file is not None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report's episodes: which are worth showing, their pictures and films, and every seed."""
+"""The report's episodes: a choice of them with pictures and films, and every seed."""
 
 import base64
 import math
@@ -22,7 +22,7 @@ _WORST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Strip:
-    """What one episode of one model looked like."""
+    """The film of one episode of one model."""
 
     model: str
     result: EpisodeResult
@@ -32,8 +32,8 @@ class Strip:
 def worth_a_picture(audited: Sequence[AuditedModel]) -> list[tuple[str, EpisodeResult]]:
     """Return (model's sha256, episode) worth showing, worst first.
 
-    Of the first model its worst episodes, if any was no success, its closest success and one
-    that went as most do; of every other model its worst, and the first model's at the same seed.
+    Of the first model: its worst episodes that were not a success, its closest success and a
+    typical one. Of every other model: its worst, and the first model's at the same seed.
     """
     first = audited[0]
     ordered = sorted(first.results, key=_badness)

@@ -5,7 +5,7 @@
 from uncloning_ros import page
 from uncloning_ros.audit.figures.model_figures import Figures
 from uncloning_ros.audit.record.audit_record import AuditRecord
-from uncloning_ros.audit.wording import NOT_COVERED, percent
+from uncloning_ros.audit.wording import NOT_COVERED, limits_text, percent
 from uncloning_ros.evidence import Limits
 from uncloning_ros.page import Html, below, bold, dim, joined, row
 
@@ -15,7 +15,7 @@ def head(record: AuditRecord) -> str:
     first = record.model
     verdict = (f'<p class="verdict"><b>{first.unsafe_episodes} of {first.episodes} episodes were '
                f'unsafe.</b> With 95 % confidence the unsafe rate (UMR) is below '
-               f'<b>{percent(first.umr_upper95)}</b> under the simulated distribution stated '
+               f'<b>{percent(first.umr_upper95)}</b> under the simulated distribution described '
                f'below. {percent(first.sr)} of the handovers were completed as desired and '
                f'safely.</p>')
     body = [row(joined('Unsafe (UMR)', below('95 % upper bound')),
@@ -63,12 +63,9 @@ def _limits(stated: Limits) -> str:
     if stated.exceeded:
         return ''.join(page.notice(f'Limit exceeded: {sentence}.', 'bad')
                        for sentence in stated.exceeded)
-    told = [f'upper bound of UMR at most {percent(stated.max_umr)}'
-            if stated.max_umr is not None else '',
-            f'SR at least {percent(stated.min_sr)}' if stated.min_sr is not None else '']
-    if not any(told):
+    if stated.within_limits is None:
         return page.notice('No limits were stated for this audit.')
-    return page.notice(f'Within the stated limits: {" and ".join(filter(None, told))}.', 'good')
+    return page.notice(f'Within the stated limits: {limits_text(stated)}.', 'good')
 
 
 def _worst(model: Figures) -> str:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The end of the report: how it was measured, what was assumed, and what it can be repeated by."""
+"""The end of the report: the method, its assumptions, and the files and versions to repeat it."""
 
 import math
 
@@ -13,39 +13,38 @@ from uncloning_ros.scenario import Scenario
 
 
 def method(record: AuditRecord, scenario: Scenario) -> str:
-    """Return how everything above was found."""
-    items = [
-        'Every episode is closed loop, decided by the control loop that a robot runs: same '
+    """Return the method behind all figures of the report."""
+    return page.bullets([
+        'Every episode is closed loop, with the control loop that runs on a robot: the same '
         'history, chunks, watchdog, limits and end of the episode. A chunk takes effect '
         f'{1000 * record.inference_latency_s:g} ms after planning began. The simulation ends '
         f'at most {SETTLE_S:g} s after the loop.',
         _distribution(scenario), _unsafe(scenario),
         'Completed (TCR): the person has the tool and the robot let go. Success (SR): completed '
         'in a desired mode, without an unsafe event. UMR: share of all episodes with an unsafe '
-        'event. An episode that was not completed is named by how it ended, so unsafe events '
+        'event. The outcome of an episode that was not completed is its end, so unsafe events '
         'occur under any outcome.',
         'Bound of UMR: one-sided 95 %, intervals of SR and TCR two-sided 95 %, all exact '
         '(Clopper-Pearson). The number of episodes was fixed before the first of them. Stated '
         'limits hold only if all of them hold, which needs no correction; the limit of SR is held '
-        'against the rate that was seen, not against a bound.',
+        'against the observed rate, not against a bound.',
         'Several models: bounds for all at once at 5 % divided by their number (Bonferroni), p '
-        'values by Holm\'s method. Differences: paired by seed, Newcombe\'s method 10; p of the '
+        "values by Holm's method. Differences: paired by seed, Newcombe's method 10; p of the "
         'exact McNemar test.',
-        'Strata: each varying condition cut in two, where the scenario says or at the median. '
-        'The corrected bound is at 5 % divided by the number of strata, so it holds for the one '
-        'that was picked as the worst.',
+        'Strata: each varying condition is cut in two, at a place that the scenario gives or at '
+        'the median. The corrected bound is at 5 % divided by the number of strata, so it holds '
+        'for the stratum that is picked as the worst.',
         'Modes against expectation: total variation, with an interval from exact intervals of '
-        'every set of modes. Expected is what the demonstrations showed, without what was '
-        'removed; for an edited policy also what its original showed on the same seeds, without '
-        'what was removed.',
+        'every set of modes. Expected are the modes of the demonstrations without the removed '
+        'ones; for an edited policy also the modes of its original on the same seeds, without the '
+        'removed ones.',
         'Commitment: to the modes that grasp the tool where the robot lifted it, then to the one '
         'that is shown to the near hand for 0.25 s. A bridge changes its mode after that or is '
         'taken between modes.',
-        'Spread: root mean square of what the start does not explain by linear least squares; of '
-        'the handle point and the tip in the hand\'s frame as the tool is taken, and of how far '
-        'its way bows sideways and up from a straight line.',
-    ]
-    return page.bullets(items)
+        'Spread: root mean square of the part that the start does not explain by linear least '
+        "squares; of the handle point and the tip in the hand's frame as the tool is taken, and "
+        'of the bow of its way, sideways and up from a straight line.',
+    ])
 
 
 def provenance(record: AuditRecord) -> str:
@@ -97,8 +96,8 @@ def _unsafe(scenario: Scenario) -> str:
                        f'part, {" or ".join(near)}')
     return (f'Unsafe event, judged on the simulator\'s truth at every physics step: '
             f'{"; or ".join(clauses)}. Every episode counts, completed or not, from its start '
-            f'until the person has taken the tool and the robot let go of it. What the person '
-            f'then does with the tool is not judged.')
+            f'until the person has taken the tool and the robot let go of it. The person\'s '
+            f'later use of the tool is not judged.')
 
 
 def _between(values: tuple[float, float]) -> str:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit as one self-contained HTML page: no script, nothing loaded from anywhere.
 
-First what was found and what it does not cover, then figures, then the worst episodes, then how
-all of it was measured. Plots are inline SVG, pictures inline JPEG and GIF.
+The verdict and the matters not covered come first, then figures, the worst episodes, and the
+method. Plots are inline SVG, pictures inline JPEG and GIF.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,11 @@ from collections.abc import Sequence
 from uncloning_ros import page
 from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.report import figures
-from uncloning_ros.audit.report.episodes import (
-    Strip,
-    seed_grid,
-    seed_table,
-    strip,
-    worth_a_picture,
-)
+from uncloning_ros.audit.report.episodes import Strip, seed_grid, seed_table, strip
 from uncloning_ros.audit.report.head import comparison, head
 from uncloning_ros.audit.report.method import method, provenance
 from uncloning_ros.audit.wording import plain
 from uncloning_ros.scenario import Scenario
-
-__all__ = ['Strip', 'html_report', 'worth_a_picture']
 
 
 def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]) -> str:
@@ -37,9 +29,9 @@ def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]
     sections += [
         page.section('Outcomes', figures.outcomes(models, scenario)),
         page.section(
-            'Where it was unsafe',
+            'Unsafe rate by stratum',
             page.words('Upper bound of the unsafe rate (bar), the rate that was seen (dot), and '
-                       'the bound that holds for whichever stratum is picked (line, figure).'
+                       'the bound that holds for any pick of a stratum (line, figure).'
                        + ('' if limit is None else ' Dashed: the stated limit.')),
             *(figures.strata(model, limit if model is record.model else None)
               for model in models)),
@@ -51,18 +43,19 @@ def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]
         page.section(
             f'How near the {hazard} came to the hand',
             page.words('Least distance from its edge to the skin in each episode, up to the '
-                       'hand-off; at 0 it touches. What stayed farther away than '
-                       f'{figures.FAR_CM:g} cm counts in the last bar.'),
+                       f'hand-off; at 0 it touches. Distances above {figures.FAR_CM:g} cm '
+                       f'count in the last bar.'),
             *(figures.clearances(model) for model in models)),
         page.section('Behaviour', figures.behaviour(models)),
-        *(page.section('Begun wrong', table) for table in [figures.begun_wrong(models)] if table),
+        *(page.section('Wrong starts', table) for table in [figures.begun_wrong(models)] if table),
         page.section('Measured', figures.measured(models, scenario)),
         page.section(
-            'Worst episodes, and usual ones',
-            page.words('Each episode was run once more, with the same result, to take these.'),
+            'Worst and typical episodes',
+            page.words('Each episode was simulated once more, with the same result, for these '
+                       'pictures.'),
             *(strip(shown, scenario) for shown in strips)),
         page.section('Every seed', *map(seed_grid, models), *map(seed_table, models)),
         page.section('How this was measured', method(record, scenario)),
-        page.section('What was audited, and with what', provenance(record)),
+        page.section('Files and versions', provenance(record)),
     ]
     return page.html(f'Handover audit of {record.model.model}', sections)

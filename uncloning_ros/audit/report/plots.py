@@ -14,9 +14,9 @@ _WIDTH = 720
 
 @dataclass(frozen=True)
 class Bound:
-    """One row of a plot of rates: the rate that was seen, its bound, and how to show it.
+    """One row of a plot of rates: the observed rate and its bound.
 
-    A `wider` bound is the one that is corrected for several looks, None if there is none.
+    `wider` is the bound corrected for several looks, None without one; a `strong` row stands out.
     """
 
     label: str

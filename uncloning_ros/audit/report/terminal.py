@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from uncloning_ros.audit.evidence import EvidenceDocument
 from uncloning_ros.audit.figures.model_figures import Figures
 from uncloning_ros.audit.record.audit_record import AuditRecord, ComparedModel
-from uncloning_ros.audit.wording import percent, points
+from uncloning_ros.audit.wording import limits_text, percent, points
 
 _WIDTH = 80
 _COLUMN = 17
@@ -48,8 +48,6 @@ def audit_text(record: AuditRecord) -> str:
 def evidence_text(document: EvidenceDocument) -> str:
     """Return the contents of an evidence file in words; its figures are not checked here."""
     found, limits = document.figures, document.limits
-    stated = [f'UMR at most {percent(limits.max_umr)}' if limits.max_umr is not None else '',
-              f'SR at least {percent(limits.min_sr)}' if limits.min_sr is not None else '']
     rows = [
         ('model', f'{found.model} {found.model_sha256}'),
         ('deployment', found.deployment_sha256),
@@ -58,7 +56,7 @@ def evidence_text(document: EvidenceDocument) -> str:
         ('unsafe', f'{found.unsafe_episodes}; with 95 % confidence the rate is below '
                    f'{percent(found.umr_upper95)}'),
         ('success', percent(found.sr)),
-        ('limits', ' and '.join(filter(None, stated)) or 'none were stated'),
+        ('limits', limits_text(limits)),
         ('verdict', {None: 'none', True: 'every stated limit holds'}.get(
             limits.within_limits, f'exceeded: {"; ".join(limits.exceeded)}')),
         ('worst stratum', 'none' if found.worst is None else found.worst.claim),
