@@ -238,7 +238,7 @@ def test_a_control_thread_that_hung_is_told_and_ends_when_it_comes_back(
     live.until(hung.is_set)
     [first] = [thread for thread in threading.enumerate() if thread.name == 'control']
     assert live.node.trigger_deactivate() is SUCCESS
-    assert 'the control thread hangs; the arm was sent no hold command' in capfd.readouterr().err
+    assert 'the control thread hangs' in capfd.readouterr().err
     assert live.node.trigger_activate() is SUCCESS
     go_on.set()
     live.until(lambda: not first.is_alive())

@@ -53,5 +53,4 @@ def incident(policy: Function | None = None, model_path: Path = Path('some.onnx'
     """Return the incident of such a loop."""
     policy = policy or Function()
     answers, events = flight(policy, chunks).snapshot()
-    return incident_of(answers, events, model_path, policy.sha256, CONTRACT.sha256, 3,
-                       policy.chunk_shape, policy.observation_shape)
+    return incident_of(answers, events, model_path, policy, CONTRACT.sha256, 3)

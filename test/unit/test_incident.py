@@ -55,7 +55,7 @@ def test_an_incident_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_an_incident_without_any_chunk_comes_back(tmp_path: Path) -> None:
-    made = incident_of([], [], Path('some.onnx'), 'f' * 64, 'c' * 64, 0, (16, 10), (2, 31))
+    made = incident_of([], [], Path('some.onnx'), Function(), 'c' * 64, 0)
     require_same(read_incident(write_incident(made, tmp_path / 'incident.npz')), made)
 
 
@@ -73,8 +73,7 @@ def test_what_was_not_answered_or_has_a_wrong_shape_is_marked(tmp_path: Path) ->
     seen = Observation(np.zeros((timing.history, interface.observation_dim), np.float32))
     request = PlanRequest(7, 0, seen, chunk_noise(0, 7, timing.horizon, interface.action_dim))
     made = incident_of([PlanAnswer(request, None, 'RuntimeError: no such luck')], [], Path('m'),
-                       'f' * 64, 'c' * 64, 0, (timing.horizon, interface.action_dim),
-                       (timing.history, interface.observation_dim))
+                       Function(), 'c' * 64, 0)
     assert made.answered.tolist() == [False]
     assert made.indices.tolist() == [7]
     require_same(read_incident(write_incident(made, tmp_path / 'incident.npz')), made)

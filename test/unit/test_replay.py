@@ -105,8 +105,8 @@ def asked(policy: OnnxPolicy, count: int = 4) -> Incident:
         answers.append(PlanAnswer(request, policy(request.observation, request.noise)))
     events = [Event(0, 'active', 'policy', 'the policy commands'),
               Event(4 * 10**8, 'hold', 'stale_input', 'hand_pose arrived 0.310 s ago')]
-    return incident_of(answers, events, Path('given by the test'), policy.sha256,
-                       policy.contract.sha256, 5, policy.chunk_shape, policy.observation_shape)
+    return incident_of(answers, events, Path('given by the test'), policy,
+                       policy.contract.sha256, 5)
 
 
 @pytest.fixture

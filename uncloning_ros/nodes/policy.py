@@ -18,7 +18,7 @@ from uncloning_ros.nodes.diagnostics import policy_diagnostics
 from uncloning_ros.nodes.markers import markers
 from uncloning_ros.nodes.parameters import POLICY, path_of
 from uncloning_ros.nodes.policy_model import DeployedModel, deployed_model
-from uncloning_ros.nodes.policy_run import PolicyRun, RunOptions
+from uncloning_ros.nodes.policy_run import PolicyRun
 from uncloning_ros.nodes.policy_services import PolicyServices
 from uncloning_ros.nodes.process import (
     MISTAKES,
@@ -98,9 +98,8 @@ class PolicyNode(LifecycleNode):
         """End motion as on deactivation, from any state."""
         return self._guarded(self._end_run, self._clean_up)
 
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Return to unconfigured after a transition that ended with an unexpected error."""
-        return self._guarded(self._end_run, self._clean_up)
+    # Return to unconfigured after a transition that ended with an unexpected error.
+    on_error = on_shutdown
 
     def _guarded(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
         """Run the steps of a transition and log their errors, which rclpy would swallow."""
@@ -133,9 +132,8 @@ class PolicyNode(LifecycleNode):
         assert model is not None and self._observations is not None
         for sentence in self._observations.guards().refused.values():
             raise ContractError(f'cannot be activated: {sentence}')
-        options = RunOptions(model.path, self._values['seed'], self._policy_services.shadow,
-                             self._values['realtime_priority'])
-        self._run = PolicyRun(self, model.policy, model.contract, self._observations, options,
+        self._run = PolicyRun(self, model, self._observations, self._values['seed'],
+                              self._policy_services.shadow, self._values['realtime_priority'],
                               self._status)
         try:
             self._run.require_one_publisher()

@@ -6,17 +6,16 @@ import queue
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rclpy.duration import Duration
 
-from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.contract import Signal
 from uncloning_ros.conversions import decode
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.geometry import Array
+from uncloning_ros.nodes.policy_model import DeployedModel
 from uncloning_ros.nodes.topics import (
     COMMAND_QOS,
     Commands,
@@ -28,7 +27,6 @@ from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
-from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.runtime.inference_worker import InferenceWorker
 from uncloning_ros.runtime.shadow import ShadowReport, distances
 
@@ -36,16 +34,6 @@ from uncloning_ros.runtime.shadow import ShadowReport, distances
 _JOIN_TIMEOUT_S = 2.0
 # Longest wait for the robot's acknowledgement of the last command.
 _ACK_TIMEOUT = Duration(seconds=1)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The parameters of a run."""
-
-    model_path: Path
-    seed: int
-    shadow: bool
-    realtime_priority: int
 
 
 class PolicyRun:
@@ -56,13 +44,14 @@ class PolicyRun:
     commanded, then nothing.
     """
 
-    def __init__(self, node: Any, policy: OnnxPolicy, contract: Contract,
-                 observations: Observations, options: RunOptions,
+    def __init__(self, node: Any, model: DeployedModel, observations: Observations, seed: int,
+                 shadow: bool, realtime_priority: int,
                  status: Callable[[Mapping[str, Any]], None]) -> None:
-        self._node, self._policy, self._contract = node, policy, contract
-        self._observations, self._options, self._status = observations, options, status
-        self._shadow = ShadowReport() if options.shadow else None
-        self._loop = ControlLoop(contract, options.seed)
+        contract = model.contract
+        self._node, self._model, self._contract = node, model, contract
+        self._observations, self._seed, self._status = observations, seed, status
+        self._shadow = ShadowReport() if shadow else None
+        self._loop = ControlLoop(contract, seed)
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
@@ -75,7 +64,7 @@ class PolicyRun:
         self.plan: Plan | None = None  # the one in use; for any thread
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
         self._demonstrated: dict[str, Array] = {}
-        self._commands = Commands(node.create_publisher, contract, options.shadow)
+        self._commands = Commands(node.create_publisher, contract, shadow)
         self._listening = [] if self._shadow is None else [
             node.create_subscription(message_class(topic.type), topic.topic,
                                      partial(self._on_demonstrated, signal), COMMAND_QOS)
@@ -83,9 +72,9 @@ class PolicyRun:
             for topic in [contract.deployment.actions[signal.key]]]
         logger = node.get_logger()
         self._thread = ControlThread(self._cycle, contract.deployment.command_period_ns,
-                                     self._on_crash, logger.warning, options.realtime_priority,
+                                     self._on_crash, logger.warning, realtime_priority,
                                      self._take_answers)
-        self._worker = InferenceWorker(policy)
+        self._worker = InferenceWorker(model.policy)
 
     def begin(self) -> None:
         """Begin to cycle; motion waits for `start`."""
@@ -135,7 +124,7 @@ class PolicyRun:
         def hold_and_reset() -> None:
             self._loop.stop()
             self._cycle()
-            self._loop.reset(self._options.seed)
+            self._loop.reset(self._seed)
         self._thread.call(hold_and_reset)
 
     def incident(self) -> Incident:
@@ -179,8 +168,8 @@ class PolicyRun:
         topics = self._contract.deployment.observations
         return {
             'state': self._decision.state.value, 'reason': self._decision.reason,
-            'sentence': self._decision.sentence, 'model_sha256': self._policy.sha256,
-            'seed': self._options.seed, 'counters': self._loop.counters,
+            'sentence': self._decision.sentence, 'model_sha256': self._model.policy.sha256,
+            'seed': self._seed, 'counters': self._loop.counters,
             'shadow': None if self._shadow is None else self._shadow.summary(),
             'ages_s': {key: None if key not in samples
                        else round((now_ns - samples[key].receive_ns) * 1e-9, 3)
@@ -248,14 +237,13 @@ class PolicyRun:
     def _publish_status(self, decision: Decision) -> None:
         self._status(
             {'state': decision.state.value, 'reason': decision.reason,
-             'sentence': decision.sentence, 'model_sha256': self._policy.sha256,
+             'sentence': decision.sentence, 'model_sha256': self._model.policy.sha256,
              'shadow': self._shadow is not None, 'overruns': self._thread.misses,
              'counters': self._loop.counters})
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
-        return incident_of(answers, events, self._options.model_path, self._policy.sha256,
-                           self._contract.sha256, self._options.seed,
-                           self._policy.chunk_shape, self._policy.observation_shape)
+        return incident_of(answers, events, self._model.path, self._model.policy,
+                           self._contract.sha256, self._seed)
 
     def _on_demonstrated(self, signal: Signal, message: Any) -> None:
         try:

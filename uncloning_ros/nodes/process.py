@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
@@ -25,23 +25,11 @@ _SIGNAL_CHECK_S = 0.1
 MISTAKES = (UncloningError, ParameterException, NameValidationException)
 
 
-class ClosableNode(Protocol):
-    """A node that ends in an orderly way: `close()` publishes its last words."""
-
-    def close(self) -> None:
-        """End threads, publish the last words, destroy the node."""
-
-
-_Node = TypeVar('_Node', bound=ClosableNode)
-
-
-def _no_pause(_: ClosableNode) -> float:
-    return _SIGNAL_CHECK_S
-
-
-def run_node(make: Callable[[], _Node], args: Sequence[str] | None,
-             pause: Callable[[_Node], float] = _no_pause) -> int:
+def run_node(make: Callable[[], Any], args: Sequence[str] | None,
+             pause: Callable[[Any], float] = lambda _: _SIGNAL_CHECK_S) -> int:
     """Run one node until SIGINT, SIGTERM or SIGHUP and return the process's exit status.
+
+    At the end its method `close()` publishes its last messages and destroys it.
 
     The signals are handled here: rclpy would shut its context down at once, and a node could not
     publish its last command. Status 0 after a signal, 2 for bad input, with one sentence.

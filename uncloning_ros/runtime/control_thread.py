@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The thread that owns the control loop: absolute deadlines, no garbage collection, counts."""
 
+import contextlib
 import gc
 import os
 import queue
@@ -9,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,7 @@ class ControlThread:
         self._failed, self._warn = failed, warn
         self._priority = realtime_priority
         self._ending = False
-        self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name='control', daemon=True)
         self.wake_ups = Latencies()
         self.cycles = Latencies()
@@ -100,16 +102,20 @@ class ControlThread:
 
         Raise `TimeoutError` if the thread has ended or hangs; then `do` is not run later either.
         """
-        call = _Call(do)
-        self._calls.put(call)
+        future = self.post(do)
+        with contextlib.suppress(TimeoutError):
+            return future.result(timeout_s)
         # After the timeout it is withdrawn, unless it runs at this moment.
-        if call.done.wait(timeout_s) or (not call.claim() and call.done.wait(timeout_s)):
-            return call.result
+        with contextlib.suppress(TimeoutError):
+            if not future.cancel():
+                return future.result(timeout_s)
         raise TimeoutError('the control thread does not answer; deactivate the node')
 
-    def post(self, do: Callable[[], Any]) -> None:
+    def post(self, do: Callable[[], Any]) -> Future[Any]:
         """Have `do` run between two cycles, without waiting for it."""
-        self._calls.put(_Call(do))
+        future: Future[Any] = Future()
+        self._calls.put((future, do))
+        return future
 
     def give_way(self) -> float:
         """Keep a busy thread from computing when a cycle is due; return its time (s) until then.
@@ -148,9 +154,9 @@ class ControlThread:
                 self._due_ns = due_ns
                 _sleep_until(due_ns - self._head_start_ns)
                 while not self._calls.empty():
-                    call = self._calls.get()
-                    if call.claim():
-                        call.run()
+                    future, do = self._calls.get()
+                    if future.set_running_or_notify_cancel():
+                        future.set_result(do())
                 self._prepare(due_ns)
                 _sleep_until(due_ns)
                 woken_ns = time.monotonic_ns()
@@ -183,20 +189,3 @@ def _sleep_until(when_ns: int) -> None:
     left_ns = when_ns - time.monotonic_ns()
     if left_ns > 0:
         time.sleep(left_ns * 1e-9)
-
-
-class _Call:
-    """A call for the control thread, run once, by the first thread that claims it."""
-
-    def __init__(self, do: Callable[[], Any]) -> None:
-        self._do = do
-        self._claimed = threading.Lock()
-        self.done = threading.Event()
-        self.result: Any = None
-
-    def claim(self) -> bool:
-        return self._claimed.acquire(blocking=False)
-
-    def run(self) -> None:
-        self.result = self._do()
-        self.done.set()

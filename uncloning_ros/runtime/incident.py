@@ -19,7 +19,7 @@ from uncloning_ros.errors import IncidentError
 from uncloning_ros.files import read_bytes, require_new, write_whole
 from uncloning_ros.policy_io import Float32
 from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
-from uncloning_ros.runtime.inference import THREADS, VERSION
+from uncloning_ros.runtime.inference import THREADS, VERSION, OnnxPolicy
 from uncloning_ros.schema import Count, Doc, Note, plain, read
 
 # name -> number of dimensions, type
@@ -106,23 +106,22 @@ class FlightRecord:
 
 
 def incident_of(answers: Sequence[PlanAnswer], events: Sequence[Event], model_path: Path,
-                model_sha256: str, contract_sha256: str, seed: int,
-                chunk_shape: tuple[int, int], observation_shape: tuple[int, int]) -> Incident:
+                policy: OnnxPolicy, contract_sha256: str, seed: int) -> Incident:
     """Return the incident of a snapshot of the flight record."""
     def stacked(arrays: Sequence[Float32], shape: tuple[int, int]) -> Float32:
         return np.array(arrays, dtype=np.float32).reshape(-1, *shape)
 
-    requests = [answered.request for answered in answers]
-    chunks = [None if answered.plan is None or np.shape(answered.plan.chunk) != chunk_shape
+    requests, shape = [answered.request for answered in answers], policy.chunk_shape
+    chunks = [None if answered.plan is None or np.shape(answered.plan.chunk) != shape
               else answered.plan.chunk for answered in answers]
-    none = np.zeros(chunk_shape, np.float32)
+    none = np.zeros(shape, np.float32)
     return Incident(
-        str(model_path), model_sha256, contract_sha256, seed, this_machine(), tuple(events),
+        str(model_path), policy.sha256, contract_sha256, seed, this_machine(), tuple(events),
         np.array([request.index for request in requests], dtype=np.int64),
         np.array([request.tick_ns for request in requests], dtype=np.int64),
-        stacked([request.observation.vector for request in requests], observation_shape),
-        stacked([request.noise for request in requests], chunk_shape),
-        stacked([none if chunk is None else chunk for chunk in chunks], chunk_shape),
+        stacked([request.observation.vector for request in requests], policy.observation_shape),
+        stacked([request.noise for request in requests], shape),
+        stacked([none if chunk is None else chunk for chunk in chunks], shape),
         np.array([chunk is not None for chunk in chunks], dtype=np.bool_))
 
 
