@@ -61,6 +61,9 @@ def test_ctrl_c_and_resume_give_the_weights_of_a_straight_run(
                                signal.SIGINT))
     assert (result.steps, result.ended) == (stop, False)
     assert not checkpoint.has_ended(broken)
+    # A run that an earlier version left unfinished goes on too.
+    assert {name.partition('.')[0] for name in load_file(broken / 'resume.safetensors')} == {
+        'generator', 'policy', 'average', 'optimizer'}
 
     result = cloning.train(dataset, broken, config)
     assert (result.steps, result.ended) == (20, True)
