@@ -23,7 +23,7 @@ from uncloning_ros.judging.measures import (
     tip_speed,
     tool_speed,
 )
-from uncloning_ros.judging.trace import NOBODY
+from uncloning_ros.judging.trace import NO_PART
 from uncloning_ros.scenario import NotableRule, UnsafeRule
 
 SCENARIO = fixed_scenario()
@@ -279,7 +279,7 @@ def test_tool_that_falls_out_of_the_fingers_is_dropped():
 def test_tool_that_the_person_loses_is_dropped():
     trace = handed_over(taken=240, released=300)
     held = trace.held_part.copy()
-    held[400:] = NOBODY
+    held[400:] = NO_PART
     result = outcome(dataclasses.replace(trace, held_part=held))
     assert (result.completed, result.failure) == (False, 'dropped')
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
-from uncloning_ros.judging.trace import BODY_PARTS, NOBODY, Trace
+from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.scenario import Scenario, UnsafeRule, find_scenario
 
 HZ = 240.0
 HAND_RADIUS_M = 0.05
 REST_Z_M = 0.1
+BODY_PARTS = ('hand', 'forearm', 'torso', 'neck', 'face')
 
 
 def fixed_scenario() -> Scenario:
@@ -56,7 +57,7 @@ def make_trace(steps: int = 480, yaw_rad: float = np.pi, hand_x_m: float = 0.8,
         physics_hz=HZ, part_names=('handle', 'blade'), tool_pose=tool, object_pose=tool.copy(),
         hand_pose=hand, gripper_width_m=np.full(steps, 0.02),
         finger_contact=np.ones(steps, dtype=bool), arm_contact=np.zeros(steps, dtype=bool),
-        held_part=np.full(steps, NOBODY, dtype=np.int8), pull_n=np.zeros(steps),
+        held_part=np.full(steps, NO_PART, dtype=np.int8), pull_n=np.zeros(steps),
         capsule_ends=ends, capsule_radius_m=dict.fromkeys(BODY_PARTS, HAND_RADIUS_M),
         object_rest_z_m=REST_Z_M)
     return dataclasses.replace(trace, **replaced)

@@ -20,7 +20,7 @@ from uncloning_ros.judging import measures
 from uncloning_ros.judging.commitment import committed_modes
 from uncloning_ros.judging.letting_go import LettingGo, letting_go
 from uncloning_ros.judging.measures import Offer
-from uncloning_ros.judging.trace import NOBODY, Trace
+from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
 from uncloning_ros.schema import Count, Doc, Note, Rate
@@ -205,10 +205,10 @@ def _failure(trace: Trace, scenario: Scenario, completed: bool, desired: bool,
              unsafe: bool) -> str | None:
     if completed:
         return 'wrong_part' if not desired else 'unsafe' if unsafe else None
-    lifted, never_taken = measures.lifted_step(trace), (trace.held_part == NOBODY).all()
+    lifted, never_taken = measures.lifted_step(trace), (trace.held_part == NO_PART).all()
     if lifted is None and never_taken:
         return 'not_grasped'
-    unsupported = ~trace.finger_contact & (trace.held_part == NOBODY)
+    unsupported = ~trace.finger_contact & (trace.held_part == NO_PART)
     unsupported[:lifted or 0] = False
     least = measures.steps_of(measures.UNSUPPORTED_S, trace.physics_hz)
     if measures.stretches(unsupported, least):

@@ -32,7 +32,7 @@ from uncloning_ros.geometry import (
     turn_about_z,
     x_axis_of,
 )
-from uncloning_ros.judging.trace import NOBODY, Trace
+from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.scenario import Scenario
 
 # Handle point and tip (m) in the hand's frame, x, y, z each.
@@ -63,7 +63,7 @@ def lifted_step(trace: Trace) -> int | None:
 
 def taken_step(trace: Trace) -> int | None:
     """Return the first step at which the person's hand holds the tool."""
-    return first(trace.held_part != NOBODY)
+    return first(trace.held_part != NO_PART)
 
 
 def released_step(trace: Trace, dwell_s: float) -> int | None:
@@ -72,7 +72,7 @@ def released_step(trace: Trace, dwell_s: float) -> int | None:
     The fingers stay off for at least `dwell_s`, so that one step without contact while the
     person pulls does not count, and the person holds the tool to the end of the trace.
     """
-    lost = np.flatnonzero(trace.held_part == NOBODY)
+    lost = np.flatnonzero(trace.held_part == NO_PART)
     held_from = int(lost[-1]) + 1 if len(lost) else 0
     off = ~trace.finger_contact
     off[:held_from] = False

@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from uncloning_ros.geometry import Array
 
-# Body parts of the person, each a capsule.
-BODY_PARTS = ('hand', 'forearm', 'torso', 'neck', 'face')
-
-NOBODY = -1
+NO_PART = -1  # index of the held part while the person holds nothing
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class Trace:
 
     `tool_pose` is the arm's tool centre point, `object_pose` the tool's own frame, `hand_pose`
     the palm (+x out of the palm), each (T, 9). `held_part` (T,) is the index into `part_names`
-    of the part in the person's hand, `NOBODY` for no part. `finger_contact` (T,) tells whether
+    of the part in the person's hand, `NO_PART` for no part. `finger_contact` (T,) tells whether
     both fingers touch the tool, `arm_contact` (T,) whether the gripper, taken as one sphere, is
     inside a body part; no other link is looked at. `pull_n` (T,) is the force of the person's
     pull. `capsule_ends[part]` is (T, 2, 3), `capsule_radius_m[part]` a number. `object_rest_z_m`

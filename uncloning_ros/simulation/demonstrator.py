@@ -8,7 +8,6 @@ truth. Speed, path, hesitation and small corrections differ from seed to seed.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -75,20 +74,6 @@ class Step(Enum):
     DONE = 'done'
 
 
-@dataclass(frozen=True)
-class Habit:
-    """The manner of one person's motion: drawn once for each demonstration."""
-
-    speed_m_s: float
-    turn_rad_s: float
-    bow: Array  # sideways and up, as a share of the distance left
-    grasp_x_m: float
-    turn_rad: float  # angle by which the tool is offered from the side
-    first_miss_m: Array  # error of the first aim, before the small correction
-    hesitates_in: Step | None
-    hesitation_s: float
-
-
 class Demonstrator:
     """Act at the policy's rate from the newest values of every observation.
 
@@ -112,13 +97,17 @@ class Demonstrator:
         self._interface = interface
         self._joints = _measured_joints(interface)
         self._arm: panda.CartesianController | None = None
-        self._habit = Habit(
-            speed_m_s=rng.uniform(0.35, 0.6), turn_rad_s=rng.uniform(1.6, 2.4),
-            bow=rng.uniform((-0.25, 0.0), (0.25, 0.25)),
-            grasp_x_m=rng.uniform(*rule.grasp_x_m),
-            first_miss_m=care * rng.normal(0.0, 0.008, size=3) * (1, 1, 0.5),
-            hesitates_in=(Step.APPROACH, Step.BRING, None, None)[rng.integers(4)],
-            hesitation_s=rng.uniform(0.2, 0.5), turn_rad=rng.uniform(*rule.turn_rad))
+        # The manner of one person's motion: drawn once for each demonstration.
+        self._speed_m_s, self._turn_rad_s = rng.uniform(0.35, 0.6), rng.uniform(1.6, 2.4)
+        # Sideways and up, as shares of the distance left.
+        self._bow = rng.uniform((-0.25, 0.0), (0.25, 0.25))
+        self._grasp_x_m = rng.uniform(*rule.grasp_x_m)
+        # The error of the first aim, before the small correction.
+        self._first_miss_m = care * rng.normal(0.0, 0.008, size=3) * (1, 1, 0.5)
+        self._hesitates_in = (Step.APPROACH, Step.BRING, None, None)[rng.integers(4)]
+        self._hesitation_s = rng.uniform(0.2, 0.5)
+        # The angle by which the tool is offered from the side.
+        self._offer_turn_rad = rng.uniform(*rule.turn_rad)
         self.step = Step.APPROACH
         self._ticks = 0
         self._width_m = _OPEN_M
@@ -161,9 +150,9 @@ class Demonstrator:
         axis = self._facing * rotation_of(self._object)[:, 0]
         grasp_yaw = float(np.arctan2(axis[1], axis[0]))
         palm_x = rotation_of(self._hand)[:, 0]
-        offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0])) + self._habit.turn_rad
+        offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0])) + self._offer_turn_rad
         grasp = self._grasp_point()
-        aim = grasp if self._corrected else grasp + self._habit.first_miss_m
+        aim = grasp if self._corrected else grasp + self._first_miss_m
         if self.step is Step.APPROACH:
             return aim + (0, 0, _HOVER_M), grasp_yaw
         if self.step is Step.DESCEND:
@@ -181,7 +170,7 @@ class Demonstrator:
     def _grasp_point(self) -> Array:
         """Return the place (3,) of the grasp on the tool, by the teacher's belief."""
         return position_of(self._object) + rotation_of(self._object) @ (
-            self._habit.grasp_x_m, 0.0, 0.0)
+            self._grasp_x_m, 0.0, 0.0)
 
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
@@ -194,15 +183,15 @@ class Demonstrator:
 
     def _move(self, dt_s: float, goal: Array, yaw: float) -> None:
         """Move the target towards the goal with this person's speed and path."""
-        habit = self._habit
-        speed = habit.speed_m_s
-        if self.step is habit.hesitates_in and 0.3 < self._ticks * dt_s < 0.3 + habit.hesitation_s:
+        speed = self._speed_m_s
+        if (self.step is self._hesitates_in
+                and 0.3 < self._ticks * dt_s < 0.3 + self._hesitation_s):
             speed *= 0.15
         gap = goal - self._target
         far = float(np.linalg.norm(gap))
         if self.step in (Step.APPROACH, Step.BRING) and far > 1e-6:
             sideways = np.array([-gap[1], gap[0], 0.0])
-            gap = gap + habit.bow[0] * sideways + habit.bow[1] * far * np.array([0, 0, 1.0])
+            gap = gap + self._bow[0] * sideways + self._bow[1] * far * np.array([0, 0, 1.0])
         wanted = _GAIN_1_S * gap
         wanted *= min(1.0, speed / max(float(np.linalg.norm(wanted)), 1e-9))
         change = wanted - self._velocity
@@ -211,7 +200,7 @@ class Demonstrator:
             1.0, most / max(float(np.linalg.norm(change)), 1e-9))
         self._target = self._target + self._velocity * dt_s
         turn = np.clip(_TURN_GAIN_1_S * _wrapped(yaw - self._yaw),
-                       -habit.turn_rad_s, habit.turn_rad_s)
+                       -self._turn_rad_s, self._turn_rad_s)
         self._yaw += float(turn) * dt_s
 
     def _advance(self, tool: Array, values: Mapping[str, Array], goal: Array,

@@ -18,7 +18,7 @@ from uncloning_ros.geometry import (
     rotation_about_z,
     segment_distance,
 )
-from uncloning_ros.judging.trace import NOBODY, Trace
+from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.scenario import Scenario, ToolPart
 from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.pybullet.bodies import (
@@ -153,7 +153,7 @@ class BulletWorld:
         self._step += 1
         self._read()
         receiver, now_s = self.receiver, self.time_ns * 1e-9
-        held = (NOBODY if receiver.held_part is None else self._parts.index(receiver.held_part))
+        held = (NO_PART if receiver.held_part is None else self._parts.index(receiver.held_part))
         self._rows.append((self._tcp, self._object, self._palm, self._width_m, self._in_fingers,
                            held, receiver.pull_n(now_s)))
         receiver.update(now_s, 1 / _PHYSICS_HZ, ToolState(
