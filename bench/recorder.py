@@ -35,7 +35,7 @@ from measure import Figure, Ratio, Report
 from tqdm import tqdm
 
 from uncloning_ros.demos.bags.layout import list_episodes
-from uncloning_ros.demos.recording.health import SCHEMA as HEALTH_SCHEMA
+from uncloning_ros.demos.recording.health import Health
 from uncloning_ros.errors import UncloningError
 
 HERE = Path(__file__).resolve().parent
@@ -137,7 +137,7 @@ def _episode(path: Path, said: dict[str, Any], before: tuple[float, float],
             number, = struct.unpack_from('<d', message.data, len(message.data) - 8)
             if number > 0:
                 numbers.setdefault(channel.topic, []).append(number)
-    assert health['schema'] == HEALTH_SCHEMA
+    assert health['schema'] == Health.SCHEMAS[0]
     topics = health['topics'].values()
     return Episode(
         after[0] - before[0], after[1] - before[1], said['took_s'], Counter(said['counts']),

@@ -26,6 +26,7 @@ from uncloning_ros.demos.recording.health import (
     topic_rules,
 )
 from uncloning_ros.demos.recording.rates import RateWatch
+from uncloning_ros.schema import plain
 
 
 def _contract() -> Contract:
@@ -247,7 +248,7 @@ def test_topics_beside_the_contract_are_counted_not_judged() -> None:
 
 def test_a_verdict_survives_the_bag() -> None:
     health = judged(without(arrivals(), '/target_pose', lambda _: True))
-    events = ((0, {'event': 'start'}), (1, {'event': 'stop', 'health': health.to_dict()}))
+    events = ((0, {'event': 'start'}), (1, {'event': 'stop', 'health': plain(health)}))
     assert recorded_health(events) == health
     assert recorded_health(events[:1]) is None
 

@@ -10,6 +10,7 @@ import difflib
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,7 +89,8 @@ class Decoder:
     def finish(self) -> dict[str, tuple[Sample, ...]]:
         """Return the samples that were kept, of every key in the order of their receive times."""
         self._pose_all()
-        return {key: tuple(sorted(found, key=_receive_ns)) for key, found in self._samples.items()}
+        return {key: tuple(sorted(found, key=attrgetter('receive_ns')))
+                for key, found in self._samples.items()}
 
     def require_topics(self, contents: BagContents) -> None:
         """Raise `BagError` for a topic that a bag lacks, `DatasetError` for one without a message.
@@ -184,10 +186,6 @@ def _with_stamp(signal: Signal, observed: ObservedTopic, message: Any, sample: S
                                 f'publisher fill header.stamp, or set stamped: false for '
                                 f'{signal.key} in the contract: then its time of arrival counts')
     return sample
-
-
-def _receive_ns(sample: Sample) -> int:
-    return sample.receive_ns
 
 
 def _absent(name: str, type_name: str, key: str, there: Mapping[str, str],

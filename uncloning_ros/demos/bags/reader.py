@@ -101,8 +101,12 @@ def raw_messages(info: BagInfo, query: Query, contents: BagContents) -> Iterator
                     yield _decompressed(info, message, decompressor)
                 else:
                     yield message
-    if query.span == EVER:
-        _require_counts(info, contents)
+    if query.span == EVER and info.counts is not None:
+        for name in sorted({*info.counts, *contents.counts}):
+            if info.counts.get(name, 0) != contents.counts[name]:
+                raise BagError(f'{info.path}: expected {info.counts.get(name, 0)} messages on '
+                               f'{name} by metadata.yaml, got {contents.counts[name]}; the bag is '
+                               f'damaged')
 
 
 def episode_digest(path: Path) -> str:
@@ -168,12 +172,3 @@ def _decompressed(info: BagInfo, message: RawMessage,
     except (zstandard.ZstdError, MemoryError) as err:
         raise BagError(f'{info.path}: a compressed message on {message.topic} at '
                        f'{message.receive_ns} ns is damaged: {err}') from err
-
-
-def _require_counts(info: BagInfo, contents: BagContents) -> None:
-    if info.counts is None:
-        return
-    for name in sorted({*info.counts, *contents.counts}):
-        if info.counts.get(name, 0) != contents.counts[name]:
-            raise BagError(f'{info.path}: expected {info.counts.get(name, 0)} messages on {name} '
-                           f'by metadata.yaml, got {contents.counts[name]}; the bag is damaged')

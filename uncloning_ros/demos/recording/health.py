@@ -15,16 +15,15 @@ those that the recorder left out because the disk was too slow.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.recording.cdr import stamped_values
 from uncloning_ros.demos.recording.topic_stats import TopicRule, TopicStats
-from uncloning_ros.errors import counted
-
-SCHEMA = 'uncloning/health@1'
+from uncloning_ros.errors import BagError, counted
+from uncloning_ros.schema import Note, read
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Finding:
     """
 
     kind: str
-    topic: str
+    topic: Annotated[str, Note.MAY_BE_EMPTY]
     text: str
 
     def __str__(self) -> str:
@@ -47,13 +46,10 @@ class Finding:
 class Health:
     """The verdict on one episode, and each topic's figures."""
 
-    findings: tuple[Finding, ...]
-    topics: Mapping[str, Mapping[str, float]]
-
-    @property
-    def verdict(self) -> str:
-        """Return 'good' or 'findings'."""
-        return 'findings' if self.findings else 'good'
+    SCHEMAS: ClassVar = ('uncloning/health@1',)
+    verdict: Literal['good', 'findings']
+    findings: Annotated[tuple[Finding, ...], Note.MAY_BE_EMPTY]
+    topics: Mapping[str, Mapping[str, Any]]
 
     def sentence(self) -> str:
         """Return the verdict for a person, on one line."""
@@ -61,26 +57,15 @@ class Health:
             return 'good'
         return '; '.join(str(finding) for finding in self.findings)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as plain data, as the last event of a bag has it."""
-        return {'schema': SCHEMA, 'verdict': self.verdict,
-                'findings': [vars(finding) for finding in self.findings],
-                'topics': {name: dict(figures) for name, figures in self.topics.items()}}
-
 
 def recorded_health(events: Sequence[tuple[int, Mapping[str, Any]]]) -> Health | None:
     """Return the verdict that a bag's events carry, None if there is none or it is damaged."""
     for _, event in reversed(events):
-        data = event.get('health')
-        try:
-            if data is not None and data['schema'] == SCHEMA:
-                return Health(tuple(Finding(str(one['kind']), str(one['topic']), str(one['text']))
-                                    for one in data['findings']),
-                              {str(name): {str(key): float(value)
-                                           for key, value in figures.items()}
-                               for name, figures in data['topics'].items()})
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return None
+        if event.get('health') is not None:
+            try:
+                return read(Health, event['health'], 'health', BagError)
+            except BagError:
+                return None
     return None
 
 
@@ -166,4 +151,4 @@ class EpisodeJudge:
         if back_ns > 0:
             findings.append(Finding('clock', '', f'time ran {back_ns * 1e-9:.2f} s backwards '
                                                  f'during the episode'))
-        return Health(tuple(findings), figures)
+        return Health('findings' if findings else 'good', tuple(findings), figures)

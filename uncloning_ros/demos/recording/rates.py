@@ -23,7 +23,7 @@ class RateWatch:
     def __init__(self) -> None:
         self._seen_ns: dict[str, int] = {}
         self._counts: dict[str, int] = {}
-        self._rates_hz: dict[str, float] = {}
+        self.rates_hz: dict[str, float] = {}  # over the last whole second
         self._learned: dict[str, deque[float]] = {}
         self._tick_ns: int | None = None
 
@@ -40,14 +40,9 @@ class RateWatch:
             return  # the first second began somewhere; a simulated clock may stand still
         for topic, count in counts.items():
             rate_hz = count * 1e9 / (now_ns - before_ns)
-            self._rates_hz[topic] = rate_hz
+            self.rates_hz[topic] = rate_hz
             if learn and count:
                 self._learned.setdefault(topic, deque(maxlen=_REMEMBERED)).append(rate_hz)
-
-    @property
-    def rates_hz(self) -> Mapping[str, float]:
-        """Return the rate of each topic over the last whole second."""
-        return dict(self._rates_hz)
 
     @property
     def usual_hz(self) -> Mapping[str, float]:
@@ -71,7 +66,7 @@ class RateWatch:
         silent, usual_hz = self.silent(limits_s, now_ns), self.usual_hz
         found = [f'nothing arrives on {topic} ({age})' for topic, age in silent.items()]
         for topic in sorted(limits_s):
-            rate_hz = self._rates_hz.get(topic, 0.0)
+            rate_hz = self.rates_hz.get(topic, 0.0)
             if topic not in silent and rate_hz < SLOW * usual_hz.get(topic, 0.0):
                 found.append(f'{topic} comes at {rate_hz:.1f} Hz, usually '
                              f'{usual_hz[topic]:.1f} Hz')

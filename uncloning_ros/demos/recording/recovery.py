@@ -11,7 +11,7 @@ text with the reason.
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,10 @@ from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.reader import verify_episode
 from uncloning_ros.demos.bags.writer import QOS, BagWriter, RecordedTopic, described, event_cdr
 from uncloning_ros.demos.recording.episode_thread import FLUSH_S
-from uncloning_ros.demos.recording.health import EpisodeJudge, Finding, Health, topic_rules
+from uncloning_ros.demos.recording.health import EpisodeJudge, Finding, topic_rules
 from uncloning_ros.errors import BagError, UncloningError, counted
 from uncloning_ros.files import alone_in, disk_errors
+from uncloning_ros.schema import plain
 
 ORIGINALS = 'recovered_from'
 # A recovery's own working copy; one that was cut off goes to quarantine.
@@ -156,9 +157,9 @@ def _rewrite(file: Path, take: '_Take', final: Path, working: Path) -> None:
             writer.add_topic(described(EVENT_TOPIC, EVENT_TYPE))
             health = take.judge.verdict(take.first_ns, take.last_ns, {}, {})
             finding = Finding('recovered', '', take.cut_off())
-            health = Health((finding, *health.findings), health.topics)
+            health = replace(health, verdict='findings', findings=(finding, *health.findings))
             event = {'event': 'recovered', 'episode': int(take.custom['episode']),
-                     'mode': take.custom['planned_mode'] or None, 'health': health.to_dict()}
+                     'mode': take.custom['planned_mode'] or None, 'health': plain(health)}
             writer.write(EVENT_TOPIC, event_cdr(event), take.last_ns, take.last_ns)
         writer.commit()
     except UncloningError:

@@ -25,6 +25,7 @@ from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge, Health, topic_rules
 from uncloning_ros.errors import BagError, OutputExistsError, counted
+from uncloning_ros.schema import plain
 
 # Attempts to claim an episode number: other recorders may record into the same folder.
 _ATTEMPTS = 100
@@ -251,7 +252,7 @@ class RecordingSession:
             thread.end()
             health = thread.judge.verdict(episode.start_ns, now_ns, thread.dropped,
                                           Counter(lost) - episode.lost_before)
-            event = episode.event(kind) | {'health': health.to_dict()}
+            event = episode.event(kind) | {'health': plain(health)}
             thread.writer.write_event(event, now_ns)
             path = thread.writer.commit(final_dir)
         except Exception:
