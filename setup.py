@@ -14,6 +14,8 @@ VERSION = re.search(r"__version__ = '(.+)'",
 
 # ROS itself is no pip requirement: apt brings it, or requirements/ros-jazzy.txt.
 RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1', 'zstandard>=0.20', 'tqdm']
+# launch_pytest of Jazzy does not work with pytest 8.4.
+TEST = ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'mcap-ros2-support', 'scipy']
 EXTRAS = {
     # what a robot needs: policy node and recorder
     'run': RUN,
@@ -21,9 +23,9 @@ EXTRAS = {
     'train': [*RUN, 'torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard'],
     # demonstrations as bags, and audits in simulation
     'sim': [*RUN, 'pybullet>=3.2.6', 'pillow'],
-    # launch_pytest of Jazzy does not work with pytest 8.4
-    'dev': ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'import-linter>=2.0',
-            'mcap-ros2-support', 'mypy', 'ruff', 'scipy'],
+    # the tests without the checks of style and types; `colcon test` looks for this name
+    'test': TEST,
+    'dev': [*TEST, 'import-linter>=2.0', 'mypy', 'ruff', 'setuptools>=70.1'],
     # the documentation site
     'docs': ['mkdocs>=1.6', 'mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26'],
 }
