@@ -148,19 +148,19 @@ def _episode(path: Path, said: dict[str, Any], before: tuple[float, float],
 
 def _kills(folder: Path, kills: int, report: Report) -> None:
     """Kill recorders at random moments; a broken guarantee raises."""
-    from crashes import Toll, crash, traffic
-    toll = Toll()
+    from crashes import CrashCosts, crash, traffic
+    costs = CrashCosts()
     for seed in tqdm(range(kills), desc='kills', disable=None):
         with traffic():  # started for each kill, since its numbers are limited
-            crash(folder / 'crashes', folder / 'crash_log', toll, random.Random(seed), 3.0)
-    gaps_s = np.array(toll.gaps_s or [0.0])
+            crash(folder / 'crashes', folder / 'crash_log', costs, random.Random(seed), 3.0)
+    gaps_s = np.array(costs.gaps_s or [0.0])
     report.figures += [
-        Figure('kills', {'kills': kills, 'asked': toll.asked, 'unanswered': toll.unanswered,
-                         'finished': toll.finished, 'recovered': toll.recovered,
-                         'quarantined': len(toll.quarantined)}),
+        Figure('kills', {'kills': kills, 'asked': costs.asked, 'unanswered': costs.unanswered,
+                         'finished': costs.finished, 'recovered': costs.recovered,
+                         'quarantined': len(costs.quarantined)}),
         Figure('last recovered message before the kill', {
             'p50_s': float(np.median(gaps_s)), 'worst_s': float(gaps_s.max()),
-            'n': len(toll.gaps_s)})]
+            'n': len(costs.gaps_s)})]
 
 
 @contextlib.contextmanager

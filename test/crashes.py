@@ -177,7 +177,7 @@ class Recorder:
 
 
 @dataclass
-class Toll:
+class CrashCosts:
     """What a series of crashes cost.
 
     `asked` counts the starts that were answered, `unanswered` those that the crash left without
@@ -193,34 +193,34 @@ class Toll:
     gaps_s: list[float] = field(default_factory=list)
 
 
-def crash(out: Path, log: Path, toll: Toll, rng: random.Random, within_s: float) -> None:
+def crash(out: Path, log: Path, costs: CrashCosts, rng: random.Random, within_s: float) -> None:
     """Record takes, kill the recorder at a random moment, recover, and check every promise."""
     before = digests(out)
-    killed_ns = _record_until_killed(out, log, toll, rng, within_s)
+    killed_ns = _record_until_killed(out, log, costs, rng, within_s)
     kept = digests(out)
     assert before.items() <= kept.items(), 'a finished episode was changed'
     for name in kept.keys() - before.keys():
         verify_episode(out / name)
         require_numbers_without_a_hole(out / name)
-    toll.finished += len(kept.keys() - before.keys())
+    costs.finished += len(kept.keys() - before.keys())
     for outcome in recover(out):
         assert outcome.kind != 'left alone', outcome.sentence
         if outcome.kind == 'quarantined':
-            toll.quarantined.append(outcome.sentence)
+            costs.quarantined.append(outcome.sentence)
             continue
-        toll.recovered += 1
+        costs.recovered += 1
         require_numbers_without_a_hole(out / outcome.name)
         if 'cut off' in outcome.sentence:
-            toll.gaps_s.append((killed_ns - last_arrival_ns(out / outcome.name)) * 1e-9)
+            costs.gaps_s.append((killed_ns - last_arrival_ns(out / outcome.name)) * 1e-9)
     after = digests(out)
     assert kept.items() <= after.items(), 'recovering changed a finished episode'
     assert not list(out.glob('*.partial'))
     assert sorted(after) == [f'episode_{n:06d}' for n in range(len(after))]
-    on_disk = toll.finished + toll.recovered + len(toll.quarantined)
-    assert toll.asked <= on_disk <= toll.asked + toll.unanswered
+    on_disk = costs.finished + costs.recovered + len(costs.quarantined)
+    assert costs.asked <= on_disk <= costs.asked + costs.unanswered
 
 
-def _record_until_killed(out: Path, log: Path, toll: Toll, rng: random.Random,
+def _record_until_killed(out: Path, log: Path, costs: CrashCosts, rng: random.Random,
                          within_s: float) -> int:
     """Start and stop takes until the kill comes; return when it came, in ns since the epoch."""
     killed_ns: list[int] = []
@@ -232,7 +232,7 @@ def _record_until_killed(out: Path, log: Path, toll: Toll, rng: random.Random,
         killer = threading.Timer(rng.uniform(0.0, within_s), kill)
         begun = recorder.start()
         assert begun, f'the recorder ended by itself: {log.read_text()}'
-        toll.asked += 1
+        costs.asked += 1
         killer.start()
         try:
             while recorder.process.poll() is None:
@@ -240,9 +240,9 @@ def _record_until_killed(out: Path, log: Path, toll: Toll, rng: random.Random,
                 if recorder.call('stop_episode') is None:
                     break
                 if not recorder.start():
-                    toll.unanswered += 1
+                    costs.unanswered += 1
                     break
-                toll.asked += 1
+                costs.asked += 1
         finally:
             killer.join()
         recorder.process.wait()

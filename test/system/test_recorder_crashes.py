@@ -10,7 +10,7 @@ from pathlib import Path
 
 import crashes
 import pytest
-from crashes import Recorder, Toll, Traffic
+from crashes import CrashCosts, Recorder, Traffic
 
 from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
@@ -30,11 +30,11 @@ def traffic() -> Iterator[Traffic]:
                          ids=['once', 'five times'])
 def test_a_recorder_that_is_killed_at_any_moment_loses_no_take(
         traffic: Traffic, tmp_path: Path, seeds: range) -> None:
-    toll = Toll()
+    costs = CrashCosts()
     for seed in seeds:
-        crashes.crash(tmp_path / 'demos', tmp_path / 'log', toll, random.Random(seed), 1.5)
-    assert toll.asked >= len(seeds)
-    assert toll.finished + toll.recovered + len(toll.quarantined) >= len(seeds)
+        crashes.crash(tmp_path / 'demos', tmp_path / 'log', costs, random.Random(seed), 1.5)
+    assert costs.asked >= len(seeds)
+    assert costs.finished + costs.recovered + len(costs.quarantined) >= len(seeds)
 
 
 def test_every_take_that_was_asked_for_is_on_the_disk(traffic: Traffic, tmp_path: Path) -> None:

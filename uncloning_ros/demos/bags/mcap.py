@@ -55,7 +55,7 @@ def mcap_batches(file: Path, query: Query, contents: BagContents) -> Iterator[li
     Raise `BagError` if the file is truncated or damaged, or if its messages are not CDR.
     """
     walk = _Walk(file, query)
-    with _damage_told(file):
+    with _damage_errors(file):
         yield from walk.batches()
     for channel in walk.channels.values():
         contents.types.setdefault(channel.topic, walk.type_of(channel))
@@ -64,7 +64,7 @@ def mcap_batches(file: Path, query: Query, contents: BagContents) -> Iterator[li
 
 def own_record(file: Path) -> dict[str, str]:
     """Return the metadata record of this package, {} if another program made the file."""
-    with _damage_told(file):
+    with _damage_errors(file):
         for opcode, content in _records(file):
             if opcode == Opcode.METADATA:
                 metadata = _parsed(opcode, content)
@@ -264,7 +264,7 @@ def _parsed(opcode: int, content: bytes) -> Any:
 
 
 @contextlib.contextmanager
-def _damage_told(file: Path) -> Iterator[None]:
+def _damage_errors(file: Path) -> Iterator[None]:
     """Turn errors of reading and decoding into a `BagError` that names the file."""
     try:
         yield

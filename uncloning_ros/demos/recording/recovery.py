@@ -108,7 +108,7 @@ def _recovered(path: Path, dry_run: bool) -> Recovery:
         return _quarantine(path, f'no whole chunk of messages was on the disk'
                                  f'{_not_salvaged(take.state)}', dry_run)
     final = path.with_name(name)
-    if take.last_word == 'discard':
+    if take.last_event == 'discard':
         final = (path.parent / DISCARDED / name if dry_run else place_aside(final, DISCARDED))
     # A crash between the last check and the renaming leaves a verified bag.
     verified = (path / METADATA_FILE).is_file() and _verifies(path)
@@ -180,12 +180,12 @@ class _Take:
     count: int = 0
     first_ns: int = 0
     last_ns: int = 0
-    last_word: str = ''
+    last_event: str = ''
 
     @property
     def ended(self) -> bool:
         """Tell whether the take was over when its recorder crashed."""
-        return self.last_word in _ENDS
+        return self.last_event in _ENDS
 
     def cut_off(self) -> str:
         """Return which messages are there and which are missing."""
@@ -220,8 +220,8 @@ def _read(file: Path) -> _Take:
         take.count += 1
         if topic == EVENT_TOPIC:
             event = _event(message.data)
-            take.last_word = str(event.get('event'))
-            if take.last_word == 'label' and isinstance(event.get('mode'), str):
+            take.last_event = str(event.get('event'))
+            if take.last_event == 'label' and isinstance(event.get('mode'), str):
                 take.labels.append(Label(event['mode'], 'operator', 1.0,
                                          iso_time(message.log_time),
                                          ' '.join(custom.get('operator', '').split())))
