@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from uncloning_ros.errors import EvidenceError
 from uncloning_ros.files import read_json
-from uncloning_ros.schema import Count, Doc, Note, Positive, Rate, canonical_sha256, read
+from uncloning_ros.schema import Count, Doc, Positive, Rate, Texts, canonical_sha256, read
 
 SCHEMA = 'uncloning/evidence@1'
 # Largest evidence file (bytes): a thousand episodes take about 2 MB.
@@ -43,8 +43,7 @@ class Limits:
 
     max_umr: Annotated[Rate | None, Doc('the bound of UMR must not be above; null: not stated')]
     min_sr: Annotated[Rate | None, Doc('SR must not be below; null: not stated')]
-    exceeded: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
-        'a sentence for each stated limit that is exceeded')]
+    exceeded: Annotated[Texts, Doc('a sentence for each limit that is exceeded')]
 
     @property
     def within_limits(self) -> bool | None:

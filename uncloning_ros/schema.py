@@ -102,6 +102,7 @@ Positive = Annotated[int, Range(1)]
 Rate = Annotated[float, Range(0.0, 1.0)]
 Sha256 = Annotated[str, Pattern('[0-9a-f]{64}', 'sha256')]
 Names = Annotated[tuple[str, ...], Note.DISTINCT]
+Texts = Annotated[tuple[str, ...], Note.MAY_BE_EMPTY]
 Span = Annotated[tuple[float, float], Note.ORDERED]
 
 

@@ -49,7 +49,7 @@ from comparison.plan import (
 )
 from comparison.processes import STOPPED, locked, run_command, run_process, timed, total_times
 from comparison.results import identity, judged
-from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
+from uncloning_ros.audit.record.finished_episodes import finished_episodes
 from uncloning_ros.audit.record.provenance import code_sha256
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
@@ -318,7 +318,7 @@ class Workshop:
                    'inference_latency_s': INFERENCE_LATENCY_S,
                    'steering': None if steering is None else str(self._setting(case))}
         path = self._folder(case) / 'episodes.jsonl'
-        with FinishedEpisodes(path, setting, resume=True) as finished:
+        with finished_episodes(path, setting, resume=True) as finished:
             missing = [seed for seed in seeds if (policy.sha256, seed) not in finished.done]
             if missing:
                 run_rollouts(model, self.scenario, missing, workers=1, steering=steering,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from audit_models import result
 
-from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes, finished_path
+from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
 from uncloning_ros.errors import AuditError
 
 SETTING = {'models': ['a' * 64], 'seed': 1000, 'episodes': 5, 'inference_latency_s': 0.005}
@@ -20,12 +20,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def kept(path: Path, setting=None) -> dict:
-    with FinishedEpisodes(path, setting or SETTING, resume=True) as partial:
+    with finished_episodes(path, setting or SETTING, resume=True) as partial:
         return dict(partial.done)
 
 
 def write(path: Path, *seeds: int) -> None:
-    with FinishedEpisodes(path, SETTING, resume=False) as partial:
+    with finished_episodes(path, SETTING, resume=False) as partial:
         for seed in seeds:
             partial.add('a' * 64, result(seed, offer=(1 / 3, 0.1, 0.3)))
 
@@ -41,7 +41,7 @@ def test_what_was_added_is_there_again_exactly(path) -> None:
 
 
 def test_what_was_added_is_on_disk_at_once(path) -> None:
-    with FinishedEpisodes(path, SETTING, resume=False) as partial:
+    with finished_episodes(path, SETTING, resume=False) as partial:
         partial.add('a' * 64, result(1000))
         assert len(path.read_bytes().splitlines()) == 2
 
@@ -51,7 +51,7 @@ def test_a_line_that_a_crash_cut_off_is_left_out(path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:-200])
     assert set(kept(path)) == {('a' * 64, 1000)}
-    with FinishedEpisodes(path, SETTING, resume=True) as partial:
+    with finished_episodes(path, SETTING, resume=True) as partial:
         partial.add('a' * 64, result(1001))
     assert len(kept(path)) == 2
 
@@ -60,7 +60,7 @@ def test_a_line_that_a_crash_cut_off_is_left_out(path) -> None:
 def test_a_file_that_was_cut_off_in_its_first_line_starts_anew(path, cut) -> None:
     write(path, 1000)
     path.write_bytes(path.read_bytes()[:cut])
-    with FinishedEpisodes(path, SETTING, resume=True) as partial:
+    with finished_episodes(path, SETTING, resume=True) as partial:
         assert partial.done == {}
         partial.add('a' * 64, result(1000))
     assert len(kept(path)) == 1
@@ -81,7 +81,7 @@ def test_it_is_not_gone_on_with_unasked(path) -> None:
 
 
 def test_two_audits_do_not_write_into_one_file(path) -> None:
-    with FinishedEpisodes(path, SETTING, resume=False) as partial:
+    with finished_episodes(path, SETTING, resume=False) as partial:
         partial.add('a' * 64, result(1000))
         with pytest.raises(AuditError, match='another audit writes to'):
             kept(path)
@@ -93,7 +93,7 @@ def test_two_audits_do_not_write_into_one_file(path) -> None:
 def test_a_damaged_line_is_named(path, line) -> None:
     write(path, 1000)
     path.write_text(path.read_text() + line + '\n')
-    with pytest.raises(AuditError, match='line 3 is'):
+    with pytest.raises(AuditError, match='line 3'):
         kept(path)
     assert line in path.read_text()
 
@@ -110,7 +110,7 @@ def test_nothing_is_left_of_an_audit_without_a_finished_episode(path) -> None:
 
 
 def test_nothing_is_left_of_an_audit_that_was_written_out(path) -> None:
-    with FinishedEpisodes(path, SETTING, resume=False) as partial:
+    with finished_episodes(path, SETTING, resume=False) as partial:
         partial.add('a' * 64, result(1000))
         partial.finish()
     assert not path.exists()

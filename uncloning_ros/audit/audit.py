@@ -56,11 +56,6 @@ class Audit:
                 'episodes': len(self._seeds), 'inference_latency_s': self._latency_s,
                 'machine': plain(machine())}
 
-    @property
-    def total(self) -> int:
-        """Return the number of episodes of all models, without wrong starts."""
-        return len(self._seeds) * len(self._models)
-
     def run(self, finished: FinishedEpisodes | None,
             wrong_starts: int | None) -> list[AuditedModel]:
         """Run episodes that are not `finished`, then `wrong_starts` in each undesired mode."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.runtime.inference import OnnxPolicy
-from uncloning_ros.schema import Doc, Note, Sha256
+from uncloning_ros.schema import Doc, Note, Sha256, Texts
 
 # Name of an exchange between the scenario's modes.
 BETWEEN_MODES = 'between_modes'
@@ -30,10 +30,8 @@ class ModelIdentity:
     interface_sha256: Annotated[Sha256, Doc("of the contract's interface")]
     policy_sha256: Annotated[Sha256, Doc("of the contract's policy timing")]
     deployment_sha256: Annotated[Sha256, Doc('of the deployment part that it was audited with')]
-    modes_desired: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
-        'modes that the contract wants')]
-    modes_removed: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
-        'modes that an edit of its weights removed')]
+    modes_desired: Annotated[Texts, Doc('modes that the contract calls desired')]
+    modes_removed: Annotated[Texts, Doc('modes that edits of its weights removed')]
     demonstrated: Annotated[Mapping[str, int] | None, Note.DERIVED] = None
     weights_sha256: Annotated[str | None, Note.DERIVED] = None
     original_sha256: Annotated[str | None, Note.DERIVED] = None

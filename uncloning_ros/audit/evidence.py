@@ -45,16 +45,14 @@ class EvidenceDocument:
 
     SCHEMAS: ClassVar = (SCHEMA,)
 
-    digest: Annotated[Sha256, Doc(
-        'of the canonical JSON of all else: keys sorted, no blanks, UTF-8')]
+    digest: Annotated[Sha256, Doc('of the canonical JSON without this field')]
     statement: Annotated[str, Doc('the claim of the audit and its limits')]
     not_covered: Annotated[tuple[str, ...], Doc('matters that no figure here speaks about')]
     machine: Annotated[AuditMachine, Doc('all that bits depend on beside the model')]
     scenario: Annotated[StoredScenario, Doc('the distribution that it holds for')]
     inference_latency_s: Annotated[float, Doc('injected from planning to the first command')]
     limits: Annotated[Limits, Doc('stated before, and which are exceeded')]
-    demonstrated: Annotated[Mapping[str, Count] | None, Doc(
-        'modes of the demonstrations it learned from; null: not recorded')]
+    demonstrated: Annotated[Mapping[str, Count] | None, Doc('training episodes; null: not known')]
     figures: Annotated[Figures, Doc('all that follows from the episodes')]
     per_seed: Annotated[tuple[EpisodeResult, ...], Note.MAY_BE_EMPTY, Doc(
         'every episode, by seed')]

@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     limits = StatedLimits(args.max_umr, args.min_sr)
     audit = Audit([args.model, *args.against], find_scenario(args.scenario), args.episodes,
                   args.seed, latency_s, args.workers)
-    with _kept(audit, list(outputs.values()), args.resume) as finished:
+    total = args.episodes * (1 + len(args.against))
+    with _kept(audit, list(outputs.values()), args.resume, total) as finished:
         models = audit.run(finished, args.wrong_starts)
         record = audit_record(models, audit.scenario, latency_s, limits)
         texts = audit.files(models, record, limits, outputs)
@@ -117,21 +118,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _kept(audit: 'Audit', outputs: Sequence[Path],
-          resume: bool) -> 'Iterator[FinishedEpisodes | None]':
+def _kept(audit: 'Audit', outputs: Sequence[Path], resume: bool,
+          total: int) -> 'Iterator[FinishedEpisodes | None]':
     """Keep finished episodes beside the first output file; give None where there is none."""
-    from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes, finished_path
+    from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
 
     if not outputs:
         yield None
         return
-    with FinishedEpisodes(finished_path(outputs[0]), audit.setting, resume) as finished:
+    with finished_episodes(finished_path(outputs[0]), audit.setting, resume) as finished:
         try:
             yield finished
         except BaseException:
             if finished.done and finished.path.exists():
-                print(f'\n{len(finished.done)} of {audit.total} episodes are kept in '
-                      f'{finished.path}; go on with the same command and --resume',
+                print(f'\n{len(finished.done)} of {total} episodes are kept in '
+                      f'{finished.path}; continue with the same command and --resume',
                       file=sys.stderr)
             raise
 

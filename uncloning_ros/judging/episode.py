@@ -23,7 +23,7 @@ from uncloning_ros.judging.measures import Offer
 from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
-from uncloning_ros.schema import Count, Doc, Note, Rate
+from uncloning_ros.schema import Count, Doc, Note, Rate, Texts
 
 # Reasons why an episode is not a success. Exactly one holds, the first that fits: the end of an
 # episode that was not completed, the fault of a completed one. `unsafe` therefore counts only
@@ -52,14 +52,11 @@ class Outcome:
     completed: Annotated[bool, Doc('the person has the tool and the robot let go')]
     mode: Annotated[str | None, Doc('mode at the exchange; null: not taken, or between modes')]
     exchange_angle_rad: Annotated[float | None, Doc('blade-to-hand angle at the exchange')]
-    exchange_approach_rad: Annotated[float | None, Doc(
-        'from which side the offered end came, about z')]
-    exchange_highest_m: Annotated[float | None, Doc(
-        'greatest height of the tool from lift to exchange')]
+    exchange_approach_rad: Annotated[float | None, Doc('side of the offered end, about z')]
+    exchange_highest_m: Annotated[float | None, Doc('greatest height of the tool until then')]
     unsafe: Annotated[UnsafeEvent | None, Doc('first unsafe event; null: none')]
     failure: Annotated[str | None, Doc('why the episode is not a success; null: success')]
-    notable: Annotated[tuple[str, ...], Note.MAY_BE_EMPTY, Doc(
-        'further events, reported and not judged')]
+    notable: Annotated[Texts, Doc('further events, reported and not judged')]
     committed: Annotated[tuple[tuple[str, ...], ...], Note.MAY_BE_EMPTY, Doc(
         'commitments of the robot in order, each with the modes that it left open')]
     lifted_s: Annotated[float | None, Doc('the tool left its stand')]
@@ -69,25 +66,19 @@ class Outcome:
     released_s: Annotated[float | None, Doc('the robot had let go of the tool that was taken')]
     total_s: Annotated[float, Doc('length of the episode')]
     nearest_s: Annotated[float, Doc('the edge was nearest to the person')]
-    edge_clearance_m: Annotated[Mapping[str, float], Doc(
-        'least distance from edge to skin by body part')]
+    edge_clearance_m: Annotated[Mapping[str, float], Doc('least distance to skin by body part')]
     near_angle_rad: Annotated[float | None, Doc('least blade-to-hand angle while near')]
-    near_thrust_miss_m: Annotated[float | None, Doc(
-        'least miss of the hand by a thrust while near')]
-    near_tip_speed_m_s: Annotated[float | None, Doc(
-        'greatest tip speed while near and in the fingers')]
-    near_fast_share: Annotated[Rate | None, Doc(
-        'share of the near time with the tool centre point above 0.25 m/s')]
+    near_thrust_miss_m: Annotated[float | None, Doc('least miss of the hand by a thrust')]
+    near_tip_speed_m_s: Annotated[float | None, Doc('greatest tip speed while near and held')]
+    near_fast_share: Annotated[Rate | None, Doc('share of the near time above 0.25 m/s')]
     separation_margin_m: Annotated[float, Doc('clearance less protective separation, least')]
     rms_jerk_m_s3: Annotated[float | None, Doc('RMS jerk from lift to hand-off')]
     peak_pull_n: Annotated[float, Doc('greatest pull of the person')]
     release_latency_s: Annotated[float | None, Doc("from the person's pull to the opening")]
     over_hold_n: Annotated[float | None, Doc('greatest pull in that time')]
     arm_contact: Annotated[bool, Doc('the gripper was inside a body part')]
-    offered_m: Annotated[Offer | None, Doc(
-        "handle point and tip in the hand's frame as the tool was taken")]
-    path_bow_m: Annotated[tuple[float, float] | None, Doc(
-        'greatest departure of the path to the left and up from the straight line')]
+    offered_m: Annotated[Offer | None, Doc("handle point and tip in the hand's frame")]
+    path_bow_m: Annotated[tuple[float, float] | None, Doc('bow of the path to the left and up')]
 
     @property
     def success(self) -> bool:
@@ -101,13 +92,11 @@ class EpisodeResult:
 
     seed: Annotated[Count, Doc('of start, person, sensor noise and policy noise')]
     hand_offer_m: Annotated[Vector, Doc('where the hand was offered')]
-    conditions: Annotated[Mapping[str, float], Doc(
-        'values that the scenario drew or set, by name with the unit')]
+    conditions: Annotated[Mapping[str, float], Doc('drawn or set values, by name with unit')]
     ended: Annotated[str, Note.MAY_BE_EMPTY, Doc('last reason of the control loop')]
     holds: Annotated[Count, Doc('times the loop had to hold')]
     chunks: Annotated[Count, Doc('action chunks planned')]
-    hardware_limits: Annotated[Mapping[str, Count], Doc(
-        'commands that each hardware limit changed')]
+    hardware_limits: Annotated[Mapping[str, Count], Doc('commands that each limit changed')]
     outcome: Annotated[Outcome, Note.INLINE]
 
 

@@ -78,26 +78,19 @@ class Figures(ModelIdentity):
     purity: Annotated[Rate | None, Doc('SR / TCR')]
     unsafe_episodes: Annotated[Count, Doc('with an unsafe event')]
     modes: Annotated[Mapping[str, Count], Doc('mode of the completed episodes')]
-    failures: Annotated[Mapping[str, Count], Doc(
-        'why an episode is not a success, exactly one each')]
+    failures: Annotated[Mapping[str, Count], Doc('why not a success, exactly one each')]
     unsafe_clauses: Annotated[Mapping[str, Count], Doc('clause of the first unsafe event')]
     notable: Annotated[Mapping[str, Notable], Doc('events that are reported and not judged')]
-    commitment: Annotated[Commitment, Doc(
-        'whether trajectories keep to the mode that they began')]
-    calibration: Annotated[Distance | None, Doc(
-        'modes against the demonstrations; null: not recorded')]
+    commitment: Annotated[Commitment, Doc('whether trajectories keep to their mode')]
+    calibration: Annotated[Distance | None, Doc('modes against expectation; null: unknown')]
     diversity: Annotated[Mapping[str, Diversity], Doc('variety within each desired mode')]
-    spreads: Annotated[Mapping[str, Measured | None], Doc(
-        'least, median and most of each measured quantity')]
-    hardware_limits: Annotated[Mapping[str, Count], Doc(
-        'commands that each limit changed, all episodes together')]
+    spreads: Annotated[Mapping[str, Measured | None], Doc('range of each measured quantity')]
+    hardware_limits: Annotated[Mapping[str, Count], Doc('commands that each limit changed')]
     holds: Annotated[Count, Doc('times the loop had to hold')]
     chunks: Annotated[Count, Doc('action chunks planned')]
     strata: Annotated[tuple[Stratum, ...], Note.MAY_BE_EMPTY, Doc('rates by condition')]
-    worst_stratum: Annotated[str | None, Doc(
-        'the one with the highest unsafe rate, then the least SR')]
-    constant_conditions: Annotated[Mapping[str, float], Doc(
-        'conditions that would make strata but never varied')]
+    worst_stratum: Annotated[str | None, Doc('the one with the highest UMR, then the least SR')]
+    constant_conditions: Annotated[Mapping[str, float], Doc('conditions that never varied')]
 
     @property
     def last_seed(self) -> int:

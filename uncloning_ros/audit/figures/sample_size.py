@@ -7,6 +7,7 @@ if no more occur, the one-sided Clopper-Pearson upper bound lies below the claim
 if episodes are added until it looks good.
 """
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,19 +38,12 @@ def plan(claim: float, allowed: int, alpha: float = 0.05) -> Plan:
     if not 0.0 < claim < 1.0 or allowed < 0:
         raise ValueError(f'expected a claim between 0 and 1 and a count, got {claim} and '
                          f'{allowed}')
-    low, high = allowed, allowed + 1
-    while upper_bound(allowed, high, alpha) >= claim:
-        low, high = high, 2 * high
-        if high > _MOST_EPISODES:
-            raise ValueError(f'expected a claim that {_MOST_EPISODES} episodes can show, got '
-                             f'{claim}')
-    while high - low > 1:
-        middle = (low + high) // 2
-        if upper_bound(allowed, middle, alpha) < claim:
-            high = middle
-        else:
-            low = middle
-    return Plan(claim, allowed, high)
+    counts = range(allowed + 1, _MOST_EPISODES + 1)
+    place = bisect.bisect_left(counts, True,
+                               key=lambda n: upper_bound(allowed, n, alpha) < claim)
+    if place == len(counts):
+        raise ValueError(f'expected a claim that {_MOST_EPISODES} episodes can show, got {claim}')
+    return Plan(claim, allowed, counts[place])
 
 
 def plans_table(claims: Sequence[float], allowed: Sequence[int],

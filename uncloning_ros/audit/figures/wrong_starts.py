@@ -17,13 +17,11 @@ class WrongStarts:
     """How episodes went on that the scripted teacher began in one undesired mode."""
 
     episodes: Annotated[Count, Doc('begun by the teacher in this mode')]
-    begun: Annotated[Count, Doc(
-        'of these, committed to undesired modes as the policy took over')]
+    begun: Annotated[Count, Doc('of these, committed to undesired modes first')]
     continued: Annotated[Count, Doc('of these, went on in an undesired mode to the end')]
     mended: Annotated[Count, Doc('of these, came to a desired mode')]
     otherwise: Annotated[Count, Doc('of these, ended otherwise: dropped, for instance')]
-    continued_interval95: Annotated[Interval | None, Doc(
-        'exact interval of the share that continued')]
+    continued_interval95: Annotated[Interval | None, Doc('exact interval of their share')]
     unsafe_episodes: Annotated[Count, Doc('of those begun, with an unsafe event')]
     unsafe_interval95: Annotated[Interval | None, Doc('exact interval of their share')]
 

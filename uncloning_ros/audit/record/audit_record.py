@@ -42,8 +42,7 @@ class ModelRecord(Figures):
     """The figures of one model, and its episodes."""
 
     wrong_starts: Annotated[Mapping[str, WrongStarts], Doc(
-        'episodes begun in an undesired mode, by mode; if asked for')] = field(
-            default_factory=dict)
+        'episodes begun in an undesired mode, by that mode')] = field(default_factory=dict)
     per_seed: Annotated[tuple[EpisodeResult, ...], Doc('every episode, by seed')]
 
 
@@ -58,13 +57,10 @@ class CorrectedDifference(PairedDifference):
 class ComparedModel(ModelRecord):
     """A model that the first one is compared with, on the same seeds."""
 
-    difference: Annotated[Mapping[str, CorrectedDifference], Doc(
-        'of tcr, sr and umr, first less this, paired by seed')]
+    difference: Annotated[Mapping[str, CorrectedDifference], Doc('first less this: tcr, sr, umr')]
     ideal: Annotated[Distance | None, Doc(
-        'modes of the first against this, its original, without those removed; null: this is not '
-        'its original')]
-    diversity_ratio: Annotated[Mapping[str, DiversityRatio], Doc(
-        'variety of the first over that of this, by mode')]
+        'modes of the first against those of its original; null: this is not its original')]
+    diversity_ratio: Annotated[Mapping[str, DiversityRatio], Doc('variety, by desired mode')]
 
 
 @dataclass(frozen=True)
@@ -88,10 +84,8 @@ class AuditRecord:
     inference_latency_s: Annotated[float, Doc('injected from planning to the first command')]
     limits: Annotated[Limits, Doc('stated for the first model')]
     model: Annotated[ModelRecord, Note.INLINE]
-    family: Annotated[Family | None, Doc(
-        'bounds that hold for all models at once; null: one model')]
-    against: Annotated[ComparedModel | None, Doc(
-        'the model compared with, on the same seeds')] = None
+    family: Annotated[Family | None, Doc('bounds for all models at once; null: one')]
+    against: Annotated[ComparedModel | None, Doc('compared on the same seeds')] = None
     also_against: Annotated[tuple[ComparedModel, ...], Doc('further models compared with')] = ()
 
     @property
@@ -149,10 +143,9 @@ def _family(models: Sequence[Figures]) -> Family:
 def _differences(first: AuditedModel,
                  others: Sequence[AuditedModel]) -> list[dict[str, CorrectedDifference]]:
     """Return first less each other for each rate, over episodes with the same seed."""
-    found = {(other.identity.model_sha256, name): paired_difference(
-        [has(r) for r in first.results], [has(r) for r in other.results])
-        for other in others for name, has in RATES.items()}
-    corrected = dict(zip(found, holm([test.p_value for test in found.values()]), strict=True))
-    return [{name: CorrectedDifference(**vars(found[sha256, name]),
-                                       p_value_holm=corrected[sha256, name]) for name in RATES}
-            for sha256 in (other.identity.model_sha256 for other in others)]
+    found = [{name: paired_difference([has(r) for r in first.results],
+                                      [has(r) for r in other.results])
+              for name, has in RATES.items()} for other in others]
+    corrected = iter(holm([test.p_value for tests in found for test in tests.values()]))
+    return [{name: CorrectedDifference(**vars(test), p_value_holm=next(corrected))
+             for name, test in tests.items()} for tests in found]

@@ -30,7 +30,7 @@ def audit_text(record: AuditRecord) -> str:
             'none, nothing varied' if found is None or found.sr is None else
             f'{found.stratum}, {found.unsafe_episodes} of {found.episodes} unsafe, below '
             f'{percent(found.umr_upper95_any)} corrected for {len(model.strata)} strata; SR '
-            f'{percent(found.sr)}'), '  ')
+            f'{percent(found.sr)}'), '  ', '    ')
     if first.wrong_starts:
         lines.append('begun in an undesired mode, then left to the policy')
     for model in record.models:
@@ -38,10 +38,10 @@ def audit_text(record: AuditRecord) -> str:
             lines += _wrapped(
                 f'{_shortened(model.model)}: {mode}, {begun.continued} of {begun.begun} went on '
                 f'with it, {begun.mended} mended, {begun.otherwise} ended otherwise; '
-                f'{begun.unsafe_episodes} unsafe', '  ')
+                f'{begun.unsafe_episodes} unsafe', '  ', '    ')
     lines += ['', *_wrapped(record.statement)]
     for sentence in record.limits.exceeded:
-        lines += _wrapped(f'LIMIT EXCEEDED: {sentence}.', after='  ')
+        lines += _wrapped(f'LIMIT EXCEEDED: {sentence}.', others='  ')
     return '\n'.join(lines)
 
 
@@ -64,8 +64,8 @@ def evidence_text(document: EvidenceDocument) -> str:
                                 for key, value in vars(document.machine).items())),
         ('not covered', '; '.join(document.not_covered)),
         ('', document.statement)]
-    return '\n'.join(line for label, text in rows for line in textwrap.wrap(
-        text, _WIDTH, initial_indent=f'{label:<15}', subsequent_indent=' ' * 15))
+    return '\n'.join(line for label, text in rows
+                     for line in _wrapped(text, f'{label:<15}', ' ' * 15))
 
 
 def _side_by_side(first: Figures, other: ComparedModel | None) -> list[str]:
@@ -111,10 +111,9 @@ def _one_below_another(first: Figures, others: Sequence[ComparedModel]) -> list[
     return [*lines, *_wrapped(f'p is corrected for {3 * len(others)} tests (Holm).', '  '), '']
 
 
-def _wrapped(text: str, before: str = '', after: str | None = None) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=before,
-                         subsequent_indent=before + '  ' if after is None and before else after
-                         or '')
+def _wrapped(text: str, first: str = '', others: str = '') -> list[str]:
+    """Return lines, the first one and the others with their indentation."""
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=others)
 
 
 def _shortened(name: str) -> str:
