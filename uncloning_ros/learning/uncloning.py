@@ -15,7 +15,8 @@ clean chunk, tells it the direction. Network, graph and normaliser stay as they 
 import copy
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -76,33 +77,26 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
-    data, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,
-                                      (*kept, *options.remove))
-                      for split in ('train', 'validation'))
+    windows, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,
+                                         (*kept, *options.remove))
+                         for split in ('train', 'validation'))
     kept_loss = KeptLoss(run.policy, dataset, kept, options.retarget, options.batch_size,
                          options.seed)
-    partial = folder.with_name(folder.name + '.partial')
-    partial.mkdir(parents=True)
-    try:
+    with _whole_folder(folder) as partial:
         removal, classifier_report = None, None
         if options.method in REMOVALS:
             classifier, classifier_report = train_classifier(
-                run.policy, data, held_out, len(kept), options.seed,
+                run.policy, windows, held_out, len(kept), options.seed,
                 balanced=options.method == SELF_DISTILLATION)
             removal = REMOVALS[options.method](
-                classifier, {mode: data[mode] for mode in options.remove}, options)
+                classifier, {mode: windows[mode] for mode in options.remove}, options)
         optimiser = Optimiser(copy.deepcopy(run.policy).requires_grad_(True), options.steps,
                               options.learning_rate, from_scratch=False)
-        report = _edit(optimiser, kept_loss, removal, partial, options)
-
+        steps = _steps(optimiser, kept_loss, removal, partial, options)
         kept_held_out = joined([held_out[mode] for mode in kept])
-        source = dataset_record(dataset)
-        edit = {'parent_sha256': run.sha256, **asdict(options), 'remove': list(options.remove),
-                'data': {key: source[key] for key in ('sha256', 'scenario', 'seeds')}}
-        if run.config.edit is not None:
-            edit['previous'] = dict(run.config.edit)
+        edit = _record(run, dataset, options)
         report = {
-            'schema': edit_report.SCHEMA, 'edit': edit, 'kept': list(kept), **report,
+            'schema': edit_report.SCHEMA, 'edit': edit, 'kept': list(kept), **steps,
             'classifier': classifier_report,
             'retained_loss': {'before': run.policy.validation_loss(kept_held_out),
                               'after': optimiser.average.validation_loss(kept_held_out),
@@ -111,10 +105,6 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
         checkpoint.write_config(partial, replace(run.config, edit=edit,
                                                  software_version=uncloning_ros.__version__))
         checkpoint.save_weights(partial, optimiser.policy, optimiser.average, run.observations)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return report
 
 
@@ -146,8 +136,29 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
     return kept
 
 
-def _edit(optimiser: Optimiser, kept_loss: KeptLoss, removal: Removal | None, folder: Path,
-          options: EditOptions) -> dict[str, Any]:
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes its place at `folder` if all goes well, else goes."""
+    partial = folder.with_name(folder.name + '.partial')
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _record(run: Run, dataset: Dataset, options: EditOptions) -> dict[str, Any]:
+    """Return the record of the edit, which the edited run and its exported file carry."""
+    source = dataset_record(dataset)
+    record = {'parent_sha256': run.sha256, **asdict(options), 'remove': list(options.remove),
+              'data': {key: source[key] for key in ('sha256', 'scenario', 'seeds')}}
+    return record if run.config.edit is None else record | {'previous': dict(run.config.edit)}
+
+
+def _steps(optimiser: Optimiser, kept_loss: KeptLoss, removal: Removal | None, folder: Path,
+           options: EditOptions) -> dict[str, Any]:
     """Take all steps, logging to `folder`; return this part of the report."""
     policy = optimiser.policy
     curve = []
