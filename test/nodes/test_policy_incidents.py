@@ -46,7 +46,7 @@ def test_a_hold_writes_an_incident_that_replays_bit_for_bit(
     assert main.main(['replay', str(path)]) == 0
     said = capsys.readouterr().out
     assert 'hold    hand_pose has repeated the same values' in said
-    assert f'{incident.answered.sum()} chunks came out again, bit for bit' in said
+    assert f'{incident.answered.sum()} chunks are equal, bit for bit' in said
 
 
 def test_dump_writes_an_incident_in_motion_and_names_it(real: Live) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Turn demonstrations of mixed handover modes into a policy that keeps the desired ones.
 
-The commands follow one another; each reads what the one before it wrote:
+The commands follow one another; each reads the output of the one before:
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
   uncloning recover demos/
@@ -46,7 +46,7 @@ COMMANDS = {
     'demos': 'simulate demonstrations and record them as bags',
     'recover': 'finish the recordings that a crash or a full disk left unfinished',
     'label': 'say which mode each episode shows: by hand, by rule, by clustering',
-    'inspect': 'show what a session of demonstrations holds, and what it lacks',
+    'inspect': 'show the contents of a session of demonstrations, and its gaps',
     'dataset': 'align, resample and split bags into training data',
     'train': 'clone a policy from a dataset',
     'unclone': 'remove undesired modes from the weights of a trained policy',
@@ -54,7 +54,7 @@ COMMANDS = {
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'simulate many handovers and count the unsafe ones',
     'evidence': 'show, check and plan the evidence of an audit',
-    'replay': 'repeat what a policy answered before an incident',
+    'replay': 'repeat the plans of a policy before an incident',
 }
 
 _STOPPED = 128 + 2  # exit status that a shell reports after SIGINT

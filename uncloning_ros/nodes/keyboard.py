@@ -75,7 +75,7 @@ class Keys:
 
 
 class Keyboard(Node):
-    """Call the recorder's services at the press of a key and print what they answer.
+    """Call the recorder's services at the press of a key and print their answers.
 
     `source` is the file descriptor that keys are read from. Ctrl-C, q and the end of the
     terminal end it; the recorder goes on, and an open take with it, which q asks about first.
@@ -92,7 +92,7 @@ class Keyboard(Node):
         self._typed = ''
         self._waiting: tuple[str, Any, int] | None = None
         self._warned = ''
-        self._take = ''  # the open one, as far as the recorder told
+        self._take = ''  # the open one, by the recorder's diagnostics
         self._leaving = False  # whether q was pressed, and asked about the open take
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         steady_timer(self, _LOOK_S, self._look)
@@ -180,7 +180,7 @@ class Keyboard(Node):
 
 @contextlib.contextmanager
 def key_by_key(terminal: int) -> Iterator[None]:
-    """Have a terminal hand over every key at once and unseen; restore it whatever happens."""
+    """Have a terminal hand over every key at once and unseen; restore it at the end."""
     before = termios.tcgetattr(terminal)
     try:
         tty.setcbreak(terminal, termios.TCSANOW)

@@ -170,7 +170,7 @@ class PolicyNode(LifecycleNode):
     def _on_diagnostics(self) -> None:
         health = None
         if self._run is not None and self._model is not None:
-            # The young garbage of a second; what is older was frozen when the thread began.
+            # The garbage of a second; older objects were frozen when the thread began.
             gc.collect(1)
             self._run.watch_publishers()
             health = self._run.health() | {'evidence': self._model.evidence}

@@ -57,7 +57,7 @@ class Latencies:
 
 
 class ControlThread:
-    """Call `cycle` at absolute deadlines of the monotonic clock, until told to end.
+    """Call `cycle` at absolute deadlines of the monotonic clock, until `end`.
 
     All other work on the loop is handed over with `call` and runs between two cycles, so that
     nothing needs a lock: shortly before a deadline, where it delays no command. So does
