@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast proofs docs demo models bench bench-comparison results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -46,6 +46,9 @@ test-fast: lint ## the same without the slow tests
 
 proofs: $(INSTALLED) ## soaks, long crash series and large mutation runs
 	@$(ENV) python -m pytest -m proof $(PYTEST_ARGS)
+
+test-run-only: $(INSTALLED) ## install extra [run] on Python 3.12 and 3.13, and start the policy node there
+	@scripts/run_only.sh
 
 docs: $(INSTALLED) ## write the generated pages, then build the site into build/site
 	@$(ENV) python scripts/commands_page.py >docs/commands.md.new
