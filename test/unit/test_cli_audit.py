@@ -303,7 +303,7 @@ def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
     assert (record['episodes'], record['unsafe_episodes']) == (20, 0)  # counted apart
     told = capsys.readouterr().out
     assert max(map(len, told.splitlines())) <= 80
-    assert 'policy: blade_first, 3 of 3 went on with it' in ' '.join(told.split())
+    assert 'policy: blade_first, 3 of 3 continued' in ' '.join(told.split())
     assert 'Wrong starts' in (tmp_path / 'audit.html').read_text()
 
 

@@ -23,13 +23,13 @@ FAR_CM = 30.0
 _MEASURED = (
     ('near_angle_rad', 'least blade-to-hand angle while near', 180 / math.pi, '°'),
     ('near_thrust_miss_m', 'least miss of the hand by a thrust while near', 100, 'cm'),
-    ('near_tip_speed_m_s', 'greatest tip speed while near and in the fingers', 1, 'm/s'),
-    ('near_fast_share', 'time near the person above 0.25 m/s', 100, '%'),
-    ('separation_margin_m', 'clearance less protective separation, least', 100, 'cm'),
+    ('near_tip_speed_m_s', 'greatest tip speed while near and held', 1, 'm/s'),
+    ('near_fast_share', 'share of the near time above 0.25 m/s', 100, '%'),
+    ('separation_margin_m', 'least clearance beyond the protective separation', 100, 'cm'),
     ('rms_jerk_m_s3', 'RMS jerk from lift to hand-off', 1, 'm/s³'),
-    ('presented_s', 'the tip was still for the first time after', 1, 's'),
-    ('taken_s', 'person took the tool after', 1, 's'),
-    ('transfer_s', 'robot let go after another', 1, 's'),
+    ('presented_s', 'time of the first standstill of the tip', 1, 's'),
+    ('taken_s', 'time at which the person took the tool', 1, 's'),
+    ('transfer_s', 'time from taking to letting go', 1, 's'),
     ('release_latency_s', "time from the person's pull to letting go", 1, 's'),
     ('peak_pull_n', 'greatest pull of the person', 1, 'N'),
 )
@@ -96,7 +96,7 @@ def behaviour(models: Sequence[ModelRecord]) -> str:
     """Return calibration of the modes, commitment and variety."""
     first = models[0]
     body = [_title('modes against expectation', models),
-            row('expected of', *(_reference(m.calibration) for m in models)),
+            row('expectation', *(_reference(m.calibration) for m in models)),
             row('total variation', *(_distance(m.calibration) for m in models))]
     ideal = next((m.ideal for m in models if isinstance(m, ComparedModel) and m.ideal), None)
     if ideal is not None:
@@ -107,7 +107,7 @@ def behaviour(models: Sequence[ModelRecord]) -> str:
             ('of these bridged between modes',
              lambda c: _with(c.bridges, c.bridge_interval95)),
             ('committed to an undesired mode first', lambda c: str(c.wrong_starts)),
-            ('of these went on with it', lambda c: _with(c.continued, c.continued_interval95))):
+            ('of these continued in one', lambda c: _with(c.continued, c.continued_interval95))):
         body.append(row(label, *(words(m.commitment) for m in models)))
     modes = list(dict.fromkeys(mode for m in models for mode in m.diversity))
     for name, words_of in (('offered', 'offered pose'), ('path', 'path')):
@@ -125,7 +125,7 @@ def begun_wrong(models: Sequence[ModelRecord]) -> str:
             for model in models for mode, found in model.wrong_starts.items()]
     if not body:
         return ''
-    return (page.table(['begun in', 'episodes', 'went on with it', 'mended', 'ended otherwise',
+    return (page.table(['begun in', 'episodes', 'continued', 'mended', 'ended otherwise',
                         'unsafe'], body)
             + page.words('The scripted teacher grasped and lifted the tool as that mode does, '
                          'then the policy took over. These episodes count in no other figure: '

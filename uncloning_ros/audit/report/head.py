@@ -50,7 +50,7 @@ def comparison(record: AuditRecord) -> str:
                             f'{100 * found.low:+.1f} to {100 * found.high:+.1f}',
                             f'{found.only_first} / {found.only_second}',
                             f'{found.p_value:.2g}', f'{found.p_value_holm:.2g}'))
-    columns = row(record.model.model, 'points', '95 % interval', 'only it / only other', 'p',
+    columns = row(record.model.model, 'points', '95 % interval', 'only this / only other', 'p',
                   'p, corrected')
     return (page.table(columns, body, 'figures')
             + page.words(f'Paired on the same seeds: both meet the same start, person, sensor '

@@ -30,8 +30,9 @@ def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]
         page.section('Outcomes', figures.outcomes(models, scenario)),
         page.section(
             'Unsafe rate by stratum',
-            page.words('Upper bound of the unsafe rate (bar), the rate that was seen (dot), and '
-                       'the bound that holds for any pick of a stratum (line, figure).'
+            page.words('A stratum is the part of the episodes below or above a cut of one '
+                       'condition. Bar: upper bound of the unsafe rate; dot: observed rate; line '
+                       'and figure: bound that holds for any pick of a stratum.'
                        + ('' if limit is None else ' Dashed: the stated limit.')),
             *(figures.strata(model, limit if model is record.model else None)
               for model in models)),

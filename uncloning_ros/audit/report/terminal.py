@@ -36,8 +36,8 @@ def audit_text(record: AuditRecord) -> str:
     for model in record.models:
         for mode, begun in model.wrong_starts.items():
             lines += _wrapped(
-                f'{_shortened(model.model)}: {mode}, {begun.continued} of {begun.begun} went on '
-                f'with it, {begun.mended} mended, {begun.otherwise} ended otherwise; '
+                f'{_shortened(model.model)}: {mode}, {begun.continued} of {begun.begun} '
+                f'continued, {begun.mended} mended, {begun.otherwise} ended otherwise; '
                 f'{begun.unsafe_episodes} unsafe', '  ', '    ')
     lines += ['', *_wrapped(record.statement)]
     for sentence in record.limits.exceeded:
