@@ -49,9 +49,9 @@ def demonstrated(world: World, contract: Contract, mode: str, seed: int) -> Demo
         raise UncloningError(f'{world.scenario.name}: the teacher did not hand over in mode '
                              f'{mode} with seed {seed}; check the scenario')
     seen = np.array(observations, dtype=np.float32)
-    told = np.array(actions, dtype=np.float32)
-    return Demonstration(seed, seen, told, round(commanded_ns[0] * 1e-9 * world.physics_hz),
-                         find_handover(interface, seen, told, contract.policy.rate_hz))
+    commanded = np.array(actions, dtype=np.float32)
+    return Demonstration(seed, seen, commanded, round(commanded_ns[0] * 1e-9 * world.physics_hz),
+                         find_handover(interface, seen, commanded, contract.policy.rate_hz))
 
 
 def replayed(world: World, contract: Contract, seed: int, actions: Float32,

@@ -97,17 +97,17 @@ def compare(args: argparse.Namespace) -> Report:
                          auto_activate='true', incident_dir=folder)))
         bar = stack.enter_context(tqdm(total=blocks * (policy_s + bare_s), unit='s',
                                        desc='policy and bare sender in turns', disable=None))
-        commanded, bare, told, cores = [], [], [], []
+        commanded, bare, diagnostics, cores = [], [], [], []
         for turn in range(blocks):
             if turn:
                 listener.transition('activate', _TIMEOUT_S)
             block, share, words = _policy_turn(listener, node, contract, policy_s, bar.update)
             commanded.append(block)
             cores.append(share)
-            told.append(words)
+            diagnostics.append(words)
             listener.transition('deactivate', _TIMEOUT_S)
             bare.append(_bare_turn(listener, contract, bare_s, bar.update))
-    return _report(contract, commanded, bare, told, cores)
+    return _report(contract, commanded, bare, diagnostics, cores)
 
 
 def without_limits(contract: Contract) -> Contract:
@@ -171,19 +171,19 @@ def _bare_turn(listener: Any, contract: Contract, seconds: float,
 
 
 def _report(contract: Contract, commanded: list[Block], bare: list[Block],
-            told: list[dict[str, str]], cores: list[float]) -> Report:
+            diagnostics: list[dict[str, str]], cores: list[float]) -> Report:
     period_ms = contract.deployment.command_period_ns * 1e-6
     late, floor = [block.late_ms for block in commanded], [block.late_ms for block in bare]
     way = [block.way_ms for block in bare]
 
     def summed(key: str) -> int:
-        return sum(int(words[key]) for words in told)
+        return sum(int(words[key]) for words in diagnostics)
 
     def worst(key: str) -> float:
-        return max(float(words[key]) for words in told)
+        return max(float(words[key]) for words in diagnostics)
 
     def middle(key: str) -> float:
-        return round(float(np.median([float(words[key]) for words in told])), 3)
+        return round(float(np.median([float(words[key]) for words in diagnostics])), 3)
 
     return Report(
         f'Commands at {contract.deployment.command_rate_hz:g} Hz, received by another process',

@@ -98,12 +98,12 @@ def _throughput(folder: Path, episodes: int, seconds: float, report: Report) -> 
             assert robot.stdin is not None and robot.stdout is not None
             robot.stdin.write(f'{seconds}\n')
             robot.stdin.flush()
-            said = json.loads(robot.stdout.readline())
+            published = json.loads(robot.stdout.readline())
             after = measure.cpu_s(recorder.process), measure.cpu_s(bare)
             answer = recorder.call('stop_episode')
-            if not answer.success or not said['acknowledged']:
-                raise UncloningError(f'episode failed: {answer.message}, {said}')
-            found.append(_episode(list_episodes(out)[-1], said, before, after))
+            if not answer.success or not published['acknowledged']:
+                raise UncloningError(f'episode failed: {answer.message}, {published}')
+            found.append(_episode(list_episodes(out)[-1], published, before, after))
     on_disk = len(list_episodes(out))
     sent = sum(sum(one.sent.values()) for one in found)
     ratios = [one.recorder_s / one.bare_s for one in found]
@@ -123,7 +123,7 @@ def _throughput(folder: Path, episodes: int, seconds: float, report: Report) -> 
                           'dropped': sum(one.dropped for one in found)})]
 
 
-def _episode(path: Path, said: dict[str, Any], before: tuple[float, float],
+def _episode(path: Path, published: dict[str, Any], before: tuple[float, float],
              after: tuple[float, float]) -> Episode:
     """Count the numbered messages of a bag, and the losses that its last event reports."""
     numbers: dict[str, list[float]] = {}
@@ -140,7 +140,7 @@ def _episode(path: Path, said: dict[str, Any], before: tuple[float, float],
     assert health['schema'] == Health.SCHEMAS[0]
     topics = health['topics'].values()
     return Episode(
-        after[0] - before[0], after[1] - before[1], said['took_s'], Counter(said['counts']),
+        after[0] - before[0], after[1] - before[1], published['took_s'], Counter(published['counts']),
         Counter({topic: len(found) for topic, found in numbers.items()}),
         all(found == list(map(float, range(1, len(found) + 1))) for found in numbers.values()),
         round(sum(one['lost'] for one in topics)), round(sum(one['dropped'] for one in topics)))

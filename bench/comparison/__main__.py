@@ -252,9 +252,9 @@ class Comparison:
                    json.dumps(self._settings(case)), *(['--short'] * (self.schedule is SHORT))]
         one_thread = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'),
                                    '1')
-        with log.open('ab') as told:
+        with log.open('ab') as output:
             # In a session of its own, so that Ctrl-C reaches each process once.
-            process = subprocess.Popen(command, cwd=BENCH, stdout=told, stderr=told,
+            process = subprocess.Popen(command, cwd=BENCH, stdout=output, stderr=output,
                                        env=os.environ | one_thread, start_new_session=True)
         print(f'starts  {case.key}', flush=True)
         return _Worker(case, process, out, log)

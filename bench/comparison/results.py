@@ -51,9 +51,9 @@ def load(path: Path, schedule: Schedule) -> dict[str, Any]:
     except ValueError as err:
         raise UncloningError(f'{path} is not valid JSON ({err}); restore it, or move it away to '
                              f'start again') from err
-    said = (found.get('schema'), found.get('schedule')) if isinstance(found, dict) else None
-    if said != (SCHEMA, schedule.name):
-        raise UncloningError(f'{path}: expected results of {(SCHEMA, schedule.name)}, got {said}; '
+    got = (found.get('schema'), found.get('schedule')) if isinstance(found, dict) else None
+    if got != (SCHEMA, schedule.name):
+        raise UncloningError(f'{path}: expected results of {(SCHEMA, schedule.name)}, got {got}; '
                              f'move it away to start again')
     return found
 

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read the figures of the shipped models from their cards and evidence files in models/."""
+"""Read the figures of the shipped models from their cards and evidence files in models/.
+
+scripts/model_card.py writes the cards.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +14,13 @@ from typing import Any
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.evidence import read_document
 
-_AUDIT = re.compile(r'^(\d+) closed-loop episodes, seeds (\d+) to \d+', re.MULTILINE)
+_EPISODES = re.compile(r'^(\d+) closed-loop episodes', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Audited:
     """One policy in an audit of a card; rates as fractions."""
 
-    name: str
     episodes: int
     tcr: float
     sr: float
@@ -57,14 +59,16 @@ def read_shipped(models: Path, scenario: str) -> Shipped:
     if figures['model_sha256'] != sha256:
         raise UncloningError(f'{path}: expected the model {figures["model_sha256"]} of the '
                              f'evidence file, got {sha256}; ship card and evidence of one model')
-    compared = card.split('## What audits showed')[1].split('closed-loop episodes')[2]
-    episodes = int(_AUDIT.findall(card)[1][0])
-    rows = {name.strip('*').removeprefix(f'{scenario}_').removesuffix('.onnx'): row
-            for name, row in _tables(compared)[0].items()}
+    audits = card.split('## What audits showed')[1]
+    # The last audit compares several policies on the same episodes.
+    rows = [table for table in _tables(audits) if 'model' in table][-1]
+    episodes = int(_EPISODES.findall(audits)[-1])
+    names = {name: name.strip('*').removeprefix(f'{scenario}_').removesuffix('.onnx')
+             for name in rows if name != 'model'}
     return Shipped(
         scenario, sha256, figures,
-        {name: Audited(name, episodes, *map(_fraction, row[:4]), *row[4:])
-         for name, row in rows.items() if name != 'model'},
+        {short: Audited(episodes, *map(_fraction, rows[name][:4]), *rows[name][4:])
+         for name, short in names.items()},
         {run: int(row[1].removesuffix(' s'))
          for run, row in _tables(card.split('Wall times')[1])[0].items() if run != 'run'})
 

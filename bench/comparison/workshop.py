@@ -210,11 +210,11 @@ class Workshop:
         if config.edit is None:
             return found | {'steps': config.training.steps, 'options': asdict(config.training)}
         report = run / 'report.json'
-        told = json.loads(report.read_text(encoding='utf-8')) if report.is_file() else {}
-        said = {key: value for key, value in config.edit.items()
+        ended = json.loads(report.read_text(encoding='utf-8')) if report.is_file() else {}
+        options = {key: value for key, value in config.edit.items()
                 if key not in ('data', 'previous', 'parent_sha256')}
-        return found | {'steps': told.get('steps', said['steps']),
-                        'stopped': told.get('stopped'), 'options': said}
+        return found | {'steps': ended.get('steps', options['steps']),
+                        'stopped': ended.get('stopped'), 'options': options}
 
     def _run_of(self, case: Case) -> Path:
         run = self._folder(case) / 'run'

@@ -58,10 +58,10 @@ def load_judges(run: Path, verifier: Path, policy: OnnxPolicy) -> tuple[Policy, 
     found = load_run(run)
     tensors, record = load_tensors(verifier)
     exported = policy.metadata['training'].get('weights_sha256')
-    for what, sha256 in (('the exported policy', exported),
+    for file, sha256 in (('the exported policy', exported),
                          (str(verifier), record.get('weights_sha256'))):
         if sha256 != found.sha256:
-            raise CheckpointError(f'{what}: expected weights with sha256 {found.sha256}, as {run} '
+            raise CheckpointError(f'{file}: expected weights with sha256 {found.sha256}, as {run} '
                                   f'has them, got {sha256}; name the run it was made from')
     classifier = Verifier(*record['sizes'], record['kept'])
     classifier.load_state_dict(tensors)
