@@ -140,7 +140,8 @@ def _episode(path: Path, published: dict[str, Any], before: tuple[float, float],
     assert health['schema'] == Health.SCHEMAS[0]
     topics = health['topics'].values()
     return Episode(
-        after[0] - before[0], after[1] - before[1], published['took_s'], Counter(published['counts']),
+        after[0] - before[0], after[1] - before[1], published['took_s'],
+        Counter(published['counts']),
         Counter({topic: len(found) for topic, found in numbers.items()}),
         all(found == list(map(float, range(1, len(found) + 1))) for found in numbers.values()),
         round(sum(one['lost'] for one in topics)), round(sum(one['dropped'] for one in topics)))
