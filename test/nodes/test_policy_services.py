@@ -18,11 +18,8 @@ from uncloning_ros.nodes.parameters import POLICY
 from uncloning_ros.nodes.policy import PolicyNode, main
 from uncloning_ros.runtime.control_loop import ControlLoop
 
-NOT_ACTIVE = 'not active; configure and activate first'
-# service -> (success, sentence) in the states unconfigured, inactive and finalized
-ANSWERS = {'start': (False, NOT_ACTIVE), 'reset': (False, NOT_ACTIVE),
-           'stop': (True, 'not active, so nothing moves'),
-           'dump': (False, 'not active, so nothing was recorded')}
+# service -> success in the states unconfigured, inactive and finalized
+ANSWERS = {'start': False, 'reset': False, 'stop': True, 'dump': False}
 
 
 def test_every_service_answers_with_a_sentence_in_every_lifecycle_state(
@@ -30,12 +27,12 @@ def test_every_service_answers_with_a_sentence_in_every_lifecycle_state(
     node = graph.add(PolicyNode, model_path='some.onnx')
 
     def require_answers() -> None:
-        for name, (success, sentence) in ANSWERS.items():
+        for name, success in ANSWERS.items():
             answer = graph.call(robot, f'/policy/{name}')
-            assert (answer.success, answer.message) == (success, sentence)
+            assert answer.success is success
+            assert answer.message.startswith('not active')
         answer = graph.call(robot, '/policy/set_shadow', SetBool, data=False)
-        assert (answer.success, answer.message) == (
-            True, "commands will go to the robot's topics")
+        assert answer.success and "robot's topics" in answer.message
 
     require_answers()
     assert node.trigger_configure() is SUCCESS
