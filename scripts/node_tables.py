@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the parameter tables of docs/nodes.md from those of the nodes."""
 
+import argparse
 import re
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def _row(row: Parameter) -> str:
 
 def main() -> None:
     """Write the page again."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     PAGE.write_text(with_tables(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
 
 
