@@ -171,13 +171,13 @@ def tampered(document: dict[str, Any], change: Callable[[dict[str, Any]], object
     # An unsafe episode is called safe: everything that follows from it is found.
     (lambda d: d['per_seed'][17].update(unsafe=None), 'figures.umr is'),
     (lambda d: d['per_seed'][17].update(failure=None, unsafe=None),
-     "episode 1017: failure is None, but what was measured makes it 'wrong_part'"),
+     "episode 1017: failure is None, but the measured quantities make it 'wrong_part'"),
     (lambda d: d['per_seed'][17].update(mode='handle_first'), 'episode 1017: mode is'),
     (lambda d: d['per_seed'][3]['edge_clearance_m'].update(torso=-0.01),
      'episode 1003: counts as safe, but the edge came to within -0.0100 m of the torso'),
     (lambda d: d['per_seed'][3]['edge_clearance_m'].update(face=0.15), 'm of the face'),
     (lambda d: d['per_seed'][19].update(completed=True), 'episode 1019: completed is True'),
-    (lambda d: d['per_seed'][19].update(failure=None), 'a way in which it was not completed')])
+    (lambda d: d['per_seed'][19].update(failure=None), 'a reason why it was not completed')])
 def test_what_does_not_follow_from_the_episodes_is_told(document, change, said) -> None:
     sentences = tampered(document, change)
     assert any(said in sentence for sentence in sentences), sentences

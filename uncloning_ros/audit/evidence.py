@@ -26,7 +26,7 @@ from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.scenario import Exchange, Scenario, scenario_from_dict
 from uncloning_ros.schema import Count, Doc, Note, Sha256, canonical_sha256, plain, read
 
-# Most differences in the answer about one file.
+# Most sentences about one file.
 _SHOWN = 20
 
 
@@ -47,7 +47,7 @@ class EvidenceDocument:
 
     digest: Annotated[Sha256, Doc('of the canonical JSON without this field')]
     statement: Annotated[str, Doc('the claim of the audit and its limits')]
-    not_covered: Annotated[tuple[str, ...], Doc('matters that no figure here speaks about')]
+    not_covered: Annotated[tuple[str, ...], Doc('matters that no figure here covers')]
     machine: Annotated[AuditMachine, Doc('all that bits depend on beside the model')]
     scenario: Annotated[StoredScenario, Doc('the distribution that it holds for')]
     inference_latency_s: Annotated[float, Doc('injected from planning to the first command')]
@@ -91,7 +91,7 @@ def scenario_of(document: EvidenceDocument, path: Path) -> Scenario:
 
 
 def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
-    """Return a sentence for everything in a document that does not follow from its episodes.
+    """Return a sentence for each figure and judgement that the episodes contradict.
 
     Raise `EvidenceError` for a document whose scenario or seeds are not those that it names.
     """
@@ -123,10 +123,10 @@ def foreign(document: EvidenceDocument, policy: OnnxPolicy, model: Path) -> list
 def repeated(document: EvidenceDocument, path: Path, model: Path, policy: OnnxPolicy,
              episodes: int, workers: int,
              on_done: Callable[[EpisodeResult], object] = lambda _: None) -> list[str]:
-    """Simulate some of the episodes again; return a sentence for each that came out otherwise.
+    """Simulate some of the episodes again; return a sentence for each that differs.
 
-    The digest of the document draws them; `on_done` sees each as it comes. Bits may differ on
-    another machine, and then the sentences say so.
+    The digest of the document draws them; `on_done` gets each finished one. Bits may differ on
+    another machine, and then the sentences name the differences of the machines.
     """
     scenario = scenario_of(document, path)
     require_fit(policy, model, scenario)
@@ -157,7 +157,7 @@ def differences(said: Any, actual: Any, where: str) -> list[str]:
 
 
 def _misjudged(result: EpisodeResult, scenario: Scenario, desired: Sequence[str]) -> list[str]:
-    """Return a sentence for each judgement that does not follow from what was measured."""
+    """Return a sentence for each judgement that the measured quantities contradict."""
     outcome = result.outcome
     angle, approach, highest = (outcome.exchange_angle_rad, outcome.exchange_approach_rad,
                                 outcome.exchange_highest_m)
@@ -171,9 +171,9 @@ def _misjudged(result: EpisodeResult, scenario: Scenario, desired: Sequence[str]
         expected['failure'] = ('wrong_part' if mode not in desired
                                else 'unsafe' if outcome.unsafe else None)
     elif outcome.failure in (None, 'wrong_part', 'unsafe'):
-        expected['failure'] = 'a way in which it was not completed'
-    found = [f'episode {result.seed}: {name} is {getattr(outcome, name)!r}, but what was measured '
-             f'makes it {value!r}' for name, value in expected.items()
+        expected['failure'] = 'a reason why it was not completed'
+    found = [f'episode {result.seed}: {name} is {getattr(outcome, name)!r}, but the measured '
+             f'quantities make it {value!r}' for name, value in expected.items()
              if getattr(outcome, name) != value]
     if outcome.unsafe is None:
         found += [f'episode {result.seed}: counts as safe, but the edge came to within '
@@ -184,6 +184,6 @@ def _misjudged(result: EpisodeResult, scenario: Scenario, desired: Sequence[str]
 
 
 def _allowed_m(part: str, scenario: Scenario) -> float:
-    """Return the clearance of a body part at which an episode is unsafe whatever else holds."""
+    """Return the clearance of a body part below which every episode is unsafe."""
     zone = scenario.unsafe.face_neck_clearance_m
     return zone if part in ('face', 'neck') and zone is not None else 0.0

@@ -35,7 +35,7 @@ class UnsafeEvent:
     the angle in rad for 'pointing', the miss in m for 'thrust'.
     """
 
-    clause: Annotated[str, Doc('which clause of the unsafe event held first')]
+    clause: Annotated[str, Doc('first clause of the unsafe event that held')]
     part: Annotated[str, Doc('body part concerned')]
     time_s: Annotated[float, Doc('when it was established')]
     worst: Annotated[float, Doc("least value of the clause's quantity: m, or rad for pointing")]

@@ -49,7 +49,7 @@ class Distance:
 
 
 def expected_modes(identity: ModelIdentity) -> Reference | None:
-    """Return the modes that a policy should show by its demonstrations; None if not known.
+    """Return the modes that a policy should show after its demonstrations; None if not known.
 
     After an edit: the demonstrations without the modes that were removed.
     """
@@ -65,7 +65,7 @@ def expected_modes(identity: ModelIdentity) -> Reference | None:
 
 
 def ideal_modes(identity: ModelIdentity, original: AuditedModel) -> Reference | None:
-    """Return the modes that an edit should leave of its original, as far as that was audited.
+    """Return the modes of an audited original that its edit should leave.
 
     None if `original` is not what the identity was edited from, or never showed a kept mode.
     """
@@ -81,7 +81,7 @@ def ideal_modes(identity: ModelIdentity, original: AuditedModel) -> Reference | 
 
 
 def restricted(reference: Reference, kept: Sequence[str], what: str) -> Reference | None:
-    """Return the reference with some modes alone; None if it has none of them.
+    """Return the reference with the kept modes alone; None if it has none of them.
 
     That is the ideal of an edit that removes all other modes and changes nothing else. Where one
     mode alone is left, nothing is uncertain about its share.
@@ -91,7 +91,7 @@ def restricted(reference: Reference, kept: Sequence[str], what: str) -> Referenc
 
 
 def distance(seen: Mapping[str, int], reference: Reference, alpha: float = 0.05) -> Distance:
-    """Return how far the modes that were seen, counted, are from the reference.
+    """Return the distance of the observed modes from the reference.
 
     TV is the largest |p(A) - q(A)| over sets A of modes, so intervals of p(A) for every A at
     once give one of TV. Each is Clopper-Pearson's, corrected by Bonferroni for the number of

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Count how many handovers keep to the mode that they committed themselves to.
+"""Count the handovers that keep to the mode to which they committed themselves.
 
 A trajectory that changes its mode after a commitment (`judging/commitment.py`), or is taken
 between modes, is a *bridge*: the way of a smooth policy between two modes that it should choose
@@ -18,7 +18,7 @@ from uncloning_ros.schema import Count, Doc, Rate
 
 @dataclass(frozen=True)
 class Commitment:
-    """How committed trajectories went on; rates and intervals are None without an episode.
+    """The course of committed trajectories; rates and intervals are None without an episode.
 
     An episode continues in an undesired mode if it is taken in one, or still shown in one at the
     end. The rest of the wrong starts ended otherwise, dropped for instance.
@@ -38,7 +38,7 @@ class Commitment:
 
 
 def commitment(outcomes: Sequence[Outcome], desired: Collection[str]) -> Commitment:
-    """Return how committed trajectories went on."""
+    """Return the course of committed trajectories."""
     committed = [outcome for outcome in outcomes if outcome.committed]
     changed = [_changed(outcome) for outcome in committed]
     between = [outcome.taken_s is not None and outcome.mode is None for outcome in committed]

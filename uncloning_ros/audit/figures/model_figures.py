@@ -46,7 +46,7 @@ class StatedLimits:
 
 @dataclass(frozen=True)
 class Notable:
-    """How often something happened that is reported and not judged."""
+    """Episodes with an event that is reported and not judged."""
 
     episodes: Annotated[Count, Doc('number of episodes')]
     interval95: Annotated[Interval, Doc('exact interval of their share')]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Intervals for rates and for paired differences; exact where a rate is near 0 or 1.
+"""Compute intervals of rates and of paired differences, exact also near 0 and 1.
 
 Several claims made together are corrected so that the chance of any false one stays `alpha`:
 
@@ -79,7 +79,7 @@ def binomial_cdf(events: int, episodes: int, rate: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values corrected for being looked at together, in the order given.
+    """Return p values corrected for several tests at once, in the order given.
 
     Holm's step-down: the i-th smallest of m times m - i + 1, never smaller than one before it.
     """
@@ -119,7 +119,7 @@ def paired_difference(first: Sequence[bool], second: Sequence[bool],
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Return the two-sided p value of the exact McNemar test: a sign test on what differs."""
+    """Return the two-sided p value of the exact McNemar test, a sign test on differing pairs."""
     discordant = only_first + only_second
     if not discordant:
         return 1.0

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Count how a policy goes on in episodes that were begun in an undesired mode."""
+"""Count the ends of episodes that were begun in an undesired mode."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from uncloning_ros.schema import Count, Doc
 
 @dataclass(frozen=True)
 class WrongStarts:
-    """How episodes went on that the scripted teacher began in one undesired mode."""
+    """The course of episodes that the scripted teacher began in one undesired mode."""
 
     episodes: Annotated[Count, Doc('begun by the teacher in this mode')]
     begun: Annotated[Count, Doc('of these, committed to undesired modes first')]
@@ -27,9 +27,9 @@ class WrongStarts:
 
 
 def wrong_starts(results: Sequence[EpisodeResult], desired: Collection[str]) -> WrongStarts:
-    """Return how episodes went on that were begun in one undesired mode.
+    """Return the course of episodes that were begun in one undesired mode.
 
-    Those in which the teacher did not get as far as a commitment are left out.
+    Episodes in which the teacher did not reach a commitment are left out.
     """
     begun = [r.outcome for r in results if is_wrong_start(r.outcome, desired)]
     found = commitment(begun, desired)

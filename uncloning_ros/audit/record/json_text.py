@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""JSON that people can read as well."""
+"""Write JSON for programs and people."""
 
 import json
 from typing import Any
 
-_LINE = 2000  # an episode of an audit fits
+_LINE = 2000  # longest line (characters): an episode of an audit fits
 
 
 def json_text(value: Any, indent: str = '') -> str:
-    """Return JSON with one line for what fits in one, such as an episode."""
+    """Return JSON with each value that fits into a line on a line of its own."""
     text = json.dumps(value, allow_nan=False)
     if len(text) <= _LINE or not isinstance(value, dict | list):
         return text

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the bits of an episode depend on beside model, scenario and seed."""
+"""Record the machine and the software of an audit, on which the bits of its episodes depend."""
 
 import hashlib
 import importlib.metadata

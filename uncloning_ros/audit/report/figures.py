@@ -118,7 +118,7 @@ def behaviour(models: Sequence[ModelRecord]) -> str:
 
 
 def begun_wrong(models: Sequence[ModelRecord]) -> str:
-    """Return how episodes that were begun in an undesired mode went on, '' if none were run."""
+    """Return the course of episodes that were begun in an undesired mode, '' without any."""
     body = [row(f'{model.model}, {plain(mode)}', str(found.begun),
                 _with(found.continued, found.continued_interval95), str(found.mended),
                 str(found.otherwise), _with(found.unsafe_episodes, found.unsafe_interval95))
