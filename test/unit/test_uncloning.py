@@ -16,10 +16,11 @@ from learning_toys import shares, toy_contract, toy_dataset, train_toy
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
-from uncloning_ros.learning import checkpoint, edit_report, optim
+from uncloning_ros.learning import checkpoint, edit_report
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_report import warnings_of
 from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import (
     FINE_TUNE,
     METHODS,
@@ -92,6 +93,7 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
     assert report['retained_loss']['after'] < report['retained_loss']['before'] + 0.05
     steps = [point['step'] for point in report['curve']]
     assert steps == list(range(10, 301, 10))
+    assert report['curve'][0]['learning_rate'] > 0.99 * OPTIONS.learning_rate, 'no warm-up'
     with (folder / 'log.csv').open() as file:
         assert [int(row['step']) for row in csv.DictReader(file)] == steps
     assert not warnings_of(report)
@@ -292,7 +294,7 @@ class TestBadInput:
         def stop(*args: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(optim.Optimiser, 'update', stop)
+        monkeypatch.setattr(Optimiser, 'update', stop)
         with pytest.raises(KeyboardInterrupt):
             unclone(mixed, dataset, tmp_path / 'run', OPTIONS)
         assert not list(tmp_path.iterdir())

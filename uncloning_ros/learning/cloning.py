@@ -16,7 +16,7 @@ from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
-from uncloning_ros.learning.optim import Optimiser
+from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import NETWORK, TrainingOptions
 from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.learning.progress import interruption, progress_bar

@@ -35,7 +35,7 @@ from uncloning_ros.learning.checkpoint import Run, dataset_record
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.kept_loss import KeptLoss
 from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classifier
-from uncloning_ros.learning.optim import Optimiser
+from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import REDIRECT, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.progress import progress_bar

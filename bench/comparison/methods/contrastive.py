@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.checkpoint import Run
-from uncloning_ros.learning.optim import Optimiser
+from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.uncloning import kept_modes
 from uncloning_ros.learning.windows import joined, windows_by_mode

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How training and edit move weights: AdamW, the learning rate's schedule, averaged weights."""
+"""Optimiser of training and edit: AdamW, a schedule of the learning rate, averaged weights."""
 
 import copy
 import math
@@ -14,9 +14,9 @@ from uncloning_ros.learning.policies import Policy
 
 _WEIGHT_DECAY = 1e-4
 _GRADIENT_LIMIT = 1.0
-_WARM_UP = 0.05  # share of the steps in which the learning rate of new weights rises
-_TRAINING_DECAY = 0.999  # the average spans about a thousand steps
-_EDIT_DECAY = 0.98  # about 50 of an edit's few hundred steps
+_WARM_UP = 0.05  # share of the steps of a training in which its learning rate rises
+# Decay of the average of weights: it spans about 1000 steps of a training, 50 of an edit.
+_TRAINING_DECAY, _EDIT_DECAY = 0.999, 0.98
 
 
 class Optimiser:
