@@ -149,7 +149,8 @@ def _streams(session: Session) -> str:
             page.joined(signal.key, page.below(topic)),
             page.joined(f'{min(rates_hz):.1f} / ',
                         page.bold(f'{statistics.median(rates_hz):.1f}')),
-            page.joined(f'{worst.longest_gap_s:.3f}', page.below(name)),
+            page.joined(f'{worst.longest_gap_s:.3f}',
+                        page.below(f'{name}, at {worst.gap_at_s:.1f} s')),
             f'{worst.allowed_s:g}', str(over)))
     return page.table(['stream', 'least / <b>median</b> Hz', 'longest gap, s', 'allowed, s',
                        'episodes above'], body)
