@@ -79,14 +79,11 @@ class DiversityRatio:
 
 def diversity(audited: AuditedModel) -> dict[str, Diversity]:
     """Return the spread of offered pose and path for each desired mode."""
-    found = {}
-    for mode in audited.identity.modes_desired:
-        taken = [r for r in audited.results if r.outcome.completed and r.outcome.mode == mode]
-        found[mode] = Diversity(
-            _spread([(r.outcome.offered_m, r) for r in taken if r.outcome.offered_m is not None]),
-            _spread([(r.outcome.path_bow_m, r) for r in taken
-                     if r.outcome.path_bow_m is not None]))
-    return found
+    completed = {mode: [r for r in audited.results
+                        if r.outcome.completed and r.outcome.mode == mode]
+                 for mode in audited.identity.modes_desired}
+    return {mode: Diversity(_spread(results, 'offered_m'), _spread(results, 'path_bow_m'))
+            for mode, results in completed.items()}
 
 
 def diversity_ratio(one: Mapping[str, Diversity],
@@ -101,10 +98,13 @@ def diversity_ratio(one: Mapping[str, Diversity],
 def spread(features_m: Sequence[Sequence[float]],
            starts: Sequence[Sequence[float]]) -> Spread | None:
     """Return the spread of features (n, d) that starts (n, c) do not explain; None for too few."""
+    n = len(features_m)
+    if n < LEAST_EPISODES:
+        return None
     y = np.asarray(features_m, dtype=np.float64)
     varied = _varied(np.asarray(starts, dtype=np.float64))
-    n, fitted = len(y), 1 + varied.shape[1]
-    if n < max(LEAST_EPISODES, _EPISODES_PER_NUMBER * fitted):
+    fitted = 1 + varied.shape[1]
+    if n < _EPISODES_PER_NUMBER * fitted:
         return None
     x = np.hstack([np.ones((n, 1)), varied])
     basis = np.linalg.qr(x)[0]
@@ -137,12 +137,12 @@ def spread_ratio(one: Spread | None, other: Spread | None) -> SpreadRatio | None
     return SpreadRatio(ratio, ratio / factor, ratio * factor)
 
 
-def _spread(measured: Sequence[tuple[Sequence[float], EpisodeResult]]) -> Spread | None:
-    if not measured:
-        return None
-    return spread([features for features, _ in measured],
+def _spread(results: Sequence[EpisodeResult], field: str) -> Spread | None:
+    """Return the spread of a field of the outcome that not every episode has."""
+    measured = [r for r in results if getattr(r.outcome, field) is not None]
+    return spread([getattr(r.outcome, field) for r in measured],
                   [[r.conditions[name] for name in _START if name in r.conditions]
-                   for _, r in measured])
+                   for r in measured])
 
 
 def _varied(starts: Array) -> Array:

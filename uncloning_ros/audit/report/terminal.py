@@ -84,7 +84,7 @@ def _side_by_side(first: Figures, other: ComparedModel | None) -> list[str]:
             f'   {points(vars(other.difference[key]))}' if other else '')
     row('  95 % upper bound', [percent(model.umr_upper95) for model in models])
     for title, counts in (('mode of completed', [dict(m.modes) for m in models]),
-                          ('why no success', [dict(m.failures) for m in models]),
+                          ('why not a success', [dict(m.failures) for m in models]),
                           ('reported, not judged', [{kind: found.episodes for kind, found
                                                      in m.notable.items()} for m in models])):
         seen = [name for name in counts[0] if any(one[name] for one in counts)]
