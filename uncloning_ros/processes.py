@@ -42,7 +42,7 @@ def in_order(task: Callable[[_In], _Out], items: Sequence[_In], workers: int, wh
     if workers <= 1 or len(items) <= 1:
         yield from map(task, items)
         return
-    with _workers(_same, task, items, workers, what, error) as futures:
+    with _workers(partial, task, items, workers, what, error) as futures:
         for future in futures:
             yield future.result()
 
@@ -77,10 +77,6 @@ def _enter(make: Callable[[Any], Callable[[Any], Any]], setting: Any) -> None:
 
 def _work(item: Any) -> Any:
     return _task()(item)
-
-
-def _same(task: Callable[[_In], _Out]) -> Callable[[_In], _Out]:
-    return task
 
 
 @contextlib.contextmanager

@@ -71,14 +71,19 @@ class Person:
         self.rest_m: Array = np.array(self._body.rest_hand) * mirror
         self._shoulder_m = self._body.shoulder * mirror
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
-        jitter = self._jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
+        jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
         # The palm's +x faces the arm's base, up to the jitter.
-        rotation = rotation_about_z(bearing + jitter + np.pi)
+        rotation = rotation_about_z(bearing + jitter_rad + np.pi)
         self._columns = np.concatenate([rotation[:, 0], rotation[:, 1]])
         self._reaction_s = rng.uniform(*ranges.reaction_s)
         self._reach_s = rng.uniform(*ranges.reach_s)
         self._dwell_s = rng.uniform(*ranges.grasp_dwell_s)
         self._pull_n = rng.uniform(*ranges.pull_n)
+        x, y, z = self.offer_m.tolist()
+        self.drawn: Mapping[str, float] = {
+            'hand_x_m': x, 'hand_y_m': y, 'hand_z_m': z, 'hand_yaw_jitter_rad': jitter_rad,
+            'reaction_s': self._reaction_s, 'reach_s': self._reach_s,
+            'grasp_dwell_s': self._dwell_s, 'pull_n': self._pull_n}
         self._tremor_rad_s = 2 * np.pi * rng.uniform(0.5, 8.0, size=(3, 3))
         self._tremor_phase = rng.uniform(0, 2 * np.pi, size=(3, 3))
         self.phase = Phase.RESTING
@@ -87,15 +92,6 @@ class Person:
         self._since_s = 0.0
         self._within_s = 0.0
         self._free_s = 0.0
-
-    @property
-    def drawn(self) -> dict[str, float]:
-        """Return the values drawn for this episode's person, by name with their unit."""
-        x, y, z = self.offer_m.tolist()
-        return {'hand_x_m': x, 'hand_y_m': y, 'hand_z_m': z,
-                'hand_yaw_jitter_rad': float(self._jitter_rad),
-                'reaction_s': float(self._reaction_s), 'reach_s': float(self._reach_s),
-                'grasp_dwell_s': float(self._dwell_s), 'pull_n': float(self._pull_n)}
 
     @property
     def has_tool(self) -> bool:

@@ -31,6 +31,7 @@ class Receiver(Protocol):
     """One episode's receiver; it draws all that is random when it is made.
 
     `offer_m` (3,) is the place of the offered hand, `rest_m` (3,) that of the resting one.
+    `drawn` has the values drawn for the episode, by name with their unit.
     `capsule_radius_m` has the radius of each body part's capsule, by name; judging needs a
     `hand`, and looks at `face` and `neck` where there are any. `held_part` names the part of the
     tool in the hand, None while the hand is empty.
@@ -38,12 +39,9 @@ class Receiver(Protocol):
 
     offer_m: Array
     rest_m: Array
+    drawn: Mapping[str, float]
     capsule_radius_m: Mapping[str, float]
     held_part: str | None
-
-    @property
-    def drawn(self) -> Mapping[str, float]:
-        """Return the values drawn for this episode, by name with their unit."""
 
     @property
     def has_tool(self) -> bool:
