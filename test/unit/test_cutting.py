@@ -91,7 +91,7 @@ def test_a_label_is_of_the_episode_that_is_open_or_was_kept_last() -> None:
     marks = [Mark(1, 'label', 'lost'), Mark(2, 'start'), Mark(3, 'label', 'a'), Mark(4, 'stop'),
              Mark(5, 'label', 'b'), Mark(6, 'start'), Mark(7, 'label', 'x'), Mark(8, 'discard'),
              Mark(9, 'label', 'c'), Mark(10, 'start'), Mark(11, 'label'), Mark(12, 'stop')]
-    assert [piece.said for piece in cut_by_events(marks, 0, 20).pieces] == [
+    assert [piece.labels for piece in cut_by_events(marks, 0, 20).pieces] == [
         ((3, 'a'), (5, 'b'), (9, 'c')), ()]
 
 
@@ -103,7 +103,7 @@ def test_what_the_recorder_undid_is_no_episode_even_after_a_discarded_take() -> 
              Mark(9, 'label', 'late', episode=5), Mark(10, 'discard', episode=4)]
     assert spans(cut_by_events(marks[:7], 0, 20)) == [(1 / S, 2 / S), (3 / S, 4 / S)]
     (left,) = cut_by_events(marks[:9], 0, 20).pieces
-    assert (left.begin_ns, left.said) == (1, ())
+    assert (left.begin_ns, left.labels) == (1, ())
     assert cut_by_events(marks, 0, 20).pieces == ()
 
 

@@ -92,8 +92,8 @@ def _modes(session: 'Session') -> list[str]:
         share = f'{len(found) / len(session.episodes):.0%}' if session.episodes else ''
         lines.append(f'{name:<30.30} {len(found):>8} {share:>6} {_lengths(found)}'.rstrip())
     sources = Counter(one.label.source for one in session.episodes if one.label is not None)
-    told = ', '.join(f'{source} {n}' for source, n in sources.items())
-    return [*lines, f'* desired; labels by {told or "-"}']
+    by = ', '.join(f'{source} {n}' for source, n in sources.items())
+    return [*lines, f'* desired; labels by {by or "-"}']
 
 
 def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:
@@ -104,18 +104,14 @@ def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:
 
 
 def _streams(session: 'Session') -> list[str]:
-    from uncloning_ros.demos.inspection.facts import signals_of
+    from uncloning_ros.demos.inspection.session import stream_figures
 
     lines = [f'{"stream":<20} {"topic":<26} {"median Hz":>9} {"least":>6} {"longest gap":>15}']
-    for signal, topic in signals_of(session.contract):
-        found = [one.streams[signal.key] for one in session.episodes]
-        if not found:
-            continue
-        rates_hz = [one.rate_hz for one in found]
-        worst = max(found, key=lambda one: one.longest_gap_s)
+    for one in stream_figures(session):
+        worst = one.worst
         gap = f'{worst.longest_gap_s:.2f}' + (
             f' (max {worst.allowed_s:g})' if worst.longest_gap_s > worst.allowed_s else '')
-        shown = topic if len(topic) <= 26 else f'...{topic[-23:]}'
-        lines.append(f'{signal.key:<20.20} {shown:<26} {statistics.median(rates_hz):>9.1f} '
-                     f'{min(rates_hz):>6.1f} {gap:>15}')
+        topic = one.topic if len(one.topic) <= 26 else f'...{one.topic[-23:]}'
+        lines.append(f'{one.key:<20.20} {topic:<26} {one.median_hz:>9.1f} {one.least_hz:>6.1f} '
+                     f'{gap:>15}')
     return lines

@@ -15,14 +15,14 @@ PAUSE_NS = 300_000_000
 class Piece:
     """One episode of a bag: its number, from 1, and its first and last receive time in ns.
 
-    `said` are the modes that a person gave it on the event topic, each with its time in ns.
+    `labels` are the modes that a person gave it on the event topic, each with its time in ns.
     """
 
     number: int
     begin_ns: int
     end_ns: int
     planned_mode: str | None = None
-    said: tuple[tuple[int, str], ...] = ()
+    labels: tuple[tuple[int, str], ...] = ()
 
     @property
     def span_ns(self) -> tuple[int, int]:

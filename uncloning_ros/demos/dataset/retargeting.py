@@ -238,9 +238,9 @@ def retarget_episode(interface: Interface, observations: Float32, actions: Float
 
 
 def _layout(interface: Interface) -> _Layout:
-    seen, told = interface.observation_slices, interface.action_slices
-    actions = {signal.kind: told[signal.key] for signal in interface.actions}
-    return _Layout(seen[TOOL_KEY], seen[OBJECT_KEY], seen[HAND_KEY], actions['pose'],
+    observed, commanded = interface.observation_slices, interface.action_slices
+    actions = {signal.kind: commanded[signal.key] for signal in interface.actions}
+    return _Layout(observed[TOOL_KEY], observed[OBJECT_KEY], observed[HAND_KEY], actions['pose'],
                    actions['gripper_width'])
 
 

@@ -102,7 +102,7 @@ class _Arrivals:
 def _known(path: Path, contract: Contract, cut: Cut) -> Cut:
     """Return a cut; raise `ContractError` if an event names a mode that the contract lacks."""
     modes = [mode for piece in cut.pieces
-             for mode in (piece.planned_mode, *(mode for _, mode in piece.said))
+             for mode in (piece.planned_mode, *(mode for _, mode in piece.labels))
              if mode is not None]
     try:
         contract.interface.require_modes(modes)

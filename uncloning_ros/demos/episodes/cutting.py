@@ -101,7 +101,7 @@ class _EventCut:
         self.others: list[Remainder] = []
         self._numbers: list[int | None] = []  # the recorder's, of the kept episodes
         self._open: Mark | None = None
-        self._said: tuple[tuple[int, str], ...] = ()
+        self._labels: tuple[tuple[int, str], ...] = ()
         self._stopped = False  # the last word was a stop
 
     def hear(self, mark: Mark) -> None:
@@ -109,10 +109,10 @@ class _EventCut:
             self._label(mark)
         elif mark.word == 'start':
             self.drop(mark.receive_ns, 'started again without a stop')
-            self._open, self._said = mark, ()
+            self._open, self._labels = mark, ()
         elif mark.word == 'stop' and self._open is not None:
             self.kept.append(Piece(len(self.kept) + 1, self._open.receive_ns, mark.receive_ns,
-                                   self._open.mode, self._said))
+                                   self._open.mode, self._labels))
             self._numbers.append(self._open.episode)
             self._open = None
         elif mark.word == 'discard' and self._open is not None:
@@ -134,9 +134,9 @@ class _EventCut:
             return
         one = mark.receive_ns, mark.mode
         if self._open is not None:
-            self._said += (one,)
+            self._labels += (one,)
         elif self.kept and mark.episode in (None, self._numbers[-1]):
-            self.kept[-1] = replace(self.kept[-1], said=(*self.kept[-1].said, one))
+            self.kept[-1] = replace(self.kept[-1], labels=(*self.kept[-1].labels, one))
 
 
 def cut_by_gripper(width_ns: Times, width_m: Array, apart_ns: Times, apart_m: Array,

@@ -76,15 +76,15 @@ class EpisodeRef:
     def labels(self, interface: Interface) -> tuple[Label, ...]:
         """Return the labels of the episode, the newest last; raise as `read_labels` does.
 
-        Of a piece: what a person said while it was recorded, the labels of its bag if that holds
-        no other episode, and its own ones.
+        Of a piece: the labels on the event topic, those of its bag if that holds no other episode,
+        and its own ones.
         """
         own = read_labels(self.labelled_path, interface, self.span_ns)
         if self.piece is None:
             return own
-        said = [Label(mode, 'operator', 1.0, iso_time(at_ns), 'an event in the bag')
-                for at_ns, mode in self.piece.said]
-        return (*said, *(read_labels(self.path, interface) if self.alone else ()), *own)
+        events = [Label(mode, 'operator', 1.0, iso_time(at_ns), 'an event in the bag')
+                  for at_ns, mode in self.piece.labels]
+        return (*events, *(read_labels(self.path, interface) if self.alone else ()), *own)
 
 
 @dataclass(frozen=True)

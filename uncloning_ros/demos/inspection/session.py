@@ -14,7 +14,7 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.labels import Label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.dataset.building import FEW_EPISODES
-from uncloning_ros.demos.inspection.facts import EpisodeFacts, signals_of
+from uncloning_ros.demos.inspection.facts import EpisodeFacts, Stream, signals_of
 from uncloning_ros.demos.recording.topic_stats import SLOW
 from uncloning_ros.errors import counted
 
@@ -47,6 +47,36 @@ class Session:
         return tuple(one for one in self.episodes if one.mode == mode)
 
 
+@dataclass(frozen=True)
+class StreamFigures:
+    """How one observation or action arrived in all episodes of a session.
+
+    `worst` is the stream with the longest gap, in the episode `worst_name`; in `over` episodes a
+    gap is longer than allowed.
+    """
+
+    key: str
+    topic: str
+    least_hz: float
+    median_hz: float
+    worst: Stream
+    worst_name: str
+    over: int
+
+
+def stream_figures(session: Session) -> list[StreamFigures]:
+    """Return the figures of every stream; none without episodes."""
+    found = []
+    for signal, topic in signals_of(session.contract) if session.episodes else ():
+        streams = {one.name: one.streams[signal.key] for one in session.episodes}
+        rates_hz = [one.rate_hz for one in streams.values()]
+        name, worst = max(streams.items(), key=lambda item: item[1].longest_gap_s)
+        found.append(StreamFigures(
+            signal.key, topic, min(rates_hz), statistics.median(rates_hz), worst, name,
+            sum(one.longest_gap_s > one.allowed_s for one in streams.values())))
+    return found
+
+
 def disagreements(session: Session) -> list[tuple[str, str, Label]]:
     """Return (episode, opinion, its label) for every opinion that differs from the label.
 
@@ -57,8 +87,8 @@ def disagreements(session: Session) -> list[tuple[str, str, Label]]:
         label = one.label
         if label is None:
             continue
-        said = {'planned': one.planned_mode} | one.opinions
-        found += [(one.name, f'{who} {mode}', label) for who, mode in said.items()
+        opinions = {'planned': one.planned_mode} | one.opinions
+        found += [(one.name, f'{source} {mode}', label) for source, mode in opinions.items()
                   if mode is not None and mode != label.mode]
     return found
 
@@ -116,10 +146,10 @@ def _of_labels(session: Session) -> list[str]:
         found.append(f'{_some(bare)} without a label; see uncloning label --help')
     differ = disagreements(session)
     if differ:
-        told = '; '.join(f'{name}: {said}, labelled {label.mode} by {label.source}'
-                         for name, said, label in differ[:_NAMED])
+        first = '; '.join(f'{name}: {opinion}, labelled {label.mode} by {label.source}'
+                          for name, opinion, label in differ[:_NAMED])
         more = f' and {len(differ) - _NAMED} more' if len(differ) > _NAMED else ''
-        found.append(f'opinions differ: {told}{more}')
+        found.append(f'opinions differ: {first}{more}')
     unsure = [one.name for one in session.episodes
               if one.label is not None and one.label.confidence < _UNSURE]
     if unsure:
@@ -165,13 +195,12 @@ def _of_streams(session: Session) -> list[str]:
     if gone:
         found.append(f'{_some([one.name for one in gone])} that a dataset leaves out, the first '
                      f'because {gone[0].left_out}')
-    for signal, _ in signals_of(session.contract):
-        streams = {one.name: one.streams[signal.key] for one in session.episodes}
-        usual_hz = statistics.median(one.rate_hz for one in streams.values()) if streams else 0.0
-        slow = [name for name, one in streams.items() if one.rate_hz < SLOW * usual_hz]
+    for one in stream_figures(session):
+        slow = [facts.name for facts in session.episodes
+                if facts.streams[one.key].rate_hz < SLOW * one.median_hz]
         if slow:
-            found.append(f'{_some(slow)} with {signal.key} below {100 * SLOW:g} % of its usual '
-                         f'{usual_hz:.0f} Hz')
+            found.append(f'{_some(slow)} with {one.key} below {100 * SLOW:g} % of its usual '
+                         f'{one.median_hz:.0f} Hz')
     noticed = [one.name for one in session.episodes if one.findings]
     if noticed:
         first = next(one for one in session.episodes if one.findings)

@@ -11,8 +11,8 @@ import numpy as np
 
 from uncloning_ros import page
 from uncloning_ros.demos.inspection import pictures
-from uncloning_ros.demos.inspection.facts import EpisodeFacts, Scene, signals_of
-from uncloning_ros.demos.inspection.session import Session, disagreements
+from uncloning_ros.demos.inspection.facts import EpisodeFacts, Scene
+from uncloning_ros.demos.inspection.session import Session, disagreements, stream_figures
 from uncloning_ros.demos.labelling.clusters import distances, medoid
 from uncloning_ros.errors import counted
 
@@ -137,32 +137,23 @@ def _lengths(session: Session, colors: Mapping[str | None, str]) -> str:
 
 
 def _streams(session: Session) -> str:
-    body = []
-    for signal, topic in signals_of(session.contract):
-        found = [(one.streams[signal.key], one.name) for one in session.episodes]
-        if not found:
-            continue
-        rates_hz = [stream.rate_hz for stream, _ in found]
-        worst, name = max(found, key=lambda one: one[0].longest_gap_s)
-        over = sum(stream.longest_gap_s > stream.allowed_s for stream, _ in found)
-        body.append(page.row(
-            page.joined(signal.key, page.below(topic)),
-            page.joined(f'{min(rates_hz):.1f} / ',
-                        page.bold(f'{statistics.median(rates_hz):.1f}')),
-            page.joined(f'{worst.longest_gap_s:.3f}',
-                        page.below(f'{name}, at {worst.gap_at_s:.1f} s')),
-            f'{worst.allowed_s:g}', str(over)))
-    return page.table(['stream', 'least / <b>median</b> Hz', 'longest gap, s', 'allowed, s',
-                       'episodes above'], body)
+    return page.table(
+        ['stream', 'least / <b>median</b> Hz', 'longest gap, s', 'allowed, s', 'episodes above'],
+        [page.row(page.joined(one.key, page.below(one.topic)),
+                  page.joined(f'{one.least_hz:.1f} / ', page.bold(f'{one.median_hz:.1f}')),
+                  page.joined(f'{one.worst.longest_gap_s:.3f}', page.below(
+                      f'{one.worst_name}, at {one.worst.gap_at_s:.1f} s')),
+                  f'{one.worst.allowed_s:g}', str(one.over))
+         for one in stream_figures(session)])
 
 
 def _disagreements(session: Session) -> str:
     found = disagreements(session)
     if not found:
         return page.words('All labels of an episode agree with each other and with the plan.')
-    return page.table(['episode', 'said', 'counts', 'by'], [
-        page.row(name, said, str(label.mode), f'{label.source} {label.by}')
-        for name, said, label in found])
+    return page.table(['episode', 'opinion', 'label', 'by'], [
+        page.row(name, opinion, str(label.mode), f'{label.source} {label.by}')
+        for name, opinion, label in found])
 
 
 def _episodes(session: Session) -> str:
