@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bench_records import CASE, failed, record, results_of
+from bench_records import CASE, failed, methods, record, results_of
 from comparison.plan import ALL, FULL, SHORT, TUNING, Case, trials
 from comparison.results import (
     add,
@@ -63,8 +63,7 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_replaced_stays_as_an_attempt() -> None:
-    failed = record(CASE, '') | {'status': 'failed', 'sentence': 'no disk'}
-    results = results_of(failed, record(CASE, 'SF'))
+    results = results_of(failed(CASE), record(CASE, 'SF'))
     assert [one['outcomes'] for one in results['cells']] == ['SF']
     assert [one['sentence'] for one in results['attempts']] == ['no disk']
     supersede(results, CASE, 'the edit became better')
@@ -121,11 +120,11 @@ def test_the_best_setting_is_that_with_most_successes_then_fewest_unsafe() -> No
 
 def test_pairs_are_of_the_same_training_seed_and_episodes_as_far_as_both_go() -> None:
     one, other = 'uncloned', 'retrained'
-    results = results_of(*(record(Case('knife', ALL, seed, method), outcomes, **more)
-                           for seed, method, outcomes, more in (
-                               (0, one, 'SSF', {}), (0, other, 'SFF', {}),
-                               (1, one, 'SSSU', {}), (1, other, 'FSS', {}),
-                               (2, one, 'SSS', {}), (2, other, 'FFF', {'first_seed': 5}))))
+    results = results_of(
+        *methods(CASE, uncloned='SSF', retrained='SFF'),
+        *methods(replace(CASE, seed=1), uncloned='SSSU', retrained='FSS'),
+        *methods(replace(CASE, seed=2), uncloned='SSS'),
+        record(Case('knife', ALL, 2, other), 'FFF', first_seed=5))
     found = against(results, 'knife', ALL, one, other, 'sr')
     assert found is not None
     assert found.by_seed == {0: pytest.approx(1 / 3), 1: pytest.approx(1 / 3)}

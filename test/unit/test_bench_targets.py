@@ -71,15 +71,7 @@ def test_pairs_seen_before_more_were_planned_do_not_judge() -> None:
     assert found('S' * 400, 'S' * 300).state == OPEN
 
 
-def test_each_of_several_training_seeds_is_shown() -> None:
-    results = results_of(
-        *methods(CASE, uncloned='S' * 100, retrained='S' * 99 + 'F'),
-        *methods(replace(CASE, seed=1), uncloned='S' * 98 + 'FF', retrained='S' * 100))
-    assert '200 pairs of 2 training seeds (+1.0, -2.0)' in target_of(
-        results, 'retrain', '`knife`').found
-
-
-def test_training_seeds_that_were_judged_once_are_shown_alone() -> None:
+def test_each_training_seed_is_shown_and_those_that_were_judged_once_alone() -> None:
     edits, half = [SCARCE, replace(SCARCE, seed=1)], 'S' * 50 + 'F' * 50
     results = results_of(*(one for case in edits for one in methods(
         case, uncloned='S' * 60 + 'F' * 40, retrained=half, retargeted=half)))
@@ -87,7 +79,8 @@ def test_training_seeds_that_were_judged_once_are_shown_alone() -> None:
     def found() -> list[str]:
         return [target_of(results, requirement, '`knife`, 3 kept').found
                 for requirement in ('scarce', 'own chunks')]
-    assert not any('judged once' in one for one in found())
+    assert all('200 pairs of 2 training seeds (+10.0, +10.0)' in one and 'judged once' not in one
+               for one in found())
     supersede(results, edits[0], 'a better rule')
     add(results, record(edits[0], 'S' * 90 + 'F' * 10, model_sha256='n'))
     assert all('(+40.0, +10.0), on training seed 1 alone, judged once, +10.0 [' in one
