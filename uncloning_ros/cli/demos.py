@@ -23,7 +23,7 @@ from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
 
 if TYPE_CHECKING:
-    from uncloning_ros.simulation.generate import Made
+    from uncloning_ros.simulation.generate import MadeEpisode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from uncloning_ros.simulation.capabilities import require_simulable
     from uncloning_ros.simulation.demonstrator import require_teachable
-    from uncloning_ros.simulation.generate import Session, generate, remove_takes
+    from uncloning_ros.simulation.generate import SimulatedSession, generate, remove_takes
 
     scenario = find_scenario(args.scenario)
     contract = _contract(args.contract, scenario)
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     require_teachable(contract.interface)
     if not args.resume:
         new_path(args.out)
-    session = Session(scenario, contract, modes, args.seed, args.out)
+    session = SimulatedSession(scenario, contract, modes, args.seed, args.out)
     args.out.mkdir(parents=True, exist_ok=args.resume)
     with alone_in(args.out):
         missing = session.missing(args.episodes)
@@ -86,7 +86,7 @@ def _contract(path: Path | None, scenario: Scenario) -> Contract:
     return with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
 
 
-def _tell(made: 'list[Made]', out: Path, scenario: Scenario) -> None:
+def _tell(made: 'list[MadeEpisode]', out: Path, scenario: Scenario) -> None:
     counts = Counter(one.mode for one in made)
     shares = ', '.join(f'{counts[mode]} {mode}' for mode in scenario.modes if counts[mode])
     print(f'{counted(len(made), "episode")} in {out}: {shares or "nothing was missing"}')

@@ -39,7 +39,7 @@ _ATTEMPTS = 10  # failed takes in a row after which the teacher counts as unable
 
 
 @dataclass(frozen=True)
-class Session:
+class SimulatedSession:
     """One session of simulated demonstrations; plain data, the same for all its episodes."""
 
     scenario: Scenario
@@ -63,7 +63,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeEpisode:
     """One finished episode: its mode, the label of the rule, and the failed takes before it."""
 
     name: str
@@ -72,8 +72,8 @@ class Made:
     discarded: int
 
 
-def generate(session: Session, indices: list[int], workers: int,
-             on_done: Callable[[Made], object]) -> list[Made]:
+def generate(session: SimulatedSession, indices: list[int], workers: int,
+             on_done: Callable[[MadeEpisode], object]) -> list[MadeEpisode]:
     """Record the episodes of `indices` and return them in this order.
 
     `on_done` takes each as it comes. A take that fails is discarded and made again from another
@@ -91,7 +91,7 @@ def remove_takes(out: Path) -> None:
         shutil.rmtree(path)
 
 
-def _require_same_session(session: Session) -> None:
+def _require_same_session(session: SimulatedSession) -> None:
     """Refuse to mix in episodes of another scenario or seed."""
     out = session.out
     sessions = [read_episode(path).metadata.session for path in list_episodes(out)[:1]]
@@ -103,12 +103,12 @@ def _require_same_session(session: Session) -> None:
                                  f'begun with, or give another --out')
 
 
-def _maker(session: Session) -> Callable[[int], Made]:
+def _maker(session: SimulatedSession) -> Callable[[int], MadeEpisode]:
     world = open_world(session.scenario, session.contract.interface)
     return lambda index: _make(session, world, index)
 
 
-def _make(session: Session, world: World, index: int) -> Made:
+def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
     """Make episode `index`: take after take until one completes in the drawn mode."""
     contract, scenario, path = session.contract, session.scenario, session.path(index)
     # A stream of its own, so that mode and start are independent.
@@ -142,4 +142,4 @@ def _make(session: Session, world: World, index: int) -> Made:
     if label.mode is not None:
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
         add_label(path, label_of_rule(label, scenario, at), contract.interface)
-    return Made(path.name, mode, label.mode, attempt)
+    return MadeEpisode(path.name, mode, label.mode, attempt)
