@@ -50,7 +50,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-def retained(kept: int, removed: int, most: float) -> KeptLoss:
+def kept_loss_of(kept: int, removed: int, most: float) -> KeptLoss:
     episodes = [SimpleNamespace(mode=mode, split='train')
                 for mode, count in (('kept', kept), ('removed', removed)) for _ in range(count)]
     data: Any = SimpleNamespace(value=DEMONSTRATED, episodes=episodes)
@@ -64,7 +64,7 @@ def retained(kept: int, removed: int, most: float) -> KeptLoss:
     (25, 200, 0.1, 0.1), (3, 200, 0.0, 0.0), (3, 200, 0.75, 0.75)])
 def test_the_fewer_demonstrations_the_more_are_retargeted_up_to_the_most(
         made: SimpleNamespace, kept: int, removed: int, most: float, share: float) -> None:
-    loss = retained(kept, removed, most)
+    loss = kept_loss_of(kept, removed, most)
     loss.loss(made.policy)
     [batch] = made.batches
     assert len(batch) == BATCH
@@ -74,7 +74,7 @@ def test_the_fewer_demonstrations_the_more_are_retargeted_up_to_the_most(
 
 
 def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
-    loss = retained(10, 200, 0.75)
+    loss = kept_loss_of(10, 200, 0.75)
     episodes = [SimpleNamespace(mode='kept', split='train')] * 10
     episodes += [SimpleNamespace(mode='removed', split='validation')] * 900
     data: Any = SimpleNamespace(value=DEMONSTRATED, episodes=episodes)
@@ -86,18 +86,18 @@ def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
 def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
         made: SimpleNamespace) -> None:
     made.reason = 'hand_pose is not observed'
-    loss = retained(3, 200, 0.5)
+    loss = kept_loss_of(3, 200, 0.5)
     loss.loss(made.policy)
     assert (made.batches[0] == DEMONSTRATED).all()
     assert loss.report == {'share': 0.0, 'episodes': 0, 'reason': made.reason}
 
 
 def test_some_of_a_batch_is_always_as_it_was_demonstrated(made: SimpleNamespace) -> None:
-    assert retained(1, 200, 0.999).report['share'] == 0.99
+    assert kept_loss_of(1, 200, 0.999).report['share'] == 0.99
 
 
 def test_without_any_the_batches_are_those_of_the_plain_loss(made: SimpleNamespace) -> None:
-    loss = retained(200, 200, 0.5)
+    loss = kept_loss_of(200, 200, 0.5)
     loss.demonstrated = replace(loss.demonstrated, clean=torch.arange(50.0)[:, None])
     loss.loss(made.policy)
     picks = torch.randint(50, (BATCH,), generator=torch.Generator().manual_seed(1))

@@ -126,13 +126,13 @@ def test_same_seed_gives_the_same_edit(mixed: Run, dataset: Dataset, tmp_path: P
     assert one.sha256 == two.sha256
 
 
-def test_what_the_retain_loss_sees_is_the_same_for_all_methods(
+def test_the_loss_on_kept_modes_is_the_same_for_all_methods(
         mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
     # GIVEN edits that hardly move, so that only batches and noise could tell them apart
     curves = [unclone(mixed, dataset, tmp_path / options.method,
                       replace(options, steps=20, learning_rate=1e-12))['curve']
               for options in (OPTIONS, PUBLISHED, FINE_TUNED)]
-    # THEN their retain losses are equal
+    # THEN their losses on kept modes are equal
     retained = [[point['retain'] for point in curve] for curve in curves]
     assert retained[0] == pytest.approx(retained[2], rel=1e-5)
     assert retained[1] == pytest.approx(retained[2], rel=1e-5)

@@ -92,7 +92,7 @@ def _floor(signal: Signal) -> Tensor:
 
 
 def _pose_starts(interface: Interface) -> list[int]:
-    """Return where the observed poses begin, the arm's first."""
+    """Return the first places of the observed poses, the arm's pose before the others."""
     poses = [signal.key for signal in interface.observations if signal.kind == 'pose']
     poses.sort(key=lambda key: key != interface.arm_pose_key)
     return [interface.observation_slices[key].start for key in poses]
@@ -104,20 +104,19 @@ def _lift(interface: Interface) -> tuple[Tensor, Tensor]:
     anchor, *others = _pose_starts(interface) or [0]
     lift = torch.cat([torch.eye(dim), torch.zeros(dim, 3 * len(others))], dim=1)
     for i, start in enumerate(others):
-        for axis in range(3):
-            lift[start + axis, dim + 3 * i + axis] = 1.0
-            lift[anchor + axis, dim + 3 * i + axis] = -1.0
+        place = slice(dim + 3 * i, dim + 3 * i + 3)
+        lift[start:start + 3, place] += torch.eye(3)
+        lift[anchor:anchor + 3, place] -= torch.eye(3)
     floors = [_floor(signal) for signal in interface.observations]
     return lift, torch.cat([*floors, torch.full((3 * len(others),), KINDS['pose'].floors[0])])
 
 
 def _anchor(interface: Interface) -> Tensor:
-    """Return the matrix (obs, act) that puts the anchor's position where pose actions have it."""
+    """Return the matrix (obs, act) that copies the anchor's position to those of pose actions."""
     matrix = torch.zeros(interface.observation_dim, interface.action_dim)
     starts = _pose_starts(interface)
     for signal in interface.actions:
         if signal.kind == 'pose' and starts:
-            where = interface.action_slices[signal.key].start
-            for axis in range(3):
-                matrix[starts[0] + axis, where + axis] = 1.0
+            place = interface.action_slices[signal.key].start
+            matrix[starts[0]:starts[0] + 3, place:place + 3] = torch.eye(3)
     return matrix
