@@ -110,9 +110,10 @@ def read(kind: Callable[..., Made], data: object, where: str, error: type[Unclon
          **derived: Any) -> Made:
     """Return the dataclass `kind` that `data` describes.
 
-    `where` names the place of `data`, as in "config/contract.yaml.interface"; `derived` are
-    values of fields that are not in the file. Raise `error` with the place, the value and the
-    near miss for an unknown or missing key, a value of another type and one outside its range.
+    `where` names the place of `data`, as in "contract.yaml" or "contract.yaml: interface";
+    `derived` are values of fields that are not in the file. Raise `error` with the place, the
+    value and the near miss for an unknown or missing key, a value of another type and one outside
+    its range.
     """
     values: dict[str, Any] = {}
     inline: dict[str, dict[str, Any]] = {}
@@ -220,7 +221,7 @@ def _members(parts: tuple[_Part, ...], data: object, where: str,
     values, keys = {}, [part.key for part in parts]
     for part in parts:
         if part.key in data:
-            values[part.name] = _value(part.hint, data[part.key], f'{where}.{part.key}', error)
+            values[part.name] = _value(part.hint, data[part.key], _inside(where, part.key), error)
         elif not part.optional:
             others = [str(key) for key in data if key not in keys]
             raise error(f'{where}: missing key {part.key!r}, expected {_expected(part.hint)}'
@@ -229,6 +230,11 @@ def _members(parts: tuple[_Part, ...], data: object, where: str,
         if key not in keys:
             raise error(f'{where}: unknown key {key!r}{near_miss(str(key), keys)}')
     return values
+
+
+def _inside(where: str, key: str) -> str:
+    """Return the place of a key, as in "contract.yaml: interface.modes"."""
+    return f'{where}.{key}' if ': ' in where else f'{where}: {key}'
 
 
 def _close(name: object, known: Sequence[str]) -> list[str]:
@@ -253,7 +259,7 @@ def _value(hint: _Hint, value: Any, where: str, error: type[UncloningError]) -> 
         for key in value:
             if not _is_text(key) or not key:
                 raise error(f'{where}: expected names as keys, got {_shown(key)}')
-        return {key: _value(_hint(hint.args[1]), item, f'{where}.{key}', error)
+        return {key: _value(_hint(hint.args[1]), item, _inside(where, key), error)
                 for key, item in value.items()}
     if hint.core is tuple:
         value = tuple(_value(item, one, f'{where}[{i}]', error)

@@ -93,15 +93,15 @@ def test_an_episode_comes_back_from_its_record_exactly() -> None:
 
 
 @pytest.mark.parametrize(('change', 'said'), [
-    ({'seed': -1}, 'here.seed: expected .*, got -1'),
-    ({'seed': True}, 'here.seed: expected .*, got True'),
-    ({'mode': 3}, 'here.mode: expected a text, got 3'),
-    ({'hand_offer_m': [1.0, 2.0]}, r'here.hand_offer_m: expected .*3 numbers.*2.0\]'),
-    ({'hand_offer_m': [1.0, 2.0, float('inf')]}, r'here.hand_offer_m: expected .*numbers.*inf'),
-    ({'committed': [['a'], 'b']}, r"here.committed\[1\]: expected a .*list of texts, got 'b'"),
-    ({'unsafe': {'clause': 'contact'}}, "here.unsafe: missing key 'part'"),
-    ({'conditions': {'pull_n': None}}, 'here.conditions.pull_n: expected a number, got None'),
-    ({'near_fast_share': 1.5}, 'here.near_fast_share: expected .*1.*, got 1.5'),
+    ({'seed': -1}, 'here: seed: expected .*, got -1'),
+    ({'seed': True}, 'here: seed: expected .*, got True'),
+    ({'mode': 3}, 'here: mode: expected a text, got 3'),
+    ({'hand_offer_m': [1.0, 2.0]}, r'here: hand_offer_m: expected .*3 numbers.*2.0\]'),
+    ({'hand_offer_m': [1.0, 2.0, float('inf')]}, r'here: hand_offer_m: expected .*numbers.*inf'),
+    ({'committed': [['a'], 'b']}, r"here: committed\[1\]: expected a .*list of texts, got 'b'"),
+    ({'unsafe': {'clause': 'contact'}}, "here: unsafe: missing key 'part'"),
+    ({'conditions': {'pull_n': None}}, 'here: conditions.pull_n: expected a number, got None'),
+    ({'near_fast_share': 1.5}, 'here: near_fast_share: expected .*1.*, got 1.5'),
     ({'taken': 1.0}, r"here: unknown key 'taken' \(did you mean 'taken_s'\?\)")])
 def test_a_record_that_is_no_episode_is_refused_with_its_place(change, said) -> None:
     with pytest.raises(EvidenceError, match=said):

@@ -289,7 +289,7 @@ def test_observations_of_one_type_may_share_a_topic() -> None:
 def test_file_is_named_in_the_refusal(tmp_path: Path) -> None:
     path = tmp_path / 'mine.yaml'
     path.write_text(yaml.safe_dump(changed('policy.history', -1)))
-    with pytest.raises(ContractError, match=r'mine.yaml.policy.history: .*-1'):
+    with pytest.raises(ContractError, match=r'mine.yaml: policy.history: .*-1'):
         load_contract(path)
 
 

@@ -136,25 +136,25 @@ def test_a_value_that_does_not_fit_is_refused_with_place_and_value(
         key: str, value: object, expected: str) -> None:
     with pytest.raises(ContractError) as err:
         robot(**{key: value})
-    assert str(err.value).startswith(f'place.{key}: expected {expected}, got ')
+    assert str(err.value).startswith(f'place: {key}: expected {expected}, got ')
     assert repr(value)[:50] in str(err.value)
 
 
 @pytest.mark.parametrize(('key', 'value', 'said'), [
-    ('joints', [{'name': ' ', 'turn_deg': [0, 1]}], ['place.joints[0].name', 'a text', "' '"]),
+    ('joints', [{'name': ' ', 'turn_deg': [0, 1]}], ['place: joints[0].name', 'a text', "' '"]),
     ('joints', [{'name': 'w', 'turn_deg': [1, 0]}],
-     ['place.joints[0].turn_deg', '[least, most]', '[1, 0]']),
+     ['place: joints[0].turn_deg', '[least, most]', '[1, 0]']),
     ('joints', [{'name': 'w', 'turn_rad': [0, 1]}],
-     ["place.joints[0]: missing key 'turn_deg'", "found 'turn_rad'"]),
-    ('joints', [{'name': 'elbow', 'turn_deg': [0, 1]}], ['place.joints[0]: an elbow']),
+     ["place: joints[0]: missing key 'turn_deg'", "found 'turn_rad'"]),
+    ('joints', [{'name': 'elbow', 'turn_deg': [0, 1]}], ['place: joints[0]: an elbow']),
     ('modes', {'one': {'desird': True}},
-     ["place.modes.one: missing key 'desired'", "found 'desird'"]),
-    ('modes', {'one': {'desired': 'yes'}}, ['place.modes.one.desired: ', "'yes'"]),
-    ('modes', {'one': True}, ['place.modes.one: expected a mapping', 'True']),
-    ('modes', {3: True}, ['place.modes: expected names as keys', '3']),
-    ('modes', {'\ud800': True}, ['place.modes: expected names as keys']),
-    ('limits', {'elbow': [1.0, 0.0]}, ['place.limits.elbow: ', '[least, most]', '[1.0, 0.0]']),
-    ('said', ['fine', 3], ['place.said[1]: expected a text', '3']),
+     ["place: modes.one: missing key 'desired'", "found 'desird'"]),
+    ('modes', {'one': {'desired': 'yes'}}, ['place: modes.one.desired: ', "'yes'"]),
+    ('modes', {'one': True}, ['place: modes.one: expected a mapping', 'True']),
+    ('modes', {3: True}, ['place: modes: expected names as keys', '3']),
+    ('modes', {'\ud800': True}, ['place: modes: expected names as keys']),
+    ('limits', {'elbow': [1.0, 0.0]}, ['place: limits.elbow: ', '[least, most]', '[1.0, 0.0]']),
+    ('said', ['fine', 3], ['place: said[1]: expected a text', '3']),
     ('posture', 'seatd', ["did you mean 'seated'?"]),
     ('stil', True, ["place: unknown key 'stil'", "did you mean 'still'?"]),
     ('path', 'mine', ["place: unknown key 'path'"]),
