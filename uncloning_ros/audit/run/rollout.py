@@ -39,6 +39,9 @@ SETTLE_S = 2.0  # time (s) simulated after the loop's end, in which a hand-off c
 # Counters of the control loop that count something else than a limit.
 _NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
 
+_Item = TypeVar('_Item')
+_Out = TypeVar('_Out')
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -56,10 +59,10 @@ class Rollout:
 
 
 class Steering(Protocol):
-    """A decision in a policy's place, with the help of it: plain data, as it travels too."""
+    """A method that answers in a policy's place, with its help; plain data, as it travels too."""
 
     def steer(self, policy: OnnxPolicy) -> Infer:
-        """Return the answer to the control loop; called once in each worker process."""
+        """Return the steered policy; called once in each worker process."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +155,6 @@ def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
             'tracking_latency_s': tracking.latency_s, 'tracking_dropout': tracking.dropout}
 
 
-_Item = TypeVar('_Item')
-_Out = TypeVar('_Out')
-
-
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
                  inference_latency_s: float = INFERENCE_LATENCY_S,
                  on_done: Callable[[EpisodeResult], object] = lambda _: None,
@@ -207,7 +206,7 @@ def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
                          f'{", ".join(scenario.modes)}); audit it in its own scenario')
 
 
-class _Bench:
+class _Runner:
     """One process's world and control loop, built once and used for every episode."""
 
     def __init__(self, setting: Setting) -> None:
@@ -238,12 +237,12 @@ class _Bench:
 
 
 def _episodes(setting: Setting) -> Callable[[int], EpisodeResult]:
-    return _Bench(setting).episode
+    return _Runner(setting).episode
 
 
 def _wrong_starts(setting: Setting) -> Callable[[WrongStart], EpisodeResult]:
-    return _Bench(setting).wrong_start
+    return _Runner(setting).wrong_start
 
 
 def _films(setting: Setting) -> Callable[[EpisodeResult], Film]:
-    return _Bench(setting).film
+    return _Runner(setting).film
