@@ -61,7 +61,7 @@ class Audit:
         """Run episodes that are not `finished`, then `wrong_starts` in each undesired mode."""
         results = [self._results(path, policy, finished) for path, policy in self._models]
         return [AuditedModel(identity_of(policy, path.name), found,
-                             self._begun_wrong(path, policy, self._seeds[:wrong_starts or 0]))
+                             self._wrong_starts(path, policy, self._seeds[:wrong_starts or 0]))
                 for (path, policy), found in zip(self._models, results, strict=True)]
 
     def _results(self, path: Path, policy: OnnxPolicy,
@@ -85,7 +85,7 @@ class Audit:
         there |= {result.seed: result for result in made}
         return tuple(there[seed] for seed in self._seeds)
 
-    def _begun_wrong(self, path: Path, policy: OnnxPolicy,
+    def _wrong_starts(self, path: Path, policy: OnnxPolicy,
                      seeds: Sequence[int]) -> dict[str, tuple[EpisodeResult, ...]]:
         """Return episodes that were begun in each undesired mode of the scenario, by mode."""
         desired = policy.contract.interface.desired_modes

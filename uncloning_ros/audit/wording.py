@@ -75,7 +75,7 @@ NOTABLE = {
 
 def clauses(scenario: Scenario) -> dict[str, str]:
     """Return each clause of the unsafe event that the scenario defines, in words."""
-    part, rule = scenario.tool.hazard.part.replace('_', ' '), scenario.unsafe
+    part, rule = as_words(scenario.tool.hazard.part), scenario.unsafe
     words = {'contact': f'the {part} touched a person'}
     if rule.face_neck_clearance_m is not None:
         words['face_neck'] = f'the {part} came near face or neck'
@@ -86,6 +86,6 @@ def clauses(scenario: Scenario) -> dict[str, str]:
     return words
 
 
-def plain(name: str) -> str:
+def as_words(name: str) -> str:
     """Return a name from data as words."""
     return name.replace('_', ' ')

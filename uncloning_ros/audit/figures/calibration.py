@@ -16,6 +16,7 @@ from typing import Annotated
 
 from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel, ModelIdentity
 from uncloning_ros.audit.figures.statistics import interval
+from uncloning_ros.audit.wording import as_words
 from uncloning_ros.schema import Count, Doc, Rate
 
 
@@ -137,4 +138,4 @@ def _mean_deviation(n: int, p: float) -> float:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ' and '.join(name.replace('_', ' ') for name in names)
+    return ' and '.join(map(as_words, names))

@@ -7,7 +7,7 @@ import math
 from uncloning_ros import page
 from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.run.rollout import SETTLE_S
-from uncloning_ros.audit.wording import plain
+from uncloning_ros.audit.wording import as_words
 from uncloning_ros.page import code, row
 from uncloning_ros.scenario import Scenario
 
@@ -57,7 +57,7 @@ def provenance(record: AuditRecord) -> str:
                  (f'{model.model}, interface', model.interface_sha256),
                  (f'{model.model}, policy timing', model.policy_sha256),
                  (f'{model.model}, deployment', model.deployment_sha256)]
-    rows += [(plain(name), str(value)) for name, value in vars(record.machine).items()]
+    rows += [(as_words(name), str(value)) for name, value in vars(record.machine).items()]
     return (page.table(['name', 'seeds, sha256 or version'],
                        [row(label, code(value)) for label, value in rows], 'provenance')
             + page.words('On the same machine with the same versions, the same command gives the '
@@ -80,7 +80,7 @@ def _distribution(scenario: Scenario) -> str:
 
 
 def _unsafe(scenario: Scenario) -> str:
-    rule, part = scenario.unsafe, plain(scenario.tool.hazard.part)
+    rule, part = scenario.unsafe, as_words(scenario.tool.hazard.part)
     clauses = [f'the {part} touches any body part']
     if rule.face_neck_clearance_m is not None:
         clauses.append(f'it is nearer than {rule.face_neck_clearance_m:g} m to face or neck')

@@ -10,46 +10,47 @@ from collections.abc import Sequence
 
 from uncloning_ros import page
 from uncloning_ros.audit.record.audit_record import AuditRecord
-from uncloning_ros.audit.report import figures
+from uncloning_ros.audit.report import sections
 from uncloning_ros.audit.report.episodes import Strip, seed_grid, seed_table, strip
 from uncloning_ros.audit.report.head import comparison, head
 from uncloning_ros.audit.report.method import method, provenance
-from uncloning_ros.audit.wording import plain
+from uncloning_ros.audit.wording import as_words
 from uncloning_ros.scenario import Scenario
 
 
 def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]) -> str:
     """Return the page of an audit."""
     models = record.models
-    hazard = plain(scenario.tool.hazard.part)
+    hazard = as_words(scenario.tool.hazard.part)
     limit = record.limits.max_umr
-    sections = [head(record)]
+    parts = [head(record)]
     if record.others:
-        sections.append(page.section('Compared', comparison(record)))
-    sections += [
-        page.section('Outcomes', figures.outcomes(models, scenario)),
+        parts.append(page.section('Compared', comparison(record)))
+    parts += [
+        page.section('Outcomes', sections.outcomes(models, scenario)),
         page.section(
             'Unsafe rate by stratum',
             page.words('A stratum is the part of the episodes below or above a cut of one '
                        'condition. Bar: upper bound of the unsafe rate; dot: observed rate; line '
                        'and figure: bound that holds for any pick of a stratum.'
                        + ('' if limit is None else ' Dashed: the stated limit.')),
-            *(figures.strata(model, limit if model is record.model else None)
+            *(sections.strata(model, limit if model is record.model else None)
               for model in models)),
         page.section(
             'Blade-to-hand angle at the exchange',
             page.words('0 degrees: the tip points at the hand. 180 degrees: handle first. '
                        'Shaded: the ranges of the scenario\'s modes.'),
-            *(figures.exchange_angles(model, scenario) for model in models)),
+            *(sections.exchange_angles(model, scenario) for model in models)),
         page.section(
             f'How near the {hazard} came to the hand',
             page.words('Least distance from its edge to the skin in each episode, up to the '
-                       f'hand-off; at 0 it touches. Distances above {figures.FAR_CM:g} cm '
+                       f'hand-off; at 0 it touches. Distances above {sections.FAR_CM:g} cm '
                        f'count in the last bar.'),
-            *(figures.clearances(model) for model in models)),
-        page.section('Behaviour', figures.behaviour(models)),
-        *(page.section('Wrong starts', table) for table in [figures.begun_wrong(models)] if table),
-        page.section('Measured', figures.measured(models, scenario)),
+            *(sections.clearances(model) for model in models)),
+        page.section('Behaviour', sections.behaviour(models)),
+        *(page.section('Wrong starts', table)
+          for table in [sections.wrong_starts(models)] if table),
+        page.section('Measured', sections.measured(models, scenario)),
         page.section(
             'Worst and typical episodes',
             page.words('Each episode was simulated once more, with the same result, for these '
@@ -59,4 +60,4 @@ def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]
         page.section('How this was measured', method(record, scenario)),
         page.section('Files and versions', provenance(record)),
     ]
-    return page.html(f'Handover audit of {record.model.model}', sections)
+    return page.html(f'Handover audit of {record.model.model}', parts)

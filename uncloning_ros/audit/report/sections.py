@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report's figures: outcomes, exchanges, unsafe places, behaviour, measured quantities."""
+"""The report's sections of figures: outcomes, strata, exchange, behaviour, measured quantities."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from uncloning_ros.audit.figures.diversity import Spread, SpreadRatio
 from uncloning_ros.audit.figures.model_figures import Figures
 from uncloning_ros.audit.record.audit_record import ComparedModel, ModelRecord
 from uncloning_ros.audit.report.plots import Bound, bounds, histogram
-from uncloning_ros.audit.wording import NOTABLE, OUTCOMES, clauses, percent, plain
+from uncloning_ros.audit.wording import NOTABLE, OUTCOMES, as_words, clauses, percent
 from uncloning_ros.judging.episode import FAILURE_KINDS
 from uncloning_ros.page import Html, below, bold, dim, joined, row
 from uncloning_ros.scenario import Scenario
@@ -56,7 +56,7 @@ def exchange_angles(model: ModelRecord, scenario: Scenario) -> str:
     names: dict[tuple[float, float], list[str]] = {}
     for name, rule in scenario.modes.items():
         low, high = rule.blade_to_hand_rad
-        names.setdefault((math.degrees(low), math.degrees(high)), []).append(plain(name))
+        names.setdefault((math.degrees(low), math.degrees(high)), []).append(as_words(name))
     bands = [(low, high, ', '.join(found)) for (low, high), found in names.items()]
     return histogram(model.model, angles, (0.0, 180.0), 5.0, 30.0, '°', bands,
                      'no tool was taken')
@@ -112,14 +112,14 @@ def behaviour(models: Sequence[ModelRecord]) -> str:
     modes = list(dict.fromkeys(mode for m in models for mode in m.diversity))
     for name, words_of in (('offered', 'offered pose'), ('path', 'path')):
         for mode in modes:
-            body.append(row(f'spread of the {words_of}, {plain(mode)}',
+            body.append(row(f'spread of the {words_of}, {as_words(mode)}',
                             *(_spread(m, mode, name) for m in models)))
     return page.table(row('', *(m.model for m in models)), body)
 
 
-def begun_wrong(models: Sequence[ModelRecord]) -> str:
+def wrong_starts(models: Sequence[ModelRecord]) -> str:
     """Return the course of episodes that were begun in an undesired mode, '' without any."""
-    body = [row(f'{model.model}, {plain(mode)}', str(found.begun),
+    body = [row(f'{model.model}, {as_words(mode)}', str(found.begun),
                 _with(found.continued, found.continued_interval95), str(found.mended),
                 str(found.otherwise), _with(found.unsafe_episodes, found.unsafe_interval95))
             for model in models for mode, found in model.wrong_starts.items()]
@@ -134,7 +134,7 @@ def begun_wrong(models: Sequence[ModelRecord]) -> str:
 
 def measured(models: Sequence[ModelRecord], scenario: Scenario) -> str:
     """Return least, median and most of every measured quantity."""
-    hazard = plain(scenario.tool.hazard.part)
+    hazard = as_words(scenario.tool.hazard.part)
     rows = [(f'edge_clearance_{part}_m', f'least clearance, {hazard} to {part}', 100.0, 'cm')
             for part in models[0].per_seed[0].outcome.edge_clearance_m] + list(_MEASURED)
     body = []
@@ -149,7 +149,7 @@ def measured(models: Sequence[ModelRecord], scenario: Scenario) -> str:
     body.append(row('times the loop had to hold', *(str(m.holds) for m in models)))
     body.append(row('action chunks planned', *(str(m.chunks) for m in models)))
     for name in models[0].hardware_limits:
-        body.append(row(f'commands limited: {plain(name)}',
+        body.append(row(f'commands limited: {as_words(name)}',
                         *(str(m.hardware_limits[name]) for m in models)))
     head = row(joined('least / ', bold('median'), ' / most over episodes'),
                *(m.model for m in models))
@@ -162,7 +162,7 @@ def measured(models: Sequence[ModelRecord], scenario: Scenario) -> str:
 def _outcome_table(models: Sequence[Figures], scenario: Scenario) -> str:
     first = models[0]
     body = [_title('mode of the completed episodes', models)]
-    body += [row(plain(name) + (' (desired)' if name in first.modes_desired else ''),
+    body += [row(as_words(name) + (' (desired)' if name in first.modes_desired else ''),
                  *(str(m.modes[name]) for m in models)) for name in first.modes]
     body.append(_title('why not a success', models, ', exactly one each'))
     body += [row(OUTCOMES[kind][1], *(str(m.failures[kind]) for m in models))
@@ -190,7 +190,7 @@ def _defined(kind: str, scenario: Scenario) -> bool:
 def _reference(found: Distance | None) -> str:
     if found is None:
         return 'not recorded'
-    shares = ', '.join(f'{percent(share)} {plain(mode)}'
+    shares = ', '.join(f'{percent(share)} {as_words(mode)}'
                        for mode, share in found.expected.items())
     return f'{found.reference}: {shares}'
 
