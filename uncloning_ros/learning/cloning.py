@@ -74,7 +74,7 @@ def config_to_resume(folder: Path, dataset: Dataset, given: Mapping[str, Any]) -
         if value != begun:
             option = {'learning_rate': 'lr'}.get(name, name.replace('_', '-'))
             raise CheckpointError(f'{folder} was begun with --{option} {begun}, got {value}; '
-                                  f'leave the option away, or train to a new --out')
+                                  f'leave the option out, or train to a new --out')
     digest = dataset_record(dataset)['sha256']
     if config.data.get('sha256') != digest:
         raise CheckpointError(f'{folder} was begun on the dataset with sha256 '

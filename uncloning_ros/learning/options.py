@@ -94,15 +94,16 @@ class EditOptions:
             raise CheckpointError(f'expected a method of {", ".join(METHODS)}, got '
                                   f'{self.method!r}')
         if not 0.0 <= self.retarget < 1.0:
-            raise CheckpointError(f'expected retarget in [0, 1), got {self.retarget}')
+            raise CheckpointError(f'expected retarget in [0, 1), got {self.retarget}; '
+                                  f'choose a share below 1')
         if self.method == REDIRECT and self.tau is None:
             raise CheckpointError('expected a tau with the method redirect, got None')
         if self.method != REDIRECT and self.tau is not None:
             raise CheckpointError(f'--tau belongs to --method redirect, got {self.tau:g} with '
-                                  f'{self.method}; leave it away')
+                                  f'{self.method}; leave it out')
         if self.method == FINE_TUNE and self.gamma != 0.0:
             raise CheckpointError(f'--method fine-tune has no loss of its own for --gamma to '
-                                  f'weigh, got {self.gamma:g}; leave it away')
+                                  f'weigh, got {self.gamma:g}; leave it out')
 
 
 EDIT = EditOptions(remove=(), method=SELF_DISTILLATION, **vars(METHODS[SELF_DISTILLATION]),
