@@ -79,14 +79,14 @@ def compare(args: argparse.Namespace) -> Report:
     episodes = max(2, args.episodes or (_EPISODES_SHORT if args.short else _EPISODES))
     scenario = find_scenario(args.scenario)
     seeds = range(_FIRST_SEED, _FIRST_SEED + episodes)
-    rolled, bare, steps = _against_bare(scenario, load_policy(args.model), seeds)
+    rolled, bare, simulated = _against_bare(scenario, load_policy(args.model), seeds)
     speeds = bare / rolled
     one, one_start, one_cpu_s = _by(args.model, scenario, seeds, 1)
     two, two_start, two_cpu_s = _by(
         args.model, scenario, range(seeds[-1] + 1, seeds[-1] + 1 + 2 * episodes), 2)
     speed, gain = float(bare.sum() / rolled.sum()), two / one
     gain_idle = 2 * one_cpu_s / two_cpu_s
-    simulated_s = float(steps.sum()) / 240.0
+    simulated_s = float(simulated.sum())
     return Report(
         'Episodes of an audit',
         [Ratio('with policy and loop / bare stepping', speed, float(speeds.min()),
@@ -106,14 +106,15 @@ def compare(args: argparse.Namespace) -> Report:
 
 def _against_bare(scenario: Scenario, policy: OnnxPolicy,
                   seeds: range) -> tuple[Array, Array, Array]:
-    """Return for each episode its processor time with policy and bare, in s, and its steps."""
+    """Return in s for each episode the processor time with policy and bare, and its own time."""
     world: Any = _Listening(open_world(scenario, policy.contract.interface))
     loop = ControlLoop(policy.contract, 0)
-    rolled, bare, steps = (np.empty(len(seeds)) for _ in range(3))
+    rolled, bare, simulated = (np.empty(len(seeds)) for _ in range(3))
     for i, seed in enumerate(seeds):
         began = time.process_time()
         rollout = run_episode(world, loop, policy.contract, policy, seed, INFERENCE_LATENCY_S)
-        rolled[i], steps[i] = time.process_time() - began, rollout.trace.steps
+        rolled[i] = time.process_time() - began
+        simulated[i] = rollout.trace.steps / rollout.trace.physics_hz
         commands = list(world.commands)
         began = time.process_time()
         trace = _replay(world, seed, commands, rollout.trace.steps)
@@ -121,7 +122,7 @@ def _against_bare(scenario: Scenario, policy: OnnxPolicy,
         if not np.array_equal(trace, rollout.trace.object_pose):
             sys.exit('rollouts: the bare episode differs from the one with policy; report a bug')
     world.close()
-    return rolled, bare, steps
+    return rolled, bare, simulated
 
 
 def _replay(world: World, seed: int, commands: list[tuple[int, Array]], steps: int) -> Array:
