@@ -313,3 +313,18 @@ def test_pictures_show_the_scene_and_leave_the_physics_alone(world: World) -> No
     assert len(np.unique(pictures[0].reshape(-1, 3), axis=0)) > 50
     assert jpeg(pictures[0]).startswith(b'\xff\xd8\xff')
     assert gif(pictures, 0.1).startswith(b'GIF89a')
+
+
+def test_a_picture_shows_the_receiver_once_whatever_was_pictured_before(world: World) -> None:
+    before = iter([Camera(80, 60)])
+
+    def look(*_: object) -> None:
+        for camera in before:
+            world.picture(camera)
+
+    last = Camera(160, 120)
+    assert hand_over(world, 'handle_first', 5, listen=look)
+    other = open_world(KNIFE, CONTRACT.interface)
+    assert hand_over(other, 'handle_first', 5)
+    assert np.array_equal(world.picture(last), other.picture(last))
+    other.close()
