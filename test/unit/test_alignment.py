@@ -106,7 +106,7 @@ def test_an_observation_exactly_as_old_as_allowed_is_used_and_an_older_one_is_no
 
     # Number 40 arrives at 1000 ms, number i at 25 i ms; ticks are at 1050, 1100, 1150 ms.
     align(episodes.episode(without(45)), CONTRACT)
-    with pytest.raises(DatasetError, match='wrist_force is older than 0.1 s at 1.10 s'):
+    with pytest.raises(DatasetError, match=r'wrist_force .* 0.1 s at 1.10 s'):
         align(episodes.episode(without(46)), CONTRACT)
 
 
@@ -116,7 +116,7 @@ def test_a_measurement_that_is_repeated_with_an_old_stamp_is_stale() -> None:
     samples['hand_pose'] = [
         replace(s, stamp_ns=frozen.stamp_ns, values=frozen.values) if i > 20 else s
         for i, s in enumerate(samples['hand_pose'])]
-    with pytest.raises(DatasetError, match=r'hand_pose is stamped 0.350 s before it arrived'):
+    with pytest.raises(DatasetError, match=r'hand_pose .* 0.350 s before'):
         align(episodes.episode(samples), CONTRACT)
 
 
@@ -132,12 +132,11 @@ def test_a_measurement_that_stands_still_is_refused_where_the_contract_says_so()
     samples = numbered()
     samples['hand_pose'] = [replace(s, values=s.values + 1e-6 * min(i, 20))
                             for i, s in enumerate(samples['hand_pose'])]
-    with pytest.raises(DatasetError, match='hand_pose has repeated the same values for more than '
-                                           '0.5 s at 1.05 s; leave max_unchanged_s out'):
+    with pytest.raises(DatasetError, match=r'hand_pose .* 0.5 s at 1.05 s; .*max_unchanged_s'):
         align(episodes.episode(samples), changing(0.5))
     # Number 20 arrives at 550 ms; the last tick is at 1950 ms.
     align(episodes.episode(samples), changing(1.4))
-    with pytest.raises(DatasetError, match='repeated the same values'):
+    with pytest.raises(DatasetError, match=r'hand_pose .* 1.399 s'):
         align(episodes.episode(samples), changing(1.399))
 
 
@@ -175,7 +174,7 @@ def test_the_first_frame_is_the_first_with_everything_fresh() -> None:
 def test_an_observation_that_goes_stale_on_the_way_is_refused() -> None:
     samples = numbered()
     del samples['hand_pose'][20:40]
-    with pytest.raises(DatasetError, match=r'hand_pose is older than 0.3 s at 0\.'):
+    with pytest.raises(DatasetError, match=r'hand_pose .* 0.3 s at 0\.'):
         align(episodes.episode(samples), CONTRACT)
 
 
@@ -198,8 +197,7 @@ def test_a_clock_that_jumped_is_told_and_fills_no_memory() -> None:
     """A robot without a clock of its own begins in 1970 and soon hears what year it is."""
     samples = {key: [*found[:20], *(replace(s, receive_ns=s.receive_ns + 10**18)
                                     for s in found[20:])] for key, found in numbered().items()}
-    with pytest.raises(DatasetError, match='at most 86400 s, got 1000000002 s; the clock of the '
-                                           'recorder jumped'):
+    with pytest.raises(DatasetError, match='86400 s, got 1000000002 s; the clock'):
         align(episodes.episode(samples), CONTRACT)
 
 

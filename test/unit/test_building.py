@@ -212,8 +212,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_usable_is_refused_with_the_first_reason(tmp_path: Path) -> None:
     episodes.write(tmp_path / 'demos', episodes.handover(episodes.CROSSWISE))
-    with pytest.raises(DatasetError, match='no episode of .* can be used, the first because '
-                                           'episode_000000: the rule abstains'):
+    with pytest.raises(DatasetError, match='demos .*episode_000000: the rule abstains'):
         build(tmp_path / 'demos')
     assert [path.name for path in tmp_path.iterdir()] == ['demos']
 
@@ -237,16 +236,14 @@ def test_a_damaged_bag_stops_the_build_by_name(some: Path) -> None:
 def test_a_bag_of_another_interface_stops_the_build_by_name(some: Path) -> None:
     interface = replace(INTERFACE, modes={'handle_first': True, 'blade_first': True})
     episodes.write(some, episodes.handover(), 9, replace(CONTRACT, interface=interface))
-    with pytest.raises(ContractError, match='episode_000009 was made for another interface: '
-                                            'expected modes'):
+    with pytest.raises(ContractError, match='episode_000009 .* interface: expected modes'):
         build(some)
 
 
 def test_bags_of_two_policy_rates_need_a_choice(some: Path) -> None:
     slow = with_timing(rate_hz=10.0)
     episodes.write(some, episodes.handover(seed=9), 9, slow)
-    with pytest.raises(ContractError, match='episode_000009: expected the policy part .*choose '
-                                            'with --contract'):
+    with pytest.raises(ContractError, match='episode_000009: .*=20.*=10.*--contract'):
         build(some)
     assert build(some, contract=slow).dataset.contract == slow
 

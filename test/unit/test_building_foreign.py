@@ -82,8 +82,7 @@ def test_the_pieces_of_a_bag_are_episodes_like_any_other(recorded: Path,
 def test_a_long_bag_that_is_not_cut_is_left_out_with_the_remedy(recorded: Path) -> None:
     short = replace(CONTRACT, deployment=replace(CONTRACT.deployment, episode_end=replace(
         CONTRACT.deployment.episode_end, max_episode_s=10.0)))
-    with pytest.raises(DatasetError, match='it lasts 18 s, and an episode 10 s at most: if it '
-                                           'holds several, cut it with --cut'):
+    with pytest.raises(DatasetError, match=r'18 s.* 10 s at most.* --cut'):
         build(recorded, contract=short)
     with pytest.raises(DatasetError, match=r'is older .* max_age_s in the contract$'):
         build(recorded, contract=CONTRACT)
@@ -170,9 +169,7 @@ def test_a_label_of_a_whole_bag_counts_for_none_of_several_pieces_and_that_is_to
     add_label(recorded, Label('blade_first', 'operator', 1.0, NOON), INTERFACE)
     report = build(recorded, contract=CONTRACT, cutting=Cutting('gripper'))
     assert [source for _, _, source in labelled(report)] == ['rule'] * 4
-    assert report.warnings[-1] == (
-        'monday.labels.json labels all of monday, which holds several episodes; it counts for '
-        'none of them, label them one by one')
+    assert report.warnings[-1].startswith('monday.labels.json labels all of monday')
 
 
 def test_labels_that_name_no_span_are_not_taken_for_those_of_a_piece(recorded: Path) -> None:

@@ -192,7 +192,7 @@ def test_no_episode_and_one_episode_make_no_cluster() -> None:
 
 def test_without_a_tracked_hand_the_remedy_is_told() -> None:
     take = episodes.episode({'object_pose': [Sample(episodes.pose(), 1, 1)]})
-    with pytest.raises(ContractError, match='has no hand_pose; .* label these by hand'):
+    with pytest.raises(ContractError, match='no hand_pose; .* by hand'):
         approach(take)
 
 

@@ -108,8 +108,8 @@ def test_missing_labels_are_told_with_the_command() -> None:
 
 def test_another_mode_than_planned_is_told() -> None:
     odd = facts(99, label('blade_first'), planned='handle_first', y_m=-0.1)
-    assert warnings_of(session(*good(), odd)) == [
-        'opinions differ: episode_000099: planned handle_first, labelled blade_first by rule']
+    (found,) = warnings_of(session(*good(), odd))
+    assert 'episode_000099: planned handle_first, labelled blade_first by rule' in found
     agreed = facts(99, label('blade_first'), planned='blade_first')
     assert warnings_of(session(*good(), agreed)) == []
 
@@ -127,41 +127,43 @@ def test_a_source_of_another_opinion_is_told_and_who_counts() -> None:
 
 def test_labels_that_are_not_sure_are_told() -> None:
     (found,) = warnings_of(session(*good(), facts(99, label(confidence=0.6))))
-    assert found == '1 episode (episode_000099) with a label that is less than 70 % sure'
+    assert found.startswith('1 episode (episode_000099) with a label')
+    assert '70 %' in found
 
 
 def test_episodes_that_a_dataset_leaves_out_are_told_with_the_first_reason() -> None:
     gap = facts(99, label(), left_out='hand_pose is older than 0.3 s at 1.20 s')
     (found,) = warnings_of(session(*good(), gap))
-    assert found == ('1 episode (episode_000099) that a dataset leaves out, the first because '
-                     'hand_pose is older than 0.3 s at 1.20 s')
+    assert found.startswith('1 episode (episode_000099) that a dataset leaves out')
+    assert found.endswith('hand_pose is older than 0.3 s at 1.20 s')
 
 
 def test_a_stream_that_was_slower_than_usual_is_told() -> None:
     found = warnings_of(session(*good(), facts(99, label(), rate_hz=20.0)))
-    assert found[0] == ('1 episode (episode_000099) with tool_pose below 60 % of its usual '
-                        '40 Hz')
+    assert found[0].startswith('1 episode (episode_000099) with tool_pose below 60 %')
+    assert found[0].endswith('40 Hz')
     assert len(found) == len(RATES_HZ)
 
 
 def test_what_the_recorder_noticed_is_told() -> None:
     (found,) = warnings_of(session(*good(), facts(99, label(), findings=['/x: frozen'])))
-    assert found.endswith('in which the recorder noticed something, the first because of '
-                          '/x: frozen')
+    assert found.startswith('1 episode (episode_000099) in which the recorder')
+    assert found.endswith('/x: frozen')
 
 
 def test_what_cannot_be_read_and_what_was_never_finished_is_told() -> None:
     lost = [LeftOut(f'episode_{i}', 'it is truncated') for i in range(7)]
     found = warnings_of(session(*good(), unreadable=lost, unfinished=['episode_9.partial']))
     assert found[0].startswith('1 episode (episode_9.partial) never finished')
-    assert found[1] == 'episode_0 cannot be read: it is truncated'
-    assert found[6] == '2 more episodes cannot be read'
+    assert found[1].startswith('episode_0 cannot be read')
+    assert found[1].endswith('it is truncated')
+    assert found[6].startswith('2 more episodes')
 
 
 def test_an_empty_session_is_no_defect() -> None:
     nothing = session(unreadable=[LeftOut('a', 'damaged')])
     found = warnings_of(nothing)
-    assert found[0] == 'a cannot be read: damaged'
+    assert found[0].startswith('a cannot be read')
     json.dumps(record_of(nothing, found), allow_nan=False)
     assert 'Session of demonstrations' in session_page(nothing, found)
     assert 'handle_first *' in summary(nothing)

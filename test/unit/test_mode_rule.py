@@ -59,7 +59,7 @@ def test_the_rule_abstains_when_the_tool_does_not_stay_with_the_hand() -> None:
     last = samples['object_pose'][-1]
     samples['object_pose'].append(replace(
         last, values=last.values - 0.5 * np.eye(9)[2], stamp_ns=last.stamp_ns + 1))
-    assert rule(samples).reason == 'the tool did not stay with the hand'
+    assert rule(samples).reason.startswith('the tool did not stay')
 
 
 @pytest.mark.parametrize('order', [1, -1], ids=['arm_first', 'arm_last'])
@@ -71,7 +71,7 @@ def test_closing_on_nothing_is_no_exchange(order: int) -> None:
     samples['tool_pose'] = [replace(s, values=s.values + 0.2 * np.eye(9)[2])
                             for s in samples['tool_pose']]
     found = rule_label(contract, episodes.KNIFE, episodes.episode(samples, contract))
-    assert found.reason == 'the gripper opened 0.20 m away from the tool'
+    assert 'opened 0.20 m away' in found.reason
 
 
 def test_the_last_release_at_the_hand_counts() -> None:
@@ -132,7 +132,7 @@ def test_the_rule_abstains_without_a_tracked_hand() -> None:
     samples['palm'] = samples.pop('hand_pose')
     contract = contract_from_dict(data)
     found = rule_label(contract, episodes.KNIFE, episodes.episode(samples, contract))
-    assert found.reason == 'the contract has no hand_pose'
+    assert found.reason.endswith('no hand_pose')
 
 
 def test_the_rule_abstains_on_a_mode_that_the_contract_does_not_have() -> None:
@@ -140,7 +140,7 @@ def test_the_rule_abstains_on_a_mode_that_the_contract_does_not_have() -> None:
     data['interface']['modes'] = {'sideways': {'desired': True}}
     contract = contract_from_dict(data)
     found = rule_label(contract, episodes.KNIFE, episodes.episode(episodes.handover(), contract))
-    assert found.reason == "the contract has no mode 'handle_first'"
+    assert found.reason.endswith("no mode 'handle_first'")
 
 
 @settings(max_examples=40, deadline=None)
