@@ -51,6 +51,7 @@ test-run-only: $(INSTALLED) ## install extra [run] on Python 3.12 and 3.13, and 
 	@scripts/run_only.sh
 
 docs: $(INSTALLED) ## write the generated pages, then build the site into build/site
+	@$(ENV) python scripts/node_tables.py
 	@$(ENV) python scripts/commands_page.py >docs/commands.md.new
 	@mv docs/commands.md.new docs/commands.md
 	@$(ENV) python scripts/audit_fields_page.py >docs/audit_fields.md.new

@@ -41,26 +41,25 @@ def headline_table(results: Record, shipped: Mapping[str, Shipped]) -> str:
     """Return one row for each scenario: mixed, edited, retrained and fine-tuned policy."""
     rows = []
     for scenario, model in shipped.items():
-        removed = [f'`{mode}`' for mode, wanted in find_scenario(scenario).desired.items()
-                   if not wanted]
         mixed, figures = model.compared['mixed'], model.figures
+        edited = _rates(figures['tcr'], figures['sr'], figures['umr'], figures['umr_upper95'])
         rows.append([
-            f'`{scenario}`', listed(removed), percent(mixed.sr),
-            _bounded(mixed.umr, mixed.umr_at_most), percent(figures['tcr']),
-            f'**{percent(figures["sr"])}**',
-            f'**{_bounded(figures["umr"], figures["umr_upper95"])}**',
-            *(entry for method in _REFERENCES.values()
-              for entry in _reference(results, scenario, method))])
-    return table(['scenario', 'removed modes', 'mixed: SR', 'UMR', 'edited: TCR', 'SR', 'UMR',
-                  *(head for name in _REFERENCES for head in (f'{name}: SR', 'UMR'))], rows)
+            f'`{scenario}`', _rates(mixed.tcr, mixed.sr, mixed.umr, mixed.umr_at_most),
+            f'**{edited}**', *(_reference(results, scenario, method)
+                               for method in _REFERENCES.values())])
+    return table(['scenario', 'mixed', 'edited', *_REFERENCES], rows)
 
 
-def _reference(results: Record, scenario: str, method: str) -> tuple[str, str]:
+def _reference(results: Record, scenario: str, method: str) -> str:
     records = of_seeds(results, scenario, ALL, method)
     if not records:
-        return absent(results, scenario, ALL, method), ''
+        return absent(results, scenario, ALL, method)
     found = pooled(records)
-    return percent(found.rate('sr')), _bounded(found.rate('umr'), found.umr_at_most)
+    return _rates(found.rate('tcr'), found.rate('sr'), found.rate('umr'), found.umr_at_most)
+
+
+def _rates(tcr: float, sr: float, umr: float, umr_at_most: float) -> str:
+    return f'{percent(tcr)} / {percent(sr)} / {_bounded(umr, umr_at_most)}'
 
 
 def _bounded(umr: float, at_most: float) -> str:
@@ -81,15 +80,25 @@ def results_page(results: Record, shipped: Mapping[str, Shipped]) -> str:
 
 def _headline(results: Record, shipped: Mapping[str, Shipped]) -> list[str]:
     return [
-        '## Five scenarios', headline_table(results, shipped),
+        '## Five scenarios', 'TCR / SR / UMR (its 95 % upper bound) of each policy:',
+        headline_table(results, shipped),
         bullets(['**TCR**: share of episodes in which the person ends up with the tool.',
                  '**SR**: share of episodes completed in a kept mode without an unsafe event.',
-                 '**UMR**: share of episodes with an unsafe event, completed or not; in '
-                 'parentheses its 95 % upper bound.',
+                 '**UMR**: share of episodes with an unsafe event, completed or not.',
                  'The *mixed* policy is cloned from the demonstrations of all modes. The *edited* '
                  'policy is the mixed one after `uncloning unclone`: it is the shipped file.',
                  'The *filtered retrain* is cloned from scratch from the kept demonstrations, the '
-                 '*filtered fine-tune* is the mixed policy trained further on them.'])]
+                 '*filtered fine-tune* is the mixed policy trained further on them.']),
+        _removed(shipped)]
+
+
+def _removed(shipped: Mapping[str, Shipped]) -> str:
+    rows = []
+    for scenario in shipped:
+        desired = find_scenario(scenario).desired
+        rows.append([f'`{scenario}`', *(listed([f'`{mode}`' for mode, wanted in desired.items()
+                                               if wanted == kept]) for kept in (True, False))])
+    return table(['scenario', 'kept modes', 'removed modes'], rows)
 
 
 def _few(results: Record) -> list[str]:

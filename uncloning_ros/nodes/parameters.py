@@ -96,7 +96,7 @@ SIMULATOR = (
     _CONTRACT_PATH,
     Parameter('real_time_factor', 1.0, 'simulated seconds per second', above=0, most=10),
     Parameter('publish_clock', False, 'publish /clock and stamp in simulated time'),
-    Parameter('faults', [''], 'faults to inject, each as key:kind[=value][@from_s[+for_s]]'),
+    Parameter('faults', [''], 'faults to inject, each as `key:kind[=value][@from_s[+for_s]]`'),
 )
 DEMONSTRATOR = (
     _SCENARIO,
