@@ -26,8 +26,6 @@ def test_private_topics_and_services_are_those_of_the_node(node: str) -> None:
     named = {name for name in re.findall(r'^\| `(~/\w+)`', section(node), re.MULTILINE)
              if name != '~/change_state'}
     in_code = set(re.findall(r"'(~/\w+)'", source))
-    if node == 'policy':  # its services are made in a loop
-        in_code |= {f'~/{name}' for name in ('start', 'stop', 'reset', 'dump')}
     assert named == in_code
 
 

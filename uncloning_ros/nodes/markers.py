@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Point
+from geometry_msgs.msg import Point, Vector3
+from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface, Signal
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, x_axis_of
 from uncloning_ros.policy_io import Plan
@@ -24,57 +25,31 @@ def markers(interface: Interface, plan: Plan | None, samples: Mapping[str, Sampl
 
     In the base frame. A marker without data is deleted from the picture.
     """
-    array = MarkerArray()
     pose = next((signal for signal in interface.actions if signal.kind == 'pose'), None)
-    array.markers = [
-        _plan(interface, pose, plan, stamp),
-        _arrow(interface.base_frame, samples.get(OBJECT_KEY), stamp),
-        _ball(interface.base_frame, samples.get(HAND_KEY), stamp)]
+    tool, hand = samples.get(OBJECT_KEY), samples.get(HAND_KEY)
+    path = ([] if pose is None or plan is None
+            else [_point(action[interface.action_slices[pose.key]]) for action in plan.chunk])
+    blade = ([] if tool is None else
+             [_point(tool.values),
+              _point(tool.values[:3] + _AXIS_M * x_axis_of(tool.values))])
+    zone = [] if hand is None else [_point(hand.values)]
+    array = MarkerArray(markers=[
+        Marker(ns='plan', type=Marker.LINE_STRIP, scale=Vector3(x=0.006),
+               color=ColorRGBA(r=0.1, g=0.4, b=0.9, a=1.0), points=path),
+        Marker(ns='blade_axis', type=Marker.ARROW, scale=Vector3(x=0.01, y=0.02, z=0.03),
+               color=ColorRGBA(r=0.9, g=0.3, b=0.1, a=1.0), points=blade),
+        Marker(ns='person_zone', type=Marker.SPHERE,
+               scale=Vector3(x=2 * _ZONE_M, y=2 * _ZONE_M, z=2 * _ZONE_M),
+               color=ColorRGBA(r=0.95, g=0.8, b=0.1, a=0.25))])
+    for marker, points in zip(array.markers, (path, blade, zone), strict=True):
+        marker.header.frame_id, marker.header.stamp = interface.base_frame, stamp
+        marker.action = Marker.ADD if points else Marker.DELETE
+        marker.pose.orientation.w = 1.0
+    array.markers[2].pose.position = zone[0] if zone else Point()
     return array
 
 
-def _plan(interface: Interface, pose: Signal | None, plan: Plan | None,
-          stamp: Any) -> Marker:
-    marker = _marker('plan', interface.base_frame, Marker.LINE_STRIP, (0.1, 0.4, 0.9, 1.0), stamp)
-    marker.scale.x = 0.006
-    if pose is None or plan is None:
-        marker.action = Marker.DELETE
-    else:
-        part = interface.action_slices[pose.key]
-        marker.points = [_point(action[part][:3]) for action in plan.chunk]
-    return marker
-
-
-def _arrow(frame: str, sample: Sample | None, stamp: Any) -> Marker:
-    marker = _marker('blade_axis', frame, Marker.ARROW, (0.9, 0.3, 0.1, 1.0), stamp)
-    marker.scale.x, marker.scale.y, marker.scale.z = 0.01, 0.02, 0.03
-    if sample is None:
-        marker.action = Marker.DELETE
-    else:
-        start = sample.values[:3]
-        marker.points = [_point(start), _point(start + _AXIS_M * x_axis_of(sample.values))]
-    return marker
-
-
-def _ball(frame: str, sample: Sample | None, stamp: Any) -> Marker:
-    marker = _marker('person_zone', frame, Marker.SPHERE, (0.95, 0.8, 0.1, 0.25), stamp)
-    marker.scale.x = marker.scale.y = marker.scale.z = 2 * _ZONE_M
-    if sample is None:
-        marker.action = Marker.DELETE
-    else:
-        marker.pose.position = _point(sample.values[:3])
-    return marker
-
-
-def _marker(name: str, frame: str, kind: int, rgba: tuple[float, float, float, float],
-            stamp: Any) -> Marker:
-    marker = Marker(ns=name, type=kind, action=Marker.ADD)
-    marker.header.frame_id, marker.header.stamp = frame, stamp
-    marker.pose.orientation.w = 1.0
-    marker.color.r, marker.color.g, marker.color.b, marker.color.a = rgba
-    return marker
-
-
-def _point(position: Array) -> Point:
-    x, y, z = np.asarray(position, dtype=np.float64).tolist()
+def _point(state: Array) -> Point:
+    """Return the point of a position (3,) or of a pose (9,)."""
+    x, y, z = np.asarray(state[:3], dtype=np.float64).tolist()
     return Point(x=x, y=y, z=z)

@@ -142,10 +142,10 @@ class PolicyNode(LifecycleNode):
             self._run = None
             raise
         self._run.begin()
-        self._policy_services.request_motion(self._values['autostart'])
+        self._policy_services.motion_requested = self._values['autostart']
 
     def _end_run(self) -> None:
-        self._policy_services.request_motion(False)
+        self._policy_services.motion_requested = False
         run, self._run = self._run, None
         if run is not None:
             try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from std_srvs.srv import SetBool
 
+from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.policy_run import PolicyRun
 from uncloning_ros.nodes.process import serve, steady_timer
 from uncloning_ros.runtime.control_loop import State
@@ -18,7 +19,6 @@ from uncloning_ros.runtime.incident_files import IncidentFiles
 _DISCOVERY_NS = 10**9
 _LOOK_S = 0.1
 
-_NOT_ACTIVE = 'not active; configure and activate first'
 # Answers of ~/start where motion is allowed, by the state before it.
 _STARTED = {
     State.WAITING: 'motion begins once every input is fresh',
@@ -32,31 +32,33 @@ class PolicyServices:
     """Answer ~/start, ~/stop, ~/reset, ~/dump and ~/set_shadow in the executor's thread.
 
     `run` returns the run while the node is active, else None. With `shadow` the next run
-    commands nothing.
+    commands nothing. With `motion_requested` motion starts after discovery.
     """
 
     def __init__(self, node: Any, run: Callable[[], PolicyRun | None], incidents: IncidentFiles,
                  shadow: bool) -> None:
         self._node, self._run, self._incidents = node, run, incidents
         self.shadow = shadow
-        self._requested = False
+        self.motion_requested = False
         self._born_ns = time.monotonic_ns()
-        for name in ('start', 'stop', 'reset', 'dump'):
-            serve(node, f'~/{name}', getattr(self, f'_{name}'))
+        serve(node, '~/start', self._start)
+        serve(node, '~/stop', self._stop)
+        serve(node, '~/reset', self._reset)
+        serve(node, '~/dump', self._dump)
         serve(node, '~/set_shadow', self._set_shadow, SetBool)
         steady_timer(node, _LOOK_S, self._start_requested)
 
-    def request_motion(self, wanted: bool) -> None:
-        """Request or cancel motion; it starts after discovery."""
-        self._requested = wanted
-
-    def _start(self, _: Any) -> tuple[bool, str]:
+    def _active(self) -> PolicyRun:
         run = self._run()
         if run is None:
-            return False, _NOT_ACTIVE
+            raise ContractError('not active; configure and activate first')
+        return run
+
+    def _start(self, _: Any) -> tuple[bool, str]:
+        run = self._active()
         run.require_one_publisher()
         if not self._discovered():
-            self._requested = True
+            self.motion_requested = True
             return True, (f'{_STARTED[State.WAITING]}, unless discovery finds another node that '
                           f'commands the arm; see ~/status')
         allowed, found = run.start()
@@ -73,9 +75,9 @@ class PolicyServices:
     def _start_requested(self) -> None:
         """Start a requested motion after discovery; the status tells if it cannot begin."""
         run = self._run()
-        if not self._requested or run is None or not self._discovered():
+        if not self.motion_requested or run is None or not self._discovered():
             return
-        self._requested = False
+        self.motion_requested = False
         second = run.second_publisher()
         if second is not None:
             run.fault('second_publisher', second)
@@ -86,7 +88,7 @@ class PolicyServices:
             self._node.get_logger().error(f'motion does not begin: {err}')
 
     def _stop(self, _: Any) -> tuple[bool, str]:
-        self._requested = False
+        self.motion_requested = False
         run = self._run()
         if run is None:
             return True, 'not active, so nothing moves'
@@ -94,18 +96,14 @@ class PolicyServices:
         return True, 'motion ends; an arm that was commanded gets one hold command'
 
     def _reset(self, _: Any) -> tuple[bool, str]:
-        run = self._run()
-        if run is None:
-            return False, _NOT_ACTIVE
-        self._requested = False
+        run = self._active()
+        self.motion_requested = False
         run.reset()
         return True, 'waiting for ~/start; counters and faults are forgotten'
 
     def _dump(self, _: Any) -> tuple[bool, str]:
-        run = self._run()
-        if run is None:
-            return False, 'not active, so nothing was recorded'
-        return True, f'wrote {self._incidents.write(run.incident(), "dump", time.time())}'
+        incident = self._active().incident()
+        return True, f'wrote {self._incidents.write(incident, "dump", time.time())}'
 
     def _set_shadow(self, request: Any) -> tuple[bool, str]:
         if self._run() is not None:
