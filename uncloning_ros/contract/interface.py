@@ -95,11 +95,10 @@ class Interface:
                     and (action.kind != 'pose' or signal.key == self.arm_pose_key)
                     and (action.kind != 'joint_positions' or signal.names == action.names)):
                 return signal.key
-        if action.kind == 'pose':
-            raise ContractError(f'action {action.key!r} cannot be held: the pose of the arm is '
-                                f'not observed; observe it under the key {TOOL_KEY}')
-        raise ContractError(f'action {action.key!r} cannot be held: no observation of kind '
-                            f'{action.kind!r} with the same names; add it to the contract')
+        lacking = (f'the pose of the arm under the key {TOOL_KEY}' if action.kind == 'pose'
+                   else f'a {action.kind} with the same names')
+        raise ContractError(f'expected an observation that measures the action {action.key!r}, '
+                            f'got none; observe {lacking}')
 
     @property
     def mode_names(self) -> tuple[str, ...]:

@@ -38,7 +38,8 @@ class Kind:
 
     `decode(signal, message)` returns the values (dim,) of a message of the first type in
     `observed_as`, and raises `ContractError` where it cannot; `encode(signal, values, stamp_ns,
-    classes)` builds that message. `distances` measure by unit how far two states are apart;
+    classes)` builds that message. Arrays and trajectories carry commands of any kind; they are
+    read and built in `conversions`. `distances` measure by unit how far two states are apart;
     `speeds` are the units in which a contract may bound how fast measurements change.
     """
 
