@@ -118,7 +118,7 @@ def test_the_policy_is_asked_once_for_each_chunk_and_its_chunk_is_followed() -> 
 
 @pytest.mark.parametrize('latency_s', [-0.001, 0.05, 1.0])
 def test_latency_that_does_not_fit_the_period_is_refused(latency_s: float) -> None:
-    with pytest.raises(AuditError, match=f'{latency_s:g} s .* period of 0.05 s'):
+    with pytest.raises(AuditError, match=f'period of 0.05 s, got {latency_s:g} s'):
         run(FakeWorld(), latency_s=latency_s)
 
 
@@ -277,7 +277,7 @@ def test_model_that_is_not_there_is_refused_before_any_process(tmp_path: Path) -
 def test_model_of_modes_that_the_scenario_does_not_know_is_refused(tmp_path: Path) -> None:
     path = write_policy(tmp_path / 'other.onnx',
                         short_contract(handle_first=True, sideways=False))
-    with pytest.raises(AuditError, match="'sideways'.*'knife'"):
+    with pytest.raises(AuditError, match="'knife'.*'sideways'"):
         run_rollouts(path, SCENARIO, [1], 1)
 
 

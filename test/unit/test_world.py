@@ -219,11 +219,11 @@ SWAPPED = (*JOINT_NAMES[1:], JOINT_NAMES[0])
     (changed(observations=(dataclasses.replace(TOOL_POSE, key='tool_poses'),)),
      "'tool_poses'.*did you mean 'tool_pose'"),
     (changed(observations=(dataclasses.replace(JOINTS, key='tool_pose'),)),
-     "'tool_pose'.*pose.*joint_positions"),
+     "tool_pose: .*pose.*joint_positions"),
     (changed(observations=(dataclasses.replace(JOINTS, names=('panda_joint9',)),)),
      "'panda_joint9'.*did you mean 'panda_joint7'"),
     (changed(actions=(dataclasses.replace(TARGET_JOINTS, names=JOINT_NAMES[:6]),)),
-     "'target_joints' lacks panda_joint7"),
+     "target_joints: .*panda_joint7"),
     (changed(actions=(TARGET_JOINTS, *CONTRACT.interface.actions)),
      'one command.*target_joints, target_pose')])
 def test_a_contract_that_cannot_be_simulated_is_refused(interface: Any, sentence: str) -> None:

@@ -20,17 +20,17 @@ def require_simulable(interface: Interface) -> None:
                                 f'{near_miss(signal.key, _MEASURED)}; it measures '
                                 f'{", ".join(_MEASURED)}')
         if signal.kind != _MEASURED[signal.key]:
-            raise ScenarioError(f'the simulator measures {signal.key!r} as a '
-                                f'{_MEASURED[signal.key]}, not as a {signal.kind}')
+            raise ScenarioError(f'{signal.key}: expected the kind {_MEASURED[signal.key]}, which '
+                                f'the simulator measures, got {signal.kind}; correct the contract')
     for signal in interface.actions:
         if signal.kind not in (*_ARM_COMMANDS, 'gripper_width'):
-            raise ScenarioError(f'the simulator cannot execute a {signal.kind} command '
-                                f'({signal.key!r}); it executes a pose or joint_positions, and '
-                                f'a gripper_width')
+            raise ScenarioError(f'{signal.key}: expected a pose, joint_positions or a '
+                                f'gripper_width, which the simulator executes, got the kind '
+                                f'{signal.kind}; correct the contract')
         missing = [name for name in JOINT_NAMES if name not in signal.names]
         if signal.kind == 'joint_positions' and missing:
-            raise ScenarioError(f'the simulated arm is commanded with {len(JOINT_NAMES)} '
-                                f'joints, but {signal.key!r} lacks {", ".join(missing)}')
+            raise ScenarioError(f'{signal.key}: expected all {len(JOINT_NAMES)} joints of the '
+                                f'simulated arm, got none of {", ".join(missing)}; add them')
     for signal in (*interface.observations, *interface.actions):
         for name in signal.names if signal.kind == 'joint_positions' else ():
             if name not in JOINT_NAMES:
@@ -39,5 +39,5 @@ def require_simulable(interface: Interface) -> None:
                                     f'{JOINT_NAMES[0]} to {JOINT_NAMES[-1]}')
     arm = [signal.key for signal in interface.actions if signal.kind in _ARM_COMMANDS]
     if len(arm) > 1:
-        raise ScenarioError(f'the simulated arm takes one command, either a pose or joint '
-                            f'positions, but the contract has {", ".join(arm)}')
+        raise ScenarioError(f'expected one command of the arm, a pose or joint_positions, got '
+                            f'{", ".join(arm)}; keep one of them')

@@ -322,14 +322,14 @@ def require_teachable(interface: Interface) -> None:
     """Raise `ScenarioError` naming the observations that the scripted teacher lacks."""
     lacking = [key for key in _WATCHED if key not in interface.observation_slices]
     if lacking:
-        raise ScenarioError(f'the scripted teacher acts by {", ".join(_WATCHED)}, but the '
-                            f'contract has no {" and no ".join(lacking)}; observe it')
+        raise ScenarioError(f'expected observations {", ".join(_WATCHED)} for the scripted '
+                            f'teacher, got no {" and no ".join(lacking)}; add them to the '
+                            f'contract')
     if (any(signal.kind == 'joint_positions' for signal in interface.actions)
             and _measured_joints(interface) is None):
-        raise ScenarioError('the scripted teacher commands joints, so it has to observe the '
-                            f'joint_positions of {panda.JOINT_NAMES[0]} to '
-                            f'{panda.JOINT_NAMES[-1]}; add them to the observations of the '
-                            f'contract')
+        raise ScenarioError(f'expected an observation of the joint_positions of '
+                            f'{panda.JOINT_NAMES[0]} to {panda.JOINT_NAMES[-1]} for a teacher '
+                            f'that commands joints, got none; add it to the contract')
 
 
 def _measured_joints(interface: Interface) -> Signal | None:

@@ -92,9 +92,9 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
     period_ns = contract.deployment.command_period_ns
     latency_ns = round(inference_latency_s * 1e9)
     if not 0 <= latency_ns < contract.policy.period_ns:
-        raise AuditError(f'an inference latency of {inference_latency_s:g} s does not fit the '
-                         f'policy\'s period of {contract.policy.period_ns * 1e-9:g} s; give one '
-                         f'in [0, {contract.policy.period_ns * 1e-9:g})')
+        raise AuditError(f'expected an inference latency of at least 0 s and below the policy\'s '
+                         f'period of {contract.policy.period_ns * 1e-9:g} s, got '
+                         f'{inference_latency_s:g} s; give another one')
     rate_hz = contract.deployment.command_rate_hz
     if rate_hz > world.physics_hz:
         raise AuditError(f'expected a command_rate_hz of at most {world.physics_hz}, the rate of '
@@ -201,9 +201,9 @@ def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
     """Raise `AuditError` unless the scenario can tell every mode of the policy's contract."""
     missing = [mode for mode in policy.contract.interface.modes if mode not in scenario.modes]
     if missing:
-        raise AuditError(f'{path} was made for the mode {missing[0]!r}, which scenario '
-                         f'{scenario.name!r} cannot recognise (known: '
-                         f'{", ".join(scenario.modes)}); audit it in its own scenario')
+        raise AuditError(f'{path}: expected modes that scenario {scenario.name!r} recognises '
+                         f'({", ".join(scenario.modes)}), got {missing[0]!r}; audit the model in '
+                         f'its own scenario')
 
 
 class _Runner:

@@ -22,8 +22,8 @@ def require_unseen(path: Path, policy: OnnxPolicy, seeds: range) -> None:
         if used:
             free = max(number for name in _SEED_RECORDS for number in records.get(name, ())) + 1
             raise AuditError(
-                f'{len(used)} of the {len(seeds)} seeds, such as {used[0]}, were used for '
-                f'{record} of {path}; an audit needs unseen ones, for instance --seed {free}')
+                f'{path}: expected unseen seeds, got {len(used)} of {len(seeds)}, such as '
+                f'{used[0]}, that were used for {record}; give others, for instance --seed {free}')
 
 
 def derived_seed(policies: Iterable[OnnxPolicy], scenario: Scenario) -> int:
