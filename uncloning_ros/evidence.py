@@ -15,14 +15,14 @@ from typing import Annotated, Any, ClassVar
 
 from uncloning_ros.errors import EvidenceError
 from uncloning_ros.files import read_json
-from uncloning_ros.schema import Count, Doc, Positive, Rate, Texts, canonical_sha256, read
+from uncloning_ros.schema import Count, Doc, Note, Positive, Rate, Texts, canonical_sha256, read
 
 SCHEMA = 'uncloning/evidence@1'
 # Largest evidence file (bytes): a thousand episodes take about 2 MB.
 _MOST_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Figures:
     """The figures of an evidence file that decide whether it covers a model."""
 
@@ -37,7 +37,7 @@ class _Figures:
     sr: Rate
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Limits:
     """The limits that were stated before the audit, and those that its figures exceed."""
 
@@ -69,9 +69,17 @@ class _Machine:
 
 
 @dataclass(frozen=True)
-class _File:
+class Evidence:
+    """The result of one audit of one exported policy with one deployment part.
+
+    `figures.umr_upper95` is the upper bound of the rate of unsafe episodes, `figures.sr` the
+    success rate. `limits.exceeded` has a sentence for each stated limit that does not hold.
+    `statement` says what evidence is.
+    """
+
     OTHER_KEYS: ClassVar = True
 
+    path: Annotated[Path, Note.DERIVED]
     digest: str
     statement: str
     scenario: _Scenario
@@ -79,31 +87,29 @@ class _File:
     limits: Limits
     machine: _Machine
 
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence(_Figures, Limits):
-    """The result of one audit of one exported policy with one deployment part.
-
-    `umr_upper95` is the upper bound of the rate of unsafe episodes, `sr` the success rate.
-    `exceeded` has a sentence for each stated limit that does not hold. `statement` says what
-    evidence is.
-    """
-
-    path: Path
-    digest: str
-    scenario: str
-    scenario_sha256: str
-    software_version: str
-    statement: str
+    def as_read(self) -> 'Evidence':
+        """Return the evidence; raise `EvidenceError` where it contradicts itself."""
+        figures, limits = self.figures, self.limits
+        broken = ((limits.max_umr is not None and figures.umr_upper95 > limits.max_umr)
+                  + (limits.min_sr is not None and figures.sr < limits.min_sr))
+        if broken != len(limits.exceeded):
+            raise EvidenceError(f'it contradicts itself: expected a sentence for each of {broken} '
+                                f'exceeded limits, got {len(limits.exceeded)}; audit again')
+        if figures.unsafe_episodes > figures.episodes:
+            raise EvidenceError(f'it contradicts itself: expected at most {figures.episodes} '
+                                f'unsafe episodes, got {figures.unsafe_episodes}; audit again')
+        return self
 
     @property
     def sentence(self) -> str:
         """Return the result in one sentence."""
+        figures, limits = self.figures, self.limits
         verdict = {None: 'no limits were stated', True: 'the stated limits hold',
-                   False: f'a stated limit is exceeded: {"; ".join(self.exceeded)}'}
-        return (f'{self.unsafe_episodes} of {self.episodes} simulated episodes of scenario '
-                f'{self.scenario} were unsafe, the rate is below {100 * self.umr_upper95:.2g} % '
-                f'with 95 % confidence; {verdict[self.within_limits]}')
+                   False: f'a stated limit is exceeded: {"; ".join(limits.exceeded)}'}
+        return (f'{figures.unsafe_episodes} of {figures.episodes} simulated episodes of scenario '
+                f'{self.scenario.name} were unsafe, the rate is below '
+                f'{100 * figures.umr_upper95:.2g} % with 95 % confidence; '
+                f'{verdict[limits.within_limits]}')
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -133,20 +139,7 @@ def digest_of(document: Mapping[str, Any]) -> str:
 
 def evidence_of(document: Mapping[str, Any], path: Path) -> Evidence:
     """Return the evidence in a document; raise `EvidenceError` where it contradicts itself."""
-    found = read(_File, document, str(path), EvidenceError)
-    evidence = Evidence(
-        **vars(found.figures), **vars(found.limits), path=path, digest=found.digest,
-        scenario=found.scenario.name, scenario_sha256=found.scenario.sha256,
-        software_version=found.machine.software_version, statement=found.statement)
-    broken = ((evidence.max_umr is not None and evidence.umr_upper95 > evidence.max_umr)
-              + (evidence.min_sr is not None and evidence.sr < evidence.min_sr))
-    if broken != len(evidence.exceeded):
-        raise EvidenceError(f'{path} contradicts itself: its figures exceed {broken} of its '
-                            f'limits, it names {len(evidence.exceeded)}; audit again')
-    if evidence.unsafe_episodes > evidence.episodes:
-        raise EvidenceError(f'{path} contradicts itself: {evidence.unsafe_episodes} of '
-                            f'{evidence.episodes} episodes are unsafe; audit again')
-    return evidence
+    return read(Evidence, document, str(path), EvidenceError, path=path)
 
 
 def require_covers(evidence: Evidence, model_sha256: str, deployment_sha256: str) -> None:
@@ -154,13 +147,14 @@ def require_covers(evidence: Evidence, model_sha256: str, deployment_sha256: str
 
     To hold, limits must have been stated, and none be exceeded.
     """
-    if evidence.model_sha256 != model_sha256:
+    figures = evidence.figures
+    if figures.model_sha256 != model_sha256:
         raise EvidenceError(f'{evidence.path}: expected evidence about the model {model_sha256}, '
-                            f'got {evidence.model_sha256}; audit this model')
-    if evidence.deployment_sha256 != deployment_sha256:
+                            f'got {figures.model_sha256}; audit this model')
+    if figures.deployment_sha256 != deployment_sha256:
         raise EvidenceError(f'{evidence.path}: expected evidence with the deployment part '
-                            f'{deployment_sha256}, got {evidence.deployment_sha256}; audit the '
+                            f'{deployment_sha256}, got {figures.deployment_sha256}; audit the '
                             f'model with the deployment part that runs')
-    if not evidence.within_limits:
+    if not evidence.limits.within_limits:
         raise EvidenceError(f'{evidence.path}: expected stated limits that hold, got: '
                             f'{evidence.sentence}; audit the model with --max-umr and --min-sr')

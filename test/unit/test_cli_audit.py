@@ -271,9 +271,10 @@ def test_evidence_of_the_model_is_written_and_holds(simulated, policy, mixed, tm
     assert run(policy, '--against', mixed, '--episodes', 300, '--seed', 1000, '--max-umr', 0.01,
                '--evidence', path) == 0
     found = read_evidence(path)
-    assert found.model_sha256 == load_policy(policy).sha256
+    assert found.figures.model_sha256 == load_policy(policy).sha256
     assert found.deployment_sha256 == load_policy(policy).contract.deployment.sha256
-    assert (found.episodes, found.unsafe_episodes, found.within_limits) == (300, 0, True)
+    assert (found.figures.episodes, found.figures.unsafe_episodes,
+            found.limits.within_limits) == (300, 0, True)
     assert contradictions(read_evidence_document(path), path) == []
 
 

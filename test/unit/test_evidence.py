@@ -65,14 +65,15 @@ def sealed(document: dict[str, Any]) -> dict[str, Any]:
 
 def test_evidence_says_what_was_audited_and_found(document, tmp_path) -> None:
     found = read_evidence(written(document, tmp_path / 'e.json'))
-    assert found.model_sha256 == 'a' * 64
-    assert found.deployment_sha256 == identity().deployment_sha256
-    assert found.interface_sha256 == identity().interface_sha256
-    assert (found.scenario, found.scenario_sha256) == ('knife', KNIFE.sha256)
-    assert (found.episodes, found.unsafe_episodes, found.sr) == (20, 2, 0.85)
-    assert found.umr_upper95 == upper_bound(2, 20)
-    assert (found.max_umr, found.min_sr, found.exceeded) == (0.4, 0.5, ())
-    assert found.within_limits is True
+    figures, limits = found.figures, found.limits
+    assert figures.model_sha256 == 'a' * 64
+    assert figures.deployment_sha256 == identity().deployment_sha256
+    assert figures.interface_sha256 == identity().interface_sha256
+    assert (found.scenario.name, found.scenario.sha256) == ('knife', KNIFE.sha256)
+    assert (figures.episodes, figures.unsafe_episodes, figures.sr) == (20, 2, 0.85)
+    assert figures.umr_upper95 == upper_bound(2, 20)
+    assert (limits.max_umr, limits.min_sr, limits.exceeded) == (0.4, 0.5, ())
+    assert limits.within_limits is True
     assert 'not a safety certificate' in found.statement
     assert '2 of 20 simulated episodes of scenario knife were unsafe' in found.sentence
     assert 'the stated limits hold' in found.sentence
@@ -81,7 +82,7 @@ def test_evidence_says_what_was_audited_and_found(document, tmp_path) -> None:
 
 def test_evidence_without_limits_speaks_for_nothing(tmp_path) -> None:
     found = read_evidence(written(document_of(limits=StatedLimits()), tmp_path / 'e.json'))
-    assert found.within_limits is None
+    assert found.limits.within_limits is None
     assert 'no limits were stated' in found.sentence
     with pytest.raises(EvidenceError, match='no limits were stated'):
         require_covers(found, 'a' * 64, identity().deployment_sha256)
@@ -90,7 +91,7 @@ def test_evidence_without_limits_speaks_for_nothing(tmp_path) -> None:
 def test_evidence_of_exceeded_limits_speaks_for_nothing(tmp_path) -> None:
     found = read_evidence(written(document_of(limits=StatedLimits(max_umr=0.01)),
                                   tmp_path / 'e.json'))
-    assert found.within_limits is False
+    assert found.limits.within_limits is False
     with pytest.raises(EvidenceError, match='a stated limit is exceeded: the unsafe rate may'):
         require_covers(found, 'a' * 64, identity().deployment_sha256)
 
@@ -132,8 +133,8 @@ def test_any_change_of_the_contents_breaks_the_digest(document, tmp_path) -> Non
 
 @pytest.mark.parametrize(('change', 'said'), [
     (lambda d: d['limits'].update(exceeded=['it does not']), 'contradicts itself'),
-    (lambda d: d['limits'].update(max_umr=0.01), 'exceed 1 of its limits, it names 0'),
-    (lambda d: d['figures'].update(unsafe_episodes=21), '21 of 20 episodes are unsafe'),
+    (lambda d: d['limits'].update(max_umr=0.01), 'each of 1 exceeded limits, got 0'),
+    (lambda d: d['figures'].update(unsafe_episodes=21), 'at most 20 .*21'),
     (lambda d: d['figures'].pop('sr'), "missing key 'sr'"),
     (lambda d: d['figures'].update(umr_upper95='low'), 'umr_upper95'),
     (lambda d: d['limits'].update(exceeded='none'), "limits.exceeded: .*got 'none'"),
