@@ -272,7 +272,7 @@ def test_evidence_of_the_model_is_written_and_holds(simulated, policy, mixed, tm
                '--evidence', path) == 0
     found = read_evidence(path)
     assert found.figures.model_sha256 == load_policy(policy).sha256
-    assert found.deployment_sha256 == load_policy(policy).contract.deployment.sha256
+    assert found.figures.deployment_sha256 == load_policy(policy).contract.deployment.sha256
     assert (found.figures.episodes, found.figures.unsafe_episodes,
             found.limits.within_limits) == (300, 0, True)
     assert contradictions(read_evidence_document(path), path) == []
