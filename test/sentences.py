@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'uncloning_ros'
-# Functions that build a sentence for a person: the one of `Fields`, those of nodes and watchdog.
-BUILDERS = ('fail', 'disk_errors', 'Complaint', 'error', 'warning', 'ArgumentTypeError',
+# Functions that build a sentence for a person: those of files, nodes and watchdog.
+BUILDERS = ('disk_errors', 'Complaint', 'error', 'warning', 'ArgumentTypeError',
             'ValueError')
 
 
