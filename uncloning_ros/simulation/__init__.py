@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated arm, tool and person; the only place that knows PyBullet."""
+"""The simulated arm, tool and receiver, behind the protocol World."""
