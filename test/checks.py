@@ -14,18 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from inputs import CONTRACT
 from mcap.reader import make_reader
 
-from uncloning_ros.contract import Contract, Signal, Topic, load_contract
+from uncloning_ros.contract import Contract, Signal, Topic
 from uncloning_ros.conversions import decode
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
-from uncloning_ros.share import share_path
 
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 PATIENCE_S = 100.0  # before a wait is given up as vain
 # A take may be spoilt by a machine that stands still; three in a row are no accident.
 TAKES = 3

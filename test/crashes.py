@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inputs import CONTRACT
 from processes import REPOSITORY
 
-from uncloning_ros.contract import Signal, load_contract
+from uncloning_ros.contract import Signal
 from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.demos.recording.recovery import recover
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
-from uncloning_ros.share import share_path
 
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 PATIENCE_S = 60.0
 _PERIOD_S = 0.02
 

@@ -16,6 +16,7 @@ import yaml
 
 rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
+from inputs import CONTRACT  # noqa: E402
 from rclpy.clock import Clock, ClockType  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -27,16 +28,13 @@ from std_srvs.srv import Trigger  # noqa: E402
 from uncloning_ros.contract import (  # noqa: E402
     TRANSFORMS,
     Signal,
-    load_contract,
 )
 from uncloning_ros.conversions import Sample, decode, encode  # noqa: E402
 from uncloning_ros.errors import ContractError  # noqa: E402
 from uncloning_ros.geometry import Array  # noqa: E402
 from uncloning_ros.nodes.topics import message_class  # noqa: E402
 from uncloning_ros.schema import plain  # noqa: E402
-from uncloning_ros.share import share_path  # noqa: E402
 
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 PATIENCE_S = 30.0  # before a wait is given up as vain
 DOWN = np.array([1.0, 0.0, 0.0, 0.0, -1.0, 0.0])
 # Every text counts, also those that a latched topic has replaced by now.

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from inputs import JOINT_CONTRACT
 from live_policy import CONTRACT, FakePolicy, Live, hasty
 from visualization_msgs.msg import Marker, MarkerArray
 
-from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.diagnostics import policy_diagnostics
 from uncloning_ros.nodes.markers import markers
 from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.policy_io import Plan
-from uncloning_ros.share import share_path
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 LATENCY = {'p50_ms': 1.0, 'p99_ms': 2.0, 'worst_ms': 3.0}
@@ -118,7 +117,7 @@ def test_what_is_not_known_is_taken_out_of_the_picture() -> None:
 
 
 def test_a_plan_of_joints_is_no_line_in_space() -> None:
-    interface = load_contract(share_path('config') / 'contract_joint.yaml').interface
+    interface = JOINT_CONTRACT.interface
     plan = Plan(np.zeros((16, interface.action_dim), np.float32))
     marker = markers(interface, plan, {}, Time()).markers[0]
     assert (marker.ns, marker.action) == ('plan', Marker.DELETE)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from inputs import CONTRACT
 from onnx import TensorProto, helper
 from traces import fixed_scenario, handed_over, make_trace
 
@@ -18,14 +19,12 @@ from uncloning_ros.contract import (
     Contract,
     PolicyTiming,
     contract_from_dict,
-    load_contract,
 )
 from uncloning_ros.judging.episode import EpisodeResult, Outcome, judge
 from uncloning_ros.policy_io import Infer
 from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, OnnxPolicy, digest_of
 from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.schema import plain
-from uncloning_ros.share import share_path
 
 SCENARIO = fixed_scenario()
 NO_LIMITS = dict.fromkeys(COUNTS, 0)
@@ -36,7 +35,7 @@ def short_contract(max_episode_s: float = 0.5, **modes: bool) -> Contract:
 
     The timing is fixed, whatever is tuned in the shipped file.
     """
-    shipped = load_contract(share_path('config') / 'contract.yaml')
+    shipped = CONTRACT
     end = dataclasses.replace(shipped.deployment.episode_end, max_episode_s=max_episode_s)
     data = plain(dataclasses.replace(
         shipped, policy=PolicyTiming(rate_hz=20, history=2, horizon=16, execute=8),

@@ -7,21 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import inputs
 import numpy as np
 
-from uncloning_ros.contract import Contract, PolicyTiming, load_contract
+from uncloning_ros.contract import Contract, PolicyTiming
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata
 from uncloning_ros.demos.bags.layout import episode_name
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.share import share_path
 
 
 def _contract() -> Contract:
     """Return the shipped contract with timing and ages that stay, whatever is tuned there."""
-    shipped = load_contract(share_path('config') / 'contract.yaml')
+    shipped = inputs.CONTRACT
     ages_s = {'tool_pose': 0.1, 'gripper_width': 0.1, 'object_pose': 0.3, 'hand_pose': 0.3,
               'wrist_force': 0.1}
     topics = {key: replace(topic, max_age_s=ages_s[key], max_unchanged_s=None)

@@ -5,13 +5,11 @@
 from typing import Any
 
 import numpy as np
+from inputs import CONTRACT
 
-from uncloning_ros.contract import load_contract
 from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z, rotation_of
-from uncloning_ros.share import share_path
 
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 INTERFACE = CONTRACT.interface
 GRASP, CARRY, RELEASE, END = 20, 40, 60, 70
 OPEN_M, CLOSED_M = 0.08, 0.0

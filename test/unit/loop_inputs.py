@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from inputs import CONTRACT
 
-from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
 from uncloning_ros.policy_io import Infer, Observation, Plan
@@ -21,9 +22,7 @@ from uncloning_ros.runtime.control_loop import (
     PlanRequest,
     answer,
 )
-from uncloning_ros.share import share_path
 
-CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
 PERIOD_NS = CONTRACT.policy.period_ns
 CYCLE_NS = CONTRACT.deployment.command_period_ns
 LIMITS = CONTRACT.deployment.limits

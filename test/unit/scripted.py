@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from inputs import CONTRACT
 from numpy.typing import NDArray
 
 from uncloning_ros.audit.run.rollout import result_of, run_episode
-from uncloning_ros.contract import Contract, PolicyTiming, load_contract
+from uncloning_ros.contract import Contract, PolicyTiming
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstrator import Demonstrator, Step
 from uncloning_ros.simulation.world import open_world
 
@@ -30,7 +30,7 @@ Fault = Callable[[Demonstrator, float, NDArray[np.float64]], object]
 
 def contract(max_episode_s: float = 14.0) -> Contract:
     """Return the shipped contract for a policy that is asked in every tick."""
-    shipped = load_contract(share_path('config') / 'contract.yaml')
+    shipped = CONTRACT
     end = dataclasses.replace(shipped.deployment.episode_end, max_episode_s=max_episode_s)
     return dataclasses.replace(
         shipped, policy=PolicyTiming(rate_hz=20, history=2, horizon=16, execute=1),

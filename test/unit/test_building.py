@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inputs import NOON
 
 from uncloning_ros.cli.dataset import summary
 from uncloning_ros.contract import Contract
@@ -31,7 +32,6 @@ from uncloning_ros.errors import (
 )
 
 MS = episodes.MS
-NOON = '2026-01-31T12:00:00+00:00'
 CONTRACT = episodes.CONTRACT
 INTERFACE = CONTRACT.interface
 GRIPPER = INTERFACE.observation_slices['gripper_width']

@@ -12,9 +12,9 @@ import episodes
 import foreign_bags
 import numpy as np
 import pytest
+from inputs import JOINT_CONTRACT, NOON
 
 from uncloning_ros.cli.dataset import summary
-from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.writer import EpisodeWriter
@@ -25,10 +25,8 @@ from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.demos.episodes.find import find_episodes
 from uncloning_ros.demos.episodes.reading import Cutting, Reading
 from uncloning_ros.errors import BagError, DatasetError
-from uncloning_ros.share import share_path
 
 MS = episodes.MS
-NOON = '2026-01-31T12:00:00+00:00'
 CONTRACT = episodes.CONTRACT
 INTERFACE = CONTRACT.interface
 GRIPPER = INTERFACE.observation_slices['gripper_width']
@@ -244,15 +242,14 @@ def test_topics_of_another_robot_may_be_named(tmp_path: Path) -> None:
     assert dataset.contract.interface == CONTRACT.interface
 
 
-JOINTS = load_contract(share_path('config') / 'contract_joint.yaml')
 
 
 @pytest.mark.parametrize('type_name', ['std_msgs/msg/Float64MultiArray',
                                        'trajectory_msgs/msg/JointTrajectory'])
 def test_joint_commands_become_actions_whatever_carries_them(type_name: str,
                                                              tmp_path: Path) -> None:
-    deployment = JOINTS.deployment
-    contract = replace(JOINTS, deployment=replace(
+    deployment = JOINT_CONTRACT.deployment
+    contract = replace(JOINT_CONTRACT, deployment=replace(
         deployment, observations={key: replace(topic, max_unchanged_s=None)
                                   for key, topic in deployment.observations.items()},
         actions={**deployment.actions, 'target_joints': replace(

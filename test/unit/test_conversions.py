@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from inputs import CONTRACT
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Signal, load_contract
+from uncloning_ros.contract import Signal
 from uncloning_ros.contract.messages import JOINT_TRAJECTORY
 from uncloning_ros.conversions import (
     TRAJECTORY_STOP_S,
@@ -28,10 +29,8 @@ from uncloning_ros.geometry import (
     rotation_about_z,
     rotation_from_quaternion,
 )
-from uncloning_ros.share import share_path
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 POSE, WIDTH, _, _, FORCE = CONTRACT.interface.observations
 TARGET_WIDTH = CONTRACT.interface.actions[1]
 JOINTS = Signal('joints', 'joint_positions', 'rad', names=('a', 'b', 'c'))

@@ -29,7 +29,6 @@ from uncloning_ros.errors import (
 from uncloning_ros.schema import canonical_sha256
 
 MS = episodes.MS
-NOON = '2026-01-31T12:00:00+00:00'
 CONTRACT = episodes.CONTRACT
 INTERFACE = CONTRACT.interface
 GRIPPER = INTERFACE.observation_slices['gripper_width']

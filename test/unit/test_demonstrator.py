@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from inputs import CONTRACT
 
-from uncloning_ros.contract import load_contract
 from uncloning_ros.errors import ScenarioError
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import Scenario, Tool, find_scenario
-from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstrator import Demonstrator, Step
 
-INTERFACE = load_contract(share_path('config') / 'contract.yaml').interface
+INTERFACE = CONTRACT.interface
 KNIFE = find_scenario('knife')
 TICK_S = 0.05
 STAND_M = np.array([0.42, 0.0, 0.095])

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from inputs import CONTRACT
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.contract import load_contract, with_modes
+from uncloning_ros.contract import with_modes
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
 from uncloning_ros.demos.bags.labels import newest_label, read_labels
 from uncloning_ros.demos.bags.layout import list_episodes
@@ -23,7 +24,6 @@ from uncloning_ros.files import alone_in
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
 
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 INTERFACE = CONTRACT.interface
 
 

@@ -9,18 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inputs import JOINT_CONTRACT as CONTRACT
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import load_contract
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
-from uncloning_ros.share import share_path
 from uncloning_ros.simulation.fault_injection import FaultInjector
 from uncloning_ros.simulation.faults import Fault, fields_of, parse_fault
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
-CONTRACT = load_contract(share_path('config') / 'contract_joint.yaml')
 SIGNALS = {signal.key: signal for signal in CONTRACT.interface.observations}
 VALUES: dict[str, Array] = {
     'joint_positions': np.arange(7) / 10,

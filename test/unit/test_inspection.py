@@ -13,6 +13,7 @@ from pathlib import Path
 import episodes
 import numpy as np
 import pytest
+from inputs import NOON
 
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
@@ -37,7 +38,6 @@ from uncloning_ros.demos.inspection.session import (
 from uncloning_ros.demos.inspection.session_page import session_page
 
 CONTRACT = episodes.CONTRACT
-NOON = '2026-01-31T12:00:00+00:00'
 RATES_HZ = {signal.key: 40.0 for signal, _ in signals_of(CONTRACT)}
 
 

@@ -14,6 +14,7 @@ import foreign_bags
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inputs import NOON
 
 from uncloning_ros.cli import main
 from uncloning_ros.demos.bags.labels import (
@@ -30,7 +31,6 @@ from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.schema import plain
 
 INTERFACE = episodes.CONTRACT.interface
-NOON = '2026-01-31T12:00:00+00:00'
 
 # Six of the desired mode, four of the other, and one that is neither and stays alone.
 SHOWN = [episodes.HANDLE_FIRST] * 6 + [episodes.BLADE_FIRST] * 4 + [episodes.CROSSWISE]

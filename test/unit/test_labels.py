@@ -13,6 +13,7 @@ import episodes
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inputs import NOON
 
 import uncloning_ros
 from uncloning_ros.demos.bags.labels import (
@@ -27,7 +28,6 @@ from uncloning_ros.demos.bags.labels import (
 from uncloning_ros.errors import BagError, ContractError, UncloningError
 
 INTERFACE = episodes.CONTRACT.interface
-NOON = '2026-01-31T12:00:00+00:00'
 LATER = '2026-01-31T13:30:00+01:00'  # half an hour after noon in London
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inputs import NOON
 
 from uncloning_ros.contract import contract_from_dict
 from uncloning_ros.conversions import Sample
@@ -17,8 +18,6 @@ from uncloning_ros.demos.bags.labels import Label
 from uncloning_ros.demos.labelling.rule import RuleLabel, label_of_rule, rule_label
 from uncloning_ros.scenario import Exchange
 from uncloning_ros.schema import plain
-
-NOON = '2026-01-31T12:00:00+00:00'
 
 
 def rule(samples: episodes.Samples) -> RuleLabel:

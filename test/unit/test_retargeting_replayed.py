@@ -6,14 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from blind_replay import demonstrated, replayed
+from inputs import CONTRACT
 
-from uncloning_ros.contract import load_contract
 from uncloning_ros.demos.dataset.retargeting import retarget_episode
 from uncloning_ros.scenario import find_scenario
-from uncloning_ros.share import share_path
 from uncloning_ros.simulation.world import World, open_world
-
-CONTRACT = load_contract(share_path('config') / 'contract.yaml')
 
 
 @pytest.fixture(scope='module')

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from inputs import CONTRACT
 
-from uncloning_ros.contract import load_contract, with_modes
+from uncloning_ros.contract import with_modes
 from uncloning_ros.errors import ScenarioError
 from uncloning_ros.scenario import Exchange, Scenario, find_scenario, load_scenario
 from uncloning_ros.share import share_path
@@ -49,7 +50,7 @@ def test_five_scenarios_are_shipped() -> None:
 
 
 def test_the_shipped_contract_is_that_of_the_knife() -> None:
-    contract = load_contract(share_path('config') / 'contract.yaml')
+    contract = CONTRACT
     assert with_modes(contract, find_scenario('knife').desired) == contract
     assert (with_modes(contract, find_scenario('knife').desired).interface.sha256
             == contract.interface.sha256)

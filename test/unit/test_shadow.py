@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inputs import JOINT_CONTRACT
 from loop_inputs import CONTRACT, action
 
-from uncloning_ros.contract import load_contract
 from uncloning_ros.geometry import pose_from_parts
 from uncloning_ros.runtime.shadow import ShadowReport, distances
-from uncloning_ros.share import share_path
 
-JOINTS = load_contract(share_path('config') / 'contract_joint.yaml').interface
+JOINTS = JOINT_CONTRACT.interface
 
 
 def test_a_pose_is_apart_in_metres_and_radians_a_width_in_metres() -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inputs import JOINT_CONTRACT
 from loop_inputs import CONTRACT, deployed, object_first, pose, samples, without
 
-from uncloning_ros.contract import Contract, Enable, FaultSignal, load_contract
+from uncloning_ros.contract import Contract, Enable, FaultSignal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
-from uncloning_ros.share import share_path
 
 NOW_NS = 10**12
 MS = 10**6
@@ -22,7 +22,6 @@ TOPICS = CONTRACT.deployment.observations
 KEYS = [signal.key for signal in CONTRACT.interface.observations]
 LIMIT_NS = {key: round((TOPICS[key].max_age_s or math.nan) * 1e9) for key in KEYS}
 TREMBLING = [key for key in KEYS if TOPICS[key].max_unchanged_s is not None]
-JOINT_CONTRACT = load_contract(share_path('config') / 'contract_joint.yaml')
 
 
 def judged(inputs: dict[str, Sample], guards: Guards = NO_GUARDS,

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from inputs import CONTRACT, JOINT_CONTRACT
 
 from uncloning_ros.audit.run.film import gif, jpeg
-from uncloning_ros.contract import Contract, load_contract, with_modes
+from uncloning_ros.contract import Contract, with_modes
 from uncloning_ros.errors import ScenarioError
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.scenario import Scenario, find_scenario
-from uncloning_ros.share import share_path
 from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
 from uncloning_ros.simulation.panda import (
     JOINT_MAX_RAD,
@@ -27,8 +27,6 @@ from uncloning_ros.simulation.panda import (
 from uncloning_ros.simulation.receivers.receiver import ToolState
 from uncloning_ros.simulation.world import Camera, World, open_world
 
-CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
-JOINT_CONTRACT: Contract = load_contract(share_path('config') / 'contract_joint.yaml')
 KNIFE: Scenario = find_scenario('knife')
 
 
