@@ -22,6 +22,10 @@ class BagError(UncloningError):
     """Report an episode that cannot be written, read or trusted."""
 
 
+class ForeignBagError(BagError):
+    """Report a recording of another format, which a tool may convert."""
+
+
 class DatasetError(UncloningError):
     """Report a dataset that cannot be built or used."""
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.decoding import Decoder
-from uncloning_ros.demos.bags.info import find_bags, read_info
+from uncloning_ros.demos.bags.info import FoundBags, find_bags, read_info
 from uncloning_ros.demos.bags.messages import RawMessage
 from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
@@ -110,7 +110,8 @@ def test_ten_parts_and_more_come_in_their_order(tmp_path: Path) -> None:
 def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
     path = foreign_bags.split_in_two(tmp_path / 'long', MESSAGES, 'sqlite3')
     (path / 'long_1.db3').unlink()
-    with pytest.raises(BagError, match=r'cannot read .*long_1.db3: No such file'):
+    with pytest.raises(BagError, match='expected long_1.db3 by metadata.yaml, got long_0.db3; '
+                                       'copy the missing file'):
         read_episode(path, CONTRACT)
     path = foreign_bags.split_in_two(tmp_path / 'wide', MESSAGES, 'mcap')
     shutil.copyfile(path / 'wide_0.mcap', path / 'wide_1.mcap')
@@ -142,29 +143,35 @@ def test_bags_are_found_as_directories_as_files_and_by_name(bags: dict[str, Path
     (folder / 'notes').mkdir()
     (folder / 'readme.txt').touch()
     (folder / 'd.partial').mkdir()
-    found, unfinished = find_bags([folder, folder / 'b_bag', bags['sqlite3 of Foxy']])
-    assert [path.name for path in found] == ['a_file.mcap', 'b_bag', 'c_bag',
-                                             bags['sqlite3 of Foxy'].name]
-    assert [path.name for path in unfinished] == ['d.partial']
+    found = find_bags([folder, folder / 'b_bag', bags['sqlite3 of Foxy']])
+    assert [path.name for path in found.bags] == ['a_file.mcap', 'b_bag', 'c_bag',
+                                                  bags['sqlite3 of Foxy'].name]
+    assert [path.name for path in found.unfinished] == ['d.partial']
+    assert found.left_out == ()
 
 
 def test_loose_files_beside_bags_are_bags_of_their_own(bags: dict[str, Path],
                                                        tmp_path: Path) -> None:
     copy(bags['mcap'], tmp_path / 'bag')
     shutil.copyfile(storage_file(bags['mcap']), tmp_path / 'take_0.mcap')
-    assert [path.name for path in find_bags([tmp_path])[0]] == ['bag', 'take_0.mcap']
+    assert [path.name for path in find_bags([tmp_path]).bags] == ['bag', 'take_0.mcap']
 
 
-def test_a_name_that_no_page_could_show_is_refused(bags: dict[str, Path], tmp_path: Path) -> None:
-    shutil.copytree(bags['sqlite3 of Foxy'], tmp_path / os.fsdecode(b'mon\xffday'))
+def test_a_name_that_no_page_could_show_is_left_out(bags: dict[str, Path], tmp_path: Path) -> None:
+    odd = copy(bags['sqlite3 of Foxy'], tmp_path / os.fsdecode(b'mon\xffday'))
+    copy(bags['mcap'], tmp_path / 'bag')
+    found = find_bags([tmp_path])
+    assert [path.name for path in found.bags] == ['bag']
+    assert [one.name for one in found.left_out] == ['mon\\xffday']
+    assert 'has a name that is not UTF-8; rename it' in found.left_out[0].reason
     with pytest.raises(BagError, match='has a name that is not UTF-8; rename it'):
-        find_bags([tmp_path])
+        find_bags([odd])
 
 
 def test_folders_within_folders_are_not_searched(bags: dict[str, Path], tmp_path: Path) -> None:
     copy(bags['mcap'], tmp_path / 'discarded' / 'bag')
     (tmp_path / 'loop').symlink_to(tmp_path)
-    assert find_bags([tmp_path]) == ([], [])
+    assert find_bags([tmp_path]) == FoundBags((), (), ())
 
 
 @pytest.mark.parametrize(('make', 'sentence'), [
@@ -446,7 +453,7 @@ def test_messages_that_are_no_cdr_are_refused(bags: dict[str, Path], tmp_path: P
 @pytest.mark.parametrize(('change', 'sentence'), [
     ({'storage_identifier': 'my_plugin'}, "expected storage mcap or sqlite3, got 'my_plugin'"),
     ({'compression_format': 'lz5'}, "expected compression zstd or none, got 'lz5'"),
-    ({'storage_identifier': 'sqlite3'}, 'is damaged, or not a SQLite file'),
+    ({'storage_identifier': 'sqlite3'}, 'expected a SQLite file, got an MCAP file'),
 ])
 def test_foreign_metadata_gets_a_sentence(bags: dict[str, Path], change: dict[str, str],
                                           sentence: str, tmp_path: Path) -> None:

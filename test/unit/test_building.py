@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import episodes
+import foreign_bags
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,7 +26,6 @@ from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import (
-    BagError,
     ContractError,
     DatasetError,
     OutputExistsError,
@@ -71,7 +71,7 @@ def some(demos: Path, tmp_path: Path) -> Path:
 
 def build(folder: Path, contract: Contract | None = None, labels: str = 'auto',
           **more: Any) -> BuildReport:
-    return build_dataset([folder], folder.parent / 'data',
+    return build_dataset([folder], more.pop('out', folder.parent / 'data'),
                          Recipe(episodes.KNIFE, Reading(contract), labels), Split(), **more)
 
 
@@ -224,20 +224,49 @@ def test_an_output_that_exists_is_never_overwritten(some: Path) -> None:
     assert list((some.parent / 'data').iterdir()) == []
 
 
-def test_a_damaged_bag_stops_the_build_by_name(some: Path) -> None:
+def test_a_damaged_bag_is_left_out_by_name(some: Path) -> None:
     file = next((some / 'episode_000006').glob('*.mcap'))
     file.write_bytes(file.read_bytes()[:-100])
     for workers in (1, 2):
-        with pytest.raises(BagError, match='episode_000006.*truncated'):
-            build(some, workers=workers)
-    assert not (some.parent / 'data').exists()
+        report = build(some, out=some.parent / f'data_{workers}', workers=workers)
+        assert len(report.dataset.episodes) == 3
+        (one,) = report.dataset.left_out
+        assert one.name == 'episode_000006'
+        assert 'truncated' in one.reason
 
 
-def test_a_bag_of_another_interface_stops_the_build_by_name(some: Path) -> None:
+def test_a_message_that_cannot_be_decoded_leaves_out_its_bag(some: Path) -> None:
+    messages = foreign_bags.messages_of(episodes.handover(seed=3))
+    nameless = foreign_bags.build(
+        'sensor_msgs/msg/JointState', header=foreign_bags.header(messages[0].receive_ns), name=[],
+        position=np.zeros(0), velocity=np.zeros(0), effort=np.zeros(0))
+    at = next(i for i, one in enumerate(messages) if one.type == 'sensor_msgs/msg/JointState')
+    messages[at] = messages[at]._replace(
+        data=foreign_bags.serialised(nameless, 'sensor_msgs/msg/JointState')[:-3])
+    foreign_bags.write(some / 'monday', messages)
+    report = build(some, contract=CONTRACT)
+    assert len(report.dataset.episodes) == 4
+    assert [one.name for one in report.dataset.left_out] == ['monday']
+    assert 'is not a sensor_msgs/msg/JointState' in report.dataset.left_out[0].reason
+
+
+def test_a_bag_of_another_interface_is_left_out_by_name(some: Path) -> None:
     interface = replace(INTERFACE, modes={'handle_first': True, 'blade_first': True})
     episodes.write(some, episodes.handover(), 9, replace(CONTRACT, interface=interface))
-    with pytest.raises(ContractError, match='episode_000009 .* interface: expected modes'):
-        build(some)
+    report = build(some)
+    assert len(report.dataset.episodes) == 4
+    assert [one.name for one in report.dataset.left_out] == ['episode_000009']
+    assert 'interface: expected modes' in report.dataset.left_out[0].reason
+
+
+def test_a_contract_that_fits_no_bag_stops_the_build(some: Path) -> None:
+    interface = replace(INTERFACE, modes={'handle_first': True, 'blade_first': True})
+    with pytest.raises(DatasetError, match='episode_000000: .* interface: expected modes'):
+        build(some, contract=replace(CONTRACT, interface=interface))
+    with pytest.raises(ContractError, match="unknown key 'hand'"):
+        build_dataset([some], some.parent / 'data',
+                      Recipe(episodes.KNIFE, Reading(topics={'hand': '/hand'})), Split())
+    assert [path.name for path in some.parent.iterdir()] == ['some']
 
 
 def test_bags_of_two_policy_rates_need_a_choice(some: Path) -> None:

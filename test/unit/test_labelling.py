@@ -189,11 +189,23 @@ def test_the_rule_tells_where_a_person_was_of_another_opinion(
         capsys.readouterr().out.split())
 
 
-def test_a_damaged_bag_is_named_before_anything_is_labelled(
-        demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize('way', [('--rule', '--scenario', 'knife'), ('--cluster',)])
+def test_a_damaged_bag_is_left_out_and_named(
+        demos: Path, capsys: pytest.CaptureFixture[str], way: tuple[str, ...]) -> None:
     (bag,) = (demos / 'episode_000003').glob('*.mcap')
     bag.write_bytes(bag.read_bytes()[:2000])
-    assert 'episode_000003' in refused(capsys, demos, '--rule', '--scenario', 'knife')
+    assert label(demos, *way) == 0
+    assert 'left out 1: episode_000003: ' in ' '.join(capsys.readouterr().out.split())
+    assert labels_of(demos, 3) == ()
+
+
+def test_an_episode_of_another_interface_is_left_out_of_the_clusters(
+        demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    interface = replace(INTERFACE, modes={'handle_first': True, 'blade_first': True})
+    episodes.write(demos, episodes.handover(), 90, replace(episodes.CONTRACT, interface=interface))
+    assert label(demos, '--cluster') == 0
+    assert 'left out 1: episode_000090: it has another interface' in ' '.join(
+        capsys.readouterr().out.split())
 
 
 @pytest.fixture
@@ -400,9 +412,8 @@ def test_a_piece_that_was_cut_otherwise_does_not_get_the_labels_of_its_number(
     sentence = refused(capsys, monday, *otherwise, *by_hand)
     assert 'monday#2.labels.json: expected labels of the piece from ' in sentence
     assert 'cut the bag as it was cut for its labels' in sentence
-    assert main.main(['dataset', str(monday), *otherwise, '--out', str(tmp_path / 'data')]) == 2
-    assert 'monday#2.labels.json: expected labels of the piece from ' in capsys.readouterr().err
-    assert not (tmp_path / 'data').exists()
+    assert main.main(['dataset', str(monday), *otherwise, '--out', str(tmp_path / 'odd')]) == 0
+    assert 'left out 1: monday#2: ' in ' '.join(capsys.readouterr().out.split())
     assert (monday / 'monday#2.labels.json').read_bytes() == before
     assert label(monday, *contract, '--cut', 'gripper', *by_hand) == 0
     assert main.main(['dataset', str(monday), *contract, '--cut', 'gripper', '--out',

@@ -5,7 +5,7 @@ r"""Build training data from bags: label, align, resample and split their episod
 Reads bags of this package's recorder and of plain ros2 bag record (MCAP or SQLite,
 split, compressed). Writes a folder with float32 arrays and dataset.json, which
 describes them. Episodes without a label, too short, or with a gap are left out and
-named. A damaged bag, or one of another interface, stops the command.
+named, and so are damaged bags, bags of another robot and recordings of other formats.
 
   uncloning dataset demos/ --out data/
 

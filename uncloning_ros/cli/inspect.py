@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     reading = reading_of(args)
     contract = with_topics(first_contract([args.folder], reading.contract), reading.topics)
     reading = replace(reading, contract=contract)
-    listing = find_episodes([args.folder], reading, args.workers, lenient=True)
+    listing = find_episodes([args.folder], reading, args.workers)
     episodes, unreadable = each_usable(partial(facts_of, reading=reading), args.folder, listing,
                                        args.workers, 'the inspection')
     session = Session(args.folder.resolve().name, contract, tuple(episodes), tuple(unreadable),

@@ -31,6 +31,7 @@ import datetime
 import shlex
 from collections import Counter
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ from uncloning_ros.cli.arguments import add_workers, fraction, positive_float
 from uncloning_ros.cli.output import SHOWN, each_usable, listed, more, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.demos.labelling.clusters import APART_M
-from uncloning_ros.errors import DatasetError, UncloningError, counted
+from uncloning_ros.errors import UncloningError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,6 +189,7 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
                    at: str) -> list[str]:
     import numpy as np
 
+    from uncloning_ros.demos.bags.pieces import LeftOut
     from uncloning_ros.demos.episodes.find import digests_of
     from uncloning_ros.demos.inspection.cluster_page import cluster_page, load_scene, planned_modes
     from uncloning_ros.demos.labelling.cluster_file import cluster_episodes, write_clustering
@@ -199,13 +201,14 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
     found, left_out = each_usable(partial(load_scene, reading=reading), args.folder, listing,
                                   args.workers, 'clustering')
     unused = {one.name for one in left_out}
-    refs = [one for one in listing.episodes if one.name not in unused]
+    used = [one for one in listing.episodes if one.name not in unused]
+    same = [one.interface_sha256 == found[0].interface_sha256 for one in found]
+    left_out += [LeftOut(ref.name, f'it has another interface than {used[0].name}; cluster '
+                                   f'episodes of one interface at a time')
+                 for ref, fits in zip(used, same, strict=True) if not fits]
+    refs, found = [*compress(used, same)], [*compress(found, same)]
     names = [one.name for one in refs]
     scenes = dict(zip(names, found, strict=True))
-    for name, one in scenes.items():
-        if one.interface_sha256 != found[0].interface_sha256:
-            raise DatasetError(f'{name} has another interface than {names[0]}; cluster episodes '
-                               f'of one interface at a time')
     clustering = cluster_episodes(names, digests_of(refs),
                                   np.stack([one.scene.approach for one in found]),
                                   np.stack([one.scene.way for one in found]),

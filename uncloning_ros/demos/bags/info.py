@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
+from uncloning_ros.demos.bags.foreign import Foreign, foreign_kind
 from uncloning_ros.demos.bags.layout import METADATA_FILE, PARTIAL, SYSTEM_FOLDER
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import BagError
 from uncloning_ros.files import read_bytes
 
@@ -86,41 +88,82 @@ def read_info(path: Path) -> BagInfo:
     return BagInfo(path, storage, tuple(path / Path(name).name for name in names), counts, custom)
 
 
-def find_bags(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the bags at `paths` and those among them that were never finished.
+@dataclass(frozen=True)
+class FoundBags:
+    """The bags at some paths, those never finished, and entries of folders left out by name."""
+
+    bags: tuple[Path, ...]
+    unfinished: tuple[Path, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def find_bags(paths: Sequence[Path]) -> FoundBags:
+    """Find the bags at `paths`.
 
     A path is a bag, or a folder of bags: of bag directories, of storage files, or of both. The
     bags of a folder come sorted by name. A bag of this package's own that has no final name is
-    unfinished; others without metadata.yaml may still be whole.
+    unfinished; others without metadata.yaml may still be whole. Recordings of other formats that
+    lie in a folder, and entries that cannot be read or shown, are left out. Raise `BagError` for
+    a path that is neither a bag nor a folder.
     """
     bags: list[Path] = []
+    left_out: list[LeftOut] = []
     for path in paths:
         if is_bag(path):
+            _require_text(path)
             bags.append(path)
-        elif path.is_dir():
-            try:
-                bags += sorted(one for one in path.iterdir()
-                               if one.name != SYSTEM_FOLDER and is_bag(one))
-            except OSError as err:
-                raise BagError(f'cannot list {err.filename or path}: '
-                               f'{err.strerror or err}') from err
-        elif path.exists():
+            continue
+        if not path.exists():
+            raise BagError(f'{path} does not exist; give bags or folders of bags')
+        inside, others = _look_into(path) if path.is_dir() else ([], [])
+        kind = None if inside or others else foreign_kind(path)
+        if kind is not None:
+            raise BagError(_not_a_bag(path, kind))
+        if not path.is_dir():
             raise BagError(f'{path} is not a bag; give bags (directories, .mcap or .db3 files) or '
                            f'folders of bags')
-        else:
-            raise BagError(f'{path} does not exist; give bags or folders of bags')
-    bags = list({_spelled(bag.resolve()): bag for bag in bags}.values())  # each once
+        bags += inside
+        left_out += others
+    bags = list({bag.resolve(): bag for bag in bags}.values())  # each once
     unfinished = [bag for bag in bags if bag.name.endswith(PARTIAL)]
-    return [bag for bag in bags if bag not in unfinished], unfinished
+    return FoundBags(tuple(bag for bag in bags if bag not in unfinished), tuple(unfinished),
+                     tuple(dict.fromkeys(left_out)))
 
 
-def _spelled(path: Path) -> Path:
-    """Return a path that is text, as pages, labels and datasets are; raise `BagError` if not."""
+def _look_into(folder: Path) -> tuple[list[Path], list[LeftOut]]:
+    """Return the bags in a folder, and its entries that are left out, sorted by name."""
+    bags, left_out = [], []
     try:
-        str(path).encode()
-    except UnicodeEncodeError as err:
-        raise BagError(f'{path} has a name that is not UTF-8; rename it') from err
-    return path
+        entries = sorted(path for path in folder.iterdir() if path.name != SYSTEM_FOLDER)
+    except OSError as err:
+        raise BagError(f'cannot list {folder}: {err.strerror or err}') from err
+    for path in entries:
+        try:
+            if is_bag(path):
+                _require_text(path)
+                bags.append(path)
+            elif (kind := foreign_kind(path)) is not None and kind.recording:
+                raise BagError(_not_a_bag(path, kind))
+        except OSError as err:
+            left_out.append(LeftOut(path.name, f'cannot list {path}: {err.strerror or err}'))
+        except BagError as err:
+            left_out.append(LeftOut(_shown(path.name), str(err)))
+    return bags, left_out
+
+
+def _not_a_bag(path: Path, kind: Foreign) -> str:
+    return f'{path}: expected a rosbag2 bag, got {kind.of(path)}'
+
+
+def _require_text(path: Path) -> None:
+    """Raise `BagError` for a path that is not text, as pages, labels and datasets are."""
+    shown = _shown(str(path.resolve()))
+    if shown != str(path.resolve()):
+        raise BagError(f'{shown} has a name that is not UTF-8; rename it')
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors='surrogateescape').decode(errors='backslashreplace')
 
 
 def is_bag(path: Path) -> bool:
@@ -132,6 +175,12 @@ def is_bag(path: Path) -> bool:
     if (path / METADATA_FILE).is_file() or path.name.endswith(PARTIAL):
         return True
     return _parts(path) is not None
+
+
+def storage_files(directory: Path) -> list[Path]:
+    """Return the storage files in a directory, sorted by name."""
+    return sorted(path for path in directory.iterdir()
+                  if path.is_file() and _suffix(path) in STORAGES.values())
 
 
 def _info_without_metadata(path: Path) -> BagInfo:
@@ -149,9 +198,8 @@ def _parts(directory: Path) -> list[Path] | None:
     rosbag2 names them NAME_0, NAME_1 and so on, and rosbags one as its directory. Files of other
     names, or beside directories of bags, are bags of their own.
     """
-    inside = list(directory.iterdir())
-    files = [path for path in inside if path.is_file() and _suffix(path) in STORAGES.values()]
-    if not files or any(path.is_dir() and is_bag(path) for path in inside):
+    files = storage_files(directory)
+    if not files or any(path.is_dir() and is_bag(path) for path in directory.iterdir()):
         return None
     if len(files) == 1 and files[0].name.partition('.')[0] == directory.name:
         return files

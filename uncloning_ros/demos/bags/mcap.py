@@ -30,9 +30,10 @@ from mcap.records import Channel, Chunk, Message, Metadata, Schema
 from mcap.stream_reader import breakup_chunk, get_chunk_data_stream
 
 from uncloning_ros.demos.bags.episode import OWN_RECORD
+from uncloning_ros.demos.bags.foreign import foreign_kind
 from uncloning_ros.demos.bags.info import COMPRESSED
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, ForeignBagError
 
 _MAGIC = b'\x89MCAP0\r\n'
 _RECORD = struct.Struct('<BQ')  # before every record: opcode, length
@@ -57,6 +58,9 @@ def mcap_batches(file: Path, query: Query, contents: BagContents) -> Iterator[li
     walk = _Walk(file, query)
     with _damage_errors(file):
         yield from walk.batches()
+    if walk.channels and all(one.message_encoding != 'cdr' for one in walk.channels.values()):
+        other = next(iter(walk.channels.values()))  # without ROS messages topics tell nothing
+        require_cdr(file, other.topic, other.message_encoding)
     for channel in walk.channels.values():
         contents.types.setdefault(channel.topic, walk.type_of(channel))
         contents.counts[channel.topic] += walk.counts[channel.id]
@@ -227,6 +231,8 @@ def _records(file: Path) -> Iterator[tuple[int, bytes]]:
     """
     with _opened(file) as (stream, longest):
         if stream.read(len(_MAGIC)) != _MAGIC:
+            if (kind := foreign_kind(file)) is not None:
+                raise ForeignBagError(f'{file}: expected an MCAP file, got {kind.of(file)}')
             raise ValueError('it does not begin as an MCAP file')
         checksum = zlib.crc32(_MAGIC)
         opcode = 0

@@ -7,7 +7,8 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from uncloning_ros.errors import BagError, DatasetError
+from uncloning_ros.demos.bags.foreign import remedy_for_encoding
+from uncloning_ros.errors import DatasetError, ForeignBagError
 
 Span = tuple[int, int]  # first and last receive time in ns, both included
 EVER: Span = (-2**63, 2**63 - 1)
@@ -57,7 +58,7 @@ def require_one_clock(first_ns: int, last_ns: int) -> None:
 
 
 def require_cdr(file: object, topic: str, encoding: str) -> None:
-    """Raise `BagError` if the messages of a topic are not serialised as CDR."""
+    """Raise `ForeignBagError` if the messages of a topic are not serialised as CDR."""
     if encoding != 'cdr':
-        raise BagError(f'{file}: expected messages in cdr on {topic}, got {encoding!r}; convert '
-                       f'the bag with ros2 bag convert')
+        raise ForeignBagError(f'{file}: expected messages in cdr on {topic}, got {encoding!r}; '
+                              f'{remedy_for_encoding(encoding)}')

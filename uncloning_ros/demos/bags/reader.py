@@ -21,7 +21,7 @@ from uncloning_ros.demos.bags.episode import (
     EpisodeMetadata,
     read_custom_data,
 )
-from uncloning_ros.demos.bags.info import BagInfo, read_info
+from uncloning_ros.demos.bags.info import BagInfo, read_info, storage_files
 from uncloning_ros.demos.bags.mcap import mcap_batches, own_record
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage
 from uncloning_ros.demos.bags.pieces import Piece
@@ -92,6 +92,7 @@ def raw_messages(info: BagInfo, query: Query, contents: BagContents) -> Iterator
     Raise `BagError` for a file that is missing, truncated or damaged, for messages that are not
     CDR, and, once all of a bag was read, if its metadata.yaml counts otherwise.
     """
+    _require_files(info)
     read = mcap_batches if info.storage == 'mcap' else sqlite_batches
     decompressor = zstandard.ZstdDecompressor()
     for file in info.files:
@@ -104,9 +105,27 @@ def raw_messages(info: BagInfo, query: Query, contents: BagContents) -> Iterator
     if query.span == EVER and info.counts is not None:
         for name in sorted({*info.counts, *contents.counts}):
             if info.counts.get(name, 0) != contents.counts[name]:
+                # Only MCAP has checksums, and all of them were right.
+                fault = '' if info.storage == 'mcap' else 'the bag is damaged, or '
                 raise BagError(f'{info.path}: expected {info.counts.get(name, 0)} messages on '
-                               f'{name} by metadata.yaml, got {contents.counts[name]}; the bag is '
-                               f'damaged')
+                               f'{name} by metadata.yaml, got {contents.counts[name]}; {fault}'
+                               f'metadata.yaml is of another file, as of the one before a filter: '
+                               f'then move it away, or write it again with ros2 bag reindex')
+
+
+def _require_files(info: BagInfo) -> None:
+    """Raise `BagError` if metadata.yaml names a file that is not there; tell which are."""
+    missing = [file.name for file in info.files if not file.exists()]
+    if not missing or info.counts is None:
+        return
+    with disk_errors(f'cannot list {info.path}', BagError):
+        there = storage_files(info.path)
+    strangers = [file.name for file in there if file not in info.files]
+    raise BagError(f'{info.path}: expected {", ".join(missing)} by metadata.yaml, got '
+                   f'{", ".join(file.name for file in there) or "no storage file"}; ' + (
+                       f'metadata.yaml is of another file: rename {strangers[0]} to {missing[0]}, '
+                       f'or give that file as a bag of its own' if strangers
+                       else 'copy the missing file there'))
 
 
 def episode_digest(path: Path) -> str:

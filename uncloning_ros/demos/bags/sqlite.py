@@ -18,9 +18,10 @@ from urllib.parse import quote
 
 import zstandard
 
+from uncloning_ros.demos.bags.foreign import foreign_kind
 from uncloning_ros.demos.bags.info import COMPRESSED
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, ForeignBagError
 
 _LEAST, _MOST = -2**63, 2**63 - 1  # whole numbers of SQLite
 _BATCH = 256  # messages at a time
@@ -108,7 +109,10 @@ def _require_whole(file: Path) -> None:
     with file.open('rb') as stream:
         header = stream.read(100)
     if not header.startswith(b'SQLite format 3\0'):
-        raise BagError(f'{file} is damaged, or not a SQLite file: it does not begin as one')
+        if (kind := foreign_kind(file)) is not None:
+            raise ForeignBagError(f'{file}: expected a SQLite file, got {kind.of(file)}')
+        raise BagError(f'{file} is damaged, or not a SQLite file: it does not begin as one; leave '
+                       f'it out')
     if len(header) == 100:
         page_bytes, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
         expected = pages * (65536 if page_bytes == 1 else page_bytes)

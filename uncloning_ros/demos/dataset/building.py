@@ -57,9 +57,11 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
 
     `sources` are bags and folders of bags. `on_done(done, total)` is called after each bag that
     was cut and each episode. The result does not depend on `workers`. An episode without a label,
-    too short, or with a gap is left out and named; a damaged bag, one of another interface, a
-    missing topic or joint and NaN are refused with `BagError` or `ContractError`; `DatasetError`
-    if no episode remains. An interrupt leaves nothing behind.
+    too short, or with a gap is left out and named, and so is a damaged bag, one of another
+    interface, or one with a message that cannot be decoded. Raise `BagError` for a path that is
+    not there, `ContractError` for a key of the recipe that the contract lacks or if bags carry
+    several policy parts and the recipe chooses none, `DatasetError` if no episode remains. An
+    interrupt leaves nothing behind.
     """
     require_new(out)
     contract = with_topics(recipe.reading.contract or first_contract(sources),

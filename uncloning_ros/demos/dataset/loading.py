@@ -16,7 +16,7 @@ from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.recipe import Recipe
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.labelling.rule import rule_label
-from uncloning_ros.errors import ContractError, DatasetError
+from uncloning_ros.errors import ContractError, DatasetError, UncloningError
 from uncloning_ros.policy_io import Float32
 
 
@@ -35,7 +35,10 @@ class Loaded:
 
 
 def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded | LeftOut:
-    """Read, label and align one episode by the contract of the dataset."""
+    """Read, label and align one episode by the contract of the dataset, or leave it out.
+
+    Raise `ContractError` if bags carry several policy parts and the recipe chooses none.
+    """
     episode = ref.read_or_leave_out(replace(recipe.reading, contract=contract))
     if isinstance(episode, LeftOut):
         return episode
@@ -46,10 +49,10 @@ def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded 
     try:
         mode, source = _mode(ref, episode, recipe, contract)
         observations, actions, _ = align(episode, contract)
-    except DatasetError as err:
+        return Loaded(ref, mode, source, episode.metadata.planned_mode, _digest(ref.path),
+                      episode.metadata.seed, observations, actions)
+    except UncloningError as err:
         return LeftOut(ref.name, f'{err}{_hint(episode, recipe, contract)}')
-    return Loaded(ref, mode, source, episode.metadata.planned_mode, _digest(ref.path),
-                  episode.metadata.seed, observations, actions)
 
 
 def _hint(episode: Episode, recipe: Recipe, contract: Contract) -> str:

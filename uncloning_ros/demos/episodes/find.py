@@ -21,7 +21,7 @@ from uncloning_ros.demos.bags.reader import (
 )
 from uncloning_ros.demos.episodes.cut_bag import cut_bag
 from uncloning_ros.demos.episodes.reading import Reading
-from uncloning_ros.errors import BagError, DatasetError, UncloningError
+from uncloning_ros.errors import BagError, DatasetError, ForeignBagError, UncloningError
 from uncloning_ros.processes import in_order
 
 
@@ -53,18 +53,23 @@ class EpisodeRef:
         return read_episode(self.path, reading.contract, reading.topics, self.piece)
 
     def read_or_leave_out(self, reading: Reading) -> Episode | LeftOut:
-        """Read the episode, or tell why it is left out: it broke off, or a signal is silent."""
+        """Read the episode, or tell why it is left out: broken off, damaged, foreign, silent."""
         try:
             return self.broken_off() or self.read(reading)
-        except DatasetError as err:
+        except UncloningError as err:
             return LeftOut(self.name, str(err))
 
     def broken_off(self) -> LeftOut | None:
-        """Return the reason for a bag that broke off: without metadata.yaml, and not whole."""
+        """Return the reason for a bag that broke off: without metadata.yaml, and not whole.
+
+        Raise `ForeignBagError` for one of another format.
+        """
         if self.piece is not None or read_info(self.path).counts is not None:
             return None
         try:
             verify_episode(self.path)
+        except ForeignBagError:
+            raise
         except BagError as err:
             return LeftOut(self.name, f'it was never finished: {err}')
         return None
@@ -101,22 +106,22 @@ class Listing:
 
 
 def find_episodes(sources: Sequence[Path], reading: Reading, workers: int = 1,
-                  lenient: bool = False,
                   on_cut: Callable[[int, int], None] = lambda done, bags: None) -> Listing:
     """Find the episodes at `sources`, bags or folders of bags.
 
-    A bag that cannot be cut as asked, as it says no start or its recording broke off, is left
-    out with the reason; if `lenient` a damaged one is, too. `on_cut(done, bags)` is called after
-    each bag that was cut. Raise `DatasetError` if no episode is found, and else as
-    `cut_bag` does.
+    A bag that cannot be cut as asked, as it says no start, is damaged or is of another robot, is
+    left out with the reason, and so are recordings of other formats. `on_cut(done, bags)` is
+    called after each bag that was cut. Raise `BagError` for a path that is not there, and
+    `DatasetError` if no episode is found.
     """
-    paths, unfinished = find_bags(sources)
-    episodes = [EpisodeRef(path, name) for path, name in zip(paths, _names_of(paths), strict=True)]
-    left_out: list[LeftOut] = []
+    found = find_bags(sources)
+    episodes = [EpisodeRef(path, name)
+                for path, name in zip(found.bags, _names_of(found.bags), strict=True)]
+    left_out = [*found.left_out]
     cuts: dict[str, Cut] = {}
     if reading.cutting is not None:
         bags, episodes = episodes, []
-        results = in_order(partial(_cut, reading, lenient), bags, workers, 'cutting', DatasetError)
+        results = in_order(partial(_cut, reading), bags, workers, 'cutting', DatasetError)
         for done, (bag, cut) in enumerate(zip(bags, results, strict=True), start=1):
             if isinstance(cut, LeftOut):
                 left_out.append(cut)
@@ -126,19 +131,18 @@ def find_episodes(sources: Sequence[Path], reading: Reading, workers: int = 1,
                                         len(cut.pieces) == 1) for piece in cut.pieces]
             on_cut(done, len(bags))
     if not episodes:
-        raise DatasetError(no_episode(sources, unfinished, left_out))
-    return Listing(tuple(episodes), tuple(path.name for path in unfinished), tuple(left_out), cuts)
+        raise DatasetError(no_episode(sources, found.unfinished, left_out))
+    return Listing(tuple(episodes), tuple(path.name for path in found.unfinished),
+                   tuple(left_out), cuts)
 
 
-def _cut(reading: Reading, lenient: bool, bag: EpisodeRef) -> Cut | LeftOut:
+def _cut(reading: Reading, bag: EpisodeRef) -> Cut | LeftOut:
     assert reading.cutting is not None
     try:
         if (broken := bag.broken_off()) is not None:
             return broken
         cut = cut_bag(bag.path, reading.contract, reading.topics, reading.cutting)
     except UncloningError as err:
-        if not (lenient or isinstance(err, DatasetError)):
-            raise
         return LeftOut(bag.name, str(err))
     if cut.pieces:
         return cut
@@ -151,14 +155,15 @@ def first_contract(sources: Sequence[Path], given: Contract | None = None) -> Co
 
     Raise `DatasetError` if no bag is found, and else the error of the first bag.
     """
-    paths, unfinished = find_bags(sources)
+    found = find_bags(sources)
     errors: list[UncloningError] = []
-    for path in paths:
+    for path in found.bags:
         try:
             return contract_for(read_info(path), given)
         except UncloningError as err:
             errors.append(err)
-    raise errors[0] if errors else DatasetError(no_episode(sources, unfinished))
+    raise errors[0] if errors else DatasetError(
+        no_episode(sources, found.unfinished, found.left_out))
 
 
 def no_episode(sources: Sequence[Path], unfinished: Sequence[Path] = (),

@@ -13,7 +13,7 @@ from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.inspection import pictures
 from uncloning_ros.demos.inspection.facts import Scene, scene_of
 from uncloning_ros.demos.labelling.cluster_file import Cluster, Clustering
-from uncloning_ros.errors import counted
+from uncloning_ros.errors import ContractError, counted
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,16 @@ class ClusteredEpisode:
 
 
 def load_scene(ref: EpisodeRef, reading: Reading) -> ClusteredEpisode | LeftOut:
-    """Read one episode, or tell why it is left out.
-
-    Raise `ContractError` if object or hand were not tracked.
-    """
+    """Read one episode, or tell why it is left out, as if object or hand were not tracked."""
     episode = ref.read_or_leave_out(reading)
     if isinstance(episode, LeftOut):
         return episode
+    try:
+        scene = scene_of(episode)
+    except ContractError as err:
+        return LeftOut(ref.name, str(err))
     return ClusteredEpisode(episode.contract.interface.sha256, episode.metadata.planned_mode,
-                            scene_of(episode))
+                            scene)
 
 
 def planned_modes(clustering: Clustering, episodes: Mapping[str, ClusteredEpisode],
