@@ -29,6 +29,7 @@ HEALTH = {
     'ages_s': {'tool_pose': 0.01, 'hand_pose': 0.2},
     'max_ages_s': {'tool_pose': 0.15, 'hand_pose': 0.3},
     'rates_hz': {'tool_pose': 100.0, 'hand_pose': 30.0}, 'refused': {}, 'deadline_misses': 0,
+    'warnings': (),
     'first_deadline_ns': 123,
     'wake_up': LATENCY, 'cycle': LATENCY, 'inference': {}, 'observation_to_chunk': LATENCY}
 
@@ -52,7 +53,7 @@ def test_diagnostics_of_a_node_that_is_not_active_say_so() -> None:
 def test_diagnostics_tell_state_digest_inputs_counters_and_latencies() -> None:
     found = told()
     assert {name: status.level for name, status in found.items()} == {
-        'control': OK, 'inputs': OK, 'timing': OK}
+        'control': OK, 'inputs': OK, 'topics': OK, 'timing': OK}
     assert found['control'].message == 'the policy commands'
     assert values(found['control']) == {
         'state': 'active', 'reason': 'policy', 'model_sha256': 'f' * 64,
@@ -81,6 +82,11 @@ def test_an_input_that_is_old_silent_or_refused_is_a_warning_with_its_name(
         changes: dict[str, Any]) -> None:
     inputs = told(**changes)['inputs']
     assert (inputs.level, inputs.message) == (WARN, 'silent, old or refused: hand_pose')
+
+
+def test_a_topic_on_which_no_message_passes_is_a_warning() -> None:
+    topics = told(warnings=('expected one', 'expected two'))['topics']
+    assert (topics.level, topics.message) == (WARN, 'expected one; expected two')
 
 
 def test_missed_deadlines_are_a_warning() -> None:
@@ -131,8 +137,8 @@ def test_status_comes_with_every_tick_of_the_policy_and_with_every_change(live: 
     passed = said[-1]['counters']['cycles'] - cycles
     per_tick = CONTRACT.deployment.command_rate_hz / CONTRACT.policy.rate_hz
     assert passed <= per_tick * (len(said) - 1)
-    assert set(said[-1]) == {'state', 'reason', 'sentence', 'model_sha256', 'shadow', 'overruns',
-                             'counters'}
+    assert set(said[-1]) == {'state', 'reason', 'sentence', 'model_sha256', 'warnings', 'shadow',
+                             'overruns', 'counters'}
     live.robot.frozen.add('hand_pose')
     live.reach('hold', 'unchanged_input')
     live.robot.frozen.clear()
@@ -157,7 +163,7 @@ def test_diagnostics_have_the_figures_of_the_run(
     live.robot.create_subscription(DiagnosticArray, '/diagnostics', arrays.append, 10)
     live.moving()
     live.until(lambda: len(arrays) >= 2)
-    control, inputs, timing = map(values, arrays[-1].status)
+    control, inputs, _, timing = map(values, arrays[-1].status)
     assert control['state'] == 'active'
     assert control['model_sha256'] == 'f' * 64
     assert int(control['chunks']) > 0

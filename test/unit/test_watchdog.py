@@ -71,6 +71,28 @@ def test_a_missing_input_is_named(key: str) -> None:
     assert the_only(judged(without(samples(NOW_NS), key))) == (key, 'missing_input')
 
 
+@pytest.mark.parametrize('late_ns', [None, 10**9])
+def test_a_silent_input_is_told_with_the_cause_that_the_graph_knows(late_ns: int | None) -> None:
+    inputs = samples(NOW_NS) if late_ns is None else replaced('hand_pose',
+                                                              receive_ns=NOW_NS - late_ns)
+    inputs = without(inputs, 'hand_pose') if late_ns is None else inputs
+    known = Guards(unheard={TOPICS['hand_pose'].topic: 'expected a Pose, got none; start it',
+                            TOPICS['tool_pose'].topic: 'not asked for'})
+    [complaint] = judged(inputs, known)
+    assert complaint.key == 'hand_pose'
+    assert complaint.sentence.endswith(': expected a Pose, got none; start it')
+
+
+def test_silent_enable_and_fault_topics_are_told_with_the_cause_that_the_graph_knows() -> None:
+    contract = deployed(enable=Enable('enable', 0.2), fault=FaultSignal('fault', True))
+    known = Guards(unheard={'enable': 'enable has no publisher; start it',
+                            'fault': 'fault has no publisher; start it'})
+    for guards in (known, replace(known, enabled=True, enabled_receive_ns=0)):
+        enable, fault = judged(samples(NOW_NS), guards, contract)
+        assert enable.sentence.endswith(': enable has no publisher; start it')
+        assert fault.sentence.endswith(': fault has no publisher; start it')
+
+
 @pytest.mark.parametrize('key', KEYS)
 def test_a_refused_message_is_told_in_its_own_words_and_not_as_missing(key: str) -> None:
     refused = Guards(refused={key: 'expected frame base, got camera'})

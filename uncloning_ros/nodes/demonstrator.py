@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.nodes.parameters import DEMONSTRATOR, contract_at
-from uncloning_ros.nodes.process import declare, run_node, serve
+from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.topics import Commands, Observations, json_topic, ros_now_ns
 from uncloning_ros.runtime.watchdog import Watchdog
 from uncloning_ros.scenario import Scenario, find_scenario
@@ -38,6 +38,7 @@ class DemonstratorNode(Node):
         self._prepare()
         self._say('waiting')
         serve(self, '~/start', self._start)
+        steady_timer(self, 1.0, self._observations.look)
         self.create_timer(1.0 / self._contract.policy.rate_hz, self._on_tick)
 
     def close(self) -> None:

@@ -13,12 +13,12 @@ _LEVELS = {'hold': DiagnosticStatus.WARN, 'fault': DiagnosticStatus.ERROR}
 
 
 def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) -> DiagnosticArray:
-    """Return state, inputs and timing of a policy as diagnostics; `health` None if not active."""
+    """Return state, inputs, topics and timing of a policy; `health` None if not active."""
     if health is None:
         return _array(stamp, _status(f'{name}: control', DiagnosticStatus.OK, 'not active', {}))
     bad = [key for key, age_s in health['ages_s'].items()
            if age_s is None or age_s > health['max_ages_s'][key] or key in health['refused']]
-    misses = health['deadline_misses']
+    misses, warnings = health['deadline_misses'], health['warnings']
     timing = {f'{what}_{key}': value for what in ('wake_up', 'cycle', 'inference',
                                                   'observation_to_chunk')
               for key, value in health[what].items()}
@@ -38,6 +38,8 @@ def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) 
                 f'silent, old or refused: {", ".join(bad)}' if bad else 'all fresh', {
                     **{f'{key}_age_s': age_s for key, age_s in health['ages_s'].items()},
                     **{f'{key}_rate_hz': rate for key, rate in health['rates_hz'].items()}}),
+        _status(f'{name}: topics', DiagnosticStatus.WARN if warnings else DiagnosticStatus.OK,
+                '; '.join(warnings) or 'every topic is connected', {}),
         _status(f'{name}: timing', DiagnosticStatus.WARN if misses else DiagnosticStatus.OK,
                 f'{misses} deadlines missed' if misses else 'every deadline met',
                 {'deadline_misses': misses, 'first_deadline_ns': health['first_deadline_ns'],

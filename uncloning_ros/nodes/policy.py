@@ -172,7 +172,7 @@ class PolicyNode(LifecycleNode):
         if self._run is not None and self._model is not None:
             # The garbage of a second; older objects were frozen when the thread began.
             gc.collect(1)
-            self._run.watch_publishers()
+            self._run.watch_graph()
             health = self._run.health() | {'evidence': self._model.evidence}
         self._diagnostics.publish(policy_diagnostics(
             self.get_fully_qualified_name(), health, self.get_clock().now().to_msg()))

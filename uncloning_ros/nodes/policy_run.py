@@ -15,13 +15,17 @@ from uncloning_ros.contract import Signal
 from uncloning_ros.conversions import decode
 from uncloning_ros.errors import ContractError, UncloningError
 from uncloning_ros.geometry import Array
+from uncloning_ros.nodes.endpoints import (
+    listener_mismatch,
+    publisher_mismatch,
+    second_publisher,
+)
 from uncloning_ros.nodes.policy_model import DeployedModel
 from uncloning_ros.nodes.topics import (
     COMMAND_QOS,
     Commands,
     Observations,
     message_class,
-    second_publisher,
 )
 from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
@@ -58,6 +62,7 @@ class PolicyRun:
         # The newest request, and the arrival of its newest observation on the monotonic clock.
         self._asked: tuple[PlanRequest | None, int] = (None, 0)
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
+        self._warnings: tuple[str, ...] = ()
         self._untold = 0
         self._cycles_per_tick = round(contract.deployment.command_rate_hz
                                       / contract.policy.rate_hz)
@@ -149,11 +154,26 @@ class PolicyRun:
         if second is not None:
             raise ContractError(second)
 
-    def watch_publishers(self) -> None:
-        """Go to FAULT if another node publishes on a command topic while motion is allowed."""
+    def watch_graph(self) -> tuple[str, ...]:
+        """Go to FAULT if another node publishes on a command topic while motion is allowed.
+
+        Return a sentence for each topic on which no message passes, as the status has them.
+        """
         second = self.second_publisher()
         if second is not None and self._loop.motion_allowed:
             self.fault('second_publisher', second)
+        before = self._warnings
+        self._warnings = (*self._observations.look(), *self._unheard_commands())
+        for sentence in self._warnings:
+            if sentence not in before:
+                self._node.get_logger().warning(sentence)
+        return self._warnings
+
+    def _unheard_commands(self) -> list[str]:
+        """Return why commands reach no node; in shadow mode, why a teacher's do not arrive."""
+        matching = publisher_mismatch if self._shadow is not None else listener_mismatch
+        return [str(found) for topic in self._contract.deployment.actions.values()
+                if (found := matching(self._node, topic.topic, topic.type, COMMAND_QOS))]
 
     def second_publisher(self) -> str | None:
         """Return the sentence that names a second publisher of a command topic, None without."""
@@ -177,6 +197,7 @@ class PolicyRun:
             'max_ages_s': {key: topic.max_age_s for key, topic in topics.items()},
             'rates_hz': self._rates_hz(),
             'refused': dict(self._observations.guards().refused),
+            'warnings': self._warnings,
             'deadline_misses': self._thread.misses,
             'first_deadline_ns': self._thread.first_due_ns,
             'wake_up': self._thread.wake_ups.summary_ms(),
@@ -238,8 +259,8 @@ class PolicyRun:
         self._status(
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._model.policy.sha256,
-             'shadow': self._shadow is not None, 'overruns': self._thread.misses,
-             'counters': self._loop.counters})
+             'warnings': self._warnings, 'shadow': self._shadow is not None,
+             'overruns': self._thread.misses, 'counters': self._loop.counters})
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
         return incident_of(answers, events, self._model.path, self._model.policy,

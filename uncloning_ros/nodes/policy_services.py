@@ -63,7 +63,7 @@ class PolicyServices:
                           f'commands the arm; see ~/status')
         allowed, found = run.start()
         if allowed:
-            return True, _STARTED[found]
+            return True, '; warning: '.join([_STARTED[found], *run.watch_graph()])
         if found is State.FAULT:
             return False, 'motion cannot begin in state fault; find the cause, then call ~/reset'
         return False, 'motion is being stopped; call ~/start again once ~/status says waiting'

@@ -111,7 +111,7 @@ def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
     return values
 
 
-def steady_timer(node: Any, period_s: float, call: Callable[[], None]) -> None:
+def steady_timer(node: Any, period_s: float, call: Callable[[], object]) -> None:
     """Call on the monotonic clock: a simulated one may stand still."""
     node.create_timer(period_s, call, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

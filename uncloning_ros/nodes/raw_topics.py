@@ -22,6 +22,7 @@ from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.writer import RecordedTopic, described
 from uncloning_ros.errors import ContractError
+from uncloning_ros.nodes.endpoints import Mismatch, publisher_mismatch
 from uncloning_ros.nodes.topics import message_class
 from uncloning_ros.transforms import static_topic
 
@@ -66,6 +67,7 @@ class _Live:
         self.reliability = ReliabilityPolicy.RELIABLE
         self.durability = DurabilityPolicy.VOLATILE
         self.publishers: frozenset[bytes] = frozenset()
+        self.mismatch: Mismatch | None = None  # why no message can arrive
         self.sequence: int | None = None
         self.newest: tuple[bytes, dict[str, Any]] | None = None  # if it is latched
         self.arrivals_ns = (0, 0)  # times of the last two takes with new messages
@@ -107,6 +109,11 @@ class RawTopics:
     def recorded(self) -> list[RecordedTopic]:
         """Return every topic with its offered QoS."""
         return [live.recorded for live in self._live.values()]
+
+    def mismatches(self) -> dict[str, Mismatch]:
+        """Return why no message can arrive, by topic; for the topics where the graph knows it."""
+        return {name: live.mismatch for name, live in self._live.items()
+                if live.mismatch is not None}
 
     def take(self, now_ns: int) -> Counter[str]:
         """Hand over all messages that arrived; return their number by topic."""
@@ -217,7 +224,9 @@ class RawTopics:
             raw=True, callback_group=self._group)
 
     def _adapt(self, live: _Live) -> None:
-        offers = self._node.get_publishers_info_by_topic(live.live_name)
+        live.mismatch = publisher_mismatch(self._node, live.live_name, live.recorded.type)
+        offers = [offer for offer in self._node.get_publishers_info_by_topic(live.live_name)
+                  if offer.topic_type == live.recorded.type]
         publishers = frozenset(bytes(offer.endpoint_gid) for offer in offers)
         if not offers or publishers == live.publishers:
             return

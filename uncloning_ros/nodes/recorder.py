@@ -143,6 +143,9 @@ class Recorder(Node):
 
     def _check(self) -> None:
         self._topics.look()
+        mismatches = self._topics.mismatches()
+        self._watch.causes = {name: mismatches[topic].short for name in self._limits_s
+                              if (topic := name.split()[0]) in mismatches}
         try:
             sentence = self._recording.check(ros_now_ns(self), self._topics.lost)
         except UncloningError as err:
@@ -165,7 +168,8 @@ class Recorder(Node):
     def _on_second(self) -> None:
         now_ns, recording = self._now_ns(), self._recording
         self._watch.tick(now_ns, learn=recording.open_name is None)
-        warnings = self._watch.warnings(self._limits_s, now_ns) + recording.warnings()
+        warnings = (self._watch.warnings(self._limits_s, now_ns) + self._foreign_topics()
+                    + recording.warnings())
         if recording.open_name is not None:
             for text in warnings:
                 self.get_logger().warning(f'{recording.open_name}: {text}',
@@ -176,6 +180,12 @@ class Recorder(Node):
         self._diagnostics.publish(recorder_diagnostics(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
             recording, warnings, self._watch.rates_hz, self._topics.lost))
+
+    def _foreign_topics(self) -> list[str]:
+        """Return a sentence for each command or guard that only comes with another type."""
+        observed = {name.split()[0] for name in self._limits_s}
+        return [str(found) for name, found in self._topics.mismatches().items()
+                if name not in observed and found.endpoints]
 
     def _tell_of_leftovers(self) -> None:
         left, live = leftovers(self._out) if self._out.exists() else ([], [])

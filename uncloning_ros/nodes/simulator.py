@@ -20,6 +20,7 @@ from uncloning_ros.contract import TRANSFORMS, Contract, Signal
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
 from uncloning_ros.judging.episode import judge
+from uncloning_ros.nodes.endpoints import publisher_mismatch
 from uncloning_ros.nodes.parameters import SIMULATOR, contract_at
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.topics import (
@@ -82,6 +83,7 @@ class Simulator(Node):
         serve(self, '~/reset', self._reset)
         self._owed, self._wall_s = 0.0, time.monotonic()
         steady_timer(self, _TICK_S, self._on_tick)
+        steady_timer(self, 1.0, self._warn_of_foreign_commands)
         self.get_logger().info(f'scenario {self._scenario.name}, seed {self._seed}: waiting for '
                                f'the first command')
 
@@ -136,6 +138,12 @@ class Simulator(Node):
         if self._phase == 'waiting':
             self._faults.begin(self._now_ns)
             self._announce('running')
+
+    def _warn_of_foreign_commands(self) -> None:
+        for topic in self._contract.deployment.actions.values():
+            found = publisher_mismatch(self, topic.topic, topic.type, COMMAND_QOS)
+            if found is not None and found.endpoints:
+                self.get_logger().warning(str(found), throttle_duration_sec=5.0)
 
     def _reset(self, _: Any) -> tuple[bool, str]:
         self._seed += 1

@@ -7,7 +7,7 @@ import importlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from uncloning_ros.conversions import (
 )
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
+from uncloning_ros.nodes.endpoints import publisher_mismatch
 from uncloning_ros.runtime.watchdog import Guards
 from uncloning_ros.transforms import TransformTree, static_topic
 
@@ -47,7 +48,7 @@ STATIC_TRANSFORMS_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELI
 # States: a late subscriber still receives the newest.
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                          durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
+_BOOL = 'std_msgs/msg/Bool'
 
 
 def message_class(type_name: str) -> Any:
@@ -101,17 +102,19 @@ class Observations:
         self._refused: dict[str, str] = {}
         self._enabled: tuple[bool, int] | None = None
         self._faulty: bool | None = None
+        self._unheard: dict[str, str] = {}
+        self._contract = contract
         self._transforms = TransformTree()
         self.arrived: Counter[str] = Counter()
         self.simulated = bool(node.get_parameter('use_sim_time').value)
         self.subscriptions: list[Any] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self.destroy)
-            self._listen(contract)
+            self._listen()
             undo.pop_all()
 
-    def _listen(self, contract: Contract) -> None:
-        deployment = contract.deployment
+    def _listen(self) -> None:
+        contract, deployment = self._contract, self._contract.deployment
         topics = deployment.observations
         for topic, signals in by_topic(contract.interface.observations, topics).items():
             kind = contract_class(topics[signals[0].key].type)
@@ -146,12 +149,42 @@ class Observations:
     def guards(self) -> Guards:
         """Return the refused keys, and the newest words of enable and fault topic."""
         enabled, at_ns = self._enabled or (None, 0)
-        return Guards(dict(self._refused), enabled, at_ns, self._faulty)
+        return Guards(dict(self._refused), enabled, at_ns, self._faulty, self._unheard)
+
+    def look(self) -> list[str]:
+        """Ask the graph about the silent topics; return why nothing arrives on each, if known."""
+        self._unheard = {
+            topic: str(found) for topic, (type_name, qos) in self._silent().items()
+            if (found := publisher_mismatch(self._node, topic, type_name, qos)) is not None}
+        return list(self._unheard.values())
 
     def destroy(self) -> None:
         """Destroy the subscriptions."""
         for subscription in self.subscriptions:
             self._node.destroy_subscription(subscription)
+
+    def _silent(self) -> dict[str, tuple[str, QoSProfile]]:
+        """Return type and QoS of every subscribed topic without a fresh message."""
+        deployment, now_ns = self._contract.deployment, self.now_ns()
+
+        def old(receive_ns: int, max_age_s: float) -> bool:
+            return now_ns - receive_ns > max_age_s * 1e9
+
+        silent: dict[str, tuple[str, QoSProfile]] = {}
+        for key, topic in deployment.observations.items():
+            sample = self._samples.get(key)
+            if key not in self._refused and (
+                    sample is None or old(sample.receive_ns, topic.max_age_s)):
+                transforms = topic.type == TRANSFORMS
+                silent[topic.topic] = (topic.type,
+                                       TRANSFORMS_QOS if transforms else OBSERVATION_QOS)
+        enable, fault = deployment.enable, deployment.fault
+        if enable is not None and (self._enabled is None
+                                   or old(self._enabled[1], enable.max_age_s)):
+            silent[enable.topic] = (_BOOL, OBSERVATION_QOS)
+        if fault is not None and self._faulty is None:
+            silent[fault.topic] = (_BOOL, OBSERVATION_QOS)
+        return silent
 
     def _subscribe(self, kind: Any, topic: str, receive: Callable[[Any], None],
                    qos: QoSProfile, events: SubscriptionEventCallbacks | None = None) -> None:
@@ -240,23 +273,6 @@ class Commands:
                 message = encode(item, self._types[item.key], action[part], stamp_ns,
                                  self._classes)
             self.publishers[item.key].publish(message)
-
-
-def second_publisher(node: Any, topics: Iterable[str]) -> str | None:
-    """Return the sentence that names a second publisher of a command topic, None without one.
-
-    `topics` are those of the contract, before any remapping: the search for publishers remaps.
-    """
-    for topic in topics:
-        found = node.get_publishers_info_by_topic(topic)
-        if len(found) > 1:
-            others = [f'{info.node_namespace.rstrip("/")}/{info.node_name}' for info in found]
-            ours = node.get_fully_qualified_name()
-            if ours in others:  # discovery may not know the name yet
-                others.remove(ours)
-            return (f'{", ".join(others)} publishes on {node.resolve_topic_name(topic)} as well; '
-                    f'one node alone may command an arm: end the other one, or use shadow mode')
-    return None
 
 
 def require_topics_apart(node: Any, deployment: Deployment) -> None:

@@ -32,12 +32,14 @@ class Guards:
     `refused` has a sentence for every key whose newest message breaks the contract. `enabled`
     and `faulty` are the newest values of the contract's `enable` and `fault` topics, None before
     the first; `enabled_receive_ns` is the arrival of the former, on the clock of the samples.
+    `unheard` says, by topic of the contract, why nothing arrives there, where the graph knows it.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
     enabled: bool | None = None
     enabled_receive_ns: int = 0
     faulty: bool | None = None
+    unheard: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_GUARDS = Guards()
@@ -88,7 +90,8 @@ class Watchdog:
         for signal, topic, limit_ns in self._inputs:
             sample = samples.get(signal.key)
             complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns,
-                               guards.refused.get(signal.key))
+                               guards.refused.get(signal.key),
+                               guards.unheard.get(topic.topic))
             if sample is not None:
                 complaint = (complaint or self._judge_reach(signal.key, sample)
                              or self._judge_leap(signal, topic, sample))
@@ -101,7 +104,9 @@ class Watchdog:
         complaints.append(self._judge_enable(now_ns, guards))
         if self._fault is not None and guards.faulty is None:
             complaints.append(Complaint('fault', 'missing_input', f'nothing has arrived on '
-                                        f'{self._fault.topic}; check the robot\'s driver'))
+                                        f'{self._fault.topic}' + _remedy(
+                                            guards.unheard.get(self._fault.topic),
+                                            "check the robot's driver")))
         return [complaint for complaint in complaints if complaint is not None]
 
     def _judge_clock(self, ros_now_ns: int, steady_ns: int) -> Complaint | None:
@@ -153,17 +158,18 @@ class Watchdog:
     def _judge_enable(self, now_ns: int, guards: Guards) -> Complaint | None:
         if self._enable is None:
             return None
-        age_ns = now_ns - guards.enabled_receive_ns
+        age_ns, why = now_ns - guards.enabled_receive_ns, guards.unheard.get(self._enable.topic)
         if guards.enabled is None:
             return Complaint('enable', 'not_enabled', f'nothing has arrived on '
-                             f'{self._enable.topic}; press the enable switch')
+                             f'{self._enable.topic}'
+                             + _remedy(why, 'press the enable switch'))
         if not guards.enabled:
             return Complaint('enable', 'not_enabled', f'{self._enable.topic} says false; press '
                              f'the enable switch')
         if age_ns > round(self._enable.max_age_s * 1e9):
             return Complaint('enable', 'not_enabled', f'{self._enable.topic} was heard '
-                             f'{age_ns * 1e-9:.3f} s ago, allowed {self._enable.max_age_s:g} s; '
-                             f'check the enable switch')
+                             f'{age_ns * 1e-9:.3f} s ago, allowed {self._enable.max_age_s:g} s'
+                             + _remedy(why, 'check the enable switch'))
         return None
 
 
@@ -184,7 +190,7 @@ def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
 
 
 def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_ns: int,
-           refusal: str | None) -> Complaint | None:
+           refusal: str | None, unheard: str | None) -> Complaint | None:
     """Return a complaint about one input without memory of older samples."""
     def complaint(reason: str, sentence: str) -> Complaint:
         return Complaint(key, reason, f'{key} {sentence}')
@@ -192,15 +198,16 @@ def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_
     if refusal is not None:
         return Complaint(key, 'refused_input', refusal)
     if sample is None:
-        return complaint('missing_input', 'has not arrived; check its publisher and topic')
+        return complaint('missing_input',
+                         'has not arrived' + _remedy(unheard, 'check its publisher and topic'))
     # One value that is not finite makes the sum so; finite ones are far from overflow.
     if not math.isfinite(sum(sample.values.tolist())):
         return complaint('not_finite_input', 'has values that are not finite; check its publisher')
     age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
     allowed = f'allowed {limit_ns * 1e-9:g} s'
     if age_ns > limit_ns:
-        return complaint('stale_input', f'arrived {age_ns * 1e-9:.3f} s ago, {allowed}; check its '
-                                        f'publisher')
+        return complaint('stale_input', f'arrived {age_ns * 1e-9:.3f} s ago, {allowed}'
+                         + _remedy(unheard, 'check its publisher'))
     if stamp_age_ns > limit_ns:
         return complaint('stale_stamp', f'was measured {stamp_age_ns * 1e-9:.3f} s ago, '
                                         f'{allowed}; check latency and clocks')
@@ -208,6 +215,11 @@ def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_
         return complaint('future_stamp', f'is stamped {-stamp_age_ns * 1e-9:.3f} s in the future, '
                                          f'{allowed}; check the clocks')
     return None
+
+
+def _remedy(unheard: str | None, otherwise: str) -> str:
+    """Return the end of a sentence about silence: the cause that the graph knows, or a remedy."""
+    return f'; {otherwise}' if unheard is None else f': {unheard}'
 
 
 def leap(signal: Signal, topic: ObservedTopic, before: Sample, sample: Sample,

@@ -24,6 +24,7 @@ class RateWatch:
         self._seen_ns: dict[str, int] = {}
         self._counts: dict[str, int] = {}
         self.rates_hz: dict[str, float] = {}  # over the last whole second
+        self.causes: Mapping[str, str] = {}  # why a topic is silent, where that is known
         self._learned: dict[str, deque[float]] = {}
         self._tick_ns: int | None = None
 
@@ -58,7 +59,8 @@ class RateWatch:
     def silent(self, limits_s: Mapping[str, float], now_ns: int) -> dict[str, str]:
         """Return the topics that did not arrive within their limit, each with its age in words."""
         ages_s = {topic: self.age_s(topic, now_ns) for topic in sorted(limits_s)}
-        return {topic: 'never' if age_s is None else f'stale {age_s:.1f} s'
+        return {topic: ('never' if age_s is None else f'stale {age_s:.1f} s')
+                + (f': {self.causes[topic]}' if topic in self.causes else '')
                 for topic, age_s in ages_s.items() if age_s is None or age_s > limits_s[topic]}
 
     def warnings(self, limits_s: Mapping[str, float], now_ns: int) -> list[str]:
