@@ -58,6 +58,7 @@ from uncloning_ros.errors import UncloningError, near_miss
 from uncloning_ros.files import read_bytes
 
 Made = TypeVar('Made')
+Number = TypeVar('Number', int, float)
 
 
 class Range(NamedTuple):
@@ -254,11 +255,13 @@ def _value(hint: _Hint, value: Any, where: str, error: type[UncloningError]) -> 
     if not _fits(hint, value):
         known = hint.args if hint.core is Literal else ()
         raise error(f'{where}: expected {_expected(hint)}, got {_shown(value)}'
-                    + ''.join(f' (did you mean {one!r}?)' for one in _close(value, known)))
+                    + ''.join(f' (did you mean {one!r}?)' for one in _close(value, known))
+                    + _misread(hint, value))
     if hint.core is Mapping and hint.args[1] is not Any:
         for key in value:
             if not _is_text(key) or not key:
-                raise error(f'{where}: expected names as keys, got {_shown(key)}')
+                raise error(f'{where}: expected names as keys, got {_shown(key)}'
+                            + _misread(_hint(str), key))
         return {key: _value(_hint(hint.args[1]), item, _inside(where, key), error)
                 for key, item in value.items()}
     if hint.core is tuple:
@@ -308,6 +311,38 @@ def _items(hint: _Hint, value: Any) -> list[_Hint]:
     """Return the hint of every item of a list."""
     kinds = hint.args[:1] * len(value) if hint.args[-1] is Ellipsis else hint.args
     return [_hint(kind) for kind in kinds]
+
+
+def _misread(hint: _Hint, value: Any) -> str:
+    """Return the remedy for a value that YAML reads as another type than meant, '' for none."""
+    if hint.core is tuple and isinstance(value, list | tuple) and value:
+        items = hint.args[:1] * len(value) if hint.args[-1] is Ellipsis else hint.args
+        return next((said for kind, item in zip(items, value, strict=False)
+                     if (said := _misread(_hint(kind), item))), '')
+    if hint.core in (int, float) and isinstance(value, str):
+        number = as_number(value)
+        return '' if number is None else f'; {value} is read as a text, write {number}'
+    if hint.core not in (str, Literal) or isinstance(value, str | Mapping | list | tuple):
+        return ''
+    if isinstance(value, bool):
+        return '; on, off, yes, no, true and false are flags unless in quotes, as in "on"'
+    if value is None:
+        return '; null, ~ and an empty value are nothing: write a text, "null" in quotes'
+    return f'; write it in quotes, "{value}"'
+
+
+def as_number(text: str) -> int | float | None:
+    """Return the finite number that a text was meant as, None if it was not.
+
+    YAML and ROS read 1e-1, -.5 and 08 as texts; some write a comma or a long minus.
+    """
+    try:
+        number = float(text.replace(',', '.').replace('\N{MINUS SIGN}', '-'))
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number
 
 
 _NOUNS = {str: 'text', Literal: 'text', bool: 'flag', int: 'whole number', float: 'number',
@@ -396,8 +431,12 @@ def _type_name(hint: _Hint) -> str:
     return name + ('?' if hint.nullable else '')
 
 
-class _NoDuplicates(yaml.SafeLoader):
-    """Load YAML safely and refuse a key that is given twice."""
+class _MisreadError(Exception):
+    """A number that YAML reads otherwise than its writer meant it."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Load YAML safely and refuse keys given twice and numbers to the base of 60 or 8."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
@@ -407,15 +446,45 @@ class _NoDuplicates(yaml.SafeLoader):
                     None, None, f'key {key!r} is given twice', node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        return self._meant(node, super().construct_yaml_int(node))
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        return self._meant(node, super().construct_yaml_float(node))
+
+    def _meant(self, node: yaml.ScalarNode, value: Number) -> Number:
+        text = str(node.value)
+        meant: object = None
+        if ':' in text:
+            base, meant = 60, value
+        elif re.fullmatch('[-+]?0[0-7_]+', text):
+            base, meant = 8, int(text, 10)
+        if meant is not None:
+            raise _MisreadError(f'line {node.start_mark.line + 1}: expected a decimal number, got '
+                              f'{text}, which YAML reads as {value:g}, to the base of {base}; '
+                              f'write {meant}, or "{text}" in quotes for a text')
+        return value
+
+
+for _tag in ('int', 'float'):
+    _Loader.add_constructor(f'tag:yaml.org,2002:{_tag}',
+                            getattr(_Loader, f'construct_yaml_{_tag}'))
+
 
 def read_yaml(path: Path, error: type[UncloningError]) -> object:
     """Return the data of a YAML file; raise `error` if it is missing or malformed."""
     text = read_bytes(path, error)
     try:
-        return _NoDuplicates(text.decode()).get_single_data()
+        return _Loader(text.decode()).get_single_data()
+    except _MisreadError as err:
+        raise error(f'{path}: {err}') from err
     # Values such as 2026-13-45, and deep nesting, get past PyYAML's own errors.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as err:
         reason = ' '.join(str(err).split())
+        if isinstance(err, UnicodeDecodeError):
+            reason += '; save it as UTF-8'
+        elif r"'\t'" in reason:
+            reason += '; indent with spaces, YAML allows no tab there'
         raise error(f'{path} is not valid YAML: {reason}') from err
 
 

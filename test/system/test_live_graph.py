@@ -171,9 +171,9 @@ def fast_bag(final_dir: Path) -> Path:
     ('demonstrator', {'mode': 'handel_first'}, "did you mean 'handle_first'"),
     ('recorder', {'planned_mode': 'blade_frist'}, "did you mean 'blade_first'"),
     ('policy', {'model_path': '/nowhere.onnx', 'auto_activate': 'true'}, '/nowhere.onnx'),
-    ('policy', {'seed': 1.5}, "'seed' to '1.5' of type 'DOUBLE', expecting type 'INTEGER'"),
-    ('simulator', {'real_time_factor': 2}, "expecting type 'DOUBLE'"),
-    ('recorder', {'operator': 7}, "expecting type 'STRING'"),
+    ('policy', {'seed': 1.5}, 'seed: expected a whole number, got 1.5'),
+    ('simulator', {'real_time_factor': 2}, 'real_time_factor: got 2; write 2.0'),
+    ('recorder', {'operator': 7}, 'operator: expected a text, got 7; write the text in quotes'),
     ('demonstrator', {'mode': ''}, "Couldn't parse parameter override rule")])
 def test_bad_input_ends_a_node_with_a_sentence_and_status_2(
         processes: Processes, name: str, parameters: dict[str, object], sentence: str) -> None:

@@ -3,8 +3,10 @@
 """The parameter tables of the nodes: described, bounded, and on the page; without ROS."""
 
 import math
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from processes import REPOSITORY, script
@@ -45,6 +47,27 @@ def test_a_number_outside_its_bounds_is_refused_by_name(
 def test_what_is_not_a_number_has_no_bounds() -> None:
     for value in ('', True, ['']):
         Parameter('name', value, 'some').check(value)
+
+
+@pytest.mark.parametrize(('default', 'good', 'bad', 'remedy'), [
+    ('anna', '12', True, 'expected a text, got True; write the text in quotes'),
+    ('anna', 'on', 12, 'expected a text, got 12; write the text in quotes'),
+    (500, 10, 500.0, 'expected a whole number, got 500.0; write 500'),
+    (500, 10, '5e2', "expected a whole number, got '5e2'; write 500"),
+    (500, 10, '1:30', "expected a whole number, got '1:30'; write a number such as 500"),
+    (500, 10, 0.5, 'expected a whole number, got 0.5; write a number such as 500'),
+    (500, 10, True, 'expected a whole number, got True; write a number such as 500'),
+    (1.0, 2.0, 2, 'expected a number, got 2; write 2.0'),
+    (False, True, 1, 'expected a flag, got 1; write true or false'),
+    ([''], ['x'], 'x', "expected a list of texts, got 'x'; write a list"),
+    ([''], [], [1], 'expected a list of texts, got [1]; write a list')])
+def test_a_value_that_ros_reads_as_another_type_is_refused_with_what_to_write(
+        default: Any, good: Any, bad: object, remedy: str) -> None:
+    row = Parameter('setting', default, 'some')
+    row.check_type(default)
+    row.check_type(good)
+    with pytest.raises(ContractError, match=f'^setting: {re.escape(remedy)}'):
+        row.check_type(bad)
 
 
 def test_an_unknown_home_is_refused() -> None:

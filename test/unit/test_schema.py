@@ -264,12 +264,54 @@ def test_malformed_yaml_is_refused(tmp_path: Path, text: str, reason: str) -> No
     assert '\n' not in str(err.value)
 
 
+@pytest.mark.parametrize(('line', 'said'), [
+    ('share: 1e-1', ["share: expected a number in [0, 1], got '1e-1'", 'write 0.1']),
+    ("share: '0.5'", ["got '0.5'", 'write 0.5']),
+    ('share: 0,5', ["got '0,5'", 'write 0.5']),
+    ('share: \N{MINUS SIGN}0.5', ['write -0.5']),
+    ('chunks: 1e3', ["chunks: expected a whole number, at least 1, got '1e3'", 'write 1000']),
+    ('chunks: 08', ["got '08'", 'write 8']),
+    ('home_m: [.1, -.6, 0.1]', ["home_m: expected a list of 3 numbers, got [0.1, '-.6', 0.1]",
+                                '-.6 is read as a text, write -0.6']),
+    ('limits: {elbow: [0, 2e0]}', ['limits.elbow: ', '2e0 is read as a text, write 2']),
+    ('modes: {on: {desired: true}, off: {desired: false}}',
+     ['modes: expected names as keys, got True', 'in quotes, as in "on"']),
+    ('modes: {7: {desired: true}}', ['modes: expected names as keys, got 7', '"7"']),
+    ('names: [1, 2]', ['names[0]: expected a text, got 1; write it in quotes, "1"']),
+    ('names: [2026-11-29]', ['names[0]', 'write it in quotes, "2026-11-29"']),
+    ('names: [no]', ['names[0]: expected a text, got False', 'in quotes, as in "on"']),
+    ('names: [null]', ['names[0]: expected a text, got None', '"null" in quotes']),
+    ('posture: off', ["posture: expected 'standing' or 'seated', got False", 'in quotes']),
+    ('share: 2:30', ['line 1: expected a decimal number, got 2:30', 'as 150', 'write 150']),
+    ('share: 1:30.5', ['line 1: ', 'got 1:30.5', 'write 90.5, or "1:30.5" in quotes']),
+    ('chunks: 010', ['line 1: ', 'got 010', 'as 8', 'write 10, or "010" in quotes']),
+    ('names: [12:30]', ['got 12:30', '"12:30" in quotes']),
+    ('joints:\n\t- a', ["'\\t'", 'indent with spaces']),
+])
+def test_a_trap_of_yaml_is_named_with_the_text_to_write(tmp_path: Path, line: str,
+                                                        said: list[str]) -> None:
+    path = tmp_path / 'file.yaml'
+    path.write_text(line, encoding='utf-8')
+    with pytest.raises(ContractError) as err:
+        robot(**read_yaml(path, ContractError))  # type: ignore[arg-type]
+    assert all(one in str(err.value) for one in said), str(err.value)
+
+
+def test_quotes_and_plain_decimals_are_the_remedies(tmp_path: Path) -> None:
+    path = tmp_path / 'file.yaml'
+    path.write_bytes('﻿share: 1.0e-1\r\nnames: ["on", "010", "12:30", "1"]\r\n'
+                     'chunks: 1_000 # Größe\r\nstill: yes\r\n'.encode())
+    made = robot(**read_yaml(path, ContractError))  # type: ignore[arg-type]
+    assert (made.share, made.names) == (0.1, ('on', '010', '12:30', '1'))
+    assert (made.chunks, made.still) == (1000, True)
+
+
 def test_missing_file_and_foreign_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match='cannot read .*none.yaml: No such file'):
         read_yaml(tmp_path / 'none.yaml', ContractError)
     path = tmp_path / 'foreign.yaml'
     path.write_bytes(b'\xff\xfe\x00\x01')
-    with pytest.raises(ContractError, match='is not valid YAML'):
+    with pytest.raises(ContractError, match='is not valid YAML.*; save it as UTF-8'):
         read_yaml(path, ContractError)
 
 

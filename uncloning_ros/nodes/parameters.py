@@ -11,7 +11,10 @@ from pathlib import Path
 
 from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.errors import ContractError
+from uncloning_ros.schema import as_number
 from uncloning_ros.share import share_path
+
+_TYPES = {str: 'text', bool: 'flag', int: 'whole number', float: 'number', list: 'list of texts'}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,29 @@ class Parameter:
         words = {'above': self.above, 'at least': self.least, 'at most': self.most}
         return ' and '.join(f'{word} {bound:g}' for word, bound in words.items()
                             if math.isfinite(bound))
+
+    def check_type(self, value: object) -> None:
+        """Raise `ContractError` for a value of another type than the default's.
+
+        ROS reads on, off, yes and no as flags, 12 as a whole number, 1e3 as a number.
+        """
+        kind = type(self.default)
+        if _all_texts(value) if kind is list else type(value) is kind:
+            return
+        number = None if isinstance(value, bool) else as_number(str(value))
+        if kind is str:
+            remedy = f"write the text in quotes, as in -p {self.name}:='\"...\"'"
+        elif kind is bool:
+            remedy = 'write true or false'
+        elif kind is list:
+            remedy = f"write a list, as in -p {self.name}:='[\"...\"]'"
+        elif kind is float and number is not None:
+            remedy = f'write {float(number)}'
+        elif kind is int and isinstance(number, int):
+            remedy = f'write {number}'
+        else:
+            remedy = f'write a number such as {self.default}'
+        raise ContractError(f'{self.name}: expected a {_TYPES[kind]}, got {value!r}; {remedy}')
 
     def check(self, value: object) -> None:
         """Raise `ContractError` for a number outside the bounds."""
@@ -108,6 +134,10 @@ DEMONSTRATOR = (
 )
 NODES = {'policy': POLICY, 'recorder': RECORDER, 'keyboard': KEYBOARD, 'simulator': SIMULATOR,
          'demonstrator': DEMONSTRATOR}
+
+
+def _all_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def path_of(text: str) -> Path:

@@ -91,10 +91,14 @@ def refuse(sentence: str) -> int:
 def declare(node: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Declare a node's parameter table and return the values by name.
 
-    Raise `ContractError` for a number outside its bounds, and for a given parameter that is not
-    in the table: with `shaddow:=true` the arm must not move. From here on rclpy's own parameters
-    cannot be changed either: a new use_sim_time would put every age on another clock.
+    Raise `ContractError` for a value of another type, a number outside its bounds, and for a
+    given parameter that is not in the table: with `shaddow:=true` the arm must not move. From
+    here on rclpy's own parameters cannot be changed either: a new use_sim_time would put every
+    age on another clock.
     """
+    for parameter in parameters:
+        if parameter.name in node._parameter_overrides:
+            parameter.check_type(node._parameter_overrides[parameter.name].value)
     values = {p.name: node.declare_parameter(
         p.name, p.default, ParameterDescriptor(description=p.meaning, read_only=True)).value
         for p in parameters}
