@@ -40,11 +40,12 @@ class Sample:
 def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     """Return the sample that a message carries; of a trajectory its first point.
 
-    Joints are matched by name and put in the contract's order. Raise `ContractError` for a
-    foreign frame, a joint that is missing or named twice, a wrong length, and values that are
-    not finite or that nothing real can have; `TypeError` for transforms, which say more than one
-    signal and belong to `uncloning_ros.transforms`. Whether a message may come without a stamp
-    is for the caller to say.
+    Joints are matched by name and put in the contract's order. Raise `OtherJointsError` for a
+    message that names none of them: it is about others. Raise `ContractError` for a foreign
+    frame, a joint that is missing or named twice, a wrong length, and values that are not finite
+    or that nothing real can have; `TypeError` for transforms, which say more than one signal and
+    belong to `uncloning_ros.transforms`. Whether a message may come without a stamp is for the
+    caller to say.
     """
     if hasattr(message, 'data'):
         values = np.asarray(message.data, dtype=np.float64)
@@ -61,9 +62,13 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         raise TypeError(f'{signal.key}: a message of transforms is read with a TransformTree')
     else:
         values = KINDS[signal.kind].decode(signal, message)
+    return Sample(values, header_stamp_ns(message) or receive_ns, receive_ns)
+
+
+def header_stamp_ns(message: Any) -> int:
+    """Return the stamp of a message's header, 0 if it has none."""
     header = getattr(message, 'header', None)
-    stamp_ns = 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
-    return Sample(values, stamp_ns or receive_ns, receive_ns)
+    return 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
 
 
 def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stamp_ns: int,

@@ -14,6 +14,10 @@ class ContractError(UncloningError):
     """Report a contract, or data that does not keep to it."""
 
 
+class OtherJointsError(ContractError):
+    """Report a message that names none of a signal's joints: it is about others."""
+
+
 class ScenarioError(UncloningError):
     """Report a scenario file that cannot be used."""
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uncloning_ros.contract import ObservedTopic, Signal
+from uncloning_ros.contract import ObservedTopic, Signal, Topic
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import ContractError, near_miss
 from uncloning_ros.geometry import Vector, single_pose
@@ -122,7 +122,7 @@ class TransformTree:
         return (f'no transform leads from {_with_root(base_frame, base_top)} to '
                 f'{_with_root(child_frame, top)}; publish it, as static_transform_publisher does')
 
-    def sample(self, signal: Signal, topic: ObservedTopic, placed: Collection[str],
+    def sample(self, signal: Signal, topic: Topic, placed: Collection[str],
                receive_ns: int, arrival_ns: int) -> Sample | None:
         """Return the sample of a pose after a message that placed the frames `placed`.
 
@@ -131,7 +131,8 @@ class TransformTree:
         stamps, and stands in where nothing moves or `topic.stamped` is false. Raise
         `ContractError` as `pose` does, and for a stamp of zero.
         """
-        assert topic.child_frame is not None, 'a contract names the frame of such a pose'
+        assert isinstance(topic, ObservedTopic) and topic.child_frame is not None, (
+            'a contract names the frame of such a pose')
         chain = self._chain(signal.frame, topic.child_frame)
         if chain is None or not any(frame in placed for frame in (*chain.up, *chain.down)):
             return None

@@ -28,6 +28,11 @@ class Topic:
     topic: str
     type: str
 
+    @property
+    def bag_name(self) -> str:
+        """Return the topic's absolute name, before any namespace or remapping."""
+        return '/' + self.topic.lstrip('/')
+
 
 @dataclass(frozen=True)
 class ObservedTopic(Topic):

@@ -15,7 +15,7 @@ import numpy as np
 
 from uncloning_ros.contract import messages
 from uncloning_ros.contract.messages import MessageClasses
-from uncloning_ros.errors import ContractError, near_miss
+from uncloning_ros.errors import ContractError, OtherJointsError, near_miss
 from uncloning_ros.geometry import (
     Array,
     rotation_angle_between,
@@ -116,9 +116,14 @@ def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]
     """Return the values of the signal's joints, in its order, of a message that names joints.
 
     Raise `ContractError` for a joint that is missing or named twice, another number of values
-    than names, and a value beyond the span; joints may count in either direction.
+    than names, and a value beyond the span; joints may count in either direction. Raise
+    `OtherJointsError` if none of the joints is named.
     """
     missing = [name for name in signal.names if name not in names]
+    if len(missing) == len(signal.names):
+        raise OtherJointsError(f'{signal.key}: expected the joints {", ".join(signal.names)}, got '
+                               f'{", ".join(names) or "none"}; check the names in the contract '
+                               f'and its publisher')
     if missing:
         found = len(signal.names) - len(missing)
         raise ContractError(f'{signal.key}: expected {len(signal.names)} joints, got {found} '

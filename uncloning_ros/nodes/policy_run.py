@@ -13,7 +13,7 @@ from rclpy.duration import Duration
 
 from uncloning_ros.contract import Signal
 from uncloning_ros.conversions import decode
-from uncloning_ros.errors import ContractError, UncloningError
+from uncloning_ros.errors import ContractError, OtherJointsError, UncloningError
 from uncloning_ros.geometry import Array
 from uncloning_ros.nodes.endpoints import (
     listener_mismatch,
@@ -269,6 +269,8 @@ class PolicyRun:
     def _on_demonstrated(self, signal: Signal, message: Any) -> None:
         try:
             self._demonstrated[signal.key] = decode(signal, message, 0).values
+        except OtherJointsError:
+            return
         except UncloningError as err:
             self._node.get_logger().error(f'refused a command of the demonstrator: {err}',
                                           throttle_duration_sec=1.0)

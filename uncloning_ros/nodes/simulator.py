@@ -18,7 +18,7 @@ from rclpy.node import Node
 
 from uncloning_ros.contract import TRANSFORMS, Contract, Signal
 from uncloning_ros.conversions import Sample, decode, encode
-from uncloning_ros.errors import ContractError, ScenarioError
+from uncloning_ros.errors import ContractError, OtherJointsError, ScenarioError
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.nodes.endpoints import publisher_mismatch
 from uncloning_ros.nodes.parameters import SIMULATOR, contract_at
@@ -130,6 +130,8 @@ class Simulator(Node):
         for signal in signals:
             try:
                 sample = decode(signal, message, self._world.time_ns)
+            except OtherJointsError:
+                continue
             except ContractError as err:
                 self.get_logger().error(f'refused a command: {err}', throttle_duration_sec=1.0)
                 return

@@ -19,14 +19,12 @@ from uncloning_ros.contract import (
     TRANSFORMS,
     Contract,
     Deployment,
-    ObservedTopic,
     Signal,
     Topic,
 )
-from uncloning_ros.contract.messages import JOINT_TRAJECTORY
+from uncloning_ros.contract.messages import JOINT_STATE, JOINT_TRAJECTORY
 from uncloning_ros.conversions import (
     Sample,
-    decode,
     encode,
     encode_trajectory,
 )
@@ -34,10 +32,13 @@ from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
 from uncloning_ros.nodes.endpoints import publisher_mismatch
 from uncloning_ros.runtime.watchdog import Guards
-from uncloning_ros.transforms import TransformTree, static_topic
+from uncloning_ros.samples import SampleReader
+from uncloning_ros.transforms import static_topic
 
 # Observations: only the newest counts, and best effort matches every publisher.
 OBSERVATION_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Joint states: arm and gripper may publish theirs on one topic, and each newest counts.
+JOINTS_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Observations of the simulator: reliable, so that a recorder can ask for every message.
 SENSOR_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 COMMAND_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -91,7 +92,8 @@ class Observations:
     """Keep the newest sample of every observation, and the newest words of enable and fault topic.
 
     The executor's thread alone writes; `newest()` and `guards()` may be called from any thread. A
-    message that breaks the contract removes the sample of its key and leaves a sentence instead.
+    message that breaks the contract removes the sample of its key and leaves a sentence instead;
+    one about other joints leaves the sample to its age.
     Samples are received on the monotonic clock, under `use_sim_time` on ROS time: then all ages
     are in simulated time.
     """
@@ -104,7 +106,6 @@ class Observations:
         self._faulty: bool | None = None
         self._unheard: dict[str, str] = {}
         self._contract = contract
-        self._transforms = TransformTree()
         self.arrived: Counter[str] = Counter()
         self.simulated = bool(node.get_parameter('use_sim_time').value)
         self.subscriptions: list[Any] = []
@@ -116,15 +117,18 @@ class Observations:
     def _listen(self) -> None:
         contract, deployment = self._contract, self._contract.deployment
         topics = deployment.observations
-        for topic, signals in by_topic(contract.interface.observations, topics).items():
-            kind = contract_class(topics[signals[0].key].type)
-            pairs = [(signal, topics[signal.key]) for signal in signals]
-            if topics[signals[0].key].type == TRANSFORMS:
-                for name, static in ((topic, False), (static_topic(topic), True)):
-                    self._subscribe(kind, name, partial(self._receive_transforms, pairs, static),
-                                    STATIC_TRANSFORMS_QOS if static else TRANSFORMS_QOS)
+        carried = {topic: [(signal, topics[signal.key]) for signal in signals] for topic, signals
+                   in by_topic(contract.interface.observations, topics).items()}
+        self._reader = SampleReader(carried)
+        for topic, [(_, source), *_] in carried.items():
+            kind, receive = contract_class(source.type), partial(self._receive, topic)
+            if source.type == TRANSFORMS:
+                name = static_topic(topic)
+                self._subscribe(kind, topic, receive, TRANSFORMS_QOS)
+                self._subscribe(kind, name, partial(self._receive, name), STATIC_TRANSFORMS_QOS)
             else:
-                self._subscribe(kind, topic, partial(self._receive, pairs), OBSERVATION_QOS)
+                self._subscribe(kind, topic, receive, JOINTS_QOS if source.type == JOINT_STATE
+                                else OBSERVATION_QOS)
         if deployment.enable is not None:
             self._subscribe(Bool, deployment.enable.topic, self._receive_enable, OBSERVATION_QOS)
         if deployment.fault is not None:
@@ -147,9 +151,10 @@ class Observations:
         return dict(self._samples)
 
     def guards(self) -> Guards:
-        """Return the refused keys, and the newest words of enable and fault topic."""
+        """Return refused and unnamed keys, and the newest words of enable and fault topic."""
         enabled, at_ns = self._enabled or (None, 0)
-        return Guards(dict(self._refused), enabled, at_ns, self._faulty, self._unheard)
+        return Guards(dict(self._refused), enabled, at_ns, self._faulty, self._unheard,
+                      dict(self._reader.others))
 
     def look(self) -> list[str]:
         """Ask the graph about the silent topics; return why nothing arrives on each, if known."""
@@ -191,50 +196,23 @@ class Observations:
         self.subscriptions.append(self._node.create_subscription(kind, topic, receive, qos,
                                                                  event_callbacks=events))
 
-    def _receive(self, pairs: Sequence[tuple[Signal, ObservedTopic]], message: Any) -> None:
-        receive_ns = self.now_ns()
-        for item, topic in pairs:
-            try:
-                sample = decode(item, message, 0)
-                stamp_ns = sample.stamp_ns
-                if not topic.stamped:
-                    stamp_ns = self.ros_now_ns()
-                elif stamp_ns == 0:
-                    raise ContractError(f'{item.key}: expected a time stamp, got none; have its '
-                                        f'publisher fill header.stamp, or set stamped: false in '
-                                        f'the contract')
-                self._accept(item.key, Sample(sample.values, stamp_ns, receive_ns))
-            except ContractError as err:
-                self._refuse(item.key, err)
-
-    def _receive_transforms(self, pairs: Sequence[tuple[Signal, ObservedTopic]], static: bool,
-                            message: Any) -> None:
-        placed = self._transforms.add(message, static)
-        for item, topic in pairs:
-            try:
-                sample = self._transforms.sample(item, topic, placed, self.now_ns(),
-                                                 self.ros_now_ns())
-                if sample is not None:
-                    self._accept(item.key, sample)
-            except ContractError as err:
-                self._refuse(item.key, err)
+    def _receive(self, topic: str, message: Any) -> None:
+        for key, found in self._reader.read(topic, message, self.now_ns(), self.ros_now_ns()):
+            if isinstance(found, Sample):
+                self._samples[key] = found
+                self.arrived[key] += 1
+                self._refused.pop(key, None)
+            else:
+                # In this order: a refused input must not be mistaken for a missing one.
+                self._refused[key] = f'a message was refused: {found}'
+                self._samples.pop(key, None)
+                self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
 
     def _receive_enable(self, message: Any) -> None:
         self._enabled = (bool(message.data), self.now_ns())
 
     def _receive_fault(self, message: Any) -> None:
         self._faulty = bool(message.data)
-
-    def _accept(self, key: str, sample: Sample) -> None:
-        self._samples[key] = sample
-        self.arrived[key] += 1
-        self._refused.pop(key, None)
-
-    def _refuse(self, key: str, err: ContractError) -> None:
-        # In this order: a refused input must not be mistaken for a missing one.
-        self._refused[key] = f'a message was refused: {err}'
-        self._samples.pop(key, None)
-        self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
 
 
 class Commands:

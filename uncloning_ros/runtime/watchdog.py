@@ -33,6 +33,7 @@ class Guards:
     and `faulty` are the newest values of the contract's `enable` and `fault` topics, None before
     the first; `enabled_receive_ns` is the arrival of the former, on the clock of the samples.
     `unheard` says, by topic of the contract, why nothing arrives there, where the graph knows it.
+    `others` has a sentence for every key whose topic had a message about other joints.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Guards:
     enabled_receive_ns: int = 0
     faulty: bool | None = None
     unheard: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_GUARDS = Guards()
@@ -89,8 +91,7 @@ class Watchdog:
         complaints = [self._judge_clock(ros_now_ns, steady_ns)]
         for signal, topic, limit_ns in self._inputs:
             sample = samples.get(signal.key)
-            complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns,
-                               guards.refused.get(signal.key),
+            complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns, guards,
                                guards.unheard.get(topic.topic))
             if sample is not None:
                 complaint = (complaint or self._judge_reach(signal.key, sample)
@@ -190,14 +191,16 @@ def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
 
 
 def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_ns: int,
-           refusal: str | None, unheard: str | None) -> Complaint | None:
+           guards: Guards, unheard: str | None) -> Complaint | None:
     """Return a complaint about one input without memory of older samples."""
     def complaint(reason: str, sentence: str) -> Complaint:
         return Complaint(key, reason, f'{key} {sentence}')
 
-    if refusal is not None:
-        return Complaint(key, 'refused_input', refusal)
+    if key in guards.refused:
+        return Complaint(key, 'refused_input', guards.refused[key])
     if sample is None:
+        if key in guards.others:
+            return Complaint(key, 'missing_input', guards.others[key])
         return complaint('missing_input',
                          'has not arrived' + _remedy(unheard, 'check its publisher and topic'))
     # One value that is not finite makes the sum so; finite ones are far from overflow.

@@ -10,19 +10,19 @@ import difflib
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rosbags.serde import SerdeError
 
-from uncloning_ros.contract import TRANSFORMS, Contract, ObservedTopic, Signal, Topic
-from uncloning_ros.conversions import Sample, decode
+from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic
+from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.messages import BagContents, RawMessage
 from uncloning_ros.errors import BagError, ContractError, DatasetError, near_miss
-from uncloning_ros.transforms import STATIC_SUFFIX, TransformTree, static_topic
+from uncloning_ros.samples import SampleReader
 
 AnyTopic = TypeVar('AnyTopic', bound=Topic)
 
@@ -43,25 +43,17 @@ class Decoder:
                  sinks: Mapping[str, Callable[[Sample], object]] | None = None) -> None:
         self._path = path
         self._observed = contract.deployment.observations
+        self._carried = carried_signals(contract, sinks)
+        self._reader = SampleReader(self._carried)
         self._samples: dict[str, list[Sample]] = {}
-        self._types: dict[str, str] = {}
-        self._signals: dict[str, list[Signal]] = {}
-        self._trees: dict[str, TransformTree] = {}
-        for name, topic in bag_topics(contract).items():
-            signals = [s for s in topic.signals if sinks is None or s.key in sinks]
-            if not signals:
-                continue
-            self._types[name], self._signals[name] = topic.type, signals
-            if sinks is None:
-                self._samples |= {signal.key: [] for signal in signals}
-            if topic.type == TRANSFORMS:
-                self._types[static_topic(name)] = TRANSFORMS
-                self._trees[name] = TransformTree()
+        if sinks is None:
+            self._samples = {signal.key: [] for pairs in self._carried.values()
+                             for signal, _ in pairs}
         self._sinks = sinks or {key: found.append for key, found in self._samples.items()}
-        self.topics = frozenset(self._types)
-        self.static_topics = frozenset(map(static_topic, self._trees))
+        self.topics = frozenset(self._reader.types)
+        self.static_topics = self._reader.static_topics
         self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
-        self._posed_keys: set[str] = set()  # poses that the transforms gave so far
+        self._sampled: set[str] = set()  # keys that had a sample
 
     def take(self, raw: RawMessage) -> None:
         """Decode one message.
@@ -70,25 +62,22 @@ class Decoder:
         a foreign frame, and values or a stamp that cannot be used.
         """
         name, type_name, receive_ns, _ = raw
-        if type_name != self._types[name]:
-            raise BagError(f'{self._path}: expected {self._types[name]} on {name}, got '
-                           f'{type_name}; check deployment in the contract')
+        expected = self._reader.types[name]
+        if type_name != expected:
+            raise BagError(f'{self._path}: expected {expected} on {name}, got {type_name}; check '
+                           f'deployment in the contract')
         message = deserialise(self._path, raw)
         if type_name == TRANSFORMS:
             self._transforms.append((receive_ns, name, message))
-            return
-        for signal in self._signals[name]:
-            try:
-                sample = decode(signal, message, receive_ns)
-                if signal.key in self._observed:
-                    sample = _with_stamp(signal, self._observed[signal.key], message, sample)
-            except ContractError as err:
-                raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
-            self._sinks[signal.key](sample)
+        else:
+            self._read(name, message, receive_ns)
 
     def finish(self) -> dict[str, tuple[Sample, ...]]:
         """Return the samples that were kept, of every key in the order of their receive times."""
-        self._pose_all()
+        # Transforms become poses in the order of their arrival over all topics.
+        for receive_ns, name, message in sorted(self._transforms, key=itemgetter(0)):
+            self._read(name, message, receive_ns)
+        self._transforms.clear()
         return {key: tuple(sorted(found, key=attrgetter('receive_ns')))
                 for key, found in self._samples.items()}
 
@@ -97,44 +86,41 @@ class Decoder:
 
         `contents` are those of the whole bag.
         """
-        for name, signals in self._signals.items():
-            key = signals[0].key
+        for name, [(signal, source), *_] in self._carried.items():
             if name not in contents.types:
-                raise BagError(f'{self._path} has ' + _absent(name, self._types[name], key,
-                                                              contents.types, self._types))
+                raise BagError(f'{self._path} has ' + _absent(name, source.type, signal.key,
+                                                              contents.types, self.topics))
             if not contents.counts[name]:
-                raise DatasetError(f'no message was recorded on {name} ({key}); ' + (
-                    'check its publisher' if key in self._observed
+                raise DatasetError(f'no message was recorded on {name} ({signal.key}); ' + (
+                    'check its publisher' if signal.key in self._observed
                     else 'check that teleoperation was on'))
 
-    def require_poses(self) -> None:
-        """Raise `BagError` for a pose that the transforms of a whole bag never gave."""
-        for name, tree in self._trees.items():
-            for signal in self._signals[name]:
-                if signal.key not in self._posed_keys:
-                    child = self._observed[signal.key].child_frame
-                    assert child is not None
-                    why = tree.missing(signal.frame, child)
-                    raise BagError(f'{self._path}: {signal.key}: '
-                                   f'{why or "its frame is the base frame itself"}')
+    def require_samples(self) -> None:
+        """Raise `BagError` for a signal of which the messages of a whole bag say nothing."""
+        for pairs in self._carried.values():
+            for signal, source in pairs:
+                if signal.key not in self._sampled:
+                    raise BagError(f'{self._path}: {self._reader.missing(signal, source)}')
 
-    def _pose_all(self) -> None:
-        """Turn the transforms into poses, in the order of their arrival over both topics."""
-        for receive_ns, name, message in sorted(self._transforms, key=lambda item: item[0]):
-            static = name not in self._trees
-            posed = name.removesuffix(STATIC_SUFFIX) if static else name
-            tree = self._trees[posed]
-            placed = tree.add(message, static)
-            for signal in self._signals[posed]:
-                try:
-                    sample = tree.sample(signal, self._observed[signal.key], placed, receive_ns,
-                                         receive_ns)
-                except ContractError as err:
-                    raise ContractError(f'{self._path}: at {receive_ns} ns: {err}') from err
-                if sample is not None:
-                    self._sinks[signal.key](sample)
-                    self._posed_keys.add(signal.key)
-        self._transforms.clear()
+    def _read(self, name: str, message: Any, receive_ns: int) -> None:
+        for key, found in self._reader.read(name, message, receive_ns, receive_ns):
+            if not isinstance(found, Sample):
+                raise ContractError(f'{self._path}: at {receive_ns} ns: {found}') from found
+            self._sinks[key](found)
+            self._sampled.add(key)
+
+
+def carried_signals(contract: Contract, keys: Collection[str] | None = None
+                    ) -> dict[str, list[tuple[Signal, Topic]]]:
+    """Return the signals of each topic, by absolute name, with their source; those of `keys`."""
+    deployment, carried = contract.deployment, {}
+    sources: dict[str, Topic] = {**deployment.observations, **deployment.actions}
+    for name, topic in bag_topics(contract).items():
+        pairs = [(signal, sources[signal.key]) for signal in topic.signals
+                 if keys is None or signal.key in keys]
+        if pairs:
+            carried[name] = pairs
+    return carried
 
 
 def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
@@ -168,24 +154,17 @@ def listed(there: Mapping[str, str], types: Collection[str]) -> str:
 def deserialise(path: Path, raw: RawMessage) -> Any:
     """Return the message of a bag's bytes; raise `BagError` if they are damaged."""
     try:
-        return typestore().deserialize_cdr(raw.data, raw.type)
+        return message_of(raw.type, raw.data)
+    except BagError as err:
+        raise BagError(f'{path}: a message on {raw.topic} at {raw.receive_ns} ns {err}') from err
+
+
+def message_of(type_name: str, cdr: bytes) -> Any:
+    """Return a serialised message; raise `BagError` if its bytes are damaged."""
+    try:
+        return typestore().deserialize_cdr(cdr, type_name)
     except _BAD_CDR as err:
-        raise BagError(f'{path}: a message on {raw.topic} at {raw.receive_ns} ns is not a '
-                       f'{raw.type}: {err}') from err
-
-
-def _with_stamp(signal: Signal, observed: ObservedTopic, message: Any, sample: Sample) -> Sample:
-    """Return the sample with the stamp that counts: the header's, or the time of arrival."""
-    if not observed.stamped:
-        return replace(sample, stamp_ns=sample.receive_ns)
-    # The time of arrival stands in for a stamp of zero; only those two can be equal.
-    if sample.stamp_ns == sample.receive_ns:
-        stamp = message.header.stamp
-        if stamp.sec == 0 and stamp.nanosec == 0:
-            raise ContractError(f'{signal.key}: expected a time stamp, got none; have its '
-                                f'publisher fill header.stamp, or set stamped: false for '
-                                f'{signal.key} in the contract: then its time of arrival counts')
-    return sample
+        raise BagError(f'is not a {type_name}: {err}') from err
 
 
 def _absent(name: str, type_name: str, key: str, there: Mapping[str, str],

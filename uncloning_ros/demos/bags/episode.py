@@ -86,7 +86,7 @@ def bag_topics(contract: Contract) -> dict[str, BagTopic]:
             raise ContractError(f'{signal.key!r} is an observation and an action; give them '
                                 f'different keys, bags tell them apart by key')
         keys.add(signal.key)
-        name = '/' + source.topic.lstrip('/')
+        name = source.bag_name
         known = topics.get(name, BagTopic(name, source.type, ()))
         if known.type != source.type:
             raise ContractError(f'{signal.key}: expected {known.type} on {name}, as for '

@@ -62,7 +62,7 @@ def read_episode(path: Path, contract: Contract | None = None,
     samples = decoder.finish()
     if piece is None:
         decoder.require_topics(contents)
-        decoder.require_poses()
+        decoder.require_samples()
     else:
         path = path.with_name(piece.name(path.name))
         metadata = replace(metadata, planned_mode=piece.planned_mode or metadata.planned_mode)

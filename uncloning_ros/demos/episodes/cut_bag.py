@@ -49,7 +49,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     every, contents = Decoder(path, used), BagContents()
     decoder = Decoder(path, used, {key: track.add for key, track in tracks.items()})
     event_topics = {'/' + cutting.event_topic.lstrip('/')} if cutting.by == 'event' else set()
-    command_topics = {'/' + topic.topic.lstrip('/') for topic in used.deployment.actions.values()}
+    command_topics = {topic.bag_name for topic in used.deployment.actions.values()}
     marks: list[Mark] = []
     command_ns = array('q')
     first_ns, last_ns = EVER[1], EVER[0]
@@ -65,7 +65,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     every.require_topics(contents)
     require_one_clock(first_ns, last_ns)
     decoder.finish()
-    decoder.require_poses()
+    decoder.require_samples()
     if cutting.by == 'event':
         try:
             return _known(path, used, cut_by_events(marks, first_ns, last_ns))

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read messages as samples of a contract's signals: the one judge of live messages and of bags."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from uncloning_ros.contract import TRANSFORMS, ObservedTopic, Signal, Topic
+from uncloning_ros.conversions import Sample, decode, header_stamp_ns
+from uncloning_ros.errors import ContractError, OtherJointsError
+from uncloning_ros.transforms import TransformTree, static_topic
+
+# The samples of one message by key, each refused one as the error that says why.
+Samples = Iterator[tuple[str, Sample | ContractError]]
+
+
+class SampleReader:
+    """Read the messages of some topics, each of which carries some signals.
+
+    Arm and gripper may publish their joints on one topic: a message that names none of a signal's
+    joints gives no sample of it, and `others` keeps by key the sentence that tells which joints it
+    names. `types` are those of all topics, static transforms included. One thread reads; any may
+    copy `others`.
+    """
+
+    def __init__(self, carried: Mapping[str, Sequence[tuple[Signal, Topic]]]) -> None:
+        self._carried = carried
+        self._tree = TransformTree()
+        self.others: dict[str, str] = {}
+        self.types = {name: source.type for name, [(_, source), *_] in carried.items()}
+        self._moving = {static_topic(name): name for name, type_name in self.types.items()
+                        if type_name == TRANSFORMS}
+        self.static_topics = frozenset(self._moving)
+        self.types |= dict.fromkeys(self._moving, TRANSFORMS)
+
+    def read(self, topic: str, message: Any, receive_ns: int, arrival_ns: int) -> Samples:
+        """Yield the sample or the error of each signal that a message speaks of.
+
+        `receive_ns` is as in `Sample`; `arrival_ns` is the same instant on the clock of the
+        stamps.
+        """
+        static = topic in self._moving
+        placed = None
+        if self.types[topic] == TRANSFORMS:
+            placed = self._tree.add(message, static)
+        for signal, source in self._carried[self._moving[topic] if static else topic]:
+            try:
+                sample = _sample(signal, source, message, receive_ns, arrival_ns) if (
+                    placed is None) else self._tree.sample(signal, source, placed, receive_ns,
+                                                           arrival_ns)
+                if sample is not None:
+                    yield signal.key, sample
+            except OtherJointsError as err:
+                self.others[signal.key] = str(err)
+            except ContractError as err:
+                yield signal.key, err
+
+    def missing(self, signal: Signal, source: Topic) -> str:
+        """Return why a signal has no sample yet, '' if no message tells."""
+        if isinstance(source, ObservedTopic) and source.child_frame is not None:
+            why = self._tree.missing(signal.frame, source.child_frame)
+            return f'{signal.key}: {why or "its frame is the base frame itself"}'
+        return self.others.get(signal.key, '')
+
+
+def _sample(signal: Signal, source: Topic, message: Any, receive_ns: int,
+            arrival_ns: int) -> Sample:
+    """Return the sample of a message, with the stamp that counts."""
+    sample = decode(signal, message, receive_ns)
+    if not isinstance(source, ObservedTopic):
+        return sample
+    if not source.stamped:
+        return replace(sample, stamp_ns=arrival_ns)
+    if header_stamp_ns(message) == 0:
+        raise ContractError(f'{signal.key}: expected a time stamp, got none; have its publisher '
+                            f'fill header.stamp, or set stamped: false for {signal.key} in the '
+                            f'contract: then its time of arrival counts')
+    return sample
