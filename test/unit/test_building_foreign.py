@@ -18,6 +18,7 @@ from inputs import JOINT_CONTRACT, NOON
 from uncloning_ros.cli.dataset import summary
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
@@ -76,6 +77,44 @@ def test_the_pieces_of_a_bag_are_episodes_like_any_other(recorded: Path,
     assert told['by'] == cutting.by
     assert len(told['bags']['monday']['episodes_ns']) == 4
     assert load_dataset(recorded.parent / 'data').sha256 == report.dataset.sha256
+
+
+def split_joints(messages: list[foreign_bags.Message]) -> list[foreign_bags.Message]:
+    """Return messages with those of an arm driver on the gripper's topic, an empty one first."""
+    arm = [f'panda_joint{number}' for number in range(1, 8)]
+    found = []
+    for one in messages:
+        if one.topic == '/gripper/joint_states':
+            for names in ([], arm) if not found else (arm,):
+                message = foreign_bags.build(
+                    one.type, header=foreign_bags.header(one.receive_ns), name=names,
+                    position=np.zeros(len(names)), velocity=np.zeros(0), effort=np.zeros(0))
+                found.append(one._replace(data=foreign_bags.serialised(message, one.type)))
+        found.append(one)
+    return found
+
+
+def test_what_other_drivers_publish_on_a_topic_of_joints_changes_no_dataset(
+        tmp_path: Path) -> None:
+    alone, beside = tmp_path / 'alone', tmp_path / 'beside'
+    for seed, kind in enumerate([episodes.HANDLE_FIRST, episodes.BLADE_FIRST] * 2):
+        messages = foreign_bags.messages_of(episodes.handover(kind, seed))
+        for folder, written in ((alone, messages), (beside, split_joints(messages))):
+            foreign_bags.write(folder / str(seed), written, 'mcap')
+    one, two = (build(folder, out=tmp_path / f'{folder.name}.data', contract=CONTRACT).dataset
+                for folder in (alone, beside))
+    assert np.array_equal(one.observations, two.observations)
+    assert np.array_equal(one.actions, two.actions)
+
+
+def test_a_bag_whose_joints_have_other_names_is_refused_with_both(tmp_path: Path) -> None:
+    messages = [one._replace(data=one.data.replace(b'panda_finger', b'robot_finger'))
+                for one in foreign_bags.messages_of(episodes.handover(episodes.HANDLE_FIRST, 0))]
+    path = foreign_bags.write(tmp_path / 'bag', messages, 'mcap')
+    with pytest.raises(BagError) as caught:
+        read_episode(path, CONTRACT)
+    assert 'gripper_width: expected the joints panda_finger_joint1' in str(caught.value)
+    assert 'got robot_finger_joint1, robot_finger_joint2' in str(caught.value)
 
 
 def test_a_long_bag_that_is_not_cut_is_left_out_with_the_remedy(recorded: Path) -> None:

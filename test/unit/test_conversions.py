@@ -22,7 +22,7 @@ from uncloning_ros.conversions import (
     encode_trajectory,
     flat_observation,
 )
-from uncloning_ros.errors import ContractError
+from uncloning_ros.errors import ContractError, OtherJointsError
 from uncloning_ros.geometry import (
     Array,
     pose_from_parts,
@@ -106,6 +106,14 @@ def test_joints_are_matched_by_name_and_others_ignored() -> None:
 def test_missing_joint_is_named_and_never_zero() -> None:
     with pytest.raises(ContractError, match='joints: .*missing a, c'):
         decode(JOINTS, joint_message(('b', 'd'), [1.0, 2.0]), 0)
+
+
+@pytest.mark.parametrize('names', [(), ('x',), ('x', 'y', 'z')])
+def test_a_message_that_names_no_joint_of_a_signal_is_about_others(names: tuple[str, ...]) -> None:
+    with pytest.raises(OtherJointsError) as caught:
+        decode(JOINTS, joint_message(names, [0.0] * len(names)), 0)
+    said = str(caught.value)
+    assert 'expected the joints a, b, c' in said and f'got {", ".join(names) or "none"};' in said
 
 
 def test_joint_state_with_fewer_positions_than_names_is_refused() -> None:

@@ -101,6 +101,13 @@ def test_a_refused_message_is_told_in_its_own_words_and_not_as_missing(key: str)
             Complaint(key, 'refused_input', 'expected frame base, got camera')]
 
 
+def test_an_input_whose_topic_names_other_joints_alone_is_told_so_until_it_arrives() -> None:
+    others = Guards(others={'gripper_width': 'expected the joints a, got b'})
+    assert judged(without(samples(NOW_NS), 'gripper_width'), others) == [
+        Complaint('gripper_width', 'missing_input', 'expected the joints a, got b')]
+    assert judged(samples(NOW_NS), others) == []
+
+
 @pytest.mark.parametrize('key', KEYS)
 @pytest.mark.parametrize(('late', 'reason'), [('receive_ns', 'stale_input'),
                                               ('stamp_ns', 'stale_stamp')])

@@ -199,14 +199,17 @@ class Observations:
     def _receive(self, topic: str, message: Any) -> None:
         for key, found in self._reader.read(topic, message, self.now_ns(), self.ros_now_ns()):
             if isinstance(found, Sample):
-                self._samples[key] = found
-                self.arrived[key] += 1
-                self._refused.pop(key, None)
+                self._accept(key, found)
             else:
                 # In this order: a refused input must not be mistaken for a missing one.
                 self._refused[key] = f'a message was refused: {found}'
                 self._samples.pop(key, None)
                 self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
+
+    def _accept(self, key: str, sample: Sample) -> None:
+        self._samples[key] = sample
+        self.arrived[key] += 1
+        self._refused.pop(key, None)
 
     def _receive_enable(self, message: Any) -> None:
         self._enabled = (bool(message.data), self.now_ns())
