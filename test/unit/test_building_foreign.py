@@ -26,7 +26,7 @@ from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.demos.episodes.find import find_episodes
 from uncloning_ros.demos.episodes.reading import Cutting, Reading
-from uncloning_ros.errors import DatasetError
+from uncloning_ros.errors import BagError, DatasetError
 
 MS = episodes.MS
 CONTRACT = episodes.CONTRACT
