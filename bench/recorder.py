@@ -35,7 +35,7 @@ from measure import Figure, Ratio, Report
 from tqdm import tqdm
 
 from uncloning_ros.demos.bags.layout import list_episodes
-from uncloning_ros.demos.recording.health import Health
+from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.errors import UncloningError
 
 HERE = Path(__file__).resolve().parent

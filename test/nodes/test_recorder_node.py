@@ -17,8 +17,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.bags.writer import EpisodeWriter
-from uncloning_ros.demos.recording.health import recorded_health
 from uncloning_ros.demos.recording.recovery import recover
 from uncloning_ros.errors import BagError, ContractError
 from uncloning_ros.nodes.recorder import Recorder, service_words

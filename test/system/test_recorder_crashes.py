@@ -14,7 +14,7 @@ from crashes import CrashCosts, Recorder, Traffic
 
 from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
-from uncloning_ros.demos.recording.health import recorded_health
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.recording.recovery import recover
 
 pytestmark = pytest.mark.slow

@@ -16,15 +16,9 @@ from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.message_types import message_class, typestore
+from uncloning_ros.demos.bags.verdict import Finding, Health, recorded_health
 from uncloning_ros.demos.recording.cdr import stamped_values
-from uncloning_ros.demos.recording.health import (
-    EpisodeJudge,
-    Finding,
-    Health,
-    recorded_health,
-    rule_name,
-    topic_rules,
-)
+from uncloning_ros.demos.recording.health import EpisodeJudge, rule_name, topic_rules
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.schema import plain
 

@@ -24,9 +24,10 @@ from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
 from uncloning_ros.demos.bags.message_types import message_text
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.bags.writer import BagWriter, EpisodeWriter, RecordedTopic
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
-from uncloning_ros.demos.recording.health import EpisodeJudge, recorded_health
+from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.demos.recording.recovery import recover
 from uncloning_ros.demos.recording.session import RecordingSession
 from uncloning_ros.errors import BagError, ContractError, UncloningError

@@ -20,8 +20,8 @@ from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes, next_episode_index
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.bags.writer import EpisodeWriter
-from uncloning_ros.demos.recording.health import recorded_health
 from uncloning_ros.demos.recording.recovery import Recovery, leftovers, recover
 from uncloning_ros.errors import BagError
 

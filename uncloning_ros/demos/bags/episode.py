@@ -45,6 +45,8 @@ class Episode:
 
     Samples are in the order of their receive times. `events` are (receive_ns, event) pairs.
     `span_ns` are the first and last receive time of one piece of a bag, None for all of it.
+    `clock_fault` tells that a clock was set back meanwhile, so that the order of the samples means
+    nothing; '' if none was.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Episode:
     samples: Mapping[str, tuple[Sample, ...]]
     events: tuple[tuple[int, Mapping[str, Any]], ...]
     span_ns: tuple[int, int] | None = None
+    clock_fault: str = ''
 
     @property
     def name(self) -> str:

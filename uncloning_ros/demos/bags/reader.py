@@ -5,7 +5,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import zstandard
 
 from uncloning_ros.contract import Contract, require_same_interface
+from uncloning_ros.demos.bags.clock import ReceiveOrder, stamps_fault
 from uncloning_ros.demos.bags.decoding import Decoder, deserialise, with_topics
 from uncloning_ros.demos.bags.episode import (
     EVENT_TOPIC,
@@ -26,6 +27,7 @@ from uncloning_ros.demos.bags.mcap import mcap_batches, own_record
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage
 from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.sqlite import sqlite_batches
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.errors import BagError, DatasetError
 from uncloning_ros.files import disk_errors
 
@@ -53,8 +55,10 @@ def read_episode(path: Path, contract: Contract | None = None,
     query = Query(decoder.topics | own_events)
     if piece is not None:
         query = Query(query.topics, piece.span_ns, decoder.static_topics)
-    decoded, take = decoder.topics, decoder.take
+    order = ReceiveOrder()
+    decoded, take, see = decoder.topics, decoder.take, order.see
     for raw in raw_messages(info, query, contents):
+        see(raw.topic, raw.receive_ns)
         if raw.topic in decoded:
             take(raw)
         if raw.topic in own_events and raw.type == EVENT_TYPE:
@@ -69,8 +73,19 @@ def read_episode(path: Path, contract: Contract | None = None,
         for key, found in samples.items():
             if not found:
                 raise DatasetError(f'no {key} arrived in this piece')
-    return Episode(path, metadata, used, samples, tuple(sorted(events, key=lambda e: e[0])),
-                   None if piece is None else piece.span_ns)
+    events.sort(key=lambda event: event[0])
+    clock_fault = (order.fault() or _complaint(events)
+                   or stamps_fault(samples, used.deployment.observations))
+    return Episode(path, metadata, used, samples, tuple(events),
+                   None if piece is None else piece.span_ns, clock_fault)
+
+
+def _complaint(events: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
+    """Return the sentence about a recorder that complained of the clock, '' if it did not."""
+    health = recorded_health(events)
+    complaints = () if health is None else [one for one in health.findings if one.kind == 'clock']
+    return f'its recorder complained of the clock: {complaints[0]}; record it again' if (
+        complaints) else ''
 
 
 def verify_episode(path: Path) -> dict[str, int]:

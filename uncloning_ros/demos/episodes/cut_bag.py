@@ -10,6 +10,7 @@ import numpy as np
 
 from uncloning_ros.contract import OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bags.clock import ReceiveOrder
 from uncloning_ros.demos.bags.decoding import Decoder, deserialise, listed, with_topics
 from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.messages import (
@@ -41,7 +42,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
 
     Raise as `read_episode` does; `ContractError` if the contract lacks a signal that the cut
     goes by, or a mode that an event names; `BagError` for an event topic of another type,
-    `DatasetError` for one without a start.
+    `DatasetError` for one without a start, and if the clock was set back between events.
     """
     info = read_info(path)
     used = with_topics(contract_for(info, contract), topics)
@@ -51,6 +52,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     event_topics = {'/' + cutting.event_topic.lstrip('/')} if cutting.by == 'event' else set()
     command_topics = {topic.bag_name for topic in used.deployment.actions.values()}
     marks: list[Mark] = []
+    order = ReceiveOrder()  # of the marks: a piece tells of a step within it when it is read
     command_ns = array('q')
     first_ns, last_ns = EVER[1], EVER[0]
     for raw in raw_messages(info, Query(every.topics | event_topics), contents):
@@ -61,12 +63,15 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
         if raw.topic in command_topics:
             command_ns.append(raw.receive_ns)
         if raw.topic in event_topics:
+            order.see(raw.topic, raw.receive_ns)
             marks.append(_mark(path, raw))
     every.require_topics(contents)
     require_one_clock(first_ns, last_ns)
     decoder.finish()
     decoder.require_samples()
     if cutting.by == 'event':
+        if fault := order.fault():
+            raise DatasetError(fault)
         try:
             return _known(path, used, cut_by_events(marks, first_ns, last_ns))
         except DatasetError as err:

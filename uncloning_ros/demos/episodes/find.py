@@ -53,11 +53,18 @@ class EpisodeRef:
         return read_episode(self.path, reading.contract, reading.topics, self.piece)
 
     def read_or_leave_out(self, reading: Reading) -> Episode | LeftOut:
-        """Read the episode, or tell why it is left out: broken off, damaged, foreign, silent."""
+        """Read the episode, or tell why it is left out.
+
+        It broke off, its bag is damaged or of another robot, a signal is silent, or a clock was
+        set back.
+        """
         try:
-            return self.broken_off() or self.read(reading)
+            episode = self.broken_off() or self.read(reading)
         except UncloningError as err:
             return LeftOut(self.name, str(err))
+        if isinstance(episode, Episode) and episode.clock_fault:
+            return LeftOut(self.name, episode.clock_fault)
+        return episode
 
     def broken_off(self) -> LeftOut | None:
         """Return the reason for a bag that broke off: without metadata.yaml, and not whole.

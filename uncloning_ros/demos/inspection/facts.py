@@ -12,11 +12,12 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.bags.pieces import LeftOut
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.labelling.clusters import approach, tracks_of, way
-from uncloning_ros.demos.recording.health import recorded_health, rule_name, topic_rules
+from uncloning_ros.demos.recording.health import rule_name, topic_rules
 from uncloning_ros.errors import DatasetError, UncloningError
 from uncloning_ros.geometry import Array
 
@@ -106,11 +107,11 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         labels = ref.labels(episode.contract.interface)
     except UncloningError as err:
         return LeftOut(ref.name, str(err))
+    left_out = episode.clock_fault
     try:
         align(episode, episode.contract)
-        left_out = ''
     except DatasetError as err:
-        left_out = str(err)
+        left_out = left_out or str(err)
     arrivals = [sample.receive_ns for found in episode.samples.values() for sample in found]
     begin_ns = min(arrivals)
     health = recorded_health(episode.events)

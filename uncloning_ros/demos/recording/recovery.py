@@ -34,9 +34,10 @@ from uncloning_ros.demos.bags.layout import (
 from uncloning_ros.demos.bags.mcap import Salvage, own_record, salvaged
 from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.reader import verify_episode
+from uncloning_ros.demos.bags.verdict import Finding
 from uncloning_ros.demos.bags.writer import QOS, BagWriter, RecordedTopic, described, event_cdr
 from uncloning_ros.demos.recording.episode_thread import FLUSH_S
-from uncloning_ros.demos.recording.health import EpisodeJudge, Finding, topic_rules
+from uncloning_ros.demos.recording.health import EpisodeJudge, topic_rules
 from uncloning_ros.errors import BagError, UncloningError, counted
 from uncloning_ros.files import alone_in, disk_errors
 from uncloning_ros.schema import plain

@@ -21,9 +21,10 @@ from uncloning_ros.demos.bags.layout import (
     place_aside,
     set_aside,
 )
+from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
-from uncloning_ros.demos.recording.health import EpisodeJudge, Health, topic_rules
+from uncloning_ros.demos.recording.health import EpisodeJudge, topic_rules
 from uncloning_ros.errors import BagError, OutputExistsError, counted
 from uncloning_ros.schema import plain
 
