@@ -104,6 +104,9 @@ def test_the_distance_to_the_demonstrator_is_told_in_shadow_mode() -> None:
 def marked(plan: Plan | None, samples: dict[str, Sample]) -> dict[str, Marker]:
     found = markers(CONTRACT.interface, plan, samples, Time(sec=1)).markers
     assert {(m.header.frame_id, m.header.stamp.sec) for m in found} == {('panda_link0', 1)}
+    # A killed node takes nothing out of the picture: its markers expire by themselves.
+    assert {m.lifetime.sec + m.lifetime.nanosec * 1e-9 for m in found} == {1.0}
+    assert policy_module._VIEW_S < 0.5
     return {marker.ns: marker for marker in found}
 
 

@@ -34,6 +34,7 @@ from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
 from uncloning_ros.errors import ContractError, UncloningError
+from uncloning_ros.nodes.endpoints import publisher_mismatch, publishers_of
 from uncloning_ros.nodes.parameters import RECORDER
 from uncloning_ros.nodes.recorder import Recorder
 from uncloning_ros.nodes.topics import Commands, message_class
@@ -218,6 +219,11 @@ def tree(graph: Any, robot: Any, hand_frame_contract: Path,
     real = message_class
     monkeypatch.setattr('uncloning_ros.nodes.raw_topics.message_class',
                         lambda name: String if name == TRANSFORMS else real(name))
+    for known in (publisher_mismatch, publishers_of):
+        monkeypatch.setattr(
+            f'uncloning_ros.nodes.raw_topics.{known.__name__}',
+            lambda node, topic, name, known=known: known(
+                node, topic, 'std_msgs/msg/String' if name == TRANSFORMS else name))
     robot.silent.add('hand_pose')
     static = robot.create_publisher(String, '/tf_static', LATCHED)
     static.publish(transforms('panda_link0', 'tracker', 0.25, 1))

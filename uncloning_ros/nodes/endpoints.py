@@ -72,6 +72,12 @@ def publisher_mismatch(node: Any, topic: str, type_name: str,
                      node.get_publishers_info_by_topic(topic), fits)
 
 
+def publishers_of(node: Any, topic: str, type_name: str) -> list[Any]:
+    """Return the endpoints that publish on a topic of the contract with this type."""
+    return [info for info in node.get_publishers_info_by_topic(topic)
+            if info.topic_type == type_name]
+
+
 def listener_mismatch(node: Any, topic: str, type_name: str,
                       qos: QoSProfile) -> Mismatch | None:
     """Return the reason why commands move nothing, None if a subscription matches them.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
@@ -17,6 +18,8 @@ from uncloning_ros.policy_io import Plan
 
 # Radius of the person's zone and length of the arrow (m): for orientation only.
 _ZONE_M, _AXIS_M = 0.15, 0.2
+# Life of a marker (s): some periods of the picture. A killed node takes nothing out of it.
+_LIFE_S = 1
 
 
 def markers(interface: Interface, plan: Plan | None, samples: Mapping[str, Sample],
@@ -44,6 +47,7 @@ def markers(interface: Interface, plan: Plan | None, samples: Mapping[str, Sampl
     for marker, points in zip(array.markers, (path, blade, zone), strict=True):
         marker.header.frame_id, marker.header.stamp = interface.base_frame, stamp
         marker.action = Marker.ADD if points else Marker.DELETE
+        marker.lifetime = Duration(sec=_LIFE_S)
         marker.pose.orientation.w = 1.0
     array.markers[2].pose.position = zone[0] if zone else Point()
     return array

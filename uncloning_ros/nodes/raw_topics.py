@@ -22,7 +22,7 @@ from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.writer import RecordedTopic, described
 from uncloning_ros.errors import ContractError
-from uncloning_ros.nodes.endpoints import Mismatch, publisher_mismatch
+from uncloning_ros.nodes.endpoints import Mismatch, publisher_mismatch, publishers_of
 from uncloning_ros.nodes.topics import message_class
 from uncloning_ros.transforms import static_topic
 
@@ -225,8 +225,7 @@ class RawTopics:
 
     def _adapt(self, live: _Live) -> None:
         live.mismatch = publisher_mismatch(self._node, live.live_name, live.recorded.type)
-        offers = [offer for offer in self._node.get_publishers_info_by_topic(live.live_name)
-                  if offer.topic_type == live.recorded.type]
+        offers = publishers_of(self._node, live.live_name, live.recorded.type)
         publishers = frozenset(bytes(offer.endpoint_gid) for offer in offers)
         if not offers or publishers == live.publishers:
             return
