@@ -12,7 +12,7 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -56,20 +56,28 @@ def sqlite_batches(file: Path, query: Query, contents: BagContents) -> Iterator[
             if topic_id not in names:
                 raise BagError(f'{file} is damaged: {count} of its messages belong to no topic')
             contents.counts[names[topic_id]] += count
-        spans = {topic_id: query.span_of(topic) for topic_id, (topic, _) in asked.items()}
-        first_ns = max(_LEAST, min((span[0] for span in spans.values()), default=0))
-        last_ns = min(_MOST, query.span[1])
-        marks = ','.join('?' * len(asked))
+        early = [topic_id for topic_id, (topic, _) in asked.items()
+                 if topic in query.from_the_start]
+        first_ns = max(_LEAST, query.span[0])
+        # A plus keeps SQLite from its index of timestamps, whose order would hide a step back.
+        plus = '+' if query.span == EVER else ''
         rows = database.execute(
-            f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) '  # noqa: S608 (question marks)
-            f'AND timestamp BETWEEN ? AND ?', (*asked, first_ns, last_ns))
+            f'SELECT topic_id, timestamp, data FROM messages '  # noqa: S608 (question marks)
+            f'WHERE topic_id IN ({_marks(asked)}) AND {plus}timestamp BETWEEN ? AND ? '
+            f'AND (timestamp >= ? OR topic_id IN ({_marks(early)})) ORDER BY messages.rowid',
+            (*asked, _LEAST if early else first_ns, min(_MOST, query.span[1]), first_ns, *early))
         while batch := rows.fetchmany(_BATCH):
             for _, receive_ns, data in batch:
                 if not isinstance(receive_ns, int) or not isinstance(data, bytes):
                     raise BagError(f'{file} is damaged: a message has the time {receive_ns!r} and '
                                    f'{type(data).__name__} as its data')
             yield [RawMessage(*asked[topic_id], receive_ns, data)
-                   for topic_id, receive_ns, data in batch if receive_ns >= spans[topic_id][0]]
+                   for topic_id, receive_ns, data in batch]
+
+
+def _marks(values: Collection[int]) -> str:
+    """Return the question marks of a statement for some values."""
+    return ','.join('?' * len(values))
 
 
 @contextlib.contextmanager
