@@ -24,6 +24,7 @@ from uncloning_ros.contract.interface import (
     TOOL_KEY,
     Interface,
     require_same_interface,
+    with_continuous,
 )
 from uncloning_ros.contract.kinds import KINDS, Kind, Signal
 from uncloning_ros.contract.messages import TRANSFORMS
@@ -32,5 +33,5 @@ __all__ = [
     'HAND_KEY', 'KINDS', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment',
     'Enable', 'EpisodeEnd', 'FaultSignal', 'Interface', 'Kind', 'Limits', 'ObservedTopic',
     'PolicyTiming', 'Signal', 'Topic', 'contract_from_dict', 'load_contract',
-    'require_same_interface', 'with_modes',
+    'require_same_interface', 'with_continuous', 'with_modes',
 ]

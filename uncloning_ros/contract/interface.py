@@ -36,8 +36,16 @@ class Interface:
         if len(poses) > 1:
             raise ContractError(f'actions: expected one pose, for one arm, got '
                                 f'{", ".join(action.key for action in poses)}')
-        for action in poses:
-            self.measured_by(action)
+        for action in self.actions:
+            if action in poses or action.continuous:
+                self.measured_by(action)
+            for signal in self.observations:
+                if ((signal.kind, signal.names) == (action.kind, action.names)
+                        and set(signal.continuous) != set(action.continuous)):
+                    raise ContractError(
+                        f'expected the same continuous joints for the action {action.key} and '
+                        f'for {signal.key}, which measures it, got {_listed(action.continuous)} '
+                        f'and {_listed(signal.continuous)}')
         return replace(self, observations=self._framed('observations', self.observations),
                        actions=self._framed('actions', self.actions))
 
@@ -142,6 +150,25 @@ def require_same_interface(expected: Interface, found: Interface, carrier: str) 
         return
     raise ContractError(f'{carrier} was made for another interface: '
                         f'{_first_difference(expected, found)}')
+
+
+def with_continuous(interface: Interface, other: Interface) -> Interface:
+    """Return the interface with the continuous joints that another one has for its signals.
+
+    Messages carry the same numbers either way, so older bags are read with a contract that knows
+    better.
+    """
+    def completed(ours: Sequence[Signal], theirs: Sequence[Signal]) -> tuple[Signal, ...]:
+        known = {(signal.key, signal.names): signal.continuous for signal in theirs}
+        return tuple(replace(one, continuous=one.continuous or known.get((one.key, one.names), ()))
+                     for one in ours)
+
+    return replace(interface, observations=completed(interface.observations, other.observations),
+                   actions=completed(interface.actions, other.actions))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ', '.join(names) or 'none'
 
 
 def _first_difference(expected: Interface, found: Interface) -> str:

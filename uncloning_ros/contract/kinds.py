@@ -25,6 +25,12 @@ from uncloning_ros.geometry import (
 )
 from uncloning_ros.schema import Names, Note
 
+# Angle (rad): positions of a continuous joint that are whole turns apart are the same.
+TURN_RAD = 2 * math.pi
+# Least difference (rad) of two measurements that is a driver's leap by a turn: no joint moves so
+# far from one message to the next, and at the seam it may have moved by the rest.
+_LEAP_RAD = 1.75 * math.pi
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -60,8 +66,9 @@ class Kind:
 class Signal:
     """One observation or action: a named run of float values in a fixed order.
 
-    `names` are the joints where the kind has them; `frame` is the frame that other values are
-    expressed in, '' for joint values.
+    `names` are the joints where the kind has them, `continuous` those that turn without end,
+    which drivers report within one turn; `frame` is the frame that other values are expressed
+    in, '' for joint values.
     """
 
     key: str
@@ -69,6 +76,7 @@ class Signal:
     unit: str
     frame: Annotated[str, Note.DERIVED] = ''
     names: Names = ()
+    continuous: Names = ()
 
     @property
     def dim(self) -> int:
@@ -88,6 +96,12 @@ class Signal:
                                 f'{self.kind}')
         if self.names and not kind.named:
             raise ContractError(f"unknown key 'names': a {self.kind} has none")
+        if self.continuous and not (kind.named and kind.unit == 'rad'):
+            raise ContractError(f"unknown key 'continuous': a {self.kind} has no joints that turn")
+        for name in self.continuous:
+            if name not in self.names:
+                raise ContractError(f'continuous: expected joints of names, got {name!r}'
+                                    f'{near_miss(name, self.names)}')
         return self
 
 
@@ -139,6 +153,49 @@ def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]
     most = KINDS[signal.kind].span[1]
     require_usable(signal, found_values, -most, most)
     return found_values
+
+
+def nearest_turn(signal: Signal, values: Array, near: Array) -> Array:
+    """Return values (..., dim), continuous joints moved by whole turns to be nearest to `near`."""
+    if not signal.continuous:
+        return values
+    moved: Array = values + np.round((near - values) / TURN_RAD) * _turning(signal) * TURN_RAD
+    return moved
+
+
+def turns_counted(signal: Signal, rows: Array, near: Array) -> Array:
+    """Return rows (N, dim) with the turns of continuous joints counted, the first near `near`.
+
+    Each row is the nearest to the one before it, `near` (dim,) comes before the first.
+    """
+    if not signal.continuous:
+        return rows
+    turns = -np.round(np.diff(rows, axis=0, prepend=near[None]) / TURN_RAD)
+    counted: Array = rows + np.cumsum(turns, axis=0) * _turning(signal) * TURN_RAD
+    return counted
+
+
+def turn_leapt(signal: Signal, rows: Array) -> tuple[int, str] | None:
+    """Return the first of the rows (N, dim) at which a joint leapt by a turn, and the sentence.
+
+    None if none did: the rows are messages in a row, and only a continuous joint may leap.
+    """
+    kind = KINDS[signal.kind]
+    if not kind.named or kind.unit != 'rad':
+        return None
+    leaps = (np.abs(np.diff(rows, axis=0)) >= _LEAP_RAD) & (_turning(signal) == 0)
+    if not leaps.any():
+        return None
+    row, joint = (int(index) for index in np.argwhere(leaps)[0])
+    name, old, new = signal.names[joint], rows[row, joint], rows[row + 1, joint]
+    return row + 1, (f'{signal.key}: {name} leapt from {old:.3f} to {new:.3f} rad, about a turn; '
+                     f'check its publisher; if it turns without end, add continuous: [{name}] to '
+                     f'its observation and its action in the contract')
+
+
+def _turning(signal: Signal) -> Array:
+    """Return 1 for each continuous joint (dim,), 0 for the others."""
+    return np.array([float(name in signal.continuous) for name in signal.names])
 
 
 def _read_pose(signal: Signal, message: Any) -> Array:

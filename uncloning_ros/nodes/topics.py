@@ -22,6 +22,7 @@ from uncloning_ros.contract import (
     Signal,
     Topic,
 )
+from uncloning_ros.contract.kinds import nearest_turn
 from uncloning_ros.contract.messages import JOINT_STATE, JOINT_TRAJECTORY
 from uncloning_ros.conversions import (
     Sample,
@@ -244,11 +245,13 @@ class Commands:
         A trajectory carries on at the speed of the last two commands, unless it is not `moving`.
         """
         before = self._previous if moving and self._previous is not None else action
-        speeds, self._previous = (action - before) / self._period_s, action
+        self._previous = action
         for item in self._interface.actions:
             part = self._interface.action_slices[item.key]
             if self._types[item.key] == JOINT_TRAJECTORY:
-                message = encode_trajectory(item, action[part], speeds[part], self._period_s,
+                speeds = (action[part] - nearest_turn(item, before[part], action[part])
+                          ) / self._period_s
+                message = encode_trajectory(item, action[part], speeds, self._period_s,
                                             self._limits_rad, self._classes)
             else:
                 message = encode(item, self._types[item.key], action[part], stamp_ns,

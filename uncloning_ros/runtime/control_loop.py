@@ -5,13 +5,14 @@
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uncloning_ros.contract import OBJECT_KEY, Contract
+from uncloning_ros.contract.kinds import nearest_turn, turns_counted
 from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
 from uncloning_ros.policy_io import Infer, Observation, Plan
@@ -110,6 +111,11 @@ class ControlLoop:
     object was grasped, let go and is out of reach, or after `max_episode_s`. FAULT when the
     policy fails or its answer is not a command, on the robot's fault topic, and on `fault()`;
     only `reset` ends it.
+
+    Turns of continuous joints are counted here, as `align` counts them for a dataset: an episode
+    begins with each within half a turn of 0, and while it lasts a measurement is taken at the
+    turn that is nearest to the last command or, where none moves the joint, to the measurement
+    before it. So limits, plans and history never see a driver leap by a turn.
     """
 
     def __init__(self, contract: Contract, seed: int) -> None:
@@ -118,6 +124,9 @@ class ControlLoop:
         self._held_by = {signal.key: interface.measured_by(signal)
                          for signal in interface.actions}
         keys = [signal.key for signal in interface.observations]
+        self._continuous = [signal for signal in interface.observations if signal.continuous]
+        self._commands_of = {key: interface.action_slices[action]
+                             for action, key in self._held_by.items()}
         self._object_key = OBJECT_KEY if OBJECT_KEY in keys else None
         self._tool_key = interface.arm_pose_key
         self._width_key = interface.width_key
@@ -216,7 +225,7 @@ class ControlLoop:
         except (TypeError, ValueError) as err:
             self.fault('policy_failed', f'the policy failed: {err}')
             return
-        self._queue.put(plan, request.tick_ns, now_ns, self._resting)
+        self._queue.put(self._counted_plan(plan), request.tick_ns, now_ns, self._resting)
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
              steady_ns: int | None = None, guards: Guards = NO_GUARDS) -> Decision:
@@ -226,6 +235,7 @@ class ControlLoop:
         stamps, `steady_ns` on one that never jumps; by default all are the same.
         """
         self._cycles += 1
+        samples = self._counted(samples)
         complaints = self._watchdog.judge(samples, now_ns,
                                           now_ns if ros_now_ns is None else ros_now_ns,
                                           now_ns if steady_ns is None else steady_ns, guards)
@@ -247,6 +257,8 @@ class ControlLoop:
             self._began_ns = self._next_tick_ns = now_ns
             self._resting = self._measured(samples)
             self._state = State.ACTIVE
+        self._turns |= {signal.key: samples[signal.key].values for signal in self._continuous
+                        if all(complaint.key != signal.key for complaint in complaints)}
         most_s = self._contract.deployment.episode_end.max_episode_s
         if (now_ns - self._began_ns) * 1e-9 >= most_s:
             return self._end(State.DONE, 'timeout', f'the episode reached max_episode_s of '
@@ -259,6 +271,32 @@ class ControlLoop:
             return self._end(State.DONE, 'released', 'the object was let go and is out of reach',
                              samples, complaints)
         return self._act(now_ns, samples)
+
+    def _counted(self, samples: Mapping[str, Sample]) -> Mapping[str, Sample]:
+        """Return the samples with the turns of continuous joints counted."""
+        if not self._continuous:
+            return samples
+        counted = dict(samples)
+        for signal in self._continuous:
+            sample, part = samples.get(signal.key), self._commands_of.get(signal.key)
+            if sample is None:
+                continue
+            near = self._turns.get(signal.key, np.zeros(signal.dim))
+            if part is not None and self._last is not None:
+                near = self._last[part]
+            counted[signal.key] = replace(sample, values=nearest_turn(signal, sample.values, near))
+        return counted
+
+    def _counted_plan(self, plan: Plan) -> Plan:
+        """Return the plan with its continuous joints at the turns of the last command."""
+        if not self._continuous:
+            return plan
+        near = self._resting if self._last is None else self._last
+        chunk = np.array(plan.chunk, dtype=np.float64)
+        for signal in self._contract.interface.actions:
+            part = self._contract.interface.action_slices[signal.key]
+            chunk[:, part] = turns_counted(signal, chunk[:, part], near[part])
+        return replace(plan, chunk=chunk.astype(np.float32))
 
     def _fault(self, guards: Guards) -> tuple[str, str] | None:
         fault, self._foreign_fault = self._foreign_fault, None
@@ -431,6 +469,7 @@ class ControlLoop:
     def _forget_episode(self) -> None:
         self._queue.clear()
         self._history.clear()
+        self._turns: dict[str, Array] = {}
         self._last = None
         self._pending = None
         self._motion_allowed = False

@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 
 from uncloning_ros.contract import KINDS, Interface
+from uncloning_ros.contract.kinds import nearest_turn
 from uncloning_ros.geometry import Array
 
 
@@ -14,10 +15,14 @@ def distances(interface: Interface, ours: Array, theirs: Mapping[str, Array]) ->
     `KEY_m` and `KEY_rad` for a pose, `KEY_rad` (the largest) for joints, `KEY_m` for a width; for
     the keys of the other one.
     """
-    return {f'{signal.key}_{unit}': distance(ours[interface.action_slices[signal.key]],
-                                             theirs[signal.key])
-            for signal in interface.actions if signal.key in theirs
-            for unit, distance in KINDS[signal.kind].distances.items()}
+    found: dict[str, float] = {}
+    for signal in interface.actions:
+        if signal.key in theirs:
+            one = ours[interface.action_slices[signal.key]]
+            two = nearest_turn(signal, theirs[signal.key], one)
+            found |= {f'{signal.key}_{unit}': distance(one, two)
+                      for unit, distance in KINDS[signal.kind].distances.items()}
+    return found
 
 
 class ShadowReport:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from uncloning_ros.contract import KINDS, Contract, ObservedTopic, Signal
+from uncloning_ros.contract.kinds import nearest_turn, turn_leapt
 from uncloning_ros.conversions import Sample
 from uncloning_ros.runtime.limits import allowed_spans
 
@@ -54,7 +55,8 @@ class Watchdog:
     fell silent, and by stamp, which sees one that repeats old measurements. A stamp may lie as
     far in the future as in the past, for clocks differ. With `max_unchanged_s` a sensor that
     repeats the very same values is refused as well, with `max_speed_m_s` or `max_speed_rad_s`
-    one whose values leap: they are refused until the object could have moved that far. A
+    one whose values leap: they are refused until the object could have moved that far, and a joint
+    that leapt by a turn until it is back, or `reset`. A
     measurement of the arm is refused if it is further from workspace or joint limits than a
     command may lie from it: to follow it would pull the arm towards a place where it is not.
     """
@@ -230,17 +232,20 @@ def leap(signal: Signal, topic: ObservedTopic, before: Sample, sample: Sample,
     """Return a complaint if a signal leaps from one sample to the next.
 
     `before` is the newest believed sample. From one stamp to the other a signal may move and turn
-    as fast as its topic's `max_speed_m_s` and `max_speed_rad_s` say, where those are given.
+    as fast as its topic's `max_speed_m_s` and `max_speed_rad_s` say, where those are given. No
+    joint leaps by a turn, unless it is continuous: its driver reports it within one.
     Samples closer in time than `least_ns` count as that far apart: the noise of a fast sensor is
     not a motion.
     """
     apart_s = max(abs(sample.stamp_ns - before.stamp_ns), least_ns) * 1e-9
-    kind = KINDS[signal.kind]
+    kind, values = KINDS[signal.kind], nearest_turn(signal, sample.values, before.values)
+    if leapt := turn_leapt(signal, np.array([before.values, sample.values])):
+        return Complaint(signal.key, 'leap', f'{leapt[1]}; reset if it was moved by hand')
     for unit in kind.speeds:
         speed = getattr(topic, f'max_speed_{unit}_s')
         if speed is None:
             continue
-        moved, most = kind.distances[unit](before.values, sample.values), speed * apart_s
+        moved, most = kind.distances[unit](before.values, values), speed * apart_s
         if moved > most + _SLACK:
             return Complaint(signal.key, 'leap', f'{signal.key} leapt by {moved:.3g} {unit} '
                              f'within {apart_s:.3f} s, allowed {most:.3g} {unit}; check its '

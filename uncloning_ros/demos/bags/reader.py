@@ -12,7 +12,7 @@ from typing import Any
 
 import zstandard
 
-from uncloning_ros.contract import Contract, require_same_interface
+from uncloning_ros.contract import Contract, require_same_interface, with_continuous
 from uncloning_ros.demos.bags.clock import ReceiveOrder, stamps_fault
 from uncloning_ros.demos.bags.decoding import Decoder, deserialise, with_topics
 from uncloning_ros.demos.bags.episode import (
@@ -179,6 +179,7 @@ def _origin(info: BagInfo, given: Contract | None) -> tuple[EpisodeMetadata, Con
     if 'schema' in custom:
         metadata, own = read_custom_data(custom, info.path)
         if given is not None:
+            own = replace(own, interface=with_continuous(own.interface, given.interface))
             require_same_interface(given.interface, own.interface, str(info.path))
         return metadata, own, True  # its topics are those of the robot that recorded
     if given is None:

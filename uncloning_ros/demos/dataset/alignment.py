@@ -15,7 +15,12 @@ The first tick is the first at which all observations are there and fresh and th
 begun; the last is the last that still has an answer. The grid lies so that nearly every command
 falls on a tick or shortly after one, whatever the teacher's phase. An episode in which an
 observation goes stale or stands still, or the commands pause, is left out: the policy holds in
-that case, and the teacher acted blindly, or had a hand off the controls.
+that case, and the teacher acted blindly, or had a hand off the controls. So is one in which a
+joint leaps by a turn.
+
+Turns of continuous joints are counted as the control loop counts them: from the first tick on,
+at which each is within half a turn of 0; a command is taken at the turn nearest to the
+measurement that it answers.
 """
 
 from collections.abc import Sequence
@@ -24,7 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import Contract, ObservedTopic
+from uncloning_ros.contract import Contract, ObservedTopic, Signal
+from uncloning_ros.contract.kinds import nearest_turn, turn_leapt, turns_counted
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.messages import require_one_clock
@@ -71,9 +77,16 @@ def align(episode: Episode, contract: Contract) -> tuple[Float32, Float32, Times
     if len(ticks) < least:
         raise DatasetError(f'expected at least {least} frames (history + execute), got '
                            f'{len(ticks)}; record longer')
-    observations = np.concatenate(
-        [s.values[s.at_or_before(ticks)] for s in observed.values()], axis=1)
-    actions = np.concatenate([s.values[s.at_or_after(ticks)] for s in commands.values()], axis=1)
+    measured = {s.key: observed[s.key].taken(s, ticks, observed[s.key].at_or_before(ticks))
+                for s in interface.observations}
+    commanded = [commands[s.key].taken(s, ticks, commands[s.key].at_or_after(ticks))
+                 for s in interface.actions]
+    for i, signal in enumerate(interface.actions):
+        if signal.continuous:
+            near = measured[interface.measured_by(signal)]
+            commanded[i] = nearest_turn(signal, commanded[i], near)
+    observations = np.concatenate([*measured.values()], axis=1)
+    actions = np.concatenate(commanded, axis=1)
     return observations.astype(np.float32), actions.astype(np.float32), ticks
 
 
@@ -98,6 +111,19 @@ class _Series:
     def at_or_after(self, ticks: Times) -> NDArray[np.intp]:
         """Return the first sample at or after each tick, which must not follow the last."""
         return np.searchsorted(self.receive_ns, ticks, side='left')
+
+    def taken(self, signal: Signal, ticks: Times, indices: NDArray[np.intp]) -> Array:
+        """Return the values (T, dim) of the sample for each tick, turns counted from the first.
+
+        Raise `DatasetError` if a joint leaps by a turn from one sample to the next.
+        """
+        first = int(indices[0])
+        rows = self.values[first:int(indices[-1]) + 1]
+        if leapt := turn_leapt(signal, rows):
+            row, said = leapt
+            at_s = float(self.receive_ns[first + row] - ticks[0]) * 1e-9
+            raise DatasetError(f'at {at_s:.2f} s {said}, and give it with --contract')
+        return turns_counted(signal, rows, np.zeros(signal.dim))[indices - first]
 
     def unchanged_ns(self) -> Times:
         """Return the time (N,) in ns for which each sample has repeated the values before it."""

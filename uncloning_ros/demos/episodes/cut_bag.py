@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from uncloning_ros.contract import OBJECT_KEY, Contract
+from uncloning_ros.contract.kinds import turns_counted
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.clock import ReceiveOrder
 from uncloning_ros.demos.bags.decoding import Decoder, deserialise, listed, with_topics
@@ -80,6 +81,8 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
                            ) from err
     first, *others = (track.arrays() for track in tracks.values())
     if cutting.by == 'idle':
+        signal, = (s for s in used.interface.observations if s.key in tracks)
+        first = first[0], turns_counted(signal, first[1], np.zeros(signal.dim))
         return cut_by_idle(*first, cutting.idle_s, first_ns, last_ns)
     width_ns, width_m = first
     return cut_by_gripper(width_ns, width_m[:, 0], *_apart(*others),
