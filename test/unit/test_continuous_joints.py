@@ -47,7 +47,7 @@ def contract_data(*continuous: str) -> dict[str, Any]:
     """Return the shipped contract in joints with wide limits and some continuous joints."""
     data: dict[str, Any] = plain(JOINT_CONTRACT)
     limits = data['deployment']['limits']['joint_limits_rad']
-    limits |= dict.fromkeys(WRAPPED, [-20.0, 20.0])
+    limits |= {name: [-20.0, 20.0] for name in WRAPPED}
     if continuous:
         for part in ('observations', 'actions'):
             data['interface'][part][0]['continuous'] = list(continuous)
