@@ -43,7 +43,7 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     Joints are matched by name and put in the contract's order. Raise `OtherJointsError` for a
     message that names none of them: it is about others. Raise `ContractError` for a foreign
     frame, a joint that is missing or named twice, a wrong length, and values that are not finite
-    or that nothing real can have; `TypeError` for transforms, which say more than one signal and
+    or outside the kind's span; `TypeError` for transforms, which say more than one signal and
     belong to `uncloning_ros.transforms`. Whether a message may come without a stamp is for the
     caller to say.
     """
@@ -55,7 +55,8 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
         require_usable(signal, values.tolist(), *KINDS[signal.kind].span)
     elif hasattr(message, 'joint_names'):
         if len(message.points) == 0:
-            raise ContractError(f'{signal.key}: a trajectory has no points; check its publisher')
+            raise ContractError(f'{signal.key}: expected a trajectory with a point, got none; '
+                                f'check its publisher')
         values = np.array(values_by_name(signal, message.joint_names,
                                          message.points[0].positions))
     elif hasattr(message, 'transforms'):
@@ -88,8 +89,8 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
         return messages.build(classes, type_name, layout=layout, data=values)
     kind = KINDS[signal.kind]
     if type_name != kind.observed_as[0]:
-        raise ContractError(f'{signal.key}: expected {kind.observed_as[0]} or {ARRAY} for a '
-                            f'{signal.kind}, got {type_name}')
+        raise ContractError(f'{signal.key}: expected {kind.observed_as[0]} or {ARRAY} for the '
+                            f'kind {signal.kind!r}, got {type_name}')
     return kind.encode(signal, values, stamp_ns, classes)
 
 

@@ -282,7 +282,7 @@ def test_trajectory_that_does_not_say_where_every_joint_goes_is_refused(
 def test_trajectory_without_points_is_refused() -> None:
     message = trajectory()
     message.points = []
-    with pytest.raises(ContractError, match='joints: .*no points'):
+    with pytest.raises(ContractError, match='joints: .*with a point, got none'):
         decode(JOINTS, message, 0)
 
 

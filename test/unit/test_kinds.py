@@ -3,6 +3,7 @@
 """Kinds of signals: every record is consistent, and one record is all that a new kind takes."""
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,21 @@ import torch
 import yaml
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import KINDS, Contract, Kind, Signal, contract_from_dict, messages
+from uncloning_ros.contract import (
+    KINDS,
+    Contract,
+    Kind,
+    ObservedTopic,
+    Signal,
+    contract_from_dict,
+    messages,
+)
 from uncloning_ros.contract.kinds import values_by_name
 from uncloning_ros.conversions import decode, encode
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.dataset.retargeting import obstacle
 from uncloning_ros.errors import ContractError
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.runtime.watchdog import leap
@@ -27,14 +37,19 @@ from uncloning_ros.share import share_path
 STORE = get_typestore(Stores.ROS2_JAZZY)
 DATA: dict[str, Any] = yaml.safe_load((share_path('config') / 'contract.yaml').read_text())
 JOINTS = ('shoulder', 'elbow')
-EXAMPLES = {'pose': [0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0], 'force': [1.0, -2.0, 3.0],
-            'joint_positions': [0.5, -0.5], 'gripper_width': [0.04]}
 
 
 def signal_of(kind: str) -> Signal:
     record = KINDS[kind]
     return Signal('signal', kind, record.unit, '' if record.named else 'base',
                   JOINTS if record.named else ())
+
+
+def values_of(signal: Signal) -> np.ndarray:
+    """Return values that a signal may have: some times the smallest spreads, a pose upright."""
+    if signal.kind == 'pose':
+        return np.array([0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    return np.array(KINDS[signal.kind].floors) * np.arange(5, 5 + signal.dim)
 
 
 @pytest.mark.parametrize('name', sorted(KINDS))
@@ -44,81 +59,91 @@ def test_a_record_is_consistent(name: str) -> None:
     assert len(kind.floors) in (1, signal.dim)
     assert min(kind.floors) > 0
     assert set(kind.speeds) <= set(kind.distances)
+    assert {f'max_speed_{unit}_s' for unit in kind.speeds} <= {
+        field.name for field in dataclasses.fields(ObservedTopic)}
     assert kind.dim is not None or kind.named
-    values = np.array(EXAMPLES[name])
+    values = values_of(signal)
     message = encode(signal, kind.observed_as[0], values, 7, STORE.types.__getitem__)
     np.testing.assert_allclose(decode(signal, message, 9).values, values, atol=1e-12)
     assert (message.header.stamp.nanosec, message.header.frame_id) == (7, signal.frame)
+    assert kind.distances[kind.unit](values, values + np.eye(signal.dim)[0]) == pytest.approx(1.0)
     for distance in kind.distances.values():
         assert distance(values, values) == 0.0
-        assert distance(values, values + np.eye(signal.dim)[0]) == pytest.approx(
-            0.0 if distance is KINDS['pose'].distances['rad'] else 1.0)
+        assert max(distance(values, values + one) for one in np.eye(signal.dim)) > 0.0
 
 
-def read_torques(signal: Signal, message: Any) -> np.ndarray:
+def test_a_pose_turns_without_moving_and_moves_without_turning() -> None:
+    pose, place = values_of(signal_of('pose')), np.eye(9)[0]
+    turned = np.concatenate([pose[:3], [0.0, 1.0, 0.0, -1.0, 0.0, 0.0]])
+    distances = KINDS['pose'].distances
+    assert (distances['m'](pose, turned), distances['rad'](pose, pose + place)) == (0.0, 0.0)
+    assert distances['rad'](pose, turned) == pytest.approx(np.pi / 2)
+
+
+def read_toys(signal: Signal, message: Any) -> np.ndarray:
     return np.array(values_by_name(signal, message.name, message.effort))
 
 
-def build_torques(signal: Signal, values: np.ndarray, stamp_ns: int, classes: Any) -> Any:
+def build_toys(signal: Signal, values: np.ndarray, stamp_ns: int, classes: Any) -> Any:
     return messages.joint_state(classes, signal.names, stamp_ns, effort=values)
 
 
-TORQUE = Kind(unit='N m', dim=None, named=True, observed_as=(messages.JOINT_STATE,),
-              commanded_as=(), span=(-500.0, 500.0), floors=(0.05,), decode=read_torques,
-              encode=build_torques,
-              distances={'N m': lambda one, two: float(np.abs(one - two).max())})
+TOY = Kind(unit='N m', dim=None, named=True, observed_as=(messages.JOINT_STATE,),
+           commanded_as=(), span=(-500.0, 500.0), floors=(0.05,), decode=read_toys,
+           encode=build_toys, same_elsewhere=False,
+           distances={'N m': lambda one, two: float(np.abs(one - two).max())})
 
 
 @pytest.fixture
 def contract(monkeypatch: pytest.MonkeyPatch) -> Contract:
-    """Return a contract that observes joint torques, a kind that this test adds."""
-    monkeypatch.setitem(KINDS, 'torque', TORQUE)
-    return contract_from_dict(observing_torques())
+    """Return a contract that observes toys, a kind that this test adds."""
+    monkeypatch.setitem(KINDS, 'toy', TOY)
+    return contract_from_dict(observing_toys())
 
 
-def observing_torques() -> dict[str, Any]:
+def observing_toys() -> dict[str, Any]:
     data = copy.deepcopy(DATA)
     data['interface']['observations'].append(
-        {'key': 'torques', 'kind': 'torque', 'unit': 'N m', 'names': list(JOINTS)})
-    data['deployment']['observations']['torques'] = {
+        {'key': 'toys', 'kind': 'toy', 'unit': 'N m', 'names': list(JOINTS)})
+    data['deployment']['observations']['toys'] = {
         'topic': 'joint_states', 'type': messages.JOINT_STATE, 'max_age_s': 0.1}
     return data
 
 
 def test_a_new_kind_takes_one_record(contract: Contract) -> None:
     interface = contract.interface
-    torques = interface.observations[-1]
-    assert (torques.dim, torques.frame, interface.observation_dim) == (2, '', 33)
+    toys = interface.observations[-1]
+    assert (toys.dim, toys.frame, interface.observation_dim) == (2, '', 33)
     assert contract_from_dict(plain(contract)) == contract
-    message = encode(torques, messages.JOINT_STATE, [30.0, -4.0], 5, STORE.types.__getitem__)
+    message = encode(toys, messages.JOINT_STATE, [30.0, -4.0], 5, STORE.types.__getitem__)
     wire = STORE.deserialize_cdr(STORE.serialize_cdr(message, messages.JOINT_STATE),
                                  messages.JOINT_STATE)
-    sample = decode(torques, wire, 9)
+    sample = decode(toys, wire, 9)
     assert (sample.values.tolist(), sample.stamp_ns) == ([30.0, -4.0], 5)
     wire.effort = np.array([30.0, 900.0])
-    with pytest.raises(ContractError, match='torques: .* -500 to 500 N m.*900'):
-        decode(torques, wire, 9)
-    assert leap(torques, contract.deployment.observations['torques'], sample, sample, 1) is None
+    with pytest.raises(ContractError, match='toys: .* -500 to 500 N m.*900'):
+        decode(toys, wire, 9)
+    assert leap(toys, contract.deployment.observations['toys'], sample, sample, 1) is None
 
 
 @pytest.mark.parametrize(('place', 'value', 'culprit'), [
-    ('unit', 'Nm', "unit: .*'N m'.*'Nm'"), ('type', messages.POSE, 'torques.type: .*PoseStamped'),
-    ('max_speed_rad_s', 1.0, "torques: .*'max_speed_rad_s'")])
+    ('unit', 'Nm', "unit: .*'N m'.*'Nm'"), ('type', messages.POSE, 'toys.type: .*PoseStamped'),
+    ('max_speed_rad_s', 1.0, "toys: .*'max_speed_rad_s'")])
 def test_a_new_kind_is_checked_by_its_record(contract: Contract, place: str, value: object,
                                              culprit: str) -> None:
-    data = observing_torques()
+    data = observing_toys()
     part = (data['interface']['observations'][-1] if place == 'unit'
-            else data['deployment']['observations']['torques'])
+            else data['deployment']['observations']['toys'])
     part[place] = value
     with pytest.raises(ContractError, match=culprit):
         contract_from_dict(data)
 
 
 def test_a_kind_that_is_not_commanded_is_refused_as_an_action(contract: Contract) -> None:
-    data = observing_torques()
+    data = observing_toys()
     data['interface']['actions'].append(
-        {'key': 'push', 'kind': 'torque', 'unit': 'N m', 'names': list(JOINTS)})
-    with pytest.raises(ContractError, match='push: a torque cannot be commanded'):
+        {'key': 'push', 'kind': 'toy', 'unit': 'N m', 'names': list(JOINTS)})
+    with pytest.raises(ContractError, match='push: .*commanded, pose or.*got .toy'):
         contract_from_dict(data)
 
 
@@ -130,12 +155,19 @@ def test_a_policy_observes_a_new_kind(contract: Contract) -> None:
 
 def test_a_new_kind_travels_through_a_bag(contract: Contract, tmp_path: Path) -> None:
     signals = (*contract.interface.observations, *contract.interface.actions)
-    values = {**EXAMPLES, 'torque': [30.0, -4.0]}
     origin = EpisodeMetadata('monday', 0, 'Ada', None, '0')
     with EpisodeWriter(tmp_path / 'episode_000000', contract, origin) as writer:
         for signal in signals:
-            writer.write_values(signal.key, np.array(values[signal.kind]), 5, 7)
+            writer.write_values(signal.key, values_of(signal), 5, 7)
         writer.commit()
     episode = read_episode(tmp_path / 'episode_000000')
     assert episode.contract == contract
-    assert episode.samples['torques'][0].values.tolist() == [30.0, -4.0]
+    toys = contract.interface.observations[-1]
+    np.testing.assert_array_equal(episode.samples['toys'][0].values, values_of(toys))
+
+
+def test_a_kind_that_does_not_stay_elsewhere_is_not_retargeted(
+        contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'toys is observed too' in obstacle(contract.interface)
+    monkeypatch.setitem(KINDS, 'toy', dataclasses.replace(TOY, same_elsewhere=True))
+    assert obstacle(contract.interface) == ''

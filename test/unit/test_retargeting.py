@@ -332,7 +332,7 @@ def signal(key: str, kind: str = 'pose', frame: str = 'base') -> Signal:
     (('tool_pose', 'object_pose', 'hand_pose'), ('joint_positions', 'gripper_width'),
      'the actions are gripper_width and joint_positions'),
     (('tool_pose', 'object_pose', 'hand_pose', 'joints'), ('pose', 'gripper_width'),
-     'joint positions are observed')])
+     'joints is observed too')])
 def test_what_keeps_an_interface_from_being_retargeted(observations: Any, actions: Any,
                                                  sentence: str) -> None:
     found = SimpleNamespace(

@@ -38,10 +38,10 @@ class Topic:
 class ObservedTopic(Topic):
     """The topic that an observation comes from, and when a sample of it stops the arm.
 
-    A sample older than `max_age_s` stops it; so do samples that repeat the same values for longer
-    than `max_unchanged_s`, for a live sensor is never that still; so do samples between which
-    the signal moves or turns faster than `max_speed_m_s` or `max_speed_rad_s`. Those are not
-    checked where they are None.
+    A sample older than `max_age_s` stops it. Samples that repeat the same values for longer than
+    `max_unchanged_s` stop it: a live sensor is never that still. Samples between which the signal
+    moves or turns faster than `max_speed_m_s` or `max_speed_rad_s` stop it. A limit that is None
+    is not checked.
     `child_frame` is the frame whose pose is read from a tree of transforms. `stamped` tells
     whether header stamps can be trusted; else the time of arrival stands in for them.
     """
@@ -174,13 +174,13 @@ class Deployment:
                 known = kind.observed_as if part == 'observations' else kind.commanded_as
                 if topic.type not in known:
                     raise ContractError(f'{part}.{signal.key}.type: expected '
-                                        f'{" or ".join(known)} for a {signal.kind}, got '
-                                        f'{topic.type!r}')
+                                        f'{" or ".join(known)} for the kind '
+                                        f'{signal.kind!r}, got {topic.type!r}')
                 for unit in ('m', 'rad'):
                     key = f'max_speed_{unit}_s'
                     if unit not in kind.speeds and getattr(topic, key, None) is not None:
-                        raise ContractError(f'{part}.{signal.key}: unknown key {key!r} for a '
-                                            f'{signal.kind}')
+                        raise ContractError(f'{part}.{signal.key}: unknown key {key!r} for the '
+                                            f'kind {signal.kind!r}')
         _require_keys('limits.joint_limits_rad', self.limits.joint_limits_rad,
                       [name for signal in interface.actions if signal.kind == 'joint_positions'
                        for name in signal.names])

@@ -31,7 +31,9 @@ class Interface:
             raise ContractError('modes: expected at least one desired mode, got none')
         for action in self.actions:
             if not KINDS[action.kind].commanded_as:
-                raise ContractError(f'actions: {action.key}: a {action.kind} cannot be commanded')
+                able = ' or '.join(name for name, kind in KINDS.items() if kind.commanded_as)
+                raise ContractError(f'actions: {action.key}: expected a kind that can be '
+                                    f'commanded, {able}, got {action.kind!r}; observe it instead')
         poses = [action for action in self.actions if action.kind == 'pose']
         if len(poses) > 1:
             raise ContractError(f'actions: expected one pose, for one arm, got '
@@ -104,7 +106,7 @@ class Interface:
                     and (action.kind != 'joint_positions' or signal.names == action.names)):
                 return signal.key
         lacking = (f'the pose of the arm under the key {TOOL_KEY}' if action.kind == 'pose'
-                   else f'a {action.kind} with the same names')
+                   else f'a signal of the kind {action.kind!r} with the same names')
         raise ContractError(f'expected an observation that measures the action {action.key!r}, '
                             f'got none; observe {lacking}')
 

@@ -34,19 +34,30 @@ _LEAP_RAD = 1.75 * math.pi
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of signal.
+    """One kind of signal: number and unit of its values, message types, conversions and scales.
 
-    A signal has `dim` values, or one for each of its names where `dim` is None; `named` kinds
-    have the names of joints, the others a frame. Every real value lies well within `span`, in the
-    kind's unit. A number outside comes from a broken publisher or is in a foreign unit (mm,
-    degrees, percent), and its square could overflow. `floors` are the smallest spreads, one for
-    all values or one for each, that learning takes for a signal and not for noise.
+    `dim` is the number of values; None: one for each name of a signal. `named` kinds have the
+    names of joints, the others a frame. `observed_as` and `commanded_as` are the message types
+    that a contract may name; a kind without the latter can only be observed.
 
     `decode(signal, message)` returns the values (dim,) of a message of the first type in
     `observed_as`, and raises `ContractError` where it cannot; `encode(signal, values, stamp_ns,
-    classes)` builds that message. Arrays and trajectories carry commands of any kind; they are
-    read and built in `conversions`. `distances` measure by unit how far two states are apart;
-    `speeds` are the units in which a contract may bound how fast measurements change.
+    classes)` builds that message. A kind that is only observed needs `encode` too: the simulator
+    and the writer of episodes make measurements with it. Arrays and trajectories carry commands
+    of any kind; `conversions` reads and builds them.
+
+    `span` is [least, most] in the kind's unit, about ten times the largest real value: a number
+    outside comes from a broken publisher or is in a foreign unit (mm, degrees, percent), and its
+    square could overflow. Learning divides by the standard deviation of the demonstrations, but
+    never by less than `floors`, one for all values or one for each: a smaller spread is noise.
+
+    `distances` measure how far two states (dim,) are apart, by unit, that of the kind among
+    them. `speeds` are the units in which a contract may bound how fast a measurement changes,
+    with `max_speed_m_s` and `max_speed_rad_s`: 'm' and 'rad', there are no others.
+
+    `same_elsewhere` tells whether the values of a demonstration stay as they are when tool and
+    hand are at other places. Poses are moved there; demonstrations with an observation of another
+    kind whose values do not stay are not retargeted.
     """
 
     unit: str
@@ -59,6 +70,7 @@ class Kind:
     decode: 'Callable[[Signal, Any], Array]'
     encode: 'Callable[[Signal, Array, int, MessageClasses], Any]'
     distances: Mapping[str, Callable[[Array, Array], float]]
+    same_elsewhere: bool
     speeds: tuple[str, ...] = ()
 
 
@@ -92,12 +104,13 @@ class Signal:
             raise ContractError(f'unit: expected {kind.unit!r} for kind {self.kind!r}, got '
                                 f'{self.unit!r}')
         if kind.named and not self.names:
-            raise ContractError(f"missing key 'names', expected those of the joints of a "
-                                f'{self.kind}')
+            raise ContractError(f"missing key 'names', expected the names of the joints for the "
+                                f'kind {self.kind!r}')
         if self.names and not kind.named:
-            raise ContractError(f"unknown key 'names': a {self.kind} has none")
+            raise ContractError(f"unknown key 'names': the kind {self.kind!r} has no names")
         if self.continuous and not (kind.named and kind.unit == 'rad'):
-            raise ContractError(f"unknown key 'continuous': a {self.kind} has no joints that turn")
+            raise ContractError(f"unknown key 'continuous': the kind {self.kind!r} has no joints "
+                                f'that turn')
         for name in self.continuous:
             if name not in self.names:
                 raise ContractError(f'continuous: expected joints of names, got {name!r}'
@@ -130,8 +143,8 @@ def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]
     """Return the values of the signal's joints, in its order, of a message that names joints.
 
     Raise `ContractError` for a joint that is missing or named twice, another number of values
-    than names, and a value beyond the span; joints may count in either direction. Raise
-    `OtherJointsError` if none of the joints is named.
+    than names, and a value that is larger than the span's end in either direction: a gripper's
+    joints may close with negative values. Raise `OtherJointsError` if none of the joints is named.
     """
     missing = [name for name in signal.names if name not in names]
     if len(missing) == len(signal.names):
@@ -276,25 +289,26 @@ KINDS: dict[str, Kind] = {
         observed_as=(messages.POSE, messages.TRANSFORMS), commanded_as=(messages.POSE,),
         span=(-1e4, 1e4), floors=(0.005,) * 3 + (0.02,) * 6,
         decode=_read_pose, encode=_build_pose,
-        distances={'m': _position_distance, 'rad': _rotation_distance}, speeds=('m', 'rad')),
+        distances={'m': _position_distance, 'rad': _rotation_distance}, same_elsewhere=False,
+        speeds=('m', 'rad')),
     'joint_positions': Kind(
         unit='rad', dim=None, named=True,
         observed_as=(messages.JOINT_STATE,),
         commanded_as=(messages.ARRAY, messages.JOINT_TRAJECTORY),
         span=(-100.0, 100.0),  # a joint that turns without end may have turned 15 times
         floors=(0.01,), decode=_read_joints, encode=_build_joints,
-        distances={'rad': _largest_difference}, speeds=('rad',)),
+        distances={'rad': _largest_difference}, same_elsewhere=False, speeds=('rad',)),
     # between the fingers: the sum over the named finger joints
     'gripper_width': Kind(
         unit='m', dim=1, named=True,
         observed_as=(messages.JOINT_STATE,), commanded_as=(messages.ARRAY,),
         span=(-0.05, 1.0),  # at its stop it may be measured below 0 by the error of its zero
         floors=(0.002,), decode=_read_width, encode=_build_width,
-        distances={'m': _largest_difference}),
+        distances={'m': _largest_difference}, same_elsewhere=True),
     # along x, y, z
     'force': Kind(
         unit='N', dim=3, named=False,
         observed_as=(messages.WRENCH,), commanded_as=(),
         span=(-1e4, 1e4), floors=(0.2,), decode=_read_force, encode=_build_force,
-        distances={'N': _largest_difference}),
+        distances={'N': _largest_difference}, same_elsewhere=True),
 }

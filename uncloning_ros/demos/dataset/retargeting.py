@@ -12,7 +12,8 @@ them the arm carries the tool and is at neither. So an episode has three marks:
 
 Everything that moves with a place is turned and shifted as one rigid body, so the grasp in the
 tool's frame, and the exchange in the hand's, are those that were demonstrated. Observations and
-commands of the arm are retargeted alike. Forces and widths stay.
+commands of the arm are retargeted alike. Forces and widths are copied unchanged; signals that
+depend on the arm's posture cannot be retargeted.
 
 Cutting demonstrations at such marks and moving the pieces with their objects is MimicGen's
 (Mandlekar et al., CoRL 2023, arXiv 2310.17596), which plays them back in a simulator and keeps
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
+from uncloning_ros.contract import HAND_KEY, KINDS, OBJECT_KEY, TOOL_KEY, Interface
 from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord
 from uncloning_ros.geometry import (
     Array,
@@ -76,17 +77,16 @@ def obstacle(interface: Interface) -> str:
     lacking = [key for key in moved if key not in poses]
     if lacking:
         return f'{" and ".join(lacking)} is not observed'
-    others = [key for key in poses if key not in moved]
+    others = [signal.key for signal in interface.observations
+              if signal.key not in moved and not KINDS[signal.kind].same_elsewhere]
     if others:
-        return f'{" and ".join(others)} is observed too, and its pose at another place is unknown'
+        return f'{" and ".join(others)} is observed too, and unknown at another place'
     if len({signal.frame for signal in (*interface.observations, *interface.actions)
             if signal.kind == 'pose'}) > 1:
         return 'the poses are not in one frame'
     kinds = sorted(signal.kind for signal in interface.actions)
     if kinds != ['gripper_width', 'pose']:
         return f'the actions are {" and ".join(kinds)}, not one pose and one gripper width'
-    if any(signal.kind == 'joint_positions' for signal in interface.observations):
-        return 'joint positions are observed, and those at another place are unknown'
     return ''
 
 
