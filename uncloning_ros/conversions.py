@@ -19,6 +19,8 @@ from uncloning_ros.contract.messages import ARRAY, JOINT_TRAJECTORY, MessageClas
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
 
+# Least time (ns) of a wall clock: September 2001; simulated time and time since a start lie below.
+_WALL_NS = 10**18
 # Time (s) from the instant of a trajectory's command to rest, if no trajectory follows.
 TRAJECTORY_STOP_S = 0.1
 
@@ -70,6 +72,16 @@ def header_stamp_ns(message: Any) -> int:
     """Return the stamp of a message's header, 0 if it has none."""
     header = getattr(message, 'header', None)
     return 0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
+
+
+def other_clock(stamp_ns: int, arrival_ns: int) -> str | None:
+    """Return the clock that a stamp is of if it is another one than its arrival's, else None.
+
+    It is 'simulated time', which may be any time since a start, or 'wall time'.
+    """
+    if (stamp_ns < _WALL_NS) == (arrival_ns < _WALL_NS):
+        return None
+    return 'simulated time' if stamp_ns < _WALL_NS else 'wall time'
 
 
 def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stamp_ns: int,

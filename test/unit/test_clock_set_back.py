@@ -17,14 +17,17 @@ from uncloning_ros.cli import main
 from uncloning_ros.contract import Contract, ObservedTopic
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.clock import ReceiveOrder, stamps_fault
-from uncloning_ros.demos.bags.episode import EpisodeMetadata
+from uncloning_ros.demos.bags.episode import EpisodeMetadata, bag_topics
+from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.layout import episode_name
-from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.bags.messages import BagContents, Query
+from uncloning_ros.demos.bags.reader import raw_messages, read_episode
 from uncloning_ros.demos.bags.verdict import Finding, Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.episodes.reading import Cutting, Reading
+from uncloning_ros.demos.recording.health import EpisodeJudge, topic_rules
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.schema import plain
 
@@ -153,6 +156,36 @@ def test_the_largest_step_is_told() -> None:
     odd = [Sample(values, stamp * S, at * S) for at, stamp in ((1, 1), (2, 5), (3, 2))]
     assert 'a step back of 3.000 s, 2.00 s after' in stamps_fault({'a': rising, 'b': odd},
                                                                   ['a', 'b'])
+
+
+# --- stamps of another clock ---
+
+WALL_NS = 1_795_951_639 * S
+
+
+@pytest.mark.parametrize(('stamps_ns', 'arrivals_ns', 'clock'), [
+    (0, WALL_NS, 'simulated time'), (WALL_NS, 0, 'wall time'), (0, 0, None),
+    (WALL_NS, WALL_NS, None)])
+def test_stamps_of_another_clock_are_recognised_as_such(
+        stamps_ns: int, arrivals_ns: int, clock: str | None, some: Path) -> None:
+    samples = {key: [replace(one, stamp_ns=one.stamp_ns + (
+        stamps_ns if key in CONTRACT.deployment.observations else arrivals_ns),
+        receive_ns=one.receive_ns + arrivals_ns) for one in found]
+        for key, found in episodes.handover(seed=3).items()}
+    episodes.write(some, samples, 2)
+    left_out = build(some).dataset.left_out
+    assert len(left_out) == (0 if clock is None else 1)
+    for one in left_out:
+        assert f'got stamps in {clock}; set use_sim_time alike' in one.reason
+    judge = EpisodeJudge(topic_rules(CONTRACT), {})
+    info = read_info(some / episode_name(2))
+    for raw in raw_messages(info, Query(frozenset(bag_topics(CONTRACT))), BagContents()):
+        judge.see(raw.topic, raw.data, raw.receive_ns)
+    begin_ns = episodes.BEGIN_NS + arrivals_ns
+    texts = [str(one) for one in judge.verdict(begin_ns, begin_ns + 3 * S, {}, {}).findings
+             if one.kind == 'clock']
+    assert len(texts) == (0 if clock is None else 5)
+    assert all(f'stamps are in {clock}' in text for text in texts)
 
 
 # --- takes of the recorder ---

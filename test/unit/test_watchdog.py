@@ -129,6 +129,8 @@ def test_stamps_are_judged_on_their_own_clock() -> None:
     ros_now_ns = NOW_NS + 10**18
     complaints = Watchdog(CONTRACT).judge(samples(NOW_NS), NOW_NS, ros_now_ns, NOW_NS)
     assert {complaint.reason for complaint in complaints} == {'stale_stamp'}
+    assert all('its stamps are in simulated time, this node is not' in complaint.sentence
+               for complaint in complaints)
 
 
 @given(key=st.sampled_from(KEYS), bad=st.sampled_from([math.nan, math.inf, -math.inf]),

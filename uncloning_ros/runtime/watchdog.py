@@ -10,7 +10,7 @@ import numpy as np
 
 from uncloning_ros.contract import KINDS, Contract, ObservedTopic, Signal
 from uncloning_ros.contract.kinds import nearest_turn, turn_leapt
-from uncloning_ros.conversions import Sample
+from uncloning_ros.conversions import Sample, other_clock
 from uncloning_ros.runtime.limits import allowed_spans
 
 # Rounding in a way of exactly the allowed length must not count as a leap.
@@ -213,12 +213,15 @@ def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_
     if age_ns > limit_ns:
         return complaint('stale_input', f'arrived {age_ns * 1e-9:.3f} s ago, {allowed}'
                          + _remedy(unheard, 'check its publisher'))
+    clock = other_clock(sample.stamp_ns, ros_now_ns)
+    check = 'check latency and clocks' if clock is None else (
+        f'its stamps are in {clock}, this node is not: set use_sim_time alike in both')
     if stamp_age_ns > limit_ns:
         return complaint('stale_stamp', f'was measured {stamp_age_ns * 1e-9:.3f} s ago, '
-                                        f'{allowed}; check latency and clocks')
+                                        f'{allowed}; {check}')
     if stamp_age_ns < -limit_ns:
         return complaint('future_stamp', f'is stamped {-stamp_age_ns * 1e-9:.3f} s in the future, '
-                                         f'{allowed}; check the clocks')
+                                         f'{allowed}; {check}')
     return None
 
 

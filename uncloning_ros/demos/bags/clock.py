@@ -1,11 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Notice clocks that were set back during a recording: sorted by time, its messages would mix."""
+"""Notice clocks that were set back during a recording, and stamps of another clock than arrivals.
+
+Sorted by time, the messages of before and after such a step would mix.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
-from uncloning_ros.conversions import Sample
+from uncloning_ros.conversions import Sample, other_clock
 
 
 class ReceiveOrder:
@@ -35,10 +38,19 @@ class ReceiveOrder:
 
 
 def stamps_fault(samples: Mapping[str, Sequence[Sample]], keys: Collection[str]) -> str:
-    """Return the sentence about the largest step back among the stamps of some signals.
+    """Return the sentence about signals whose stamps cannot be trusted, '' if all can be.
 
-    '' if there was none. Samples are in the order of their receive times.
+    They are of another clock than the arrivals, or go back; the sentence has the largest step.
+    Samples are in the order of their receive times.
     """
+    for key in keys:
+        clock = other_clock(samples[key][-1].stamp_ns, samples[key][-1].receive_ns) if (
+            samples[key]) else None
+        if clock is not None:
+            return (f'{key}: expected stamps and receive times of one clock, got stamps in '
+                    f'{clock}; set use_sim_time alike in its publisher and in the recorder, as '
+                    f'with ros2 bag record --use-sim-time, or set stamped: false for it in the '
+                    f'contract')
     step_ns, at_ns, key = max(
         ((one.stamp_ns - two.stamp_ns, two.receive_ns, key)
          for key in keys for one, two in pairwise(samples[key])), default=(0, 0, ''))

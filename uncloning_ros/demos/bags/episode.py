@@ -45,8 +45,8 @@ class Episode:
 
     Samples are in the order of their receive times. `events` are (receive_ns, event) pairs.
     `span_ns` are the first and last receive time of one piece of a bag, None for all of it.
-    `clock_fault` tells that a clock was set back meanwhile, so that the order of the samples means
-    nothing; '' if none was.
+    `clock_fault` tells that a clock was set back meanwhile, or that stamps are of another clock,
+    so that the order of the samples means nothing; '' if all is well.
     """
 
     path: Path

@@ -5,6 +5,7 @@
 import math
 from dataclasses import dataclass
 
+from uncloning_ros.conversions import other_clock
 from uncloning_ros.demos.recording.cdr import StampedValue
 
 # Share of its usual rate below which a topic is slow: a camera that fell from 30 Hz to 15 Hz.
@@ -47,6 +48,7 @@ class TopicStats:
         self._changed = self._compared = False
         self._stamp_ns = self._backwards = self._unstamped = 0
         self._offset_ns = 0  # the largest between stamp and arrival, signed
+        self._other_clock: str | None = None  # of the stamps, if it is not that of the arrivals
 
     def see(self, receive_ns: int, content: StampedValue | None) -> None:
         """Count one message; `content` is None if its stamp and value cannot be read."""
@@ -78,6 +80,7 @@ class TopicStats:
         if stamp_ns < self._stamp_ns:
             self._backwards += 1
         self._stamp_ns = stamp_ns
+        self._other_clock = self._other_clock or other_clock(stamp_ns, receive_ns)
         offset_ns = receive_ns - stamp_ns
         if abs(offset_ns) > abs(self._offset_ns):
             self._offset_ns = offset_ns
@@ -132,7 +135,10 @@ class TopicStats:
         if self._backwards:
             found.append(('clock', f'{self._backwards} stamps lie before the one before them'))
         offset_s = self._offset_ns * 1e-9
-        if math.fabs(offset_s) > rule.max_gap_s:
+        if self._other_clock is not None:
+            found.append(('clock', f'stamps are in {self._other_clock}, arrivals are not; set '
+                                   f'use_sim_time alike in its publisher and in the recorder'))
+        elif math.fabs(offset_s) > rule.max_gap_s:
             side = 'before' if offset_s > 0 else 'after'
             found.append(('clock', f'stamps lie up to {math.fabs(offset_s):.2f} s {side} their '
                                    f'arrival (allowed {rule.max_gap_s:g} s); check the clocks'))
