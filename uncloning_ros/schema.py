@@ -125,11 +125,14 @@ def read(kind: Callable[..., Made], data: object, where: str, error: type[Unclon
     values.pop('schema', None)
     try:
         for name, found in inline.items():
-            values[name] = _hint(_annotations(kind)[name]).core(**found)
-        made = kind(**values, **derived)
-        return getattr(made, 'as_read', lambda: made)()
+            values[name] = _as_read(_hint(_annotations(kind)[name]).core(**found))
+        return _as_read(kind(**values, **derived))
     except UncloningError as err:
         raise error(f'{where}: {err}') from err
+
+
+def _as_read(made: Made) -> Made:
+    return typing.cast(Made, getattr(made, 'as_read', lambda: made)())
 
 
 def plain(made: Any) -> Any:

@@ -121,7 +121,7 @@ def test_the_contract_names_continuous_joints_and_keeps_its_hash_without_them() 
 @pytest.mark.parametrize(('place', 'value', 'said'), [
     (('observations', 0), ['panda_joint8'], ["got 'panda_joint8'", "did you mean 'panda_joint"]),
     (('observations', 0), [], ['continuous: expected a non-empty list']),
-    (('observations', 1), ['panda_joint7'], ["unknown key 'continuous'", 'a pose']),
+    (('observations', 1), ['panda_joint7'], ["unknown key 'continuous'", "'pose'"]),
     (('observations', 2), ['panda_finger_joint1'], ["unknown key 'continuous'", 'gripper_width']),
     (('observations', 0), ['panda_joint7'],
      ['target_joints', 'joint_positions', 'got panda_joint1, panda_joint7 and panda_joint7']),

@@ -3,6 +3,7 @@
 """Every fault does what its name says, when it was told to, and nothing else."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from inputs import JOINT_CONTRACT as CONTRACT
 from rosbags.typesys import Stores, get_typestore
 
+from uncloning_ros.contract import KINDS
+from uncloning_ros.contract.messages import joint_state
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
@@ -293,6 +296,29 @@ def test_another_order_and_foreign_joints_change_the_message_and_not_what_is_rea
     assert list(spoilt.name) != list(message(key).name)
     assert len(spoilt.name) == len(spoilt.position)
     assert np.allclose(read(key, spoilt), VALUES[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(('kind', 'names', 'efforts'), [
+    ('missing', JOINTS[1:], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+    ('reorder', JOINTS[::-1], [6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]),
+    ('extra', ('extra_joint', *JOINTS), [0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+    ('inf=panda_joint3', JOINTS, [0.0, 1.0, math.inf, 3.0, 4.0, 5.0, 6.0])])
+def test_joint_states_without_positions_are_spoilt_alike(
+        kind: str, names: tuple[str, ...], efforts: list[float]) -> None:
+    spoilt = joint_state(STORE.types.__getitem__, JOINTS, 5, effort=np.arange(7.0))
+    one = faults(f'joint_positions:{kind}')
+    one.begin(BEGIN_NS)
+    one.corrupt('joint_positions', spoilt, BEGIN_NS)
+    assert (tuple(spoilt.name), list(spoilt.effort)) == (names, efforts)
+    assert len(spoilt.position) == len(spoilt.velocity) == 0
+
+
+def test_a_message_without_known_fields_cannot_be_spoilt_in_one(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, 'force', replace(KINDS['force'], observed_as=('a/msg/Scale',)))
+    with pytest.raises(ScenarioError, match="wrist_force cannot have the fault 'nan'"):
+        parse_fault('wrist_force:nan', SIGNALS)
+    assert parse_fault('wrist_force:noise=0.1', SIGNALS).number == 0.1
 
 
 def clock(text: str, *since_s: float) -> list[float]:

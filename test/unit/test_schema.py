@@ -196,6 +196,30 @@ def test_keys_of_an_inline_dataclass_stand_among_the_others() -> None:
         read(Trial, {**data, 'name': 'elbow'}, 'here', BagError)
 
 
+@dataclass(frozen=True)
+class Stroke:
+    length_m: float
+    half_m: Annotated[float, Note.DERIVED] = 0.0
+
+    def as_read(self) -> 'Stroke':
+        if self.length_m > 1.0:
+            raise ContractError(f'expected a stroke of at most 1 m, got {self.length_m:g}')
+        return replace(self, half_m=self.length_m / 2)
+
+
+@dataclass(frozen=True)
+class Gripper:
+    name: str
+    stroke: Annotated[Stroke, Note.INLINE]
+
+
+def test_an_inline_dataclass_is_checked_and_completed_as_read() -> None:
+    made = read(Gripper, {'name': 'left', 'length_m': 0.5}, 'here', BagError)
+    assert made == Gripper('left', Stroke(0.5, 0.25))
+    with pytest.raises(BagError, match='here: expected a stroke of at most 1 m, got 2'):
+        read(Gripper, {'name': 'left', 'length_m': 2.0}, 'here', BagError)
+
+
 def test_fields_are_documented_with_path_type_and_sentence() -> None:
     rows = list(documented(Robot))
     assert rows[:3] == [

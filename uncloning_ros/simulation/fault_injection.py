@@ -133,24 +133,28 @@ def _corrupt(fault: Fault, signal: Signal, message: Any) -> None:
         spoilt = (fault.name,) if fault.name else fields_of(signal)
         _spoil(signal, message, spoilt, math.nan if fault.kind == 'nan' else math.inf)
     else:
-        names, positions = list(message.name), list(message.position)
-        if fault.kind == 'missing':
-            kept = [i for i, name in enumerate(names) if name != (fault.name or signal.names[0])]
-            names, positions = [names[i] for i in kept], [positions[i] for i in kept]
-        elif fault.kind == 'reorder':
-            names, positions = names[::-1], positions[::-1]
-        else:
-            names, positions = [_EXTRA_JOINT, *names], [0.0, *positions]
-        message.name, message.position = names, positions
+        left_out = (fault.name or signal.names[0]) if fault.kind == 'missing' else None
+        kept = [i for i, name in enumerate(message.name) if name != left_out]
+        kept = kept[::-1] if fault.kind == 'reorder' else kept
+        for field in ('name', *_measured(message)):
+            extra = [_EXTRA_JOINT if field == 'name' else 0.0] if fault.kind == 'extra' else []
+            found = getattr(message, field)
+            setattr(message, field, extra + [found[i] for i in kept])
 
 
 def _spoil(signal: Signal, message: Any, fields: Sequence[str], value: float) -> None:
     """Set fields of a message to a value; their names are those of `fields_of`."""
     if signal.names:
-        message.position = [value if name in fields else position for name, position
-                            in zip(message.name, message.position, strict=True)]
+        for part in _measured(message):
+            setattr(message, part, [value if name in fields else found for name, found
+                                    in zip(message.name, getattr(message, part), strict=True)])
         return
     body = getattr(message, BODIES[KINDS[signal.kind].observed_as[0]][0])
     for field in fields:
         part, _, axis = field.partition('.')
         setattr(getattr(body, part), axis, value)
+
+
+def _measured(message: Any) -> list[str]:
+    """Return the fields of a joint state that hold values: a sensor leaves others empty."""
+    return [field for field in ('position', 'velocity', 'effort') if len(getattr(message, field))]

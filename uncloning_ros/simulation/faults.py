@@ -35,7 +35,7 @@ VALUE_KINDS = {'nan': 'field', 'inf': 'field'}  # the spoilt field; all fields w
 _FRAME_KINDS = {'frame': 'frame'}  # another frame_id
 _JOINT_KINDS = {
     'missing': 'joint',     # the missing joint; the first joint without it
-    'reorder': 'nothing',   # names and positions in another order: must have no effect
+    'reorder': 'nothing',   # names and values in another order: must have no effect
     'extra': 'nothing',     # one more joint before the others: must have no effect
 }
 # ... and kinds that concern /clock, which all stamps follow.
@@ -114,15 +114,19 @@ def parse_fault(text: str, signals: Mapping[str, Signal]) -> Fault:
 
 
 def fields_of(signal: Signal) -> tuple[str, ...]:
-    """Return the names of every number in an observation's message: joints, or x, y, z by part."""
+    """Return the names of every number in an observation's message: joints, or x, y, z by part.
+
+    A type that is not in `BODIES` has none: no field of it can be spoilt.
+    """
     if signal.names:
         return signal.names
-    _, parts = BODIES[KINDS[signal.kind].observed_as[0]]
+    _, parts = BODIES.get(KINDS[signal.kind].observed_as[0], ('', {}))
     return tuple(f'{part}.{axis}' for part, axes in parts.items() for axis in axes)
 
 
 def _kinds_of(signal: Signal) -> dict[str, str]:
-    return {**STREAM_KINDS, **VALUE_KINDS, **(_FRAME_KINDS if signal.frame else _JOINT_KINDS)}
+    return {**STREAM_KINDS, **(VALUE_KINDS if fields_of(signal) else {}),
+            **(_FRAME_KINDS if signal.frame else _JOINT_KINDS)}
 
 
 def _number(where: str, text: str | None, expected: str, most: float = math.inf,

@@ -303,12 +303,16 @@ class EpisodeWriter(BagWriter):
         self.add_topic(described(EVENT_TOPIC, EVENT_TYPE))
 
     def write_values(self, key: str, values: Array, stamp_ns: int, receive_ns: int) -> None:
-        """Encode the values (dim,) of one observation or action and write the message."""
+        """Encode the values (dim,) of one observation or action and write the message.
+
+        Raise `BagError` for a topic of several signals: a message of one alone would be read as
+        the others' values, or refused for lack of them.
+        """
         signal, topic = self._signals[key]
         if len(topic.signals) > 1:
             keys = ', '.join(s.key for s in topic.signals)
-            raise BagError(f'{key}: topic {topic.name} carries {keys} in one message; write '
-                           f'whole messages with write()')
+            raise BagError(f'{key}: expected a topic of one signal, got {topic.name} of {keys}; '
+                           f'write whole messages with write()')
         message = encode(signal, topic.type, values, stamp_ns, message_class)
         cdr = bytes(typestore().serialize_cdr(message, topic.type))
         self.write(topic.name, cdr, receive_ns, stamp_ns)
