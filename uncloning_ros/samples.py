@@ -40,11 +40,10 @@ class SampleReader:
         `receive_ns` is as in `Sample`; `arrival_ns` is the same instant on the clock of the
         stamps.
         """
-        static = topic in self._moving
         placed = None
         if self.types[topic] == TRANSFORMS:
-            placed = self._tree.add(message, static)
-        for signal, source in self._carried[self._moving[topic] if static else topic]:
+            placed = self._tree.add(message, static=topic in self._moving)
+        for signal, source in self.carried_by(topic):
             try:
                 sample = _sample(signal, source, message, receive_ns, arrival_ns) if (
                     placed is None) else self._tree.sample(signal, source, placed, receive_ns,
@@ -55,6 +54,10 @@ class SampleReader:
                 self.others[signal.key] = str(err)
             except ContractError as err:
                 yield signal.key, err
+
+    def carried_by(self, topic: str) -> Sequence[tuple[Signal, Topic]]:
+        """Return the signals of a topic with their source; of static transforms those of both."""
+        return self._carried[self._moving.get(topic, topic)]
 
     def missing(self, signal: Signal, source: Topic) -> str:
         """Return why a signal has no sample yet, '' if no message tells."""

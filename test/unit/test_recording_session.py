@@ -52,7 +52,8 @@ class Session:
                                    wall=lambda: NOON, **given)
 
     def start(self, **given: Any) -> str:
-        options: dict[str, Any] = {'silent': {}, 'topics': (), 'usual_hz': {}, 'lost': {}} | given
+        options: dict[str, Any] = {'silent': {}, 'refused': (), 'topics': (), 'usual_hz': {},
+                                   'lost': {}} | given
         return self.recording.start(self.now_ns, **options)
 
     def stop(self) -> str:
@@ -368,7 +369,7 @@ def test_one_write_that_fails_keeps_the_whole_records_before_it(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = SmallDisk(monkeypatch)
     writer = EpisodeWriter(tmp_path / 'take', episodes.CONTRACT, episodes.METADATA)
-    judge = EpisodeJudge({}, {})
+    judge = EpisodeJudge(None, {})
     thread = EpisodeThread(writer, judge, 2**27)
     disk.room = 1_000_000
     while thread.error is None:  # many chunks, of which the disk takes some and a half

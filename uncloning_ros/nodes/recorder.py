@@ -14,9 +14,8 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from uncloning_ros.contract import TRANSFORMS, Contract
-from uncloning_ros.demos.recording.cdr import stamped_values
-from uncloning_ros.demos.recording.health import topic_rules
+from uncloning_ros.contract import Contract
+from uncloning_ros.demos.recording.gate import StartGate
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.recovery import leftovers
 from uncloning_ros.demos.recording.session import RecordingSession
@@ -31,8 +30,6 @@ from uncloning_ros.nodes.topics import json_topic, ros_now_ns
 _TAKE_S = 0.005
 # Period (s) of the look at the graph, the writer and autostart.
 _CHECK_S = 0.2
-# Silence (s) of an observation that is worth a warning; its maximum age if that is longer.
-_SILENT_S = 1.0
 # Period (s) at which a lasting warning is repeated.
 _REPEAT_S = 5.0
 
@@ -57,10 +54,8 @@ class Recorder(Node):
             self._out, contract, session, values['operator'], values['planned_mode'] or None,
             values['min_free_mib'] * 2**20, values['queue_mib'] * 2**20,
             json_topic(self, '~/episode_event'))
-        rules = topic_rules(contract)
-        self._limits_s = {name: max(_SILENT_S, rule.max_gap_s)
-                          for name, rule in rules.items() if rule.observation}
-        self._transforms = {rule.topic for rule in rules.values() if rule.type == TRANSFORMS}
+        self._gate = StartGate(contract)
+        self._limits_s = self._gate.limits_s
         self._watch = RateWatch()
         exclude = [name.strip() for name in values['exclude'].split(',') if name.strip()]
         self._topics = RawTopics(self, contract, values['record_all'], exclude, self._receive)
@@ -105,9 +100,11 @@ class Recorder(Node):
 
     def _start(self) -> str:
         self._take()
+        now_ns = self._now_ns()
         sentence = self._recording.start(
-            ros_now_ns(self), self._watch.silent(self._limits_s, self._now_ns()),
-            self._topics.recorded(), self._watch.usual_hz, self._topics.lost)
+            ros_now_ns(self), self._watch.silent(self._limits_s, now_ns),
+            self._gate.refusals(now_ns), self._topics.recorded(), self._watch.usual_hz,
+            self._topics.lost)
         self._topics.latched_again(self._now_ns(), ros_now_ns(self))
         return sentence
 
@@ -130,12 +127,12 @@ class Recorder(Node):
         now_ns = self._now_ns()
         self._take_ns = now_ns
         for topic, count in self._topics.take(now_ns).items():
-            self._watch.seen(topic, count, now_ns)
+            if topic not in self._gate.names:  # of the others every signal counts for itself
+                self._watch.seen(topic, count, now_ns)
 
     def _receive(self, topic: str, cdr: bytes, info: dict[str, Any]) -> None:
-        if topic in self._transforms:
-            for one in stamped_values(TRANSFORMS, cdr):  # every frame may fall silent by itself
-                self._watch.seen(f'{topic} {one.frame}', 1, self._take_ns)
+        for name in self._gate.see(topic, cdr, self._take_ns):
+            self._watch.seen(name, 1, self._take_ns)
         if not self._simulated:
             self._recording.put(topic, cdr, info['received_timestamp'], info['source_timestamp'])
         elif self._take_ns > 0:  # else no ROS time has arrived yet
@@ -168,8 +165,8 @@ class Recorder(Node):
     def _on_second(self) -> None:
         now_ns, recording = self._now_ns(), self._recording
         self._watch.tick(now_ns, learn=recording.open_name is None)
-        warnings = (self._watch.warnings(self._limits_s, now_ns) + self._foreign_topics()
-                    + recording.warnings())
+        warnings = (self._watch.warnings(self._limits_s, now_ns) + self._gate.refusals(now_ns)
+                    + self._foreign_topics() + recording.warnings())
         if recording.open_name is not None:
             for text in warnings:
                 self.get_logger().warning(f'{recording.open_name}: {text}',

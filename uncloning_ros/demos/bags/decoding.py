@@ -8,7 +8,7 @@ contract.
 
 import difflib
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -21,7 +21,13 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.messages import BagContents, RawMessage
-from uncloning_ros.errors import BagError, ContractError, DatasetError, near_miss
+from uncloning_ros.errors import (
+    BagError,
+    ContractError,
+    DatasetError,
+    UncloningError,
+    near_miss,
+)
 from uncloning_ros.samples import SampleReader
 
 AnyTopic = TypeVar('AnyTopic', bound=Topic)
@@ -108,6 +114,39 @@ class Decoder:
                 raise ContractError(f'{self._path}: at {receive_ns} ns: {found}') from found
             self._sinks[key](found)
             self._sampled.add(key)
+
+
+class ByteReader:
+    """Read serialised messages of a contract's topics, whose names are absolute, as samples.
+
+    The judge of a recorder: the errors that it yields are those with which `Decoder` refuses.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._carried = carried_signals(contract)
+        self._reader = SampleReader(self._carried)
+        self._pairs = {signal.key: (signal, source) for pairs in self._carried.values()
+                       for signal, source in pairs}
+        self.types: Mapping[str, str] = self._reader.types
+
+    def read(self, topic: str, cdr: bytes,
+             receive_ns: int) -> Iterator[tuple[str, Sample | UncloningError]]:
+        """Yield the sample or the error of each signal that a message speaks of, by key."""
+        try:
+            message = message_of(self.types[topic], cdr)
+        except BagError as err:
+            damaged = BagError(f'a message on {topic} {err}')
+            yield from ((key, damaged) for key in self.keys_of(topic))
+            return
+        yield from self._reader.read(topic, message, receive_ns, receive_ns)
+
+    def keys_of(self, topic: str) -> list[str]:
+        """Return the keys of the signals that a topic carries."""
+        return [signal.key for signal, _ in self._reader.carried_by(topic)]
+
+    def missing(self, key: str) -> str:
+        """Return why a signal has no sample yet, '' if no message tells."""
+        return self._reader.missing(*self._pairs[key])
 
 
 def carried_signals(contract: Contract, keys: Collection[str] | None = None

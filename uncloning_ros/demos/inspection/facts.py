@@ -17,7 +17,7 @@ from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.labelling.clusters import approach, tracks_of, way
-from uncloning_ros.demos.recording.health import rule_name, topic_rules
+from uncloning_ros.demos.recording.health import rule_names, topic_rules
 from uncloning_ros.errors import DatasetError, UncloningError
 from uncloning_ros.geometry import Array
 
@@ -143,9 +143,9 @@ def scene_of(episode: Episode) -> Scene:
 
 
 def _streams(episode: Episode, begin_ns: int) -> dict[str, Stream]:
-    rules = topic_rules(episode.contract)
+    rules, names = topic_rules(episode.contract), rule_names(episode.contract)
     return {signal.key: _stream(episode.samples[signal.key], begin_ns,
-                                rules[rule_name(episode.contract, signal.key)].max_gap_s)
+                                rules[names[signal.key]].max_gap_s)
             for signal, _ in signals_of(episode.contract)}
 
 

@@ -1,80 +1,101 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Judge an episode from its messages as they are written: good, or with findings."""
+"""Judge an episode from its messages as they are written: good, or with findings.
 
+Every message is decoded as `uncloning dataset` decodes it, and every limit is at least as strict
+as that of its alignment: a dataset takes an episode whose verdict is good.
+"""
+
+from collections import Counter
 from collections.abc import Mapping
 
-from uncloning_ros.contract import TRANSFORMS, Contract
-from uncloning_ros.demos.bags.episode import bag_topics
+from uncloning_ros.contract import TRANSFORMS, Contract, ObservedTopic
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bags.decoding import ByteReader, carried_signals
 from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.bags.verdict import Finding, Health
-from uncloning_ros.demos.recording.cdr import stamped_values
 from uncloning_ros.demos.recording.topic_stats import TopicRule, TopicStats
 from uncloning_ros.errors import counted
 
+_STAMP_END = 12  # bytes: a header begins a message, and a stamp the header
+
 
 def topic_rules(contract: Contract) -> dict[str, TopicRule]:
-    """Return the rule for each topic of the contract, by absolute name.
+    """Return the rule for each signal of the contract, by `rule_names()`.
 
-    Where poses come from a tree of transforms, each frame counts for itself, as in '/tf hand'.
+    Poses of one frame of the transforms share a rule.
     """
+    rules: dict[str, TopicRule] = {}
     observations = contract.deployment.observations
-    rules = {}
-    for topic in bag_topics(contract).values():
-        sources = [observations[signal.key] for signal in topic.signals
-                   if signal.key in observations]
-        frames: list[str | None] = [source.child_frame for source in sources] or [None]
-        for frame in dict.fromkeys(frames):
-            named = [source for source in sources if source.child_frame == frame]
-            ages_s = [one.max_age_s for one in named]
-            unchanged_s = [one.max_unchanged_s for one in named
-                           if one.max_unchanged_s is not None]
-            rules[_name(topic.name, frame)] = TopicRule(
-                topic.name, topic.type, frame, bool(named),
-                min(ages_s) if ages_s else PAUSE_NS * 1e-9,
-                min(unchanged_s) if unchanged_s else None,
-                bool(named) and all(one.stamped for one in named))
+    for key, name in rule_names(contract).items():
+        source = observations.get(key)
+        if source is None:
+            topic = contract.deployment.actions[key].bag_name
+            rules[name] = TopicRule(topic, False, PAUSE_NS * 1e-9, None, False)
+            continue
+        rule = TopicRule(source.bag_name, True, source.max_age_s, source.max_unchanged_s,
+                         source.stamped)
+        rules[name] = _strictest(rules[name], rule) if name in rules else rule
     return rules
 
 
-def rule_name(contract: Contract, key: str) -> str:
-    """Return the name under which `topic_rules()` has the rule for a signal."""
-    deployment = contract.deployment
-    observed = deployment.observations.get(key)
-    source = observed or deployment.actions[key]
-    return _name('/' + source.topic.lstrip('/'), observed.child_frame if observed else None)
+def _strictest(one: TopicRule, two: TopicRule) -> TopicRule:
+    unchanged_s = [rule.max_unchanged_s for rule in (one, two) if rule.max_unchanged_s is not None]
+    return TopicRule(one.topic, True, min(one.max_gap_s, two.max_gap_s),
+                     min(unchanged_s, default=None), one.stamped and two.stamped)
 
 
-def _name(topic: str, frame: str | None) -> str:
-    return f'{topic} {frame}' if frame else topic
+def rule_names(contract: Contract) -> dict[str, str]:
+    """Return the name of each signal's rule, by key: that of its topic, as in '/hand_pose'.
+
+    Of a frame of the transforms it is '/tf hand', of one of several signals on a topic
+    '/joint_states KEY'.
+    """
+    names = {}
+    for name, pairs in carried_signals(contract).items():
+        for signal, source in pairs:
+            frame = source.child_frame if isinstance(source, ObservedTopic) else None
+            part = frame or (signal.key if len(pairs) > 1 else '')
+            names[signal.key] = f'{name} {part}' if part else name
+    return names
 
 
 class EpisodeJudge:
     """Look at every message of one episode, then give a verdict.
 
     `usual_hz` are the topics' rates before the episode. Times are of one clock, ROS time in a
-    live recorder. Topics beside the contract are counted, not judged.
+    live recorder. Topics beside the contract are counted, not judged; so are all without one.
     """
 
-    def __init__(self, rules: Mapping[str, TopicRule], usual_hz: Mapping[str, float]) -> None:
-        self._usual_hz = usual_hz
+    def __init__(self, contract: Contract | None, usual_hz: Mapping[str, float]) -> None:
+        self._contract, self._usual_hz = contract, usual_hz
+        self._reader = None if contract is None else ByteReader(contract)
+        self._types = {} if self._reader is None else self._reader.types
+        self._names = {} if contract is None else rule_names(contract)
+        rules = {} if contract is None else topic_rules(contract)
         self._stats = {name: TopicStats(rule) for name, rule in rules.items()}
-        self._types = {rule.topic: rule.type for rule in rules.values()}
+        self._messages: Counter[str] = Counter()
 
     def see(self, topic: str, cdr: bytes, receive_ns: int) -> None:
-        """Count one serialised message."""
+        """Judge one serialised message."""
+        self._messages[topic] += 1
         stats = self._stats.get(topic)
         if stats is None:
             stats = self._stats[topic] = TopicStats(None)
-        type_name = self._types.get(topic, '')
-        if type_name != TRANSFORMS:
-            stats.see(receive_ns, next(stamped_values(type_name, cdr), None))
+        if stats.rule is None:
+            stats.arrive(receive_ns)
+        if self._reader is None or topic not in self._types:
             return
-        stats.see(receive_ns, None)
-        for one in stamped_values(type_name, cdr):
-            of_frame = self._stats.get(_name(topic, one.frame))
-            if of_frame is not None:
-                of_frame.see(receive_ns, one)
+        for key, found in self._reader.read(topic, cdr, receive_ns):
+            of_signal = self._stats[self._names[key]]
+            assert of_signal.rule is not None
+            if not isinstance(found, Sample):
+                of_signal.refuse(receive_ns, found)
+            elif of_signal.rule.max_unchanged_s is None and self._types[topic] != TRANSFORMS:
+                # A dataset does not mind; where other values of the message change, it lives.
+                of_signal.see(receive_ns, found.stamp_ns, cdr[_STAMP_END:])
+            else:
+                of_signal.see(receive_ns, found.stamp_ns, found.values.tolist())
 
     def verdict(self, start_ns: int, end_ns: int, dropped: Mapping[str, int],
                 lost: Mapping[str, int]) -> Health:
@@ -82,11 +103,13 @@ class EpisodeJudge:
         findings: list[Finding] = []
         figures: dict[str, dict[str, float]] = {}
         for name, stats in self._stats.items():
-            figures[name] = {'messages': stats.count, 'rate_hz': round(stats.rate_hz(), 2),
+            figures[name] = {'messages': self._messages.get(name, stats.count),
+                             'rate_hz': round(stats.rate_hz(), 2),
                              'longest_gap_s': round(stats.longest_gap_s(start_ns, end_ns)[0], 3),
                              'lost': lost.get(name, 0), 'dropped': dropped.get(name, 0)}
             findings += [Finding(kind, name, text) for kind, text in stats.findings(
-                start_ns, end_ns, self._usual_hz.get(name, 0.0))]
+                start_ns, end_ns, self._usual_hz.get(name, 0.0), self._missing(name))]
+        findings += self._short()
         for kind, counts, text in (('lost', lost, 'never arrived'),
                                    ('dropped', dropped, 'could not be written in time')):
             findings += [Finding(kind, name, f'{counted(count, "message")} {text}')
@@ -96,3 +119,32 @@ class EpisodeJudge:
             findings.append(Finding('clock', '', f'time ran {back_ns * 1e-9:.2f} s backwards '
                                                  f'during the episode'))
         return Health('findings' if findings else 'good', tuple(findings), figures)
+
+    def _missing(self, name: str) -> str:
+        """Return why no message of a rule spoke of its signal, '' if none arrived."""
+        rule = self._stats[name].rule
+        if self._reader is None or rule is None or not self._messages[rule.topic]:
+            return ''
+        return self._reader.missing(next(key for key, found in self._names.items()
+                                         if found == name))
+
+    def _short(self) -> list[Finding]:
+        """Return the finding that commands and observations overlap for too few frames."""
+        if self._contract is None:
+            return []
+        timing = self._contract.policy
+        ruled = [(stats, stats.rule.observation) for stats in self._stats.values()
+                 if stats.rule is not None]
+        if not all(stats.count for stats, _ in ruled):
+            return []
+        begin_ns = max(stats.first_ns - (0 if observed else timing.period_ns)
+                       for stats, observed in ruled)
+        end_ns = min(stats.last_ns for stats, observed in ruled if not observed)
+        length_s = (end_ns - begin_ns) * 1e-9
+        least = timing.history + timing.execute
+        least_s = least * timing.period_ns * 1e-9
+        if length_s >= least_s:
+            return []
+        return [Finding('short', '', f'expected observations and commands together for at least '
+                                     f'{least_s:.2f} s ({least} frames, history + execute), got '
+                                     f'{max(0.0, length_s):.2f} s; record longer')]

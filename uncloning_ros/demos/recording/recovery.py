@@ -37,7 +37,7 @@ from uncloning_ros.demos.bags.reader import verify_episode
 from uncloning_ros.demos.bags.verdict import Finding
 from uncloning_ros.demos.bags.writer import QOS, BagWriter, RecordedTopic, described, event_cdr
 from uncloning_ros.demos.recording.episode_thread import FLUSH_S
-from uncloning_ros.demos.recording.health import EpisodeJudge, topic_rules
+from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.errors import BagError, UncloningError, counted
 from uncloning_ros.files import alone_in, disk_errors
 from uncloning_ros.schema import plain
@@ -215,8 +215,7 @@ def _read(file: Path) -> _Take:
     custom = own_record(file)
     contract = _contract(custom, file)
     take = _Take(custom, contract,
-                 EpisodeJudge({} if contract is None else topic_rules(contract), {}), {}, [],
-                 Salvage())
+                 EpisodeJudge(contract, {}), {}, [], Salvage())
     for topic, message in _messages(file, take.state, take.topics):
         take.count += 1
         if topic == EVENT_TOPIC:

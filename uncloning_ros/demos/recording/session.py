@@ -24,8 +24,8 @@ from uncloning_ros.demos.bags.layout import (
 from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
-from uncloning_ros.demos.recording.health import EpisodeJudge, topic_rules
-from uncloning_ros.errors import BagError, OutputExistsError, counted
+from uncloning_ros.demos.recording.health import EpisodeJudge
+from uncloning_ros.errors import BagError, ContractError, OutputExistsError, counted
 from uncloning_ros.schema import plain
 
 # Attempts to claim an episode number: other recorders may record into the same folder.
@@ -70,7 +70,6 @@ class RecordingSession:
         self._tell = tell
         self.free_bytes = free_bytes or (lambda: shutil.disk_usage(_existing(out)).free)
         self._wall = wall or (lambda: datetime.datetime.now(datetime.UTC))
-        self._rules = topic_rules(contract)
         self._open: _Open | None = None
         self._made = False  # whether a take was begun, so that the folder exists
         self._failed = ''  # name of the last take, if it failed
@@ -104,15 +103,19 @@ class RecordingSession:
         if self._open is not None:
             self._open.thread.writer.add_topic(topic)
 
-    def start(self, now_ns: int, silent: Mapping[str, str], topics: Sequence[RecordedTopic],
-              usual_hz: Mapping[str, float], lost: Mapping[str, int]) -> str:
-        """Open the next episode, unless an observation is `silent` or the disk is full.
+    def start(self, now_ns: int, silent: Mapping[str, str], refused: Sequence[str],
+              topics: Sequence[RecordedTopic], usual_hz: Mapping[str, float],
+              lost: Mapping[str, int]) -> str:
+        """Open the next episode, unless an observation is silent or refused, or the disk is full.
 
-        `silent` has the age of each silent topic in words; `lost` counts the messages that never
-        arrived on each topic since the beginning.
+        `silent` has the age of each silent topic in words, `refused` the sentences with which
+        messages are refused; `lost` counts the messages that never arrived on each topic since
+        the beginning.
         """
         if self._open is not None:
             raise BagError(f'{self._open.name} is open; stop or discard it first')
+        if refused:
+            raise ContractError('; '.join(refused))
         if silent:
             listed = ', '.join(f'{topic} ({age})' for topic, age in silent.items())
             raise BagError(f'nothing arrives on {listed}; check the publishers and deployment in '
@@ -124,7 +127,7 @@ class RecordingSession:
         index, writer = self._begin()
         for topic in topics:
             writer.add_topic(topic)
-        judge = EpisodeJudge(self._rules, usual_hz)
+        judge = EpisodeJudge(self._contract, usual_hz)
         thread = EpisodeThread(writer, judge, self._queue_bytes)
         self._open, self._failed = _Open(thread, index, self.planned_mode, now_ns, lost), ''
         self._record_event(self._open.event('start'), now_ns)
