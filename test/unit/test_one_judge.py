@@ -229,3 +229,15 @@ def test_a_dataset_takes_every_take_whose_verdict_is_good(samples: episodes.Samp
         align(Episode(Path('take'), episodes.METADATA, WATCHED, by_arrival, ()), WATCHED)
     except DatasetError:
         assert health.verdict == 'findings'
+
+
+def test_rare_messages_that_come_late_are_too_old_just_before_the_next() -> None:
+    samples = alive()
+    samples['hand_pose'] = [replace(one, receive_ns=one.receive_ns + 150 * episodes.MS)
+                            for one in samples['hand_pose'][::8]]
+    health = judged(foreign_bags.messages_of(samples))
+    assert [(one.kind, one.topic) for one in health.findings] == [('clock', '/hand_pose')]
+    assert '0.40 s before the next message came (allowed 0.3 s)' in health.sentence()
+    with pytest.raises(DatasetError, match='hand_pose'):
+        align(Episode(Path('take'), episodes.METADATA, CONTRACT,
+                      {key: tuple(found) for key, found in samples.items()}, ()), CONTRACT)
