@@ -161,7 +161,7 @@ def test_a_clock_that_runs_backwards_is_found() -> None:
     found = arrivals()
     health = judged(found + [(name, data, t - 2 * S) for name, data, t in found[-7:]])
     assert ('clock', '') in kinds(health)
-    assert 'time ran 2.00 s backwards' in health.sentence()
+    assert 'a step back of 2.000 s' in health.sentence()
 
 
 # --- transforms: one topic, and every frame counts for itself ---

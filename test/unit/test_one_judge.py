@@ -20,9 +20,10 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.recording.gate import SILENT_S, StartGate
-from uncloning_ros.demos.recording.health import EpisodeJudge, Health
+from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.errors import DatasetError, UncloningError
 
 S = 10**9
@@ -168,6 +169,18 @@ def joints(receive_ns: int, **positions: float) -> Message:
                    foreign_bags.serialised(message, 'sensor_msgs/msg/JointState'))
 
 
+def test_a_joint_that_leaps_by_a_turn_is_found_as_a_dataset_finds_it() -> None:
+    contract = shared(CONTRACT)
+    messages = foreign_bags.messages_of(alive())
+    begin_ns, end_ns = messages[0].receive_ns, messages[-1].receive_ns
+    messages += [joints(t, joint1=3.0 if t < begin_ns + S else -3.1, joint2=1e-9 * (t % S))
+                 for t in range(begin_ns, end_ns, S // 50)]
+    health = judged(sorted(messages), contract)
+    [finding] = health.findings
+    assert (finding.kind, finding.topic) == ('leap', '/gripper/joint_states arm')
+    assert 'joint1 leapt from 3.000 to -3.100 rad' in finding.text
+
+
 @pytest.mark.parametrize('falls_silent', [False, True])
 def test_signals_that_share_a_topic_fall_silent_each_by_itself(falls_silent: bool) -> None:
     contract = shared(CONTRACT)
@@ -236,7 +249,7 @@ def test_rare_messages_that_come_late_are_too_old_just_before_the_next() -> None
     samples['hand_pose'] = [replace(one, receive_ns=one.receive_ns + 150 * episodes.MS)
                             for one in samples['hand_pose'][::8]]
     health = judged(foreign_bags.messages_of(samples))
-    assert [(one.kind, one.topic) for one in health.findings] == [('clock', '/hand_pose')]
+    assert [(one.kind, one.topic) for one in health.findings] == [('late', '/hand_pose')]
     assert '0.40 s before the next message came (allowed 0.3 s)' in health.sentence()
     with pytest.raises(DatasetError, match='hand_pose'):
         align(Episode(Path('take'), episodes.METADATA, CONTRACT,

@@ -9,13 +9,18 @@ as that of its alignment: a dataset takes an episode whose verdict is good.
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
+
 from uncloning_ros.contract import TRANSFORMS, Contract, ObservedTopic
+from uncloning_ros.contract.kinds import turn_leapt
 from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bags.clock import ReceiveOrder
 from uncloning_ros.demos.bags.decoding import ByteReader, carried_signals
 from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.bags.verdict import Finding, Health
 from uncloning_ros.demos.recording.topic_stats import TopicRule, TopicStats
 from uncloning_ros.errors import counted
+from uncloning_ros.geometry import Array
 
 _STAMP_END = 12  # bytes: a header begins a message, and a stamp the header
 
@@ -75,10 +80,16 @@ class EpisodeJudge:
         rules = {} if contract is None else topic_rules(contract)
         self._stats = {name: TopicStats(rule) for name, rule in rules.items()}
         self._messages: Counter[str] = Counter()
+        self._order = ReceiveOrder()
+        self._joints = {} if contract is None else {
+            signal.key: signal for pairs in carried_signals(contract).values()
+            for signal, _ in pairs if signal.kind == 'joint_positions'}
+        self._before: dict[str, Array] = {}  # the newest values of joints
 
     def see(self, topic: str, cdr: bytes, receive_ns: int) -> None:
         """Judge one serialised message."""
         self._messages[topic] += 1
+        self._order.see(topic, receive_ns)
         stats = self._stats.get(topic)
         if stats is None:
             stats = self._stats[topic] = TopicStats(None)
@@ -91,11 +102,17 @@ class EpisodeJudge:
             assert of_signal.rule is not None
             if not isinstance(found, Sample):
                 of_signal.refuse(receive_ns, found)
-            elif of_signal.rule.max_unchanged_s is None and self._types[topic] != TRANSFORMS:
+                continue
+            value: object = found.values.tolist()
+            if of_signal.rule.max_unchanged_s is None and self._types[topic] != TRANSFORMS:
                 # A dataset does not mind; where other values of the message change, it lives.
-                of_signal.see(receive_ns, found.stamp_ns, cdr[_STAMP_END:])
-            else:
-                of_signal.see(receive_ns, found.stamp_ns, found.values.tolist())
+                value = cdr[_STAMP_END:]
+            of_signal.see(receive_ns, found.stamp_ns, value)
+            if key in self._joints:
+                before = self._before.get(key, found.values)
+                self._before[key] = found.values
+                if leapt := turn_leapt(self._joints[key], np.stack([before, found.values])):
+                    of_signal.leapt(leapt[1])
 
     def verdict(self, start_ns: int, end_ns: int, dropped: Mapping[str, int],
                 lost: Mapping[str, int]) -> Health:
@@ -114,10 +131,8 @@ class EpisodeJudge:
                                    ('dropped', dropped, 'could not be written in time')):
             findings += [Finding(kind, name, f'{counted(count, "message")} {text}')
                          for name, count in counts.items() if count]
-        back_ns = max((stats.back_ns for stats in self._stats.values()), default=0)
-        if back_ns > 0:
-            findings.append(Finding('clock', '', f'time ran {back_ns * 1e-9:.2f} s backwards '
-                                                 f'during the episode'))
+        if fault := self._order.fault():
+            findings.append(Finding('clock', '', fault))
         return Health('findings' if findings else 'good', tuple(findings), figures)
 
     def _missing(self, name: str) -> str:

@@ -38,7 +38,6 @@ class TopicStats:
     def __init__(self, rule: TopicRule | None) -> None:
         self.rule = rule
         self.count = 0
-        self.back_ns = 0  # by how much arrivals ran backwards
         self.first_ns = self.last_ns = 0
         self._gap_ns = self._gap_at_ns = 0
         self._value: object = None
@@ -49,6 +48,7 @@ class TopicStats:
         self._other_clock: str | None = None  # of the stamps, if it is not that of the arrivals
         self._age_ns = 0  # the largest between a stamp and the next arrival
         self._refused, self._refused_at_ns, self._refusal = 0, 0, ''
+        self._leap = ''
 
     def arrive(self, receive_ns: int) -> None:
         """Count one message."""
@@ -56,7 +56,6 @@ class TopicStats:
             gap_ns = receive_ns - self.last_ns
             if gap_ns > self._gap_ns:
                 self._gap_ns, self._gap_at_ns = gap_ns, self.last_ns
-            self.back_ns = max(self.back_ns, -gap_ns)
         else:
             self.first_ns = receive_ns
         self.count += 1
@@ -74,6 +73,10 @@ class TopicStats:
                 self._unchanged_ns = max(self._unchanged_ns, receive_ns - self._value_since_ns)
         if self.rule.stamped:
             self._see_stamp(stamp_ns, receive_ns)
+
+    def leapt(self, sentence: str) -> None:
+        """Keep the first sentence about a joint that leapt by a turn."""
+        self._leap = self._leap or sentence
 
     def refuse(self, receive_ns: int, error: UncloningError) -> None:
         """Count one message that no dataset accepts."""
@@ -130,6 +133,8 @@ class TopicStats:
             at_s = (self._refused_at_ns - start_ns) * 1e-9
             found.append(('refused', f'{counted(self._refused, "message")} that no dataset '
                                      f'accepts, the first at {at_s:.1f} s: {self._refusal}'))
+        if self._leap:
+            found.append(('leap', self._leap))
         length_s = (end_ns - start_ns) * 1e-9
         gap_s, at_s = self.longest_gap_s(start_ns, end_ns)
         if gap_s > rule.max_gap_s:
@@ -158,7 +163,7 @@ class TopicStats:
             # A policy that looks just before the next message sees this one's age by its stamp.
             age_s = max(self._age_ns, end_ns - self._stamp_ns if self._stamp_ns else 0) * 1e-9
             if age_s > rule.max_gap_s:
-                found.append(('clock', f'measured up to {age_s:.2f} s before the next message '
+                found.append(('late', f'measured up to {age_s:.2f} s before the next message '
                                        f'came (allowed {rule.max_gap_s:g} s); check latency and '
                                        f'clocks'))
         return found
