@@ -15,6 +15,7 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
+from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.policy import PolicyNode
 
 
@@ -25,11 +26,16 @@ class Time(Node):
         super().__init__('time', **node_options)
         self.now_ns = 10**12
         self.running = True
+        self.every = 1  # ticks of 10 ms from one message to the next
+        self._ticks = 0
         self._out = self.create_publisher(Clock, '/clock', 10)
         self.create_timer(0.01, self._tick, clock=RosClock(clock_type=ClockType.STEADY_TIME))
 
     def _tick(self) -> None:
         self.now_ns += 10**7 * self.running
+        self._ticks += 1
+        if self._ticks % self.every:
+            return
         message = Clock()
         message.clock.sec, message.clock.nanosec = divmod(self.now_ns, 10**9)
         self._out.publish(message)
@@ -128,3 +134,23 @@ def test_without_a_clock_under_simulated_time_nothing_moves_and_the_clock_is_nam
     live = activate(use_sim_time=True, autostart=True)
     live.reach('waiting', 'clock_stopped')
     assert live.poses == []
+
+
+def test_a_coarse_clock_is_warned_of_once_and_no_publisher_is_blamed(
+        graph: Any, activate: Any, load: Any, time: Time, monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(policy_module, '_DIAGNOSTICS_S', 0.2)
+    load(FakePolicy(hasty(CONTRACT, 'hand_pose', 'tool_pose')))
+    time.every = 25  # 4 Hz
+    live = activate(use_sim_time=True)
+    live.until(lambda: live.status.get('warnings'))
+    live.moving()
+    told = len(live.heard)
+    live.let_rounds_pass(150)
+    assert {(said['state'], said['reason']) for said in map(json.loads, live.heard[told:])} == {
+        ('active', 'policy')}
+    [warning] = live.status['warnings']
+    assert 'got 0.25 s' in warning and '/clock' in warning
+    assert capfd.readouterr().err.count('expected steps of ROS time') == 1
+    time.every = 1
+    live.until(lambda: live.status['warnings'] == [])

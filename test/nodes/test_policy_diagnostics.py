@@ -29,7 +29,7 @@ HEALTH = {
     'ages_s': {'tool_pose': 0.01, 'hand_pose': 0.2},
     'max_ages_s': {'tool_pose': 0.15, 'hand_pose': 0.3},
     'rates_hz': {'tool_pose': 100.0, 'hand_pose': 30.0}, 'refused': {}, 'deadline_misses': 0,
-    'warnings': (),
+    'warnings': (), 'clock_step_s': 0.0,
     'first_deadline_ns': 123,
     'wake_up': LATENCY, 'cycle': LATENCY, 'inference': {}, 'observation_to_chunk': LATENCY}
 

@@ -17,7 +17,8 @@ def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) 
     if health is None:
         return _array(stamp, _status(f'{name}: control', DiagnosticStatus.OK, 'not active', {}))
     bad = [key for key, age_s in health['ages_s'].items()
-           if age_s is None or age_s > health['max_ages_s'][key] or key in health['refused']]
+           if age_s is None or key in health['refused']
+           or age_s - health['clock_step_s'] > health['max_ages_s'][key]]
     misses, warnings = health['deadline_misses'], health['warnings']
     timing = {f'{what}_{key}': value for what in ('wake_up', 'cycle', 'inference',
                                                   'observation_to_chunk')
@@ -39,7 +40,8 @@ def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) 
                     **{f'{key}_age_s': age_s for key, age_s in health['ages_s'].items()},
                     **{f'{key}_rate_hz': rate for key, rate in health['rates_hz'].items()}}),
         _status(f'{name}: topics', DiagnosticStatus.WARN if warnings else DiagnosticStatus.OK,
-                '; '.join(warnings) or 'every topic is connected', {}),
+                '; '.join(warnings) or 'every topic is connected',
+                {'clock_step_s': health['clock_step_s']}),
         _status(f'{name}: timing', DiagnosticStatus.WARN if misses else DiagnosticStatus.OK,
                 f'{misses} deadlines missed' if misses else 'every deadline met',
                 {'deadline_misses': misses, 'first_deadline_ns': health['first_deadline_ns'],

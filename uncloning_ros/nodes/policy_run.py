@@ -33,6 +33,7 @@ from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 from uncloning_ros.runtime.inference_worker import InferenceWorker
 from uncloning_ros.runtime.shadow import ShadowReport, distances
+from uncloning_ros.runtime.watchdog import CLOCK_TOPIC
 
 # Time (s) after which a control thread that has not ended hangs.
 _JOIN_TIMEOUT_S = 2.0
@@ -62,7 +63,7 @@ class PolicyRun:
         # The newest request, and the arrival of its newest observation on the monotonic clock.
         self._asked: tuple[PlanRequest | None, int] = (None, 0)
         self._decision = Decision(State.WAITING, 'not_started', 'the first cycle is to come')
-        self._warnings: tuple[str, ...] = ()
+        self._warnings: dict[str, str] = {}  # by topic
         self._untold = 0
         self._cycles_per_tick = round(contract.deployment.command_rate_hz
                                       / contract.policy.rate_hz)
@@ -154,26 +155,37 @@ class PolicyRun:
         if second is not None:
             raise ContractError(second)
 
-    def watch_graph(self) -> tuple[str, ...]:
+    def watch_graph(self) -> list[str]:
         """Go to FAULT if another node publishes on a command topic while motion is allowed.
 
-        Return a sentence for each topic on which no message passes, as the status has them.
+        Return the warnings, as the status has them: topics on which no message passes, and a
+        clock that is too coarse.
         """
         second = self.second_publisher()
         if second is not None and self._loop.motion_allowed:
             self.fault('second_publisher', second)
         before = self._warnings
-        self._warnings = (*self._observations.look(), *self._unheard_commands())
-        for sentence in self._warnings:
-            if sentence not in before:
+        self._warnings = {**self._coarse_clock(), **self._observations.look(),
+                          **self._unheard_commands()}
+        for topic, sentence in self._warnings.items():
+            if topic not in before:
                 self._node.get_logger().warning(sentence)
-        return self._warnings
+        return list(self._warnings.values())
 
-    def _unheard_commands(self) -> list[str]:
+    def _coarse_clock(self) -> dict[str, str]:
+        step_s, period_s = self._loop.clock_step_ns * 1e-9, 1 / self._contract.policy.rate_hz
+        # Once given, the warning stays until the clock is clearly finer.
+        most_s = period_s / 2 if CLOCK_TOPIC in self._warnings else period_s
+        return {} if step_s <= most_s else {CLOCK_TOPIC: (
+            f'expected steps of ROS time of at most {period_s:g} s, a tick of the policy, got '
+            f'{step_s:.2f} s: the policy skips ticks, and ages are known to one step only; '
+            f'publish {CLOCK_TOPIC} more often')}
+
+    def _unheard_commands(self) -> dict[str, str]:
         """Return why commands reach no node; in shadow mode, why a teacher's do not arrive."""
         matching = publisher_mismatch if self._shadow is not None else listener_mismatch
-        return [str(found) for topic in self._contract.deployment.actions.values()
-                if (found := matching(self._node, topic.topic, topic.type, COMMAND_QOS))]
+        return {topic.topic: str(found) for topic in self._contract.deployment.actions.values()
+                if (found := matching(self._node, topic.topic, topic.type, COMMAND_QOS))}
 
     def second_publisher(self) -> str | None:
         """Return the sentence that names a second publisher of a command topic, None without."""
@@ -197,7 +209,8 @@ class PolicyRun:
             'max_ages_s': {key: topic.max_age_s for key, topic in topics.items()},
             'rates_hz': self._rates_hz(),
             'refused': dict(self._observations.guards().refused),
-            'warnings': self._warnings,
+            'warnings': list(self._warnings.values()),
+            'clock_step_s': self._loop.clock_step_ns * 1e-9,
             'deadline_misses': self._thread.misses,
             'first_deadline_ns': self._thread.first_due_ns,
             'wake_up': self._thread.wake_ups.summary_ms(),
@@ -259,7 +272,7 @@ class PolicyRun:
         self._status(
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._model.policy.sha256,
-             'warnings': self._warnings, 'shadow': self._shadow is not None,
+             'warnings': list(self._warnings.values()), 'shadow': self._shadow is not None,
              'overruns': self._thread.misses, 'counters': self._loop.counters})
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:

@@ -32,7 +32,7 @@ from uncloning_ros.conversions import (
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
 from uncloning_ros.nodes.endpoints import publisher_mismatch
-from uncloning_ros.runtime.watchdog import Guards
+from uncloning_ros.runtime.watchdog import CLOCK_TOPIC, Guards
 from uncloning_ros.samples import SampleReader
 from uncloning_ros.transforms import static_topic
 
@@ -157,12 +157,12 @@ class Observations:
         return Guards(dict(self._refused), enabled, at_ns, self._faulty, self._unheard,
                       dict(self._reader.others))
 
-    def look(self) -> list[str]:
+    def look(self) -> Mapping[str, str]:
         """Ask the graph about the silent topics; return why nothing arrives on each, if known."""
         self._unheard = {
             topic: str(found) for topic, (type_name, qos) in self._silent().items()
             if (found := publisher_mismatch(self._node, topic, type_name, qos)) is not None}
-        return list(self._unheard.values())
+        return self._unheard
 
     def destroy(self) -> None:
         """Destroy the subscriptions."""
@@ -170,13 +170,15 @@ class Observations:
             self._node.destroy_subscription(subscription)
 
     def _silent(self) -> dict[str, tuple[str, QoSProfile]]:
-        """Return type and QoS of every subscribed topic without a fresh message."""
+        """Return type and QoS of every subscribed topic without a fresh message, and of /clock."""
         deployment, now_ns = self._contract.deployment, self.now_ns()
 
         def old(receive_ns: int, max_age_s: float) -> bool:
             return now_ns - receive_ns > max_age_s * 1e9
 
         silent: dict[str, tuple[str, QoSProfile]] = {}
+        if self.simulated:
+            silent[CLOCK_TOPIC] = ('rosgraph_msgs/msg/Clock', OBSERVATION_QOS)
         for key, topic in deployment.observations.items():
             sample = self._samples.get(key)
             if key not in self._refused and (

@@ -17,6 +17,7 @@ from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
 from uncloning_ros.policy_io import Infer, Observation, Plan
 from uncloning_ros.runtime.action_queue import ActionQueue
+from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
@@ -137,6 +138,7 @@ class ControlLoop:
         self._history: deque[Array] = deque(maxlen=timing.history)
         self._limiter = Limiter(contract)
         self._watchdog = Watchdog(contract)
+        self._flicker = Flicker(round(RESUME_S * 1e9))
         # Largest deviation (ns) of a cycle from its time: half a period.
         self._slack_ns = deployment.command_period_ns // 2
         self._patience_ns = 2 * timing.execute * timing.period_ns
@@ -159,6 +161,11 @@ class ControlLoop:
     def motion_allowed(self) -> bool:
         """Tell whether the arm moves, or will without a complaint."""
         return self._motion_allowed
+
+    @property
+    def clock_step_ns(self) -> int:
+        """Return the usual step of ROS time, 0 where it advances in every cycle."""
+        return self._watchdog.ros_time.usual_step_ns
 
     @property
     def plan(self) -> Plan | None:
@@ -185,6 +192,7 @@ class ControlLoop:
         self._late_chunks = self._dropped_chunks = 0
         self._limiter.reset()
         self._watchdog.reset()
+        self._flicker.reset()
         self._state = State.WAITING
         self._now_ns = 0
         self._foreign_fault = None
@@ -239,6 +247,11 @@ class ControlLoop:
         complaints = self._watchdog.judge(samples, now_ns,
                                           now_ns if ros_now_ns is None else ros_now_ns,
                                           now_ns if steady_ns is None else steady_ns, guards)
+        coarse = self._coarse_clock()
+        if coarse is not None:
+            complaints.insert(0, coarse)
+        # In WAITING and HOLD it counts as present; in ACTIVE the first complaint holds.
+        lasting = self._flicker.lasting(complaints, now_ns, self._watchdog.ros_time.step_ns)
         # If the clock goes back, the age of the episode stays.
         self._began_ns += min(0, now_ns - self._now_ns)
         self._now_ns = now_ns
@@ -250,10 +263,10 @@ class ControlLoop:
         if self._state is State.DONE:
             return Decision(self._state, *self._why)
         if not self._motion_allowed:
-            return self._rest(samples, complaints)
+            return self._rest(samples, complaints, lasting)
         if self._state is State.WAITING:
-            if complaints:
-                return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
+            if lasting is not None:
+                return Decision(State.WAITING, lasting.reason, lasting.sentence)
             self._began_ns = self._next_tick_ns = now_ns
             self._resting = self._measured(samples)
             self._state = State.ACTIVE
@@ -264,7 +277,7 @@ class ControlLoop:
             return self._end(State.DONE, 'timeout', f'the episode reached max_episode_s of '
                              f'{most_s:g} s', samples, complaints)
         if complaints or self._state is State.HOLD:
-            holding = self._hold(now_ns, samples, complaints)
+            holding = self._hold(now_ns, samples, complaints, lasting)
             if holding is not None:
                 return holding
         if self._released(samples):
@@ -298,6 +311,15 @@ class ControlLoop:
             chunk[:, part] = turns_counted(signal, chunk[:, part], near[part])
         return replace(plan, chunk=chunk.astype(np.float32))
 
+    def _coarse_clock(self) -> Complaint | None:
+        """Return a complaint if a plan cannot last from one step of ROS time to the next."""
+        most_ns = self._patience_ns - self._contract.policy.period_ns
+        if self.clock_step_ns <= most_ns:
+            return None
+        return Complaint('clock', 'clock_coarse', f'ROS time comes in steps of '
+                         f'{self.clock_step_ns * 1e-9:.2f} s, allowed {most_ns * 1e-9:g} s, which '
+                         f'a plan lasts; publish /clock more often')
+
     def _fault(self, guards: Guards) -> tuple[str, str] | None:
         fault, self._foreign_fault = self._foreign_fault, None
         topic = self._contract.deployment.fault
@@ -306,17 +328,19 @@ class ControlLoop:
                                    f'cause, then reset')
         return fault
 
-    def _rest(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Decision:
+    def _rest(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint],
+              lasting: Complaint | None) -> Decision:
         """Stay silent without permission to move, after one hold command to a commanded arm."""
         if self._state is not State.WAITING:
             return self._end(State.WAITING, 'stopped', 'motion was stopped', samples, complaints)
-        if complaints:
-            return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
+        if lasting is not None:
+            return Decision(State.WAITING, lasting.reason, lasting.sentence)
         return Decision(State.WAITING, 'not_started', 'every input is fresh; motion begins on '
                                                       'start')
 
     def _hold(self, now_ns: int, samples: Mapping[str, Sample],
-              complaints: Sequence[Complaint]) -> Decision | None:
+              complaints: Sequence[Complaint],
+              lasting: Complaint | None) -> Decision | None:
         """Enter, keep or leave HOLD; None when the policy may command again in this cycle."""
         if self._state is State.ACTIVE:
             self._queue.clear()
@@ -335,10 +359,12 @@ class ControlLoop:
             return Decision(State.HOLD, complaints[0].reason, complaints[0].sentence, self._last)
         if self._good_ns is None:
             self._good_ns = now_ns
-        good_s = (now_ns - self._good_ns) * 1e-9
+        good_s = (now_ns - self._good_ns - self._watchdog.ros_time.step_ns) * 1e-9
         if good_s < RESUME_S:
-            return Decision(State.HOLD, 'recovering', f'no complaint for {good_s:.2f} s; motion '
-                            f'goes on after {RESUME_S:g} s', self._last)
+            if lasting is not None:
+                return Decision(State.HOLD, lasting.reason, lasting.sentence, self._last)
+            return Decision(State.HOLD, 'recovering', f'no complaint for {max(0.0, good_s):.2f} '
+                            f's; motion goes on after {RESUME_S:g} s', self._last)
         assert self._last is not None
         self._next_tick_ns = now_ns
         self._resting = self._last
@@ -351,10 +377,12 @@ class ControlLoop:
         planning = self._queue.replan_ns is None and (
             self._pending is None or now_ns - self._pending.tick_ns <= self._patience_ns)
         if action is None and not planning:
+            coarse = self.clock_step_ns > self._contract.policy.period_ns
             late = Complaint('policy', 'late_chunk', f'the newest plan is of an observation older '
-                             f'than {self._patience_ns * 1e-9:g} s; this machine is too slow or '
-                             f'busy for the policy')
-            holding = self._hold(now_ns, samples, [late])
+                             f'than {self._patience_ns * 1e-9:g} s; ' + (
+                                 'publish /clock more often' if coarse else
+                                 'this machine is too slow or busy for the policy'))
+            holding = self._hold(now_ns, samples, [late], None)
             assert holding is not None
             return holding
         request = self._ask(now_ns, samples)

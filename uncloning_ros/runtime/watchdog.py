@@ -12,9 +12,12 @@ from uncloning_ros.contract import KINDS, Contract, ObservedTopic, Signal
 from uncloning_ros.contract.kinds import nearest_turn, turn_leapt
 from uncloning_ros.conversions import Sample, other_clock
 from uncloning_ros.runtime.limits import allowed_spans
+from uncloning_ros.runtime.ros_time import RosTime
 
 # Rounding in a way of exactly the allowed length must not count as a leap.
 _SLACK = 1e-9
+# Topic of simulated time, as `Guards.unheard` names it.
+CLOCK_TOPIC = '/clock'
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Watchdog:
     that leapt by a turn until it is back, or `reset`. A
     measurement of the arm is refused if it is further from workspace or joint limits than a
     command may lie from it: to follow it would pull the arm towards a place where it is not.
+    Where ROS time comes in steps, an age is known to one step only: it is too old once it is
+    certainly so.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -71,14 +76,13 @@ class Watchdog:
             self._inputs.append((signal, topic, round(topic.max_age_s * 1e9)))
         self._reaches = _reaches(contract)
         self._period_ns = deployment.command_period_ns
-        # Allowed standstill (ns) of ROS time: the shortest maximum age of an input.
-        self._clock_limit_ns = min(limit_ns for _, _, limit_ns in self._inputs)
+        # ROS time may stand still for the shortest maximum age of an input.
+        self.ros_time = RosTime(min(limit_ns for _, _, limit_ns in self._inputs))
         self.reset()
 
     def reset(self) -> None:
         """Forget every sample."""
-        self._ros_ns: int | None = None
-        self._advanced_ns = 0
+        self.ros_time.reset()
         self._seen: dict[str, Sample] = {}
         self._changed_ns: dict[str, int] = {}
         self._believed: dict[str, Sample] = {}
@@ -90,11 +94,11 @@ class Watchdog:
         `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
         stamps, `steady_ns` on one that never stops nor jumps.
         """
-        complaints = [self._judge_clock(ros_now_ns, steady_ns)]
+        complaints = [self._judge_clock(ros_now_ns, steady_ns, guards)]
         for signal, topic, limit_ns in self._inputs:
             sample = samples.get(signal.key)
-            complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns, guards,
-                               guards.unheard.get(topic.topic))
+            complaint = _judge(signal.key, sample, now_ns, ros_now_ns, limit_ns,
+                               self.ros_time.step_ns, guards, guards.unheard.get(topic.topic))
             if sample is not None:
                 complaint = (complaint or self._judge_reach(signal.key, sample)
                              or self._judge_leap(signal, topic, sample))
@@ -112,22 +116,14 @@ class Watchdog:
                                             "check the robot's driver")))
         return [complaint for complaint in complaints if complaint is not None]
 
-    def _judge_clock(self, ros_now_ns: int, steady_ns: int) -> Complaint | None:
-        before_ns, self._ros_ns = self._ros_ns, ros_now_ns
-        if before_ns is None or ros_now_ns > before_ns:
-            self._advanced_ns = steady_ns
+    def _judge_clock(self, ros_now_ns: int, steady_ns: int, guards: Guards) -> Complaint | None:
+        found = self.ros_time.judge(ros_now_ns, steady_ns)
+        if found is None:
             return None
-        if ros_now_ns < before_ns:
-            self._advanced_ns = steady_ns
-            return Complaint('clock', 'clock_backwards',
-                             f'ROS time went back by {(before_ns - ros_now_ns) * 1e-9:.3f} s, '
-                             f'allowed 0 s; check the clock, or the bag that plays')
-        stopped_ns = steady_ns - self._advanced_ns
-        if stopped_ns > self._clock_limit_ns:
-            return Complaint('clock', 'clock_stopped',
-                             f'ROS time has stood still for {stopped_ns * 1e-9:.3f} s, allowed '
-                             f'{self._clock_limit_ns * 1e-9:g} s; check the publisher of /clock')
-        return None
+        reason, sentence = found
+        remedy = ('; check the clock, or the bag that plays' if reason == 'clock_backwards'
+                  else _remedy(guards.unheard.get(CLOCK_TOPIC), 'check the publisher of /clock'))
+        return Complaint('clock', reason, sentence + remedy)
 
     def _judge_reach(self, key: str, sample: Sample) -> Complaint | None:
         spans = self._reaches.get(key, ())
@@ -142,7 +138,8 @@ class Watchdog:
     def _judge_leap(self, signal: Signal, topic: ObservedTopic,
                     sample: Sample) -> Complaint | None:
         before = self._believed.get(signal.key, sample)
-        return None if before is sample else leap(signal, topic, before, sample, self._period_ns)
+        return None if before is sample else leap(signal, topic, before, sample,
+                                                  max(self._period_ns, self.ros_time.step_ns))
 
     def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
         seen = self._seen.get(key)
@@ -151,12 +148,13 @@ class Watchdog:
                 self._changed_ns[key] = sample.receive_ns
             self._seen[key] = sample
         unchanged_ns = sample.receive_ns - self._changed_ns[key]
-        if unchanged_ns <= round(limit_s * 1e9):
+        if unchanged_ns - self.ros_time.step_ns <= round(limit_s * 1e9):
             return None
         return Complaint(key, 'unchanged_input',
-                         f'{key} has repeated the same values for {unchanged_ns * 1e-9:.3f} s, '
-                         f'allowed {limit_s:g} s; check whether its sensor hangs, or remove '
-                         f'max_unchanged_s if it is as still as that')
+                         f'{key} has repeated the same values for '
+                         f'{_age(unchanged_ns, self.ros_time.step_ns)}, allowed {limit_s:g} s; '
+                         f'check whether its sensor hangs, or remove max_unchanged_s if it is as '
+                         f'still as that')
 
     def _judge_enable(self, now_ns: int, guards: Guards) -> Complaint | None:
         if self._enable is None:
@@ -169,9 +167,10 @@ class Watchdog:
         if not guards.enabled:
             return Complaint('enable', 'not_enabled', f'{self._enable.topic} says false; press '
                              f'the enable switch')
-        if age_ns > round(self._enable.max_age_s * 1e9):
+        if age_ns - self.ros_time.step_ns > round(self._enable.max_age_s * 1e9):
             return Complaint('enable', 'not_enabled', f'{self._enable.topic} was heard '
-                             f'{age_ns * 1e-9:.3f} s ago, allowed {self._enable.max_age_s:g} s'
+                             f'{_age(age_ns, self.ros_time.step_ns, "ago")}, allowed '
+                             f'{self._enable.max_age_s:g} s'
                              + _remedy(why, 'check the enable switch'))
         return None
 
@@ -193,7 +192,7 @@ def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
 
 
 def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_ns: int,
-           guards: Guards, unheard: str | None) -> Complaint | None:
+           step_ns: int, guards: Guards, unheard: str | None) -> Complaint | None:
     """Return a complaint about one input without memory of older samples."""
     def complaint(reason: str, sentence: str) -> Complaint:
         return Complaint(key, reason, f'{key} {sentence}')
@@ -210,19 +209,25 @@ def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_
         return complaint('not_finite_input', 'has values that are not finite; check its publisher')
     age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
     allowed = f'allowed {limit_ns * 1e-9:g} s'
-    if age_ns > limit_ns:
-        return complaint('stale_input', f'arrived {age_ns * 1e-9:.3f} s ago, {allowed}'
+    if age_ns - step_ns > limit_ns:
+        return complaint('stale_input', f'arrived {_age(age_ns, step_ns, "ago")}, {allowed}'
                          + _remedy(unheard, 'check its publisher'))
     clock = other_clock(sample.stamp_ns, ros_now_ns)
     check = 'check latency and clocks' if clock is None else (
         f'its stamps are in {clock}, this node is not: set use_sim_time alike in both')
-    if stamp_age_ns > limit_ns:
-        return complaint('stale_stamp', f'was measured {stamp_age_ns * 1e-9:.3f} s ago, '
+    if stamp_age_ns - step_ns > limit_ns:
+        return complaint('stale_stamp', f'was measured {_age(stamp_age_ns, step_ns, "ago")}, '
                                         f'{allowed}; {check}')
-    if stamp_age_ns < -limit_ns:
-        return complaint('future_stamp', f'is stamped {-stamp_age_ns * 1e-9:.3f} s in the future, '
-                                         f'{allowed}; {check}')
+    if stamp_age_ns + step_ns < -limit_ns:
+        return complaint('future_stamp', f'is stamped '
+                         f'{_age(-stamp_age_ns, step_ns, "in the future")}, {allowed}; {check}')
     return None
+
+
+def _age(age_ns: int, step_ns: int, side: str = '') -> str:
+    """Return an age in words, with its side of now, and the step that it is known to."""
+    known = f', known to {step_ns * 1e-9:.3f} s' if step_ns else ''
+    return f'{age_ns * 1e-9:.3f} s {side}'.rstrip() + known
 
 
 def _remedy(unheard: str | None, otherwise: str) -> str:
