@@ -14,9 +14,11 @@ from uncloning_ros.contract import Contract, PolicyTiming
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata
 from uncloning_ros.demos.bags.layout import episode_name
+from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.geometry import Array, pose_from_parts, rotation_about_z
 from uncloning_ros.scenario import find_scenario
+from uncloning_ros.schema import plain
 
 
 def _contract() -> Contract:
@@ -91,14 +93,18 @@ def episode(samples: Mapping[str, list[Sample]], contract: Contract = CONTRACT) 
 
 
 def write(folder: Path, samples: Mapping[str, list[Sample]], index: int = 0,
-          contract: Contract = CONTRACT, planned_mode: str | None = 'handle_first') -> Path:
-    """Write samples as a bag and return its directory."""
+          contract: Contract = CONTRACT, planned_mode: str | None = 'handle_first',
+          verdict: Health | None = None) -> Path:
+    """Write samples as a bag, with a recorder's verdict if one is given; return its directory."""
     metadata = replace(METADATA, episode=index, planned_mode=planned_mode, seed=100 + index)
     with EpisodeWriter(folder / episode_name(index), contract, metadata) as writer:
         arrivals = [(sample.receive_ns, key, sample)
                     for key, found in samples.items() for sample in found]
         for receive_ns, key, sample in sorted(arrivals, key=lambda item: item[0]):
             writer.write_values(key, sample.values, sample.stamp_ns, receive_ns)
+        if verdict is not None:
+            writer.write_event({'event': 'stop', 'health': plain(verdict)},
+                               max(receive_ns for receive_ns, _, _ in arrivals))
         return writer.commit()
 
 

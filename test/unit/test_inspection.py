@@ -19,6 +19,7 @@ from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
 from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.pieces import LeftOut
+from uncloning_ros.demos.bags.verdict import Finding, Health
 from uncloning_ros.demos.dataset.building import FEW_EPISODES
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
@@ -47,13 +48,15 @@ def label(mode: str | None = 'handle_first', source: str = 'rule',
 
 
 def facts(index: int = 0, *labels: Label, y_m: float = 0.1, planned: str | None = None,
-          left_out: str = '', findings: Sequence[str] = (), rate_hz: float = 40.0) -> EpisodeFacts:
+          left_out: str = '', findings: Sequence[str] | None = None,
+          rate_hz: float = 40.0) -> EpisodeFacts:
     """Return one episode that was offered to a hand at `y_m`."""
     scene = Scene(np.zeros((5, 3)), np.array([0.6, y_m, 0.3]), np.zeros((12, 3, 3)),
                   np.zeros((4, 3)))
     streams = {key: Stream(300, rate_hz, 0.025, 1.0, 0.3) for key in RATES_HZ}
     return EpisodeFacts(f'episode_{index:06d}', 'monday', 'anna', 1_769_860_800 * 10**9, 7.5,
-                        planned, labels, streams, left_out, tuple(findings), scene)
+                        planned, labels, streams, left_out,
+                        None if findings is None else tuple(findings), scene)
 
 
 def session(*found: EpisodeFacts, unreadable: Sequence[LeftOut] = (),
@@ -145,10 +148,29 @@ def test_a_stream_that_was_slower_than_usual_is_told() -> None:
     assert len(found) == len(RATES_HZ)
 
 
-def test_what_the_recorder_noticed_is_told() -> None:
+def test_a_verdict_with_findings_is_told() -> None:
     (found,) = warnings_of(session(*good(), facts(99, label(), findings=['/x: frozen'])))
-    assert found.startswith('1 episode (episode_000099) in which the recorder')
+    assert found.startswith('1 episode (episode_000099) with findings')
+    assert 'verdict' in found
     assert found.endswith('/x: frozen')
+
+
+def test_an_episode_without_a_verdict_differs_from_a_good_one() -> None:
+    found = session(facts(0, findings=None), facts(1, findings=[]), facts(2, findings=['/x: gap']))
+    entries = record_of(found, [])['episodes']
+    assert [one['findings'] for one in entries] == [None, [], ['/x: gap']]
+    page = session_page(found, [])
+    assert page.count('no verdict') == 1
+    assert page.count('/x: gap') == 1
+
+
+def test_a_bag_has_the_findings_of_its_verdict(tmp_path: Path) -> None:
+    for index, verdict in enumerate((None, Health('good', (), {}), Health(
+            'findings', (Finding('gap', '/x', 'nothing for 1.30 s'),), {}))):
+        path = episodes.write(tmp_path, episodes.handover(), index, verdict=verdict)
+        found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
+        assert isinstance(found, EpisodeFacts)
+        assert found.findings == (None, (), ('/x: nothing for 1.30 s',))[index]
 
 
 def test_what_cannot_be_read_and_what_was_never_finished_is_told() -> None:

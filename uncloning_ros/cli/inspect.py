@@ -3,9 +3,10 @@
 """Inspect a session of demonstrations before you train on it.
 
 Prints a table of the modes, with number and length of their episodes and the sources of their
-labels; a table of the observations and actions, with their rates and longest gaps; and warnings,
-as for too few demonstrations of a mode, a mode shown on one side of the arm only, gaps,
-disagreeing labels and missing ones.
+labels; a table of the observations and actions, with their rates and longest gaps; and warnings.
+It warns of a mode with few demonstrations, of a mode shown on one side of the arm only, of
+episodes that a dataset leaves out, of labels that differ or are missing, and of each finding in
+the recorder's verdict.
 
   uncloning inspect demos/
   uncloning inspect demos/ --html page.html --json session.json

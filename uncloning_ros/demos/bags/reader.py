@@ -74,18 +74,18 @@ def read_episode(path: Path, contract: Contract | None = None,
             if not found:
                 raise DatasetError(f'no {key} arrived in this piece')
     events.sort(key=lambda event: event[0])
-    clock_fault = (order.fault() or _complaint(events)
+    clock_fault = (order.fault() or _clock_finding(events)
                    or stamps_fault(samples, used.deployment.observations))
     return Episode(path, metadata, used, samples, tuple(events),
                    None if piece is None else piece.span_ns, clock_fault)
 
 
-def _complaint(events: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
-    """Return the sentence about a recorder that complained of the clock, '' if it did not."""
+def _clock_finding(events: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
+    """Return a sentence if the recorder's verdict has a finding about the clock, else ''."""
     health = recorded_health(events)
-    complaints = () if health is None else [one for one in health.findings if one.kind == 'clock']
-    return f'its recorder complained of the clock: {complaints[0]}; record it again' if (
-        complaints) else ''
+    of_clock = () if health is None else [one for one in health.findings if one.kind == 'clock']
+    return f"the recorder's verdict names the clock: {of_clock[0]}; record it again" if (
+        of_clock) else ''
 
 
 def verify_episode(path: Path) -> dict[str, int]:

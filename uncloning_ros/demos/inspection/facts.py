@@ -29,8 +29,8 @@ _THERE_M = 0.02  # distance (m) to the nearest point at the hand: an object this
 class Stream:
     """How one observation or action arrived in one episode.
 
-    `longest_gap_s` began `gap_at_s` after the first message of the episode; an episode with a gap
-    of `allowed_s` is not used.
+    `longest_gap_s` began `gap_at_s` after the first message of the episode; `allowed_s` is the
+    longest gap with which the recorder's verdict is good.
     """
 
     messages: int
@@ -64,7 +64,8 @@ class EpisodeFacts:
     """One episode that can be read.
 
     `left_out` tells why a dataset would leave it out for any label; '' if it would not.
-    `findings` are those of the recorder. `scene` is None without a tracked object and hand.
+    `findings` are those of the recorder's verdict, none for a good take; None without a verdict.
+    `scene` is None without a tracked object and hand.
     """
 
     name: str
@@ -76,7 +77,7 @@ class EpisodeFacts:
     labels: tuple[Label, ...]
     streams: Mapping[str, Stream]
     left_out: str
-    findings: tuple[str, ...]
+    findings: tuple[str, ...] | None
     scene: Scene | None
 
     @property
@@ -119,7 +120,7 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         ref.name, episode.metadata.session, episode.metadata.operator, begin_ns,
         (max(arrivals) - begin_ns) * 1e-9, episode.metadata.planned_mode, labels,
         _streams(episode, begin_ns), left_out,
-        () if health is None else tuple(map(str, health.findings)),
+        None if health is None else tuple(map(str, health.findings)),
         scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None)
 
 

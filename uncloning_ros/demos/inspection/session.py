@@ -18,7 +18,7 @@ from uncloning_ros.demos.inspection.facts import EpisodeFacts, Stream, signals_o
 from uncloning_ros.demos.recording.topic_stats import SLOW
 from uncloning_ros.errors import counted
 
-SCHEMA = 'uncloning/inspection@1'
+SCHEMA = 'uncloning/inspection@2'
 
 _SCARCE = 0.1  # share of the labelled episodes: a mode with less is hardly seen in training
 _LEAST_FOR_SIDES = 10  # episodes of a mode: from here on both sides of the arm have to occur
@@ -132,7 +132,8 @@ def _as_data(one: EpisodeFacts) -> dict[str, Any]:
         'begin': begin.isoformat(), 'length_s': round(one.length_s, 3),
         'planned_mode': one.planned_mode, 'mode': one.mode,
         'label': None if one.label is None else vars(one.label), 'opinions': one.opinions,
-        'left_out': one.left_out or None, 'findings': list(one.findings),
+        'left_out': one.left_out or None,
+        'findings': None if one.findings is None else list(one.findings),
         'hand_m': None if one.scene is None else [round(float(v), 4) for v in one.scene.hand],
         'streams': {key: {name: round(value, 3) for name, value in vars(stream).items()}
                     for key, stream in one.streams.items()},
@@ -201,11 +202,11 @@ def _of_streams(session: Session) -> list[str]:
         if slow:
             found.append(f'{_some(slow)} with {one.key} below {100 * SLOW:g} % of its usual '
                          f'{one.median_hz:.0f} Hz')
-    noticed = [one.name for one in session.episodes if one.findings]
-    if noticed:
-        first = next(one for one in session.episodes if one.findings)
-        found.append(f'{_some(noticed)} in which the recorder noticed something, the first '
-                     f'because of {first.findings[0]}')
+    odd = {one.name: one.findings[0] for one in session.episodes if one.findings}
+    if odd:
+        names = list(odd)
+        found.append(f"{_some(names)} with findings in the recorder's verdict, the first because "
+                     f'of {odd[names[0]]}')
     return found
 
 

@@ -158,7 +158,7 @@ def _disagreements(session: Session) -> str:
 
 def _episodes(session: Session) -> str:
     body = [page.row(one.name, one.mode or '', _by(one), one.planned_mode or '',
-                     f'{one.length_s:.1f}', '; '.join(filter(None, [one.left_out, *one.findings])))
+                     f'{one.length_s:.1f}', _remarks(one))
             for one in session.episodes]
     body += [page.row(one.name, '', '', '', '', f'cannot be read: {one.reason}')
              for one in session.unreadable]
@@ -166,6 +166,11 @@ def _episodes(session: Session) -> str:
     return ('<details><summary>Table of all episodes</summary>'
             + page.table(['episode', 'mode', 'labelled by', 'planned', 'length s', 'remarks'],
                          body, 'seeds') + '</details>')
+
+
+def _remarks(one: EpisodeFacts) -> str:
+    findings = ('no verdict',) if one.findings is None else one.findings
+    return '; '.join(filter(None, [one.left_out, *findings]))
 
 
 def _by(one: EpisodeFacts) -> str:
