@@ -14,6 +14,8 @@ from typing import Any
 
 from uncloning_ros.errors import OutputExistsError, UncloningError
 
+LFS_POINTER = b'version https://git-lfs'  # first bytes of a file that Git LFS has not fetched
+
 
 def require_new(path: Path) -> Path:
     """Return `path` if nothing is there yet, not even a broken link; else raise."""
@@ -39,7 +41,15 @@ def read_bytes(path: Path, error: type[UncloningError], remedy: str = '',
         data = file.read() if most_bytes is None else file.read(most_bytes + 1)
     if most_bytes is not None and len(data) > most_bytes:
         raise error(f'{path}: expected at most {most_bytes} bytes, got more; check the path')
+    require_fetched(data, path, error)
     return data
+
+
+def require_fetched(begin: bytes, path: Path, error: type[UncloningError]) -> None:
+    """Raise `error` if a file begins as a pointer in its place that Git LFS left."""
+    if begin.startswith(LFS_POINTER):
+        raise error(f'{path}: expected the file itself, got a Git LFS pointer to it; fetch it '
+                    f'with git lfs pull')
 
 
 def parse_json(data: bytes | str, where: Path | str, error: type[UncloningError],

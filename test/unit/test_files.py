@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from uncloning_ros.errors import BagError, OutputExistsError, UncloningError
+from uncloning_ros.contract import load_contract
+from uncloning_ros.demos.bags.labels import labels_path, read_labels
+from uncloning_ros.errors import (
+    BagError,
+    CheckpointError,
+    ModelError,
+    OutputExistsError,
+    UncloningError,
+)
 from uncloning_ros.files import alone_in, read_bytes, read_json, require_new, write_whole
+from uncloning_ros.learning.tensor_files import load_tensors
+from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.share import share_path
 
 
 def test_what_exists_is_refused_a_broken_link_too(tmp_path: Path) -> None:
@@ -64,6 +75,19 @@ def test_a_file_is_read_or_refused_with_its_path_the_reason_and_the_remedy(
         read_json(tmp_path, BagError)
     path.write_text('{"a": [1, null, "\u00e9"]}')
     assert read_json(path, BagError) == {'a': [1, None, '\u00e9']}
+
+
+def test_a_pointer_of_git_lfs_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / 'policy.onnx'
+    path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n')
+    for refuse in (lambda: read_bytes(path, ModelError), lambda: load_policy(path)):
+        with pytest.raises(ModelError, match=f'{path}: .*got a Git LFS pointer.*git lfs pull'):
+            refuse()
+    with pytest.raises(CheckpointError, match=f'{path}: .*got a Git LFS pointer.*git lfs pull'):
+        load_tensors(path)
+    labels_path(path).write_bytes(path.read_bytes())
+    with pytest.raises(BagError, match='got a Git LFS pointer'):
+        read_labels(path, load_contract(share_path('config') / 'contract.yaml').interface)
 
 
 @pytest.mark.parametrize('text', ['', '{', '{"a": NaN}', '[-Infinity]', '[' * 100000, '\xff'])

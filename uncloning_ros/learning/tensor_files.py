@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from uncloning_ros.errors import CheckpointError
-from uncloning_ros.files import write_whole
+from uncloning_ros.files import LFS_POINTER, require_fetched, write_whole
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
@@ -25,6 +25,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read one file and its record; raise `CheckpointError` if it is damaged."""
     try:
+        with path.open('rb') as start:
+            require_fetched(start.read(len(LFS_POINTER)), path, CheckpointError)
         with safetensors.safe_open(path, 'pt') as file:
             record = json.loads((file.metadata() or {}).get('record', '{}'))
         return load_file(path), record

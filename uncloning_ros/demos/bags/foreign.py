@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from uncloning_ros.files import LFS_POINTER
+
 
 @dataclass(frozen=True)
 class Foreign:
@@ -32,8 +34,8 @@ _BY_FIRST_BYTES = {
     b'#ROSBAG V': Foreign('a ROS 1 bag', f'convert it with {_ROS_1}'),
     b'#ROSRECORD V': Foreign('a ROS 1 bag of an old version',
                              f'migrate it with rosbag fix, then convert it with {_ROS_1}'),
-    b'version https://git-lfs': Foreign('a Git LFS pointer', 'fetch the file with git lfs pull',
-                                        recording=False),
+    LFS_POINTER: Foreign('a Git LFS pointer', 'fetch the file with git lfs pull',
+                         recording=False),
     b'\x89HDF\r\n\x1a\n': Foreign('an HDF5 file', _WRITE_A_BAG),
     b'PAR1': Foreign('a Parquet file', _WRITE_A_BAG, recording=False),
     b'PK\x03\x04': Foreign('a ZIP archive', _UNPACK, recording=False),

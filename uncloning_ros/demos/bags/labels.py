@@ -39,7 +39,7 @@ from typing import ClassVar, Literal, get_args
 from uncloning_ros import __version__
 from uncloning_ros.contract import Interface
 from uncloning_ros.errors import BagError, ContractError, UncloningError
-from uncloning_ros.files import disk_errors, parse_json, whole_file
+from uncloning_ros.files import disk_errors, parse_json, require_fetched, whole_file
 from uncloning_ros.schema import plain, read
 
 Source = Literal['operator', 'rule', 'cluster', 'truth']
@@ -111,6 +111,7 @@ def read_labels(episode: Path, interface: Interface,
             data = path.read_bytes()
         except FileNotFoundError:
             return ()
+    require_fetched(data, path, BagError)
     sidecar = read(_Sidecar, parse_json(data, path, BagError), str(path), BagError)
     if sidecar.span_ns != span_ns:
         raise BagError(f'{path}: expected labels of {_spoken(span_ns)}, got those of '
