@@ -150,6 +150,7 @@ def allowed_spans(signal: Signal, limits: Limits) -> Array | None:
         return np.array([limits.workspace_min_m, limits.workspace_max_m])
     if signal.kind == 'joint_positions':
         return np.array([limits.joint_limits_rad[name] for name in signal.names]).T
+    assert signal.kind == 'gripper_width', f'no limits for the kind {signal.kind!r}'
     return None
 
 

@@ -19,7 +19,7 @@ from uncloning_ros.demos.bags.foreign import Foreign, foreign_kind
 from uncloning_ros.demos.bags.layout import METADATA_FILE, PARTIAL, SYSTEM_FOLDER
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import BagError
-from uncloning_ros.files import read_bytes
+from uncloning_ros.files import disk_errors, read_bytes
 
 # Storage identifier -> suffix of its files.
 STORAGES = {'mcap': '.mcap', 'sqlite3': '.db3'}
@@ -133,19 +133,16 @@ def find_bags(paths: Sequence[Path]) -> FoundBags:
 def _look_into(folder: Path) -> tuple[list[Path], list[LeftOut]]:
     """Return the bags in a folder, and its entries that are left out, sorted by name."""
     bags, left_out = [], []
-    try:
+    with disk_errors(f'cannot list {folder}', BagError):
         entries = sorted(path for path in folder.iterdir() if path.name != SYSTEM_FOLDER)
-    except OSError as err:
-        raise BagError(f'cannot list {folder}: {err.strerror or err}') from err
     for path in entries:
         try:
-            if is_bag(path):
-                _require_text(path)
-                bags.append(path)
-            elif (kind := foreign_kind(path)) is not None and kind.recording:
-                raise BagError(_not_a_bag(path, kind))
-        except OSError as err:
-            left_out.append(LeftOut(path.name, f'cannot list {path}: {err.strerror or err}'))
+            with disk_errors(f'cannot list {path}', BagError):
+                if is_bag(path):
+                    _require_text(path)
+                    bags.append(path)
+                elif (kind := foreign_kind(path)) is not None and kind.recording:
+                    raise BagError(_not_a_bag(path, kind))
         except BagError as err:
             left_out.append(LeftOut(_shown(path.name), str(err)))
     return bags, left_out

@@ -92,18 +92,21 @@ def sync_directory(path: Path) -> None:
 
 def _bag_directories(directory: Path) -> list[Path]:
     """Return the bag directories in `directory`, finished or not, sorted by name."""
-    try:
+    with disk_errors(f'cannot list {directory}', BagError):
         if not directory.is_dir():
             raise BagError(f'{directory} is not a directory; give the folder that holds the '
                            f'episodes')
         if (directory / METADATA_FILE).is_file():
             raise BagError(f'{directory} is one episode; give the folder that holds the episodes')
         return sorted(path for path in directory.iterdir()
-                      if path.name != SYSTEM_FOLDER and path.is_dir()
-                      and any(file.suffix in _STORAGE_SUFFIXES or file.name == METADATA_FILE
-                              for file in path.iterdir()))
-    except OSError as err:
-        raise BagError(f'cannot list {err.filename or directory}: {err.strerror or err}') from err
+                      if path.name != SYSTEM_FOLDER and path.is_dir() and _holds_a_bag(path))
+
+
+def _holds_a_bag(path: Path) -> bool:
+    """Tell whether a directory holds a file of a bag."""
+    with disk_errors(f'cannot list {path}', BagError):
+        return any(file.suffix in _STORAGE_SUFFIXES or file.name == METADATA_FILE
+                   for file in path.iterdir())
 
 
 def _is_unfinished(path: Path) -> bool:

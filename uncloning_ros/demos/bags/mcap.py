@@ -34,6 +34,7 @@ from uncloning_ros.demos.bags.foreign import foreign_kind
 from uncloning_ros.demos.bags.info import COMPRESSED
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
 from uncloning_ros.errors import BagError, ForeignBagError
+from uncloning_ros.files import disk_errors
 
 _MAGIC = b'\x89MCAP0\r\n'
 _RECORD = struct.Struct('<BQ')  # before every record: opcode, length
@@ -272,13 +273,12 @@ def _parsed(opcode: int, content: bytes) -> Any:
 @contextlib.contextmanager
 def _damage_errors(file: Path) -> Iterator[None]:
     """Turn errors of reading and decoding into a `BagError` that names the file."""
-    try:
-        yield
-    except OSError as err:
-        raise BagError(f'cannot read {file}: {err.strerror or err}') from err
-    except _DAMAGE as err:
-        raise BagError(f'{file} is truncated or damaged ({type(err).__name__}: {err}); '
-                       f'leave it out or recover it with the mcap tool') from err
+    with disk_errors(f'cannot read {file}', BagError):
+        try:
+            yield
+        except _DAMAGE as err:
+            raise BagError(f'{file} is truncated or damaged ({type(err).__name__}: {err}); '
+                           f'leave it out or recover it with the mcap tool') from err
 
 
 @contextlib.contextmanager

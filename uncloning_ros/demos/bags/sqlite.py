@@ -22,6 +22,7 @@ from uncloning_ros.demos.bags.foreign import foreign_kind
 from uncloning_ros.demos.bags.info import COMPRESSED
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
 from uncloning_ros.errors import BagError, ForeignBagError
+from uncloning_ros.files import disk_errors
 
 _LEAST, _MOST = -2**63, 2**63 - 1  # whole numbers of SQLite
 _BATCH = 256  # messages at a time
@@ -83,7 +84,7 @@ def _marks(values: Collection[int]) -> str:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
     """Open a file for reading alone, decompressed to a temporary one if need be."""
-    with contextlib.ExitStack() as stack:
+    with disk_errors(f'cannot read {file}', BagError), contextlib.ExitStack() as stack:
         try:
             plain = file
             if file.suffix == COMPRESSED:
@@ -100,8 +101,6 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
             database = sqlite3.connect(f'file:{quote(str(plain))}?immutable=1', uri=True)
             stack.callback(database.close)
             yield database
-        except OSError as err:
-            raise BagError(f'cannot read {file}: {err.strerror or err}') from err
         # An error of SQLite may name a damaged table by bytes that are not text.
         except (sqlite3.Error, UnicodeDecodeError, zstandard.ZstdError, OverflowError,
                 MemoryError) as err:

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -118,13 +118,13 @@ class BagWriter:
         if self.final_dir.exists():  # another writer renamed its directory a moment ago
             self.partial_dir.rmdir()
             raise _exists(self.final_dir)
-        try:
-            self._begin()
-        except OSError as err:
-            # Nothing was recorded yet, so no number is lost to a start that failed.
-            shutil.rmtree(self.partial_dir, ignore_errors=True)
-            raise BagError(f'cannot write {self.partial_dir}: {err.strerror or err}; nothing was '
-                           f'recorded') from err
+        with disk_errors(f'cannot write {self.partial_dir}', BagError, 'nothing was recorded'):
+            try:
+                self._begin()
+            except OSError:
+                # No number is lost to a start that failed.
+                shutil.rmtree(self.partial_dir, ignore_errors=True)
+                raise
 
     def _begin(self) -> None:
         self._file = AppendFile(self._bag_path)
@@ -253,13 +253,9 @@ class BagWriter:
             self._file.flush()
         self._file.close()
 
-    @contextlib.contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as err:
-            raise BagError(f'cannot write {self.partial_dir}: {err.strerror or err}; the '
-                           f'messages written so far stay there') from err
+    def _disk_errors(self) -> contextlib.AbstractContextManager[None]:
+        return disk_errors(f'cannot write {self.partial_dir}', BagError,
+                           'the messages written so far stay there')
 
     def _rosbag2_metadata(self) -> dict[str, Any]:
         start_ns = self._first_ns or 0
