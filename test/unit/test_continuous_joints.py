@@ -13,13 +13,14 @@ from typing import Any
 
 import episodes
 import foreign_bags
+import loop_inputs
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import JOINT_CONTRACT
-from loop_inputs import pose
+from loop_inputs import CONTRACT, pose
 
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.contract.kinds import TURN_RAD, Signal, nearest_turn, turns_counted
@@ -35,6 +36,7 @@ from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State, answer
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.shadow import distances
+from uncloning_ros.runtime.watchdog import leap
 from uncloning_ros.schema import plain
 
 NAMES = JOINT_CONTRACT.interface.observations[0].names
@@ -221,11 +223,44 @@ def test_every_episode_begins_within_half_a_turn_of_zero() -> None:
 def test_a_broken_measurement_moves_no_joint_to_another_turn() -> None:
     arm = Arm(COUNTED, wraps=True)
     arm.commands(30)
-    for bad in (math.nan, 50.0, 0.0, -3.1):
+    for bad in (math.nan, 50.0, 0.0, -3.1, arm.true[6] + 3.1, arm.true[6] - 0.1):
         arm.loop.step(arm.now_ns, sampled(np.where(np.arange(7) == 6, bad, arm.true), arm.now_ns))
         arm.now_ns += MS
     commands = arm.commands(60)
     assert np.abs(commands[:, :7] - HOME).max() < 1.5
+
+
+def test_turns_of_joints_that_nothing_commands_are_counted_too() -> None:
+    data = plain(CONTRACT)
+    data['interface']['observations'] += [contract_data(*WRAPPED)['interface']['observations'][0]]
+    data['deployment']['observations']['joint_positions'] = (
+        contract_data()['deployment']['observations']['joint_positions'])
+    loop = ControlLoop(contract_from_dict(data), 0)
+    loop.start()
+    seen: list[float] = []
+    for i in range(300):
+        now_ns = 10**9 + i * loop_inputs.CYCLE_NS
+        joints = HOME + 0.03 * i * np.array([-1, 0, 0, 0, 0, 0, 1])
+        inputs = {} if i == 200 else sampled(wrapped(joints), now_ns)
+        decision = loop.step(now_ns, inputs)
+        assert (decision.state is State.HOLD) == (200 <= i < 200 + loop_inputs.RESUME_CYCLES + 1)
+        if decision.request is not None:
+            loop.deliver(answer(loop_inputs.constant_policy(loop_inputs.action(0.4)),
+                                decision.request), now_ns)
+            seen.append(float(decision.request.observation.vector[-1, -1]))
+            assert seen[-1] == pytest.approx(joints[6], abs=1e-5)
+    assert len(seen) > 5 and seen[-1] > 2.5 * math.pi
+
+
+def test_the_seam_is_no_speed_of_a_continuous_joint() -> None:
+    topic = replace(COUNTED.deployment.observations['joint_positions'], max_speed_rad_s=2.0)
+    before, after = (Sample(np.full(7, value), at_ns, at_ns)
+                     for value, at_ns in ((0.0, 0), (0.01, 10 * MS)))
+    before.values[6], after.values[6] = 3.14, -3.14
+    assert leap(JOINTS, topic, before, after, 1) is None
+    after.values[6] = -3.1
+    too_fast = leap(JOINTS, topic, before, after, 1)
+    assert too_fast is not None and 'leapt by 0.0432 rad' in too_fast.sentence
 
 
 def test_a_plan_on_another_turn_is_followed_the_short_way() -> None:
@@ -275,7 +310,8 @@ def aligned(samples: Any, contract: Contract) -> tuple[Any, Any, Any]:
 
 
 def test_a_dataset_is_the_same_whether_the_driver_wraps_or_counts() -> None:
-    for home in (HOME, HOME + np.array([0.2, 0, 0, 0, 0, 0, 0.3])):
+    for ahead in (0.0, 0.12, 0.3):  # beyond the seam is at first no, the command alone, both
+        home = HOME + ahead * np.array([0, 0, 0, 0, 0, 0, 1])
         observations, actions, _ = aligned(recorded(True, home=home), COUNTED)
         counted = aligned(recorded(False, home=home), COUNTED)
         np.testing.assert_allclose(observations, counted[0], atol=1e-6)
