@@ -227,7 +227,7 @@ def test_a_broken_measurement_moves_no_joint_to_another_turn() -> None:
         arm.loop.step(arm.now_ns, sampled(np.where(np.arange(7) == 6, bad, arm.true), arm.now_ns))
         arm.now_ns += MS
     commands = arm.commands(60)
-    assert np.abs(commands[:, :7] - HOME).max() < 1.5
+    assert np.abs(commands[:, :7] - HOME).max() < 0.8
 
 
 def test_turns_of_joints_that_nothing_commands_are_counted_too() -> None:
