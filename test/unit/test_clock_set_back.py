@@ -5,6 +5,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import episodes
 import foreign_bags
 import pytest
 from foreign_bags import Message
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uncloning_ros.cli import main
 from uncloning_ros.contract import Contract, ObservedTopic
@@ -27,7 +30,8 @@ from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.episodes.reading import Cutting, Reading
-from uncloning_ros.demos.recording.health import EpisodeJudge, topic_rules
+from uncloning_ros.demos.recording.episode_thread import by_arrival
+from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.geometry import pose_from_parts, rotation_about_z
 from uncloning_ros.schema import plain
 
@@ -177,7 +181,7 @@ def test_stamps_of_another_clock_are_recognised_as_such(
     assert len(left_out) == (0 if clock is None else 1)
     for one in left_out:
         assert f'got stamps in {clock}; set use_sim_time alike' in one.reason
-    judge = EpisodeJudge(topic_rules(CONTRACT), {})
+    judge = EpisodeJudge(CONTRACT, {})
     info = read_info(some / episode_name(2))
     for raw in raw_messages(info, Query(frozenset(bag_topics(CONTRACT))), BagContents()):
         judge.see(raw.topic, raw.data, raw.receive_ns)
@@ -206,9 +210,22 @@ def test_a_take_whose_recorder_complained_of_the_clock_is_left_out(
         writer.commit()
     report = build(some)
     assert len(report.dataset.episodes) == kept
-    assert [one.reason for one in report.dataset.left_out] == [
-        'its recorder complained of the clock: time ran 0.50 s backwards; record it '
-        'again'] * (3 - kept)
+    assert len(report.dataset.left_out) == 3 - kept
+    for one in report.dataset.left_out:
+        assert one.name == 'episode_000002'
+        assert 'time ran 0.50 s backwards; record it again' in one.reason
+
+
+@given(st.lists(st.tuples(st.sampled_from('abc'), st.integers(0, 20))))
+def test_the_recorder_sorts_topics_but_hides_no_step_back(arrived: list[tuple[str, int]]) -> None:
+    batch = [(topic, b'%d' % i, receive_ns, 0) for i, (topic, receive_ns) in enumerate(arrived)]
+    found = by_arrival(batch)
+    for name in 'abc':
+        assert [one for one in found if one[0] == name] == [one for one in batch if one[0] == name]
+    rising = all(one[2] <= two[2] for name in 'abc'
+                 for one, two in pairwise([one for one in batch if one[0] == name]))
+    if rising:
+        assert found == sorted(batch, key=lambda one: one[2])
 
 
 # --- cutting ---

@@ -5,7 +5,7 @@
 import threading
 import time
 from collections import Counter
-from operator import itemgetter
+from collections.abc import Sequence
 
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.recording.health import EpisodeJudge
@@ -19,7 +19,20 @@ FLUSH_S = 0.5
 # Time (s) to close: launch kills a process 5 s after SIGINT.
 _CLOSE_TIMEOUT_S = 3.0
 
-_Item = tuple[str, bytes, int, int]
+_Item = tuple[str, bytes, int, int]  # topic, message, its times of arrival and of sending
+
+
+def by_arrival(batch: Sequence[_Item]) -> list[_Item]:
+    """Return messages that come topic after topic in the order of their arrival.
+
+    Those of one topic stay in their order, so that a clock that was set back is seen.
+    """
+    newest_ns: dict[str, int] = {}
+    keys_ns = []
+    for topic, _, receive_ns, _ in batch:
+        newest_ns[topic] = max(newest_ns.get(topic, receive_ns), receive_ns)
+        keys_ns.append(newest_ns[topic])
+    return [batch[i] for i in sorted(range(len(batch)), key=keys_ns.__getitem__)]
 
 
 class EpisodeThread:
@@ -91,8 +104,7 @@ class EpisodeThread:
             with self._lock:
                 batch, self._queue = self._queue, []
                 self._queued_bytes = 0
-            batch.sort(key=itemgetter(2))  # by arrival; they come topic after topic
-            for item in batch:
+            for item in by_arrival(batch):
                 self.writer.write(*item)
                 self.judge.see(*item[:3])
             unflushed = unflushed or bool(batch)
