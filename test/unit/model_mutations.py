@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Models that have a right digest and a wrong inside, each a function of its seed.
+"""Models that have a right digest and a wrong inside, drawn by a generator.
 
-A small valid policy is built once; a seed draws what is done to it: shapes, names, types, nodes,
+A small valid policy is built, then something is done to it: shapes, names, types, nodes,
 operators, attributes, constants, records, or bytes anywhere.
 """
 
@@ -342,18 +342,14 @@ def _other_bytes(rng: Generator, blank: bytes) -> bytes:
     return bytes(data)
 
 
-def mutated_model(seed: int, contract: Contract) -> tuple[str, bytes]:
-    """Return what was done to the policy of `contract`, and its bytes with a right digest."""
-    rng = np.random.default_rng(seed)
+def mutated_model(rng: Generator, contract: Contract) -> bytes:
+    """Return the bytes of a changed policy of `contract`, with a right digest."""
     model = small_policy(contract)
     if rng.random() < 0.15:
-        blank = model.SerializeToString(deterministic=True)
-        return 'other bytes', with_digest(_other_bytes(rng, blank))
-    done = [_pick(rng, STRUCTURE) for _ in range(_pick(rng, (1, 1, 1, 2, 3)))]
-    for change in done:
+        return with_digest(_other_bytes(rng, model.SerializeToString(deterministic=True)))
+    for change in [_pick(rng, STRUCTURE) for _ in range(_pick(rng, (1, 1, 1, 2, 3)))]:
         # An earlier change may have taken away what this one needs.
         with contextlib.suppress(LookupError, NotImplementedError, OverflowError,
                                  TypeError, ValueError):
             change(rng, model)
-    names = ', '.join(change.__name__ for change in done)
-    return names, with_digest(model.SerializeToString(deterministic=True))
+    return with_digest(model.SerializeToString(deterministic=True))

@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages, plain data and bytes with something wrong in them, each drawn by a generator."""
+"""Messages, plain data, texts and bytes with something wrong in them, drawn by a generator."""
 
 import copy
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.random import Generator
 
 FLOATS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1e-12, 1.0, -1.0, 0.5, 1e3, 9999.0, 1e4,
@@ -18,6 +20,21 @@ ANYTHING = (None, True, False, 0, 1, -1, 2, 7, 1e-9, 0.5, 20, 100, 999.5, 1e9, -
             float('nan'), float('inf'), 10**30, -10**30, '', 'x', 'pose', 'force', '\ud800',
             'joint_positions', 'tf2_msgs/msg/TFMessage', 'panda_joint1', [], [0], [1, 2, 3],
             [1, 0], ['a', 'a'], ['a', 'b'], {}, {'desired': True}, {'topic': 'x'}, [[]], [{}])
+
+# A text in a YAML file, and the values that it may be read as; another one is a wrong result.
+TRAPS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ('1e-1', (0.1, '1e-1')), ('1e400', ('1e400',)), ('.5', (0.5,)), ('5.', (5.0,)), ('+3', (3,)),
+    ('0x10', (16,)), ('010', (10, '010')), ('0o10', (8, '0o10')), ('1_000', (1000, '1_000')),
+    ('1,5', ('1,5',)), ('1:30', ('1:30',)), ('12:30:45', ('12:30:45',)), ('.inf', ()),
+    ('-.inf', ()), ('.nan', ()), ('9' * 400, ()), ('9' * 5000, ()), ('1e308', (1e308, '1e308')),
+    ('on', (True, 'on')), ('off', (False, 'off')), ('yes', (True, 'yes')), ('no', (False, 'no')),
+    ('y', ('y',)), ('true', (True,)), ('"on"', ('on',)), ("'1'", ('1',)), ('~', (None,)),
+    ('null', (None,)), ('', (None,)), ('""', ('',)), ('2026-01-31', ('2026-01-31',)),
+    ('2026-13-45', ('2026-13-45',)), ('"\\ud800"', ()), ('é', ('é',)), ('"\\0"', ('\0',)),
+    ('!!python/object/apply:os.getcwd []', ()), ('!!binary x', ()), ('!!set {a, b}', ()),
+    ('*a', ()), ('&a [*a]', ()), ('&a {b: *a}', ()), ('{a: 1, a: 2}', ()), ('[' * 3000, ()),
+    ('<<: 1', ()), ('|', ('',)), ('- 1', ()), ('a: b', ()), ('%', ()), ('@x', ()), ('\t1', (1,)))
+_TOKEN = 'trap_comes_here'
 
 
 def pick(rng: Generator, items: Any) -> Any:
@@ -148,3 +165,84 @@ def mutated_bytes(rng: Generator, data: bytes) -> bytes:
     if choice == 4:
         return data[:at] + bytes(len(data[at:at + size])) + data[at + size:]
     return data[at:] + data[:at]
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A mutated text; a trap in it stands at a place, and may be read as one of some values."""
+
+    data: bytes
+    place: tuple[Any, ...] = ()
+    readings: tuple[Any, ...] | None = None
+
+    def require_read_as(self, data: Any) -> None:
+        """Assert that the trap, if it is part of what was read, was read as allowed."""
+        if self.readings is None:
+            return
+        try:
+            for key in self.place:
+                data = data[key]
+        except LookupError:
+            return  # an optional value that has its default
+        same = [type(data) is type(one) or not isinstance(data, bool | str) and not isinstance(
+            one, bool | str) for one in self.readings if data == one]
+        assert any(same), f'{self.place}: read as {data!r:.80}'
+
+
+def mutated_yaml(rng: Generator, text: str) -> Text:
+    """Return a YAML text with other data, a trap, a line twice, or other bytes."""
+    data, choice = yaml.safe_load(text), rng.random()
+    if choice < 0.4:
+        return Text(yaml.safe_dump(mutated_data(rng, data), sort_keys=False).encode())
+    if choice < 0.75:
+        return _with_trap(rng, data)
+    if choice < 0.85:
+        lines = text.splitlines(keepends=True)
+        at = int(rng.integers(len(lines)))
+        lines.insert(int(rng.integers(len(lines))) if choice < 0.8 else at, lines[at])
+        return Text(''.join(lines).encode())
+    return Text(mutated_bytes(rng, text.encode()))
+
+
+def _with_trap(rng: Generator, data: Any) -> Text:
+    """Return YAML with a trap for a value or, more rarely, for a key."""
+    places = [place for place, value in _paths(data)
+              if not isinstance(value, (dict, list)) or rng.random() < 0.1]
+    trap, readings = pick(rng, TRAPS)
+    *way, last = pick(rng, places)
+    where = data
+    for key in way:
+        where = where[key]
+    if isinstance(where, dict) and rng.random() < 0.2:
+        where[_TOKEN] = where.pop(last)
+        readings = None
+    else:
+        where[last] = _TOKEN
+    written = yaml.safe_dump(data, sort_keys=False, width=10**6).replace(_TOKEN, trap)
+    return Text(written.encode(), (*way, last), readings)
+
+
+def _paths(data: Any, way: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    """Return every value of plain data with the keys and indices that lead to it."""
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    found = []
+    for key, value in items:
+        found.append(((*way, key), value))
+        if isinstance(value, (dict, list)):
+            found += _paths(value, (*way, key))
+    return found
+
+
+def mutated_json(rng: Generator, text: str) -> bytes:
+    """Return a JSON text with other data, a key that is given twice, or other bytes."""
+    choice = rng.random()
+    if choice < 0.6:
+        return json.dumps(mutated_data(rng, json.loads(text))).encode()
+    if choice < 0.8:
+        data = json.loads(text)
+        where = pick(rng, [data, *(value for _, value in _paths(data))])
+        if isinstance(where, dict) and where:
+            key = pick(rng, list(where))
+            where[_TOKEN] = pick(rng, (where[key], pick(rng, ANYTHING)))
+            return json.dumps(data).replace(f'"{_TOKEN}"', json.dumps(key)).encode()
+    return mutated_bytes(rng, text.encode())

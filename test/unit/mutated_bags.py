@@ -1,0 +1,451 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Mutated recordings: messages in a bag, bags, data sets made of them, unfinished takes, labels."""
+
+import contextlib
+import json
+import shutil
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import episodes
+import foreign_bags
+import numpy as np
+import yaml
+from bag_files import copy, mcap_of
+from mutation_kind import Kind
+from mutators import mutate_message, mutated_bytes, mutated_data, mutated_json, pick
+from numpy.random import Generator
+from rosbags.typesys import Stores, get_typestore
+
+from uncloning_ros.contract import Contract
+from uncloning_ros.conversions import Sample, encode
+from uncloning_ros.demos.bags.episode import Episode, bag_topics
+from uncloning_ros.demos.bags.labels import Label, add_label, labels_path, read_labels
+from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
+from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.dataset.building import build_dataset
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
+from uncloning_ros.demos.dataset.store import Dataset, load_dataset
+from uncloning_ros.demos.episodes.reading import Cutting, Reading
+from uncloning_ros.demos.recording.recovery import Recovery, recover
+from uncloning_ros.errors import UncloningError
+
+CONTRACT = episodes.CONTRACT
+STORE = get_typestore(Stores.ROS2_JAZZY)
+# A message with half a character, or a value of another type, cannot be sent.
+_NOT_SENT = (UnicodeError, AttributeError, struct.error)
+NOON = '2026-01-31T12:00:00+00:00'
+
+
+def few(count: int = 4) -> episodes.Samples:
+    """Return the beginning of a handover."""
+    return {key: found[:count] for key, found in episodes.handover().items()}
+
+
+def same_samples(one: Episode, two: Episode, but: tuple[str, ...] = ()) -> None:
+    """Assert that two episodes have the same samples, but for those of some keys."""
+    assert one.samples.keys() == two.samples.keys()
+    for key in one.samples.keys() - {*but}:
+        for a, b in zip(one.samples[key], two.samples[key], strict=True):
+            assert (a.receive_ns, a.stamp_ns) == (b.receive_ns, b.stamp_ns), key
+            assert a.values.tolist() == b.values.tolist(), key
+
+
+def plausible(found: tuple[Sample, ...], key: str, contract: Contract = CONTRACT) -> None:
+    """Assert that samples of one key are of its shape, finite and within any kind's span."""
+    dims = {signal.key: signal.dim for signal in (*contract.interface.observations,
+                                                  *contract.interface.actions)}
+    for sample in found:
+        assert sample.values.shape == (dims[key],), key
+        assert np.all(np.abs(sample.values) <= 1e4), f'{key}: {sample.values}'
+
+
+class MessageInBag(Kind):
+    """One message of a bag with other fields or other bytes; all checksums are right."""
+
+    reader = 'read_episode'
+    weight = 1200
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.samples = few()
+        self.whole = read_episode(episodes.write(folder / 'whole', self.samples))
+        self.topics = {signal.key: (name, topic.type) for name, topic in
+                       bag_topics(CONTRACT).items() for signal in topic.signals}
+
+    def mutated(self, rng: Generator, folder: Path) -> tuple[Path, str]:
+        key = pick(rng, [*self.samples, 'event'])
+        at = int(rng.integers(4))
+        signals = {one.key: one for one in (*CONTRACT.interface.observations,
+                                            *CONTRACT.interface.actions)}
+        arrivals = sorted(((sample.receive_ns, name, i, sample) for name, found
+                           in self.samples.items() for i, sample in enumerate(found)),
+                          key=lambda one: one[:3])
+        with EpisodeWriter(folder / 'episode_000000', CONTRACT, episodes.METADATA) as writer:
+            if key == 'event':
+                text = mutated_json(rng, '{"event": "start", "episode": 0, "mode": null}')
+                message = STORE.types['std_msgs/msg/String'](text.decode(errors='replace'))
+                data = bytes(STORE.serialize_cdr(message, 'std_msgs/msg/String'))
+                writer.write_event({'event': 'start', 'episode': 0}, episodes.BEGIN_NS)
+                writer.write('/recorder/episode_event', self._other_bytes(rng, data, 0.2),
+                             episodes.BEGIN_NS, episodes.BEGIN_NS)
+            for receive_ns, name, i, sample in arrivals:
+                if (name, i) != (key, at):
+                    writer.write_values(name, sample.values, sample.stamp_ns, receive_ns)
+                    continue
+                topic, type_name = self.topics[name]
+                message = encode(signals[name], type_name, sample.values, sample.stamp_ns,
+                                 STORE.types.__getitem__)
+                data = bytes(STORE.serialize_cdr(message, type_name))
+                if rng.random() < 0.5:
+                    mutate_message(rng, message)
+                    with contextlib.suppress(*_NOT_SENT):
+                        data = bytes(STORE.serialize_cdr(message, type_name))
+                else:
+                    data = self._other_bytes(rng, data, 1.0)
+                writer.write(topic, data, receive_ns, receive_ns)
+            return writer.commit(), key
+
+    @staticmethod
+    def _other_bytes(rng: Generator, data: bytes, share: float) -> bytes:
+        return mutated_bytes(rng, data) if rng.random() < share else data
+
+    def read(self, changed: tuple[Path, str]) -> Episode:
+        verify_episode(changed[0])
+        return read_episode(changed[0])
+
+    def require_right(self, changed: tuple[Path, str], result: Episode) -> str:
+        key = changed[1]
+        same_samples(self.whole, result, (key,))
+        if key != 'event':
+            plausible(result.samples[key], key)
+        return 'read'
+
+
+class Bag(Kind):
+    """A bag of this package with other bytes or metadata, or with a file of another bag."""
+
+    reader = 'read_episode, verify_episode'
+    weight = 1500
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = episodes.write(folder / 'whole', few())
+        self.other = episodes.write(folder / 'other', few(3), 1)
+        self.whole = read_episode(self.path)
+
+    def mutated(self, rng: Generator, folder: Path) -> Path:
+        path = copy(self.path, folder / self.path.name)
+        metadata, storage, choice = path / 'metadata.yaml', mcap_of(path), rng.random()
+        if choice < 0.5:
+            storage.write_bytes(mutated_bytes(rng, storage.read_bytes()))
+        elif choice < 0.65:
+            metadata.write_bytes(mutated_bytes(rng, metadata.read_bytes()))
+        elif choice < 0.9:
+            data = mutated_data(rng, yaml.safe_load(metadata.read_text()))
+            metadata.write_text(yaml.safe_dump(data))
+        else:
+            pick(rng, (metadata.unlink, storage.unlink, lambda: storage.write_bytes(b''),
+                       lambda: metadata.write_bytes(b''),
+                       lambda: shutil.copy(self.other / 'metadata.yaml', metadata),
+                       lambda: shutil.copy(mcap_of(self.other), storage),
+                       lambda: shutil.copy(storage, path / 'copy.mcap'),
+                       lambda: storage.rename(path / 'renamed.mcap'),
+                       lambda: storage.rename(storage.with_suffix('.db3')),
+                       lambda: (storage.unlink(), storage.mkdir()),
+                       lambda: (metadata.unlink(), metadata.mkdir())))()
+        return path
+
+    def read(self, changed: Path) -> Episode:
+        result = read_episode(changed)
+        verify_episode(changed)
+        return result
+
+    def require_right(self, changed: Path, result: Episode) -> str:
+        if [len(found) for found in result.samples.values()][:1] == [3]:
+            same_samples(read_episode(self.other), result)  # both files are the other one's
+        else:
+            same_samples(self.whole, result)
+        assert result.contract == self.whole.contract
+        return 'the same episode'
+
+
+class ForeignBag(Kind):
+    """A bag of another program, of any storage and compression, with other bytes."""
+
+    reader = 'read_episode'
+    weight = 1000
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        messages = foreign_bags.messages_of(few(10))
+        self.paths = {how: foreign_bags.write(folder / 'whole' / f'bag_{i}', messages, how)
+                      for i, how in enumerate(foreign_bags.WRITERS)}
+        self.whole = read_episode(self.paths['mcap'], CONTRACT)
+        for path in self.paths.values():
+            same_samples(self.whole, read_episode(path, CONTRACT))
+
+    def mutated(self, rng: Generator, folder: Path) -> tuple[Path, str]:
+        how = pick(rng, [*self.paths])
+        path = copy(self.paths[how], folder / self.paths[how].name)
+        storage = next(one for one in path.iterdir() if one.name != 'metadata.yaml')
+        storage.write_bytes(mutated_bytes(rng, storage.read_bytes()))
+        if rng.random() < 0.2:
+            (path / 'metadata.yaml').unlink()
+        return path, how
+
+    def read(self, changed: tuple[Path, str]) -> Episode:
+        return read_episode(changed[0], CONTRACT)
+
+    def require_right(self, changed: tuple[Path, str], result: Episode) -> str:
+        path, how = changed
+        if how in ('mcap, chunk zstd', 'mcap, chunk lz4', 'mcap, no summary'):  # checksums
+            same_samples(self.whole, result)
+            return 'the same episode'
+        for key, found in result.samples.items():
+            plausible(found, key)
+            times = [sample.receive_ns for sample in found]
+            assert times == sorted(times), key
+            if (path / 'metadata.yaml').is_file():
+                assert len(found) == len(self.whole.samples[key]), key
+        return 'an episode'
+
+
+class BagsOfDataset(Kind):
+    """Three bags with labels of which one bag, or its labels, are mutated."""
+
+    reader = 'uncloning dataset'
+    weight = 300
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.bags = [episodes.write(folder / 'whole', episodes.handover(kind, i), i)
+                     for i, kind in enumerate((episodes.HANDLE_FIRST, episodes.BLADE_FIRST,
+                                               episodes.HANDLE_FIRST))]
+        for bag, mode in zip(self.bags, ('handle_first', 'blade_first', 'handle_first'),
+                             strict=True):
+            add_label(bag, Label(mode, 'operator', 1.0, NOON, 'Ada'), CONTRACT.interface)
+        self.whole = build_dataset([folder / 'whole'], folder / 'data', Recipe(episodes.KNIFE),
+                                   Split(0.3)).dataset
+
+    def mutated(self, rng: Generator, folder: Path) -> tuple[Path, str, Recipe]:
+        demos = folder / 'demos'
+        for bag in self.bags:
+            copied = copy(bag, demos / bag.name)
+            shutil.copy(labels_path(bag), labels_path(copied))
+        bag, choice = demos / pick(rng, self.bags).name, rng.random()
+        if choice < 0.3:
+            labels_path(bag).write_bytes(mutated_json(rng, labels_path(bag).read_text()))
+        elif choice < 0.6:
+            mcap_of(bag).write_bytes(mutated_bytes(rng, mcap_of(bag).read_bytes()))
+        elif choice < 0.8:
+            file = bag / 'metadata.yaml'
+            file.write_text(yaml.safe_dump(mutated_data(rng, yaml.safe_load(file.read_text()))))
+        else:
+            self._with_wrong_message(rng, bag)
+        cutting = Cutting('gripper') if rng.random() < 0.2 else None
+        return demos, bag.name, Recipe(episodes.KNIFE, Reading(cutting=cutting))
+
+    @staticmethod
+    def _with_wrong_message(rng: Generator, bag: Path) -> None:
+        shutil.rmtree(bag)
+        samples = episodes.handover()
+        key = pick(rng, [*samples])
+        at = int(rng.integers(len(samples[key])))
+        wrong = samples[key][at].values.copy()
+        wrong[int(rng.integers(min(3, len(wrong))))] = pick(rng, (np.nan, np.inf, 1e5, -1e300))
+        samples[key][at] = replace(samples[key][at], values=wrong)
+        made = episodes.write(bag.parent / 'new', samples)
+        made.rename(bag)
+        made.parent.rmdir()
+
+    def read(self, changed: tuple[Path, str, Recipe]) -> Dataset:
+        demos, _, recipe = changed
+        out = demos.parent / 'data'
+        build_dataset([demos], out, recipe, Split(0.3))
+        return load_dataset(out)
+
+    def require_kept(self, changed: tuple[Path, str, Recipe]) -> None:
+        assert [path.name for path in changed[0].parent.iterdir()] == ['demos']
+
+    def require_right(self, changed: tuple[Path, str, Recipe], made: Dataset) -> str:
+        _, name, recipe = changed
+        assert np.isfinite(made.observations).all() and np.isfinite(made.actions).all()
+        if recipe.reading.cutting is not None:
+            return 'cut'
+        named = {one.name for one in (*made.episodes, *made.left_out)}
+        assert named == {bag.name for bag in self.bags}
+        for i, one in enumerate(made.episodes):
+            j, was = next((j, was) for j, was in enumerate(self.whole.episodes)
+                          if was.name == one.name)
+            if one.name != name:
+                assert one.mode == was.mode
+            for new, old in ((made.observations, self.whole.observations),
+                             (made.actions, self.whole.actions)):
+                assert np.array_equal(new[made.bounds[i]:made.bounds[i + 1]],
+                                      old[self.whole.bounds[j]:self.whole.bounds[j + 1]])
+        return f'{len(made.episodes)} of 3'
+
+
+class UnfinishedTake(Kind):
+    """The file of a recorder that was killed, with other bytes."""
+
+    reader = 'uncloning recover'
+    weight = 700
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.events = ({'event': 'label', 'mode': 'blade_first'}, {'event': 'stop'},
+                       {'event': 'discard'})
+        self.takes = [self._killed(folder / f'killed_{i}', *events) for i, events in enumerate(
+            ((), self.events[:1], self.events[1:2], self.events[:2], self.events[2:]))]
+        self.samples = read_episode(episodes.write(folder / 'whole', few(12))).samples
+
+    @staticmethod
+    def _killed(folder: Path, *events: dict[str, Any]) -> bytes:
+        writer = EpisodeWriter(folder / 'episode_000000', CONTRACT, episodes.METADATA)
+        writer.write_event({'event': 'start', 'episode': 0}, episodes.BEGIN_NS)
+        for i in range(12):
+            for key, found in few(12).items():
+                if i < len(found):
+                    writer.write_values(key, found[i].values, found[i].stamp_ns,
+                                        found[i].receive_ns)
+            if i % 4 == 3:
+                writer.flush()
+        for event in events:
+            writer.write_event({'episode': 0, 'mode': None, **event}, episodes.BEGIN_NS + 10**9)
+        writer.flush()
+        writer._file._file.close()
+        return mcap_of(writer.partial_dir).read_bytes()
+
+    def mutated(self, rng: Generator, folder: Path) -> Path:
+        demos = folder / 'demos'
+        take = demos / 'episode_000000.partial'
+        take.mkdir(parents=True)
+        data = mutated_bytes(rng, pick(rng, self.takes))
+        (take / 'episode_000000_0.mcap').write_bytes(data)
+        if rng.random() < 0.1:
+            pick(rng, (lambda: (take / 'metadata.yaml').write_bytes(rng.bytes(100)),
+                       lambda: (take / 'second.mcap').write_bytes(data),
+                       lambda: (demos / 'episode_000000').mkdir(),
+                       lambda: labels_path(demos / 'episode_000000').write_text('{')))()
+        return demos
+
+    def read(self, changed: Path) -> tuple[list[Recovery], list[Recovery]]:
+        return [*recover(changed, dry_run=True)], [*recover(changed)]
+
+    def require_right(self, changed: Path,
+                      result: tuple[list[Recovery], list[Recovery]]) -> str:
+        [told], [done] = result
+        assert told.kind == done.kind
+        assert list_unfinished(changed) == [], 'nothing is left to recover'
+        finished = [*list_episodes(changed), *(changed / 'discarded').glob('episode_*')]
+        finished = [path for path in finished if path.is_dir() and any(path.iterdir())]
+        if done.kind != 'finished':
+            assert done.kind == 'quarantined' and finished == []
+            return done.kind
+        [path] = finished
+        verify_episode(path)
+        try:
+            found = read_episode(path).samples
+        except UncloningError:
+            return 'finished, too little for an episode'
+        for key, samples in found.items():
+            recorded = iter([(s.receive_ns, s.stamp_ns, s.values.tolist())
+                             for s in self.samples[key]])
+            for one in samples:
+                assert (one.receive_ns, one.stamp_ns, one.values.tolist()) in recorded, key
+        return 'finished'
+
+
+class Labels(Kind):
+    """A label file with other data or other bytes, to which a label is added."""
+
+    reader = 'uncloning label'
+    weight = 1000
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        bag = folder / 'whole' / 'episode_000003'
+        bag.mkdir(parents=True)
+        for mode, source in (('handle_first', 'rule'), ('blade_first', 'operator'),
+                             (None, 'operator'), ('handle_first', 'truth')):
+            add_label(bag, Label(mode, source, 0.75, NOON, 'Ada'), CONTRACT.interface)
+        self.text = labels_path(bag).read_text()
+
+    def mutated(self, rng: Generator, folder: Path) -> tuple[Path, bytes]:
+        bag = folder / 'episode_000003'
+        bag.mkdir()
+        data = mutated_json(rng, self.text)
+        labels_path(bag).write_bytes(data)
+        return bag, data
+
+    def read(self, changed: tuple[Path, bytes]) -> tuple[Label, ...]:
+        before = read_labels(changed[0], CONTRACT.interface)
+        add_label(changed[0], Label('blade_first', 'operator', 1.0, NOON, 'Eve'),
+                  CONTRACT.interface)
+        return before
+
+    def require_kept(self, changed: tuple[Path, bytes]) -> None:
+        bag, data = changed
+        assert labels_path(bag).read_bytes() == data, 'a refused file was changed'
+        assert len([*bag.parent.iterdir()]) == 2, 'something was left behind'
+
+    def require_right(self, changed: tuple[Path, bytes], result: tuple[Label, ...]) -> str:
+        bag, data = changed
+        written = json.loads(data, object_pairs_hook=_once)['labels']
+        default = {'by': '', 'software_version': ''}
+        assert [vars(label) for label in result] == [{**default, **one} for one in written]
+        after = read_labels(bag, CONTRACT.interface)
+        assert after[:-1] == result and after[-1].by == 'Eve', 'a label is lost'
+        return 'read and added'
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    assert len(found) == len(pairs), 'a key that is given twice was read'
+    return found
+
+
+class DatasetFile(Kind):
+    """A data set whose description or arrays have other data or other bytes."""
+
+    reader = 'load_dataset'
+    weight = 400
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        demos = folder / 'whole'
+        for i, kind in enumerate((episodes.HANDLE_FIRST, episodes.BLADE_FIRST)):
+            episodes.write(demos, episodes.handover(kind, i), i)
+        self.whole = build_dataset([demos], folder / 'data', Recipe(episodes.KNIFE, labels='rule'),
+                                   Split(0.3)).dataset
+        self.path = folder / 'data'
+
+    def mutated(self, rng: Generator, folder: Path) -> Path:
+        path = copy(self.path, folder / 'data')
+        text, arrays = path / 'dataset.json', path / 'dataset.safetensors'
+        if rng.random() < 0.7:
+            text.write_bytes(mutated_json(rng, text.read_text()))
+        else:
+            arrays.write_bytes(mutated_bytes(rng, arrays.read_bytes()))
+        return path
+
+    def read(self, changed: Path) -> Dataset:
+        return load_dataset(changed)
+
+    def require_right(self, changed: Path, result: Dataset) -> str:
+        assert np.array_equal(result.observations, self.whole.observations)
+        assert np.array_equal(result.actions, self.whole.actions)
+        assert result.bounds[-1] == len(result.actions)
+        for split in ('train', 'validation'):
+            histories, chunks = result.gather(result.window_frames(split))
+            assert len(histories) == len(chunks)
+        return 'the same arrays'
+
+
+KINDS = (MessageInBag, Bag, ForeignBag, BagsOfDataset, UnfinishedTake, Labels, DatasetFile)
