@@ -24,10 +24,10 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent / 'unit'))
 
-import mutated_bags  # noqa: E402
-import mutated_files  # noqa: E402
-import mutated_loops  # noqa: E402
-from mutation_kind import Kind, try_one  # noqa: E402
+import mutated_bags
+import mutated_files
+import mutated_loops
+from mutation_kind import Kind, try_one
 
 KINDS: dict[str, type[Kind]] = {kind.__name__: kind for kind in (
     *mutated_bags.KINDS, *mutated_files.KINDS, *mutated_loops.KINDS)}

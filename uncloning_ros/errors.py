@@ -67,6 +67,12 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     return f' (known: {", ".join(names)})' if names else ''
 
 
+def shown(value: object) -> str:
+    """Return a value as Python writes it, cut to 70 characters, which a sha256 needs."""
+    text = repr(value)
+    return text if len(text) <= 70 else text[:67] + '...'
+
+
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: '1 episode', '2 episodes'."""
     return f'{count} {noun if count == 1 else noun + "s"}'

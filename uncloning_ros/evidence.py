@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from uncloning_ros.errors import EvidenceError
+from uncloning_ros.errors import EvidenceError, shown
 from uncloning_ros.files import read_json
 from uncloning_ros.schema import Count, Doc, Note, Positive, Rate, Texts, canonical_sha256, read
 
@@ -123,12 +123,16 @@ def read_document(path: Path) -> dict[str, Any]:
                          _MOST_BYTES)
     if not isinstance(document, dict) or document.get('schema') != SCHEMA:
         found = document.get('schema') if isinstance(document, dict) else type(document).__name__
-        raise EvidenceError(f'{path}: expected schema {SCHEMA!r}, got {found!r}; make it with '
-                            f'uncloning audit --evidence')
-    said, actual = document.get('digest'), digest_of(document)
+        raise EvidenceError(f'{path}: expected schema {SCHEMA!r}, got {shown(found)}; make it '
+                            f'with uncloning audit --evidence')
+    try:
+        said, actual = document.get('digest'), digest_of(document)
+    except (ValueError, RecursionError) as err:  # half a character, an infinite number
+        raise EvidenceError(f'{path} is damaged: it has no digest: {err}; copy it again, or '
+                            f'audit again') from err
     if said != actual:
-        raise EvidenceError(f'{path} is damaged: expected the digest {said}, got {actual}; copy '
-                            f'it again, or audit again')
+        raise EvidenceError(f'{path} is damaged: expected the digest {shown(said)}, got {actual}; '
+                            f'copy it again, or audit again')
     return document
 
 

@@ -54,9 +54,12 @@ def require_fetched(begin: bytes, path: Path, error: type[UncloningError]) -> No
 
 def parse_json(data: bytes | str, where: Path | str, error: type[UncloningError],
                remedy: str = '') -> Any:
-    """Return the JSON in `data`; raise `error` with `where` and the remedy if it is not JSON."""
+    """Return the JSON in `data`; raise `error` with `where` and the remedy if it is not JSON.
+
+    A key that is given twice is refused: of two values one would be lost in silence.
+    """
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as err:
         raise error(_with(f'{where} is not JSON: {err}', remedy)) from err
 
@@ -124,6 +127,15 @@ def _with(sentence: str, remedy: str) -> str:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f'{name} is not a number')
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'key {twice!r} is given twice')
+    return found
 
 
 def _umask() -> int:

@@ -54,7 +54,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 
 import yaml
 
-from uncloning_ros.errors import UncloningError, near_miss
+from uncloning_ros.errors import UncloningError, near_miss, shown
 from uncloning_ros.files import read_bytes
 
 Made = TypeVar('Made')
@@ -221,7 +221,7 @@ def _members(parts: tuple[_Part, ...], data: object, where: str,
              error: type[UncloningError], others_allowed: bool = False) -> dict[str, Any]:
     """Return the values of the fields in a mapping by the fields' names."""
     if not isinstance(data, Mapping):
-        raise error(f'{where}: expected a mapping, got {_shown(data)}')
+        raise error(f'{where}: expected a mapping, got {shown(data)}')
     values, keys = {}, [part.key for part in parts]
     for part in parts:
         if part.key in data:
@@ -257,13 +257,13 @@ def _value(hint: _Hint, value: Any, where: str, error: type[UncloningError]) -> 
         return read(typing.cast(type[Any], hint.core), value, where, error)
     if not _fits(hint, value):
         known = hint.args if hint.core is Literal else ()
-        raise error(f'{where}: expected {_expected(hint)}, got {_shown(value)}'
+        raise error(f'{where}: expected {_expected(hint)}, got {shown(value)}'
                     + ''.join(f' (did you mean {one!r}?)' for one in _close(value, known))
                     + _misread(hint, value))
     if hint.core is Mapping and hint.args[1] is not Any:
         for key in value:
             if not _is_text(key) or not key:
-                raise error(f'{where}: expected names as keys, got {_shown(key)}'
+                raise error(f'{where}: expected names as keys, got {shown(key)}'
                             + _misread(_hint(str), key))
         return {key: _value(_hint(hint.args[1]), item, _inside(where, key), error)
                 for key, item in value.items()}
@@ -517,8 +517,3 @@ def _is_finite(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + '...'

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mutated recordings: messages in a bag, bags, data sets made of them, unfinished takes, labels."""
+"""Mutated recordings: messages in a bag, bags, data sets of bags, unfinished takes, labels."""
 
 import contextlib
 import json
@@ -288,7 +288,7 @@ class BagsOfDataset(Kind):
                              (made.actions, self.whole.actions)):
                 assert np.array_equal(new[made.bounds[i]:made.bounds[i + 1]],
                                       old[self.whole.bounds[j]:self.whole.bounds[j + 1]])
-        return f'{len(made.episodes)} of 3'
+        return 'the whole data set' if len(made.episodes) == 3 else 'left out'
 
 
 class UnfinishedTake(Kind):

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import incidents
 import numpy as np
@@ -192,7 +192,7 @@ class EvidenceFile(Kind):
             only_stated = 'figures' in same and any(
                 written['limits'][key] != self.document['limits'][key] for key in stated)
             identities = _identity(written) != _identity(self.document)
-            assert sentences or only_stated or identities, 'figures that do not follow are believed'
+            assert sentences or only_stated or identities, 'wrong figures are believed'
         return 'contradicted' if sentences else 'it holds'
 
     @staticmethod
@@ -218,7 +218,7 @@ class FinishedAudit(Kind):
 
     reader = 'uncloning audit --resume'
     weight = 300
-    setting = {'scenario': 'knife', 'latency': 0.005}
+    setting: ClassVar = {'scenario': 'knife', 'latency': 0.005}
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -5,6 +5,7 @@
 import copy
 import dataclasses
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ TRAPS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ('!!python/object/apply:os.getcwd []', ()), ('!!binary x', ()), ('!!set {a, b}', ()),
     ('*a', ()), ('&a [*a]', ()), ('&a {b: *a}', ()), ('{a: 1, a: 2}', ()), ('[' * 3000, ()),
     ('<<: 1', ()), ('|', ('',)), ('- 1', ()), ('a: b', ()), ('%', ()), ('@x', ()), ('\t1', (1,)))
-_TOKEN = 'trap_comes_here'
+_PLACE = 'trap_comes_here'
 
 
 def pick(rng: Generator, items: Any) -> Any:
@@ -184,9 +185,14 @@ class Text:
                 data = data[key]
         except LookupError:
             return  # an optional value that has its default
-        same = [type(data) is type(one) or not isinstance(data, bool | str) and not isinstance(
-            one, bool | str) for one in self.readings if data == one]
-        assert any(same), f'{self.place}: read as {data!r:.80}'
+        assert any(_same(data, one) for one in self.readings), f'{self.place}: read as {data!r:.80}'
+
+
+def _same(one: Any, two: Any) -> bool:
+    """Tell whether two values are equal: 3 is 3.0, also in radians and back, but 1 is not true."""
+    if _is_number(one) and _is_number(two):
+        return math.isclose(one, two)
+    return isinstance(one, bool) is isinstance(two, bool) and one == two
 
 
 def mutated_yaml(rng: Generator, text: str) -> Text:
@@ -214,11 +220,11 @@ def _with_trap(rng: Generator, data: Any) -> Text:
     for key in way:
         where = where[key]
     if isinstance(where, dict) and rng.random() < 0.2:
-        where[_TOKEN] = where.pop(last)
+        where[_PLACE] = where.pop(last)
         readings = None
     else:
-        where[last] = _TOKEN
-    written = yaml.safe_dump(data, sort_keys=False, width=10**6).replace(_TOKEN, trap)
+        where[last] = _PLACE
+    written = yaml.safe_dump(data, sort_keys=False, width=10**6).replace(_PLACE, trap)
     return Text(written.encode(), (*way, last), readings)
 
 
@@ -243,6 +249,6 @@ def mutated_json(rng: Generator, text: str) -> bytes:
         where = pick(rng, [data, *(value for _, value in _paths(data))])
         if isinstance(where, dict) and where:
             key = pick(rng, list(where))
-            where[_TOKEN] = pick(rng, (where[key], pick(rng, ANYTHING)))
-            return json.dumps(data).replace(f'"{_TOKEN}"', json.dumps(key)).encode()
+            where[_PLACE] = pick(rng, (where[key], pick(rng, ANYTHING)))
+            return json.dumps(data).replace(f'"{_PLACE}"', json.dumps(key)).encode()
     return mutated_bytes(rng, text.encode())

@@ -108,7 +108,9 @@ def test_evidence_covers_its_own_file_and_deployment_part_alone(document, tmp_pa
 @pytest.mark.parametrize(('text', 'said'), [
     ('', 'not JSON'), ('{"schema": NaN}', 'NaN'), ('[]', "got 'list'"),
     ('{"schema": "uncloning/audit@2"}', "expected schema 'uncloning/evidence@1'"),
-    ('[' * 100000, 'not JSON'), ('{"schema": "uncloning/evidence@1"}', 'is damaged')])
+    ('[' * 100000, 'not JSON'), ('{"schema": "uncloning/evidence@1"}', 'is damaged'),
+    ('{"schema": "uncloning/evidence@1", "x": "\\ud800"}', 'no digest.*surrogates'),
+    ('{"schema": "uncloning/evidence@1", "x": 1e999}', 'no digest.*not JSON compliant')])
 def test_a_file_that_is_no_evidence_is_refused_with_a_sentence(tmp_path, text, said) -> None:
     path = tmp_path / 'e.json'
     path.write_text(text)
@@ -191,7 +193,11 @@ def test_what_does_not_follow_from_the_episodes_is_told(document, change, said) 
     (lambda d: d.update(extra=1), "unknown key 'extra'"),
     (lambda d: d['scenario']['data']['unsafe'].update(near_m=0.1), 'the scenario .*, got knife'),
     (lambda d: d['scenario']['data'].update(modes={}), 'scenario'),
-    (lambda d: d['figures'].update(model_sha256='A' * 64), 'expected a sha256, got .AAA')])
+    (lambda d: d['figures'].update(model_sha256='A' * 64), 'expected a sha256, got .AAA'),
+    (lambda d: d['per_seed'][7]['hardware_limits'].pop('joint_speed'),
+     'episode 1007: expected hardware_limits of .*joint_speed.*, got'),
+    (lambda d: d['per_seed'][7]['conditions'].update(more=1.0), 'episode 1007: .* got .*more'),
+    (lambda d: d['per_seed'][7]['edge_clearance_m'].pop('torso'), 'expected edge_clearance_m')])
 def test_a_document_that_is_no_evidence_at_all_is_refused(document, change, said) -> None:
     with pytest.raises(EvidenceError, match=said):
         tampered(document, change)

@@ -90,7 +90,8 @@ def test_a_pointer_of_git_lfs_is_named_as_such(tmp_path: Path) -> None:
         read_labels(path, load_contract(share_path('config') / 'contract.yaml').interface)
 
 
-@pytest.mark.parametrize('text', ['', '{', '{"a": NaN}', '[-Infinity]', '[' * 100000, '\xff'])
+@pytest.mark.parametrize('text', ['', '{', '{"a": NaN}', '[-Infinity]', '[' * 100000, '\xff',
+                                  '{"a": 1, "a": 1}', '[{"b": {"a": 1, "": 2, "a": 3}}]'])
 def test_what_is_not_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / 'file.json'
     path.write_bytes(text.encode('latin-1'))

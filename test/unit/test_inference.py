@@ -146,7 +146,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     ({'training': '[' * 100000}, 'metadata training is not JSON'),
     ({'contract': '"\\ud800"'}, 'expected a mapping'),
     ({'contract': '{"schema": "uncloning/contract@1"}'}, 'missing key'),
-    ({'interface_sha256': 'abc'}, 'interface_sha256 .*, got abc'),
+    ({'interface_sha256': 'abc'}, "interface_sha256 .*, got 'abc'"),
 ])
 def test_records_that_do_not_fit_are_refused(mixed_onnx: Path, tmp_path: Path,
                                              metadata: dict[str, str | None],

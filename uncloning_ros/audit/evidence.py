@@ -19,7 +19,7 @@ from uncloning_ros.audit.record.provenance import AuditMachine, machine
 from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
 from uncloning_ros.audit.wording import NOT_COVERED, STATEMENT
-from uncloning_ros.errors import EvidenceError, UncloningError
+from uncloning_ros.errors import AuditError, EvidenceError, UncloningError
 from uncloning_ros.evidence import SCHEMA, Limits, digest_of, evidence_of, read_document
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.runtime.inference import OnnxPolicy
@@ -93,7 +93,8 @@ def scenario_of(document: EvidenceDocument, path: Path) -> Scenario:
 def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
     """Return a sentence for each figure and judgement that the episodes contradict.
 
-    Raise `EvidenceError` for a document whose scenario or seeds are not those that it names.
+    Raise `EvidenceError` for a document whose scenario or seeds are not those that it names, and
+    for episodes of which one has other measured quantities than the first.
     """
     scenario = scenario_of(document, path)
     said, results = document.figures, document.per_seed
@@ -104,7 +105,10 @@ def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
                                 for one in fields(ModelIdentity)})
     identity = replace(identity, demonstrated=document.demonstrated)
     limits = StatedLimits(document.limits.max_umr, document.limits.min_sr)
-    actual = figures(AuditedModel(identity, results), scenario, limits)
+    try:
+        actual = figures(AuditedModel(identity, results), scenario, limits)
+    except AuditError as err:
+        raise EvidenceError(f'{path}: {err}') from err
     sentences = [sentence for result in results
                  for sentence in _misjudged(result, scenario, said.modes_desired)]
     sentences += differences(plain(said), plain(actual), 'figures')

@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime
 
 from uncloning_ros.contract import Contract, contract_from_dict
-from uncloning_ros.errors import ModelError, UncloningError
+from uncloning_ros.errors import ModelError, UncloningError, shown
 from uncloning_ros.files import read_bytes
 from uncloning_ros.policy_io import Float32, Observation, Plan
 from uncloning_ros.runtime.model_structure import require_structure
@@ -120,7 +120,7 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
                        ('policy_sha256', contract.policy.sha256)):
         if metadata[key] != found:
             raise ModelError(f'{path}: expected {key} {found} of its contract, got '
-                             f'{metadata[key]}; export it again')
+                             f'{shown(metadata[key])}; export it again')
     policy = OnnxPolicy(session, contract, metadata, sha256)
     _require_signature(path, ports, policy)
     return policy
@@ -177,7 +177,7 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
         raise ModelError(f'{path} is not an exported policy: it has no metadata '
                          f'{", ".join(missing)}; make it with uncloning export')
     if texts['schema'] != SCHEMA:
-        raise ModelError(f'{path}: expected schema {SCHEMA!r}, got {texts["schema"]!r}; '
+        raise ModelError(f'{path}: expected schema {SCHEMA!r}, got {shown(texts["schema"])}; '
                          f'export it with this version')
     metadata: dict[str, Any] = dict(texts)
     for key in _JSON_KEYS:

@@ -11,7 +11,7 @@ correction is due for there being two.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from uncloning_ros.audit.figures.diversity import Diversity, diversity
 from uncloning_ros.audit.figures.statistics import Interval, interval, upper_bound
 from uncloning_ros.audit.figures.strata import Stratum, constant, strata, worst
 from uncloning_ros.audit.wording import percent
+from uncloning_ros.errors import AuditError
 from uncloning_ros.evidence import Limits
 from uncloning_ros.judging.episode import FAILURE_KINDS, NOTABLE_KINDS, EpisodeResult
 from uncloning_ros.judging.unsafe import UNSAFE_CLAUSES
@@ -104,8 +105,12 @@ class Figures(ModelIdentity):
 
 
 def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> Figures:
-    """Return the figures of one model: a function of its episodes, scenario and record alone."""
+    """Return the figures of one model: a function of its episodes, scenario and record alone.
+
+    Raise `AuditError` for episodes of which one has other measured quantities than the first.
+    """
     results, identity = audited.results, audited.identity
+    _require_same_quantities(results)
     n = len(results)
     counts = {name: sum(map(has, results)) for name, has in RATES.items()}
     cut = strata(results, scenario, limits.max_umr)
@@ -160,6 +165,22 @@ def held_against(limits: StatedLimits, found: Figures) -> Limits:
         exceeded.append(f'the success rate is {percent(found.sr)}, below the limit of '
                         f'{percent(limits.min_sr)}')
     return Limits(max_umr=limits.max_umr, min_sr=limits.min_sr, exceeded=tuple(exceeded))
+
+
+def _require_same_quantities(results: Sequence[EpisodeResult]) -> None:
+    for result in results:
+        for key, names in _quantities(result).items():
+            first = _quantities(results[0])[key]
+            if names != first:
+                raise AuditError(f'episode {result.seed}: expected {key} of '
+                                 f'{", ".join(sorted(first))}, got {", ".join(sorted(names))}; '
+                                 f'audit again')
+
+
+def _quantities(result: EpisodeResult) -> dict[str, Set[str]]:
+    return {'conditions': result.conditions.keys(),
+            'hardware_limits': result.hardware_limits.keys(),
+            'edge_clearance_m': result.outcome.edge_clearance_m.keys()}
 
 
 def _spreads(results: Sequence[EpisodeResult]) -> dict[str, Measured | None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from uncloning_ros.contract import Contract, Signal, Topic, contract_from_dict
 from uncloning_ros.conversions import Sample
-from uncloning_ros.errors import BagError, ContractError
+from uncloning_ros.errors import BagError, ContractError, shown
 from uncloning_ros.schema import plain
 
 SCHEMA = 'uncloning/episode@1'
@@ -120,7 +120,7 @@ def read_custom_data(custom: Mapping[str, Any], path: Path) -> tuple[EpisodeMeta
     Raise `BagError` if they are damaged or of another schema.
     """
     if custom['schema'] != SCHEMA:
-        raise BagError(f'{path}: expected schema {SCHEMA!r}, got {custom["schema"]!r}; this '
+        raise BagError(f'{path}: expected schema {SCHEMA!r}, got {shown(custom["schema"])}; this '
                        f'episode needs another version of the package')
     if not all(isinstance(value, str) for value in custom.values()):
         raise BagError(f'{path}: custom_data of metadata.yaml is damaged: expected texts only')
@@ -135,6 +135,6 @@ def read_custom_data(custom: Mapping[str, Any], path: Path) -> tuple[EpisodeMeta
     except (KeyError, ValueError, TypeError, RecursionError) as err:
         raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
     if contract.sha256 != expected:
-        raise BagError(f'{path}: expected a contract of sha256 {expected}, got '
+        raise BagError(f'{path}: expected a contract of sha256 {shown(expected)}, got '
                        f'{contract.sha256}; metadata.yaml was changed by hand')
     return metadata, contract

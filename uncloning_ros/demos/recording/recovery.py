@@ -38,7 +38,7 @@ from uncloning_ros.demos.bags.verdict import Finding
 from uncloning_ros.demos.bags.writer import QOS, BagWriter, RecordedTopic, described, event_cdr
 from uncloning_ros.demos.recording.episode_thread import FLUSH_S
 from uncloning_ros.demos.recording.health import EpisodeJudge
-from uncloning_ros.errors import BagError, UncloningError, counted
+from uncloning_ros.errors import BagError, UncloningError, counted, shown
 from uncloning_ros.files import alone_in, disk_errors
 from uncloning_ros.schema import plain
 
@@ -140,7 +140,7 @@ def _hopeless(path: Path, files: list[Path]) -> str | None:
     except BagError as err:
         return f'its metadata cannot be read: {err}'
     if custom.get('schema') != SCHEMA:
-        return f'expected schema {SCHEMA!r}, got {custom.get("schema")!r}'
+        return f'expected schema {SCHEMA!r}, got {shown(custom.get("schema"))}'
     if not custom.get('episode', '').isdecimal() or 'planned_mode' not in custom:
         return 'its metadata is damaged'
     return None
