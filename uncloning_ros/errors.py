@@ -3,7 +3,7 @@
 """The errors that a user can cause and mend; the command line prints them and exits with 2."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UncloningError(Exception):
@@ -71,6 +71,15 @@ def shown(value: object) -> str:
     """Return a value as Python writes it, cut to 70 characters, which a sha256 needs."""
     text = repr(value)
     return text if len(text) <= 70 else text[:67] + '...'
+
+
+def names_shown(names: Sequence[str]) -> str:
+    """Return names in one line, the first 16; those that are long or not printable as `shown`."""
+    most = 16
+    parts = [name if name.isprintable() and 0 < len(name) <= 70 else shown(name)
+             for name in names[:most]]
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return (', '.join(parts) or 'none') + more
 
 
 def counted(count: int, noun: str) -> str:

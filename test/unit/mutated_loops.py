@@ -43,7 +43,7 @@ class LiveMessage(Kind):
 
     def read(self, changed: Generator) -> str:
         run = Run(constant_policy(action(0.45, 0.01)), begin_ns=10**18)
-        previous = run.moving()
+        previous, reasons = run.moving(), []
         width = previous.command[9]
         for _ in range(4):
             inputs, refused = samples(run.now_ns), {}
@@ -74,8 +74,9 @@ class LiveMessage(Kind):
             else:
                 assert decision.command[9] <= width, 'the gripper opens in a hold'
             assert decision.state is State.HOLD or not refused
+            reasons.append(decision.reason)
             previous, width = decision, decision.command[9]
-        return decision.reason
+        return reasons[0]
 
     def require_right(self, changed: Generator, result: str) -> str:
         return result

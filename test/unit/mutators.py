@@ -185,7 +185,8 @@ class Text:
                 data = data[key]
         except LookupError:
             return  # an optional value that has its default
-        assert any(_same(data, one) for one in self.readings), f'{self.place}: read as {data!r:.80}'
+        same = [one for one in self.readings if _same(data, one)]
+        assert same, f'{self.place}: read as {data!r:.80}'
 
 
 def _same(one: Any, two: Any) -> bool:

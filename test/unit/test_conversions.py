@@ -116,6 +116,22 @@ def test_a_message_that_names_no_joint_of_a_signal_is_about_others(names: tuple[
     assert 'expected the joints a, b, c' in said and f'got {", ".join(names) or "none"};' in said
 
 
+def test_names_of_a_message_are_shown_in_one_short_line() -> None:
+    names = ('x' * 5000, 'two\nlines', '', *(f'other_{i}' for i in range(30)))
+    with pytest.raises(OtherJointsError, match=r"'x{60,}\.\.\., 'two\\nlines', '', other_0, .*, "
+                                               r'other_12 and 17 more; ') as caught:
+        decode(JOINTS, joint_message(names, [0.0] * len(names)), 0)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_foreign_frame_of_any_length_is_shown_in_short() -> None:
+    message = pose_message()
+    message.header.frame_id = 'x' * 5000
+    with pytest.raises(ContractError, match='expected frame .*, got .x{60,}') as caught:
+        decode(POSE, message, 0)
+    assert len(str(caught.value)) < 500
+
+
 def test_joint_state_with_fewer_positions_than_names_is_refused() -> None:
     with pytest.raises(ContractError, match='joints: .* 3 .* 2'):
         decode(JOINTS, joint_message(('a', 'b', 'c'), [1.0, 2.0]), 0)

@@ -19,7 +19,7 @@ from uncloning_ros.errors import BagError
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.share import share_path
 
-COUNT, SEED = 1500, 7
+COUNT, SEED = 1000, 7
 
 
 @pytest.mark.parametrize('name', KINDS)

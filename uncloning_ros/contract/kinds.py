@@ -15,7 +15,7 @@ import numpy as np
 
 from uncloning_ros.contract import messages
 from uncloning_ros.contract.messages import MessageClasses
-from uncloning_ros.errors import ContractError, OtherJointsError, near_miss
+from uncloning_ros.errors import ContractError, OtherJointsError, names_shown, near_miss, shown
 from uncloning_ros.geometry import (
     Array,
     rotation_angle_between,
@@ -125,18 +125,18 @@ def require_usable(signal: Signal, values: Sequence[float], least: float, most: 
             break
     else:
         return
-    shown = f'[{", ".join(f"{value:g}" for value in values)}]'
+    got = f'[{", ".join(f"{value:g}" for value in values)}]'
     if not all(map(math.isfinite, values)):
-        raise ContractError(f'{signal.key}: expected finite values, got {shown}')
+        raise ContractError(f'{signal.key}: expected finite values, got {got}')
     raise ContractError(f'{signal.key}: expected values from {least:g} to {most:g} {signal.unit}, '
-                        f'got {shown}; check its publisher and its unit')
+                        f'got {got}; check its publisher and its unit')
 
 
 def require_frame(signal: Signal, frame_id: str) -> None:
     """Raise `ContractError` unless a message is in the signal's frame."""
     if frame_id != signal.frame:
-        raise ContractError(f'{signal.key}: expected frame {signal.frame!r}, got {frame_id!r}; '
-                            f'transform it to the base frame before publishing')
+        raise ContractError(f'{signal.key}: expected frame {signal.frame!r}, got '
+                            f'{shown(frame_id)}; transform it to the base frame before publishing')
 
 
 def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]) -> list[float]:
@@ -149,7 +149,7 @@ def values_by_name(signal: Signal, names: Sequence[str], values: Sequence[float]
     missing = [name for name in signal.names if name not in names]
     if len(missing) == len(signal.names):
         raise OtherJointsError(f'{signal.key}: expected the joints {", ".join(signal.names)}, got '
-                               f'{", ".join(names) or "none"}; check the names in the contract '
+                               f'{names_shown(names)}; check the names in the contract '
                                f'and its publisher')
     if missing:
         found = len(signal.names) - len(missing)
