@@ -4,6 +4,7 @@
 
 import copy
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from uncloning_ros.share import share_path
 STORE = get_typestore(Stores.ROS2_JAZZY)
 DATA: dict[str, Any] = yaml.safe_load((share_path('config') / 'contract.yaml').read_text())
 JOINTS = ('shoulder', 'elbow')
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def signal_of(kind: str) -> Signal:
@@ -70,6 +72,23 @@ def test_a_record_is_consistent(name: str) -> None:
     for distance in kind.distances.values():
         assert distance(values, values) == 0.0
         assert max(distance(values, values + one) for one in np.eye(signal.dim)) > 0.0
+
+
+def row_of(name: str) -> str:
+    """Return the row of a kind in the table of docs/data.md."""
+    kind = KINDS[name]
+    values = ('one for each joint in `names`' if kind.dim is None
+              else f'{kind.dim}, from the joints in `names`' if kind.named else str(kind.dim))
+    types = [', '.join(f'`{one}`' for one in found) or 'never'
+             for found in (kind.observed_as, kind.commanded_as)]
+    return f'| {" | ".join([f"`{name}`", f"`{kind.unit}`", values, *types])} |'
+
+
+def test_the_table_of_kinds_is_that_of_the_records() -> None:
+    page = (REPOSITORY / 'docs' / 'data.md').read_text(encoding='utf-8')
+    found = re.search(r'\| kind \|.*\n\|[-|]+\|\n((\|.*\n)+)', page)
+    assert found is not None
+    assert found[1].splitlines() == [row_of(name) for name in KINDS]
 
 
 def test_a_pose_turns_without_moving_and_moves_without_turning() -> None:
