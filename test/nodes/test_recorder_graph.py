@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -358,6 +359,22 @@ def test_a_simulated_clock_that_stands_still_does_not_stop_the_recorder(
     before = len(heard)
     graph.until(lambda: len(heard) >= before + 2, lambda: heard)
     assert verify_episode(path)['/current_pose'] >= 5
+    graph.until(lambda: 'ROS time has stood still for' in heard[-1].status[0].message,
+                lambda: heard[-1])
+
+
+def test_a_coarse_simulated_clock_is_named_in_the_warnings(
+        graph: Any, robot: Any, tmp_path: Path) -> None:
+    Take(graph, robot, tmp_path, use_sim_time=True)
+    clock = robot.create_publisher(Clock, '/clock', 10)
+    times = count(50)
+    robot.create_timer(0.1, lambda: clock.publish(Clock(clock=Time(sec=next(times)))))
+    heard: list[DiagnosticStatus] = []
+    robot.create_subscription(DiagnosticArray, '/diagnostics',
+                              lambda array: heard.extend(array.status), 10)
+    graph.until(lambda: heard and 'the shortest max_age_s, got 1.00 s' in heard[-1].message,
+                lambda: heard[-1:])
+    assert heard[-1].level == DiagnosticStatus.WARN
 
 
 # --- what the recorder says of itself ---

@@ -25,11 +25,15 @@ from uncloning_ros.nodes.parameters import RECORDER, contract_at, path_of
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.raw_topics import RawTopics
 from uncloning_ros.nodes.topics import json_topic, ros_now_ns
+from uncloning_ros.runtime.ros_time import RosTime
+from uncloning_ros.runtime.watchdog import CLOCK_TOPIC
 
 # Period (s) at which messages are taken from the middleware, which has stamped them on arrival.
 _TAKE_S = 0.005
 # Period (s) of the look at the graph, the writer and autostart.
 _CHECK_S = 0.2
+# Standstill (ns) of simulated time that is worth a warning.
+_STANDSTILL_NS = 10**9
 # Period (s) at which a lasting warning is repeated.
 _REPEAT_S = 5.0
 
@@ -57,6 +61,10 @@ class Recorder(Node):
         self._gate = StartGate(contract)
         self._limits_s = self._gate.limits_s
         self._watch = RateWatch()
+        self._shortest_age_s = min(topic.max_age_s
+                                   for topic in contract.deployment.observations.values())
+        self._ros_time = RosTime(_STANDSTILL_NS)
+        self._clock_complaint: tuple[str, str] | None = None
         exclude = [name.strip() for name in values['exclude'].split(',') if name.strip()]
         self._topics = RawTopics(self, contract, values['record_all'], exclude, self._receive)
         self._topics.on_topic = self._recording.add_topic
@@ -126,6 +134,8 @@ class Recorder(Node):
     def _take(self) -> None:
         now_ns = self._now_ns()
         self._take_ns = now_ns
+        if self._simulated:
+            self._clock_complaint = self._ros_time.judge(now_ns, time.monotonic_ns())
         for topic, count in self._topics.take(now_ns).items():
             if topic not in self._gate.names:  # of the others every signal counts for itself
                 self._watch.seen(topic, count, now_ns)
@@ -165,8 +175,8 @@ class Recorder(Node):
     def _on_second(self) -> None:
         now_ns, recording = self._now_ns(), self._recording
         self._watch.tick(now_ns, learn=recording.open_name is None)
-        warnings = (self._watch.warnings(self._limits_s, now_ns) + self._gate.refusals(now_ns)
-                    + self._foreign_topics() + recording.warnings())
+        warnings = (self._clock_warnings() + self._watch.warnings(self._limits_s, now_ns)
+                    + self._gate.refusals(now_ns) + self._foreign_topics() + recording.warnings())
         if recording.open_name is not None:
             for text in warnings:
                 self.get_logger().warning(f'{recording.open_name}: {text}',
@@ -177,6 +187,17 @@ class Recorder(Node):
         self._diagnostics.publish(recorder_diagnostics(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
             recording, warnings, self._watch.rates_hz, self._topics.lost))
+
+    def _clock_warnings(self) -> list[str]:
+        """Return a sentence for simulated time that stands still or comes in coarse steps."""
+        step_s, most_s = self._ros_time.usual_step_ns * 1e-9, self._shortest_age_s
+        found = [] if step_s <= most_s else [
+            f'expected steps of ROS time of at most {most_s:g} s, the shortest max_age_s, got '
+            f'{step_s:.2f} s: all messages of a step count as arrived at once; publish '
+            f'{CLOCK_TOPIC} more often']
+        if self._clock_complaint is not None:
+            found.append(f'{self._clock_complaint[1]}; check the publisher of {CLOCK_TOPIC}')
+        return found
 
     def _foreign_topics(self) -> list[str]:
         """Return a sentence for each command or guard that only comes with another type."""
