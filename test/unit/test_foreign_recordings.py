@@ -62,6 +62,8 @@ LFS = written(b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 
 
 @pytest.mark.parametrize(('make', 'name', 'kind', 'remedy'), [
     (ros_1_bag, 'take.bag', 'a ROS 1 bag', 'rosbags-convert --src {} --dst take'),
+    (ros_1_bag, 'my take.bag', 'a ROS 1 bag', "rosbags-convert --src '{}' --dst 'my take'"),
+    (ros_1_bag, 'take.bag.active', 'a ROS 1 bag that was never finished', 'rosbag reindex'),
     (written(b'PK'), 'take.bag', 'does not begin as a ROS 1 bag', 'rosbag reindex'),
     (LFS, 'take.bag', 'a Git LFS pointer', 'git lfs pull'),
     (written(b'\x89HDF\r\n\x1a\n'), 'demo.hdf5', 'an HDF5 file', 'rosbags.rosbag2.Writer'),

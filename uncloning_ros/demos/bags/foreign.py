@@ -3,6 +3,7 @@
 """Recognise recordings that are not rosbag2 bags by first bytes or layout, with the remedy."""
 
 import contextlib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class Foreign:
 
     def of(self, path: Path) -> str:
         """Return kind and remedy for a path of this kind, as the end of a sentence."""
-        return f'{self.kind}; {self.remedy.format(path=path, stem=path.stem)}'
+        return f'{self.kind}; ' + self.remedy.format(path=shlex.quote(str(path)),
+                                                     stem=shlex.quote(path.stem))
 
 
 _WRITE_A_BAG = ('write its episodes as bags, as with rosbags.rosbag2.Writer, or replay them on '
@@ -50,6 +52,8 @@ _BY_FILE_INSIDE = {
     'dataset_info.json': Foreign('a TensorFlow (RLDS) data set', _WRITE_A_BAG),
     **dict.fromkeys(('.zgroup', '.zarray', 'zarr.json'), Foreign('a zarr store', _WRITE_A_BAG)),
 }
+_OPEN_ROS_1 = Foreign('a ROS 1 bag that was never finished',
+                      f'repair it with rosbag reindex, then convert it with {_ROS_1}')
 _DAMAGED_ROS_1 = Foreign('a .bag file that does not begin as a ROS 1 bag',
                          'repair it with rosbag reindex, or leave it out')
 _NO_ROS = ('these are not ROS messages; write them as ROS messages, as with mcap_ros2.writer of '
@@ -72,7 +76,7 @@ def foreign_kind(path: Path) -> Foreign | None:
                 begin = file.read(max(map(len, _BY_FIRST_BYTES)))
             for first_bytes, kind in _BY_FIRST_BYTES.items():
                 if begin.startswith(first_bytes):
-                    return kind
+                    return _OPEN_ROS_1 if path.name.endswith('.bag.active') else kind
             return _DAMAGED_ROS_1 if path.suffix == '.bag' else None
     return None
 
@@ -89,6 +93,5 @@ def _foreign_folder(path: Path) -> Foreign | None:
     ros_1 = sorted(file for file in path.iterdir() if file.suffix == '.bag')
     if not ros_1:
         return None
-    command = _ROS_1.format(path=ros_1[0], stem=ros_1[0].stem)
-    return Foreign(f'a folder of ROS 1 bags ({ros_1[0].name})', f'convert each with {command}'
-                   .replace('{', '{{').replace('}', '}}'))
+    return Foreign(f'a folder of ROS 1 bags ({ros_1[0].name})',
+                   'convert each of them with rosbags-convert --src BAG --dst FOLDER')
