@@ -12,7 +12,8 @@ from uncloning_ros.cli import main
 HEAD = """\
 # Commands
 
-The output of `--help` of every command. Made from the parsers by `make docs`; do not edit.
+The output of `--help` of every command, at 80 columns. `scripts/commands_page.py` writes this page
+from the parsers; run it with `make docs`, and do not edit the page.
 """
 
 

@@ -38,7 +38,10 @@ def share(make: Callable[[_Setting], Callable[[_In], _Out]], setting: _Setting,
 
 def in_order(task: Callable[[_In], _Out], items: Sequence[_In], workers: int, what: str,
              error: type[UncloningError]) -> Iterator[_Out]:
-    """Yield a task's result for each item, in their order; `what` and `error` as in `share`."""
+    """Yield a task's result for each item, in their order; `what` and `error` as in `share`.
+
+    With one worker, or one item, the task runs in the calling process.
+    """
     if workers <= 1 or len(items) <= 1:
         yield from map(task, items)
         return

@@ -90,7 +90,7 @@ def test_an_observation_that_pauses_is_found_wherever_it_does(
         name: str, gone: Callable[[int], bool], at_s: float) -> None:
     health = judged(without(arrivals(), '/hand_pose', gone))
     assert kinds(health) == [('gap', '/hand_pose')], name
-    assert f'at {at_s} s (allowed 0.3 s)' in health.findings[0].text
+    assert f'at {at_s} s (max_age_s 0.3)' in health.findings[0].text
 
 
 def test_commands_may_begin_late_and_end_early_but_not_pause() -> None:
@@ -117,7 +117,7 @@ def test_a_sensor_that_repeats_itself_is_found_though_its_stamps_go_on() -> None
               for name, data, t in arrivals()]
     health = judged(frozen)
     assert kinds(health) == [('frozen', '/hand_pose')]
-    assert 'the same values for 1.95 s (allowed 0.5 s)' in health.findings[0].text
+    assert 'the same values for 1.95 s (max_unchanged_s 0.5)' in health.findings[0].text
 
 
 def test_without_a_limit_only_a_value_that_never_changes_is_odd() -> None:
@@ -132,7 +132,7 @@ def test_without_a_limit_only_a_value_that_never_changes_is_odd() -> None:
 def test_stamps_of_another_clock_are_found() -> None:
     health = judged(arrivals(late_ns=2 * S))
     assert {kind for kind, _ in kinds(health)} == {'clock'}
-    assert 'up to 2.00 s before their arrival (allowed 0.3 s)' in health.sentence()
+    assert 'up to 2.00 s before their arrival (max_age_s 0.3)' in health.sentence()
     ahead = judged(arrivals(late_ns=-2 * S))
     assert 'up to 2.00 s after their arrival' in ahead.sentence()
 
@@ -145,7 +145,7 @@ def test_missing_and_backward_stamps_are_found() -> None:
     assert 'hand_pose: expected a time stamp, got none' in judged(bare).sentence()
     back = [(name, cdr('hand_pose', 1, t - S // 10) if name == '/hand_pose' and t == 11 * S
              else data, t) for name, data, t in found]
-    assert '1 stamps lie before the one before them' in judged(back).sentence()
+    assert '1 stamp earlier than the one before' in judged(back).sentence()
 
 
 def test_where_the_contract_says_so_stamps_are_not_looked_at() -> None:

@@ -250,7 +250,7 @@ def test_rare_messages_that_come_late_are_too_old_just_before_the_next() -> None
                             for one in samples['hand_pose'][::8]]
     health = judged(foreign_bags.messages_of(samples))
     assert [(one.kind, one.topic) for one in health.findings] == [('late', '/hand_pose')]
-    assert '0.40 s before the next message came (allowed 0.3 s)' in health.sentence()
+    assert '0.40 s before the next message came (max_age_s 0.3)' in health.sentence()
     with pytest.raises(DatasetError, match='hand_pose'):
         align(Episode(Path('take'), episodes.METADATA, CONTRACT,
                       {key: tuple(found) for key, found in samples.items()}, ()), CONTRACT)

@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Simulate many handovers of an exported policy and count the unsafe ones.
 
-The policy runs in closed loop, one episode for each seed. The command reports the share of
-handovers that were completed (TCR), that were completed in a desired mode and safe (SR), and
-that had an unsafe event (UMR), with the 95 % upper bound of UMR. The result is statistical
-evidence under the stated simulated distribution. Seeds that the policy was made with are
-refused.
+The policy runs in closed loop, one episode for each seed. The command reports the completion
+rate (TCR), the success rate (SR: completed in a desired mode, and safe), and the unsafe rate
+(UMR: with an unsafe event) with its 95 % upper bound. The result is statistical evidence under
+the stated simulated distribution. Seeds that the policy was made with are refused.
 
-Decide on the number of episodes before the audit: 299 show a rate below 1 % if none is unsafe,
-1049 if at most 5 are. A policy with a true rate of 0.3 % passes in 41 and 90 of 100 such audits.
-For other claims see uncloning evidence plan.
+Decide on the number of episodes before the audit. 299 episodes show a rate below 1 % if none is
+unsafe; 1049 episodes show it if at most 5 are unsafe. A policy with a true rate of 0.3 % passes
+41 of 100 audits of the first kind and 90 of 100 of the second. For other claims see uncloning
+evidence plan.
 
-Ctrl-C keeps the finished episodes beside the first output file; the same command with --resume
-continues, and writes the same bytes as an audit without a stop.
+Ctrl-C interrupts the audit and keeps the finished episodes beside the first output file. The
+same command with --resume continues it, and writes exactly the same files as an audit that was
+not interrupted.
 
 Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input.
 
@@ -62,9 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='another model, audited on the same seeds and compared seed by '
                              'seed; may be given several times')
     parser.add_argument('--wrong-starts', type=positive_int, metavar='N',
-                        help='also run N episodes for each undesired mode in which the '
-                             'scripted teacher grasps and lifts the tool in that mode before the '
-                             'policy takes over (default: none)')
+                        help='also run N episodes for each undesired mode (default: none). In '
+                             'them the scripted teacher grasps and lifts the tool in that mode, '
+                             'then the policy takes over')
     parser.add_argument('--max-umr', type=fraction, metavar='RATE',
                         help='limit of the 95 %% upper bound of UMR; exit with 1 above it')
     parser.add_argument('--min-sr', type=fraction, metavar='RATE',
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='write the evidence about MODEL to this file, for uncloning '
                              'evidence and the policy node')
     parser.add_argument('--resume', action='store_true',
-                        help='continue a stopped audit')
+                        help='continue an interrupted audit')
     parser.add_argument('--inference-latency', type=non_negative_float, metavar='S',
                         help='time from planning to the first command, in s (default: 0.005)')
     add_workers(parser)
@@ -149,4 +150,5 @@ def _require_writable(paths: Sequence[Path], resume: bool) -> None:
                          f'a name of its own')
     if resume and not paths:
         raise AuditError('expected --json, --evidence or --html with --resume, got none of them; '
-                         'repeat the command that was stopped')
+                         'repeat the command that was '
+                         'interrupted')

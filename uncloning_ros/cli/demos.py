@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simulate demonstrations of every mode and record them as rosbag2 episodes.
 
-A scripted teacher hands over in a mode that is drawn apart from the start. A take that fails is
-discarded and made again, so as many episodes are on disk as were asked for. Each is labelled by
-the scenario's geometric rule, from the recorded data. Ctrl-C keeps the finished episodes; the
-same command with --resume makes the rest, and the result is the same as without the stop.
+A scripted teacher hands over. The mode is drawn independently of the start of the episode. A
+take that fails is discarded and made again until N episodes are on disk. Each is labelled by the
+scenario's geometric rule, from the recorded data. Ctrl-C keeps the finished episodes; the
+same command with --resume makes the rest. The result does not depend on the interruption.
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
 """

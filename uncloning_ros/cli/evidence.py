@@ -6,7 +6,7 @@ show prints the contents of an evidence file in words.
 
 check computes again everything that follows from the episodes in the file: each episode's
 judgement, the figures, the bounds, the verdict. With --model and --scenario it also compares
-digests, and simulates some episodes again, drawn by the file's digest: they have to be equal to
+digests, and simulates some episodes again, chosen by the file's digest: they must be equal to
 the last bit on the same processor with the same versions. Exit status: 0 everything holds, 1
 something does not, 2 the file is damaged or is not evidence.
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Label the mode of each episode: by hand, by a geometric rule, or by clusters.
 
-A mode is a way to hand over, as handle_first or blade_first; the contract lists them.
+A mode is a way to hand over, such as handle_first or blade_first; the contract lists them.
 Labels lie beside the bags, one small JSON file for each episode. A label is never
 changed or removed; a newer one is added. The label of an operator outranks the
 rule's, and the rule's outranks a cluster's.

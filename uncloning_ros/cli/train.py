@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clone a policy from a dataset.
 
-Trains one network on all modes, or with --only-modes on some of them: on the kept modes alone
-it is the filtered retrain that an edit has to match. Ctrl-C saves the run; the same command
-with --resume goes on to exactly the weights that it would have reached without the stop.
+Trains one network on all modes, or with --only-modes on some of them. On the kept modes alone
+this gives the filtered retrain, with which an edit is compared. Ctrl-C saves the run; the same
+command with --resume goes on to exactly the weights of a run that was not interrupted.
 
   uncloning train data/ --out runs/mixed
   uncloning train data/ --out runs/retrained --only-modes handle_first

@@ -100,7 +100,7 @@ RECORDER = (
     Parameter('out', 'demos', 'folder of the episodes; made if missing, nothing overwritten'),
     Parameter('session', '', "name of this session; '' is the time at which the node began"),
     Parameter('operator', 'unknown', 'name of the demonstrator'),
-    Parameter('planned_mode', '', "mode that the operator is asked for at first; '' if none"),
+    Parameter('planned_mode', '', "planned mode of the first takes; '' if none"),
     _CONTRACT_PATH,
     Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),
     Parameter('record_all', False, 'record every other topic of the graph as well'),

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keep the finished episodes of an audit on disk, so that a stopped audit can be resumed.
+"""Keep the finished episodes of an audit on disk, so that --resume continues it.
 
 One JSON object in a line: first the setting and the machine, then an episode each, in the order
 in which they finished. A line that a crash cut off is left out when the file is read. Each episode
 is a function of the first line and of its seed, so a resumed audit writes the same bytes as one
-without a stop.
+that was not interrupted.
 """
 
 import contextlib
@@ -89,8 +89,8 @@ def finished_episodes(path: Path, setting: Mapping[str, Any],
     asked for with `resume`, that another audit writes, that has another setting, or is damaged.
     """
     if path.exists() and not resume:
-        raise AuditError(f'{path} holds a stopped audit; continue it with the same command and '
-                         f'--resume, or move it away')
+        raise AuditError(f'{path} holds an interrupted audit; continue it with the same command '
+                         f'and --resume, or move it away')
     with path.open('a+b') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

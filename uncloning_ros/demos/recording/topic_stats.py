@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from uncloning_ros.conversions import other_clock
 from uncloning_ros.errors import UncloningError, counted
 
-# Share of its usual rate below which a topic is slow: a camera that fell from 30 Hz to 15 Hz.
+# Share of its usual rate below which a signal is slow: a camera that fell from 30 Hz to 15 Hz.
 SLOW = 0.6
-# Length (s) of the shortest episode whose rates and repeated values are judged.
+# Length (s) of an episode from which on its rates and repeated values are judged.
 _LEAST_S = 1.0
+# Number of messages from which on the same values in all of them are a fault.
 _LEAST_MESSAGES = 10
 
 
@@ -138,19 +139,21 @@ class TopicStats:
         length_s = (end_ns - start_ns) * 1e-9
         gap_s, at_s = self.longest_gap_s(start_ns, end_ns)
         if gap_s > rule.max_gap_s:
-            found.append(('gap', f'nothing for {gap_s:.2f} s at {at_s:.1f} s '
-                                 f'(allowed {rule.max_gap_s:g} s)'))
+            limit = (f'max_age_s {rule.max_gap_s:g}' if rule.observation
+                     else f'a dataset allows {rule.max_gap_s:g} s')
+            found.append(('gap', f'nothing for {gap_s:.2f} s at {at_s:.1f} s ({limit})'))
         if rule.observation and length_s >= _LEAST_S and self.rate_hz() < SLOW * usual_hz:
             found.append(('rate', f'came at {self.rate_hz():.1f} Hz, usually {usual_hz:.1f} Hz'))
         limit_s, unchanged_s = rule.max_unchanged_s, self._unchanged_ns * 1e-9
         if limit_s is not None and unchanged_s > limit_s:
             found.append(('frozen', f'the same values for {unchanged_s:.2f} s '
-                                    f'(allowed {limit_s:g} s)'))
+                                    f'(max_unchanged_s {limit_s:g})'))
         elif (self._value is not None and not self._changed and self.count >= _LEAST_MESSAGES
               and length_s >= _LEAST_S):
             found.append(('frozen', 'the same values from the first message to the last'))
         if self._backwards:
-            found.append(('clock', f'{self._backwards} stamps lie before the one before them'))
+            found.append(('clock', f'{counted(self._backwards, "stamp")} earlier than the one '
+                                   f'before'))
         offset_s = self._offset_ns * 1e-9
         if self._other_clock is not None:
             found.append(('clock', f'stamps are in {self._other_clock}, arrivals are not; set '
@@ -158,12 +161,12 @@ class TopicStats:
         elif math.fabs(offset_s) > rule.max_gap_s:
             side = 'before' if offset_s > 0 else 'after'
             found.append(('clock', f'stamps lie up to {math.fabs(offset_s):.2f} s {side} their '
-                                   f'arrival (allowed {rule.max_gap_s:g} s); check the clocks'))
+                                   f'arrival (max_age_s {rule.max_gap_s:g}); check the clocks'))
         elif rule.stamped and gap_s <= rule.max_gap_s:
             # A policy that looks just before the next message sees this one's age by its stamp.
             age_s = max(self._age_ns, end_ns - self._stamp_ns if self._stamp_ns else 0) * 1e-9
             if age_s > rule.max_gap_s:
                 found.append(('late', f'measured up to {age_s:.2f} s before the next message '
-                                       f'came (allowed {rule.max_gap_s:g} s); check latency and '
-                                       f'clocks'))
+                                      f'came (max_age_s {rule.max_gap_s:g}); check latency and '
+                                      f'clocks'))
         return found
