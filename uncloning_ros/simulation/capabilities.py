@@ -24,9 +24,9 @@ def require_simulable(interface: Interface) -> None:
                                 f'the simulator measures, got {signal.kind}; correct the contract')
     for signal in interface.actions:
         if signal.kind not in (*_ARM_COMMANDS, 'gripper_width'):
-            raise ScenarioError(f'{signal.key}: expected a pose, joint_positions or a '
-                                f'gripper_width, which the simulator executes, got the kind '
-                                f'{signal.kind}; correct the contract')
+            raise ScenarioError(f'{signal.key}: expected the kind {", ".join(_ARM_COMMANDS)} or '
+                                f'gripper_width, which the simulator executes, got {signal.kind}; '
+                                f'correct the contract')
         missing = [name for name in JOINT_NAMES if name not in signal.names]
         if signal.kind == 'joint_positions' and missing:
             raise ScenarioError(f'{signal.key}: expected all {len(JOINT_NAMES)} joints of the '
