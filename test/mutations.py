@@ -27,7 +27,7 @@ sys.path.append(str(Path(__file__).resolve().parent / 'unit'))
 import mutated_bags
 import mutated_files
 import mutated_loops
-from mutation_kind import Kind, try_one
+from mutation_kind import REFUSED, Kind, try_one
 
 KINDS: dict[str, type[Kind]] = {kind.__name__: kind for kind in (
     *mutated_bags.KINDS, *mutated_files.KINDS, *mutated_loops.KINDS)}
@@ -158,7 +158,8 @@ def table(found: dict[str, Tally], seed: int) -> str:
     rows = [('kind', 'mutations', 'refused', 'right result', 'failures', 'read by')]
     failures = []
     for name, tally in found.items():
-        total, refused = tally.ends.total() + len(tally.failures), tally.ends['refused']
+        total = tally.ends.total() + len(tally.failures)
+        refused = sum(tally.ends[end] for end in REFUSED)
         rows.append((name, str(total), str(refused), str(tally.ends.total() - refused),
                      str(len(tally.failures)), KINDS[name].reader))
         failures += [f'{name} {number}: {sentence}\n  python test/mutations.py --seed {seed} '

@@ -3,39 +3,48 @@
 """Mutated recordings: messages in a bag, bags, data sets of bags, unfinished takes, labels."""
 
 import contextlib
+import io
 import json
 import shutil
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import episodes
 import foreign_bags
 import numpy as np
 import yaml
 from bag_files import copy, mcap_of
-from mutation_kind import Kind
+from mutation_kind import Kind, require_sentence
 from mutators import mutate_message, mutated_bytes, mutated_data, mutated_json, pick
 from numpy.random import Generator
 from rosbags.typesys import Stores, get_typestore
 
+from uncloning_ros.cli.main import main as command_line
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample, encode
-from uncloning_ros.demos.bags.episode import Episode, bag_topics
+from uncloning_ros.demos.bags.episode import EVENT_TOPIC, Episode, bag_topics
+from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.labels import Label, add_label, labels_path, read_labels
 from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
-from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.messages import BagContents, Query
+from uncloning_ros.demos.bags.pieces import LeftOut
+from uncloning_ros.demos.bags.reader import raw_messages, read_episode, verify_episode
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.building import build_dataset
+from uncloning_ros.demos.dataset.loading import load_episode
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
-from uncloning_ros.demos.episodes.reading import Cutting, Reading
+from uncloning_ros.demos.episodes.find import EpisodeRef
+from uncloning_ros.demos.episodes.reading import CUTS, Cutting, Reading
 from uncloning_ros.demos.recording.recovery import Recovery, recover
+from uncloning_ros.demos.recording.session import RecordingSession
 from uncloning_ros.errors import UncloningError
 
 CONTRACT = episodes.CONTRACT
 STORE = get_typestore(Stores.ROS2_JAZZY)
+_ALONE = ('--workers', '1')
 # A message with half a character, or a value of another type, cannot be sent.
 _NOT_SENT = (UnicodeError, AttributeError, struct.error)
 NOON = '2026-01-31T12:00:00+00:00'
@@ -91,8 +100,8 @@ class MessageInBag(Kind):
                 message = STORE.types['std_msgs/msg/String'](text.decode(errors='replace'))
                 data = bytes(STORE.serialize_cdr(message, 'std_msgs/msg/String'))
                 writer.write_event({'event': 'start', 'episode': 0}, episodes.BEGIN_NS)
-                writer.write('/recorder/episode_event', self._other_bytes(rng, data, 0.2),
-                             episodes.BEGIN_NS, episodes.BEGIN_NS)
+                data = mutated_bytes(rng, data) if rng.random() < 0.2 else data
+                writer.write(EVENT_TOPIC, data, episodes.BEGIN_NS, episodes.BEGIN_NS)
             for receive_ns, name, i, sample in arrivals:
                 if (name, i) != (key, at):
                     writer.write_values(name, sample.values, sample.stamp_ns, receive_ns)
@@ -101,18 +110,8 @@ class MessageInBag(Kind):
                 message = encode(signals[name], type_name, sample.values, sample.stamp_ns,
                                  STORE.types.__getitem__)
                 data = bytes(STORE.serialize_cdr(message, type_name))
-                if rng.random() < 0.5:
-                    mutate_message(rng, message)
-                    with contextlib.suppress(*_NOT_SENT):
-                        data = bytes(STORE.serialize_cdr(message, type_name))
-                else:
-                    data = self._other_bytes(rng, data, 1.0)
-                writer.write(topic, data, receive_ns, receive_ns)
+                writer.write(topic, other_message(rng, type_name, data), receive_ns, receive_ns)
             return writer.commit(), key
-
-    @staticmethod
-    def _other_bytes(rng: Generator, data: bytes, share: float) -> bytes:
-        return mutated_bytes(rng, data) if rng.random() < share else data
 
     def read(self, changed: tuple[Path, str]) -> Episode:
         verify_episode(changed[0])
@@ -124,6 +123,75 @@ class MessageInBag(Kind):
         if key != 'event':
             plausible(result.samples[key], key)
         return 'read'
+
+
+class RecordedTake(Kind):
+    """A take into which one to three messages come with other fields or other bytes.
+
+    Every message is in the bag as it came, and a verdict of good means that a dataset takes it.
+    """
+
+    reader = 'RecordingSession'
+    weight = 600
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        samples = episodes.handover()
+        # A hand that never trembles is found frozen; then no verdict would be good.
+        samples['hand_pose'] = [replace(sample, values=sample.values + i % 7 * 1e-5 * np.eye(9)[0])
+                                for i, sample in enumerate(samples['hand_pose'])]
+        self.messages = foreign_bags.messages_of(samples)
+        assert self.read((folder / 'whole', self.messages)) == ('good', '')
+
+    def mutated(self, rng: Generator, folder: Path) -> tuple[Path, list[foreign_bags.Message]]:
+        messages = [*self.messages]
+        for at in rng.integers(len(messages), size=int(rng.integers(1, 4))):
+            one = messages[at]
+            messages[at] = one._replace(data=other_message(rng, one.type, one.data))
+        return folder / 'demos', messages
+
+    def read(self, changed: tuple[Path, list[foreign_bags.Message]]) -> tuple[str, str]:
+        demos, messages = changed
+        session = RecordingSession(demos, CONTRACT, 'tuesday', 'Ada', 'handle_first', 0, 2**27,
+                                   tell=lambda _: None, free_bytes=lambda: 2**40)
+        session.start(messages[0].receive_ns, {}, (), (), {}, {})
+        for one in messages:
+            session.put(one.topic, one.data, one.receive_ns, one.receive_ns)
+        session.stop(messages[-1].receive_ns, {})
+        assert session.last_health is not None
+        sentence = session.last_health.sentence()
+        require_sentence(sentence)
+        recipe = Recipe(episodes.KNIFE, labels='planned')
+        [path] = session.kept
+        try:
+            loaded = load_episode(recipe, CONTRACT, EpisodeRef(path, path.name))
+        except UncloningError as err:
+            return sentence, str(err)
+        return sentence, loaded.reason if isinstance(loaded, LeftOut) else ''
+
+    def require_right(self, changed: tuple[Path, list[foreign_bags.Message]],
+                      result: tuple[str, str]) -> str:
+        demos, messages = changed
+        sentence, refusal = result
+        path = demos / 'episode_000000'
+        verify_episode(path)
+        recorded = raw_messages(read_info(path), Query(frozenset(one.topic for one in messages)),
+                                BagContents())
+        assert [(raw.topic, raw.receive_ns, raw.data) for raw in recorded] == [
+            (one.topic, one.receive_ns, one.data) for one in messages], 'a message is lost'
+        assert sentence != 'good' or not refusal, f'good, but refused: {refusal}'
+        return 'left out' if refusal else 'good' if sentence == 'good' else 'findings'
+
+
+def other_message(rng: Generator, type_name: str, data: bytes) -> bytes:
+    """Return the bytes of a message with other fields or, as often, with other bytes."""
+    if rng.random() < 0.5:
+        return mutated_bytes(rng, data)
+    message = STORE.deserialize_cdr(data, type_name)
+    mutate_message(rng, message)
+    with contextlib.suppress(*_NOT_SENT):
+        return bytes(STORE.serialize_cdr(message, type_name))
+    return data[:-3]
 
 
 class Bag(Kind):
@@ -291,6 +359,58 @@ class BagsOfDataset(Kind):
         return 'the whole data set' if len(made.episodes) == 3 else 'left out'
 
 
+class Session(BagsOfDataset):
+    """The same three bags with labels, given to a command that inspects, labels or recovers."""
+
+    reader = 'uncloning inspect, label, recover'
+    weight = 300
+    commands: ClassVar = (
+        ('inspect', '{demos}', *_ALONE, '--html', '{out}/page.html', '--json', '{out}/f.json'),
+        *(('inspect', '{demos}', *_ALONE, '--cut', cut) for cut in CUTS),
+        ('label', '{demos}', *_ALONE, '--rule'),
+        ('label', '{demos}', *_ALONE, '--cluster', '--clusters', '{out}/clusters.json'),
+        ('label', '{demos}', '--episode', '{bag}', '--mode', 'blade_first', '--operator', 'Eve'),
+        ('label', '{demos}', '--episode', '{bag}', '--none', '--operator', 'Eve'),
+        ('recover', '{demos}'))
+
+    def mutated(self, rng: Generator, folder: Path) -> Any:
+        demos, bag, _ = super().mutated(rng, folder)
+        if rng.random() < 0.2:
+            (demos / bag).rename(demos / f'{bag}.partial')
+        (folder / 'out').mkdir()
+        words = [word.format(demos=demos, bag=bag, out=folder / 'out')
+                 for word in pick(rng, self.commands)]
+        return words, {path: _labels_in(path) for path in demos.glob('*.labels.json')}
+
+    def read(self, changed: Any) -> tuple[int, str]:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            return command_line(changed[0]), said.getvalue()
+
+    def require_right(self, changed: Any, result: tuple[int, str]) -> str:
+        words, labels = changed
+        status, said = result
+        for path, before in labels.items():
+            if before is not None:
+                assert path.is_file(), f'{path} is gone'
+                assert (_labels_in(path) or [])[:len(before)] == before, 'a label is lost'
+        if status == 0:
+            return words[0]
+        assert status == 2
+        _, _, sentence = said.partition('uncloning: error: ')
+        require_sentence(sentence.strip())
+        return 'left out'
+
+
+def _labels_in(path: Path) -> list[Any] | None:
+    """Return the labels in a file, None if it is damaged."""
+    try:
+        found = json.loads(path.read_bytes())['labels']
+    except (ValueError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, list) else None
+
+
 class UnfinishedTake(Kind):
     """The file of a recorder that was killed, with other bytes."""
 
@@ -448,4 +568,5 @@ class DatasetFile(Kind):
         return 'the same arrays'
 
 
-KINDS = (MessageInBag, Bag, ForeignBag, BagsOfDataset, UnfinishedTake, Labels, DatasetFile)
+KINDS = (MessageInBag, RecordedTake, Bag, ForeignBag, BagsOfDataset, Session, UnfinishedTake,
+         Labels, DatasetFile)

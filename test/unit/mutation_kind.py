@@ -19,6 +19,9 @@ _RECORDINGS = ('.mcap', '.db3', '.zstd')
 # What Python prints where a sentence was forgotten.
 _NO_SENTENCE = ('Traceback', ' object at 0x', '<class ', '<function ')
 
+# Ends that are refusals; not everything refuses with an error.
+REFUSED = ('refused', 'left out', 'quarantined', 'refused_input')
+
 
 class Kind(ABC):
     """One kind of input. An instance has a valid one, made once, in its folder if it is a file."""
