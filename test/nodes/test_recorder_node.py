@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
 
+from uncloning_ros.contract.messages import POSE
+from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
@@ -119,6 +122,59 @@ def test_an_episode_cannot_start_when_an_observation_fell_silent(session: Sessio
         response = session.call('start_episode')
     assert re.search(r'/hand_pose \(stale \d+\.\d s\)', response.message)
     assert '/object_pose' not in response.message
+
+
+def test_an_episode_cannot_start_on_messages_that_no_dataset_accepts(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
+    robot.silent.add('hand_pose')
+
+    def foreign() -> None:
+        message = encode(next(s for s in tools.contract.interface.observations
+                              if s.key == 'hand_pose'), POSE, tools.pose(0.7),
+                         robot.get_clock().now().nanoseconds, message_class)
+        message.header.frame_id = 'world'
+        robot.send('hand_pose', message)
+
+    timer = robot.create_timer(0.02, foreign)
+    session = Session(graph, robot, tools, tmp_path)
+    session.let_rounds_pass(50)
+    response = session.call('start_episode')
+    assert not response.success
+    assert "hand_pose: expected frame 'panda_link0', got 'world'" in response.message
+    assert list(tmp_path.iterdir()) == []
+    robot.destroy_timer(timer)
+    robot.silent.clear()
+    session.start()
+
+
+def test_a_gripper_beside_an_arm_on_its_topic_may_fall_silent_by_itself(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
+    beside = partial(robot.send, 'gripper_width', JointState(
+        name=['panda_joint1', 'panda_joint2'], position=[0.0, 0.0]))
+    robot.create_timer(0.01, beside)
+    session = Session(graph, robot, tools, tmp_path)
+    session.start()
+    session.let_rounds_pass(10)
+    robot.silent.add('gripper_width')
+    session.let_rounds_pass(30)
+    response = session.call('stop_episode')
+    assert response.success and '/gripper/joint_states: nothing for' in response.message
+    session.let_rounds_pass(50)
+    response = session.call('start_episode')
+    assert not response.success and '/gripper/joint_states (stale' in response.message
+
+
+def test_a_topic_of_other_joints_alone_opens_no_gate(
+        graph: Any, robot: Any, tools: Any, tmp_path: Path) -> None:
+    robot.silent.add('gripper_width')
+    robot.create_timer(0.01, partial(robot.send, 'gripper_width', JointState(
+        name=['left', 'right'], position=[0.0, 0.0])))
+    session = Session(graph, robot, tools, tmp_path)
+    session.let_rounds_pass(50)
+    response = session.call('start_episode')
+    assert not response.success
+    assert 'gripper_width: expected the joints panda_finger_joint1' in response.message
+    assert 'got left, right' in response.message
 
 
 def test_an_episode_that_cannot_be_kept_is_told_as_failed(
