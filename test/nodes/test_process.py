@@ -8,6 +8,8 @@ import sys
 import pytest
 from processes import REPOSITORY
 
+from uncloning_ros.nodes.process import run_node
+
 CODE = """
 import os, signal, sys, threading, time
 signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == 'nohup' else signal.SIG_DFL)
@@ -39,3 +41,13 @@ def test_a_hangup_ends_a_node_in_order_but_not_under_nohup(how: str, printed: li
     done = subprocess.run([sys.executable, '-c', CODE, how], cwd=REPOSITORY, text=True,
                           capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.split()) == (0, printed), done.stderr
+
+
+@pytest.mark.parametrize(('word', 'said'), [
+    ('seed:=010', ['seed: expected a decimal number, got 010', 'write 10, or']),
+    ('session:=-007', ['session: ', 'got -007', 'write -7', '"-007"'])])
+def test_a_number_that_ros_reads_to_the_base_of_8_is_refused(
+        word: str, said: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_node(lambda: pytest.fail('a node was made'), ['--ros-args', '-p', word]) == 2
+    error = capsys.readouterr().err
+    assert all(one in error for one in said), error

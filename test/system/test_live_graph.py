@@ -172,7 +172,8 @@ def fast_bag(final_dir: Path) -> Path:
     ('recorder', {'planned_mode': 'blade_frist'}, "did you mean 'blade_first'"),
     ('policy', {'model_path': '/nowhere.onnx', 'auto_activate': 'true'}, '/nowhere.onnx'),
     ('policy', {'seed': 1.5}, 'seed: expected a whole number, got 1.5'),
-    ('simulator', {'real_time_factor': 2}, 'real_time_factor: got 2; write 2.0'),
+    ('simulator', {'real_time_factor': 2}, 'expected a number, got 2; write 2.0'),
+    ('simulator', {'seed': '010'}, 'seed: expected a decimal number, got 010'),
     ('recorder', {'operator': 7}, 'operator: expected a text, got 7; write the text in quotes'),
     ('demonstrator', {'mode': ''}, "Couldn't parse parameter override rule")])
 def test_bad_input_ends_a_node_with_a_sentence_and_status_2(

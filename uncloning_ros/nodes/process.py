@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a node as a process: signals, parameters, services, and defects of rclpy that end it."""
 
+import re
 import signal
 import sys
 import threading
@@ -39,6 +40,11 @@ def run_node(make: Callable[[], Any], args: Sequence[str] | None,
     if stray:
         return refuse(f'expected --ros-args -p name:=value, got {" ".join(stray)!r}; give '
                       f'parameters like that')
+    octal = _octal(sys.argv[1:] if args is None else args)
+    if octal is not None:
+        name, digits = octal
+        return refuse(f'{name}: expected a decimal number, got {digits}, which ROS reads to the '
+                      f"base of 8; write {int(digits)}, or '\"{digits}\"' for a text")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Under nohup SIGHUP is ignored, and the node has to outlive its terminal.
@@ -75,6 +81,12 @@ def _stray_words(args: Sequence[str]) -> list[str]:
         elif not read:
             stray.append(word)
     return stray
+
+
+def _octal(args: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first name and value of name:=value that ROS reads to the base of 8."""
+    found = (re.fullmatch('(.*):=([-+]?0[0-7]+)', word) for word in args)
+    return next(((match[1], match[2]) for match in found if match), None)
 
 
 def sentence_of(err: Exception) -> str:
