@@ -13,12 +13,14 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Pose, PoseStamped
+from live_policy import CONTRACT, FakePolicy, deployed
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointTypeEnum
 from std_msgs.msg import String
 
+from uncloning_ros.contract import Enable, FaultSignal
 from uncloning_ros.nodes import policy as policy_module
 from uncloning_ros.nodes.demonstrator import DemonstratorNode
 from uncloning_ros.nodes.endpoints import (
@@ -185,6 +187,43 @@ def test_a_policy_names_the_publisher_of_another_type(
     assert (live.status['state'], live.status['reason']) == ('waiting', 'missing_input')
     assert wanted in live.call('start').message
     live.until(lambda: any(wanted in text for text in live.status['warnings']))
+
+
+@pytest.mark.parametrize('topic', ['enable', 'driver/fault'])
+def test_a_switch_of_another_type_is_named(
+        far: Any, activate: Any, load: Any, monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
+    monkeypatch.setattr(policy_module, '_DIAGNOSTICS_S', 0.2)
+    far.create_publisher(String, f'/{topic}', 10)
+    load(FakePolicy(deployed(CONTRACT, enable=Enable('enable', 1.0)) if topic == 'enable' else
+                    deployed(CONTRACT, fault=FaultSignal('driver/fault', True))))
+    live = activate()
+    live.until(lambda: f'expected a publisher of std_msgs/msg/Bool on /{topic}, got '
+               f'std_msgs/msg/String from /arm/far' in live.status['sentence'])
+
+
+def test_in_shadow_the_commands_of_a_demonstrator_of_another_type_are_named(
+        far: Any, activate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_module, '_DIAGNOSTICS_S', 0.2)
+    far.create_publisher(Pose, '/target_pose', 10)
+    live = activate(shadow=True)
+    live.until(lambda: live.status.get('warnings') and 'on /target_pose, got '
+               'geometry_msgs/msg/Pose from /arm/far' in live.status['warnings'][0])
+
+
+@pytest.mark.slow
+def test_a_simulator_names_commands_of_another_type(
+        graph: Any, far: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('pybullet')
+    from uncloning_ros.nodes.simulator import Simulator
+    far.create_publisher(Pose, '/target_pose', 10)
+    graph.add(Simulator)
+    said: list[str] = []
+
+    def told() -> bool:
+        said.append(capfd.readouterr().err)
+        return 'on /target_pose, got geometry_msgs/msg/Pose from /arm/far' in said[-1]
+
+    graph.until(told, lambda: said)
 
 
 def test_a_demonstrator_names_the_publisher_of_another_type(

@@ -133,6 +133,8 @@ def test_without_a_clock_under_simulated_time_nothing_moves_and_the_clock_is_nam
     load(FakePolicy(hasty(CONTRACT, 'hand_pose')))
     live = activate(use_sim_time=True, autostart=True)
     live.reach('waiting', 'clock_stopped')
+    live.until(lambda: 'expected a publisher of rosgraph_msgs/msg/Clock on /clock, got none'
+               in live.status['sentence'])
     assert live.poses == []
 
 
