@@ -232,7 +232,7 @@ def _members(parts: tuple[_Part, ...], data: object, where: str,
                         + ''.join(f' (found {key!r})' for key in _close(part.key, others)))
     for key in () if others_allowed else data:
         if key not in keys:
-            raise error(f'{where}: unknown key {key!r}{near_miss(str(key), keys)}')
+            raise error(f'{where}: unknown key {shown(key)}{near_miss(str(key), keys)}')
     return values
 
 

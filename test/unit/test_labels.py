@@ -256,3 +256,12 @@ def test_whatever_is_added_comes_back_in_its_order(
     for one in added:
         add_label(take, one, INTERFACE)
     assert read_labels(take, INTERFACE) == added
+
+
+def test_an_endless_value_is_shown_in_short(take: Path) -> None:
+    for wrong in ({'at': 'x' * 5000}, {'by': 'x\n' * 5000}, {'mode': 'x' * 5000},
+                  {'source': 'x' * 5000}, {'x' * 5000: 1}):
+        labels_path(take).write_text(json.dumps(data(**wrong)))
+        with pytest.raises(UncloningError, match=r'xx|x.n') as caught:
+            read_labels(take, INTERFACE)
+        assert len(str(caught.value)) < 600

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Annotated
 
 from uncloning_ros.contract.kinds import KINDS, Signal
-from uncloning_ros.errors import ContractError, near_miss
+from uncloning_ros.errors import ContractError, near_miss, shown
 from uncloning_ros.schema import Inside, canonical_sha256, plain
 
 # Keys of the poses of the arm's tool centre point, of the object and of the hand that takes it:
@@ -125,7 +125,7 @@ class Interface:
         for name in names:
             if name not in self.modes:
                 raise ContractError(
-                    f'unknown mode {name!r}{near_miss(name, self.modes)}; '
+                    f'unknown mode {shown(name)}{near_miss(name, self.modes)}; '
                     f'modes are declared under interface.modes in the contract')
         return tuple(names)
 

@@ -11,6 +11,8 @@ Buffers (protobuf.dev/programming-guides/encoding).
 
 from collections.abc import Iterator
 
+from uncloning_ros.errors import shown
+
 # The operators of an export; none of them enlarges its inputs more than broadcasting.
 OPERATORS = frozenset({
     'Add', 'Cast', 'Clip', 'Constant', 'Div', 'Flatten', 'Gemm', 'Identity', 'LayerNormalization',
@@ -62,10 +64,11 @@ def _require_value(place: tuple[str, int], value: int | memoryview) -> None:
     text = str(value) if isinstance(value, int) else bytes(value[:80]).decode(errors='replace')
     if place == _OPERATOR:
         if text not in OPERATORS:
-            raise ValueError(f'expected operators {", ".join(sorted(OPERATORS))}; got {text!r}')
+            raise ValueError(f'expected operators {", ".join(sorted(OPERATORS))}; got '
+                             f'{shown(text)}')
     elif place in (_NODE_DOMAIN, _OPSET_DOMAIN):
         if text:
-            raise ValueError(f"expected operators of the domain '', got {text!r}")
+            raise ValueError(f"expected operators of the domain '', got {shown(text)}")
     elif place in (_NODE_INPUT, _NODE_OUTPUT):
         # With an input left out onnxruntime 1.31 has ended the process.
         if not text:

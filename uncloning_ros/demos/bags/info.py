@@ -18,7 +18,7 @@ import yaml
 from uncloning_ros.demos.bags.foreign import Foreign, foreign_kind
 from uncloning_ros.demos.bags.layout import METADATA_FILE, PARTIAL, SYSTEM_FOLDER
 from uncloning_ros.demos.bags.pieces import LeftOut
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, shown
 from uncloning_ros.files import disk_errors, read_bytes
 
 # Storage identifier -> suffix of its files.
@@ -79,11 +79,11 @@ def read_info(path: Path) -> BagInfo:
         raise BagError(f'{file}: expected rosbag2 version {_NEWEST_VERSION} or older, got '
                        f'{version}; convert the bag with ros2 bag convert')
     if storage not in STORAGES:
-        raise BagError(f'{file}: expected storage {" or ".join(STORAGES)}, got {storage!r}; '
+        raise BagError(f'{file}: expected storage {" or ".join(STORAGES)}, got {shown(storage)}; '
                        f'convert the bag with ros2 bag convert')
     if compression not in ('', 'zstd'):
-        raise BagError(f'{file}: expected compression zstd or none, got {compression!r}; convert '
-                       f'the bag with ros2 bag convert')
+        raise BagError(f'{file}: expected compression zstd or none, got {shown(compression)}; '
+                       f'convert the bag with ros2 bag convert')
     # Only the last part of a path counts, as in rosbag2: a bag never points out of its directory.
     return BagInfo(path, storage, tuple(path / Path(name).name for name in names), counts, custom)
 

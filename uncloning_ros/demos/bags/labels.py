@@ -38,7 +38,7 @@ from typing import ClassVar, Literal, get_args
 
 from uncloning_ros import __version__
 from uncloning_ros.contract import Interface
-from uncloning_ros.errors import BagError, ContractError, UncloningError
+from uncloning_ros.errors import BagError, ContractError, UncloningError, shown
 from uncloning_ros.files import disk_errors, parse_json, require_fetched, whole_file
 from uncloning_ros.schema import plain, read
 
@@ -68,14 +68,14 @@ class Label:
             raise BagError(f'expected a label confidence in [0, 1], got {self.confidence}')
         if self.by != ' '.join(self.by.split()):
             raise BagError(f'expected the author of a label as one line of words, got '
-                           f'{self.by!r}')
+                           f'{shown(self.by)}')
         try:
             zone = datetime.datetime.fromisoformat(self.at).tzinfo
         except ValueError as err:
-            raise BagError(f'expected an ISO 8601 time, got {self.at!r}') from err
+            raise BagError(f'expected an ISO 8601 time, got {shown(self.at)}') from err
         if zone is None:
             raise BagError(f'expected a time with its zone, as in 2026-01-31T12:00:00+00:00, got '
-                           f'{self.at!r}')
+                           f'{shown(self.at)}')
 
     def says_the_same(self, other: 'Label | None') -> bool:
         """Tell whether another label is the same opinion of the same source, at any time."""

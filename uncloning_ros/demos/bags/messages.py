@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from uncloning_ros.demos.bags.foreign import remedy_for_encoding
-from uncloning_ros.errors import DatasetError, ForeignBagError
+from uncloning_ros.errors import DatasetError, ForeignBagError, shown
 
 Span = tuple[int, int]  # first and last receive time in ns, both included
 EVER: Span = (-2**63, 2**63 - 1)
@@ -60,5 +60,6 @@ def require_one_clock(first_ns: int, last_ns: int) -> None:
 def require_cdr(file: object, topic: str, encoding: str) -> None:
     """Raise `ForeignBagError` if the messages of a topic are not serialised as CDR."""
     if encoding != 'cdr':
-        raise ForeignBagError(f'{file}: expected messages in cdr on {topic}, got {encoding!r}; '
+        raise ForeignBagError(f'{file}: expected messages in cdr on {topic}, got '
+                              f'{shown(encoding)}; '
                               f'{remedy_for_encoding(encoding)}')

@@ -28,7 +28,7 @@ from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessa
 from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.sqlite import sqlite_batches
 from uncloning_ros.demos.bags.verdict import recorded_health
-from uncloning_ros.errors import BagError, DatasetError
+from uncloning_ros.errors import BagError, DatasetError, shown
 from uncloning_ros.files import disk_errors
 
 # Begin of a message that rosbag2 compressed for itself; CDR never begins with these bytes.
@@ -194,9 +194,9 @@ def _event(path: Path, raw: RawMessage) -> Mapping[str, Any]:
     try:
         event = json.loads(text)
     except (ValueError, RecursionError) as err:
-        raise BagError(f'{path}: an event is not JSON: {text!r}') from err
+        raise BagError(f'{path}: an event is not JSON: {shown(text)}') from err
     if not isinstance(event, dict):
-        raise BagError(f'{path}: expected a mapping as an event, got {text!r}')
+        raise BagError(f'{path}: expected a mapping as an event, got {shown(text)}')
     return event
 
 

@@ -21,7 +21,7 @@ import zstandard
 from uncloning_ros.demos.bags.foreign import foreign_kind
 from uncloning_ros.demos.bags.info import COMPRESSED
 from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessage, require_cdr
-from uncloning_ros.errors import BagError, ForeignBagError
+from uncloning_ros.errors import BagError, ForeignBagError, shown
 from uncloning_ros.files import disk_errors
 
 _LEAST, _MOST = -2**63, 2**63 - 1  # whole numbers of SQLite
@@ -45,8 +45,8 @@ def sqlite_batches(file: Path, query: Query, contents: BagContents) -> Iterator[
         for topic_id, topic, type_name, encoding in database.execute(
                 'SELECT id, name, type, serialization_format FROM topics'):
             if not isinstance(topic, str) or not isinstance(type_name, str):
-                raise BagError(f'{file} is damaged: a topic is called {topic!r}, of type '
-                               f'{type_name!r}')
+                raise BagError(f'{file} is damaged: a topic is called {shown(topic)}, of type '
+                               f'{shown(type_name)}')
             names[topic_id] = topic
             contents.types.setdefault(topic, type_name)
             if topic in query.topics:
@@ -70,8 +70,8 @@ def sqlite_batches(file: Path, query: Query, contents: BagContents) -> Iterator[
         while batch := rows.fetchmany(_BATCH):
             for _, receive_ns, data in batch:
                 if not isinstance(receive_ns, int) or not isinstance(data, bytes):
-                    raise BagError(f'{file} is damaged: a message has the time {receive_ns!r} and '
-                                   f'{type(data).__name__} as its data')
+                    raise BagError(f'{file} is damaged: a message has the time '
+                                   f'{shown(receive_ns)} and {type(data).__name__} as its data')
             yield [RawMessage(*asked[topic_id], receive_ns, data)
                    for topic_id, receive_ns, data in batch]
 
