@@ -60,7 +60,8 @@ def sqlite_batches(file: Path, query: Query, contents: BagContents) -> Iterator[
         early = [topic_id for topic_id, (topic, _) in asked.items()
                  if topic in query.from_the_start]
         first_ns = max(_LEAST, query.span[0])
-        # A plus keeps SQLite from its index of timestamps, whose order would hide a step back.
+        # The order of the index of timestamps would hide a step back; the plus avoids that index,
+        # so that SQLite need not sort all of a bag.
         plus = '+' if query.span == EVER else ''
         rows = database.execute(
             f'SELECT topic_id, timestamp, data FROM messages '  # noqa: S608 (question marks)
