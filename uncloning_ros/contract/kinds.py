@@ -127,7 +127,7 @@ def require_usable(signal: Signal, values: Sequence[float], least: float, most: 
         return
     got = f'[{", ".join(f"{value:g}" for value in values)}]'
     if not all(map(math.isfinite, values)):
-        raise ContractError(f'{signal.key}: expected finite values, got {got}')
+        raise ContractError(f'{signal.key}: expected finite values, got {got}; check its publisher')
     raise ContractError(f'{signal.key}: expected values from {least:g} to {most:g} {signal.unit}, '
                         f'got {got}; check its publisher and its unit')
 
@@ -219,7 +219,7 @@ def _read_pose(signal: Signal, message: Any) -> Array:
     try:
         return single_pose(position, quaternion)
     except ValueError as err:
-        raise ContractError(f'{signal.key}: {err}') from err
+        raise ContractError(f'{signal.key}: {err}; check its publisher') from err
 
 
 def _build_pose(signal: Signal, values: Array, stamp_ns: int, classes: MessageClasses) -> Any:
