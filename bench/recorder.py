@@ -126,15 +126,17 @@ def _throughput(folder: Path, episodes: int, seconds: float, report: Report) -> 
 def _episode(path: Path, published: dict[str, Any], before: tuple[float, float],
              after: tuple[float, float]) -> Episode:
     """Count the numbered messages of a bag, and the losses that its last event reports."""
+    from recorder_processes import NUMBER_AT
     numbers: dict[str, list[float]] = {}
     health: dict[str, Any] = {}
     with next(path.glob('*.mcap')).open('rb') as stream:
-        for _, channel, message in make_reader(stream, validate_crcs=True).iter_messages():
+        for schema, channel, message in make_reader(stream, validate_crcs=True).iter_messages():
             if channel.topic.endswith('episode_event'):
                 event = json.loads(message.data[8:].rstrip(b'\0'))
                 health = event.get('health', health)
                 continue
-            number, = struct.unpack_from('<d', message.data, len(message.data) - 8)
+            at = len(message.data) - NUMBER_AT[schema.name.rpartition('/')[2]]
+            number, = struct.unpack_from('<d', message.data, at)
             if number > 0:
                 numbers.setdefault(channel.topic, []).append(number)
     assert health['schema'] == Health.SCHEMAS[0]

@@ -6,7 +6,8 @@
     bench/recorder_processes.py discard    receive every message as bytes and discard it
 
 The robot publishes at 20 Hz until it reads a number of seconds. Then it publishes fast and numbers
-its messages from 1, in their last eight bytes. In slow messages the number is 0.
+its messages from 1, in the eight bytes at `NUMBER_AT` from their end. In slow messages the number
+is 0.
 """
 
 import contextlib
@@ -25,6 +26,10 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
+# Where a message has its number, in bytes from its end: a pose in z, since its quaternion has to be
+# a rotation; the others in their last value, which no signal reads.
+NUMBER_AT = {'PoseStamped': 40, 'WrenchStamped': 8, 'JointState': 8}
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -41,6 +46,7 @@ def streams() -> list[Stream]:
     joints = JointState(name=names, position=[0.02] * 9, velocity=[0.0] * 9, effort=[0.0] * 9)
     wrench, pose = WrenchStamped(), PoseStamped()
     wrench.header.frame_id = pose.header.frame_id = 'panda_link0'
+    pose.pose.orientation.w = 1.0
     return [Stream('gripper/joint_states', joints, (0, 1, 2, 3)),
             Stream('ft_sensor/wrench', wrench, (0, 1, 2, 3)),
             *(Stream(topic, pose, (turn,)) for turn, topic in enumerate(
@@ -55,16 +61,17 @@ def publish() -> None:
     outs = [(stream, node.create_publisher(type(stream.message), stream.topic, qos),
              bytearray(serialize_message(stream.message))) for stream in streams()]
 
-    def send(out: object, data: bytearray, number: int) -> None:
+    def send(stream: Stream, out: object, data: bytearray, number: int) -> None:
         now_ns = time.time_ns()
         struct.pack_into('<iI', data, 4, *divmod(now_ns, 10**9))
-        struct.pack_into('<d', data, len(data) - 8, float(number))
+        at = len(data) - NUMBER_AT[type(stream.message).__name__]
+        struct.pack_into('<d', data, at, float(number))
         out.publish(bytes(data))  # type: ignore[attr-defined]
 
     while True:
         if not select.select([sys.stdin], [], [], 0.05)[0]:
-            for _, out, data in outs:
-                send(out, data, 0)
+            for stream, out, data in outs:
+                send(stream, out, data, 0)
             continue
         line = sys.stdin.readline()
         if not line:
@@ -76,7 +83,7 @@ def publish() -> None:
             for stream, out, data in outs:
                 if step % 4 in stream.turns:
                     counts['/' + stream.topic] += 1
-                    send(out, data, counts['/' + stream.topic])
+                    send(stream, out, data, counts['/' + stream.topic])
         took_s = time.monotonic() - begin_s
         acknowledged = all(out.wait_for_all_acked(Duration(seconds=30)) for _, out, _ in outs)
         print(json.dumps({'counts': counts, 'took_s': took_s, 'acknowledged': acknowledged}),

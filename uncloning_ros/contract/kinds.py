@@ -127,7 +127,8 @@ def require_usable(signal: Signal, values: Sequence[float], least: float, most: 
         return
     got = f'[{", ".join(f"{value:g}" for value in values)}]'
     if not all(map(math.isfinite, values)):
-        raise ContractError(f'{signal.key}: expected finite values, got {got}; check its publisher')
+        raise ContractError(f'{signal.key}: expected finite values, got {got}; check its '
+                            f'publisher')
     raise ContractError(f'{signal.key}: expected values from {least:g} to {most:g} {signal.unit}, '
                         f'got {got}; check its publisher and its unit')
 
