@@ -26,8 +26,8 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
-# Where a message has its number, in bytes from its end: a pose in z, since its quaternion has to be
-# a rotation; the others in their last value, which no signal reads.
+# Place of a message's number (bytes before its end): of a pose z, since its quaternion has to be a
+# rotation; of the others their last value, which no signal reads.
 NUMBER_AT = {'PoseStamped': 40, 'WrenchStamped': 8, 'JointState': 8}
 
 
