@@ -39,10 +39,10 @@ lint: $(INSTALLED) ## check style, types and the direction of imports
 	@$(ENV) lint-imports --no-logo
 
 test: lint ## install what is missing, then run every check and test but the long proofs
-	@$(ENV) python -m pytest -m 'not proof' $(PYTEST_ARGS)
+	@$(ENV) python scripts/run_tests.py -m 'not proof' $(PYTEST_ARGS)
 
 test-fast: lint ## the same without the slow tests
-	@$(ENV) python -m pytest -m 'not proof and not slow' $(PYTEST_ARGS)
+	@$(ENV) python scripts/run_tests.py -m 'not proof and not slow' $(PYTEST_ARGS)
 
 proofs: $(INSTALLED) ## soaks, long crash series and large mutation runs
 	@$(ENV) python -m pytest -m proof $(PYTEST_ARGS)
