@@ -279,7 +279,9 @@ class ForeignBag(Kind):
             times = [sample.receive_ns for sample in found]
             assert times == sorted(times), key
             if (path / 'metadata.yaml').is_file():
-                assert len(found) == len(self.whole.samples[key]), key
+                # A message that names other joints is about others, and is skipped.
+                missing = len(self.whole.samples[key]) - len(found)
+                assert missing == 0 or (missing > 0 and key == 'gripper_width'), key
         return 'an episode'
 
 
