@@ -145,7 +145,7 @@ class RecordedTake(Kind):
 
     def mutated(self, rng: Generator, folder: Path) -> tuple[Path, list[foreign_bags.Message]]:
         messages = [*self.messages]
-        for at in rng.integers(len(messages), size=int(rng.integers(1, 4))):
+        for at in rng.choice(len(messages), int(rng.integers(1, 4)), replace=False):
             one = messages[at]
             messages[at] = one._replace(data=other_message(rng, one.type, one.data))
         return folder / 'demos', messages
