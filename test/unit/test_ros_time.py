@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loop_inputs import CONTRACT, Run, deployed, samples
+from loop_inputs import CONTRACT, Run, deployed, pose, samples
 
 from uncloning_ros.contract import Enable
 from uncloning_ros.conversions import Sample
 from uncloning_ros.runtime.control_loop import Decision, State
 from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.ros_time import RosTime
-from uncloning_ros.runtime.watchdog import Complaint, Guards
+from uncloning_ros.runtime.watchdog import Complaint, Guards, Watchdog
 
 MS = 10**6
 BEGIN_NS = 10**12
@@ -107,6 +107,33 @@ def test_silence_is_found_within_its_age_and_two_steps_and_ends_without_flapping
     assert after[-1] == (State.ACTIVE, 'policy')
     assert [pair[0] for pair in after].count(State.ACTIVE) == 2  # planning, then policy
     assert ('hold', 'recovering') in {(state.value, reason) for state, reason in after}
+
+
+@pytest.mark.parametrize('end', range(0, 25, 4))
+def test_hold_ends_after_a_calm_that_is_longer_than_one_step_of_the_clock(end: int) -> None:
+    stepped = Stepped(4).ready()
+    stepped.silent.add('hand_pose')
+    stepped.cycles(1.5 + end * 0.01)
+    stepped.silent.clear()
+    held = [d.state for d in stepped.cycles(2.0)]
+    assert held.index(State.ACTIVE) >= 25
+
+
+def test_neither_leap_nor_frozen_values_are_seen_in_stamps_known_to_one_step() -> None:
+    """The hand moves by 0.2 m every 0.6 s, in steps of 25 mm, and rests between."""
+    topics = {key: replace(topic, max_speed_m_s=1.5) if key == 'hand_pose' else topic
+              for key, topic in CONTRACT.deployment.observations.items()}
+    watchdog, found = Watchdog(deployed(observations=topics)), []
+    for cycle in range(600):
+        true_ns = BEGIN_NS + cycle * 10 * MS
+        ros_ns = BEGIN_NS + cycle // 25 * 250 * MS
+        stamped = {key: Sample(one.values, ros_ns, ros_ns)
+                   for key, one in samples(true_ns).items()}
+        hand = pose(0.5 + 0.025 * min(cycle % 60 // 2, 8))
+        stamped['hand_pose'] = Sample(hand, ros_ns, ros_ns)
+        complaints = watchdog.judge(stamped, ros_ns, ros_ns, true_ns)
+        found += complaints if cycle > 100 else []  # the clock is known by then
+    assert [complaint.sentence for complaint in found] == []
 
 
 def test_a_clock_whose_steps_outlast_a_plan_is_named_and_nothing_moves() -> None:
