@@ -121,7 +121,8 @@ def test_hold_ends_after_a_calm_that_is_longer_than_one_step_of_the_clock(end: i
 
 def test_neither_leap_nor_frozen_values_are_seen_in_stamps_known_to_one_step() -> None:
     """The hand moves by 0.2 m every 0.6 s, in steps of 25 mm, and rests between."""
-    topics = {key: replace(topic, max_speed_m_s=1.5) if key == 'hand_pose' else topic
+    topics = {key: replace(topic, max_speed_m_s=1.5, max_unchanged_s=0.45)
+              if key == 'hand_pose' else topic
               for key, topic in CONTRACT.deployment.observations.items()}
     watchdog, found = Watchdog(deployed(observations=topics)), []
     for cycle in range(600):
