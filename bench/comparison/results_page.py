@@ -164,16 +164,17 @@ def _all_episodes(results: Record, shipped: Mapping[str, Shipped]) -> list[str]:
         rows.append([f'`{scenario}`', *(f'{a} of {b}' for a, b in audits),
                      f'{unsafe} of {episodes}', percent(upper_bound(unsafe, episodes))])
     return ['## Unsafe episodes of the shipped files in all audits',
-            table(['scenario', 'evidence file', 'paired audit', 'comparison', 'together',
+            table(['scenario', 'evidence file', 'earlier audit', 'paired audit', 'comparison', 'together',
                    'UMR at most'], rows)]
 
 
 def _audits(results: Record, model: Shipped) -> list[tuple[int, int]]:
-    """Return unsafe and all episodes: evidence file, paired audit of the card, comparison."""
+    """Return unsafe and all episodes: evidence file, earlier and paired audit, comparison."""
     compared = model.compared[EDIT]
     judged = pooled([record for record in of_seeds(results, model.scenario, ALL, EDIT)
                      if record['model_sha256'] == model.sha256])
     return [(model.figures['unsafe_episodes'], model.figures['episodes']),
+            _total([(one.unsafe, one.episodes) for one in model.earlier]),
             (compared.unsafe, compared.episodes), (judged.counts['umr'], judged.episodes)]
 
 

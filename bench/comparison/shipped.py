@@ -40,13 +40,15 @@ class Shipped:
     """A shipped edited model.
 
     `figures` are those of its evidence file, `compared` the policies of the paired audit of its
-    card by their names (mixed, uncloned, ...), `seconds` the wall times of learning by run.
+    card by their names (mixed, uncloned, ...), `earlier` its audits between the two, `seconds`
+    the wall times of learning by run.
     """
 
     scenario: str
     sha256: str
     figures: Mapping[str, Any]
     compared: Mapping[str, Audited]
+    earlier: tuple[Audited, ...]
     seconds: Mapping[str, int]
 
 
@@ -60,15 +62,16 @@ def read_shipped(models: Path, scenario: str) -> Shipped:
         raise UncloningError(f'{path}: expected the model {figures["model_sha256"]} of the '
                              f'evidence file, got {sha256}; ship card and evidence of one model')
     audits = card.split('## What audits showed')[1]
-    # The last audit compares several policies on the same episodes.
-    rows = [table for table in _tables(audits) if 'model' in table][-1]
-    episodes = int(_EPISODES.findall(audits)[-1])
-    names = {name: name.strip('*').removeprefix(f'{scenario}_').removesuffix('.onnx')
-             for name in rows if name != 'model'}
+    # The first audit is that of the evidence file, the last compares several policies.
+    found = [{name.strip('*').removeprefix(f'{scenario}_').removesuffix('.onnx'):
+              Audited(int(episodes), *map(_fraction, row[:4]), *row[4:])
+              for name, row in table.items() if name != 'model'}
+             for episodes, table in zip(_EPISODES.findall(audits),
+                                        [one for one in _tables(audits) if 'model' in one],
+                                        strict=True)]
+    earlier = tuple(policy for audit in found[1:-1] for policy in audit.values())
     return Shipped(
-        scenario, sha256, figures,
-        {short: Audited(episodes, *map(_fraction, rows[name][:4]), *rows[name][4:])
-         for name, short in names.items()},
+        scenario, sha256, figures, found[-1], earlier,
         {run: int(row[1].removesuffix(' s'))
          for run, row in _tables(card.split('Wall times')[1])[0].items() if run != 'run'})
 
