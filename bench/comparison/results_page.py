@@ -164,8 +164,8 @@ def _all_episodes(results: Record, shipped: Mapping[str, Shipped]) -> list[str]:
         rows.append([f'`{scenario}`', *(f'{a} of {b}' for a, b in audits),
                      f'{unsafe} of {episodes}', percent(upper_bound(unsafe, episodes))])
     return ['## Unsafe episodes of the shipped files in all audits',
-            table(['scenario', 'evidence file', 'earlier audit', 'paired audit', 'comparison', 'together',
-                   'UMR at most'], rows)]
+            table(['scenario', 'evidence file', 'earlier audit', 'paired audit', 'comparison',
+                   'together', 'UMR at most'], rows)]
 
 
 def _audits(results: Record, model: Shipped) -> list[tuple[int, int]]:
