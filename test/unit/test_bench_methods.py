@@ -73,6 +73,7 @@ def inputs(mixed: Run, seed: int = 0) -> tuple[Observation, np.ndarray]:
             np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
+@pytest.mark.slow
 class TestContrastive:
     """Contrastive preference learning."""
 
@@ -111,6 +112,7 @@ class TestContrastive:
         assert unlikely(contrasted) > 1.2 * unlikely(cloned)
 
 
+@pytest.mark.slow
 class TestGuidance:
     """Classifier guidance of the sampler."""
 

@@ -22,6 +22,7 @@ from uncloning_ros.share import share_path
 COUNT, SEED = 1000, 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', KINDS)
 def test_mutated_inputs_end_in_a_sentence_or_in_a_right_result(name: str) -> None:
     found = run([name], shares([*KINDS], COUNT)[name], SEED)
