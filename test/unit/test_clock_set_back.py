@@ -228,6 +228,15 @@ def test_the_recorder_sorts_topics_but_hides_no_step_back(arrived: list[tuple[st
         assert found == sorted(batch, key=lambda one: one[2])
 
 
+def test_two_publishers_whose_messages_cross_by_milliseconds_are_no_clock() -> None:
+    order = ReceiveOrder()
+    for receive_ns in (0, 10_000_000, 9_000_000, 20_000_000, 15_000_000):
+        order.see('/joint_states', receive_ns)
+    assert order.fault() == ''
+    order.see('/joint_states', 9_999_999)
+    assert 'step back of 0.005 s on /joint_states' in order.fault()
+
+
 # --- cutting ---
 
 def day() -> episodes.Samples:

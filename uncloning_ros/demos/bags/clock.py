@@ -10,6 +10,10 @@ from itertools import pairwise
 
 from uncloning_ros.conversions import Sample, other_clock
 
+# Step back (ns) of receive times that no clock made: messages of several publishers on one topic
+# arrive in several threads of the middleware, which may hand them over in another order.
+_THREADS_NS = 5_000_000
+
 
 class ReceiveOrder:
     """Look at the receive times of a bag's messages in the order of the file, topic by topic."""
@@ -24,7 +28,7 @@ class ReceiveOrder:
         if self._first_ns is None:
             self._first_ns = receive_ns
         last_ns = self._last_ns.get(topic, receive_ns)
-        if last_ns - receive_ns > self._step_ns:
+        if last_ns - receive_ns > max(self._step_ns, _THREADS_NS):
             self._step_ns, self._at_ns, self._topic = last_ns - receive_ns, last_ns, topic
         self._last_ns[topic] = receive_ns
 
