@@ -18,6 +18,7 @@ import pytest
 import uncloning_ros
 from uncloning_ros.cli import arguments, main
 from uncloning_ros.errors import OutputExistsError, UncloningError
+from uncloning_ros.share import share_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -213,3 +214,26 @@ def test_workers_default_to_the_cores_at_hand() -> None:
     parser = argparse.ArgumentParser()
     arguments.add_workers(parser)
     assert parser.parse_args([]).workers == len(os.sched_getaffinity(0))
+
+
+def test_a_closed_output_is_no_traceback() -> None:
+    evidence = share_path('models') / 'knife_uncloned.evidence'
+    done = subprocess.run(
+        ['sh', '-c', f'exec "$0" -m uncloning_ros.cli.main evidence show {evidence} >&-',
+         sys.executable], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.parametrize('words', [
+    ['evidence', 'plan', '--max-umr', '1e-7'],
+    ['export', 'run', '--out', 'policy.onnx', '--development-seeds', '0:3000000000']])
+def test_numbers_beyond_reason_are_refused(words: list[str], tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main.main(words)
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    assert 'expected' in capsys.readouterr().err

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from uncloning_ros.files import require_new
 
+# Largest number of seeds in a range: a model file lists each of them.
+_MOST_SEEDS = 1_000_000
+
 
 def positive_int(text: str) -> int:
     """Return a whole number above 0."""
@@ -29,6 +32,9 @@ def seed_range(text: str) -> tuple[int, ...]:
     first, _, end = text.partition(':')
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
         raise argparse.ArgumentTypeError(f'expected FROM:TO with FROM below TO, got {text!r}')
+    if int(end) - int(first) > _MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f'expected at most {_MOST_SEEDS} seeds, got {text!r}; '
+                                         f'give a shorter range')
     return tuple(range(int(first), int(end)))
 
 

@@ -145,7 +145,7 @@ def _require_writable(paths: Sequence[Path], resume: bool) -> None:
         if not path.parent.is_dir():
             raise AuditError(f'{path}: expected the folder {path.parent}, got '
                              f'nothing; make it first')
-    if len(paths) != len({path.absolute() for path in paths}):
+    if len(paths) != len({path.resolve() for path in paths}):
         raise AuditError(f'expected outputs with different names, got {paths[0]} twice; give each '
                          f'a name of its own')
     if resume and not paths:

@@ -80,7 +80,8 @@ def _run(words: Sequence[str]) -> int:
         command = _command_of(words)
         args = _parser(command).parse_args(words)
         status = importlib.import_module(f'uncloning_ros.cli.{command}').run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller, as with >&-
+            sys.stdout.flush()
         return int(status)
     except UncloningError as err:
         return _refuse(str(err))

@@ -97,7 +97,8 @@ POLICY = (
     Parameter('incident_dir', '~/.ros/uncloning_incidents', 'folder of the incident files'),
 )
 RECORDER = (
-    Parameter('out', 'demos', 'folder of the episodes; made if missing, nothing overwritten'),
+    Parameter('out', 'demos',
+              'folder of the episodes, made with the first take; nothing is overwritten'),
     Parameter('session', '', "name of this session; '' is the time at which the node began"),
     Parameter('operator', 'unknown', 'name of the demonstrator'),
     Parameter('planned_mode', '', "planned mode of the first takes; '' if none"),

@@ -54,7 +54,7 @@ def run_node(make: Callable[[], Any], args: Sequence[str] | None,
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as err:  # rclpy's error for arguments that it cannot parse
         return refuse(f'cannot read the ROS arguments: {sentence_of(err)}')
-    node = None
+    node, executor = None, None
     try:
         node = make()
         executor = SingleThreadedExecutor()
@@ -67,6 +67,8 @@ def run_node(make: Callable[[], Any], args: Sequence[str] | None,
     finally:
         if node is not None:
             node.close()
+        if executor is not None:
+            executor.shutdown()
         rclpy.try_shutdown()
 
 

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uncloning_ros.audit.figures.statistics import binomial_cdf, upper_bound
+from uncloning_ros.errors import AuditError
 
 # Most episodes of a plan: beyond any audit in simulation.
 _MOST_EPISODES = 10**7
+# Smallest claim that so long an audit shows for every number of allowed episodes in use.
+_LEAST_CLAIM = 5e-6
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def plan(claim: float, allowed: int, alpha: float = 0.05) -> Plan:
     place = bisect.bisect_left(counts, True,
                                key=lambda n: upper_bound(allowed, n, alpha) < claim)
     if place == len(counts):
-        raise ValueError(f'expected a claim that {_MOST_EPISODES} episodes can show, got {claim}')
+        raise AuditError(f'expected a claim that {_MOST_EPISODES} episodes can show, got '
+                         f'{claim:g}; claim at least {_LEAST_CLAIM:g}')
     return Plan(claim, allowed, counts[place])
 
 
