@@ -55,13 +55,13 @@ def far() -> Iterator[Any]:
 
 
 def known(graph: Any, found: Any, count: int) -> None:
-    """Wait until discovery knows the nodes of so many endpoints of /place."""
+    """Wait until discovery knows the nodes of `count` endpoints of /place."""
     graph.until(lambda: [endpoint_name(info)[0] for info in found('/place')] == ['/'] * count,
                 lambda: found('/place'))
 
 
 def publishers(graph: Any, near: Any, count: int, qos: Any = OBSERVATION_QOS) -> Mismatch | None:
-    """Return the mismatch of /place once it has so many publishers."""
+    """Return the mismatch of /place once it has `count` publishers."""
     known(graph, near.get_publishers_info_by_topic, count)
     return publisher_mismatch(near, 'place', POSE, qos)
 

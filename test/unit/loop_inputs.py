@@ -126,7 +126,7 @@ class Run:
         return decision
 
     def steps(self, count: int, **options: Any) -> list[Decision]:
-        """Step so many times."""
+        """Step `count` times."""
         return [self.step(**options) for _ in range(count)]
 
     def until(self, wanted: Callable[[Decision], bool], most: int = 1000) -> Decision:

@@ -107,7 +107,7 @@ class Arm:
         return decision
 
     def commands(self, count: int) -> Array:
-        """Step so many times and return the commands (N, 8)."""
+        """Step `count` times and return the commands (N, 8)."""
         made = [self.step() for _ in range(count)]
         return np.array([one.command for one in made if one.command is not None])
 
