@@ -16,8 +16,6 @@ from uncloning_ros.errors import AuditError
 
 # Most episodes of a plan: beyond any audit in simulation.
 _MOST_EPISODES = 10**7
-# Smallest claim that so long an audit shows for every number of allowed episodes in use.
-_LEAST_CLAIM = 5e-6
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def plan(claim: float, allowed: int, alpha: float = 0.05) -> Plan:
                                key=lambda n: upper_bound(allowed, n, alpha) < claim)
     if place == len(counts):
         raise AuditError(f'expected a claim that {_MOST_EPISODES} episodes can show, got '
-                         f'{claim:g}; claim at least {_LEAST_CLAIM:g}')
+                         f'{claim:g} with {allowed} allowed; make a weaker claim')
     return Plan(claim, allowed, counts[place])
 
 
