@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hand over again and again in a live ROS 2 graph, and watch memory, deadlines and latencies.
 
-Simulator and policy run as separate processes in a ROS domain of their own. When a handover is
-over the next one begins, with the next seed. Every --line-s seconds a line reports on both
-processes. Exit status 1 if a process ends, the policy goes to FAULT, fewer than two handovers
-a minute end, or the memory of the policy grows by more than --most-growth-mb after the first
-line; 2 for a model that cannot be used.
+Simulator, policy and, with --record, the recorder run as separate processes in a ROS domain of
+their own. When a handover is over the next one begins, with the next seed; the recorder makes
+one take of each. Every --line-s seconds a line reports on the processes, and every HOLD is
+printed with its cause. Exit status 1 if a process ends, the policy goes to FAULT, a take is not
+kept as good, fewer than two handovers a minute end, or the memory of policy or recorder grows by
+more than --most-growth-mb after the first line; 2 for a model that cannot be used.
 
-  scripts/soak.py models/knife_uncloned.onnx --minutes 30
+  scripts/soak.py models/knife_uncloned.onnx --minutes 30 --record /tmp/soaked
 """
 
 import argparse
@@ -24,44 +25,72 @@ from typing import Any
 
 from live_handover import Watcher, node, own_domain
 
-_COLUMNS = ('min', 'policy MB', 'sim MB', 'handovers', 'done', 'holds', 'chunks', 'late',
+_COLUMNS = ('min', 'policy MB', 'sim MB', 'rec MB', 'takes', 'handovers', 'done', 'holds', 'chunks', 'late',
             'misses', 'cycles', 'wake p99', 'worst', 'cycle p99', 'plan p99')
 # The shipped contract ends a handover after 20 s at the latest.
 _LEAST_A_MINUTE = 2
 
 
 class Soak(Watcher):
-    """Keep a simulator and a policy busy, and add up their reports."""
+    """Keep simulator, policy and recorder busy, and add up their reports.
 
-    def __init__(self, simulator: subprocess.Popen[bytes],
-                 policy: subprocess.Popen[bytes]) -> None:
+    `processes` are the running nodes by name, the recorder among them if there is one.
+    """
+
+    def __init__(self, processes: dict[str, subprocess.Popen[bytes]]) -> None:
         super().__init__()
         from diagnostic_msgs.msg import DiagnosticArray
         from std_srvs.srv import Trigger
 
-        self.processes = {'policy': policy, 'simulator': simulator}
+        self.processes = processes
         self.ended: Counter[str] = Counter()
+        self.refused: list[str] = []
         self._figures: dict[str, str] = {}
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 1)
-        self._reset = self._node.create_client(Trigger, '/simulator/reset')
-        self._start = self._node.create_client(Trigger, '/policy/start')
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        recorded = 'recorder' in processes
+        self._clients = {name: self._node.create_client(Trigger, name) for name in (
+            '/simulator/reset', '/policy/start',
+            *(('/recorder/start_episode', '/recorder/stop_episode') if recorded else ()))}
+        self._before_start = ('/recorder/start_episode',) if recorded else ()
+        self._after_end = ('/recorder/stop_episode',) if recorded else ()
         self._request = Trigger.Request
-        self._under_way: Any = None
+        self._to_call: list[str] = []
+        self._under_way: tuple[str, Any] | None = None
 
     def spin(self) -> None:
         """Take one message; when a handover is over, set up the next one and begin it."""
         super().spin()
-        if self._under_way is not None and not self._under_way.done():
+        if self._under_way is not None:
+            name, answer = self._under_way
+            if not answer.done():
+                return
+            self._under_way = None
+            self._judge(name, answer.result())
+        if self._to_call:
+            name = self._to_call.pop(0)
+            self._under_way = name, self._clients[name].call_async(self._request())
             return
         ended = self.status['state'] == 'done'
         if ended and self.outcome['phase'] in ('running', 'completed', 'over'):
             self.ended['handovers'] += 1
             self.ended['completed'] += bool(self.outcome.get('completed'))
             self.outcome = {'phase': 'resetting'}
-            self._under_way = self._reset.call_async(self._request())
+            # The first handover began by itself, before a take could.
+            stop = self._after_end if self.ended['handovers'] > 1 else ()
+            self._to_call = [*stop, '/simulator/reset']
         elif ended and self.outcome['phase'] == 'waiting':
-            self._under_way = self._start.call_async(self._request())
-            self.status = {'state': 'starting'}
+            self._to_call = [*self._before_start, '/policy/start']
+            self.outcome = {'phase': 'starting'}
+
+    def _judge(self, name: str, answer: Any) -> None:
+        """Count a take that was kept, and keep the sentence of a refusal."""
+        if name == '/recorder/stop_episode':
+            good = answer.success and 'good' in answer.message
+            self.ended['takes'] += good
+            if not good:
+                self.refused.append(f'a take is not good: {answer.message}')
+        elif not answer.success:
+            self.refused.append(f'{name}: {answer.message}')
 
     def trouble(self) -> str | None:
         """Return a sentence on a fault, None if all is well."""
@@ -70,20 +99,24 @@ class Soak(Watcher):
                 return f'the {name} ended with status {process.returncode}'
         if self.status['state'] == 'fault':
             return f'the policy is in FAULT: {self.status["sentence"]}'
-        return None
+        return self.refused[0] if self.refused else None
 
     def row(self, minutes: float) -> list[str]:
         """Return the figures of this moment as a row of the table."""
         find = self._figures.get
         return [f'{minutes:.1f}', f'{memory_mb(self.processes["policy"]):.2f}',
-                f'{memory_mb(self.processes["simulator"]):.2f}', str(self.ended['handovers']),
+                f'{memory_mb(self.processes["simulator"]):.2f}',
+                f'{memory_mb(self.processes["recorder"]):.2f}' if 'recorder' in self.processes
+                else '-', str(self.ended['takes']), str(self.ended['handovers']),
                 str(self.ended['completed']), *(find(key, '-') for key in (
                     'holds', 'chunks', 'late_chunks', 'deadline_misses', 'cycles',
                     'wake_up_p99_ms', 'wake_up_worst_ms', 'cycle_p99_ms',
                     'observation_to_chunk_p99_ms'))]
 
     def _say(self, who: str, what: str) -> None:
-        """Say nothing: there is a table."""
+        """Print holds and faults: the rest is in the table."""
+        if who == 'policy' and what.startswith(('hold', 'fault')):
+            super()._say(who, what)
 
     def _on_diagnostics(self, message: Any) -> None:
         self._figures.update({pair.key: pair.value for status in message.status
@@ -111,10 +144,14 @@ def soak(args: argparse.Namespace, folder: Path) -> list[str]:
         policy = stack.enter_context(node(
             'policy', model_path=args.model.resolve(), seed=args.seed, incident_dir=folder,
             auto_activate='true', autostart='true', **contract))
-        watched = Soak(simulator, policy)
+        processes = {'policy': policy, 'simulator': simulator}
+        if args.record is not None:
+            processes['recorder'] = stack.enter_context(node(
+                'recorder', out=args.record.resolve(), **contract))
+        watched = Soak(processes)
         stack.callback(watched.close)
         print('  '.join(_COLUMNS), flush=True)
-        begin_s, lines, first_mb = time.monotonic(), 0, 0.0
+        begin_s, lines, first_mb = time.monotonic(), 0, dict.fromkeys(processes, 0.0)
         while lines * args.line_s < args.minutes * 60:
             watched.spin()
             trouble = watched.trouble()
@@ -126,12 +163,16 @@ def soak(args: argparse.Namespace, folder: Path) -> list[str]:
                 row = watched.row(lasted_s / 60)
                 print('  '.join(text.rjust(len(name)) for text, name in
                                 zip(row, _COLUMNS, strict=True)), flush=True)
-                first_mb = first_mb or memory_mb(policy)
-        grown_mb, handovers = memory_mb(policy) - first_mb, watched.ended['handovers']
-    print(f'the policy grew by {grown_mb:.2f} MB after the first line')
+                if lines == 1:
+                    first_mb = {name: memory_mb(process) for name, process in processes.items()}
+        grown_mb = {name: memory_mb(process) - first_mb[name]
+                    for name, process in processes.items() if name != 'simulator'}
+        handovers = watched.ended['handovers']
     found = []
-    if grown_mb > args.most_growth_mb:
-        found.append(f'the policy grew by {grown_mb:.2f} MB, allowed {args.most_growth_mb:g} MB')
+    for name, grown in grown_mb.items():
+        print(f'the {name} grew by {grown:.2f} MB after the first line')
+        if grown > args.most_growth_mb:
+            found.append(f'the {name} grew by {grown:.2f} MB, allowed {args.most_growth_mb:g} MB')
     if handovers < _LEAST_A_MINUTE * args.minutes:
         found.append(f'{handovers} handovers ended, expected at least '
                      f'{_LEAST_A_MINUTE * args.minutes}')
@@ -147,6 +188,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--line-s', type=int, default=60,
                       help='time in s between two printed lines (default: %(default)s)')
     made.add_argument('--scenario', default='knife', help='(default: %(default)s)')
+    made.add_argument('--record', metavar='FOLDER', type=Path,
+                      help='record every handover but the first into this folder')
     made.add_argument('--contract', type=Path,
                       help="contract of this robot for the policy (default: the model's own)")
     made.add_argument('--seed', type=int, default=0, help='(default: %(default)s)')
