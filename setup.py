@@ -13,7 +13,9 @@ VERSION = re.search(r"__version__ = '(.+)'",
                     (HERE / NAME / '__init__.py').read_text(encoding='utf-8'))[1]
 
 # ROS itself is no pip requirement: apt brings it, or requirements/ros-jazzy.txt.
-RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1', 'zstandard>=0.20', 'tqdm']
+# One decoder of pictures: others differ in their pixels (uncloning_ros/pictures.py).
+RUN = ['onnxruntime>=1.18', 'rosbags>=0.10', 'mcap>=1.1', 'zstandard>=0.20', 'tqdm',
+       'pillow==13.0.0']
 # launch_pytest of Jazzy does not work with pytest 8.4.
 TEST = ['pytest>=7.4,<8.4', 'pytest-timeout', 'hypothesis', 'mcap-ros2-support', 'scipy']
 EXTRAS = {
@@ -22,7 +24,7 @@ EXTRAS = {
     # datasets from bags, cloning, uncloning, and export, which runs what it wrote
     'train': [*RUN, 'torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard'],
     # demonstrations as bags, and audits in simulation
-    'sim': [*RUN, 'pybullet>=3.2.6', 'pillow'],
+    'sim': [*RUN, 'pybullet>=3.2.6'],
     # the tests without the checks of style and types; `colcon test` looks for this name
     'test': TEST,
     'dev': [*TEST, 'import-linter>=2.0', 'mypy', 'ruff', 'setuptools>=70.1'],

@@ -25,8 +25,8 @@ from typing import Any
 
 from live_handover import Watcher, node, own_domain
 
-_COLUMNS = ('min', 'policy MB', 'sim MB', 'rec MB', 'takes', 'handovers', 'done', 'holds', 'chunks', 'late',
-            'misses', 'cycles', 'wake p99', 'worst', 'cycle p99', 'plan p99')
+_COLUMNS = ('min', 'policy MB', 'sim MB', 'rec MB', 'takes', 'handovers', 'done', 'holds',
+            'chunks', 'late', 'misses', 'cycles', 'wake p99', 'worst', 'cycle p99', 'plan p99')
 # The shipped contract ends a handover after 20 s at the latest.
 _LEAST_A_MINUTE = 2
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uncloning_ros.contract import messages
 from uncloning_ros.contract.kinds import KINDS, Signal, require_usable, values_by_name
@@ -27,14 +28,16 @@ TRAJECTORY_STOP_S = 0.1
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded message: flat values (dim,), when it was measured and when it arrived.
+    """One decoded message: its values, when it was measured and when it arrived.
+
+    `values` are flat (dim,), those of a picture uint8 (height, width, channels).
 
     `stamp_ns` is the header's stamp in ROS time, or the receive time where the message has no
     header stamp. `receive_ns` is on the caller's clock: monotonic in a live node, bag time
     offline, simulated time in an audit.
     """
 
-    values: Array
+    values: NDArray[Any]
     stamp_ns: int
     receive_ns: int
 
@@ -49,7 +52,9 @@ def decode(signal: Signal, message: Any, receive_ns: int) -> Sample:
     belong to `uncloning_ros.transforms`. Whether a message may come without a stamp is for the
     caller to say.
     """
-    if hasattr(message, 'data'):
+    if KINDS[signal.kind].pictures:
+        values = KINDS[signal.kind].decode(signal, message)
+    elif hasattr(message, 'data'):
         values = np.asarray(message.data, dtype=np.float64)
         if values.shape != (signal.dim,):
             raise ContractError(f'{signal.key}: expected {signal.dim} values, got '
@@ -88,8 +93,13 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
            classes: MessageClasses) -> Any:
     """Return a message of `type_name` that `decode` reads back to `values` (dim,).
 
-    A trajectory goes there at once and rests; `encode_trajectory` writes one that moves.
+    `values` are (dim,) floats, or those of a picture of the camera's own size and colours, since
+    only decoding crops and resizes. A trajectory goes there at once and rests;
+    `encode_trajectory` writes one that moves.
     """
+    if KINDS[signal.kind].pictures:
+        return _encode_picture(signal, type_name, np.asarray(values, dtype=np.uint8), stamp_ns,
+                               classes)
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (signal.dim,):
         raise ContractError(f'{signal.key}: expected {signal.dim} values, got {values.size}')
@@ -104,6 +114,18 @@ def encode(signal: Signal, type_name: str, values: Sequence[float] | Array, stam
         raise ContractError(f'{signal.key}: expected {kind.observed_as[0]} or {ARRAY} for the '
                             f'kind {signal.kind!r}, got {type_name}')
     return kind.encode(signal, values, stamp_ns, classes)
+
+
+def _encode_picture(signal: Signal, type_name: str, pixels: NDArray[np.uint8], stamp_ns: int,
+                    classes: MessageClasses) -> Any:
+    width, height = signal.view.camera_size
+    expected = height, width, signal.shape[2]
+    if pixels.shape != expected:
+        raise ContractError(f'{signal.key}: expected a picture of shape {expected}, got '
+                            f'{pixels.shape}')
+    if type_name == messages.IMAGE:
+        return messages.image(classes, signal.frame, stamp_ns, signal.view.encoding, pixels)
+    return KINDS[signal.kind].encode(signal, pixels, stamp_ns, classes)
 
 
 def encode_trajectory(signal: Signal, values: Sequence[float] | Array,
@@ -134,7 +156,10 @@ def encode_trajectory(signal: Signal, values: Sequence[float] | Array,
 
 
 def flat_observation(signals: Sequence[Signal], samples: Mapping[str, Sample]) -> Array:
-    """Return the flat observation (observation_dim,) of one sample for every signal."""
+    """Return the flat observation (observation_dim,) of one sample for every signal.
+
+    `signals` are those of `Interface.vectors`.
+    """
     return np.concatenate([samples[signal.key].values for signal in signals])
 
 

@@ -7,23 +7,27 @@ loop, its worker thread, incidents, replay and audits. A further input of polici
 `Observation`, a further output a field of `Plan`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from uncloning_ros.pictures import Pixels
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """An observation: `vector` (history, observation_dim) float32, oldest first.
+    """An observation: `vector` (history, observation_dim) float32, oldest first, and pictures.
 
-    In the contract's units, and in the order of its observations.
+    The vector is in the contract's units, and in the order of its observations. `pictures` are
+    the newest of each camera by key, uint8 (height, width, channels).
     """
 
     vector: Float32
+    pictures: Mapping[str, Pixels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

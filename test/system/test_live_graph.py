@@ -130,7 +130,7 @@ def test_a_demonstration_recorded_live_is_a_bag_like_a_fast_one(
         path = checks.record_one_demonstration(observer, 'handle_first', out)
         episode = read_episode(path, PATIENT)
         try:
-            observations, actions, _ = align(episode, PATIENT)
+            observations, actions, _, _ = align(episode, PATIENT)
             break
         except DatasetError as err:
             print(f'{path.name}: {err}')

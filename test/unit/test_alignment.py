@@ -51,7 +51,7 @@ def ms(ticks: Any) -> Any:
 
 def test_observation_is_the_newest_at_the_tick_and_action_the_first_after_it() -> None:
     samples = numbered()
-    observations, actions, ticks = align(episodes.episode(samples), CONTRACT)
+    observations, actions, ticks, _ = align(episodes.episode(samples), CONTRACT)
     # Tracked poses first arrive at 50 ms; commands fall on the ticks.
     assert ms(ticks[0]) == 50
     assert set(np.diff(ms(ticks))) == {50}
@@ -67,7 +67,7 @@ def test_commands_that_lag_behind_their_observation_stay_with_it() -> None:
     lags = rng.uniform(2.0, 9.0, size=len(samples['target_width']))
     for key in ('target_pose', 'target_width'):
         samples[key] = [moved(s, lag) for s, lag in zip(samples[key], lags, strict=True)]
-    observations, actions, _ = align(episodes.episode(samples), CONTRACT)
+    observations, actions, _, _ = align(episodes.episode(samples), CONTRACT)
     answered_ms = actions[:, WIDTH] - observations[:, GRIPPER]
     # All but the few earliest of all commands answer what was seen within this period.
     assert np.mean((answered_ms >= 0) & (answered_ms < 25)) > 0.9
@@ -88,7 +88,7 @@ def test_no_frame_sees_the_future_or_an_answer_to_the_past(
         key=lambda s: s.receive_ns)
     for key in ('target_pose', 'target_width'):
         samples[key] = [moved(s, phase_ms) for s in samples[key]]
-    observations, actions, ticks = align(episodes.episode(samples), CONTRACT)
+    observations, actions, ticks, _ = align(episodes.episode(samples), CONTRACT)
     arrivals = np.array([ms(s.receive_ns) for s in samples['gripper_width']])
     commands = np.array([ms(s.receive_ns) for s in samples['target_width']])
     for seen, done, tick in zip(observations[:, GRIPPER][:, 0], actions[:, WIDTH][:, 0],
@@ -152,7 +152,7 @@ def test_the_action_is_the_first_command_at_or_after_the_tick_at_any_command_rat
     for key in ('target_pose', 'target_width'):
         first = NUMBERED[key][0]
         samples[key] = [moved(first, at_ms) for at_ms in arrivals_ms]
-    _, actions, ticks = align(episodes.episode(samples), CONTRACT)
+    _, actions, ticks, _ = align(episodes.episode(samples), CONTRACT)
     assert set(np.diff(ticks)) == {CONTRACT.policy.period_ns}
     commands = np.array([ms(s.receive_ns) for s in samples['target_width']])
     for done, tick in zip(actions[:, WIDTH][:, 0], ms(ticks), strict=True):
@@ -165,7 +165,7 @@ def test_the_first_frame_is_the_first_with_everything_fresh() -> None:
     samples['hand_pose'] = [samples['hand_pose'][0], *samples['hand_pose'][30:]]
     for key in ('target_pose', 'target_width'):
         samples[key] = samples[key][12:]
-    _, _, ticks = align(episodes.episode(samples), CONTRACT)
+    _, _, ticks, _ = align(episodes.episode(samples), CONTRACT)
     # Commands begin at 600 ms; the hand, seen at 50 ms, is seen again at 800 ms.
     assert ms(ticks[0]) == 800
 
@@ -181,7 +181,7 @@ def test_waiting_before_the_first_command_is_left_out() -> None:
     samples = numbered()
     for key in ('target_pose', 'target_width'):
         samples[key] = samples[key][12:]
-    _, _, ticks = align(episodes.episode(samples), CONTRACT)
+    _, _, ticks, _ = align(episodes.episode(samples), CONTRACT)
     assert ms(ticks[0]) == 600
 
 

@@ -98,7 +98,7 @@ def test_frames_of_a_dataset_are_those_of_its_episodes(
     from uncloning_ros.demos.bags.reader import read_episode
     dataset = report.dataset
     for i, one in enumerate(dataset.episodes):
-        observations, actions, _ = align(read_episode(demos / one.name), CONTRACT)
+        observations, actions, _, _ = align(read_episode(demos / one.name), CONTRACT)
         rows = slice(dataset.bounds[i], dataset.bounds[i + 1])
         np.testing.assert_array_equal(dataset.observations[rows], observations)
         np.testing.assert_array_equal(dataset.actions[rows], actions)

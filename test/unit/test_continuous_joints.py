@@ -306,7 +306,7 @@ def recorded(wraps: bool, turn_rad: float = 1.0, still_s: float = 0.0,
 
 
 def aligned(samples: Any, contract: Contract) -> tuple[Any, Any, Any]:
-    return align(replace(episodes.episode(episodes.handover()), samples=samples), contract)
+    return align(replace(episodes.episode(episodes.handover()), samples=samples), contract)[:3]
 
 
 def test_a_dataset_is_the_same_whether_the_driver_wraps_or_counts() -> None:
@@ -386,7 +386,7 @@ def test_a_piece_of_a_bag_is_counted_from_its_own_first_tick(tmp_path: Path) -> 
     for begin_ms in (0, 500, 1000):
         piece = Piece(1, episodes.BEGIN_NS + begin_ms * MS, episodes.BEGIN_NS + 2000 * MS)
         episode = read_episode(path, COUNTED, piece=piece)
-        observations, actions, _ = align(episode, COUNTED)
+        observations, actions, _, _ = align(episode, COUNTED)
         assert np.abs(observations[0, :7]).max() <= math.pi
         assert np.abs(np.diff(observations[:, [0, 6]], axis=0)).max() < 0.1
         assert np.abs(actions[:, :7] - observations[:, :7]).max() < 0.2

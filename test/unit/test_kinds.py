@@ -4,6 +4,7 @@
 
 import copy
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def signal_of(kind: str) -> Signal:
     record = KINDS[kind]
+    if record.pictures:
+        return Signal('signal', kind, record.unit, width=4, height=3, encoding='rgb8',
+                      camera_size=(4, 3))
     return Signal('signal', kind, record.unit, '' if record.named else 'base',
                   JOINTS if record.named else ())
 
@@ -51,6 +55,8 @@ def values_of(signal: Signal) -> np.ndarray:
     """Return values that a signal may have: some times the smallest spreads, a pose upright."""
     if signal.kind == 'pose':
         return np.array([0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    if KINDS[signal.kind].pictures:
+        return np.arange(36, dtype=np.uint8).reshape(3, 4, 3) + 50
     return np.array(KINDS[signal.kind].floors) * np.arange(5, 5 + signal.dim)
 
 
@@ -58,7 +64,7 @@ def values_of(signal: Signal) -> np.ndarray:
 def test_a_record_is_consistent(name: str) -> None:
     kind, signal = KINDS[name], signal_of(name)
     assert kind.span[0] < kind.span[1]
-    assert len(kind.floors) in (1, signal.dim)
+    assert len(kind.floors) in (1, math.prod(signal.shape))
     assert min(kind.floors) > 0
     assert set(kind.speeds) <= set(kind.distances)
     assert {f'max_speed_{unit}_s' for unit in kind.speeds} <= {
@@ -68,16 +74,18 @@ def test_a_record_is_consistent(name: str) -> None:
     message = encode(signal, kind.observed_as[0], values, 7, STORE.types.__getitem__)
     np.testing.assert_allclose(decode(signal, message, 9).values, values, atol=1e-12)
     assert (message.header.stamp.nanosec, message.header.frame_id) == (7, signal.frame)
-    assert kind.distances[kind.unit](values, values + np.eye(signal.dim)[0]) == pytest.approx(1.0)
+    ones = [*np.eye(signal.dim)] or [np.ones(signal.shape, np.uint8)]
+    assert kind.distances[kind.unit](values, values + ones[0]) == pytest.approx(1.0)
     for distance in kind.distances.values():
         assert distance(values, values) == 0.0
-        assert max(distance(values, values + one) for one in np.eye(signal.dim)) > 0.0
+        assert max(distance(values, values + one) for one in ones) > 0.0
 
 
 def row_of(name: str) -> str:
     """Return the row of a kind in the table of docs/data.md."""
     kind = KINDS[name]
-    values = ('one for each joint in `names`' if kind.dim is None
+    values = ('a picture of `height` x `width` px' if kind.pictures
+              else 'one for each joint in `names`' if kind.dim is None
               else f'{kind.dim}, from the joints in `names`' if kind.named else str(kind.dim))
     types = [', '.join(f'`{one}`' for one in found) or 'never'
              for found in (kind.observed_as, kind.commanded_as)]

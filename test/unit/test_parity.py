@@ -64,7 +64,7 @@ def seen_live(episode: Episode, ticks: NDArray[np.int64],
 @given(st.integers(0, 2**32 - 1))
 def test_the_windows_of_a_bag_are_what_the_running_loop_asks_with(seed: int) -> None:
     episode = episodes.episode(jittered(seed))
-    observations, _, ticks = align(episode, CONTRACT)
+    observations, _, ticks, _ = align(episode, CONTRACT)
     asked = seen_live(episode, ticks)
     execute, history = CONTRACT.policy.execute, CONTRACT.policy.history
     assert list(asked) == [int(tick) for tick in ticks[::execute]]
@@ -101,7 +101,7 @@ def test_where_both_receive_at_different_times_only_what_straddles_a_tick_differ
         return lags.setdefault((key, sample.stamp_ns), int(rng.integers(apart_ns)))
 
     episode = episodes.episode(jittered(seed))
-    observations, _, ticks = align(episode, CONTRACT)
+    observations, _, ticks, _ = align(episode, CONTRACT)
     asked = seen_live(episode, ticks, late_ns)
     slices = CONTRACT.interface.observation_slices
     differing = 0

@@ -48,8 +48,21 @@ class Interface:
                         f'expected the same continuous joints for the action {action.key} and '
                         f'for {signal.key}, which measures it, got {_listed(action.continuous)} '
                         f'and {_listed(signal.continuous)}')
+        if not self.vectors:
+            raise ContractError('observations: expected one beside the pictures, got pictures '
+                                'only; observe the arm as well')
         return replace(self, observations=self._framed('observations', self.observations),
                        actions=self._framed('actions', self.actions))
+
+    @cached_property
+    def cameras(self) -> tuple[Signal, ...]:
+        """Return the observations that are pictures."""
+        return tuple(s for s in self.observations if KINDS[s.kind].pictures)
+
+    @cached_property
+    def vectors(self) -> tuple[Signal, ...]:
+        """Return the observations that make up a flat observation: all but the pictures."""
+        return tuple(s for s in self.observations if not KINDS[s.kind].pictures)
 
     @property
     def observation_dim(self) -> int:
@@ -64,7 +77,7 @@ class Interface:
     @cached_property
     def observation_slices(self) -> Mapping[str, slice]:
         """Return where each observation key lies in the flat observation."""
-        return _slices(self.observations)
+        return _slices(self.vectors)
 
     @cached_property
     def action_slices(self) -> Mapping[str, slice]:
@@ -139,7 +152,7 @@ class Interface:
         keys = [signal.key for signal in signals]
         if len(set(keys)) != len(keys):
             raise ContractError(f'{part}: expected distinct keys, got {", ".join(keys)}')
-        return tuple(signal if KINDS[signal.kind].named
+        return tuple(signal if KINDS[signal.kind].named or KINDS[signal.kind].pictures
                      else replace(signal, frame=self.base_frame) for signal in signals)
 
 

@@ -9,9 +9,11 @@ Messages are known by their attributes, so those of rclpy and of a bag reader ar
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uncloning_ros.contract import messages
 from uncloning_ros.contract.messages import MessageClasses
@@ -23,7 +25,16 @@ from uncloning_ros.geometry import (
     single_pose,
     single_quaternion,
 )
-from uncloning_ros.schema import Names, Note
+from uncloning_ros.pictures import (
+    CHANNELS,
+    Encoding,
+    Pixels,
+    View,
+    decode_picture,
+    encode_picture,
+    picture_of_raw,
+)
+from uncloning_ros.schema import Count, Names, Note, Positive
 
 # Angle (rad): positions of a continuous joint that are whole turns apart are the same.
 TURN_RAD = 2 * math.pi
@@ -58,6 +69,9 @@ class Kind:
     `same_elsewhere` tells whether the values of a demonstration stay as they are when tool and
     hand are at other places. Poses are moved there; demonstrations with an observation of another
     kind whose values do not stay are not retargeted.
+
+    The values of a kind with `pictures` are pixels uint8 (height, width, channels), no part of a
+    flat observation: `dim` is 0.
     """
 
     unit: str
@@ -67,20 +81,25 @@ class Kind:
     commanded_as: tuple[str, ...]
     span: tuple[float, float]
     floors: tuple[float, ...]
-    decode: 'Callable[[Signal, Any], Array]'
-    encode: 'Callable[[Signal, Array, int, MessageClasses], Any]'
-    distances: Mapping[str, Callable[[Array, Array], float]]
+    decode: 'Callable[[Signal, Any], NDArray[Any]]'
+    encode: 'Callable[[Signal, Any, int, MessageClasses], Any]'
+    distances: Mapping[str, Callable[[Any, Any], float]]
     same_elsewhere: bool
     speeds: tuple[str, ...] = ()
+    pictures: bool = False
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One observation or action: a named run of float values in a fixed order.
+    """One observation or action: a named run of float values in a fixed order, or a picture.
 
     `names` are the joints where the kind has them, `continuous` those that turn without end,
     which drivers report within one turn; `frame` is the frame that other values are expressed
-    in, '' for joint values.
+    in, '' for joint values and pictures.
+
+    A picture of `width` x `height` px in `encoding` is what the policy sees. The camera's own
+    pictures are of `camera_size` (width, height); `crop` is the part (left, top, width, height)
+    of them that is seen, None for all.
     """
 
     key: str
@@ -89,11 +108,30 @@ class Signal:
     frame: Annotated[str, Note.DERIVED] = ''
     names: Names = ()
     continuous: Names = ()
+    width: Positive = 0
+    height: Positive = 0
+    encoding: Encoding | None = None
+    camera_size: tuple[Positive, Positive] | None = None
+    crop: tuple[Count, Count, Positive, Positive] | None = None
 
     @property
     def dim(self) -> int:
-        """Return the number of float values."""
+        """Return the number of float values, 0 for a picture."""
         return KINDS[self.kind].dim or len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of the values: (dim,), or (height, width, channels) of a picture."""
+        if not KINDS[self.kind].pictures:
+            return (self.dim,)
+        return self.height, self.width, CHANNELS[self.view.encoding]
+
+    @cached_property
+    def view(self) -> View:
+        """Return the part of a camera's pictures that the policy sees."""
+        assert self.encoding is not None and self.camera_size is not None
+        return View(self.camera_size, self.crop or (0, 0, *self.camera_size),
+                    (self.width, self.height), self.encoding)
 
     def as_read(self) -> 'Signal':
         """Return the signal; raise `ContractError` for an unknown kind, a wrong unit or names."""
@@ -115,7 +153,26 @@ class Signal:
             if name not in self.names:
                 raise ContractError(f'continuous: expected joints of names, got {name!r}'
                                     f'{near_miss(name, self.names)}')
+        self._require_picture(kind.pictures)
         return self
+
+    def _require_picture(self, pictured: bool) -> None:
+        keys = {'width': self.width, 'height': self.height, 'encoding': self.encoding,
+                'camera_size': self.camera_size}
+        for name, value in (keys | {'crop': self.crop}).items():
+            if value and not pictured:
+                raise ContractError(f'unknown key {name!r}: the kind {self.kind!r} has no '
+                                    f'pictures')
+        for name, value in keys.items() if pictured else ():
+            if not value:
+                raise ContractError(f'missing key {name!r}, expected it for the kind '
+                                    f'{self.kind!r}')
+        if self.camera_size is not None and self.crop is not None:
+            left, top, width, height = self.crop
+            if left + width > self.camera_size[0] or top + height > self.camera_size[1]:
+                raise ContractError(f'crop: expected a part, [left, top, width, height], of '
+                                    f'pictures of {list(self.camera_size)}, got '
+                                    f'{list(self.crop)}')
 
 
 def require_usable(signal: Signal, values: Sequence[float], least: float, most: float) -> None:
@@ -271,6 +328,24 @@ def _build_force(signal: Signal, values: Array, stamp_ns: int, classes: MessageC
                           header=messages.header(classes, signal.frame, stamp_ns))
 
 
+def _read_picture(signal: Signal, message: Any) -> Pixels:
+    try:
+        if hasattr(message, 'format'):
+            return decode_picture(bytes(message.data), signal.view)
+        return picture_of_raw(message.data, message.encoding, message.width, message.height,
+                              message.step, signal.view)
+    except ContractError as err:
+        raise ContractError(f'{signal.key}: {err}') from err
+
+
+def _build_picture(signal: Signal, values: Pixels, stamp_ns: int, classes: MessageClasses) -> Any:
+    return messages.compressed_image(classes, signal.frame, stamp_ns, encode_picture(values))
+
+
+def _mean_difference(one: Pixels, two: Pixels) -> float:
+    return float(np.abs(one.astype(np.float64) - two).mean())
+
+
 def _position_distance(one: Array, two: Array) -> float:
     return float(np.linalg.norm(one[:3] - two[:3]))
 
@@ -312,4 +387,10 @@ KINDS: dict[str, Kind] = {
         observed_as=(messages.WRENCH,), commanded_as=(),
         span=(-1e4, 1e4), floors=(0.2,), decode=_read_force, encode=_build_force,
         distances={'N': _largest_difference}, same_elsewhere=True),
+    # grey levels from 0 to 255
+    'image': Kind(
+        unit='level', dim=0, named=False,
+        observed_as=(messages.COMPRESSED_IMAGE, messages.IMAGE), commanded_as=(),
+        span=(0.0, 255.0), floors=(1.0,), decode=_read_picture, encode=_build_picture,
+        distances={'level': _mean_difference}, same_elsewhere=False, pictures=True),
 }

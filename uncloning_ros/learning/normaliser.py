@@ -107,7 +107,7 @@ def _lift(interface: Interface) -> tuple[Tensor, Tensor]:
         place = slice(dim + 3 * i, dim + 3 * i + 3)
         lift[start:start + 3, place] += torch.eye(3)
         lift[anchor:anchor + 3, place] -= torch.eye(3)
-    floors = [_floor(signal) for signal in interface.observations]
+    floors = [_floor(signal) for signal in interface.vectors]
     return lift, torch.cat([*floors, torch.full((3 * len(others),), KINDS['pose'].floors[0])])
 
 

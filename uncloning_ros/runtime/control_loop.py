@@ -407,7 +407,7 @@ class ControlLoop:
         # A cycle that was skipped skips its tick: ticks stay on their grid.
         self._next_tick_ns += timing.period_ns * (
             1 + (soon_ns - self._next_tick_ns) // timing.period_ns)
-        observation = flat_observation(interface.observations, samples)
+        observation = flat_observation(interface.vectors, samples)
         if not self._history:
             self._history.extend([observation] * timing.history)
         else:
@@ -418,7 +418,9 @@ class ControlLoop:
                                          and now_ns + timing.period_ns // 2 < replan_ns):
             return None
         self._pending = PlanRequest(
-            self._chunks, now_ns, Observation(np.array(self._history, dtype=np.float32)),
+            self._chunks, now_ns,
+            Observation(np.array(self._history, dtype=np.float32),
+                        {one.key: samples[one.key].values for one in interface.cameras}),
             self._draw_noise() if self._noise is None else self._noise)
         self._chunks += 1
         self._noise = None

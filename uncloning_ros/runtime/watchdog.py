@@ -138,8 +138,9 @@ class Watchdog:
     def _judge_leap(self, signal: Signal, topic: ObservedTopic,
                     sample: Sample) -> Complaint | None:
         before = self._believed.get(signal.key, sample)
-        return None if before is sample else leap(signal, topic, before, sample,
-                                                  max(self._period_ns, self.ros_time.step_ns))
+        if before is sample or KINDS[signal.kind].pictures:
+            return None
+        return leap(signal, topic, before, sample, max(self._period_ns, self.ros_time.step_ns))
 
     def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
         seen = self._seen.get(key)
@@ -204,8 +205,9 @@ def _judge(key: str, sample: Sample | None, now_ns: int, ros_now_ns: int, limit_
             return Complaint(key, 'missing_input', guards.others[key])
         return complaint('missing_input',
                          'has not arrived' + _remedy(unheard, 'check its publisher and topic'))
-    # One value that is not finite makes the sum so; finite ones are far from overflow.
-    if not math.isfinite(sum(sample.values.tolist())):
+    # One value that is not finite makes the sum so; finite ones are far from overflow. Pixels are
+    # whole numbers.
+    if sample.values.dtype.kind == 'f' and not math.isfinite(sum(sample.values.tolist())):
         return complaint('not_finite_input', 'has values that are not finite; check its publisher')
     age_ns, stamp_age_ns = now_ns - sample.receive_ns, ros_now_ns - sample.stamp_ns
     allowed = f'allowed {limit_ns * 1e-9:g} s'

@@ -23,8 +23,9 @@ at which each is within half a turn of 0; a command is taken at the turn nearest
 measurement that it answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.episodes.tracks import Times
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import Array
+from uncloning_ros.pictures import Pixels
 from uncloning_ros.policy_io import Float32
 
 # Share (%) of the commands that may come before their tick: a few stragglers must not shift all.
@@ -46,8 +48,21 @@ _EARLY_PERCENT = 5.0
 Flags = NDArray[np.bool_]
 
 
-def align(episode: Episode, contract: Contract) -> tuple[Float32, Float32, Times]:
-    """Return observations (T, obs_dim), actions (T, act_dim) and the ticks in ns (T,).
+class Aligned(NamedTuple):
+    """The frames of an episode, one for each of the `ticks_ns` (T,).
+
+    `observations` (T, obs_dim), `actions` (T, act_dim), and by camera the `pictures` (T, height,
+    width, channels).
+    """
+
+    observations: Float32
+    actions: Float32
+    ticks_ns: Times
+    pictures: Mapping[str, Pixels]
+
+
+def align(episode: Episode, contract: Contract) -> Aligned:
+    """Return the frames of an episode.
 
     See the module's text for the rules. Raise `DatasetError` if an observation goes stale or
     stands still, if the commands pause, or if fewer frames than history + execute remain.
@@ -78,7 +93,7 @@ def align(episode: Episode, contract: Contract) -> tuple[Float32, Float32, Times
         raise DatasetError(f'expected at least {least} frames (history + execute), got '
                            f'{len(ticks)}; record longer')
     measured = {s.key: observed[s.key].taken(s, ticks, observed[s.key].at_or_before(ticks))
-                for s in interface.observations}
+                for s in interface.vectors}
     commanded = [commands[s.key].taken(s, ticks, commands[s.key].at_or_after(ticks))
                  for s in interface.actions]
     for i, signal in enumerate(interface.actions):
@@ -87,14 +102,16 @@ def align(episode: Episode, contract: Contract) -> tuple[Float32, Float32, Times
             commanded[i] = nearest_turn(signal, commanded[i], near)
     observations = np.concatenate([*measured.values()], axis=1)
     actions = np.concatenate(commanded, axis=1)
-    return observations.astype(np.float32), actions.astype(np.float32), ticks
+    pictures = {s.key: observed[s.key].values[observed[s.key].at_or_before(ticks)]
+                for s in interface.cameras}
+    return Aligned(observations.astype(np.float32), actions.astype(np.float32), ticks, pictures)
 
 
 @dataclass(frozen=True)
 class _Series:
     """The samples of one key as arrays, in the order of their arrival."""
 
-    values: Array
+    values: NDArray[Any]
     receive_ns: Times
     stamp_ns: Times
 
@@ -127,7 +144,8 @@ class _Series:
 
     def unchanged_ns(self) -> Times:
         """Return the time (N,) in ns for which each sample has repeated the values before it."""
-        changed = np.concatenate(([True], np.any(np.diff(self.values, axis=0) != 0, axis=1)))
+        differs = self.values[1:] != self.values[:-1]
+        changed = np.concatenate(([True], differs.any(axis=tuple(range(1, differs.ndim)))))
         since = np.maximum.accumulate(np.where(changed, np.arange(len(changed)), 0))
         return self.receive_ns - self.receive_ns[since]
 

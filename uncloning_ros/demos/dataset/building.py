@@ -5,7 +5,7 @@
 A process holds one episode at a time. The result does not depend on how many there are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,10 @@ from uncloning_ros.demos.dataset.loading import Loaded, load_episode
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import (
     Dataset,
+    DatasetWriter,
     Description,
     EpisodeRecord,
     load_dataset,
-    write_dataset,
 )
 from uncloning_ros.demos.episodes.find import (
     find_episodes,
@@ -71,51 +71,65 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
     left_out = [*(LeftOut(name, 'it was never finished') for name in listing.unfinished),
                 *listing.left_out]
     bags = len(listing.cuts) + len(listing.left_out)
-    loaded: dict[tuple[str, Piece | None], Loaded] = {}
     results = in_order(partial(load_episode, recipe, contract), listing.episodes, workers,
                        'the dataset', DatasetError)
-    for done, result in enumerate(results, start=bags + 1):
-        on_done(done, bags + len(listing.episodes))
-        if isinstance(result, LeftOut):
-            left_out.append(result)
-            continue
-        twin = loaded.setdefault((result.digest, result.ref.piece), result)
-        if twin is not result:
-            # In both splits it would make the validation look better than it is.
-            left_out.append(LeftOut(result.ref.name,
-                                    f'it is the same recording as {twin.ref.name}'))
-    if not loaded:
-        raise DatasetError(no_episode(sources, left_out=left_out))
-    usable = [*loaded.values()]
-    cutting = recipe.reading.cutting
-    description = Description(
-        software_version=__version__,
-        scenario=recipe.scenario.name,
-        scenario_sha256=recipe.scenario.sha256,
-        contract=contract,
-        topics=recipe.reading.topics,
-        cut=None if cutting is None else {
-            **vars(cutting),
-            'bags': {name: {'episodes_ns': [piece.span_ns for piece in cut.pieces],
-                            'cut_off': [vars(rest) for rest in cut.remainders]}
-                     for name, cut in listing.cuts.items()}},
-        labels=recipe.labels,
-        split_seed=split.seed,
-        validation=split.validation,
-        episodes=_records(usable, contract, split),
-        left_out=tuple(left_out))
-    write_dataset(out, np.concatenate([one.observations for one in usable]),
-                  np.concatenate([one.actions for one in usable]), description)
+    with DatasetWriter(out) as writer:
+        usable = []
+        for done, result in enumerate(_without_twins(results), start=bags + 1):
+            on_done(done, bags + len(listing.episodes))
+            if isinstance(result, LeftOut):
+                left_out.append(result)
+                continue
+            writer.add(result.frames.pictures)
+            usable.append(replace(result, frames=result.frames._replace(pictures={})))
+        if not usable:
+            raise DatasetError(no_episode(sources, left_out=left_out))
+        cutting = recipe.reading.cutting
+        description = Description(
+            software_version=__version__,
+            scenario=recipe.scenario.name,
+            scenario_sha256=recipe.scenario.sha256,
+            contract=contract,
+            topics=recipe.reading.topics,
+            cut=None if cutting is None else {
+                **vars(cutting),
+                'bags': {name: {'episodes_ns': [piece.span_ns for piece in cut.pieces],
+                                'cut_off': [vars(rest) for rest in cut.remainders]}
+                         for name, cut in listing.cuts.items()}},
+            labels=recipe.labels,
+            split_seed=split.seed,
+            validation=split.validation,
+            episodes=_records(usable, contract, split),
+            left_out=tuple(left_out))
+        writer.finish(np.concatenate([one.frames.observations for one in usable]),
+                      np.concatenate([one.frames.actions for one in usable]), description)
     warnings = _warnings(usable, contract) + stray_labels(listing.episodes)
     return BuildReport(load_dataset(out), tuple(warnings), listing.cuts)
+
+
+def _without_twins(results: Iterable[Loaded | LeftOut]) -> Iterator[Loaded | LeftOut]:
+    """Yield the results, and leave out an episode that is the same recording as an earlier one.
+
+    In both splits it would make the validation look better than it is.
+    """
+    known: dict[tuple[str, Piece | None], str] = {}
+    for result in results:
+        if isinstance(result, Loaded):
+            recording = result.digest, result.ref.piece
+            if recording in known:
+                yield LeftOut(result.ref.name, f'it is the same recording as {known[recording]}')
+                continue
+            known[recording] = result.ref.name
+        yield result
 
 
 def _records(usable: Sequence[Loaded], contract: Contract,
              split: Split) -> tuple[EpisodeRecord, ...]:
     held_out = _held_out([one.mode for one in usable], contract.interface.mode_names, split)
     return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest,
-                               'validation' if i in held_out else 'train', len(one.observations),
-                               one.seed) for i, one in enumerate(usable))
+                               'validation' if i in held_out else 'train',
+                               len(one.frames.ticks_ns), one.seed)
+                 for i, one in enumerate(usable))
 
 
 def _held_out(modes: Sequence[str], names: Sequence[str], split: Split) -> set[int]:

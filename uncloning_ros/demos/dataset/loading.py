@@ -12,12 +12,11 @@ from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.labels import SOURCES, newest_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.reader import episode_digest
-from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.alignment import Aligned, align
 from uncloning_ros.demos.dataset.recipe import Recipe
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError, UncloningError
-from uncloning_ros.policy_io import Float32
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class Loaded:
     planned_mode: str | None
     digest: str
     seed: int | None
-    observations: Float32
-    actions: Float32
+    frames: Aligned
 
 
 def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded | LeftOut:
@@ -48,9 +46,8 @@ def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded 
                             f'--contract')
     try:
         mode, source = _mode(ref, episode, recipe, contract)
-        observations, actions, _ = align(episode, contract)
         return Loaded(ref, mode, source, episode.metadata.planned_mode, _digest(ref.path),
-                      episode.metadata.seed, observations, actions)
+                      episode.metadata.seed, align(episode, contract))
     except UncloningError as err:
         return LeftOut(ref.name, f'{err}{_hint(episode, recipe, contract)}')
 

@@ -14,11 +14,14 @@ actions executed:
     frames above n-1 repeat the last action, for the episode ends in its last command's pose.
 
 On disk a dataset is a folder with `dataset.safetensors` (`observations` float32 (F, obs_dim),
-`actions` float32 (F, act_dim), the episodes one after another) and `dataset.json`.
+`actions` float32 (F, act_dim), the episodes one after another), `dataset.json`, and for each
+camera `KEY.pixels`: the pictures of the frames, uint8 (F, height, width, channels), nothing else.
+Pictures are read from there as they are needed, so they may be larger than the memory.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -35,9 +38,10 @@ from safetensors.numpy import load, save
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.errors import DatasetError
-from uncloning_ros.files import parse_json, read_bytes, require_new
+from uncloning_ros.files import disk_errors, parse_json, read_bytes, require_new
+from uncloning_ros.pictures import Pixels
 from uncloning_ros.policy_io import Float32
-from uncloning_ros.schema import Count, Note, Positive, Rate, plain, read
+from uncloning_ros.schema import Count, Note, Positive, Rate, Sha256, plain, read
 
 SplitName = Literal['train', 'validation']
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -84,6 +88,7 @@ class Description:
     left_out: Annotated[tuple[LeftOut, ...], Note.MAY_BE_EMPTY]
     statistics: Any = None
     arrays_sha256: str = ''
+    pictures_sha256: Mapping[str, Sha256] = field(default_factory=dict)
 
     def as_read(self) -> 'Description':
         """Return the description; raise `ContractError` for a mode that the contract lacks."""
@@ -96,7 +101,8 @@ class Dataset:
     """Frames of all episodes: observations (F, obs_dim), actions (F, act_dim), both float32.
 
     The frames of an episode are consecutive, the episodes in the order of `episodes`. `sha256`
-    is that of dataset.json, which holds the hash of the arrays.
+    is that of dataset.json, which holds the hashes of the arrays. `pictures` are those of each
+    camera by key, uint8 (F, height, width, channels), in a file that is mapped to memory.
     """
 
     contract: Contract
@@ -106,6 +112,7 @@ class Dataset:
     actions: Float32
     left_out: tuple[LeftOut, ...]
     sha256: str
+    pictures: Mapping[str, Pixels] = field(default_factory=dict)
 
     @cached_property
     def bounds(self) -> Frames:
@@ -171,7 +178,7 @@ def load_dataset(folder: Path) -> Dataset:
         raise DatasetError(f'{arrays_path} is damaged: {err!r}; make the dataset again') from err
     dataset = Dataset(description.contract, description.scenario, description.episodes,
                       observations, actions, description.left_out,
-                      hashlib.sha256(text).hexdigest())
+                      hashlib.sha256(text).hexdigest(), _pictures(folder, description))
     frames = int(dataset.bounds[-1])
     interface = dataset.contract.interface
     for name, array, dim in (('observations', observations, interface.observation_dim),
@@ -186,24 +193,68 @@ def load_dataset(folder: Path) -> Dataset:
     return dataset
 
 
-def write_dataset(out: Path, observations: Float32, actions: Float32,
-                  description: Description) -> None:
-    """Write both files under a temporary name, then rename; remove it if anything goes wrong.
+def _pictures(folder: Path, description: Description) -> dict[str, Pixels]:
+    """Return the pictures of each camera; raise `DatasetError` for a damaged or missing file."""
+    frames = sum(one.frames for one in description.episodes)
+    found: dict[str, Pixels] = {}
+    for signal in description.contract.interface.cameras:
+        path, shape = _pixels_file(folder, signal.key), (frames, *signal.shape)
+        with disk_errors(f'cannot read {path}', DatasetError), path.open('rb') as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+        if size != math.prod(shape) or digest != description.pictures_sha256.get(signal.key):
+            raise DatasetError(f'{path} is damaged: expected {math.prod(shape)} bytes with the '
+                               f'sha256 in {_JSON_FILE}, got {size} bytes with {digest}; make '
+                               f'the dataset again')
+        found[signal.key] = np.memmap(path, np.uint8, 'r', shape=shape)
+    return found
 
-    The hash of the arrays is added to the description. Raise `OutputExistsError` if something is
-    there by then.
+
+def _pixels_file(folder: Path, key: str) -> Path:
+    return folder / f'{key}.pixels'
+
+
+class DatasetWriter:
+    """Write a dataset under a temporary name, which `finish` makes that of `out`.
+
+    A context manager: leaving it without `finish` removes all that was written. Pictures go to
+    the disk with each episode, so that memory holds those of one only.
     """
-    arrays = save({'observations': np.ascontiguousarray(observations),
-                   'actions': np.ascontiguousarray(actions)})
-    data = plain(replace(description, arrays_sha256=hashlib.sha256(arrays).hexdigest()))
-    temporary = out.with_name(f'{out.name}.{os.getpid()}.tmp')
-    try:
-        temporary.mkdir(parents=True)
-        (temporary / _ARRAYS_FILE).write_bytes(arrays)
-        (temporary / _JSON_FILE).write_text(json.dumps(data, indent=1, allow_nan=False) + '\n',
-                                            encoding='utf-8')
-        require_new(out)
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._folder = out.with_name(f'{out.name}.{os.getpid()}.tmp')
+        self._hashes: dict[str, Any] = {}
+
+    def __enter__(self) -> 'DatasetWriter':
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with disk_errors(f'cannot make {self._folder}', DatasetError):
+            self._folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, pictures: Mapping[str, Pixels]) -> None:
+        """Add the pictures (T, height, width, channels) of the next episode, by camera."""
+        for key, pixels in pictures.items():
+            path, data = _pixels_file(self._folder, key), np.ascontiguousarray(pixels).data
+            with disk_errors(f'cannot write {path}', DatasetError), path.open('ab') as file:
+                file.write(data)
+            self._hashes.setdefault(key, hashlib.sha256()).update(data)
+
+    def finish(self, observations: Float32, actions: Float32, description: Description) -> None:
+        """Write arrays (F, dim) and description with all hashes, and rename the folder.
+
+        Raise `OutputExistsError` if something is there by then.
+        """
+        arrays = save({'observations': np.ascontiguousarray(observations),
+                       'actions': np.ascontiguousarray(actions)})
+        data = plain(replace(
+            description, arrays_sha256=hashlib.sha256(arrays).hexdigest(),
+            pictures_sha256={key: one.hexdigest() for key, one in self._hashes.items()}))
+        (self._folder / _ARRAYS_FILE).write_bytes(arrays)
+        (self._folder / _JSON_FILE).write_text(json.dumps(data, indent=1, allow_nan=False) + '\n',
+                                               encoding='utf-8')
+        require_new(self._out)
+        self._folder.rename(self._out)

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures from bags to a dataset: the newest of each tick, mapped from the disk, checked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import episodes
+import numpy as np
+import pytest
+import seeing
+
+from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.building import build_dataset
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
+from uncloning_ros.demos.dataset.store import Dataset, load_dataset
+from uncloning_ros.errors import DatasetError
+
+
+@pytest.fixture(scope='module')
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three handovers of each mode as bags with pictures."""
+    folder = tmp_path_factory.mktemp('seeing')
+    for index in range(6):
+        presented = episodes.HANDLE_FIRST if index < 3 else episodes.BLADE_FIRST
+        episodes.write(folder, seeing.handover(presented, index), index, seeing.CONTRACT, None)
+    return folder
+
+
+def build(demos: Path, out: Path, workers: int = 1) -> Dataset:
+    return build_dataset([demos], out, Recipe(episodes.KNIFE), Split(), workers).dataset
+
+
+def test_a_picture_survives_the_bag_bit_for_bit(demos: Path) -> None:
+    episode = read_episode(demos / 'episode_000002')
+    for signal in seeing.CAMERAS:
+        for number, sample in enumerate(episode.samples[signal.key]):
+            np.testing.assert_array_equal(sample.values, seeing.picture(signal, 14 + number))
+            assert sample.receive_ns - sample.stamp_ns == 40 * episodes.MS
+
+
+def test_a_frame_has_the_newest_picture_that_had_arrived(demos: Path) -> None:
+    episode = read_episode(demos / 'episode_000001')
+    found = align(episode, seeing.CONTRACT)
+    for signal in seeing.CAMERAS:
+        samples = episode.samples[signal.key]
+        for tick_ns, pixels in zip(found.ticks_ns, found.pictures[signal.key], strict=True):
+            newest = max((s for s in samples if s.receive_ns <= tick_ns),
+                         key=lambda s: s.receive_ns)
+            np.testing.assert_array_equal(pixels, newest.values)
+
+
+def test_a_picture_that_stands_still_leaves_the_episode_out() -> None:
+    samples = seeing.handover()
+    still = samples['scene_camera'][30].values
+    samples['scene_camera'][30:40] = [replace(one, values=still)
+                                      for one in samples['scene_camera'][30:40]]
+    with pytest.raises(DatasetError, match='scene_camera has repeated the same values'):
+        align(episodes.episode(samples, seeing.CONTRACT), seeing.CONTRACT)
+
+
+def test_a_dataset_maps_its_pictures_and_does_not_depend_on_workers(
+        demos: Path, tmp_path: Path) -> None:
+    dataset = build(demos, tmp_path / 'one')
+    build(demos, tmp_path / 'three', workers=3)
+    assert sorted(path.name for path in (tmp_path / 'one').iterdir()) == [
+        'dataset.json', 'dataset.safetensors', 'scene_camera.pixels', 'wrist_camera.pixels']
+    for path in (tmp_path / 'one').iterdir():
+        assert path.read_bytes() == (tmp_path / 'three' / path.name).read_bytes()
+    rows = slice(dataset.bounds[4], dataset.bounds[5])
+    found = align(read_episode(demos / 'episode_000004'), seeing.CONTRACT)
+    for signal in seeing.CAMERAS:
+        pixels = dataset.pictures[signal.key]
+        assert isinstance(pixels, np.memmap)
+        assert pixels.shape == (dataset.bounds[-1], *signal.shape)
+        np.testing.assert_array_equal(pixels[rows], found.pictures[signal.key])
+
+
+@pytest.mark.parametrize('damage', ['flip', 'cut', 'gone'])
+def test_damaged_pictures_are_refused(demos: Path, tmp_path: Path, damage: str) -> None:
+    build(demos, tmp_path / 'data')
+    path = tmp_path / 'data' / 'scene_camera.pixels'
+    data = bytearray(path.read_bytes())
+    if damage == 'flip':
+        data[1000] ^= 1
+        path.write_bytes(data)
+    elif damage == 'cut':
+        path.write_bytes(data[:-1])
+    else:
+        path.unlink()
+    with pytest.raises(DatasetError, match='scene_camera.pixels') as caught:
+        load_dataset(tmp_path / 'data')
+    assert ('No such file' if damage == 'gone' else 'is damaged') in str(caught.value)
+
+
+def test_a_failed_build_leaves_nothing(demos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'only'
+    folder.mkdir()
+    with pytest.raises(DatasetError):
+        build_dataset([folder], tmp_path / 'data', Recipe(episodes.KNIFE), Split())
+    assert [path.name for path in tmp_path.iterdir()] == ['only']

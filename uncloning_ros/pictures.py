@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a camera: bytes to arrays and back, by one library, live and offline alike.
+
+Decoders of JPEG round differently, so every picture that a policy sees goes through Pillow, and
+a model carries the digest of a test picture, which tells when another one decodes otherwise.
+"""
+
+import base64
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncloning_ros.errors import ContractError, shown
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels = NDArray[np.uint8]  # (height, width, channels)
+Encoding = Literal['rgb8', 'mono8']
+
+# Channels of each encoding, by the policy and by Pillow.
+CHANNELS = {'rgb8': 3, 'mono8': 1}
+_MODES = {'rgb8': 'RGB', 'mono8': 'L'}
+# Encodings of raw messages: channels in their bytes.
+_RAW_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
+# A picture is blank if this share of its values is at most, or at least, these grey levels: a
+# covered lens has noise, and a saturated sensor rests below the top.
+_BLANK_SHARE, _BLACK, _WHITE = 0.98, 8, 247
+_COMPRESSION = 3  # of PNG: 6 is three times slower and a tenth smaller
+
+# A JPEG of 24 x 16 px with colours and edges: decoders differ in all its pixels.
+_TEST_JPEG = base64.b64decode(
+    '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0KSEi'
+    'MEExNDk7Pj4+JS5ESUM8SDc9Pjv/2wBDAQoLCw4NDhwQEBw7KCIoOzs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7'
+    'Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozv/wAARCAAQABgDASIAAhEBAxEB/8QAFgABAQEAAAAAAAAAAAAAAAAABgAF/8QAJhAA'
+    'AQMDAgUFAAAAAAAAAAAAAQACEQMFIQTwEhMxQVFicZGhwf/EABcBAAMBAAAAAAAAAAAAAAAAAAACBAb/xAAkEQACAAQE'
+    'BwAAAAAAAAAAAAABAgAEBREDgdHwISIxQVFhsf/aAAwDAQACEQMRAD8AD6azNxIhvnu1aFG2UmuAGZwRESldCzTALQSf'
+    'hwWjp7FSkO5LRBkHhEtKJifctdXsMt78QtHrcmuCVxUJfsb+tYMaez9Mexj6O/wqT3T2b0Z7jzveFKJ6kAeJORI+A6xp'
+    '5ercnWP/2Q==')
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of a camera's pictures that a policy sees, and its size there, in px.
+
+    `camera_size` is (width, height) of the camera's pictures, `crop` the part (left, top, width,
+    height) of them, `size` (width, height) that part's size for the policy.
+    """
+
+    camera_size: tuple[int, int]
+    crop: tuple[int, int, int, int]
+    size: tuple[int, int]
+    encoding: Encoding
+
+
+def decode_picture(data: bytes, view: View) -> Pixels:
+    """Return the picture (height, width, channels) of a JPEG or PNG as the policy sees it.
+
+    Raise `ContractError` for another size or encoding, damaged data, and a blank picture.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=('JPEG', 'PNG')) as image:
+            _require_size(image.size, view)
+            image.load()
+    except ContractError:
+        raise
+    except Exception as err:  # the library's exceptions have no common base
+        raise ContractError(f'expected a whole JPEG or PNG, got {len(data)} bytes that cannot be '
+                            f'decoded; check the camera, its driver and the network') from err
+    if image.mode not in ('RGB', 'L'):
+        raise ContractError(f'expected pictures in {view.encoding}, got the colours '
+                            f'{image.mode!r}; set the encoding in the camera')
+    return _seen(image, 'rgb8' if image.mode == 'RGB' else 'mono8', view)
+
+
+def picture_of_raw(data: NDArray[np.uint8] | memoryview, encoding: str, width: int, height: int,
+                   step: int, view: View) -> Pixels:
+    """Return the picture (height, width, channels) of a raw image as the policy sees it.
+
+    `step` is the length of a row in bytes. Raise `ContractError` as `decode_picture` does.
+    """
+    from PIL import Image
+
+    channels = _RAW_CHANNELS.get(encoding)
+    if channels is None:
+        raise ContractError(f'expected the encoding {", ".join(_RAW_CHANNELS)}, got '
+                            f'{shown(encoding)}; set it in the camera')
+    _require_size((width, height), view)
+    values = np.frombuffer(data, np.uint8)
+    if step < width * channels or values.size != step * height:
+        raise ContractError(f'expected {width * channels * height} bytes, {height} rows of '
+                            f'{width * channels}, got {values.size} in rows of {step}; check the '
+                            f"camera's driver")
+    rows = values.reshape(height, step)[:, :width * channels].reshape(height, width, channels)
+    if encoding == 'bgr8':
+        rows = rows[:, :, ::-1]
+    grey = channels == 1
+    return _seen(Image.fromarray(np.ascontiguousarray(rows[:, :, 0] if grey else rows)),
+                 'mono8' if grey else 'rgb8', view)
+
+
+def encode_picture(pixels: Pixels) -> bytes:
+    """Return a picture (height, width, channels) as a PNG, which loses nothing."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    buffer = io.BytesIO()
+    image.save(buffer, 'PNG', compress_level=_COMPRESSION)
+    return buffer.getvalue()
+
+
+def decoder() -> str:
+    """Return name and version of the library that decodes."""
+    import PIL
+
+    return f'Pillow {PIL.__version__}'
+
+
+def decoder_digest() -> str:
+    """Return the sha256 of the test picture, decoded, cropped and resized on this machine."""
+    view = View((24, 16), (1, 1, 22, 14), (7, 5), 'rgb8')
+    whole = View((24, 16), (0, 0, 24, 16), (24, 16), 'rgb8')
+    pixels = [decode_picture(_TEST_JPEG, one).tobytes() for one in (whole, view)]
+    return hashlib.sha256(b''.join(pixels)).hexdigest()
+
+
+def _seen(image: 'Image.Image', encoding: Encoding, view: View) -> Pixels:
+    """Return the crop of a picture in the size of the policy."""
+    from PIL import Image
+
+    if encoding == 'mono8' and view.encoding == 'rgb8':
+        raise ContractError('expected pictures in colour (rgb8), got grey ones (mono8); set the '
+                            'encoding in the camera')
+    if encoding != view.encoding:
+        image = image.convert(_MODES[view.encoding])
+    left, top, width, height = view.crop
+    box = (left, top, left + width, top + height)
+    if (width, height) != view.size:
+        image = image.resize(view.size, Image.Resampling.BOX, box)
+    elif box != (0, 0, *image.size):
+        image = image.crop(box)
+    pixels = np.array(image, dtype=np.uint8).reshape(view.size[1], view.size[0], -1)
+    _require_content(pixels)
+    return pixels
+
+
+def _require_size(size: tuple[int, int], view: View) -> None:
+    if size != view.camera_size:
+        expected, got = (f'{width} x {height}' for width, height in (view.camera_size, size))
+        raise ContractError(f'expected pictures of {expected} px, got {got} px; set the camera '
+                            f'to {expected}, or camera_size in the contract')
+
+
+def _require_content(pixels: Pixels) -> None:
+    for name, blank in (('black', pixels <= _BLACK), ('saturated', pixels >= _WHITE)):
+        share = np.count_nonzero(blank) / pixels.size
+        if share >= _BLANK_SHARE:
+            raise ContractError(f'expected a picture, got one that is {name} in {share:.0%} of '
+                                f'its values, allowed below {_BLANK_SHARE:.0%}; check lens, '
+                                f'light and exposure')
