@@ -21,7 +21,7 @@ from measure import Figure, Report
 from tqdm import tqdm
 
 from uncloning_ros.audit.figures.statistics import interval
-from uncloning_ros.cli.arguments import positive_int
+from uncloning_ros.cli.arguments import count
 from uncloning_ros.contract import Contract, load_contract, with_modes
 from uncloning_ros.demos.dataset.retargeting import fastest_m, retarget_episode
 from uncloning_ros.errors import UncloningError
@@ -94,7 +94,7 @@ def main() -> int:
     parser = measure.parser(__doc__)
     parser.add_argument('scenarios', nargs='*', metavar='SCENARIO',
                         help='scenarios to run (default: all shipped ones)')
-    parser.add_argument('--copies', type=positive_int, metavar='N',
+    parser.add_argument('--copies', type=count(), metavar='N',
                         help=f'retargeted copies of each mode (default: {_COPIES})')
     return measure.run(compare, parser.parse_args())
 

@@ -26,7 +26,7 @@ import numpy as np
 from measure import Figure, Ratio, Report
 
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode, run_rollouts
-from uncloning_ros.cli.arguments import positive_int
+from uncloning_ros.cli.arguments import count
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
@@ -68,7 +68,7 @@ def main() -> int:
                         help='exported policy (default: the shipped one)')
     parser.add_argument('--scenario', default='knife', metavar='NAME',
                         help='scenario to simulate (default: %(default)s)')
-    parser.add_argument('--episodes', type=positive_int, metavar='N',
+    parser.add_argument('--episodes', type=count(), metavar='N',
                         help=f'episodes of each process (default: {_EPISODES})')
     return measure.run(compare, parser.parse_args())
 

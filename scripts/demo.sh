@@ -23,7 +23,7 @@ echo "uncloning_ros demo in $OUT/: $(cat "$OUT/schedule")"
 
 title 'Operators hand over a knife, some blade first: demonstrations as rosbag2 episodes'
 show uncloning demos --scenario knife --episodes "$EPISODES" --seed $DEMO_SEED \
-  --out "$OUT/demos" --resume
+  --out "$OUT/demos" $(resumed "$OUT/demos")
 
 title 'The bags become training data'
 once "$OUT/data" uncloning dataset "$OUT/demos" --out "$OUT/data"

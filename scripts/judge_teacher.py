@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
-from uncloning_ros.cli.arguments import add_workers, names, positive_int
+from uncloning_ros.cli.arguments import add_workers, count, names
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.contract import load_contract, with_modes
 from uncloning_ros.errors import UncloningError
@@ -44,7 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--scenario', default='knife')
-    parser.add_argument('--episodes', type=positive_int, default=200, help='of each mode')
+    parser.add_argument('--episodes', type=count(), default=200, help='of each mode')
     parser.add_argument('--seed', type=seed_argument, default=500000, help='the first one')
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]')
     add_workers(parser)

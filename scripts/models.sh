@@ -65,7 +65,7 @@ make_models() {
 
   title "$scenario: demonstrations of all modes"
   show uncloning demos --scenario "$scenario" --episodes "$episodes" --seed $DEMO_SEED \
-    --out "$OUT/demos" --resume
+    --out "$OUT/demos" $(resumed "$OUT/demos")
   once "$OUT/data" uncloning dataset "$OUT/demos" --out "$OUT/data"
 
   title "$scenario: the mixed policy"
@@ -95,10 +95,12 @@ make_models() {
   title "$scenario: audits, of all models on the same seeds and of the edit on many more"
   once "$OUT/compared.html" uncloning audit "$OUT/${scenario}_uncloned.onnx" "${against[@]}" \
     --scenario "$scenario" --episodes "$COMPARED_EPISODES" --seed $AUDIT_SEED \
-    --json "$OUT/compared.json" --html "$OUT/compared.html" --resume
+    --json "$OUT/compared.json" --html "$OUT/compared.html" \
+    $(resumed "$OUT/compared.json.partial")
   once "$OUT/uncloned.html" uncloning audit "$OUT/${scenario}_uncloned.onnx" \
     --scenario "$scenario" --episodes "$AUDIT_EPISODES" $LIMITS --json "$OUT/uncloned.json" \
-    --evidence "$OUT/${scenario}_uncloned.evidence" --html "$OUT/uncloned.html" --resume ||
+    --evidence "$OUT/${scenario}_uncloned.evidence" --html "$OUT/uncloned.html" \
+    $(resumed "$OUT/uncloned.json.partial") ||
     [ $? = 1 ]  # a limit is exceeded: the evidence says so
 
   title "$scenario: cards"

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from uncloning_ros.audit.audited import BETWEEN_MODES
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
-from uncloning_ros.cli.arguments import new_path, positive_int
+from uncloning_ros.cli.arguments import count, new_path
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.runtime.control_loop import ControlLoop
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument('model', type=Path, metavar='MODEL.onnx')
     parser.add_argument('--scenario', default='knife')
     parser.add_argument('--seed', type=seed_argument, default=900000, help='of the start')
-    parser.add_argument('--draws', type=positive_int, default=50)
+    parser.add_argument('--draws', type=count(), default=50)
     parser.add_argument('--json', required=True, type=Path)
     args = parser.parse_args()
     new_path(str(args.json))

@@ -41,6 +41,11 @@ train() {
   fi
 }
 
+# resumed PATH: the option that goes on with the work that was begun at PATH, if there is any.
+resumed() {
+  [ ! -e "$1" ] || echo --resume
+}
+
 # choose_folder NAME SCHEDULE: set OUT to the folder to work in, NAME or NAME-2 or NAME-3 ...
 # A finished folder is left alone; an unfinished one of the same schedule goes on where it stopped.
 choose_folder() {

@@ -64,7 +64,7 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f' (did you mean {close[0]!r}?)'
-    return f' (known: {", ".join(names)})' if names else ''
+    return f' (known: {names_shown(names)})' if names else ''
 
 
 def shown(value: object) -> str:

@@ -18,11 +18,22 @@ LFS_POINTER = b'version https://git-lfs'  # first bytes of a file that Git LFS h
 
 
 def require_new(path: Path) -> Path:
-    """Return `path` if nothing is there yet, not even a broken link; else raise."""
+    """Return `path` if nothing is there yet, not even a broken link, and it can be made."""
     if os.path.lexists(path):
         raise OutputExistsError(f'{path} exists already and is never overwritten; '
                                 f'give another name or move it away')
+    require_folder(path.parent, f'cannot write {path}', UncloningError)
     return path
+
+
+def require_folder(folder: Path, attempt: str, error: type[UncloningError],
+                   remedy: str = 'give another path') -> None:
+    """Raise `error` with the attempt unless `folder`, which may be missing, takes new files."""
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    if not there.is_dir():
+        raise error(f'{attempt}: {there} is not a folder; {remedy}')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise error(f'{attempt}: {there} is not writable; allow it, or {remedy}')
 
 
 @contextlib.contextmanager
@@ -37,7 +48,8 @@ def disk_errors(attempt: str, error: type[UncloningError], remedy: str = '') -> 
 def read_bytes(path: Path, error: type[UncloningError], remedy: str = '',
                most_bytes: int | None = None) -> bytes:
     """Return the contents of a file of at most `most_bytes`; raise `error` with the remedy."""
-    with disk_errors(f'cannot read {path}', error, remedy), path.open('rb') as file:
+    with disk_errors(f'cannot read {path}', error, remedy or 'check the path'), \
+            path.open('rb') as file:
         data = file.read() if most_bytes is None else file.read(most_bytes + 1)
     if most_bytes is not None and len(data) > most_bytes:
         raise error(f'{path}: expected at most {most_bytes} bytes, got more; check the path')

@@ -434,6 +434,9 @@ def _type_name(hint: _Hint) -> str:
     return name + ('?' if hint.nullable else '')
 
 
+_MOST_YAML_BYTES = 2**24  # of a file that a person writes
+
+
 class _MisreadError(Exception):
     """A number that YAML reads otherwise than its writer meant it."""
 
@@ -475,10 +478,10 @@ for _tag in ('int', 'float'):
 
 
 def read_yaml(path: Path, error: type[UncloningError]) -> object:
-    """Return the data of a YAML file; raise `error` if it is missing or malformed."""
-    text = read_bytes(path, error)
+    """Return the data of a YAML file; raise `error` if it is missing, malformed or empty."""
+    text = read_bytes(path, error, most_bytes=_MOST_YAML_BYTES)
     try:
-        return _Loader(text.decode()).get_single_data()
+        data = _Loader(text.decode()).get_single_data()
     except _MisreadError as err:
         raise error(f'{path}: {err}') from err
     # Values such as 2026-13-45, and deep nesting, get past PyYAML's own errors.
@@ -489,6 +492,9 @@ def read_yaml(path: Path, error: type[UncloningError]) -> object:
         elif r"'\t'" in reason:
             reason += '; indent with spaces, YAML allows no tab there'
         raise error(f'{path} is not valid YAML: {reason}') from err
+    if data is None:
+        raise error(f'{path}: expected keys and values in YAML, got none; check the path')
+    return data
 
 
 def canonical_sha256(data: object) -> str:

@@ -170,7 +170,8 @@ class Workshop:
 
         def make() -> None:
             run_command(out, ['demos', '--scenario', self.scenario.name, '--episodes',
-                            str(episodes), '--seed', str(seed), '--out', str(out), '--resume',
+                            str(episodes), '--seed', str(seed), '--out', str(out),
+                            *(['--resume'] if out.exists() else []),
                             *(['--only-modes', ','.join(modes)] if modes else [])])
             _made(out).write_text('', encoding='utf-8')
 

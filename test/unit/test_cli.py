@@ -3,7 +3,9 @@
 """The command line: help that teaches, one sentence and status 2 for bad input, no traceback."""
 
 import argparse
+import contextlib
 import errno
+import io
 import os
 import re
 import signal
@@ -18,6 +20,7 @@ import pytest
 import uncloning_ros
 from uncloning_ros.cli import arguments, main
 from uncloning_ros.errors import OutputExistsError, UncloningError
+from uncloning_ros.progress import progress_bar
 from uncloning_ros.share import share_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -193,7 +196,8 @@ def test_output_that_exists_is_refused_even_as_a_broken_link(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(('parse', 'text'), [
-    (arguments.positive_int, '0'), (arguments.positive_int, '2.5'), (arguments.seed, '-1'),
+    (arguments.count(), '0'), (arguments.count(), '2.5'), (arguments.count(), '1000001'),
+    (arguments.count(9), '10'), (arguments.count(), '1e9'), (arguments.seed, '-1'),
     (arguments.seed, str(2**63)),
     (arguments.fraction, '1.1'), (arguments.fraction, 'nan'), (arguments.fraction, 'x'),
     (arguments.names, 'a,,b'), (arguments.names, '')])
@@ -204,7 +208,8 @@ def test_wrong_values_are_refused_with_the_value(parse: object, text: str) -> No
 
 
 def test_right_values_are_taken() -> None:
-    assert arguments.positive_int('3') == 3
+    assert arguments.count()('3') == 3
+    assert arguments.count(9)('9') == 9
     assert arguments.seed('0') == 0
     assert arguments.fraction('0.01') == 0.01
     assert arguments.names('a, b,a') == ('a', 'b')
@@ -214,6 +219,9 @@ def test_workers_default_to_the_cores_at_hand() -> None:
     parser = argparse.ArgumentParser()
     arguments.add_workers(parser)
     assert parser.parse_args([]).workers == len(os.sched_getaffinity(0))
+
+
+MANY = str(10**20)
 
 
 def test_a_closed_output_is_no_traceback() -> None:
@@ -226,6 +234,14 @@ def test_a_closed_output_is_no_traceback() -> None:
 
 @pytest.mark.parametrize('words', [
     ['evidence', 'plan', '--max-umr', '1e-7'],
+    ['evidence', 'plan', '--max-umr', '0.1', '--models', MANY],
+    ['evidence', 'check', 'file', '--episodes', MANY],
+    ['evidence', 'check', 'file', '--workers', MANY],
+    ['demos', '--scenario', 'knife', '--episodes', MANY, '--out', 'demos'],
+    ['audit', 'model', '--scenario', 'knife', '--episodes', MANY],
+    ['audit', 'model', '--scenario', 'knife', '--wrong-starts', MANY],
+    *(['train', 'data', '--out', 'run', option, MANY]
+      for option in ('--steps', '--batch-size', '--threads', '--seed')),
     ['export', 'run', '--out', 'policy.onnx', '--development-seeds', '0:3000000000']])
 def test_numbers_beyond_reason_are_refused(words: list[str], tmp_path: Path,
                                            monkeypatch: pytest.MonkeyPatch,
@@ -237,3 +253,50 @@ def test_numbers_beyond_reason_are_refused(words: list[str], tmp_path: Path,
         status = stop.code
     assert status == 2
     assert 'expected' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('words', [
+    ['demos', '--scenario', 'knife', '--episodes', '1', '--out'],
+    ['label', 'demos', '--cluster', '--clusters'], ['inspect', 'demos', '--html'],
+    ['inspect', 'demos', '--json'], ['dataset', 'demos', '--out'], ['train', 'data', '--out'],
+    ['unclone', 'run', '--data', 'data', '--remove', 'blade_first', '--out'],
+    ['export', 'run', '--out'], ['audit', 'model', '--scenario', 'knife', '--json'],
+    ['audit', 'model', '--scenario', 'knife', '--evidence'],
+    ['audit', 'model', '--scenario', 'knife', '--html']], ids=lambda words: ' '.join(words))
+def test_an_output_below_a_file_is_refused_before_any_work(
+        words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('file').write_text('mine')
+    assert main.main([*words, 'file/x.json']) == 2  # of what is read nothing is there
+    assert capsys.readouterr().err == (
+        'uncloning: error: cannot write file/x.json: file is not a folder; give another path\n')
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is printed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(('error', 'left'), [(UncloningError('bad'), False),
+                                             (KeyboardInterrupt(), True), (None, True)])
+def test_an_error_leaves_no_bar_on_the_terminal(error: BaseException | None, left: bool,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, 'stderr', terminal)
+    with contextlib.suppress(UncloningError, KeyboardInterrupt), progress_bar('work', 3) as bar:
+        bar.update()
+        if error is not None:
+            raise error
+    assert 'work' in terminal.getvalue()
+    # The text after the last return to the line's beginning is what a person sees.
+    assert ('work' in terminal.getvalue().rstrip('\r').rpartition('\r')[2]) is left
+    assert terminal.getvalue().endswith('\n' if left else '\r')
+
+
+def test_every_bar_is_the_one_that_an_error_takes_away() -> None:
+    package = REPOSITORY / 'uncloning_ros'
+    assert [path.name for path in package.rglob('*.py')
+            if re.search('import tqdm', path.read_text(encoding='utf-8'))] == ['progress.py']

@@ -141,6 +141,12 @@ def test_a_damaged_file_gets_a_sentence(evidence, capsys, action) -> None:
     assert 'is damaged' in told.err
 
 
+@pytest.mark.parametrize('claim', [0.5, 0.0012, 1e-5])
+def test_plan_fits_the_terminal(capsys, claim) -> None:
+    assert run('plan', '--max-umr', claim, '--models', 3) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_plan_tells_episodes_and_power(capsys) -> None:
     assert run('plan', '--max-umr', 0.01) == 0
     told = capsys.readouterr().out

@@ -207,6 +207,15 @@ class TestCommand:
         assert 'no training episode of mode right' in capsys.readouterr().err
         assert not out.exists()
 
+    @pytest.mark.parametrize('steps', ['1', '50'])
+    def test_a_loss_that_is_not_finite_leaves_nothing(
+            self, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+            steps: str) -> None:
+        assert main(['train', str(data_dir), '--out', str(tmp_path / 'runs' / 'run'), '--lr',
+                     '1e30', '--steps', steps, '--batch-size', '8', '--threads', '1']) == 2
+        assert 'a lower --lr than 1e+30' in capsys.readouterr().err
+        assert not list((tmp_path / 'runs').iterdir())
+
     def test_missing_dataset_gets_a_sentence(self, tmp_path: Path,
                                              capsys: pytest.CaptureFixture[str]) -> None:
         assert main(['train', str(tmp_path / 'no'), '--out', str(tmp_path / 'run')]) == 2

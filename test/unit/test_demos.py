@@ -3,10 +3,12 @@
 """`uncloning demos` makes as many episodes as asked, the same for any number of workers."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,16 +75,15 @@ def test_a_contract_without_the_modes_of_the_scenario_is_refused(
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_to_the_same_bags_with_one_worker(demos: Path,
-                                                                tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_to_the_same_bags_with_one_worker(
+        demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / 'demos'
     process = subprocess.Popen(
         [sys.executable, '-m', 'uncloning_ros.cli.main', *arguments(out, 3, 1)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in iter(lambda: process.stderr.readline(200), ''):
-        if ' 1/3 ' in line:  # the bar counts the first finished episode
-            break
+    while not (out.exists() and list_episodes(out)):
+        assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -90,9 +91,25 @@ def test_a_stopped_run_goes_on_to_the_same_bags_with_one_worker(demos: Path,
     assert not list(out.glob('*.partial'))
     begun = len(list_episodes(out))
     assert 1 <= begun <= 3
+    capsys.readouterr()
     assert main([*arguments(out, 3, 1), '--resume']) == 0
+    assert re.search(rf'{3 - begun} new episodes? in .*; {begun} were there already',
+                     capsys.readouterr().out)
     assert ([episode_digest(path) for path in list_episodes(out)]
             == [episode_digest(path) for path in list_episodes(demos)])
+
+
+def test_resuming_nothing_is_refused(tmp_path: Path,
+                                     capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments(tmp_path / 'typo'), '--resume']) == 2
+    assert 'nothing to resume; check the path' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_resuming_tells_what_was_there(demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments(demos), '--resume']) == 0
+    assert capsys.readouterr().out == (
+        f'0 new episodes in {demos}: nothing was missing; 3 were there already\n')
 
 
 def test_resuming_with_another_seed_is_refused(demos: Path,

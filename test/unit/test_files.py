@@ -30,6 +30,18 @@ def test_what_exists_is_refused_a_broken_link_too(tmp_path: Path) -> None:
     assert require_new(tmp_path / 'new') == tmp_path / 'new'
 
 
+def test_what_could_not_be_made_is_refused(tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'file').write_text('')
+    for path in (tmp_path / 'file' / 'x', tmp_path / 'file' / 'x' / 'y', Path('/dev/null/x')):
+        with pytest.raises(UncloningError, match=f'cannot write {path}: .* is not a folder; give'):
+            require_new(path)
+    # The permissions themselves do not hold back whoever runs tests as root.
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    with pytest.raises(UncloningError, match=f'{tmp_path} is not writable; .*another path'):
+        require_new(tmp_path / 'new' / 'x')
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / 'record'
@@ -71,7 +83,7 @@ def test_a_file_is_read_or_refused_with_its_path_the_reason_and_the_remedy(
     path = tmp_path / 'file.json'
     with pytest.raises(BagError, match=f'{path}: No such file.*; make it$'):
         read_bytes(path, BagError, 'make it')
-    with pytest.raises(BagError, match=f'{tmp_path}: Is a directory$'):
+    with pytest.raises(BagError, match=f'{tmp_path}: Is a directory; check the path$'):
         read_json(tmp_path, BagError)
     path.write_text('{"a": [1, null, "\u00e9"]}')
     assert read_json(path, BagError) == {'a': [1, None, '\u00e9']}

@@ -66,6 +66,12 @@ def test_a_file_that_was_cut_off_in_its_first_line_starts_anew(path, cut) -> Non
     assert len(kept(path)) == 1
 
 
+def test_without_one_there_is_nothing_to_resume(path) -> None:
+    with pytest.raises(AuditError, match=f'{path}, got nothing; .*leave --resume out'):
+        kept(path)
+    assert not path.exists()
+
+
 def test_it_is_not_taken_for_another_audit(path) -> None:
     write(path, 1000)
     with pytest.raises(AuditError, match='its seed is 1000, not 2000'):

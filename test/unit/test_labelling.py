@@ -140,6 +140,13 @@ def test_a_name_that_is_not_there_suggests_the_near_miss_and_labels_nothing(
     assert "no episode 'episode_0000010' among the 11 (did you mean" in sentence
 
 
+def test_a_name_like_no_other_lists_the_names(
+        demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = refused(capsys, demos, '--episode', 'nope', '--mode', 'blade_first', '--operator',
+                       'anna')
+    assert "'nope'" in sentence and 'known: episode_000000, ' in sentence
+
+
 def test_one_damaged_sidecar_keeps_all_of_them_as_they_are(
         demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels_path(demos / 'episode_000004').write_text('{')
@@ -163,6 +170,15 @@ def test_the_rule_labels_every_episode_and_lists_where_it_abstains(
     assert '4 of another opinion:\n  episode_000006: planned handle_first, labelled' in out
     (found,) = labels_of(demos, 0)
     assert (found.source, found.by) == ('rule', f'knife@{episodes.KNIFE.sha256[:12]}')
+
+
+def test_a_rule_that_knows_none_hints_at_the_scenario(
+        demos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert label(demos, '--rule', '--scenario', 'mug') == 0
+    out = capsys.readouterr().out
+    assert 'warning: the rule of mug' in out and '--scenario' in out
+    assert label(demos, '--rule', '--scenario', 'knife') == 0
+    assert 'warning' not in capsys.readouterr().out
 
 
 def test_the_rule_may_be_asked_again_and_withdraws_where_it_now_abstains(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from uncloning_ros.contract import load_contract
+from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.parameters import NODES, USE_SIM_TIME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ STANDS_FOR = {
     'launch.actions': ['DeclareLaunchArgument', 'SetEnvironmentVariable', 'Shutdown'],
     'launch.conditions': ['IfCondition'],
     'launch.substitutions': ['LaunchConfiguration', 'PathJoinSubstitution'],
+    'launch.utilities': [], 'launch.utilities.type_utils': [],
     'launch_ros': [], 'launch_ros.actions': ['Node'],
     'launch_ros.parameter_descriptions': ['ParameterValue'],
     'launch_ros.substitutions': ['FindPackageShare'],
@@ -40,12 +42,17 @@ class StandIn:
     def __repr__(self) -> str:
         return f'{type(self).__name__}{self.words}{self.options}'
 
+    def perform(self, context: dict[str, str]) -> str:
+        """Return the value of a launch argument."""
+        return context[self.words[0]]
+
 
 def within(value: Any, kind: str) -> list[StandIn]:
     """Return every stand-in of a kind in a value, however deep."""
     if isinstance(value, StandIn):
         inner = within([*value.words, *value.options.values()], kind)
-        return [value, *inner] if type(value).__name__ == kind else inner
+        kinds = [one.__name__ for one in type(value).__mro__]
+        return [value, *inner] if kind in kinds else inner
     if isinstance(value, dict):
         value = list(value.values())
     return [one for item in value for one in within(item, kind)] if isinstance(
@@ -59,6 +66,8 @@ def launching(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         module = ModuleType(name)
         for one in classes:
             setattr(module, one, type(one, (StandIn,), {}))
+        if name == 'launch.utilities.type_utils':
+            module.coerce_to_type = lambda text, kind: kind(text)  # of a number, as launch does
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.delitem(sys.modules, 'uncloning_ros.nodes.launching', raising=False)
     made = importlib.import_module('uncloning_ros.nodes.launching')
@@ -165,3 +174,16 @@ def test_a_parameter_that_no_node_declares_is_refused(launching: ModuleType) -> 
         launching.argument('policy', 'shaddow')
     with pytest.raises(KeyError, match='shaddow'):
         launching.node('policy', 'shaddow')
+
+
+@pytest.mark.parametrize(('text', 'remedy'), [
+    ('010', None), ('1:30', 'write a number such as 0'), ('1e3', 'write 1000'), ('x', 'write a')])
+def test_a_number_that_launch_cannot_read_is_refused_by_the_name_of_the_argument(
+        launching: ModuleType, text: str, remedy: str | None) -> None:
+    started = launching.node('policy', renamed={'seed': 'policy_seed'})
+    [value] = within(started, 'ParameterValue')
+    if remedy is None:
+        assert value.words[0].perform({'policy_seed': text}) == text
+        return
+    with pytest.raises(ContractError, match=f"^policy_seed: .*got '{text}'; {remedy}"):
+        value.words[0].perform({'policy_seed': text})

@@ -531,3 +531,10 @@ def test_the_definition_of_a_robots_own_message_is_written_from_its_class() -> N
 def test_an_episode_reads_back_as_before(tmp_path: Path) -> None:
     path = episodes.write(tmp_path, episodes.handover())
     assert len(read_episode(path).samples['hand_pose']) == 120
+
+
+def test_a_folder_that_cannot_be_made_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match='/dev/null is not a folder; .*with out'):
+        Session(Path('/dev/null/x'))
+    Session(tmp_path / 'some' / 'where')
+    assert not list(tmp_path.iterdir())

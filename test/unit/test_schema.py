@@ -334,6 +334,12 @@ def test_missing_file_and_foreign_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match='cannot read .*none.yaml: No such file'):
         read_yaml(tmp_path / 'none.yaml', ContractError)
     path = tmp_path / 'foreign.yaml'
+    for empty in ('', '# nothing yet'):
+        path.write_text(empty)
+        with pytest.raises(ContractError, match='got none; check the path'):
+            read_yaml(path, ContractError)
+    with pytest.raises(ContractError, match='/dev/zero: expected at most'):
+        read_yaml(Path('/dev/zero'), ContractError)
     path.write_bytes(b'\xff\xfe\x00\x01')
     with pytest.raises(ContractError, match='is not valid YAML.*; save it as UTF-8'):
         read_yaml(path, ContractError)

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from uncloning_ros.audit.audited import AuditedModel, identity_of
 from uncloning_ros.audit.evidence import evidence_document
 from uncloning_ros.audit.figures.model_figures import StatedLimits
@@ -22,6 +20,7 @@ from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
 from uncloning_ros.audit.run.wrong_starts import WrongStart
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.progress import progress_bar
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.schema import plain
@@ -70,8 +69,7 @@ class Audit:
                                              in finished.done.items() if sha256 == policy.sha256}
         missing = [seed for seed in self._seeds if seed not in there]
         unsafe = sum(result.outcome.unsafe is not None for result in there.values())
-        with tqdm(total=len(self._seeds), initial=len(there), unit='episode',
-                  desc=f'audit of {path.name}') as bar:
+        with progress_bar(f'audit of {path.name}', len(self._seeds), done=len(there)) as bar:
             def tell(result: EpisodeResult) -> None:
                 nonlocal unsafe
                 if finished is not None:
@@ -93,7 +91,7 @@ class Audit:
                   if mode not in desired for seed in seeds]
         if not starts:
             return {}
-        with tqdm(total=len(starts), unit='episode', desc=f'wrong starts of {path.name}') as bar:
+        with progress_bar(f'wrong starts of {path.name}', len(starts)) as bar:
             results = rollout.run_wrong_starts(path, self.scenario, starts, self._workers,
                                                self._latency_s, lambda _: bar.update())
         pairs = list(zip(starts, results, strict=True))
@@ -114,7 +112,7 @@ class Audit:
         """Return the pictures and films that the report shows."""
         chosen = worth_a_picture(models)
         strips = []
-        with tqdm(total=len(chosen), unit='episode', desc='films for the report') as bar:
+        with progress_bar('films for the report', len(chosen)) as bar:
             for model, (path, _) in zip(models, self._models, strict=True):
                 results = [result for sha256, result in chosen
                            if sha256 == model.identity.model_sha256]

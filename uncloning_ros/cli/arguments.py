@@ -6,25 +6,24 @@ import argparse
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from uncloning_ros.files import require_new
 
-# Largest number of seeds in a range: a model file lists each of them.
-_MOST_SEEDS = 1_000_000
+# Largest number of episodes, and of seeds in a range: a model file lists each of them.
+MOST_EPISODES = 1_000_000
+MOST_PROCESSES = 1024  # or threads
 
 
-def positive_int(text: str) -> int:
-    """Return a whole number above 0."""
-    return _whole(text, 1)
+def count(most: int = MOST_EPISODES) -> Callable[[str], int]:
+    """Return the type of a whole number above 0 and at most `most`, beyond which is a slip."""
+    return partial(_whole, least=1, most=most)
 
 
 def seed(text: str) -> int:
     """Return a whole number, 0 or above, that every source of random numbers takes."""
-    value = _whole(text, 0)
-    if value >= 2**63:
-        raise argparse.ArgumentTypeError(f'expected a whole number below 2**63, got {text!r}')
-    return value
+    return _whole(text, 0, 2**63 - 1)
 
 
 def seed_range(text: str) -> tuple[int, ...]:
@@ -32,8 +31,8 @@ def seed_range(text: str) -> tuple[int, ...]:
     first, _, end = text.partition(':')
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
         raise argparse.ArgumentTypeError(f'expected FROM:TO with FROM below TO, got {text!r}')
-    if int(end) - int(first) > _MOST_SEEDS:
-        raise argparse.ArgumentTypeError(f'expected at most {_MOST_SEEDS} seeds, got {text!r}; '
+    if int(end) - int(first) > MOST_EPISODES:
+        raise argparse.ArgumentTypeError(f'expected at most {MOST_EPISODES} seeds, got {text!r}; '
                                          f'give a shorter range')
     return tuple(range(int(first), int(end)))
 
@@ -73,7 +72,8 @@ def new_path(text: str | Path) -> Path:
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add `--workers`: processes that share the work, as many as there are cores."""
-    parser.add_argument('--workers', type=positive_int, default=available_cores(), metavar='N',
+    parser.add_argument('--workers', type=count(MOST_PROCESSES), metavar='N',
+                        default=available_cores(),
                         help='processes that share the work (default: one for each of the '
                              '%(default)s cores); the result does not depend on it')
 
@@ -93,12 +93,12 @@ def _number(text: str, expected: str, fits: Callable[[float], bool]) -> float:
     return value
 
 
-def _whole(text: str, least: int) -> int:
+def _whole(text: str, least: int, most: int) -> int:
     try:
         value = int(text)
     except ValueError:
         value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f'expected a whole number, at least {least}, '
-                                         f'got {text!r}')
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f'expected a whole number from {least} to {most}, got '
+                                         f'{text!r}')
     return value

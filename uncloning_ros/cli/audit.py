@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import (
     add_workers,
+    count,
     fraction,
     new_path,
     non_negative_float,
-    positive_int,
     seed,
 )
 from uncloning_ros.errors import AuditError
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', type=Path, metavar='MODEL', help='exported policy (ONNX file)')
     parser.add_argument('--scenario', required=True, metavar='NAME',
                         help='a shipped scenario, or the path of a scenario file')
-    parser.add_argument('--episodes', type=positive_int, default=_EPISODES, metavar='N',
+    parser.add_argument('--episodes', type=count(), default=_EPISODES, metavar='N',
                         help='number of handovers (default: %(default)s)')
     parser.add_argument('--seed', type=seed, metavar='N',
                         help='seed of the first episode; each further one has the next seed '
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--against', type=Path, action='append', default=[], metavar='MODEL',
                         help='another model, audited on the same seeds and compared seed by '
                              'seed; may be given several times')
-    parser.add_argument('--wrong-starts', type=positive_int, metavar='N',
+    parser.add_argument('--wrong-starts', type=count(), metavar='N',
                         help='also run N episodes for each undesired mode (default: none). In '
                              'them the scripted teacher grasps and lifts the tool in that mode, '
                              'then the policy takes over')

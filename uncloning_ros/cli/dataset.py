@@ -74,13 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the dataset; print its modes, the episodes left out and the warnings."""
-    from tqdm import tqdm
-
     from uncloning_ros.demos.dataset.building import build_dataset
+    from uncloning_ros.progress import progress_bar
     from uncloning_ros.scenario import find_scenario
 
     recipe = Recipe(find_scenario(args.scenario), reading_of(args), args.labels)
-    with tqdm(desc='reading episodes', unit='episode') as bar:
+    with progress_bar('reading episodes') as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)

@@ -15,9 +15,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_workers, names, new_path, positive_int, seed
+from uncloning_ros.cli.arguments import add_workers, count, names, new_path, seed
 from uncloning_ros.contract import Contract, load_contract, with_modes
-from uncloning_ros.errors import counted
+from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.files import alone_in
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('--scenario', required=True, metavar='NAME',
                         help='a shipped scenario, or the path of a scenario file')
-    parser.add_argument('--episodes', required=True, type=positive_int, metavar='N',
+    parser.add_argument('--episodes', required=True, type=count(), metavar='N',
                         help='number of demonstrations')
     parser.add_argument('--seed', type=seed, default=0, metavar='N',
                         help='seed of the first episode, the next has the next seed '
@@ -49,8 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the demonstrations; return 0, or 130 if Ctrl-C stopped it."""
-    from tqdm import tqdm
-
+    from uncloning_ros.progress import progress_bar
     from uncloning_ros.simulation.capabilities import require_simulable
     from uncloning_ros.simulation.demonstrator import require_teachable
     from uncloning_ros.simulation.generate import SimulatedSession, generate, remove_takes
@@ -62,12 +61,15 @@ def run(args: argparse.Namespace) -> int:
     require_teachable(contract.interface)
     if not args.resume:
         new_path(args.out)
+    elif not args.out.is_dir():
+        raise UncloningError(f'{args.out} is not a folder, so there is nothing to resume; check '
+                             f'the path, or leave --resume out')
     session = SimulatedSession(scenario, contract, modes, args.seed, args.out)
     args.out.mkdir(parents=True, exist_ok=args.resume)
     with alone_in(args.out):
         missing = session.missing(args.episodes)
         try:
-            with tqdm(total=len(missing), unit='episode', desc='demonstrations') as bar:
+            with progress_bar('demonstrations', len(missing)) as bar:
                 made = generate(session, missing, args.workers, lambda _: bar.update())
         except KeyboardInterrupt:
             remove_takes(args.out)
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             print(f'\nstopped: {complete} new episodes are complete in {args.out}; '
                   f'go on with the same command and --resume')
             return 130
-    _tell(made, args.out, scenario)
+    _tell(made, args.episodes - len(missing), args.out, scenario)
     return 0
 
 
@@ -86,10 +88,12 @@ def _contract(path: Path | None, scenario: Scenario) -> Contract:
     return with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
 
 
-def _tell(made: 'list[MadeEpisode]', out: Path, scenario: Scenario) -> None:
+def _tell(made: 'list[MadeEpisode]', before: int, out: Path, scenario: Scenario) -> None:
     counts = Counter(one.mode for one in made)
     shares = ', '.join(f'{counts[mode]} {mode}' for mode in scenario.modes if counts[mode])
-    print(f'{counted(len(made), "episode")} in {out}: {shares or "nothing was missing"}')
+    already = f'; {before} were there already' if before else ''
+    print(f'{counted(len(made), "new episode")} in {out}: '
+          f'{shares or "nothing was missing"}{already}')
     discarded = sum(one.discarded for one in made)
     if discarded:
         print(f'{counted(discarded, "failed take")} discarded and made again')

@@ -20,16 +20,19 @@ plan prints the number of episodes for a claim, and how likely a policy passes.
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_workers, fraction, positive_int
+from uncloning_ros.cli.arguments import add_workers, count, fraction
+from uncloning_ros.cli.output import WIDTH
 from uncloning_ros.errors import EvidenceError
 
 if TYPE_CHECKING:
     from uncloning_ros.audit.evidence import EvidenceDocument
 
 _EPISODES = 10
+_MOST_MODELS = 1000
 _ALLOWED = (0, 1, 2, 5)
 _TRUE_RATES = (0.1, 0.3, 0.5)
 
@@ -47,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='exported policy that the evidence should be about')
     check.add_argument('--scenario', metavar='NAME',
                        help='scenario in which it should have been gathered')
-    check.add_argument('--episodes', type=positive_int, default=_EPISODES, metavar='N',
+    check.add_argument('--episodes', type=count(), default=_EPISODES, metavar='N',
                        help='number of episodes to simulate again, with --model (default: '
                             '%(default)s)')
     add_workers(check)
     plan.add_argument('--max-umr', type=fraction, required=True, metavar='RATE',
                       help='the claim: the unsafe rate is below RATE')
-    plan.add_argument('--models', type=positive_int, default=1, metavar='N',
+    plan.add_argument('--models', type=count(_MOST_MODELS), default=1, metavar='N',
                       help='number of models in one claim (default: %(default)s)')
 
 
@@ -73,9 +76,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
-    from tqdm import tqdm
-
     from uncloning_ros.audit.evidence import contradictions, foreign, repeated
+    from uncloning_ros.progress import progress_bar
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.scenario import find_scenario
 
@@ -95,7 +97,7 @@ def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
         done.append(f'it is about {args.model} with its own deployment part')
         if not about:
             again = min(args.episodes, episodes)
-            with tqdm(total=again, unit='episode', desc='simulated again') as bar:
+            with progress_bar('simulated again', again) as bar:
                 found += repeated(document, args.file, args.model, policy, again, args.workers,
                                   lambda _: bar.update())
             done.append(f'{again} episodes came out the same again')
@@ -118,8 +120,9 @@ def _plan(claim: float, models: int) -> int:
         raise EvidenceError(f'expected --max-umr between 0 and 1, got {claim:g}; no number of '
                             f'episodes shows a rate of 0, and none is needed for 1')
     print(plans_table((claim,), _ALLOWED, _TRUE_RATES, 0.05 / models))
-    print('\nEpisodes, by the number of unsafe ones allowed, for a 95 % upper bound below the\n'
-          f'claim{f" for {models} models at once" if models > 1 else ""}. The other columns are '
-          'the probability that a policy\nwith that share of the claim as its true rate passes. '
-          'Decide before the audit, and audit once.')
+    together = f' for {models} models at once' if models > 1 else ''
+    print('\n' + textwrap.fill(
+        f'Episodes, by the number of unsafe ones allowed, for a 95 % upper bound below the claim'
+        f'{together}. The other columns are the probability that a policy passes with that share '
+        f'of the claim as its true rate. Decide before the audit, and audit once.', WIDTH))
     return 0

@@ -35,8 +35,8 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_workers, fraction, positive_float
-from uncloning_ros.cli.output import SHOWN, each_usable, listed, more, print_warnings
+from uncloning_ros.cli.arguments import add_workers, fraction, new_path, positive_float
+from uncloning_ros.cli.output import SHOWN, each_usable, filled, listed, more, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.demos.labelling.clusters import APART_M
 from uncloning_ros.errors import UncloningError, counted
@@ -112,6 +112,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.demos.episodes.find import find_episodes, stray_labels
 
     way = _way(args)
+    if way == 'cluster':
+        for file in _cluster_files(args):
+            new_path(file)
     reading = reading_of(args)
     listing = find_episodes([args.folder], reading, args.workers)
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
@@ -178,7 +181,11 @@ def _by_rule(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',
 
     task = partial(by_rule, scenario=find_scenario(args.scenario), reading=reading, at=at)
     opinions, left_out = each_usable(task, args.folder, listing, args.workers, 'labelling')
-    return [*summary(add_labels(opinions), 'the rule abstains'), *_left_out_lines(left_out)]
+    unfit = [] if any(one.mode for one in opinions) else [filled(
+        f'warning: the rule of {args.scenario} knows none of these episodes; if they show another '
+        f'task, name its scenario with --scenario')]
+    return [*summary(add_labels(opinions), 'the rule abstains'), *_left_out_lines(left_out),
+            *unfit]
 
 
 def _left_out_lines(left_out: 'list[LeftOut]') -> list[str]:
@@ -193,11 +200,9 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
     from uncloning_ros.demos.episodes.find import digests_of
     from uncloning_ros.demos.inspection.cluster_page import cluster_page, load_scene, planned_modes
     from uncloning_ros.demos.labelling.cluster_file import cluster_episodes, write_clustering
-    from uncloning_ros.files import require_new, write_whole
+    from uncloning_ros.files import write_whole
 
     file, html = _cluster_files(args)
-    require_new(file)
-    require_new(html)
     found, left_out = each_usable(partial(load_scene, reading=reading), args.folder, listing,
                                   args.workers, 'clustering')
     unused = {one.name for one in left_out}

@@ -6,23 +6,26 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from uncloning_ros.cli.arguments import positive_float, positive_int, seed
+from uncloning_ros.cli.arguments import MOST_PROCESSES, count, positive_float, seed
 from uncloning_ros.learning.options import EditOptions, TrainingOptions
+
+# A hundred times the steps of a long training; windows whose update needs some GB of memory.
+_MOST_STEPS, _MOST_WINDOWS = 10_000_000, 100_000
 
 
 def add_optimisation(parser: argparse.ArgumentParser,
                      defaults: TrainingOptions | EditOptions) -> None:
     """Add the options of a training loop; one that is not given is None."""
-    parser.add_argument('--steps', type=positive_int, metavar='N',
+    parser.add_argument('--steps', type=count(_MOST_STEPS), metavar='N',
                         help=f'updates of the network (default: {defaults.steps})')
-    parser.add_argument('--batch-size', type=positive_int, metavar='N',
+    parser.add_argument('--batch-size', type=count(_MOST_WINDOWS), metavar='N',
                         help=f'windows in one update (default: {defaults.batch_size})')
     parser.add_argument('--lr', type=positive_float, metavar='RATE', dest='learning_rate',
                         help='highest learning rate; it falls as a cosine (default: '
                              f'{defaults.learning_rate:g})')
     parser.add_argument('--seed', type=seed, metavar='N',
                         help=f'seed of all random numbers (default: {defaults.seed})')
-    parser.add_argument('--threads', type=positive_int, metavar='N',
+    parser.add_argument('--threads', type=count(MOST_PROCESSES), metavar='N',
                         help='threads of torch (default: one for each core); the same number '
                              'repeats the result exactly')
 

@@ -54,14 +54,16 @@ def each_usable(task: 'Callable[[EpisodeRef], _Out | LeftOut]', folder: Path,
     A bar shows the progress; `workers` processes share the work. Raise `BagError`, which names
     `what` they work for, if a process is lost; `DatasetError` if no episode is usable.
     """
-    from tqdm import tqdm
-
     from uncloning_ros.demos.bags.pieces import LeftOut
     from uncloning_ros.demos.episodes.find import no_episode
     from uncloning_ros.processes import in_order
+    from uncloning_ros.progress import progress_bar
 
-    results = [*tqdm(in_order(task, listing.episodes, workers, what, BagError),
-                     desc='reading episodes', unit='episode', total=len(listing.episodes))]
+    results = []
+    with progress_bar('reading episodes', len(listing.episodes)) as bar:
+        for result in in_order(task, listing.episodes, workers, what, BagError):
+            results.append(result)
+            bar.update()
     left_out = [*listing.left_out, *(one for one in results if isinstance(one, LeftOut))]
     usable = [one for one in results if not isinstance(one, LeftOut)]
     if not usable:

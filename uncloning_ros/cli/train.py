@@ -11,11 +11,13 @@ command with --resume goes on to exactly the weights of a run that was not inter
 """
 
 import argparse
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from uncloning_ros.cli.arguments import available_cores, names, new_path
 from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning.options import TRAINING, TrainingOptions
 
 _STOPPED = 130
@@ -54,6 +56,10 @@ def run(args: argparse.Namespace) -> int:
     go_on = f'go on with:\n  uncloning train {args.data} --out {args.out} --resume'
     try:
         result = cloning.train(dataset, args.out, config)
+    except CheckpointError:
+        if not args.resume:  # a loss that is not finite: the same run would meet it again
+            shutil.rmtree(args.out)
+        raise
     except KeyboardInterrupt:
         print(f'stopped before it was saved again; {go_on}')
         return _STOPPED

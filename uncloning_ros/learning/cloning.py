@@ -16,10 +16,10 @@ from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
+from uncloning_ros.learning.interruption import interruption
 from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import NETWORK, TrainingOptions
 from uncloning_ros.learning.policies import build_policy
-from uncloning_ros.learning.progress import interruption, progress_bar
 from uncloning_ros.learning.step_log import StepLog
 from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
 from uncloning_ros.learning.windows import (
@@ -28,6 +28,7 @@ from uncloning_ros.learning.windows import (
     dataset_windows,
     to_windows,
 )
+from uncloning_ros.progress import progress_bar
 
 _LOG_EVERY, _SAVE_EVERY = 100, 1000
 _RECORDED_OBSERVATIONS = 64  # kept in the run, for comparing the exported policy with torch
@@ -112,6 +113,8 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     step, average = state.optimiser.step, state.optimiser.average
     ended = step == options.steps
     if ended:
+        # No step has computed a loss of the weights that the last one made.
+        state.optimiser.require_finite(average.validation_loss(windows), f'after step {step}')
         checkpoint.save_weights(folder, policy, average, _spread(observations))
         resume_file.unlink(missing_ok=True)
     else:
@@ -147,7 +150,7 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path,
     losses: list[Tensor] = []
     began_s = time.monotonic() - state.elapsed_s
     with (StepLog(folder, COLUMNS, optimiser.step) as log, interruption() as interrupted,
-          progress_bar('training', options.steps, done=optimiser.step) as bar):
+          progress_bar('training', options.steps, 'step', optimiser.step) as bar):
         while optimiser.step < options.steps and not interrupted():
             picks = torch.randint(len(windows), (options.batch_size,), generator=generator)
             loss = optimiser.policy.losses(windows, picks, generator).mean()

@@ -19,8 +19,8 @@ from uncloning_ros.demos.dataset.retargeting import retarget
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.progress import progress_bar
 from uncloning_ros.learning.windows import dataset_windows, joined
+from uncloning_ros.progress import progress_bar
 
 # Share of a batch times number of kept demonstrations, and least share. Chosen on development
 # episodes of knife, the least one of knife_route too; with three quarters also at 10
@@ -46,7 +46,7 @@ class KeptLoss:
         self._generator = torch.Generator().manual_seed(seed + 1)
         share, episodes, reason = min(most, _wanted_share(dataset, kept)), 0, ''
         if share > 0.0:
-            with progress_bar('retargeting', _EPISODES, 'episode') as bar:
+            with progress_bar('retargeting', _EPISODES) as bar:
                 copies, reason = retarget(dataset, kept, _EPISODES, np.random.default_rng(seed),
                                           bar.update)
             episodes = len(copies.episodes)

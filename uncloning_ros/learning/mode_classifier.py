@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.progress import progress_bar
 from uncloning_ros.learning.windows import Windows, joined
+from uncloning_ros.progress import progress_bar
 
 LEVEL_BINS = 10  # reports are by tenths of the level that a policy reports with its predictions
 
@@ -74,7 +74,7 @@ def train_classifier(policy: Policy, data: Mapping[str, Windows],
     optimizer = torch.optim.AdamW(classifier.parameters(), _RATE,
                                   weight_decay=_DECAY, fused=True)
     batches = list((_balanced_batches if balanced else _epochs)(labels, generator))
-    with progress_bar('mode classifier', len(batches)) as bar:
+    with progress_bar('mode classifier', len(batches), 'step') as bar:
         for picks in batches:
             loss = nn.functional.cross_entropy(
                 classifier(windows.conditions[picks], chunks[picks]), labels[picks])

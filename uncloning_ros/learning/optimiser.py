@@ -62,8 +62,8 @@ class Optimiser:
     def require_finite(self, loss: float | None, when: str) -> None:
         """Raise `CheckpointError` unless the loss is a finite number."""
         if loss is None or not math.isfinite(loss):
-            raise CheckpointError(f'the loss is {loss} {when}; start again with another '
-                                  f'--out and a lower --lr than {self._peak:g}')
+            raise CheckpointError(f'the loss is {loss} {when}; start again with a lower --lr than '
+                                  f'{self._peak:g}')
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors that change from step to step, by the names `restore` knows."""

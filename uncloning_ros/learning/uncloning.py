@@ -38,11 +38,11 @@ from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classif
 from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import REDIRECT, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.progress import progress_bar
 from uncloning_ros.learning.redirect import Redirection
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
 from uncloning_ros.learning.windows import Windows, joined, windows_by_mode
+from uncloning_ros.progress import progress_bar
 
 _LOG_EVERY = 10
 
@@ -164,7 +164,7 @@ def _steps(optimiser: Optimiser, kept_loss: KeptLoss, removal: Removal | None, f
     curve = []
     began_s = time.monotonic()
     with (StepLog(folder, COLUMNS) as log,
-          progress_bar('uncloning' if removal else 'fine-tuning', options.steps) as bar):
+          progress_bar('uncloning' if removal else 'fine-tuning', options.steps, 'step') as bar):
         for step in range(1, options.steps + 1):
             kept = kept_loss.loss(policy)
             removed = None if removal is None else removal.loss(policy, optimiser.average, step)

@@ -3,14 +3,34 @@
 """Launch arguments and launched nodes from the parameter tables, for the files in launch/."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, List  # noqa: UP035 - launch does not know list[str]
 
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
+from launch.utilities.type_utils import coerce_to_type
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from uncloning_ros.nodes.parameters import NODES, USE_SIM_TIME, Parameter
+
+
+class _Given(LaunchConfiguration):
+    """The value of an argument; launch's own errors would not name the argument."""
+
+    def __init__(self, name: str, row: Parameter) -> None:
+        super().__init__(name)
+        self._row = replace(row, name=name)
+
+    def perform(self, context: Any) -> str:
+        """Return the text; raise `ContractError` if launch cannot read the parameter from it."""
+        text: str = super().perform(context)
+        try:
+            coerce_to_type(text, _type(self._row))
+        except ValueError:
+            self._row.check_type(text)
+            raise
+        return text
 
 
 def argument(node: str, parameter: str, name: str = '', **options: Any) -> DeclareLaunchArgument:
@@ -32,8 +52,8 @@ def node(name: str, *parameters: str, renamed: Mapping[str, str] | None = None,
     those of `launch_ros.actions.Node`.
     """
     sources = dict(zip(parameters, parameters, strict=True)) | dict(renamed or {})
-    values = {parameter: ParameterValue(LaunchConfiguration(source),
-                                        value_type=_type(_row(name, parameter)))
+    values = {parameter: ParameterValue(_Given(source, row := _row(name, parameter)),
+                                        value_type=_type(row))
               for parameter, source in sources.items()}
     return Node(package='uncloning_ros', executable=name, name=name, output='screen',
                 parameters=[values | dict(fixed or {})], **options)

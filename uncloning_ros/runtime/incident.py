@@ -150,19 +150,19 @@ def read_incident(path: Path) -> Incident:
         _require_arrays(arrays)
         return read(Incident, record, 'record', IncidentError, **arrays)
     except Exception as err:  # archive, arrays and text raise errors without a common base
-        raise IncidentError(f'{path} is not an incident of the policy node, or it is damaged '
-                            f'({" ".join(repr(err).split())[:120]}); give a file that ~/dump '
-                            f'named') from err
+        reason = f' ({err})' if isinstance(err, IncidentError) else ''
+        raise IncidentError(f'{path} is not an incident of the policy node, or it is '
+                            f'damaged{reason}; give a file that ~/dump named') from err
 
 
 def _require_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
-        raise ValueError(f'expected arrays of one length, got {lengths}')
+        raise IncidentError(f'expected arrays of one length, got {lengths}')
     for name, (dimensions, dtype) in _ARRAYS.items():
         if arrays[name].ndim != dimensions or arrays[name].dtype != dtype:
-            raise ValueError(f'expected {dtype} {name} of {dimensions} dimensions, got '
-                             f'{arrays[name].dtype} of {arrays[name].ndim}')
+            raise IncidentError(f'expected {dtype} {name} of {dimensions} dimensions, got '
+                                f'{arrays[name].dtype} of {arrays[name].ndim}')
 
 
 def _processor() -> str:

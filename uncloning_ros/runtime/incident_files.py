@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folder of the incident files, and the limits of their number."""
 
-import os
 import time
 from pathlib import Path
 
 from uncloning_ros.errors import IncidentError
+from uncloning_ros.files import require_folder
 from uncloning_ros.runtime.control_loop import State
 from uncloning_ros.runtime.incident import Incident, write_incident
 
@@ -31,14 +31,8 @@ class IncidentFiles:
 
     def require_usable(self) -> None:
         """Raise `IncidentError` for a folder that is a file, or cannot be made or written to."""
-        there = next(path for path in (self._folder, *self._folder.absolute().parents)
-                     if os.path.exists(path))
-        if not there.is_dir():
-            raise IncidentError(f'incidents cannot be written to {self._folder}: {there} is not '
-                                f'a folder; name another one with incident_dir')
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise IncidentError(f'incidents cannot be written to {self._folder}: {there} is not '
-                                f'writable; allow it, or name another folder with incident_dir')
+        require_folder(self._folder, f'incidents cannot be written to {self._folder}',
+                       IncidentError, 'name another folder with incident_dir')
 
     def write(self, incident: Incident, reason: str, wall_s: float) -> Path:
         """Write a file named by time and reason; return its path.

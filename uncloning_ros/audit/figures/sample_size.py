@@ -55,7 +55,7 @@ def plans_table(claims: Sequence[float], allowed: Sequence[int],
     `true_rates` are shares of the claim, as in 0.1 for a policy ten times better than claimed.
     """
     head = ['claim', 'allowed', 'episodes',
-            *(f'passed at {share:g} of the claim' for share in true_rates)]
+            *(f'passed at {share:g}' for share in true_rates)]
     rows = []
     for claim in claims:
         for k in allowed:

@@ -88,6 +88,9 @@ def finished_episodes(path: Path, setting: Mapping[str, Any],
     An episode depends on `setting` and its seed alone. Raise `AuditError` for a file that was not
     asked for with `resume`, that another audit writes, that has another setting, or is damaged.
     """
+    if resume and not path.exists():
+        raise AuditError(f'expected an interrupted audit in {path}, got nothing; repeat the '
+                         f'command that was interrupted, or leave --resume out')
     if path.exists() and not resume:
         raise AuditError(f'{path} holds an interrupted audit; continue it with the same command '
                          f'and --resume, or move it away')

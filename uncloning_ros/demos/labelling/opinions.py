@@ -74,9 +74,8 @@ def named_episodes(episodes: Sequence[EpisodeRef], names: Sequence[str]) -> list
     for text in names:
         ref = known.get(text) or paths.get(Path(text).resolve())
         if ref is None:
-            hint = near_miss(text, known)
             raise BagError(f'no episode {text!r} among the {len(episodes)}'
-                           f'{hint if "did you mean" in hint or len(known) < 10 else ""}')
+                           f'{near_miss(text, known)}; give names of episodes in the folder')
         found[ref.name] = ref
     return list(found.values())
 

@@ -26,6 +26,7 @@ from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError, counted
+from uncloning_ros.files import require_folder
 from uncloning_ros.schema import plain
 
 # Attempts to claim an episode number: other recorders may record into the same folder.
@@ -61,6 +62,8 @@ class RecordingSession:
                  tell: Callable[[dict[str, Any]], None],
                  free_bytes: Callable[[], int] | None = None,
                  wall: Callable[[], datetime.datetime] | None = None) -> None:
+        require_folder(out, f'episodes cannot be written to {out}', BagError,
+                       'name another folder with out')
         if planned_mode is not None:
             contract.interface.require_modes([planned_mode])
         self._out, self._contract = out, contract

@@ -1,21 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Progress on the terminal, and Ctrl-C that lets a step end."""
+"""Ctrl-C that lets a step end."""
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from tqdm import tqdm
-
-
-def progress_bar(what: str, total: int, unit: str = 'step', done: int = 0) -> tqdm:
-    """Return a progress bar on stderr; in a log file it writes a line every ten seconds."""
-    terminal = sys.stderr.isatty()
-    return tqdm(total=total, initial=done, desc=what, unit=unit, dynamic_ncols=terminal,
-                mininterval=0.2 if terminal else 10.0)
 
 
 @contextmanager
