@@ -68,16 +68,6 @@ def test_the_arms_pose_is_known_by_its_key_and_never_guessed_at(
     assert interface.arm_pose_key == arm
 
 
-def test_what_a_release_is_told_by_is_named_where_it_is_not_observed(contract: Contract) -> None:
-    interface = contract.interface
-    assert interface.release_lacks == ()
-    assert replace(interface, observations=()).release_lacks == (
-        'tool_pose', 'object_pose', 'a gripper width')
-    for lacking in ('tool_pose', 'object_pose'):
-        left = tuple(signal for signal in interface.observations if signal.key != lacking)
-        assert replace(interface, observations=left).release_lacks == (lacking,)
-
-
 def test_flat_vectors_follow_the_order_of_the_contract(contract: Contract) -> None:
     interface = contract.interface
     assert interface.observation_dim == 31

@@ -110,13 +110,16 @@ class Limits:
 class EpisodeEnd:
     """The end of a handover: gripper open at least `open_width_m`, and the tool gone.
 
-    The tool is gone at `object_distance_m` from the tool centre point. An episode that lasts
-    `max_episode_s` ends as well.
+    The tool is gone at `object_distance_m` from the tool centre point. Without a pose of the
+    object it is gone if the gripper opened after a pull of at least `pull_n` (N), and the tool
+    centre point is `object_distance_m` from where that was; without `pull_n` no release is
+    noticed then. An episode that lasts `max_episode_s` ends as well.
     """
 
     open_width_m: Annotated[float, Range(0.0)]
     object_distance_m: Annotated[float, Range(0.0)]
     max_episode_s: Annotated[float, Range(0.1, _MOST_S)]
+    pull_n: AboveZero | None = None
 
 
 @dataclass(frozen=True)

@@ -99,14 +99,6 @@ class Interface:
         return next((signal.key for signal in self.observations
                      if signal.kind == 'gripper_width'), None)
 
-    @property
-    def release_lacks(self) -> tuple[str, ...]:
-        """Return the signals that a release is recognised by and that are not observed."""
-        keys = [signal.key for signal in self.observations]
-        return tuple(name for name, observed in (
-            (TOOL_KEY, self.arm_pose_key), (OBJECT_KEY, OBJECT_KEY in keys),
-            ('a gripper width', self.width_key)) if not observed)
-
     def measured_by(self, action: Signal) -> str:
         """Return the key of the observation that measures an action.
 

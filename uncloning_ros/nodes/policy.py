@@ -31,6 +31,7 @@ from uncloning_ros.nodes.process import (
 from uncloning_ros.nodes.topics import Observations, json_topic, require_topics_apart
 from uncloning_ros.runtime.control_thread import IDLE_S, SWITCH_INTERVAL_S
 from uncloning_ros.runtime.incident_files import HOLD_EVERY_S, MOST_FILES, IncidentFiles
+from uncloning_ros.runtime.release import release_lacks
 
 _VIEW_S, _DIAGNOSTICS_S = 0.2, 1.0
 
@@ -121,11 +122,11 @@ class PolicyNode(LifecycleNode):
         self._observations = Observations(self, model.contract)
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
-        if lacking := model.contract.interface.release_lacks:
+        if lacking := release_lacks(model.contract):
             most_s = model.contract.deployment.episode_end.max_episode_s
             self.get_logger().warning(
-                f'this contract does not observe {" nor ".join(lacking)}, so a release is not '
-                f'noticed: an episode ends after {most_s:g} s (max_episode_s), or with ~/stop')
+                f'this contract lacks {" and ".join(lacking)}, so a release is not noticed: an '
+                f'episode ends after {most_s:g} s (max_episode_s), or with ~/stop')
 
     def _activate(self) -> None:
         model = self._model

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decide every command: the same code in the live policy node and in an audit."""
 
-import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import OBJECT_KEY, Contract
+from uncloning_ros.contract import Contract
 from uncloning_ros.contract.kinds import nearest_turn, turns_counted
 from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
@@ -19,6 +18,7 @@ from uncloning_ros.policy_io import Infer, Observation, Plan
 from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.limits import Limiter
+from uncloning_ros.runtime.release import release_rule
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
 # Largest value of an action: far beyond real commands, and its square does not overflow.
@@ -108,10 +108,9 @@ class ControlLoop:
     the old one goes on, for as long again at most. An input that is missing, refused, not finite,
     too old or frozen, a clock that jumps back or stops, an enable switch let go, a late answer
     -> HOLD: the measured pose is latched once and repeated, the gripper keeps its last command.
-    After `RESUME_S` without complaint -> ACTIVE, with queue and history cleared. DONE when the
-    object was grasped, let go and is out of reach, or after `max_episode_s`. FAULT when the
-    policy fails or its answer is not a command, on the robot's fault topic, and on `fault()`;
-    only `reset` ends it.
+    After `RESUME_S` without complaint -> ACTIVE, with queue and history cleared. DONE when a
+    release is noticed, or after `max_episode_s`. FAULT when the policy fails or its answer is
+    not a command, on the robot's fault topic, and on `fault()`; only `reset` ends it.
 
     Turns of continuous joints are counted here, as `align` counts them for a dataset: an episode
     begins with each within half a turn of 0, and while it lasts a measurement is taken at the
@@ -124,13 +123,10 @@ class ControlLoop:
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
         self._held_by = {signal.key: interface.measured_by(signal)
                          for signal in interface.actions}
-        keys = [signal.key for signal in interface.observations]
         self._continuous = [signal for signal in interface.observations if signal.continuous]
         self._commands_of = {key: interface.action_slices[action]
                              for action, key in self._held_by.items()}
-        self._object_key = OBJECT_KEY if OBJECT_KEY in keys else None
-        self._tool_key = interface.arm_pose_key
-        self._width_key = interface.width_key
+        self._release = release_rule(contract)
         self._rotations = [slice(part.start + 3, part.stop) for part in (
             interface.action_slices[s.key] for s in interface.actions if s.kind == 'pose')]
         self._queue = ActionQueue(timing.period_ns, deployment.command_period_ns, timing.execute,
@@ -280,7 +276,7 @@ class ControlLoop:
             holding = self._hold(now_ns, samples, complaints, lasting)
             if holding is not None:
                 return holding
-        if self._released(samples):
+        if self._release is not None and self._release.noticed(now_ns, samples):
             return self._end(State.DONE, 'released', 'the object was let go and is out of reach',
                              samples, complaints)
         return self._act(now_ns, samples)
@@ -448,18 +444,6 @@ class ControlLoop:
             rotation_from_6d(chunk[:, part])
         return answered.plan
 
-    def _released(self, samples: Mapping[str, Sample]) -> bool:
-        """Tell whether the object was between the fingers, and is now let go and out of reach."""
-        if self._object_key is None or self._tool_key is None or self._width_key is None:
-            return False
-        end = self._contract.deployment.episode_end
-        apart = samples[self._object_key].values[:3] - samples[self._tool_key].values[:3]
-        apart_m = math.sqrt(float(apart.dot(apart)))
-        opened = float(samples[self._width_key].values[0]) >= end.open_width_m
-        if not opened and apart_m < end.object_distance_m:
-            self._grasped = True
-        return self._grasped and opened and apart_m >= end.object_distance_m
-
     def _end(self, state: State, reason: str, sentence: str, samples: Mapping[str, Sample],
              complaints: Sequence[Complaint]) -> Decision:
         """Go to a silent state, with one hold command if the arm was commanded."""
@@ -503,7 +487,8 @@ class ControlLoop:
         self._last = None
         self._pending = None
         self._motion_allowed = False
-        self._grasped = False
+        if self._release is not None:
+            self._release.reset()
         self._good_ns = None
         self._began_ns = self._next_tick_ns = 0
         self._why = ('', '')
