@@ -6,41 +6,47 @@
     bench/control_processes.py send PERIOD_NS SECONDS  send commands with rclpy alone
 
 The sensors belong to an arm that follows its commands, a gripper that stays open, and trackers
-that see no motion: arm and gripper at 125 Hz, trackers at 50 Hz. The bare sender keeps absolute
-deadlines as the policy does, also skips whole periods after an overrun, and sends the same two
-messages with no other work. It writes each deadline (monotonic clock) into the stamp, and the time
-of sending into the pose; only its own listener reads them.
+that see no motion: arm and gripper at 125 Hz, trackers at 50 Hz, cameras at 30 Hz (JPEG where the
+contract says CompressedImage). The bare sender keeps absolute deadlines as the policy does, also
+skips whole periods after an overrun, and sends the same two messages with no other work. It writes
+each deadline (monotonic clock) into the stamp, and the time of sending into the pose; only its own
+listener reads them.
 """
 
 import gc
 import heapq
+import io
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
 from geometry_msgs.msg import PoseStamped
+from PIL import Image
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
-from uncloning_ros.contract import Signal, load_contract
+from uncloning_ros.contract import KINDS, Signal, load_contract
+from uncloning_ros.contract.messages import COMPRESSED_IMAGE, compressed_image
 from uncloning_ros.conversions import encode
 from uncloning_ros.geometry import single_pose
 from uncloning_ros.nodes.topics import COMMAND_QOS, SENSOR_QOS, message_class
 
 BARE_POSE, BARE_WIDTH = 'bare/target_pose', 'bare/target_width'
 
-_ROBOT_HZ, _TRACKER_HZ = 125, 50
+_ROBOT_HZ, _TRACKER_HZ, _CAMERA_HZ = 125, 50, 30
 _TRACKED = ('object_pose', 'hand_pose')
 # Start of a handover: the gripper points down above the object, and the person waits.
 _WHERE = {'tool_pose': ((0.405, 0.0, 0.466), (1.0, 0.0, 0.0, 0.0)),
           'object_pose': ((0.427, -0.027, 0.096), (0.0, 0.0, 0.936, 0.352)),
           'hand_pose': ((1.15, 0.25, 0.15), (0.0, 0.0, -0.986, 0.167))}
-_VARIETY = 64  # different messages of each sensor, made in advance
+_VARIETY, _PICTURES = 64, 8  # different messages of each sensor, made in advance
+_JPEG_QUALITY = 85  # of usual camera drivers
 _NOISE = {'pose': 1e-3, 'force': 0.1, 'gripper_width': 1e-5, 'joint_positions': 1e-4}
 _LISTENER_TIMEOUT_S = 10.0
 
@@ -63,10 +69,13 @@ def sense(contract_path: str) -> None:
     for i, item in enumerate(contract.interface.observations):
         topic = contract.deployment.observations[item.key]
         publisher = node.create_publisher(message_class(topic.type), topic.topic, SENSOR_QOS)
-        messages = [encode(item, topic.type, _values(item, rng), 0, message_class)
-                    for _ in range(_VARIETY)]
+        pictures = KINDS[item.kind].pictures
+        messages = ([_picture(item, topic.type, rng) for _ in range(_PICTURES)] if pictures else
+                    [encode(item, topic.type, _values(item, rng), 0, message_class)
+                     for _ in range(_VARIETY)])
         follows = item.key == 'tool_pose'
-        period_ns = 10**9 // (_TRACKER_HZ if item.key in _TRACKED else _ROBOT_HZ)
+        period_ns = 10**9 // (_CAMERA_HZ if pictures else
+                              _TRACKER_HZ if item.key in _TRACKED else _ROBOT_HZ)
         # Sensors are not synchronised: their phases differ.
         heapq.heappush(due, (begin_ns + i * 1_700_000, i, period_ns, publisher, messages, follows))
     gc.disable()
@@ -75,7 +84,7 @@ def sense(contract_path: str) -> None:
         due_ns, i, period_ns, publisher, messages, follows = due[0]
         while (left_ns := due_ns - time.monotonic_ns()) > 0:
             executor.spin_once(timeout_sec=left_ns * 1e-9)
-        message = messages[sent % _VARIETY]
+        message = messages[sent % len(messages)]
         sent += 1
         if follows and commanded:
             del commanded[:-1]
@@ -129,6 +138,21 @@ def _values(item: Signal, rng: np.random.Generator) -> np.ndarray:
         noise[3:] = 0.0
         return single_pose(*_WHERE[item.key]) + noise
     return np.full(item.dim, 0.08 if item.kind == 'gripper_width' else 0.0) + noise
+
+
+def _picture(item: Signal, type_name: str, rng: np.random.Generator) -> Any:
+    """Return a message of a picture with gentle slopes, edges and noise, as of a camera."""
+    width, height = item.view.camera_size
+    y, x = np.mgrid[:height, :width]
+    slopes = np.stack([x * 150 / width, y * 150 / height, (x + y) * 150 / (width + height)], -1)
+    pixels = 50 + slopes + 30 * ((x // 40 + y // 40) % 2)[:, :, None]
+    pixels = pixels + rng.normal(scale=4.0, size=pixels.shape)
+    pixels = np.clip(pixels, 0, 255).astype(np.uint8)[:, :, :item.shape[2]]
+    if type_name != COMPRESSED_IMAGE:
+        return encode(item, type_name, pixels, 0, message_class)
+    data = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(data, 'JPEG', quality=_JPEG_QUALITY)
+    return compressed_image(message_class, item.frame, 0, data.getvalue())
 
 
 def main(words: Sequence[str]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract
+from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.parameters import DEMONSTRATOR, contract_at
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.topics import Commands, Observations, json_topic, ros_now_ns
@@ -27,6 +28,7 @@ class DemonstratorNode(Node):
         values = declare(self, DEMONSTRATOR)
         self._contract: Contract = contract_at(values['contract_path'])
         self._scenario: Scenario = find_scenario(values['scenario'])
+        _require_tracked(self._contract)
         self._mode: str = values['mode']
         self._seed: int = values['seed']
         self._status = json_topic(self, '~/status')
@@ -88,6 +90,16 @@ class DemonstratorNode(Node):
             self._phase = phase
             self.get_logger().info(f'{phase}: {self._mode_now}, seed {self._seed}')
             self._status({'phase': phase, 'mode': self._mode_now, 'seed': self._seed})
+
+
+def _require_tracked(contract: Contract) -> None:
+    """Raise `ContractError` for a contract that has only pictures of tool and hand."""
+    lacking = [key for key in (OBJECT_KEY, HAND_KEY)
+               if key not in contract.interface.observation_slices]
+    if contract.interface.cameras and lacking:
+        raise ContractError(f'expected the observations {OBJECT_KEY} and {HAND_KEY}, for the '
+                            f'demonstrator sees no pictures, got no {" and no ".join(lacking)}; '
+                            f'make demonstrations with: uncloning demos')
 
 
 def main(args: Sequence[str] | None = None) -> int:

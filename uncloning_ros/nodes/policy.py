@@ -11,9 +11,12 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
+from uncloning_ros.contract import Interface
 from uncloning_ros.errors import ContractError, ModelError, UncloningError
+from uncloning_ros.nodes.debug_picture import debug_picture, picture_message
 from uncloning_ros.nodes.diagnostics import policy_diagnostics
 from uncloning_ros.nodes.markers import markers
 from uncloning_ros.nodes.parameters import POLICY, path_of
@@ -28,7 +31,12 @@ from uncloning_ros.nodes.process import (
     sentence_of,
     steady_timer,
 )
-from uncloning_ros.nodes.topics import Observations, json_topic, require_topics_apart
+from uncloning_ros.nodes.topics import (
+    Observations,
+    json_topic,
+    require_topics_apart,
+    ros_now_ns,
+)
 from uncloning_ros.runtime.control_thread import IDLE_S, SWITCH_INTERVAL_S
 from uncloning_ros.runtime.incident_files import HOLD_EVERY_S, MOST_FILES, IncidentFiles
 from uncloning_ros.runtime.release import release_lacks
@@ -49,6 +57,7 @@ class PolicyNode(LifecycleNode):
         self._status = json_topic(self, '~/status')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
+        self._debug_pictures: dict[str, Any] = {}  # publishers by camera
         self._model: DeployedModel | None = None
         self._observations: Observations | None = None
         self._run: PolicyRun | None = None
@@ -120,6 +129,9 @@ class PolicyNode(LifecycleNode):
         model = deployed_model(self._values)
         require_topics_apart(self, model.contract.deployment)
         self._observations = Observations(self, model.contract)
+        self._debug_pictures = {
+            camera.key: self.create_publisher(Image, f'~/debug_picture/{camera.key}', 1)
+            for camera in model.contract.interface.cameras}
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
         if lacking := release_lacks(model.contract):
@@ -160,6 +172,9 @@ class PolicyNode(LifecycleNode):
         observations, self._observations = self._observations, None
         if observations is not None:
             observations.destroy()
+        for publisher in self._debug_pictures.values():
+            self.destroy_publisher(publisher)
+        self._debug_pictures = {}
 
     def _on_view(self) -> None:
         if self._run is not None and self._model is not None and self._observations is not None:
@@ -167,6 +182,17 @@ class PolicyNode(LifecycleNode):
             self._markers.publish(markers(self._model.contract.interface, self._run.plan,
                                           self._observations.newest(),
                                           self.get_clock().now().to_msg()))
+            self._publish_debug_pictures(self._model.contract.interface, self._run)
+
+    def _publish_debug_pictures(self, interface: Interface, run: PolicyRun) -> None:
+        """Publish the pictures that the policy saw last, where somebody looks at them."""
+        if run.planned is None:
+            return
+        seen, plan = run.planned
+        for key, publisher in self._debug_pictures.items():
+            if publisher.get_subscription_count():
+                publisher.publish(picture_message(
+                    debug_picture(interface, seen.pictures[key], plan), ros_now_ns(self)))
 
     def _on_diagnostics(self) -> None:
         health = None

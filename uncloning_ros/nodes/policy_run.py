@@ -27,7 +27,7 @@ from uncloning_ros.nodes.topics import (
     Observations,
     message_class,
 )
-from uncloning_ros.policy_io import Plan
+from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
@@ -68,6 +68,8 @@ class PolicyRun:
         self._cycles_per_tick = round(contract.deployment.command_rate_hz
                                       / contract.policy.rate_hz)
         self.plan: Plan | None = None  # the one in use; for any thread
+        # The newest plan with the observation that it answers; for any thread.
+        self.planned: tuple[Observation, Plan] | None = None
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
         self._demonstrated: dict[str, Array] = {}
         self._commands = Commands(node.create_publisher, contract, shadow)
@@ -232,6 +234,8 @@ class PolicyRun:
             ahead_ns = due_ns - time.monotonic_ns()
             self._loop.deliver(timed.answer, self._observations.now_ns() + ahead_ns)
             self._record.add_answer(timed.answer)
+            if timed.answer.plan is not None:
+                self.planned = timed.answer.request.observation, timed.answer.plan
             self._inference.add(timed.answered_ns - timed.submitted_ns)
             asked, seen_ns = self._asked
             if timed.answer.request is asked:
