@@ -8,8 +8,8 @@ file, because people write it, and radians in the dataclasses.
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,6 +18,7 @@ from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import Vector
 from uncloning_ros.schema import (
     Note,
+    Positive,
     Range,
     Rate,
     Span,
@@ -31,7 +32,10 @@ from uncloning_ros.share import share_path
 _CARRY_M: Vector = (0.34, 0.0, 0.30)
 
 AtLeastZero = Annotated[float, Range(0.0)]
+PHYSICS_HZ = 240  # rate of the simulated physics, of which every camera's is a whole part
+
 Degrees = Annotated[float, Range(0.0, 180.0), Note.DEGREES]  # radians in the dataclass
+Latency = Annotated[float, Range(0.0, 2.0)]
 DegreesSpan = Annotated[Span, Note.DEGREES]  # radians in the dataclass
 
 
@@ -128,6 +132,72 @@ class Tracking:
     force_noise_n: Annotated[float, Range(0.0, 50.0)]
     latency_s: Annotated[float, Range(0.0, 2.0)]
     dropout: Annotated[float, Range(0.0, 0.9)]
+
+
+@dataclass(frozen=True)
+class MountedCamera:
+    """A camera: where it is and looks, in the frame of its `mount`, and its pictures.
+
+    The mount is the base of the arm, or the hand: then the frame is that of the tool centre
+    point, +z out of the fingers. `field_rad` is the vertical field of view, the size is in px.
+    """
+
+    mount: Literal['base', 'hand']
+    eye_m: Vector
+    target_m: Vector
+    field_rad: Annotated[float, Range(5.0, 150.0), Note.DEGREES]
+    width: Annotated[int, Range(8, 2048)]
+    height: Annotated[int, Range(8, 2048)]
+    rate_hz: Positive
+    up: Vector = (0.0, 0.0, 1.0)
+
+    def as_read(self) -> 'MountedCamera':
+        """Return the camera; raise `ScenarioError` for a rate or directions that cannot be."""
+        if PHYSICS_HZ % self.rate_hz:
+            raise ScenarioError(f'rate_hz: expected a divisor of {PHYSICS_HZ}, got '
+                                f'{self.rate_hz}; give 10, 15, 20, 24, 30 or another one')
+        ahead = [t - e for e, t in zip(self.eye_m, self.target_m, strict=True)]
+        if _sine(ahead, self.up) < 1e-3:
+            raise ScenarioError(f'up: expected another direction than from eye_m to target_m, '
+                                f'{ahead}, got {list(self.up)}; give one across it')
+        return self
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What differs from episode to episode for the cameras, and their faults; drawn evenly.
+
+    `light` is the share by which the light is stronger or weaker, and turned; `colour` the share
+    by which table, wall, stand, skin and clothes differ. Each camera is moved by up to
+    `camera_shift_m` and turned by up to `camera_turn_rad`, its pictures arrive `latency_s` late.
+    Each picture has noise of the standard deviation `noise_levels`, in grey levels of 255, and is
+    turned by about `shake_rad`. `occlusion` is the side of a dark patch on the lens, as a share
+    of the picture's. `hand_colour` is the hand's, RGB in 0..1, as of one in a glove.
+    """
+
+    light: Rate = 0.0
+    colour: Rate = 0.0
+    camera_shift_m: Annotated[float, Range(0.0, 0.5)] = 0.0
+    camera_turn_rad: Annotated[float, Range(0.0, 45.0), Note.DEGREES] = 0.0
+    latency_s: Annotated[tuple[Latency, Latency], Note.ORDERED] = (0.0, 0.0)
+    noise_levels: Annotated[float, Range(0.0, 100.0)] = 0.0
+    shake_rad: Annotated[float, Range(0.0, 10.0), Note.DEGREES] = 0.0
+    occlusion: Rate = 0.0
+    hand_colour: tuple[Rate, Rate, Rate] | None = None
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the scripted teacher does beside a straight handover.
+
+    `missed_offers` is the share of offers that miss the hand, so that the person cannot take the
+    tool; the teacher notices, and brings it to the hand. `pushes` is the share of the time, on
+    the way to tool and hand, in which something pushes the arm off its way while the teacher
+    commands what is right: that is recorded, and shows the way back without showing the miss.
+    """
+
+    missed_offers: Annotated[float, Range(0.0, 0.9)] = 0.0
+    pushes: Annotated[float, Range(0.0, 0.9)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -237,6 +307,9 @@ class Scenario:
     unsafe: UnsafeRule
     source: Annotated[Mapping[str, Any], Note.DERIVED]
     notable: NotableRule = NotableRule()
+    cameras: Mapping[str, MountedCamera] = field(default_factory=dict)
+    sight: Sight = Sight()
+    teacher: Teaching = Teaching()
 
     def as_read(self) -> 'Scenario':
         """Return the scenario; raise `ScenarioError` for an unknown part and unclear modes."""
@@ -295,3 +368,10 @@ def scenario_from_dict(data: object, where: str) -> Scenario:
 def _require_part(where: str, name: str, parts: Mapping[str, ToolPart]) -> None:
     if name not in parts:
         raise ScenarioError(f'{where}: unknown part {name!r}{near_miss(name, parts)}')
+
+
+def _sine(one: Sequence[float], two: Sequence[float]) -> float:
+    """Return the sine of the angle between two directions (3,), 0 if one of them is none."""
+    (a, b, c), (x, y, z) = one, two
+    across = math.hypot(b * z - c * y, c * x - a * z, a * y - b * x)
+    return across / max(math.hypot(a, b, c) * math.hypot(x, y, z), 1e-12)

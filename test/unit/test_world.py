@@ -126,6 +126,7 @@ class Hatch:
     drawn: ClassVar = {'hatch': 1.0}
 
     def __init__(self, scenario: Scenario, rng: np.random.Generator) -> None:
+        self.shoulder_m: Array | None = None
         self.offer_m = self.rest_m = rng.uniform(scenario.start.hand_position_min_m,
                                                  scenario.start.hand_position_max_m)
         self.held_part: str | None = None

@@ -53,12 +53,13 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.simulation.capabilities import require_simulable
     from uncloning_ros.simulation.demonstrator import require_teachable
     from uncloning_ros.simulation.generate import SimulatedSession, generate, remove_takes
+    from uncloning_ros.simulation.sensors import TRACKED_KEYS
 
     scenario = find_scenario(args.scenario)
     contract = _contract(args.contract, scenario)
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
-    require_simulable(contract.interface)
-    require_teachable(contract.interface)
+    require_simulable(contract.interface, scenario)
+    require_teachable(contract.interface, TRACKED_KEYS)
     if not args.resume:
         new_path(args.out)
     elif not args.out.is_dir():

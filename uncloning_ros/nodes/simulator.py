@@ -65,7 +65,7 @@ class Simulator(Node):
         if not values['publish_clock'] and any(fault.key == CLOCK for fault in self._asked):
             raise ScenarioError('a fault of the clock needs one: set publish_clock to true')
         self._require_own_topics()
-        self._world = open_world(self._scenario, interface)
+        self._world = open_world(self._scenario, interface, whole_pictures=True)
         self._steps = 0
         self._slipped_s = 0.0
         self._publishers_by_key = {

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signals that the simulator can measure and execute of a contract's interface."""
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface, Signal
 from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.panda import JOINT_NAMES
 
 # Observations that can be measured: kind by key.
@@ -12,9 +13,11 @@ _MEASURED = {TOOL_KEY: 'pose', 'gripper_width': 'gripper_width', OBJECT_KEY: 'po
 _ARM_COMMANDS = ('pose', 'joint_positions')
 
 
-def require_simulable(interface: Interface) -> None:
-    """Raise `ScenarioError` naming the first signal that the simulator does not have."""
-    for signal in interface.observations:
+def require_simulable(interface: Interface, scenario: Scenario) -> None:
+    """Raise `ScenarioError` naming the first signal that a scenario does not have."""
+    for signal in interface.cameras:
+        _require_camera(signal, scenario)
+    for signal in interface.vectors:
         if signal.key not in _MEASURED:
             raise ScenarioError(f'the simulator cannot measure {signal.key!r}'
                                 f'{near_miss(signal.key, _MEASURED)}; it measures '
@@ -41,3 +44,19 @@ def require_simulable(interface: Interface) -> None:
     if len(arm) > 1:
         raise ScenarioError(f'expected one command of the arm, a pose or joint_positions, got '
                             f'{", ".join(arm)}; keep one of them')
+
+
+def _require_camera(signal: Signal, scenario: Scenario) -> None:
+    """Raise `ScenarioError` unless a camera of the scenario takes the pictures of a signal."""
+    camera = scenario.cameras.get(signal.key)
+    if camera is None:
+        known = (f'its cameras are {", ".join(scenario.cameras)}' if scenario.cameras else
+                 'it has no cameras; add them under cameras, as in knife_camera.yaml')
+        raise ScenarioError(f'{signal.key}: scenario {scenario.name!r} has no camera '
+                            f'{signal.key!r}{near_miss(signal.key, scenario.cameras)}; {known}')
+    width, height = signal.view.camera_size
+    if (width, height) != (camera.width, camera.height):
+        raise ScenarioError(f'{signal.key}: expected pictures of {camera.width} x '
+                            f'{camera.height} px, which the camera of scenario '
+                            f'{scenario.name!r} takes, got a camera_size of {width} x {height} '
+                            f'in the contract; make them equal')

@@ -7,8 +7,10 @@ truth. Speed, path, hesitation and small corrections differ from seed to seed.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +23,13 @@ from uncloning_ros.geometry import (
     rotation_about_z,
     rotation_of,
 )
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import ModeRule, Scenario
 from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.world import World
 
-# Takes a key, flat values (dim,), and their times of measurement and arrival in ns.
-Listener = Callable[[str, Array, int, int], None]
+# Takes a key, values (dim,) or those of a picture, and their times of measurement and arrival
+# in ns.
+Listener = Callable[[str, Any, int, int], None]
 
 AFTERWARDS_S = 0.3  # time (s) recorded after the handover, so that a policy learns to rest
 
@@ -48,6 +51,18 @@ _RELEASE_TICKS = 6
 _PULL_NEAR_M = 0.09  # distance (m) from palm to offered end below which a pull is the person's
 _RETREAT_M = 0.16
 _RETREAT_TICKS = 40  # longest retreat: the arm may not reach its end
+# An offer that misses: the tool stays out of the person's reach by so much (m), and the teacher
+# waits so long (s) for a pull before it notices.
+_MISS_ROOM_M, _NOTICED_S = (0.01, 0.03), (0.3, 1.0)
+_ARRIVED_M, _MOST_MISSES = 0.02, 2
+_MISS_STEP_M, _MOST_MISS_M = 0.005, 0.16
+_MISS_STREAM = 0x3155  # of the draws of a seed: those of an ordinary handover are others
+# Pushes: their length (m) near the hand, and the share of it near the tool; duration (s) of each,
+# and of the time between two.
+_PUSH_M, _PUSH_NEAR_TOOL, _PUSH_S = (0.03, 0.10), 0.4, (0.4, 1.2)
+_PUSH_PAST = 0.3  # share of those that go past the hand
+_PUSH_RATE_1_S = 5.0  # at which they set in
+_PUSH_STREAM = 0x9054
 _LEFT_BEHIND_M = 0.08  # distance (m) from grasp to fingers at which the grasp is made again
 _ROOM_M = 0.025  # room (m) beside a finger; with less of it the aim is more careful
 _GAIN_1_S = 4.0
@@ -74,18 +89,85 @@ class Step(Enum):
     DONE = 'done'
 
 
+_PUSHED_IN = (Step.APPROACH, Step.BRING, Step.OFFER)
+
+
+@dataclass(frozen=True)
+class _Miss:
+    """One offer that misses: by `offset_m` (3,) in the palm's frame, noticed after `noticed_s`.
+
+    The next offer is made from where the tool is, or `from_afar`.
+    """
+
+    offset_m: Array
+    noticed_s: float
+    from_afar: bool
+
+
+class _Pushes:
+    """Push the arm off its way to tool and hand, now and then; nothing if the scenario has none.
+
+    The commands that are recorded stay the teacher's.
+    """
+
+    def __init__(self, scenario: Scenario, contract: Contract, seed: int) -> None:
+        slices = contract.interface.action_slices
+        # Joints are not pushed: a contract that commands them has no target pose.
+        self._places = [slice(slices[signal.key].start, slices[signal.key].start + 3)
+                        for signal in contract.interface.actions if signal.kind == 'pose']
+        self._share = scenario.teacher.pushes
+        self._rng = np.random.default_rng(np.random.SeedSequence((seed, _PUSH_STREAM)))
+        self._offset_m, self._goal_m = np.zeros(3), np.zeros(3)
+        self._until_s, self._last_s = 0.0, 0.0
+
+    def pushed(self, now_s: float, action: Array, teacher: 'Demonstrator') -> Array:
+        """Return the action (action_dim,) that the arm gets in place of the teacher's."""
+        if self._share == 0.0:
+            return action
+        dt_s, self._last_s = now_s - self._last_s, now_s
+        if now_s >= self._until_s:
+            self._draw(now_s, teacher.step, rotation_of(teacher.hand))
+        if teacher.step not in _PUSHED_IN or teacher.feels_a_pull:
+            self._goal_m, self._until_s = np.zeros(3), now_s
+        self._offset_m = self._offset_m + (1 - math.exp(-_PUSH_RATE_1_S * dt_s)) * (
+            self._goal_m - self._offset_m)
+        changed = action.copy()
+        for place in self._places:
+            changed[place] += self._offset_m
+        return changed
+
+    def _draw(self, now_s: float, step: 'Step', hand: Array) -> None:
+        rng = self._rng
+        pushed, side, up, out = rng.uniform() < self._share, *rng.normal(size=3)
+        length_m, past = rng.uniform(*_PUSH_M), rng.uniform() < _PUSH_PAST
+        self._until_s = now_s + rng.uniform(*_PUSH_S)
+        self._goal_m = np.zeros(3)
+        if not pushed:
+            return
+        if step is Step.APPROACH:
+            direction = np.array([side, out, abs(up)])
+            self._goal_m = _PUSH_NEAR_TOOL * length_m * direction / np.linalg.norm(direction)
+            return
+        # Past the hand only beside it, so that no edge is pushed into it.
+        across = np.array([0.0, side, max(up, -0.5 * abs(side))]) / math.hypot(side, up)
+        along = -rng.uniform(0.3, 1.0) if past else abs(out)
+        direction = np.array([along, 0.0, 0.0]) + across * (1.0 if past or out < 0 else 0.4)
+        self._goal_m = length_m * hand @ direction / np.linalg.norm(direction)
+
+
 class Demonstrator:
     """Act at the policy's rate from the newest values of every observation.
 
-    Raise `ScenarioError` for an unknown mode and for an interface without the observations that
-    it acts on.
+    `seen` are the observations that it has beside those of the interface. Raise `ScenarioError`
+    for an unknown mode and if it lacks observations that it acts on.
     """
 
-    def __init__(self, scenario: Scenario, interface: Interface, mode: str, seed: int) -> None:
+    def __init__(self, scenario: Scenario, interface: Interface, mode: str, seed: int,
+                 seen: Collection[str] = ()) -> None:
         if mode not in scenario.modes:
             raise ScenarioError(f'unknown mode {mode!r} of scenario {scenario.name!r}'
                                 f'{near_miss(mode, scenario.modes)}')
-        require_teachable(interface)
+        require_teachable(interface, seen)
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
         rule = scenario.modes[mode]
         room_m = (_OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
@@ -108,6 +190,8 @@ class Demonstrator:
         self._hesitation_s = rng.uniform(0.2, 0.5)
         # The angle by which the tool is offered from the side.
         self._offer_turn_rad = rng.uniform(*rule.turn_rad)
+        self._misses = _missed_offers(scenario, rule, self._offer_turn_rad, seed)
+        self._offered_s: float | None = None
         self.step = Step.APPROACH
         self._ticks = 0
         self._width_m = _OPEN_M
@@ -126,6 +210,16 @@ class Demonstrator:
     def done(self) -> bool:
         """Tell whether the demonstration is over."""
         return self.step is Step.DONE
+
+    @property
+    def hand(self) -> Array:
+        """Return the pose (9,) of the hand, by the teacher's belief."""
+        return self._hand
+
+    @property
+    def feels_a_pull(self) -> bool:
+        """Tell whether the person seems to pull at the tool."""
+        return self._felt > 0
 
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
@@ -179,7 +273,8 @@ class Demonstrator:
         end = rotation_about_z(self._yaw) @ _DOWN @ (
             self._grasp[:3] + rotation_of(self._grasp) @ self._present_m)
         standoff = _STANDOFF_M if self.step is Step.BRING else 0.0
-        return position_of(self._hand) + standoff * palm_x - end
+        aside = rotation_of(self._hand) @ self._misses[0].offset_m if self._misses else 0.0
+        return position_of(self._hand) + standoff * palm_x + aside - end
 
     def _move(self, dt_s: float, goal: Array, yaw: float) -> None:
         """Move the target towards the goal with this person's speed and path."""
@@ -228,6 +323,10 @@ class Demonstrator:
             following = Step.BRING
         elif self.step is Step.BRING and off_m < 0.03 and off_rad < 0.15:
             following = Step.OFFER
+        elif self.step is Step.OFFER and self._misses and self._noticed(off_m):
+            if self._misses.pop(0).from_afar:
+                following = Step.BRING
+            self._offered_s = None
         elif self.step is Step.RELEASE and values['gripper_width'][0] > 0.065:
             self._retreat = self._target + _RETREAT_M * rotation_of(self._hand)[:, 0] + (
                 0, 0, 0.05)
@@ -243,7 +342,15 @@ class Demonstrator:
         if self.step in (Step.WAIT, Step.BRING, Step.OFFER) and self._pulled(values):
             following = Step.RELEASE
         if following is not self.step:
-            self.step, self._ticks = following, 0
+            self.step, self._ticks, self._offered_s = following, 0, None
+
+    def _noticed(self, off_m: float) -> bool:
+        """Tell whether the tool has been where it misses the hand for long enough."""
+        assert self._last_s is not None
+        if self._offered_s is None and off_m < _ARRIVED_M:
+            self._offered_s = self._last_s
+        return (self._offered_s is not None
+                and self._last_s - self._offered_s >= self._misses[0].noticed_s)
 
     def _pulled(self, values: Mapping[str, Array]) -> bool:
         """Tell whether the person has the tool and pulls: a force, with the hand at the tool."""
@@ -298,17 +405,18 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
     world.reset(seed)
     steps_per_tick = round(world.physics_hz / contract.policy.rate_hz)
     most_steps = round(contract.deployment.episode_end.max_episode_s * world.physics_hz)
-    keys = {signal.key for signal in contract.interface.observations}
+    keys = {*_WATCHED, *(signal.key for signal in contract.interface.observations)}
     newest: dict[str, Array] = {}
+    pushes = _Pushes(world.scenario, contract, seed)
     done_steps = 0
     for step in range(most_steps):
         for key, sample in world.poll():
             newest[key] = sample.values
             listen(key, sample.values, sample.stamp_ns, sample.receive_ns)
-        if step % steps_per_tick == 0 and keys <= newest.keys():
+        if step % steps_per_tick == 0 and keys <= newest.keys() | world.seen_by_teacher().keys():
             now_ns = world.time_ns
-            action = teacher.act(now_ns * 1e-9, newest)
-            world.command(action)
+            action = teacher.act(now_ns * 1e-9, {**newest, **world.seen_by_teacher()})
+            world.command(pushes.pushed(now_ns * 1e-9, action, teacher))
             for key, part in contract.interface.action_slices.items():
                 listen(key, action[part], now_ns, now_ns)
         done_steps += teacher.done
@@ -318,9 +426,51 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
     return world.completed and teacher.done
 
 
-def require_teachable(interface: Interface) -> None:
-    """Raise `ScenarioError` naming the observations that the scripted teacher lacks."""
-    lacking = [key for key in _WATCHED if key not in interface.observation_slices]
+def _missed_offers(scenario: Scenario, rule: ModeRule, turn_rad: float, seed: int) -> list[_Miss]:
+    """Return the offers that miss the hand before the one that does not: none, one or two."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, _MISS_STREAM)))
+    misses: list[_Miss] = []
+    # The tool as it is offered, in the palm's frame.
+    turn = rotation_about_z(turn_rad + (0.0 if rule.handle_first else np.pi))
+    present = np.array([rule.present_x_m, 0.0, 0.0])
+    while len(misses) < _MOST_MISSES and rng.uniform() < scenario.teacher.missed_offers:
+        out, side, up = rng.uniform(-0.25, 0.25, size=3)
+        sign, from_afar = rng.choice((-1.0, 1.0)), bool(rng.uniform() < 0.5)
+        kind = rng.integers(4)
+        if kind == 0:  # short of the hand
+            out, from_afar = 1.0, False
+        elif kind == 1:
+            side = sign
+        elif kind == 2:
+            up = sign
+        else:  # past the hand, beside or above it: below it the gripper would run into it
+            out, from_afar = rng.uniform(-1.0, -0.5), True
+            side, up = (sign, up) if rng.uniform() < 0.7 else (side, 1.0)
+        direction = np.array([out, side, up]) / math.hypot(out, side, up)
+        room_m = scenario.receiver.grasp_reach_m + rng.uniform(*_MISS_ROOM_M)
+        offsets = np.arange(0.0, _MOST_MISS_M, _MISS_STEP_M)[:, None] * direction
+        clear = _distances(scenario, present - offsets @ turn) > room_m
+        misses.append(_Miss(offsets[int(np.argmax(clear)) if clear.any() else -1],
+                            rng.uniform(*_NOTICED_S), from_afar))
+    # From one miss to another the way goes around the hand.
+    return [replace(miss, from_afar=True) for miss in misses[:-1]] + misses[-1:]
+
+
+def _distances(scenario: Scenario, points: Array) -> Array:
+    """Return the distances (N,) of points (N, 3) in the tool's frame from its surface."""
+    gaps = [np.linalg.norm(np.maximum(np.abs(points - part.center_m)
+                                      - np.array(part.size_m) / 2, 0.0), axis=1)
+            for part in scenario.tool.parts.values()]
+    return np.asarray(np.min(gaps, axis=0))
+
+
+def require_teachable(interface: Interface, seen: Collection[str] = ()) -> None:
+    """Raise `ScenarioError` naming the observations that the scripted teacher lacks.
+
+    `seen` are those that it has beside those of the interface.
+    """
+    lacking = [key for key in _WATCHED
+               if key not in interface.observation_slices and key not in seen]
     if lacking:
         raise ScenarioError(f'expected observations {", ".join(_WATCHED)} for the scripted '
                             f'teacher, got no {" and no ".join(lacking)}; add them to the '

@@ -10,23 +10,24 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import uncloning_ros
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
-from uncloning_ros.demos.bags.labels import add_label
+from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.layout import episode_name, list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, unfinished_session
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label
 from uncloning_ros.errors import UncloningError
-from uncloning_ros.geometry import Array
-from uncloning_ros.judging.episode import judge
+from uncloning_ros.judging.episode import Outcome, judge
 from uncloning_ros.processes import share
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import Scenario, Teaching
 from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.sensors import TRACKED_KEYS
 from uncloning_ros.simulation.world import World, open_world
 
 # Time (ns) of a bag at simulated time 0: episode i is i minutes after this.
@@ -104,7 +105,7 @@ def _require_same_session(session: SimulatedSession) -> None:
 
 
 def _maker(session: SimulatedSession) -> Callable[[int], MadeEpisode]:
-    world = open_world(session.scenario, session.contract.interface)
+    world = open_world(session.scenario, session.contract.interface, whole_pictures=True)
     return lambda index: _make(session, world, index)
 
 
@@ -123,14 +124,15 @@ def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
             writer.write_event({'event': 'start', 'episode': index, 'mode': mode}, begin_ns)
             last_ns = begin_ns
 
-            def listen(key: str, values: Array, stamp_ns: int, receive_ns: int) -> None:
+            def listen(key: str, values: Any, stamp_ns: int, receive_ns: int) -> None:
                 nonlocal last_ns
                 last_ns = begin_ns + receive_ns
                 writer.write_values(key, values, begin_ns + stamp_ns, last_ns)
 
-            teacher = Demonstrator(scenario, contract.interface, mode, seed)
+            teacher = Demonstrator(scenario, contract.interface, mode, seed, TRACKED_KEYS)
             completed = demonstrate(world, teacher, contract, seed, listen)
-            if completed and judge(world.trace(), scenario, session.modes).mode == mode:
+            if completed and _as_planned(judge(world.trace(), scenario, session.modes), scenario,
+                                         mode):
                 writer.write_event({'event': 'stop', 'episode': index, 'mode': mode}, last_ns)
                 writer.commit()
                 break
@@ -138,8 +140,26 @@ def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
     else:
         raise UncloningError(f'the scripted teacher failed {_ATTEMPTS} times to hand over '
                              f'{mode} in scenario {scenario.name!r}; check the scenario')
-    label = rule_label(contract, scenario, read_episode(path))
+    label = _label(session, mode, path)
     if label.mode is not None:
-        at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-        add_label(path, label_of_rule(label, scenario, at), contract.interface)
+        add_label(path, label, contract.interface)
     return MadeEpisode(path.name, mode, label.mode, attempt)
+
+
+def _as_planned(outcome: Outcome, scenario: Scenario, mode: str) -> bool:
+    """Tell whether a handover was of a mode; misses and pushes may not make a good one unsafe."""
+    harmed = (scenario.teacher != Teaching() and scenario.desired[mode]
+              and outcome.unsafe is not None)
+    return outcome.mode == mode and not harmed
+
+
+def _label(session: SimulatedSession, mode: str, path: Path) -> Label:
+    """Return the label of the geometric rule; without recorded poses that of the simulator.
+
+    The truth was judged to be of the episode's mode.
+    """
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+    if not all(key in session.contract.interface.observation_slices for key in TRACKED_KEYS):
+        return Label(mode, 'truth', 1.0, at, 'simulator')
+    found = rule_label(session.contract, session.scenario, read_episode(path))
+    return label_of_rule(found, session.scenario, at)

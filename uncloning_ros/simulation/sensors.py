@@ -3,7 +3,7 @@
 """Sensors of the simulator: they deliver its truth with noise, latency and dropout."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from uncloning_ros.scenario import Tracking
 
 # Poses of the outside tracker; the arm measures its own state without delay.
 TRACKED_KEYS = (OBJECT_KEY, HAND_KEY)
+# A teacher is a person, who sees tool and hand: with a contract that does not observe them too.
+TEACHER_SIGNALS = tuple(Signal(key, 'pose', 'm') for key in TRACKED_KEYS)
 
 
 class Sensors:
@@ -44,6 +46,10 @@ class Sensors:
         """
         return [(key, Sample(self._noisy(key, truth[key], rng),
                              now_ns - self._latency_ns(key), now_ns)) for key in self._signals]
+
+    def deliver(self, samples: Iterable[tuple[str, Sample]]) -> None:
+        """Take samples of other sensors, each until it arrives."""
+        self._under_way.extend(samples)
 
     def poll(self, now_ns: int) -> list[tuple[str, Sample]]:
         """Return the samples that arrived up to `now_ns` and were not polled before."""

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncloning_ros.contract import Interface
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array
 from uncloning_ros.judging.trace import Trace
+from uncloning_ros.pictures import Pixels
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.capabilities import require_simulable
 from uncloning_ros.simulation.receivers.person import Person
 from uncloning_ros.simulation.receivers.receiver import Receiver
 
 MakeReceiver = Callable[[Scenario, np.random.Generator], Receiver]
-
-Pixels = NDArray[np.uint8]  # (height, width, 3)
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,12 @@ class World(Protocol):
     def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
         """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
 
+    def seen_by_teacher(self) -> Mapping[str, Array]:
+        """Return the newest values (dim,) of what a teacher sees and the contract does not.
+
+        They are the tracked poses, with noise and delay.
+        """
+
     def capsules(self) -> Mapping[str, Array]:
         """Return the ends (2, 3) of the capsule of each of the receiver's body parts now."""
 
@@ -88,14 +92,16 @@ class World(Protocol):
 
 
 def open_world(scenario: Scenario, interface: Interface,
-               make_receiver: MakeReceiver = Person) -> World:
+               make_receiver: MakeReceiver = Person, whole_pictures: bool = False) -> World:
     """Open the world of a scenario, with a receiver made for each episode.
 
-    Raise `ScenarioError` for a signal of the interface that cannot be simulated. The engine is
-    imported in this function, so that the module can be imported without it.
+    Its samples of pictures are the part that a policy sees; with `whole_pictures` they are those
+    that the camera publishes, for messages. Raise `ScenarioError` for a signal of the interface
+    that cannot be simulated. The engine is imported in this function, so that the module can be
+    imported without it.
     """
-    require_simulable(interface)
+    require_simulable(interface, scenario)
 
     from uncloning_ros.simulation.pybullet.world import BulletWorld
 
-    return BulletWorld(scenario, interface, make_receiver)
+    return BulletWorld(scenario, interface, make_receiver, whole_pictures)

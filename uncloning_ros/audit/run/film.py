@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uncloning_ros.judging.episode import EpisodeResult
-from uncloning_ros.simulation.world import Camera, Pixels, World
+from uncloning_ros.pictures import Pixels
+from uncloning_ros.simulation.world import Camera, World
 
 PICTURE_SIZE, FILM_SIZE = (400, 300), (280, 210)
 _STILL, _MOVING = Camera(*PICTURE_SIZE), Camera(*FILM_SIZE)

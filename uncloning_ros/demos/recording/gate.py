@@ -1,13 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read every message that arrives, to know before a take which ones no dataset accepts."""
+"""Decode every message that arrives, to know before a take which ones no dataset accepts."""
 
 from collections.abc import Iterator
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.decoding import ByteReader
-from uncloning_ros.demos.recording.glances import Glances
 from uncloning_ros.demos.recording.health import rule_names, topic_rules
 
 # Time (s) since the last message after which a topic is silent and a refusal is over; the largest
@@ -23,7 +22,7 @@ class StartGate:
     """
 
     def __init__(self, contract: Contract) -> None:
-        self._reader = ByteReader(contract, Glances(contract).decode)
+        self._reader = ByteReader(contract)
         self._names = rule_names(contract)
         rules = topic_rules(contract)
         self.names = frozenset(rules)

@@ -20,8 +20,7 @@ GRAVITY_M_S2 = 9.81
 _FINGER_TIP_M, _FINGER_TIP_CENTRE_M = (0.0175, 0.0152, 0.0185), (0.0, 0.0076, 0.04525)
 _FINGER_FRICTION = 1.0
 _PAD_SPINNING_M = 0.005  # radius (m) of a soft finger pad: its torsional friction
-_STAND_SIZE_M = (0.10, 0.05)
-_TABLE_RGBA, _STAND_RGBA = (0.80, 0.76, 0.70, 1.0), (0.45, 0.48, 0.50, 1.0)
+STAND_SIZE_M = (0.10, 0.05)
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,17 @@ def build(client: BulletClient, scenario: Scenario, physics_hz: int) -> Bodies:
     client.setPhysicsEngineParameter(numSolverIterations=60, deterministicOverlappingPairs=1)
     if tool.contact_breaking_m is not None:
         client.setPhysicsEngineParameter(contactBreakingThreshold=tool.contact_breaking_m)
-    _build_box(client, (1.0, 1.0, 0.05), (0.6, 0, -0.051), _TABLE_RGBA)
+    _build_box(client, (1.0, 1.0, 0.05), (0.6, 0, -0.051))
     arm = _build_arm(client)
-    stand = _build_box(client, (_STAND_SIZE_M[0] / 2, _STAND_SIZE_M[1] / 2, stand_half_m),
-                       (0.4, 0, stand_half_m), _STAND_RGBA)
+    stand = _build_box(client, (STAND_SIZE_M[0] / 2, STAND_SIZE_M[1] / 2, stand_half_m),
+                       (0.4, 0, stand_half_m))
     parts = list(tool.parts.values())
     halves = [[s / 2 for s in part.size_m] for part in parts]
     centres = [list(part.center_m) for part in parts]
     boxes = [pybullet.GEOM_BOX] * len(parts)
     shape = client.createCollisionShapeArray(
         shapeTypes=boxes, halfExtents=halves, collisionFramePositions=centres)
-    look = client.createVisualShapeArray(
-        shapeTypes=boxes, halfExtents=halves, visualFramePositions=centres,
-        rgbaColors=[(*part.color, 1.0) for part in parts])
-    body = client.createMultiBody(tool.mass_kg, shape, look, (0.4, 0, 0.2))
+    body = client.createMultiBody(tool.mass_kg, shape, -1, (0.4, 0, 0.2))
     client.changeDynamics(body, -1, lateralFriction=tool.friction,
                           spinningFriction=_PAD_SPINNING_M, rollingFriction=0.0,
                           linearDamping=0.0, angularDamping=0.02)
@@ -66,13 +62,10 @@ def build(client: BulletClient, scenario: Scenario, physics_hz: int) -> Bodies:
 
 
 def _build_box(client: BulletClient, half_m: tuple[float, float, float],
-               centre_m: tuple[float, float, float],
-               rgba: tuple[float, float, float, float]) -> int:
+               centre_m: tuple[float, float, float]) -> int:
     """Build a box that does not move."""
     shape = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m)
-    body: int = client.createMultiBody(0, shape, -1, centre_m)
-    client.changeVisualShape(body, -1, rgbaColor=rgba)
-    return body
+    return int(client.createMultiBody(0, shape, -1, centre_m))
 
 
 def _build_arm(client: BulletClient) -> int:
@@ -88,16 +81,22 @@ def _build_arm(client: BulletClient) -> int:
     return arm
 
 
+def panda_urdf() -> ElementTree.Element:
+    """Return the description of the arm that comes with PyBullet, with the paths of its meshes."""
+    folder = Path(DATA_PATH) / 'franka_panda'
+    root = ElementTree.parse(folder / 'panda.urdf').getroot()  # noqa: S314 (a shipped file)
+    for mesh in root.iter('mesh'):
+        mesh.set('filename', mesh.get('filename', '').replace('package:/', str(folder)))
+    return root
+
+
 def _load_panda(client: BulletClient) -> int:
     """Load the arm that comes with PyBullet, with boxes for finger tips.
 
     The convex hulls of the finger meshes sometimes give contact normals that point through the
     finger, and the gripper jams; boxes do not.
     """
-    folder = Path(DATA_PATH) / 'franka_panda'
-    root = ElementTree.parse(folder / 'panda.urdf').getroot()  # noqa: S314 (a shipped file)
-    for mesh in root.iter('mesh'):
-        mesh.set('filename', mesh.get('filename', '').replace('package:/', str(folder)))
+    root = panda_urdf()
     for name, side in (('panda_leftfinger', 1.0), ('panda_rightfinger', -1.0)):
         collision = root.find(f"link[@name='{name}']/collision")
         assert collision is not None

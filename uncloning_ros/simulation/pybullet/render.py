@@ -1,56 +1,136 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a world without a display, by PyBullet's software renderer."""
+"""Pictures by PyBullet's software renderer, without a display."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from uncloning_ros.geometry import Array
+from uncloning_ros.geometry import Array, Vector
+from uncloning_ros.pictures import Pixels
+from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.pybullet.client import BulletClient, pybullet
-from uncloning_ros.simulation.world import Camera, Pixels
+from uncloning_ros.simulation.pybullet.stage import (
+    TABLE_BACK_M,
+    TABLE_HALF_WIDTH_M,
+    Colours,
+    Moment,
+    Stage,
+)
+from uncloning_ros.simulation.receivers.receiver import Receiver
+from uncloning_ros.simulation.world import Camera
 
-_EYE_M, _LOOK_AT_M, _FIELD_DEG = (0.85, -1.50, 0.95), (0.66, 0.0, 0.30), 46.0
-_SKIN, _SHIRT = (0.87, 0.68, 0.55, 1.0), (0.25, 0.42, 0.62, 1.0)
-_CLOTHED = ('torso',)
-
-
-class Renderer:
-    """Take pictures of one client's world; the physics ignores the shapes added for them."""
-
-    def __init__(self, client: BulletClient) -> None:
-        self._client = client
-        self._shapes: dict[str, int] = {}
-
-    def picture(self, camera: Camera, capsules: Mapping[str, Array],
-                radius_m: Mapping[str, float]) -> Pixels:
-        """Return a picture, with the receiver's body parts as capsules: ends (2, 3), radius."""
-        for part, ends in capsules.items():
-            if part not in self._shapes:
-                self._shapes[part] = self._add_capsule(part, ends, radius_m[part])
-            self._client.resetBasePositionAndOrientation(
-                self._shapes[part], ends.mean(axis=0).tolist(), _turn_z_to(ends[1] - ends[0]))
-        width, height = camera.width, camera.height
-        view = pybullet.computeViewMatrix(_EYE_M, _LOOK_AT_M, (0, 0, 1))
-        lens = pybullet.computeProjectionMatrixFOV(_FIELD_DEG, width / height, 0.1, 5.0)
-        pixels = self._client.getCameraImage(
-            width, height, view, lens, lightDirection=(0.6, -1.0, 1.6), shadow=1,
-            renderer=pybullet.ER_TINY_RENDERER)[2]
-        return np.asarray(pixels, dtype=np.uint8).reshape(height, width, 4)[:, :, :3].copy()
-
-    def _add_capsule(self, part: str, ends: Array, radius_m: float) -> int:
-        """Add a shape of a body part's size; a receiver's sizes stay the same."""
-        shape = self._client.createVisualShape(
-            pybullet.GEOM_CAPSULE, radius=radius_m,
-            length=float(np.linalg.norm(ends[1] - ends[0])),
-            rgbaColor=_SHIRT if part in _CLOTHED else _SKIN)
-        return int(self._client.createMultiBody(0, -1, shape))
+_NEAR_M, _FAR_M = 0.03, 5.0
+_AMBIENT, _DIFFUSE, _SPECULAR = 0.6, 0.35, 0.05
+_FROM: Vector = (0.6, -1.0, 1.6)
+_NOTHING = 0.9999  # depth in the buffer from which on a pixel shows no body
 
 
-def _turn_z_to(direction: Array) -> tuple[float, float, float, float]:
-    """Return the quaternion (x, y, z, w) that turns +z to `direction`: capsules lie along z."""
-    x, y, z = (direction / np.linalg.norm(direction)).tolist()
-    if z < -0.9999:
-        return 1.0, 0.0, 0.0, 0.0
-    w = np.sqrt((1.0 + z) / 2.0)
-    return -y / (2 * w), x / (2 * w), 0.0, float(w)
+@dataclass(frozen=True)
+class View:
+    """Where a camera is and looks: eye and target (3,) in m, up (3,), in the base frame."""
+
+    eye: Array
+    target: Array
+    up: Array
+
+
+@dataclass(frozen=True)
+class Light:
+    """The light of a scene: its strength, 1 is ordinary, and where it comes from."""
+
+    strength: float = 1.0
+    direction: Vector = _FROM
+
+
+def shoot(client: BulletClient, view: View, field_rad: float, size: tuple[int, int],
+          light: Light, shadow: bool) -> tuple[Pixels, NDArray[np.float32]]:
+    """Return picture (height, width, 3) and depth buffer (height, width) of a client's bodies."""
+    width, height = size
+    lens = pybullet.computeProjectionMatrixFOV(float(np.degrees(field_rad)), width / height,
+                                               _NEAR_M, _FAR_M)
+    seen = client.getCameraImage(
+        width, height, pybullet.computeViewMatrix(
+            view.eye.tolist(), view.target.tolist(), view.up.tolist()), lens,
+        lightDirection=light.direction, shadow=int(shadow),
+        lightAmbientCoeff=_AMBIENT * light.strength, lightDiffuseCoeff=_DIFFUSE * light.strength,
+        lightSpecularCoeff=_SPECULAR, renderer=pybullet.ER_TINY_RENDERER)
+    pixels = np.asarray(seen[2], dtype=np.uint8).reshape(height, width, 4)
+    return pixels[:, :, :3].copy(), np.asarray(seen[3]).reshape(height, width)
+
+
+_FILM_VIEW = View(np.array([0.82, -1.6, 0.98]), np.array([0.70, 0.0, 0.33]),
+                  np.array([0.0, 0.0, 1.0]))
+_FILM_FIELD_RAD = np.radians(47.0)
+
+
+class Backdrop:
+    """The table and the wall, painted behind the bodies of a picture of one size and field."""
+
+    def __init__(self, field_rad: float, size: tuple[int, int], table_edge_m: float,
+                 colours: Colours, light: Light) -> None:
+        width, height = size
+        half = np.tan(field_rad / 2)
+        across = (2 * (np.arange(width) + 0.5) / width - 1) * half * width / height
+        upward = (1 - 2 * (np.arange(height) + 0.5) / height) * half
+        # Rays as (right, up, forward), forward 1, so that lengths along them are depths.
+        rays = np.ones((height, width, 3), dtype=np.float32)
+        rays[..., 0], rays[..., 1] = across[None, :], upward[:, None]
+        self._rays = rays
+        self._still: tuple[View, NDArray[np.float32]] | None = None
+        self._edge_m = table_edge_m
+        lit = np.array(light.direction) / np.linalg.norm(light.direction)
+        self._table = _shade(colours.table, light.strength * (_AMBIENT + _DIFFUSE * lit[2]))
+        self._wall = _shade(colours.wall, light.strength * (_AMBIENT + 0.5 * _DIFFUSE))
+
+    def paint(self, pixels: Pixels, depth: NDArray[np.float32], view: View) -> None:
+        """Paint into a picture whatever no body hides; the table hides bodies below it."""
+        if self._still is None or self._still[0] is not view:
+            self._still = view, self._table_depth(view)
+        table = self._still[1]
+        pixels[depth > _NOTHING] = self._wall
+        # The buffer's values grow with the depth.
+        pixels[table < depth] = self._table
+
+    def _table_depth(self, view: View) -> NDArray[np.float32]:
+        """Return the depths (height, width) of the table, as in the buffer; 2 beside it."""
+        forward = view.target - view.eye
+        forward = forward / np.linalg.norm(forward)
+        right = np.cross(forward, view.up)
+        right = right / np.linalg.norm(right)
+        frame = np.stack([right, np.cross(right, forward), forward]).astype(np.float32)
+        x, y, z = np.moveaxis(self._rays @ frame, -1, 0)
+        far = np.float32(-view.eye[2]) / np.where(z < -1e-4, z, np.float32(-1e-4))
+        x, y = np.float32(view.eye[0]) + far * x, np.float32(view.eye[1]) + far * y
+        shown = ((z < -1e-4) & (far < _FAR_M) & (x > TABLE_BACK_M) & (x < self._edge_m)
+                 & (np.abs(y) < TABLE_HALF_WIDTH_M))
+        buffer = _FAR_M / (_FAR_M - _NEAR_M) * (1 - np.float32(_NEAR_M) / far)
+        return np.where(shown, buffer, np.float32(2.0)).astype(np.float32)
+
+
+class Filmer:
+    """Take the pictures of films, of a scene with the arm's own meshes and shadows."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._stage = Stage(scenario, fine=True)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._stage.close()
+
+    def begin(self, receiver: Receiver, palm: Array) -> None:
+        """Set the scene of an episode up."""
+        self._stage.begin(receiver, palm, Colours())
+
+    def picture(self, camera: Camera, moment: Moment) -> Pixels:
+        """Return a picture (height, width, 3) of a moment."""
+        self._stage.place(moment)
+        pixels, depth = shoot(self._stage.client, _FILM_VIEW, _FILM_FIELD_RAD,
+                              (camera.width, camera.height), Light(), shadow=True)
+        pixels[depth > _NOTHING] = _shade(Colours().wall, 1.0)
+        return pixels
+
+
+def _shade(colour: Vector, strength: float) -> NDArray[np.uint8]:
+    return np.clip(np.array(colour) * strength * 255.0, 0, 255).astype(np.uint8)

@@ -19,7 +19,8 @@ from uncloning_ros.geometry import (
     segment_distance,
 )
 from uncloning_ros.judging.trace import NO_PART, Trace
-from uncloning_ros.scenario import Scenario, ToolPart
+from uncloning_ros.pictures import Pixels
+from uncloning_ros.scenario import PHYSICS_HZ, Scenario, ToolPart
 from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.pybullet.bodies import (
     FINGER_LINKS,
@@ -28,14 +29,17 @@ from uncloning_ros.simulation.pybullet.bodies import (
     TCP_LINK,
     build,
 )
+from uncloning_ros.simulation.pybullet.cameras import Cameras
 from uncloning_ros.simulation.pybullet.client import connect, pybullet
-from uncloning_ros.simulation.pybullet.render import Renderer
+from uncloning_ros.simulation.pybullet.render import Filmer
+from uncloning_ros.simulation.pybullet.stage import Moment
 from uncloning_ros.simulation.receivers.receiver import ToolState
-from uncloning_ros.simulation.sensors import Sensors
-from uncloning_ros.simulation.world import Camera, MakeReceiver, Pixels
+from uncloning_ros.simulation.sensors import TEACHER_SIGNALS, Sensors
+from uncloning_ros.simulation.world import Camera, MakeReceiver
 
-_PHYSICS_HZ, _SENSOR_HZ, _CONTROL_HZ = 240, 40, 120
-_SENSOR_EVERY, _CONTROL_EVERY = _PHYSICS_HZ // _SENSOR_HZ, _PHYSICS_HZ // _CONTROL_HZ
+_SENSOR_HZ, _CONTROL_HZ = 40, 120
+_SENSOR_EVERY, _CONTROL_EVERY = PHYSICS_HZ // _SENSOR_HZ, PHYSICS_HZ // _CONTROL_HZ
+_TEACHER_STREAM = 0x7E  # of the draws of a seed: noise of the poses that only a teacher sees
 
 _ARM_FORCE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
 _GRIP_FORCE_N = 20.0  # of each finger
@@ -51,23 +55,29 @@ _LOST_S = 0.5  # time (s) on the table after which the tool counts as dropped
 class BulletWorld:
     """One scenario's world with a physics client of its own; implements `World`."""
 
-    physics_hz, sensor_hz = _PHYSICS_HZ, _SENSOR_HZ
+    physics_hz, sensor_hz = PHYSICS_HZ, _SENSOR_HZ
 
     def __init__(self, scenario: Scenario, interface: Interface,
-                 make_receiver: MakeReceiver) -> None:
+                 make_receiver: MakeReceiver, whole_pictures: bool) -> None:
         self.scenario = scenario
         self._interface = interface
         self._make_receiver = make_receiver
-        self._signals = {signal.key: signal for signal in interface.observations}
+        self._signals = {signal.key: signal for signal in interface.vectors}
+        self._unobserved = {signal.key: signal for signal in TEACHER_SIGNALS
+                            if signal.key not in self._signals}
         self._parts = tuple(scenario.tool.parts)
         self._client = connect()
-        self._bodies = build(self._client, scenario, _PHYSICS_HZ)
-        self._renderer = Renderer(self._client)
+        self._bodies = build(self._client, scenario, PHYSICS_HZ)
+        self._cameras = Cameras(scenario, interface.cameras, whole_pictures)
+        self._filmer: Filmer | None = None
         self.reset(0)
 
     def close(self) -> None:
-        """Free the physics client."""
+        """Free the physics client, and those of the pictures."""
         self._client.disconnect()
+        self._cameras.close()
+        if self._filmer is not None:
+            self._filmer.close()
 
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed`: start, receiver and sensor noise follow from it alone."""
@@ -79,6 +89,10 @@ class BulletWorld:
         jitter = start_rng.uniform(-1.0, 1.0, size=3) * ranges.arm_position_jitter_m
         self.receiver = self._make_receiver(self.scenario, receiver_rng)
         self._sensors = Sensors(self.scenario.tracking, self._signals, sensor_rng)
+        self._teacher_sensors = Sensors(
+            self.scenario.tracking, self._unobserved,
+            np.random.default_rng(np.random.SeedSequence((seed, _TEACHER_STREAM))))
+        self._seen: dict[str, Array] = {}
 
         position, rotation, _ = panda.forward(panda.READY_RAD)
         joints = panda.solve(pose_from_parts(position + jitter, rotation))
@@ -108,12 +122,15 @@ class BulletWorld:
             self._read()
         # As on a robot, the sensor is zeroed with the empty hand.
         self._tare_n = self._wrench
-        self._sensors.measure(self.time_ns, self._truth())
+        self._cameras.begin(seed, self.receiver, self._palm)
+        if self._filmer is not None:
+            self._filmer.begin(self.receiver, self._palm)
+        self._measure()
 
     @property
     def time_ns(self) -> int:
         """Return the simulated time since the reset."""
-        return self._step * 10**9 // _PHYSICS_HZ
+        return self._step * 10**9 // PHYSICS_HZ
 
     @property
     def completed(self) -> bool:
@@ -156,7 +173,7 @@ class BulletWorld:
         held = (NO_PART if receiver.held_part is None else self._parts.index(receiver.held_part))
         self._rows.append((self._tcp, self._object, self._palm, self._width_m, self._in_fingers,
                            held, receiver.pull_n(now_s)))
-        receiver.update(now_s, 1 / _PHYSICS_HZ, ToolState(
+        receiver.update(now_s, 1 / PHYSICS_HZ, ToolState(
             self._part_distances(), math.hypot(*self._velocity),
             float(self._object[2]) - self._rest_z_m, self._in_fingers))
         if receiver.held_part is not None and self._grip is None:
@@ -165,9 +182,17 @@ class BulletWorld:
             self._grip = (point, rotation, self._palm.copy())
         lying = self._object[2] < self._rest_z_m - 0.5 * self._bodies.stand_half_m
         free = not self._in_fingers and receiver.held_part is None
-        self._lying_s = self._lying_s + 1 / _PHYSICS_HZ if lying and free else 0.0
+        self._lying_s = self._lying_s + 1 / PHYSICS_HZ if lying and free else 0.0
+        self._measure()
+
+    def _measure(self) -> None:
+        """Take the measurements that are due at this step."""
+        now_ns = self.time_ns
         if self._step % _SENSOR_EVERY == 0:
-            self._sensors.measure(self.time_ns, self._truth())
+            truth = self._truth()
+            self._sensors.measure(now_ns, truth)
+            self._teacher_sensors.measure(now_ns, truth)
+        self._sensors.deliver(self._cameras.measure(self._step, now_ns, self._moment))
 
     def poll(self) -> list[tuple[str, Sample]]:
         """Return the samples (key, sample) delivered since the last call, oldest first."""
@@ -175,7 +200,15 @@ class BulletWorld:
 
     def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
         """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
-        return self._sensors.glance(self.time_ns, self._truth(), rng)
+        now_ns = self.time_ns
+        return [*self._sensors.glance(now_ns, self._truth(), rng),
+                *self._cameras.glance(self._step, now_ns, self._moment, rng)]
+
+    def seen_by_teacher(self) -> Mapping[str, Array]:
+        """Return the newest values (dim,) of what a teacher sees and the contract does not."""
+        self._seen.update((key, sample.values) for key, sample
+                          in self._teacher_sensors.poll(self.time_ns))
+        return self._seen
 
     def capsules(self) -> dict[str, Array]:
         """Return the ends (2, 3) of the capsule of each of the receiver's body parts now."""
@@ -187,7 +220,7 @@ class BulletWorld:
         tool, tool_object, hand, width, fingers, held, pull = columns
         capsules, radius_m = self.receiver.capsules(hand), self.receiver.capsule_radius_m
         return Trace(
-            physics_hz=float(_PHYSICS_HZ), part_names=self._parts, tool_pose=tool,
+            physics_hz=float(PHYSICS_HZ), part_names=self._parts, tool_pose=tool,
             object_pose=tool_object, hand_pose=hand, gripper_width_m=width,
             finger_contact=fingers, arm_contact=_gripper_touches(tool, capsules, radius_m),
             held_part=held.astype(np.int8), pull_n=pull, capsule_ends=capsules,
@@ -195,7 +228,19 @@ class BulletWorld:
 
     def picture(self, camera: Camera) -> Pixels:
         """Return the camera's picture of this moment; the episode is unchanged."""
-        return self._renderer.picture(camera, self.capsules(), self.receiver.capsule_radius_m)
+        if self._filmer is None:
+            self._filmer = Filmer(self.scenario)
+            self._filmer.begin(self.receiver, self._palm)
+        return self._filmer.picture(camera, self._moment())
+
+    def _moment(self) -> Moment:
+        """Return all that a picture of this moment shows."""
+        client, bodies = self._client, self._bodies
+        states = client.getJointStates(bodies.arm, (*range(7), *FINGER_LINKS))
+        return Moment(tuple(state[0] for state in states), self._tcp,
+                      client.getBasePositionAndOrientation(bodies.tool),
+                      client.getBasePositionAndOrientation(bodies.stand), self._palm,
+                      self.capsules(), self.receiver.held_part is not None)
 
     def _command_motors(self) -> None:
         self._client.setJointMotorControlArray(

@@ -69,7 +69,7 @@ class Person:
         mirror = np.array([1.0, side, 1.0])
         self._body = BODIES[ranges.posture]
         self.rest_m: Array = np.array(self._body.rest_hand) * mirror
-        self._shoulder_m = self._body.shoulder * mirror
+        self.shoulder_m: Array = np.array(self._body.shoulder) * mirror
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
         jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
         # The palm's +x faces the arm's base, up to the jitter.
@@ -140,7 +140,7 @@ class Person:
         """Return the ends (T, 2, 3) of each body part's capsule for palm poses (T, 9)."""
         body, face_x = self._body, self._body.torso_x - _FACE_AHEAD_M
         wrist = palms[:, :3] - _HAND_LENGTH_M * palms[:, 3:6]
-        towards = self._shoulder_m - wrist
+        towards = self.shoulder_m - wrist
         elbow = wrist + _FOREARM_LENGTH_M * towards / np.linalg.norm(
             towards, axis=1, keepdims=True)
         fixed = {

@@ -44,6 +44,10 @@ class Receiver(Protocol):
     held_part: str | None
 
     @property
+    def shoulder_m(self) -> Array | None:
+        """Return the shoulder (3,) of the reaching arm, for pictures; None without an arm."""
+
+    @property
     def has_tool(self) -> bool:
         """Tell whether the receiver holds the tool and the robot has let go of it."""
 
