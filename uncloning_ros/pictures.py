@@ -32,6 +32,10 @@ _RAW_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
 # covered lens has noise, and a saturated sensor rests below the top.
 _BLANK_SHARE, _BLACK, _WHITE = 0.98, 8, 247
 _COMPRESSION = 3  # of PNG: 6 is three times slower and a tenth smaller
+# The last bytes of whole pictures.
+_ENDS = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
+# Step (bytes) from one looked at value of a raw picture to the next: a prime, so no column.
+_STRIDE = 997
 
 # A JPEG of 24 x 16 px with colours and edges: decoders differ in all its pixels.
 _TEST_JPEG = base64.b64decode(
@@ -104,6 +108,44 @@ def picture_of_raw(data: NDArray[np.uint8] | memoryview, encoding: str, width: i
     grey = channels == 1
     return _seen(Image.fromarray(np.ascontiguousarray(rows[:, :, 0] if grey else rows)),
                  'mono8' if grey else 'rgb8', view)
+
+
+def compressed_form(data: bytes, view: View) -> str | None:
+    """Return the form of a picture, as 'JPEG RGB', by its header and its end.
+
+    None for one that `decode_picture` may refuse for other reasons than what its pixels show.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=('JPEG', 'PNG')) as image:
+            name, mode, size = str(image.format), image.mode, image.size
+    except Exception:  # noqa: BLE001 - the library's exceptions have no common base
+        return None
+    modes = ('RGB',) if view.encoding == 'rgb8' else ('RGB', 'L')
+    if size != view.camera_size or mode not in modes or name not in _ENDS:
+        return None
+    if not data.rstrip(b'\0').endswith(_ENDS[name]):
+        return None
+    return f'{name} {mode}'
+
+
+def raw_form(data: NDArray[np.uint8] | memoryview, encoding: str, width: int, height: int,
+             step: int, view: View) -> str | None:
+    """Return the encoding of a raw image by its fields and a few of its values.
+
+    None for one that `picture_of_raw` may refuse.
+    """
+    channels = _RAW_CHANNELS.get(encoding)
+    if channels is None or (width, height) != view.camera_size or (
+            channels == 1 and view.encoding == 'rgb8'):
+        return None
+    values = np.frombuffer(data, np.uint8)
+    if step < width * channels or values.size != step * height:
+        return None
+    some = values[::_STRIDE]
+    usual = np.count_nonzero((some > _BLACK) & (some < _WHITE))
+    return encoding if usual >= some.size / 10 else None
 
 
 def encode_picture(pixels: Pixels) -> bytes:

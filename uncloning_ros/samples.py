@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read messages as samples of a contract's signals: the one judge of live messages and of bags."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from uncloning_ros.transforms import TransformTree, static_topic
 
 # The samples of one message by key, each refused one as the error that says why.
 Samples = Iterator[tuple[str, Sample | ContractError]]
+# Reads a message of a signal that was received at a time (ns), as `decode` does.
+Decode = Callable[[Signal, Any, int], Sample]
 
 
 class SampleReader:
@@ -21,11 +23,12 @@ class SampleReader:
     Arm and gripper may publish their joints on one topic: a message that names none of a signal's
     joints gives no sample of it, and `others` keeps by key the sentence that tells which joints it
     names. `types` are those of all topics, static transforms included. One thread reads; any may
-    copy `others`.
+    copy `others`. `decode` reads all messages but transforms.
     """
 
-    def __init__(self, carried: Mapping[str, Sequence[tuple[Signal, Topic]]]) -> None:
-        self._carried = carried
+    def __init__(self, carried: Mapping[str, Sequence[tuple[Signal, Topic]]],
+                 decode: Decode = decode) -> None:
+        self._carried, self._decode = carried, decode
         self._tree = TransformTree()
         self.others: dict[str, str] = {}
         self.types = {name: source.type for name, [(_, source), *_] in carried.items()}
@@ -45,7 +48,7 @@ class SampleReader:
             placed = self._tree.add(message, static=topic in self._moving)
         for signal, source in self.carried_by(topic):
             try:
-                sample = _sample(signal, source, message, receive_ns, arrival_ns) if (
+                sample = self._sample(signal, source, message, receive_ns, arrival_ns) if (
                     placed is None) else self._tree.sample(signal, source, placed, receive_ns,
                                                            arrival_ns)
                 if sample is not None:
@@ -66,17 +69,16 @@ class SampleReader:
             return f'{signal.key}: {why or "its frame is the base frame itself"}'
         return self.others.get(signal.key, '')
 
-
-def _sample(signal: Signal, source: Topic, message: Any, receive_ns: int,
-            arrival_ns: int) -> Sample:
-    """Return the sample of a message, with the stamp that counts."""
-    sample = decode(signal, message, receive_ns)
-    if not isinstance(source, ObservedTopic):
+    def _sample(self, signal: Signal, source: Topic, message: Any, receive_ns: int,
+                arrival_ns: int) -> Sample:
+        """Return the sample of a message, with the stamp that counts."""
+        sample = self._decode(signal, message, receive_ns)
+        if not isinstance(source, ObservedTopic):
+            return sample
+        if not source.stamped:
+            return replace(sample, stamp_ns=arrival_ns)
+        if header_stamp_ns(message) == 0:
+            raise ContractError(f'{signal.key}: expected a time stamp, got none; have its '
+                                f'publisher fill header.stamp, or set stamped: false for '
+                                f'{signal.key} in the contract: then its time of arrival counts')
         return sample
-    if not source.stamped:
-        return replace(sample, stamp_ns=arrival_ns)
-    if header_stamp_ns(message) == 0:
-        raise ContractError(f'{signal.key}: expected a time stamp, got none; have its publisher '
-                            f'fill header.stamp, or set stamped: false for {signal.key} in the '
-                            f'contract: then its time of arrival counts')
-    return sample

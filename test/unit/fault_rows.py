@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import seeing
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Contract, Enable, FaultSignal, load_contract
+from uncloning_ros.contract import Contract, Enable, FaultSignal, Signal, load_contract
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
+from uncloning_ros.pictures import encode_picture
 from uncloning_ros.runtime.watchdog import Guards
 from uncloning_ros.share import share_path
 
@@ -31,9 +33,8 @@ SPEEDS = {'pose': {'max_speed_m_s': 1.0, 'max_speed_rad_s': 4.0},
           'joint_positions': {'max_speed_rad_s': 2.0}}
 
 
-def guarded(name: str) -> Contract:
-    """Return a shipped contract with every guard: nothing may freeze or leap, two switches."""
-    contract = load_contract(share_path('config') / name)
+def guarded(contract: Contract) -> Contract:
+    """Return a contract with every guard: nothing may freeze or leap, two switches."""
     topics = {}
     for signal in contract.interface.observations:
         topics[signal.key] = replace(contract.deployment.observations[signal.key],
@@ -43,7 +44,9 @@ def guarded(name: str) -> Contract:
         fault=FaultSignal('fault', True)))
 
 
-POSES, JOINTS = guarded('contract.yaml'), guarded('contract_joint.yaml')
+POSES, JOINTS = (guarded(load_contract(share_path('config') / name))
+                 for name in ('contract.yaml', 'contract_joint.yaml'))
+CAMERAS = guarded(seeing.with_cameras(load_contract(share_path('config') / 'contract.yaml')))
 DOWN = [1.0, 0.0, 0.0, 0.0, -1.0, 0.0]
 VALUES = {'tool_pose': [0.4, 0.0, 0.3, *DOWN], 'gripper_width': [0.08],
           'object_pose': [0.6, 0.0, 0.3, *DOWN], 'hand_pose': [0.7, 0.0, 0.3, *DOWN],
@@ -69,10 +72,12 @@ def healthy(contract: Contract, cycle: int) -> Cycle:
     """Return a cycle in which all is well; everything trembles, and the arm moves."""
     now_ns = cycle * contract.deployment.command_period_ns
     inputs = {}
-    for signal in contract.interface.observations:
+    for signal in contract.interface.vectors:
         values = np.array(VALUES[signal.key])
         values[0] += 1e-4 * cycle
         inputs[signal.key] = Sample(values, now_ns, now_ns)
+    for signal in contract.interface.cameras:
+        inputs[signal.key] = Sample(seeing.picture(signal, cycle), now_ns, now_ns)
     return Cycle(now_ns, now_ns, inputs, Guards({}, True, now_ns, False))
 
 
@@ -208,6 +213,52 @@ def impossible_joint(message: Any) -> None:
     message.position = message.position * 0.0 - 400.0
 
 
+def halved(message: Any) -> None:
+    message.data = message.data[:len(message.data) // 2]
+
+
+def no_data(message: Any) -> None:
+    message.data = message.data[:0]
+
+
+def other_format(message: Any) -> None:
+    if hasattr(message, 'format'):
+        message.data = np.frombuffer(b'GIF89a' + bytes(message.data), np.uint8)
+    else:
+        message.encoding = 'yuv422'
+
+
+def uniform(message: Any, signal: Signal, level: int, factor: int = 1) -> None:
+    """Give a message the picture of one grey level, of a size by a factor."""
+    width, height = (factor * side for side in signal.view.camera_size)
+    channels = signal.shape[2]
+    if hasattr(message, 'format'):
+        data = encode_picture(np.full((height, width, channels), level, np.uint8))
+    else:
+        message.width, message.height, message.step = width, height, width * channels
+        data = bytes([level]) * (height * width * channels)
+    message.data = np.frombuffer(data, np.uint8)
+
+
+def picture_rows(contract: Contract) -> list[Row]:
+    """Return the rows of everything that can befall a picture."""
+    def row(signal: Signal, name: str, spoil: Callable[[Any], None]) -> Row:
+        return Row(f'{signal.key} {name}', contract,
+                   lambda now, _: received(now, contract, signal.key, spoil),
+                   'refused_input', 0, signal.key)
+
+    rows = [one for one in input_rows(contract)
+            if one.key in (signal.key for signal in contract.interface.cameras)]
+    for signal in contract.interface.cameras:
+        rows += [row(signal, name, spoil) for name, spoil in (
+            ('is black', partial(uniform, signal=signal, level=0)),
+            ('is saturated', partial(uniform, signal=signal, level=255)),
+            ('is truncated', halved), ('is empty', no_data),
+            ('is of another size', partial(uniform, signal=signal, level=128, factor=2)),
+            ('is of another format', other_format))]
+    return rows
+
+
 def message_rows(contract: Contract) -> list[Row]:
     """Return the rows of messages that break the contract."""
     spoilt: dict[str, tuple[Callable[[Any], None], ...]] = {
@@ -258,5 +309,7 @@ TABLE = [row for contract in (POSES, JOINTS)
          for row in (*input_rows(contract), *leap_rows(contract), *message_rows(contract),
                      *other_rows(contract))]
 TABLE += value_rows(POSES)
+TABLE += picture_rows(CAMERAS)
 TABLE += [row for row in value_rows(JOINTS) if row.key == 'joint_positions']
-NAMES = [f'{"poses" if row.contract is POSES else "joints"}: {row.name}' for row in TABLE]
+_OF = {id(POSES): 'poses', id(JOINTS): 'joints', id(CAMERAS): 'cameras'}
+NAMES = [f'{_OF[id(row.contract)]}: {row.name}' for row in TABLE]

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import seeing
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import JOINT_CONTRACT as CONTRACT
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import KINDS
+from uncloning_ros.contract import KINDS, Signal
 from uncloning_ros.contract.messages import joint_state
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, ScenarioError
@@ -338,3 +339,51 @@ def test_a_clock_that_jumps_back_goes_on_from_there() -> None:
 
 def test_no_clock_goes_below_zero() -> None:
     assert clock('clock:back=100', 0.0, 1.0) == pytest.approx([-BEGIN_NS * 1e-9] * 2)
+
+
+COLOURED, GREY = seeing.CAMERAS
+
+
+def pictured(text: str, signal: Signal = COLOURED) -> Any:
+    """Return the message of a picture under a fault: what the simulator publishes."""
+    type_name = seeing.CONTRACT.deployment.observations[signal.key].type
+    one = FaultInjector([parse_fault(f'{signal.key}:{text}', {signal.key: signal})],
+                        {signal.key: signal}, np.random.default_rng(0))
+    one.begin(BEGIN_NS)
+    sample = Sample(seeing.picture(signal, 3), BEGIN_NS, BEGIN_NS)
+    [(_, changed)] = one.deliver([(signal.key, sample)], BEGIN_NS)
+    built = encode(signal, type_name, changed.values, BEGIN_NS, STORE.types.__getitem__)
+    one.corrupt(signal.key, built, BEGIN_NS)
+    return built
+
+
+@pytest.mark.parametrize('signal', seeing.CAMERAS, ids=['compressed', 'raw'])
+@pytest.mark.parametrize(('text', 'sentence'), [
+    ('black', 'black in 100%'), ('saturated', 'saturated in 100%'),
+    ('truncated', 'cannot be decoded|expected 144 bytes.*got 72'),
+    ('size', 'expected pictures of 1. x 12 px, got . x 6 px'),
+    ('encoding', "got the colours 'RGBA'|got 'bayer_rggb8'")])
+def test_a_spoilt_picture_is_refused_by_its_reader(text: str, sentence: str,
+                                                   signal: Signal) -> None:
+    with pytest.raises(ContractError, match=f'^{signal.key}: .*({sentence})'):
+        decode(signal, pictured(text, signal), 0)
+
+
+@pytest.mark.parametrize('signal', seeing.CAMERAS, ids=['compressed', 'raw'])
+def test_noise_of_a_picture_is_in_grey_levels_and_stays_within_them(signal: Signal) -> None:
+    clean = seeing.picture(signal, 3)
+    values = decode(signal, pictured('noise=20', signal), 0).values
+    assert values.dtype == np.uint8
+    assert np.std(values.astype(float) - clean) == pytest.approx(20, rel=0.2)
+    assert {0, 255} <= set(decode(signal, pictured('noise=100', signal), 0).values.ravel())
+
+
+@pytest.mark.parametrize('kind', ['nan', 'inf', 'frame', 'missing', 'reorder', 'extra'])
+def test_a_picture_has_no_fields_frame_or_joints_to_spoil(kind: str) -> None:
+    with pytest.raises(ScenarioError, match=f'scene_camera cannot have the fault {kind!r}'):
+        parse_fault(f'scene_camera:{kind}', {'scene_camera': COLOURED})
+
+
+def test_only_pictures_can_be_black() -> None:
+    with pytest.raises(ScenarioError, match="hand_pose cannot have the fault 'black'"):
+        parsed('hand_pose:black')

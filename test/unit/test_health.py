@@ -295,3 +295,16 @@ def test_a_simulated_clock_that_stands_still_or_jumps_back_makes_no_rate() -> No
     watch.tick(now_ns - 10 * S, learn=True)
     assert watch.usual_hz == {'/a': 40.0}
     assert watch.age_s('/a', now_ns - 10 * S) == 0.0
+
+
+def test_the_bytes_of_a_second_are_known_from_seconds_without_a_take() -> None:
+    watch = RateWatch()
+    watch.tick(0, learn=True)
+    for second in range(1, 5):
+        assert watch.usual_bytes_s == 0.0 or second == 4
+        for _ in range(30):
+            watch.weigh(99_950)
+        watch.tick(second * S, learn=True)
+    assert watch.usual_bytes_s == 3e6
+    watch.tick(5 * S, learn=False)
+    assert watch.usual_bytes_s == 3e6

@@ -131,6 +131,19 @@ def test_a_start_that_would_make_no_good_take_is_refused(
     assert session.recording.open_name is None
 
 
+def test_the_room_on_the_disk_is_told_by_the_rate_of_a_recording(session: Session) -> None:
+    session.free = 41 * 10**9
+    told = session.recording.room(340e6 / 60)
+    assert told == 'about 340 MB a minute; the disk has 41 GB, enough for 119 minutes'
+    assert session.recording.warnings(340e6 / 60) == []
+    session.free = 2**30 + 10**9
+    assert session.recording.room(5e6).endswith('has 2.1 GB, enough for 5 minutes')
+    [warning] = session.recording.warnings(5e6)
+    assert 'nearly full' in warning and '300 MB a minute' in warning
+    assert session.recording.room(0.0) == ''
+    assert session.recording.room(1e3).endswith('enough for 17 days')
+
+
 def test_a_discarded_take_is_put_aside_and_its_number_used_again(session: Session) -> None:
     for place in ('episode_000000', 'episode_000000-2'):
         session.start()

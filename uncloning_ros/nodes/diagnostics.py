@@ -7,6 +7,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.session import RecordingSession
 
 _LEVELS = {'hold': DiagnosticStatus.WARN, 'fault': DiagnosticStatus.ERROR}
@@ -49,14 +50,16 @@ def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) 
 
 
 def recorder_diagnostics(name: str, stamp: Any, recording: RecordingSession,
-                         warnings: Sequence[str], rates_hz: Mapping[str, float],
+                         warnings: Sequence[str], watch: RateWatch,
                          lost: Mapping[str, int]) -> DiagnosticArray:
     """Return state, episode, queue, disk and every topic's rate as diagnostics.
 
-    `warnings` are the present ones, `rates_hz` those of the last second, `lost` counts the
-    messages that never arrived since the recorder began.
+    `warnings` are the present ones, `lost` counts the messages that never arrived since the
+    recorder began.
     """
     thread, free = recording.thread, recording.free()
+    bytes_s = watch.usual_bytes_s
+    room_s = recording.room_s(bytes_s)
     values: dict[str, Any] = {
         'state': 'idle' if thread is None else 'recording',
         'episode': recording.open_name or '',
@@ -67,8 +70,10 @@ def recorder_diagnostics(name: str, stamp: Any, recording: RecordingSession,
         'queued': 0 if thread is None else thread.queued,
         'dropped': 0 if thread is None else sum(thread.dropped.values()),
         'disk_free_mib': '' if free is None else free // 2**20,
+        'mib_a_minute': f'{60 * bytes_s / 2**20:.1f}' if bytes_s else '',
+        'disk_room_s': '' if room_s is None else int(room_s),
     }
-    values |= {f'rate_hz {topic}': f'{rate_hz:.1f}' for topic, rate_hz in rates_hz.items()}
+    values |= {f'rate_hz {topic}': f'{rate_hz:.1f}' for topic, rate_hz in watch.rates_hz.items()}
     values |= {f'lost {topic}': count for topic, count in lost.items() if count}
     if thread is not None:
         values |= {f'dropped {topic}': count for topic, count in thread.dropped.items()}

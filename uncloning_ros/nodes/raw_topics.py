@@ -17,7 +17,7 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 
-from uncloning_ros.contract import TRANSFORMS, Contract
+from uncloning_ros.contract import KINDS, TRANSFORMS, Contract
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC
 from uncloning_ros.demos.bags.message_types import message_text, typestore
 from uncloning_ros.demos.bags.writer import RecordedTopic, described
@@ -28,6 +28,8 @@ from uncloning_ros.transforms import static_topic
 
 # Messages of each topic that wait in the middleware (number): seconds at any robot's rate.
 _DEPTH = 1000
+# The same of pictures: seconds of a camera, without a gigabyte of raw ones.
+_PICTURE_DEPTH = 120
 # Messages of one topic that are taken before the next topic's turn (number).
 _MOST_AT_ONCE = 1000
 # Time (ns) with at most one message after which a topic is not a stream: it may be subscribed to
@@ -218,9 +220,10 @@ class RawTopics:
         if live.subscription is not None:
             self._node.destroy_subscription(live.subscription)
         live.sequence = None
+        depth = _PICTURE_DEPTH if live.recorded.type in KINDS['image'].observed_as else _DEPTH
         live.subscription = self._node.create_subscription(
             message_class(live.recorded.type), live.live_name, _never,
-            QoSProfile(depth=_DEPTH, reliability=live.reliability, durability=live.durability),
+            QoSProfile(depth=depth, reliability=live.reliability, durability=live.durability),
             raw=True, callback_group=self._group)
 
     def _adapt(self, live: _Live) -> None:

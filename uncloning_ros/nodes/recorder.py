@@ -70,6 +70,7 @@ class Recorder(Node):
         self._topics.on_topic = self._recording.add_topic
         self._take_ns = 0
         self._autostart: bool = values['autostart']
+        self._told_room = False
         self._waits_for = ''  # the reason why autostart has not started yet
         self._serve(contract)
         for period_s, call in ((_TAKE_S, self._take), (_CHECK_S, self._check),
@@ -114,7 +115,8 @@ class Recorder(Node):
             self._gate.refusals(now_ns), self._topics.recorded(), self._watch.usual_hz,
             self._topics.lost)
         self._topics.latched_again(self._now_ns(), ros_now_ns(self))
-        return sentence
+        return '; '.join(filter(None, (sentence,
+                                       self._recording.room(self._watch.usual_bytes_s))))
 
     def _stop(self) -> str:
         self._take()
@@ -141,6 +143,7 @@ class Recorder(Node):
                 self._watch.seen(topic, count, now_ns)
 
     def _receive(self, topic: str, cdr: bytes, info: dict[str, Any]) -> None:
+        self._watch.weigh(len(cdr))
         for name in self._gate.see(topic, cdr, self._take_ns):
             self._watch.seen(name, 1, self._take_ns)
         if not self._simulated:
@@ -176,17 +179,22 @@ class Recorder(Node):
         now_ns, recording = self._now_ns(), self._recording
         self._watch.tick(now_ns, learn=recording.open_name is None)
         warnings = (self._clock_warnings() + self._watch.warnings(self._limits_s, now_ns)
-                    + self._gate.refusals(now_ns) + self._foreign_topics() + recording.warnings())
+                    + self._gate.refusals(now_ns) + self._foreign_topics()
+                    + recording.warnings(self._watch.usual_bytes_s))
         if recording.open_name is not None:
             for text in warnings:
                 self.get_logger().warning(f'{recording.open_name}: {text}',
                                           throttle_duration_sec=_REPEAT_S)
+        room = recording.room(self._watch.usual_bytes_s)
+        if room and not self._told_room and not self._watch.silent(self._limits_s, now_ns):
+            self._told_room = True
+            self.get_logger().info(f'a recording takes {room}')
         if self._waits_for:
             self.get_logger().warning(f'autostart waits: {self._waits_for}',
                                       throttle_duration_sec=_REPEAT_S)
         self._diagnostics.publish(recorder_diagnostics(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
-            recording, warnings, self._watch.rates_hz, self._topics.lost))
+            recording, warnings, self._watch, self._topics.lost))
 
     def _clock_warnings(self) -> list[str]:
         """Return a sentence for simulated time that stands still or comes in coarse steps."""

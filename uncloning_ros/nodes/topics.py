@@ -16,6 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, String
 
 from uncloning_ros.contract import (
+    KINDS,
     TRANSFORMS,
     Contract,
     Deployment,
@@ -32,8 +33,9 @@ from uncloning_ros.conversions import (
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
 from uncloning_ros.nodes.endpoints import publisher_mismatch
+from uncloning_ros.runtime.newest_worker import NewestWorker
 from uncloning_ros.runtime.watchdog import CLOCK_TOPIC, Guards
-from uncloning_ros.samples import SampleReader
+from uncloning_ros.samples import SampleReader, Samples
 from uncloning_ros.transforms import static_topic
 
 # Observations: only the newest counts, and best effort matches every publisher.
@@ -92,9 +94,10 @@ def by_topic(signals: Sequence[Signal], topics: Mapping[str, Topic]) -> dict[str
 class Observations:
     """Keep the newest sample of every observation, and the newest words of enable and fault topic.
 
-    The executor's thread alone writes; `newest()` and `guards()` may be called from any thread. A
-    message that breaks the contract removes the sample of its key and leaves a sentence instead;
-    one about other joints leaves the sample to its age.
+    The executor's thread alone writes, but for pictures: a thread of their own decodes them, the
+    newest of each camera, and drops those that are older. `newest()` and `guards()` may be called
+    from any thread. A message that breaks the contract removes the sample of its key and leaves a
+    sentence instead; one about other joints leaves the sample to its age.
     Samples are received on the monotonic clock, under `use_sim_time` on ROS time: then all ages
     are in simulated time.
     """
@@ -110,6 +113,7 @@ class Observations:
         self.arrived: Counter[str] = Counter()
         self.simulated = bool(node.get_parameter('use_sim_time').value)
         self.subscriptions: list[Any] = []
+        self._decoding: NewestWorker[tuple[Any, int, int]] = NewestWorker('decoding', self._decode)
         with contextlib.ExitStack() as undo:
             undo.callback(self.destroy)
             self._listen()
@@ -121,8 +125,12 @@ class Observations:
         carried = {topic: [(signal, topics[signal.key]) for signal in signals] for topic, signals
                    in by_topic(contract.interface.observations, topics).items()}
         self._reader = SampleReader(carried)
-        for topic, [(_, source), *_] in carried.items():
-            kind, receive = contract_class(source.type), partial(self._receive, topic)
+        # A reader belongs to one thread.
+        self._picture_reader = SampleReader(carried)
+        for topic, [(signal, source), *_] in carried.items():
+            pictures = KINDS[signal.kind].pictures
+            kind = contract_class(source.type)
+            receive = partial(self._receive_picture if pictures else self._receive, topic)
             if source.type == TRANSFORMS:
                 name = static_topic(topic)
                 self._subscribe(kind, topic, receive, TRANSFORMS_QOS)
@@ -165,9 +173,10 @@ class Observations:
         return self._unheard
 
     def destroy(self) -> None:
-        """Destroy the subscriptions."""
+        """Destroy the subscriptions and end the decoding."""
         for subscription in self.subscriptions:
             self._node.destroy_subscription(subscription)
+        self._decoding.end()
 
     def _silent(self) -> dict[str, tuple[str, QoSProfile]]:
         """Return type and QoS of every subscribed topic without a fresh message, and of /clock."""
@@ -200,14 +209,31 @@ class Observations:
                                                                  event_callbacks=events))
 
     def _receive(self, topic: str, message: Any) -> None:
-        for key, found in self._reader.read(topic, message, self.now_ns(), self.ros_now_ns()):
-            if isinstance(found, Sample):
-                self._accept(key, found)
+        self._take(self._reader.read(topic, message, self.now_ns(), self.ros_now_ns()))
+
+    def _receive_picture(self, topic: str, message: Any) -> None:
+        """Hand a picture over to the decoding; its age counts from here."""
+        self._decoding.hand_over(topic, (message, self.now_ns(), self.ros_now_ns()))
+
+    def _decode(self, topic: str, item: tuple[Any, int, int]) -> None:
+        try:
+            self._take(self._picture_reader.read(topic, *item))
+        except Exception as err:  # noqa: BLE001 - a thread that dies unseen leaves old pictures
+            for signal, _ in self._picture_reader.carried_by(topic):
+                self._refuse(signal.key, f'{signal.key}: {type(err).__name__}: {err}')
+
+    def _take(self, found: Samples) -> None:
+        for key, one in found:
+            if isinstance(one, Sample):
+                self._accept(key, one)
             else:
-                # In this order: a refused input must not be mistaken for a missing one.
-                self._refused[key] = f'a message was refused: {found}'
-                self._samples.pop(key, None)
-                self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
+                self._refuse(key, str(one))
+
+    def _refuse(self, key: str, why: str) -> None:
+        # In this order: a refused input must not be mistaken for a missing one.
+        self._refused[key] = f'a message was refused: {why}'
+        self._samples.pop(key, None)
+        self._node.get_logger().error(self._refused[key], throttle_duration_sec=1.0)
 
     def _accept(self, key: str, sample: Sample) -> None:
         self._samples[key] = sample

@@ -5,6 +5,7 @@
 Messages are spoilt by attribute, so that no ROS is needed; truth and physics are not touched.
 """
 
+import array
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +16,11 @@ import numpy as np
 from uncloning_ros.contract import Signal
 from uncloning_ros.contract.kinds import KINDS
 from uncloning_ros.conversions import Sample
+from uncloning_ros.pictures import encode_picture
 from uncloning_ros.simulation.faults import (
     BODIES,
     CLOCK,
+    PICTURE_KINDS,
     STREAM_KINDS,
     VALUE_KINDS,
     Fault,
@@ -25,6 +28,9 @@ from uncloning_ros.simulation.faults import (
 )
 
 _EXTRA_JOINT = 'extra_joint'
+# Kind of a fault of pictures -> the grey level of all of its pixels.
+_BLANK = {'black': 0, 'saturated': 255}
+_RAW_MOSAIC = 'bayer_rggb8'  # an encoding of raw pictures that is refused
 
 
 class FaultInjector:
@@ -35,9 +41,10 @@ class FaultInjector:
 
     def __init__(self, faults: Sequence[Fault], signals: Mapping[str, Signal],
                  rng: np.random.Generator) -> None:
+        streams = (*STREAM_KINDS, *_BLANK)
         self._streams = [_Stream(fault, signals[fault.key], rng) for fault in faults
-                         if fault.kind in STREAM_KINDS]
-        self._others = [fault for fault in faults if fault.kind not in STREAM_KINDS]
+                         if fault.kind in streams]
+        self._others = [fault for fault in faults if fault.kind not in streams]
         self._signals = signals
         self._began_ns: int | None = None
 
@@ -88,7 +95,7 @@ class _Stream:
     def __init__(self, fault: Fault, signal: Signal, rng: np.random.Generator) -> None:
         self.fault = fault
         # Rotations are left alone: with noise their columns would not be a rotation.
-        self._noisy = slice(0, 3 if signal.kind == 'pose' else signal.dim)
+        self._noisy = slice(0, 3 if signal.kind == 'pose' else None)
         self._rng = rng
         self._last: Sample | None = None
         self._under_way: list[Sample] = []
@@ -117,9 +124,13 @@ class _Stream:
         if kind == 'stale':
             return replace(last, receive_ns=sample.receive_ns)
         if kind == 'noise':
-            values = sample.values.copy()
+            values = sample.values.astype(np.float64)
             values[self._noisy] += self._rng.normal(0.0, number, size=values[self._noisy].shape)
+            if sample.values.dtype == np.uint8:
+                values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
             return replace(sample, values=values)
+        if kind in _BLANK:
+            return replace(sample, values=np.full_like(sample.values, _BLANK[kind]))
         if kind in ('future', 'past'):
             shift_ns = round(number * 1e9) * (1 if kind == 'future' else -1)
             return replace(sample, stamp_ns=sample.stamp_ns + shift_ns)
@@ -132,6 +143,8 @@ def _corrupt(fault: Fault, signal: Signal, message: Any) -> None:
     elif fault.kind in VALUE_KINDS:
         spoilt = (fault.name,) if fault.name else fields_of(signal)
         _spoil(signal, message, spoilt, math.nan if fault.kind == 'nan' else math.inf)
+    elif fault.kind in PICTURE_KINDS:
+        _spoil_picture(fault.kind, signal, message)
     else:
         left_out = (fault.name or signal.names[0]) if fault.kind == 'missing' else None
         kept = [i for i, name in enumerate(message.name) if name != left_out]
@@ -153,6 +166,24 @@ def _spoil(signal: Signal, message: Any, fields: Sequence[str], value: float) ->
     for field in fields:
         part, _, axis = field.partition('.')
         setattr(getattr(body, part), axis, value)
+
+
+def _spoil_picture(kind: str, signal: Signal, message: Any) -> None:
+    """Cut the data of a picture, or give it half the size or colours with transparency."""
+    data, raw = bytes(message.data), not hasattr(message, 'format')
+    width, height = signal.view.camera_size
+    if kind == 'truncated':
+        data = data[:len(data) // 2]
+    elif kind == 'encoding' and raw:
+        message.encoding = _RAW_MOSAIC
+    elif kind == 'encoding':
+        data = encode_picture(np.full((height, width, 4), 128, np.uint8))
+    elif raw:
+        message.height, message.width, message.step = height // 2, width // 2, message.step // 2
+        data = data[:message.height * message.step]
+    else:
+        data = encode_picture(np.full((height // 2, width // 2, 3), 128, np.uint8))
+    message.data = array.array('B', data)
 
 
 def _measured(message: Any) -> list[str]:

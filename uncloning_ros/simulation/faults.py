@@ -24,7 +24,7 @@ STREAM_KINDS = {
     'silence': 'nothing',   # no message
     'freeze': 'nothing',    # the last values with new stamps, as of a tracker that hangs
     'stale': 'nothing',     # the last message again and again, with its old stamp
-    'noise': 'deviation',   # standard deviation added to positions, joints, width or force
+    'noise': 'deviation',   # standard deviation added to positions, joints, width, force, pixels
     'latency': 'seconds',   # delay; messages under way at the fault's end are lost
     'dropout': 'share',     # share of messages that are lost
     'future': 'seconds',    # distance of the stamps into the future
@@ -37,6 +37,14 @@ _JOINT_KINDS = {
     'missing': 'joint',     # the missing joint; the first joint without it
     'reorder': 'nothing',   # names and values in another order: must have no effect
     'extra': 'nothing',     # one more joint before the others: must have no effect
+}
+# ... those of pictures, the first two of their content, the others of their message ...
+PICTURE_KINDS = {
+    'black': 'nothing',      # as with a cap on the lens
+    'saturated': 'nothing',  # as in a light that is far too bright
+    'truncated': 'nothing',  # the second half of the data is missing
+    'size': 'nothing',       # pictures of half the width and height
+    'encoding': 'nothing',   # colours that no policy is trained on
 }
 # ... and kinds that concern /clock, which all stamps follow.
 _CLOCK_KINDS = {
@@ -125,6 +133,8 @@ def fields_of(signal: Signal) -> tuple[str, ...]:
 
 
 def _kinds_of(signal: Signal) -> dict[str, str]:
+    if KINDS[signal.kind].pictures:
+        return {**STREAM_KINDS, **PICTURE_KINDS}
     return {**STREAM_KINDS, **(VALUE_KINDS if fields_of(signal) else {}),
             **(_FRAME_KINDS if signal.frame else _JOINT_KINDS)}
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from rosbags.serde import SerdeError
 
 from uncloning_ros.contract import TRANSFORMS, Contract, Signal, Topic
-from uncloning_ros.conversions import Sample
+from uncloning_ros.conversions import Sample, decode
 from uncloning_ros.demos.bags.episode import bag_topics
 from uncloning_ros.demos.bags.message_types import typestore
 from uncloning_ros.demos.bags.messages import BagContents, RawMessage
@@ -28,7 +28,7 @@ from uncloning_ros.errors import (
     UncloningError,
     near_miss,
 )
-from uncloning_ros.samples import SampleReader
+from uncloning_ros.samples import Decode, SampleReader
 
 AnyTopic = TypeVar('AnyTopic', bound=Topic)
 
@@ -120,11 +120,12 @@ class ByteReader:
     """Read serialised messages of a contract's topics, whose names are absolute, as samples.
 
     The judge of a recorder: the errors that it yields are those with which `Decoder` refuses.
+    `decode` reads all messages but transforms.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, decode: Decode = decode) -> None:
         self._carried = carried_signals(contract)
-        self._reader = SampleReader(self._carried)
+        self._reader = SampleReader(self._carried, decode)
         self._pairs = {signal.key: (signal, source) for pairs in self._carried.values()
                        for signal, source in pairs}
         self.types: Mapping[str, str] = self._reader.types

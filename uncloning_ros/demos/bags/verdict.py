@@ -25,8 +25,8 @@ from uncloning_ros.schema import Note, read
 class Finding:
     """One fault of an episode.
 
-    `kind` is one of empty, refused, leap, gap, rate, frozen, clock, late, short, lost, dropped,
-    recovered; `topic` is '' where it concerns the whole episode.
+    `kind` is one of empty, refused, encoding, leap, gap, rate, frozen, clock, late, short, lost,
+    dropped, recovered; `topic` is '' where it concerns the whole episode.
     """
 
     kind: str

@@ -55,8 +55,8 @@ QOS = [{
     'liveliness_lease_duration': _FOREVER,
     'avoid_ros_namespace_conventions': False,
 }]
-# Size (bytes) past which the library closes a chunk, which a reader has to hold in memory; with
-# messages far below 64 KiB none passes 256 KiB.
+# Size (bytes) past which the library closes a chunk, which a reader has to hold in memory; none
+# passes it by more than one message.
 _CHUNK_BYTES = 192 * 1024
 # The C version is ten times as fast where PyYAML was built with it.
 _Dumper: Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decode every message that arrives, to know before a take which ones no dataset accepts."""
+"""Read every message that arrives, to know before a take which ones no dataset accepts."""
 
 from collections.abc import Iterator
 
 from uncloning_ros.contract import TRANSFORMS, Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.decoding import ByteReader
+from uncloning_ros.demos.recording.glances import Glances
 from uncloning_ros.demos.recording.health import rule_names, topic_rules
 
 # Time (s) since the last message after which a topic is silent and a refusal is over; the largest
@@ -22,7 +23,7 @@ class StartGate:
     """
 
     def __init__(self, contract: Contract) -> None:
-        self._reader = ByteReader(contract)
+        self._reader = ByteReader(contract, Glances(contract).decode)
         self._names = rule_names(contract)
         rules = topic_rules(contract)
         self.names = frozenset(rules)

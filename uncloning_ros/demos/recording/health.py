@@ -3,7 +3,8 @@
 """Judge an episode from its messages as they are written: good, or with findings.
 
 Every message is decoded as `uncloning dataset` decodes it, and every limit is at least as strict
-as that of its alignment: a dataset takes an episode whose verdict is good.
+as that of its alignment: a dataset takes an episode whose verdict is good. Of pictures only some
+are decoded (`glances.py`); a fault that hides in the pixels of another may pass.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from uncloning_ros.demos.bags.clock import ReceiveOrder
 from uncloning_ros.demos.bags.decoding import ByteReader, carried_signals
 from uncloning_ros.demos.bags.pieces import PAUSE_NS
 from uncloning_ros.demos.bags.verdict import Finding, Health
+from uncloning_ros.demos.recording.glances import Glances
 from uncloning_ros.demos.recording.topic_stats import TopicRule, TopicStats
 from uncloning_ros.errors import counted
 from uncloning_ros.geometry import Array
@@ -74,7 +76,9 @@ class EpisodeJudge:
 
     def __init__(self, contract: Contract | None, usual_hz: Mapping[str, float]) -> None:
         self._contract, self._usual_hz = contract, usual_hz
-        self._reader = None if contract is None else ByteReader(contract)
+        self._glances = None if contract is None else Glances(contract)
+        self._reader = None if contract is None or self._glances is None else (
+            ByteReader(contract, self._glances.decode))
         self._types = {} if self._reader is None else self._reader.types
         self._names = {} if contract is None else rule_names(contract)
         rules = {} if contract is None else topic_rules(contract)
@@ -103,8 +107,10 @@ class EpisodeJudge:
             if not isinstance(found, Sample):
                 of_signal.refuse(receive_ns, found)
                 continue
-            value: object = found.values.tolist()
-            if of_signal.rule.max_unchanged_s is None and self._types[topic] != TRANSFORMS:
+            pictured = found.values.ndim > 1
+            value: object = found.values.tobytes() if pictured else found.values.tolist()
+            if of_signal.rule.max_unchanged_s is None and not pictured and (
+                    self._types[topic] != TRANSFORMS):
                 # A dataset does not mind; where other values of the message change, it lives.
                 value = cdr[_STAMP_END:]
             of_signal.see(receive_ns, found.stamp_ns, value)
@@ -117,7 +123,7 @@ class EpisodeJudge:
     def verdict(self, start_ns: int, end_ns: int, dropped: Mapping[str, int],
                 lost: Mapping[str, int]) -> Health:
         """Judge the episode that lasted from `start_ns` to `end_ns`."""
-        findings: list[Finding] = []
+        findings: list[Finding] = self._of_pictures()
         figures: dict[str, dict[str, float]] = {}
         for name, stats in self._stats.items():
             figures[name] = {'messages': self._messages.get(name, stats.count),
@@ -134,6 +140,15 @@ class EpisodeJudge:
         if fault := self._order.fault():
             findings.append(Finding('clock', '', fault))
         return Health('findings' if findings else 'good', tuple(findings), figures)
+
+    def _of_pictures(self) -> list[Finding]:
+        """Judge the last picture of each camera; return the findings on changed encodings."""
+        if self._glances is None:
+            return []
+        for key, receive_ns, error in self._glances.last():
+            self._stats[self._names[key]].note_refusal(receive_ns, error)
+        return [Finding('encoding', self._names[key], text)
+                for key, text in self._glances.changes.items()]
 
     def _missing(self, name: str) -> str:
         """Return why no message of a rule spoke of its signal, '' if none arrived."""

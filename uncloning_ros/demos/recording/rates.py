@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the rate of each topic, now and usually, and find the silent ones."""
+"""Measure the rate of each topic and of all bytes, now and usually; find the silent topics."""
 
 import statistics
 from collections import deque
@@ -11,6 +11,10 @@ from uncloning_ros.demos.recording.topic_stats import SLOW
 # Usual rate: median of the last 300 seconds; undefined below 3.
 _REMEMBERED = 300
 _LEAST_SECONDS = 3
+# Seconds after which a camera that begins late counts.
+_BYTES_REMEMBERED = 5
+# Size (bytes) of a message in a bag beyond its own: record and index.
+_RECORD_BYTES = 50
 
 
 class RateWatch:
@@ -26,6 +30,8 @@ class RateWatch:
         self.rates_hz: dict[str, float] = {}  # over the last whole second
         self.causes: Mapping[str, str] = {}  # why a topic is silent, where that is known
         self._learned: dict[str, deque[float]] = {}
+        self._bytes = 0
+        self._learned_bytes: deque[float] = deque(maxlen=_BYTES_REMEMBERED)
         self._tick_ns: int | None = None
 
     def seen(self, topic: str, count: int, now_ns: int) -> None:
@@ -33,12 +39,19 @@ class RateWatch:
         self._seen_ns[topic] = now_ns
         self._counts[topic] = self._counts.get(topic, 0) + count
 
+    def weigh(self, size: int) -> None:
+        """Count the bytes of one message of any topic."""
+        self._bytes += size + _RECORD_BYTES
+
     def tick(self, now_ns: int, learn: bool) -> None:
         """Close the second that ends now; with `learn` it counts for the usual rates."""
         before_ns, self._tick_ns = self._tick_ns, now_ns
         counts, self._counts = self._counts, dict.fromkeys(self._counts, 0)
+        size, self._bytes = self._bytes, 0
         if before_ns is None or now_ns <= before_ns:
             return  # the first second began somewhere; a simulated clock may stand still
+        if learn:
+            self._learned_bytes.append(size * 1e9 / (now_ns - before_ns))
         for topic, count in counts.items():
             rate_hz = count * 1e9 / (now_ns - before_ns)
             self.rates_hz[topic] = rate_hz
@@ -50,6 +63,12 @@ class RateWatch:
         """Return the usual rate of each topic that arrived for long enough."""
         return {topic: statistics.median(rates) for topic, rates in self._learned.items()
                 if len(rates) >= _LEAST_SECONDS}
+
+    @property
+    def usual_bytes_s(self) -> float:
+        """Return how many bytes a second a recording takes, 0 until some seconds are known."""
+        found = self._learned_bytes
+        return statistics.median(found) if len(found) >= _LEAST_SECONDS else 0.0
 
     def age_s(self, topic: str, now_ns: int) -> float | None:
         """Return how long ago a topic arrived, None if it never did."""

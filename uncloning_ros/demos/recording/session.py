@@ -29,6 +29,8 @@ from uncloning_ros.errors import BagError, ContractError, OutputExistsError, cou
 from uncloning_ros.files import require_folder
 from uncloning_ros.schema import plain
 
+# Time (s) of recording below which a disk is nearly full.
+_SHORT_S = 600.0
 # Attempts to claim an episode number: other recorders may record into the same folder.
 _ATTEMPTS = 100
 
@@ -95,6 +97,24 @@ class RecordingSession:
             return self.free_bytes()
         except OSError:
             return None
+
+    def room_s(self, bytes_s: float) -> float | None:
+        """Return for how long the disk takes a rate (bytes/s); None if either is unknown.
+
+        Until it would end the open episode.
+        """
+        free = self.free()
+        if free is None or bytes_s <= 0.0:
+            return None
+        return max(0.0, free - self._min_free_bytes / 2) / bytes_s
+
+    def room(self, bytes_s: float) -> str:
+        """Return how much of the disk a rate (bytes/s) takes, '' if that is unknown."""
+        room_s = self.room_s(bytes_s)
+        if room_s is None:
+            return ''
+        return (f'about {_size(60 * bytes_s)} a minute; the disk has {_size(self.free() or 0)}, '
+                f'enough for {_duration(room_s)}')
 
     def put(self, topic: str, cdr: bytes, receive_ns: int, source_ns: int) -> None:
         """Record one message if an episode is open; never block."""
@@ -229,9 +249,16 @@ class RecordingSession:
             return f'the disk has {_mib(free)} left: {self.stop(now_ns, lost)}'
         return None
 
-    def warnings(self) -> list[str]:
-        """Return a sentence for each trouble with the disk or the open episode."""
+    def warnings(self, bytes_s: float = 0.0) -> list[str]:
+        """Return a sentence for each trouble with the disk or the open episode.
+
+        `bytes_s` is the usual rate of a recording, 0 if unknown.
+        """
         found = [trouble] if (trouble := self._disk_trouble()) else []
+        room_s = self.room_s(bytes_s)
+        if not found and room_s is not None and room_s < _SHORT_S:
+            found.append(f'the disk of {self._out} is nearly full: a recording takes '
+                         f'{self.room(bytes_s)}; free some space')
         if self._open is not None:
             found += [f'{topic}: {counted(count, "message")} could not be written in time'
                       for topic, count in self._open.thread.dropped.items()]
@@ -287,3 +314,16 @@ def _existing(path: Path) -> Path:
 
 def _mib(size: float) -> str:
     return f'{size / 2**20:.0f} MiB'
+
+
+def _size(size: float) -> str:
+    return f'{size / 1e9:.{0 if size >= 1e10 else 1}f} GB' if size >= 1e9 else (
+        f'{size / 1e6:.{0 if size >= 1e7 else 1}f} MB')
+
+
+def _duration(time_s: float) -> str:
+    """Return a time in words, rounded down."""
+    for unit, unit_s in (('day', 86400), ('hour', 3600), ('minute', 60)):
+        if time_s >= 2 * unit_s:
+            return f'{int(time_s // unit_s)} {unit}s'
+    return f'{int(time_s)} s'

@@ -82,6 +82,10 @@ class TopicStats:
     def refuse(self, receive_ns: int, error: UncloningError) -> None:
         """Count one message that no dataset accepts."""
         self.arrive(receive_ns)
+        self.note_refusal(receive_ns, error)
+
+    def note_refusal(self, receive_ns: int, error: UncloningError) -> None:
+        """Keep that a message, which was counted, is one that no dataset accepts."""
         if not self._refused:
             self._refused_at_ns, self._refusal = receive_ns, str(error)
         self._refused += 1
