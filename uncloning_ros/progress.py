@@ -19,8 +19,11 @@ class _Bar(tqdm):
 
 
 def progress_bar(what: str, total: int | None = None, unit: str = 'episode',
-                 done: int = 0) -> tqdm:
-    """Return a progress bar on stderr; in a log file it writes a line every ten seconds."""
+                 done: int = 0, delay_s: float = 0.0) -> tqdm:
+    """Return a progress bar on stderr, shown after a delay.
+
+    In a log file it writes a line every ten seconds.
+    """
     terminal = sys.stderr.isatty()
     return _Bar(total=total, initial=done, desc=what, unit=unit, dynamic_ncols=terminal,
-                mininterval=0.2 if terminal else 10.0)
+                mininterval=0.2 if terminal else 10.0, delay=delay_s)

@@ -268,7 +268,8 @@ class Workshop:
         checkpoint.write_config(partial, replace(
             original.config, edit=edit, software_version=uncloning_ros.__version__))
         # The method returns averaged weights alone; a file cannot hold one tensor twice.
-        checkpoint.save_weights(partial, policy, copy.deepcopy(policy), original.observations)
+        checkpoint.save_weights(partial, policy, copy.deepcopy(policy), original.observations,
+                                original.pictures)
         partial.rename(run)
 
     def _exported(self, case: Case) -> Path:

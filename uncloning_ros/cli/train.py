@@ -18,7 +18,7 @@ from pathlib import Path
 from uncloning_ros.cli.arguments import available_cores, names, new_path
 from uncloning_ros.cli.optimisation import add_optimisation, given
 from uncloning_ros.errors import CheckpointError
-from uncloning_ros.learning.options import TRAINING, TrainingOptions
+from uncloning_ros.learning.options import CAMERA_TRAINING, TRAINING, TrainingOptions
 
 _STOPPED = 130
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         config = cloning.config_to_resume(args.out, dataset, options)
     else:
         config = cloning.new_config(
-            dataset, replace(TRAINING, **{'threads': available_cores()} | options))
+            dataset, replace(CAMERA_TRAINING if dataset.pictures else TRAINING, **{'threads': available_cores()} | options))
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 

@@ -4,8 +4,8 @@
 
 A run is a folder:
   config.json           contract, network, options, data and edit (schema uncloning/run@1)
-  weights.safetensors   the weights, their average, and some recorded observations; a run that
-                        has not ended does not have this file
+  weights.safetensors   the weights, their average, and some recorded observations and pictures;
+                        a run that has not ended does not have this file
   resume.safetensors    everything that an unfinished run needs to go on; gone when it has ended
   log.csv, tensorboard/ loss and learning rate by step
 Each file is written under a temporary name and renamed, so that it is whole or not there.
@@ -29,7 +29,7 @@ from uncloning_ros.schema import plain, read
 
 _CONFIG, _WEIGHTS, _RESUME = 'config.json', 'weights.safetensors', 'resume.safetensors'
 _AVERAGE, _NEWEST = 'average.', 'newest.'
-_OBSERVATIONS = 'recorded_observations'
+_OBSERVATIONS, _PICTURES = 'recorded_observations', 'recorded_pictures.'
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,14 @@ class Run:
     """A run that has ended.
 
     `policy` has the averaged weights, those that are exported; `observations` are some
-    recorded windows (N, history, obs_dim); `sha256` is that of weights.safetensors.
+    recorded windows (N, history, obs_dim), `pictures` the pictures of each camera that belong to
+    them, uint8 (N, height, width, channels); `sha256` is that of weights.safetensors.
     """
 
     config: RunConfig
     policy: Policy
     observations: Tensor
+    pictures: Mapping[str, Tensor]
     sha256: str
 
 
@@ -92,10 +94,12 @@ def read_config(folder: Path) -> RunConfig:
     return config
 
 
-def save_weights(folder: Path, newest: Policy, average: Policy, observations: Tensor) -> None:
+def save_weights(folder: Path, newest: Policy, average: Policy, observations: Tensor,
+                 pictures: Mapping[str, Tensor]) -> None:
     """Write weights.safetensors, which marks the run as ended."""
     tensors = {_NEWEST + name: tensor for name, tensor in newest.state_dict().items()}
     tensors |= {_AVERAGE + name: tensor for name, tensor in average.named_parameters()}
+    tensors |= {_PICTURES + key: pixels for key, pixels in pictures.items()}
     save_tensors(folder / _WEIGHTS, tensors | {_OBSERVATIONS: observations}, {})
 
 
@@ -108,7 +112,6 @@ def load_run(folder: Path) -> Run:
                               f'uncloning train DATA --out {folder} --resume')
     tensors, _ = load_tensors(path)
     policy = build_policy(config.contract, config.network)
-    observations = tensors.pop(_OBSERVATIONS, None)
     state = {name.removeprefix(_AVERAGE): tensor for name, tensor in tensors.items()
              if name.startswith(_AVERAGE)}
     # The average is kept of what is trained; the normaliser is the same for both.
@@ -120,11 +123,13 @@ def load_run(folder: Path) -> Run:
                                   f'{tuple(tensor.shape)}, got {shown}; the file does not '
                                   f'belong to {folder / _CONFIG}')
         state[name] = found
-    if observations is None:
-        raise CheckpointError(f'{path}: expected {_OBSERVATIONS}, got nothing; train again')
+    for name in (_OBSERVATIONS, *(_PICTURES + key for key in policy.cameras)):
+        if name not in tensors:
+            raise CheckpointError(f'{path}: expected {name}, got nothing; train again')
     policy.load_state_dict(state)
     policy.eval().requires_grad_(False)
-    return Run(config, policy, observations, file_sha256(path))
+    return Run(config, policy, tensors[_OBSERVATIONS],
+               {key: tensors[_PICTURES + key] for key in policy.cameras}, file_sha256(path))
 
 
 def resume_file(folder: Path) -> Path:

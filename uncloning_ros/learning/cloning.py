@@ -3,7 +3,7 @@
 """Clone a policy from demonstrations: the training loop, which stops and goes on exactly."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 import uncloning_ros
-from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
+from uncloning_ros.learning.encoder import require_encodable
 from uncloning_ros.learning.interruption import interruption
 from uncloning_ros.learning.optimiser import Optimiser
-from uncloning_ros.learning.options import NETWORK, TrainingOptions
-from uncloning_ros.learning.policies import build_policy
+from uncloning_ros.learning.options import NETWORK, PictureOptions, TrainingOptions
+from uncloning_ros.learning.policies import Policy, build_policy
+from uncloning_ros.learning.seeing import features_of, pictures_of, varied
 from uncloning_ros.learning.step_log import StepLog
 from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
 from uncloning_ros.learning.windows import (
@@ -27,11 +29,13 @@ from uncloning_ros.learning.windows import (
     dataset_tensors,
     dataset_windows,
     to_windows,
+    with_features,
 )
 from uncloning_ros.progress import progress_bar
 
 _LOG_EVERY, _SAVE_EVERY = 100, 1000
 _RECORDED_OBSERVATIONS = 64  # kept in the run, for comparing the exported policy with torch
+_SEEN_WINDOWS = 1024  # of a validation loss with cameras
 
 COLUMNS = ('loss', 'validation_loss', 'learning_rate', 'gradient_norm', 'elapsed_s')
 
@@ -49,9 +53,11 @@ class TrainingResult:
 def new_config(dataset: Dataset, options: TrainingOptions) -> RunConfig:
     """Return the config of a new run.
 
-    Raise `ContractError` for a mode that the contract does not have, `DatasetError` if there
-    is nothing to train on.
+    Raise `ContractError` for a mode that the contract does not have and for pictures of a size
+    that no encoder takes, `DatasetError` if there is nothing to train on.
     """
+    for camera in dataset.contract.interface.cameras:
+        require_encodable(camera)
     if not len(dataset.window_frames('train', options.only_modes or None)):
         modes = options.only_modes or dataset.contract.interface.mode_names
         raise DatasetError(f'the dataset has no training episode of mode {" or ".join(modes)}; '
@@ -100,26 +106,34 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     modes = options.only_modes or None
     observations, chunks = dataset_tensors(dataset, 'train', modes)
     policy.normaliser.fit(observations, chunks)
-    windows = to_windows(policy.normaliser, observations, chunks)
-    held_out = dataset_windows(policy.normaliser, dataset, 'validation', modes)
+    batches = _Batches(dataset, modes, to_windows(policy.normaliser, observations, chunks),
+                       options)
+    held_out = _SeenWindows(dataset,
+                            dataset_windows(policy.normaliser, dataset, 'validation', modes),
+                            dataset.window_frames('validation', modes))
 
     state = _State(Optimiser(policy, options.steps, options.learning_rate, from_scratch=True),
                    torch.Generator().manual_seed(options.seed))
     resume_file = checkpoint.resume_file(folder)
     if resume_file.is_file():
         state.restore(*load_tensors(resume_file))
-    _loop(state, windows, held_out, folder, options, on_step)
+    _loop(state, batches, held_out, folder, on_step)
 
     step, average = state.optimiser.step, state.optimiser.average
     ended = step == options.steps
     if ended:
         # No step has computed a loss of the weights that the last one made.
-        state.optimiser.require_finite(average.validation_loss(windows), f'after step {step}')
-        checkpoint.save_weights(folder, policy, average, _spread(observations))
+        seen = _SeenWindows(dataset, batches.windows, batches.frames)
+        state.optimiser.require_finite(seen.loss(average), f'after step {step}')
+        some = _spread(len(observations), _RECORDED_OBSERVATIONS)
+        frames = batches.frames[some.numpy()]
+        checkpoint.save_weights(folder, policy, average, observations[some],
+                                dict(zip(policy.cameras, pictures_of(policy.cameras, dataset,
+                                                                     frames), strict=True)))
         resume_file.unlink(missing_ok=True)
     else:
         state.save(resume_file)
-    return TrainingResult(step, ended, state.elapsed_s, average.validation_loss(held_out))
+    return TrainingResult(step, ended, state.elapsed_s, held_out.loss(average))
 
 
 @dataclass
@@ -144,15 +158,57 @@ class _State:
                                   f'{err}; train again to a new --out') from err
 
 
-def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path,
-          options: TrainingOptions, on_step: Callable[[int], None] | None) -> None:
-    optimiser, generator = state.optimiser, state.generator
+class _Batches:
+    """Random batches of the training windows; `windows` lack the features of pictures."""
+
+    def __init__(self, dataset: Dataset, modes: Sequence[str] | None, windows: Windows,
+                 options: TrainingOptions) -> None:
+        self._dataset, self.windows, self.options = dataset, windows, options
+        self.frames = dataset.window_frames('train', modes)
+
+    def next(self, policy: Policy, step: int,
+             generator: torch.Generator) -> tuple[Windows, Tensor]:
+        """Return windows and the places (B,) of the next batch in them.
+
+        With cameras they are the windows of the batch alone: their features have a gradient.
+        """
+        options = self.options
+        picks = torch.randint(len(self.windows), (options.batch_size,), generator=generator)
+        if not policy.cameras:
+            return self.windows, picks
+        how = options.pictures or PictureOptions()
+        pictures = pictures_of(policy.cameras, self._dataset, self.frames[picks.numpy()])
+        if step <= how.varied * options.steps:
+            pictures = [varied(seen, how, generator) for seen in pictures]
+        batch = with_features(self.windows.picked(picks), policy.features(pictures))
+        return batch, torch.arange(len(picks)).repeat_interleave(how.draws)
+
+
+class _SeenWindows:
+    """Windows whose loss is computed; with cameras some of them, for each is seen every time."""
+
+    def __init__(self, dataset: Dataset, windows: Windows, frames: Frames) -> None:
+        self._dataset, self._windows, self._frames = dataset, windows, frames
+        if dataset.pictures:
+            some = _spread(len(frames), _SEEN_WINDOWS)
+            self._windows, self._frames = windows.picked(some), frames[some.numpy()]
+
+    def loss(self, policy: Policy) -> float | None:
+        """Return the loss, always with the same randomness; None without windows."""
+        features = features_of(policy, self._dataset, self._frames)
+        return policy.validation_loss(
+            self._windows if features is None else with_features(self._windows, features))
+
+
+def _loop(state: _State, batches: _Batches, held_out: _SeenWindows, folder: Path,
+          on_step: Callable[[int], None] | None) -> None:
+    optimiser, generator, options = state.optimiser, state.generator, batches.options
     losses: list[Tensor] = []
     began_s = time.monotonic() - state.elapsed_s
     with (StepLog(folder, COLUMNS, optimiser.step) as log, interruption() as interrupted,
           progress_bar('training', options.steps, 'step', optimiser.step) as bar):
         while optimiser.step < options.steps and not interrupted():
-            picks = torch.randint(len(windows), (options.batch_size,), generator=generator)
+            windows, picks = batches.next(optimiser.policy, optimiser.step + 1, generator)
             loss = optimiser.policy.losses(windows, picks, generator).mean()
             norm = optimiser.update(loss)
             losses.append(loss.detach())
@@ -165,7 +221,7 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path,
                     'loss': float(torch.stack(losses).mean()), 'learning_rate': optimiser.rate,
                     'gradient_norm': norm, 'elapsed_s': state.elapsed_s}
                 if save or last:
-                    values['validation_loss'] = optimiser.average.validation_loss(held_out)
+                    values['validation_loss'] = held_out.loss(optimiser.average)
                 log.write(step, values)
                 bar.set_postfix(loss=f'{values["loss"]:.4f}', refresh=False)
                 losses.clear()
@@ -176,7 +232,6 @@ def _loop(state: _State, windows: Windows, held_out: Windows, folder: Path,
                 on_step(step)
 
 
-def _spread(observations: Tensor) -> Tensor:
-    """Return some observations, evenly spread over all."""
-    count = min(_RECORDED_OBSERVATIONS, len(observations))
-    return observations[torch.linspace(0, len(observations) - 1, count).long()].clone()
+def _spread(count: int, most: int) -> Tensor:
+    """Return at most `most` places among `count`, evenly spread over all."""
+    return torch.linspace(0, count - 1, min(most, count)).long()

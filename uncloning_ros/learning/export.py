@@ -18,6 +18,7 @@ from uncloning_ros.errors import ModelError
 from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
 from uncloning_ros.learning.edit_record import edits
+from uncloning_ros.pictures import decoder, decoder_digest
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
     INPUTS,
@@ -64,6 +65,8 @@ def _graph(run: Run) -> onnx.ModelProto:
     timing, interface = run.config.contract.policy, run.config.contract.interface
     observation = torch.zeros(2, timing.history, interface.observation_dim)
     noise = torch.zeros(2, timing.horizon, interface.action_dim)
+    pictures = [torch.zeros(2, *camera.shape, dtype=torch.uint8) for camera in interface.cameras]
+    inputs = (*INPUTS, *run.policy.cameras)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript, folds weights into unnamed constants, and so
@@ -72,12 +75,13 @@ def _graph(run: Run) -> onnx.ModelProto:
         # The sampler's levels are constants of the graph, as they should be.
         warnings.simplefilter('ignore', torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # This exporter writes to a buffer, although only the newer one's paths are annotated.
-        torch.onnx.export(run.policy, (observation, noise), buffer,  # type: ignore[arg-type]
+        torch.onnx.export(run.policy, (observation, noise, *pictures),
+                          buffer,  # type: ignore[arg-type]
                           dynamo=False, opset_version=_OPSET, do_constant_folding=False,
-                          input_names=list(INPUTS), output_names=[OUTPUT],
-                          dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, OUTPUT)})
+                          input_names=list(inputs), output_names=[OUTPUT],
+                          dynamic_axes={name: {0: 'batch'} for name in (*inputs, OUTPUT)})
     model = onnx.load_from_string(buffer.getvalue())
-    if len(model.graph.input) < len(INPUTS):  # the exporter drops a noise that is not used
+    if len(model.graph.input) < len(inputs):  # the exporter drops a noise that is not used
         model.graph.input.append(onnx.helper.make_tensor_value_info(
             INPUTS[1], onnx.TensorProto.FLOAT, ['batch', *noise.shape[1:]]))
     for node in model.graph.node:
@@ -96,6 +100,8 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
         'schema': SCHEMA, 'contract': plain(contract),
         'interface_sha256': contract.interface.sha256, 'policy_sha256': contract.policy.sha256,
         'training': training, 'seeds': seeds, 'software_version': uncloning_ros.__version__}
+    if contract.interface.cameras:
+        records |= {'pictures_decoder': decoder(), 'pictures_sha256': decoder_digest()}
     if config.edit is not None:
         records['edit'] = dict(config.edit)
     return {key: value if isinstance(value, str) else json.dumps(value, allow_nan=False)
@@ -124,12 +130,17 @@ def _differences(run: Run, exported: OnnxPolicy) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     recorded = run.observations.numpy()
     random = rng.standard_normal((_RANDOM_INPUTS, *exported.observation_shape))
+    pixels = {key: rng.integers(0, 256, (_RANDOM_INPUTS, *shape), np.uint8)
+              for key, shape in exported.picture_shapes.items()}
     found = []
-    for what, observations in (('recorded', recorded), ('random', random.astype(np.float32))):
+    for what, observations, pictures in (
+            ('recorded', recorded, {key: seen.numpy() for key, seen in run.pictures.items()}),
+            ('random', random.astype(np.float32), pixels)):
         noise = rng.standard_normal((len(observations), *exported.chunk_shape), np.float32)
         with torch.no_grad():
-            ours = run.policy(torch.from_numpy(observations), torch.from_numpy(noise)).numpy()
-        difference = float(np.abs(ours - exported.batch(observations, noise)).max())
+            ours = run.policy(*map(torch.from_numpy, (observations, noise, *pictures.values())))
+        theirs = exported.batch(observations, noise, pictures)
+        difference = float(np.abs(ours.numpy() - theirs).max())
         if not difference <= PARITY_TOLERANCE:
             raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {what} '
                              f'inputs, at most {PARITY_TOLERANCE:g} is allowed; the weights of '

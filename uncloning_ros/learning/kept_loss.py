@@ -35,13 +35,14 @@ class KeptLoss:
 
     `most` is the largest share of a batch that may be retargeted, below 1. All randomness
     follows from `seed` and from nothing else, so all methods of an edit see the same batches.
-    `report` has the retargeted share, and the reason if it is smaller than wanted.
+    `features` are those of the dataset's pictures, as `dataset_windows` takes them. `report` has
+    the retargeted share, and the reason if it is smaller than wanted.
     """
 
     def __init__(self, policy: Policy, dataset: Dataset, kept: Sequence[str], most: float,
-                 batch_size: int, seed: int) -> None:
+                 batch_size: int, seed: int, features: Tensor | None = None) -> None:
         normaliser = policy.normaliser
-        self.demonstrated = dataset_windows(normaliser, dataset, 'train', kept)
+        self.demonstrated = dataset_windows(normaliser, dataset, 'train', kept, features)
         self._retargeted = self.demonstrated
         self._generator = torch.Generator().manual_seed(seed + 1)
         share, episodes, reason = min(most, _wanted_share(dataset, kept)), 0, ''

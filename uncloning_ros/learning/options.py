@@ -6,12 +6,12 @@ This module imports no torch, so that `--help` is quick.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated
 
 from uncloning_ros.errors import CheckpointError
-from uncloning_ros.schema import Count, Note, Positive, Range
+from uncloning_ros.schema import Count, Note, Positive, Range, Rate
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,25 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
+class PictureOptions:
+    """How pictures are trained on.
+
+    `draws` is the number of noise draws for each picture of a batch: a further one costs far less
+    than a further picture. In the share `varied` of the steps, the first ones, pictures are moved
+    by up to `shift_px`, and their light is changed by up to the share `light`.
+    """
+
+    draws: Positive = 4
+    shift_px: Count = 2
+    light: Rate = 0.1
+    varied: Rate = 0.75
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """How a run was trained; the same options and data give the same weights.
 
-    `only_modes` is empty for all modes.
+    `only_modes` is empty for all modes; `pictures` is None without cameras.
     """
 
     steps: Positive
@@ -36,6 +51,7 @@ class TrainingOptions:
     seed: Count
     threads: Positive
     only_modes: Annotated[tuple[str, ...], Note.DISTINCT, Note.MAY_BE_EMPTY]
+    pictures: PictureOptions | None = None
 
 
 # About a million parameters: 13 ms for an update of 256 windows on two cores, and an exported
@@ -44,6 +60,9 @@ NETWORK = NetworkOptions(width=256, depth=6)
 # Defaults; the command line replaces `threads` by the number of cores.
 TRAINING = TrainingOptions(steps=15000, batch_size=256, learning_rate=1e-3, seed=0, threads=1,
                            only_modes=())
+
+# Defaults with cameras.
+CAMERA_TRAINING = replace(TRAINING, steps=8000, batch_size=64, pictures=PictureOptions())
 
 SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-tune'
 

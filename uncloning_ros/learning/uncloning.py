@@ -4,7 +4,8 @@
 
 The cloning loss on demonstrations of kept modes holds the skill (`kept_loss`). The loss of a
 method takes the removed modes away; a frozen classifier, which reads the mode from condition and
-clean chunk, tells it the direction. Network, graph and normaliser stay as they are.
+clean chunk, tells it the direction. Network, graph and normaliser stay as they are, and so do the
+weights of the encoders: an edit looks at each picture once.
 
     self-distillation   clone the policy's own plans of kept modes where it is torn
     redirect            have the classifier see a kept mode, as published (Wang et al. 2026,
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +41,7 @@ from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import REDIRECT, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.redirect import Redirection
+from uncloning_ros.learning.seeing import features_of
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
 from uncloning_ros.learning.windows import Windows, joined, windows_by_mode
@@ -77,11 +80,12 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
+    features = features_of(run.policy, dataset, np.arange(len(dataset.observations)))
     windows, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,
-                                         (*kept, *options.remove))
+                                         (*kept, *options.remove), features)
                          for split in ('train', 'validation'))
     kept_loss = KeptLoss(run.policy, dataset, kept, options.retarget, options.batch_size,
-                         options.seed)
+                         options.seed, features)
     with _whole_folder(folder) as partial:
         removal, classifier_report = None, None
         if options.method in REMOVALS:
@@ -90,8 +94,9 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
                 balanced=options.method == SELF_DISTILLATION)
             removal = REMOVALS[options.method](
                 classifier, {mode: windows[mode] for mode in options.remove}, options)
-        optimiser = Optimiser(copy.deepcopy(run.policy).requires_grad_(True), options.steps,
-                              options.learning_rate, from_scratch=False)
+        policy = copy.deepcopy(run.policy).requires_grad_(True)
+        policy.eyes.requires_grad_(False)
+        optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
         steps = _steps(optimiser, kept_loss, removal, partial, options)
         kept_held_out = joined([held_out[mode] for mode in kept])
         edit = _record(run, dataset, options)
@@ -104,7 +109,8 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
         write_json(partial / 'report.json', report)
         checkpoint.write_config(partial, replace(run.config, edit=edit,
                                                  software_version=uncloning_ros.__version__))
-        checkpoint.save_weights(partial, optimiser.policy, optimiser.average, run.observations)
+        checkpoint.save_weights(partial, optimiser.policy, optimiser.average, run.observations,
+                                run.pictures)
     return report
 
 

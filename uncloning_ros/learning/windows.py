@@ -14,7 +14,10 @@ from uncloning_ros.learning.normaliser import Normaliser
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows in the units of a normaliser: conditions (N, C), flat clean chunks (N, D)."""
+    """Windows in the units of a normaliser: conditions (N, C), flat clean chunks (N, D).
+
+    With cameras the conditions have features behind them, unless it is said that they lack them.
+    """
 
     conditions: Tensor
     clean: Tensor
@@ -51,12 +54,24 @@ def to_windows(normaliser: Normaliser, observations: Tensor, chunks: Tensor) -> 
 
 
 def dataset_windows(normaliser: Normaliser, dataset: Dataset, split: str,
-                    modes: Sequence[str] | None) -> Windows:
-    """Return the windows of a split and of some modes of a dataset."""
-    return to_windows(normaliser, *dataset_tensors(dataset, split, modes))
+                    modes: Sequence[str] | None, features: Tensor | None = None) -> Windows:
+    """Return the windows of a split and of some modes of a dataset.
+
+    `features` (frames, F) are those of all pictures of the dataset, None without cameras.
+    """
+    windows = to_windows(normaliser, *dataset_tensors(dataset, split, modes))
+    if features is None:
+        return windows
+    return with_features(windows, features[dataset.window_frames(split, modes)])
 
 
-def windows_by_mode(normaliser: Normaliser, dataset: Dataset, split: str,
-                    modes: Sequence[str]) -> dict[str, Windows]:
-    """Return the windows of each mode, in the order of `modes`."""
-    return {mode: dataset_windows(normaliser, dataset, split, [mode]) for mode in modes}
+def with_features(windows: Windows, features: Tensor) -> Windows:
+    """Return windows that lack their features with these (N, F)."""
+    return Windows(torch.cat([windows.conditions, features], 1), windows.clean)
+
+
+def windows_by_mode(normaliser: Normaliser, dataset: Dataset, split: str, modes: Sequence[str],
+                    features: Tensor | None = None) -> dict[str, Windows]:
+    """Return the windows of each mode, in the order of `modes`; see `dataset_windows`."""
+    return {mode: dataset_windows(normaliser, dataset, split, [mode], features)
+            for mode in modes}

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import onnxruntime
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError, shown
 from uncloning_ros.files import read_bytes
+from uncloning_ros.pictures import Pixels, decoder, decoder_digest
 from uncloning_ros.policy_io import Float32, Observation, Plan
 from uncloning_ros.runtime.model_structure import require_structure
 
@@ -48,7 +50,8 @@ class OnnxPolicy:
     """An exported policy after its checks; build it with `load_policy`.
 
     `contract` is the one of its training; `metadata` its records by name, as plain data;
-    `sha256` that of the whole file, as sha256sum prints it. Not thread-safe.
+    `sha256` that of the whole file, as sha256sum prints it; `picture_shapes` are those of the
+    pictures by camera. Not thread-safe.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: Contract,
@@ -58,6 +61,7 @@ class OnnxPolicy:
         self.metadata = metadata
         self.sha256 = sha256
         timing, interface = contract.policy, contract.interface
+        self.picture_shapes = {camera.key: camera.shape for camera in interface.cameras}
         self.observation_shape = (timing.history, interface.observation_dim)
         self.chunk_shape = (timing.horizon, interface.action_dim)
 
@@ -66,12 +70,18 @@ class OnnxPolicy:
 
         The same inputs give the same plan.
         """
-        return Plan(self.batch(observation.vector[None], noise[None])[0])
+        return Plan(self.batch(observation.vector[None], noise[None],
+                               {key: observation.pictures[key][None]
+                                for key in self.picture_shapes})[0])
 
-    def batch(self, observations: Float32, noises: Float32) -> Float32:
-        """Return chunks (B, horizon, action_dim) for B histories and as many noises."""
+    def batch(self, observations: Float32, noises: Float32,
+              pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
+        """Return chunks (B, horizon, action_dim) for B histories, noises and sets of pictures.
+
+        `pictures` are uint8 (B, height, width, channels) of each camera of the contract.
+        """
         chunks: Float32 = self._session.run(
-            [OUTPUT], {INPUTS[0]: observations, INPUTS[1]: noises})[0]
+            [OUTPUT], {INPUTS[0]: observations, INPUTS[1]: noises, **pictures})[0]
         return chunks
 
     def warm_up(self) -> None:
@@ -81,7 +91,9 @@ class OnnxPolicy:
         """
         try:
             for _ in range(3):
-                self(Observation(np.zeros(self.observation_shape, np.float32)),
+                self(Observation(np.zeros(self.observation_shape, np.float32),
+                                 {key: np.zeros(shape, np.uint8)
+                                  for key, shape in self.picture_shapes.items()}),
                      np.zeros(self.chunk_shape, np.float32))
         except Exception as err:  # the library's exceptions have no common base of their own
             raise ModelError(f'the model with sha256 {self.sha256} cannot be run: '
@@ -121,6 +133,7 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
         if metadata[key] != found:
             raise ModelError(f'{path}: expected {key} {found} of its contract, got '
                              f'{shown(metadata[key])}; export it again')
+    _require_decoder(path, contract, metadata)
     policy = OnnxPolicy(session, contract, metadata, sha256)
     _require_signature(path, ports, policy)
     return policy
@@ -190,6 +203,17 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
     return metadata
 
 
+def _require_decoder(path: Path, contract: Contract, metadata: Mapping[str, Any]) -> None:
+    """Raise `ModelError` where the pictures of a training would have other pixels."""
+    if not contract.interface.cameras:
+        return
+    expected, found = metadata.get('pictures_sha256'), decoder_digest()
+    if expected != found:
+        raise ModelError(f'{path}: expected a decoder of pictures with the digest '
+                         f'{shown(expected)}, as {shown(metadata.get("pictures_decoder"))} has, '
+                         f'got {found} of {decoder()}; install that version')
+
+
 def _ports(session: onnxruntime.InferenceSession) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """Return type and shape, but for the batch, of every input and output by its name."""
     return {port.name: (port.type, tuple(port.shape[1:]))
@@ -201,7 +225,8 @@ def _require_signature(path: Path, found: Mapping[str, tuple[str, tuple[Any, ...
     """Raise `ModelError` unless inputs and output are those of the contract."""
     expected = {INPUTS[0]: policy.observation_shape, INPUTS[1]: policy.chunk_shape,
                 OUTPUT: policy.chunk_shape}
-    wanted = {name: ('tensor(float)', shape) for name, shape in expected.items()}
+    wanted = ({name: ('tensor(float)', shape) for name, shape in expected.items()}
+              | {key: ('tensor(uint8)', shape) for key, shape in policy.picture_shapes.items()})
     if found != wanted:
         raise ModelError(f'{path}: expected inputs and output {wanted}, got {found}; export a '
                          f'policy of this contract')

@@ -13,11 +13,21 @@ from collections.abc import Iterator
 
 from uncloning_ros.errors import shown
 
-# The operators of an export; none of them enlarges its inputs more than broadcasting.
+# The operators of an export; none of them enlarges its inputs more than broadcasting. Those of
+# encoders do not either:
+#   Conv       has as many maps as its weights have rows, each at most 2 _MOST_LISTED places
+#              longer along a side than its input, which pads make it
+#   Concat     is as large as its inputs together
+#   Softmax    is as large as its input
+#   Transpose  is as large as its input
+# In a long chain all can grow; the limit on memory ends that (inference._MOST_MEMORY_BYTES).
 OPERATORS = frozenset({
     'Add', 'Cast', 'Clip', 'Constant', 'Div', 'Flatten', 'Gemm', 'Identity', 'LayerNormalization',
-    'MatMul', 'Max', 'Min', 'Mul', 'Reshape', 'Sigmoid', 'Slice', 'Sub', 'Unsqueeze'})
+    'MatMul', 'Max', 'Min', 'Mul', 'Reshape', 'Sigmoid', 'Slice', 'Sub', 'Unsqueeze',
+    'Concat', 'Conv', 'Softmax', 'Transpose'})
 OPSET = 17
+# Largest whole number in a list of an attribute: kernel, strides, pads, and order of axes.
+_MOST_LISTED = 64
 
 # message -> number of a field -> the message inside it, '' without one
 _FIELDS = {
@@ -36,6 +46,7 @@ _FIELDS = {
 }
 # (message, number of a field) whose values are checked
 _NODE_INPUT, _NODE_OUTPUT, _OPERATOR, _NODE_DOMAIN = (('node', number) for number in (1, 2, 4, 7))
+_LISTED = ('attribute', 8)
 _OPSET_DOMAIN, _OPSET_VERSION = ('opset', 1), ('opset', 2)
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
@@ -73,6 +84,12 @@ def _require_value(place: tuple[str, int], value: int | memoryview) -> None:
         # With an input left out onnxruntime 1.31 has ended the process.
         if not text:
             raise ValueError('expected every input and output of a node, got one left out')
+    elif place == _LISTED:
+        # A negative number is encoded as one above 2**63. With pads of -1 onnxruntime 1.31 has
+        # ended the process.
+        if not isinstance(value, int) or value > _MOST_LISTED:
+            raise ValueError(f'expected lists of numbers from 0 to {_MOST_LISTED} in attributes, '
+                             f'got {"several in one" if not isinstance(value, int) else value}')
     elif place == _OPSET_VERSION and value != OPSET:
         raise ValueError(f'expected opset {OPSET}, got {value!r}')
 

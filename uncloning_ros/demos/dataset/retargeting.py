@@ -72,6 +72,9 @@ class _Layout:
 
 def obstacle(interface: Interface) -> str:
     """Return the reason why episodes of an interface cannot be retargeted, '' if they can."""
+    if interface.cameras:
+        return (f'{" and ".join(camera.key for camera in interface.cameras)} would see other '
+                f'pictures at other places')
     poses = [signal.key for signal in interface.observations if signal.kind == 'pose']
     moved = (TOOL_KEY, OBJECT_KEY, HAND_KEY)
     lacking = [key for key in moved if key not in poses]

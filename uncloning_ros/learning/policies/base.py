@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The base of all policy classes: from observation history and noise to an action chunk."""
+"""The base of all policy classes: from observation, pictures and noise to an action chunk."""
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from uncloning_ros.contract import Interface, PolicyTiming
+from uncloning_ros.learning.encoder import FEATURES, Encoder
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.learning.windows import Windows
 
@@ -19,12 +21,17 @@ class Policy(nn.Module, ABC):
     """A policy that can be trained, edited and exported.
 
     A subclass adds the network. Conditions (B, C) and flat clean chunks (B, D) are in the units
-    of `normaliser`, which every policy has and no training changes.
+    of `normaliser`, which every policy has and no training changes. With cameras a condition
+    has the features of their pictures behind it; `eyes` are the encoders, in the order of
+    `cameras`, their keys. Training moves them, an edit does not.
     """
 
     def __init__(self, interface: Interface, timing: PolicyTiming) -> None:
         super().__init__()
         self.normaliser = Normaliser(interface, timing)
+        self.cameras = tuple(camera.key for camera in interface.cameras)
+        self.eyes = nn.ModuleList(Encoder(camera.shape) for camera in interface.cameras)
+        self.condition_dim = self.normaliser.condition_dim + FEATURES * len(self.eyes)
         self.chunk_dim = math.prod(self.normaliser.chunk_shape)
 
     @abstractmethod
@@ -47,6 +54,10 @@ class Policy(nn.Module, ABC):
         The same noise gives the same chunk.
         """
 
+    def features(self, pictures: Sequence[Tensor]) -> Tensor:
+        """Return features (B, F) of a picture of each camera, (B, height, width, channels)."""
+        return torch.cat([eye(seen) for eye, seen in zip(self.eyes, pictures, strict=True)], 1)
+
     @torch.no_grad()
     def draw(self, conditions: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """Return `count` random clean chunks (B, count, D) for each condition (B, C)."""
@@ -63,11 +74,15 @@ class Policy(nn.Module, ABC):
         picks = torch.randint(len(windows), (_VALIDATION_WINDOWS,), generator=generator)
         return float(self.losses(windows, picks, generator).mean())
 
-    def forward(self, observation: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, observation: Tensor, noise: Tensor, *pictures: Tensor) -> Tensor:
         """Return action chunks (B, horizon, action_dim), float32, in the contract's units.
 
         `observation` is (B, history, obs_dim), oldest first; `noise` is standard normal,
-        (B, horizon, action_dim). This is the graph that is exported.
+        (B, horizon, action_dim); `pictures` are uint8 (B, height, width, channels), one of each
+        camera. This is the graph that is exported.
         """
-        clean = self.plan(self.normaliser.condition(observation), noise.flatten(1))
+        condition = self.normaliser.condition(observation)
+        if self.cameras:
+            condition = torch.cat([condition, self.features(pictures)], 1)
+        clean = self.plan(condition, noise.flatten(1))
         return self.normaliser.restore(observation, clean)

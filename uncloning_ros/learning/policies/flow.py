@@ -34,7 +34,7 @@ class FlowPolicy(Policy):
     def __init__(self, interface: Interface, timing: PolicyTiming, width: int,
                  depth: int) -> None:
         super().__init__(interface, timing)
-        self.denoiser = Denoiser(self.normaliser.condition_dim, self.chunk_dim, width, depth)
+        self.denoiser = Denoiser(self.condition_dim, self.chunk_dim, width, depth)
 
     def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
         """Return the flow-matching loss (B,) of each picked window at a random noise level."""

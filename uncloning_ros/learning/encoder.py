@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An encoder of one camera: from a picture to numbers that tell where things are in it.
+
+Convolutions make maps; of each map a softmax over its places gives the expected place and how
+strongly the map answers (Levine et al. 2016, End-to-End Training of Deep Visuomotor Policies,
+arXiv 1504.00702). The first convolution, of stride 4, keeps a step cheap on a processor. The
+maps have its resolution: what the deeper ones see is laid out on four places each.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from uncloning_ros.contract import Signal
+from uncloning_ros.errors import ContractError
+
+FEATURES = 64
+SIZE_STEP = 8  # px
+
+_NEAR, _MIDDLE, _WIDE = 32, 48, 64  # channels of the three convolutions
+_MAPS = 32
+_GROUPS = 8  # of channels that are normalised together
+
+
+class Encoder(nn.Module):
+    """Turn pictures (B, height, width, channels) uint8 into features (B, `FEATURES`).
+
+    `shape` is (height, width, channels), height and width multiples of `SIZE_STEP`.
+    """
+
+    grid: Tensor
+    ones: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        height, width, channels = shape
+        fine, coarse = (height // 4, width // 4), (height // 8, width // 8)
+        self.near = _convolution(channels, _NEAR, 8, 4, 2, fine)
+        self.middle = _convolution(_NEAR, _MIDDLE, 3, 2, 1, coarse)
+        self.wide = _convolution(_MIDDLE, _WIDE, 3, 1, 1, coarse)
+        self.fine_maps = nn.Conv2d(_NEAR, _MAPS, 1)
+        self.coarse_maps = nn.Conv2d(_WIDE, 4 * _MAPS, 1)
+        self.features = nn.Sequential(nn.Linear(3 * _MAPS, FEATURES), nn.LayerNorm(FEATURES))
+        self._unfolded = (-1, _MAPS, 2, 2, *coarse)
+        self._flat = (-1, _MAPS, math.prod(fine))
+        self.register_buffer('grid', _grid(*fine), persistent=False)
+        self.register_buffer('ones', torch.ones(math.prod(fine), 1), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return features (B, `FEATURES`) of pictures (B, height, width, channels)."""
+        near = self.near(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        coarse = self.coarse_maps(self.wide(self.middle(near))).reshape(self._unfolded)
+        maps = (self.fine_maps(near).reshape(self._flat)
+                + coarse.permute(0, 1, 4, 2, 5, 3).reshape(self._flat))
+        share = maps.softmax(2)
+        found = torch.cat([share @ self.grid, (share * maps) @ self.ones], 2)
+        features: Tensor = self.features(found.flatten(1))
+        return features
+
+
+def require_encodable(camera: Signal) -> None:
+    """Raise `ContractError` for pictures of a size that the encoder does not take."""
+    if camera.width % SIZE_STEP or camera.height % SIZE_STEP:
+        raise ContractError(f'{camera.key}: expected a width and a height that are multiples of '
+                            f'{SIZE_STEP} px, got {camera.width} x {camera.height}; change them '
+                            f'in the contract')
+
+
+class _GroupNorm(nn.GroupNorm):
+    """Normalise groups of maps; exported with operators that any policy's graph has."""
+
+    def __init__(self, maps: int, height: int, width: int) -> None:
+        super().__init__(_GROUPS, maps)
+        self._grouped = (-1, _GROUPS, maps // _GROUPS * height * width)
+        self._maps = (-1, maps, height, width)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return normalised maps (B, maps, height, width)."""
+        if not torch.onnx.is_in_onnx_export():
+            return super().forward(maps)
+        grouped = nn.functional.layer_norm(maps.reshape(self._grouped), self._grouped[2:],
+                                           eps=self.eps)
+        return (grouped.reshape(self._maps) * self.weight[:, None, None]
+                + self.bias[:, None, None])
+
+
+def _convolution(channels: int, maps: int, size: int, stride: int, padding: int,
+                 shape: tuple[int, int]) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, maps, size, stride, padding),
+                         _GroupNorm(maps, *shape), nn.SiLU())
+
+
+def _grid(height: int, width: int) -> Tensor:
+    """Return x and y (height * width, 2) in [-1, 1] of the places of a map, row by row."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width),
+                          indexing='ij')
+    return torch.stack([x.flatten(), y.flatten()], 1)
