@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A toy task with two cameras: where the target is shows in their pictures alone.
 
-The front camera shows a blob whose place tells how far left or right the target is, the wrist
-camera one that tells how high. Some episodes go left of it, some right.
+The front camera shows a blob whose place tells y of the target, the wrist camera one that tells z.
+Along x some episodes go left, some right, and nothing tells which.
 """
 
 import dataclasses
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from learning_toys import FRAMES, toy_contract
 from numpy.typing import NDArray
 
@@ -29,7 +28,7 @@ from uncloning_ros.learning.options import CAMERA_TRAINING, NetworkOptions, Pict
 from uncloning_ros.schema import plain
 
 FRONT, WRIST = 'front_camera', 'wrist_camera'
-SIDEWAYS_M, AROUND_M = 0.1, 0.1  # of the target: by its blob, and by the mode
+SEEN_M, AROUND_M = 0.1, 0.1  # of the target from the tool: at most by its blob, and by the mode
 _WAY_PX = 10  # of a blob from the centre of its picture, at most
 
 
@@ -67,7 +66,8 @@ def camera_dataset(folder: Path, episodes: int = 60, seed: int = 0) -> Dataset:
         for i in range(episodes):
             mode = ('left', 'right')[i % 2]
             places = np.zeros((2, FRAMES, 2))
-            places[0, :, 0], places[1, :, 1] = rng.uniform(-1, 1, (2, FRAMES))
+            ways = rng.uniform(-1, 1, (2, 1)) + np.cumsum(rng.normal(0, 0.1, (2, FRAMES)), 1)
+            places[0, :, 0], places[1, :, 1] = ways.clip(-1, 1)
             writer.add({camera.key: blobs(_WAY_PX * places[j], camera.shape,
                                           rng.normal(0, 5, (FRAMES, *camera.shape[:2])))
                         for j, camera in enumerate(contract.interface.cameras)})
@@ -75,9 +75,9 @@ def camera_dataset(folder: Path, episodes: int = 60, seed: int = 0) -> Dataset:
             observations[:, :3] += rng.normal(0, 0.02, (FRAMES, 3))
             actions = np.tile([0.3, 0, 0.2, 1, 0, 0, 0, 1, 0, 0.04], (FRAMES, 1))
             actions[:, :3] = observations[:, :3]
-            actions[:, 1] += SIDEWAYS_M * places[0, :, 0] + (AROUND_M if mode == 'left'
-                                                             else -AROUND_M)
-            actions[:, 2] += SIDEWAYS_M * places[1, :, 1]
+            actions[:, 0] += AROUND_M if mode == 'left' else -AROUND_M
+            actions[:, 1] += SEEN_M * places[0, :, 0]
+            actions[:, 2] += SEEN_M * places[1, :, 1]
             rows.append(observations)
             commands.append(actions)
             records.append(EpisodeRecord(

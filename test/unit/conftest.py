@@ -65,6 +65,35 @@ def mixed_dir(dataset: object, data_dir: Path) -> Path:
 
 
 @pytest.fixture(scope='session')
+def seen(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Return the toy dataset with pictures."""
+    from camera_toys import camera_dataset
+
+    return camera_dataset(tmp_path_factory.mktemp('seen') / 'data')
+
+
+@pytest.fixture(scope='session')
+def seen_dir(seen: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run that was cloned from both modes of the dataset with pictures."""
+    from camera_toys import train_camera
+
+    folder = tmp_path_factory.mktemp('seen_run') / 'mixed'
+    train_camera(seen, folder, 500)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def seen_onnx(seen_dir: Path) -> Path:
+    """Return the exported policy of that run."""
+    from uncloning_ros.learning.checkpoint import load_run
+    from uncloning_ros.learning.export import export
+
+    path = seen_dir.parent / 'seen.onnx'
+    export(load_run(seen_dir), path)
+    return path
+
+
+@pytest.fixture(scope='session')
 def mixed_onnx(mixed_dir: Path) -> Path:
     """Return the exported policy of that run."""
     from uncloning_ros.learning.checkpoint import load_run

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 from audit_models import write_policy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from model_files import forged
 
 from uncloning_ros.errors import ModelError
 from uncloning_ros.policy_io import Observation
@@ -27,24 +28,6 @@ from uncloning_ros.runtime.inference import (
     read_checked,
 )
 from uncloning_ros.runtime.model_structure import require_structure
-
-
-def _forge(original: Path, path: Path, metadata: Mapping[str, str | None] | None = None,
-           graph: onnx.GraphProto | None = None,
-           change: Callable[[onnx.ModelProto], None] | None = None) -> Path:
-    """Write the model anew with other metadata or graph, and with a digest that is right."""
-    model = onnx.load(original)
-    props = {prop.key: prop.value for prop in model.metadata_props}
-    props |= dict(metadata or {}) | {'digest': DIGEST_MARK + '0' * 64}
-    onnx.helper.set_model_props(model, {k: v for k, v in props.items() if v is not None})
-    if graph is not None:
-        model.graph.CopyFrom(graph)
-    if change is not None:
-        change(model)
-    blank = model.SerializeToString(deterministic=True)
-    path.write_bytes(blank.replace((DIGEST_MARK + '0' * 64).encode(),
-                                   (DIGEST_MARK + digest_of(blank)).encode()))
-    return path
 
 
 def test_policy_runs_one_and_many_alike(mixed_onnx: Path) -> None:
@@ -152,7 +135,7 @@ def test_records_that_do_not_fit_are_refused(mixed_onnx: Path, tmp_path: Path,
                                              metadata: dict[str, str | None],
                                              sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
-        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', metadata))
+        load_policy(forged(mixed_onnx, tmp_path / 'forged.onnx', metadata))
 
 
 def test_shapes_that_the_contract_does_not_have_are_refused(mixed_onnx: Path,
@@ -165,7 +148,7 @@ def test_shapes_that_the_contract_does_not_have_are_refused(mixed_onnx: Path,
     changed = {'contract': json.dumps(contract),
                'policy_sha256': contract_from_dict(contract).policy.sha256}
     with pytest.raises(ModelError, match=r'expected inputs and output .*\(3, 18\).*\(2, 18\)'):
-        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', changed))
+        load_policy(forged(mixed_onnx, tmp_path / 'forged.onnx', changed))
 
 
 @pytest.mark.parametrize('location', ['weights.bin', './weights.bin', '{folder}/weights.bin',
@@ -180,7 +163,7 @@ def test_weights_in_another_file_are_refused(mixed_onnx: Path, tmp_path: Path, l
     tensor.ClearField('raw_data')
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match='expected fields .* of tensor, got 13'):
-        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', graph=graph))
+        load_policy(forged(mixed_onnx, tmp_path / 'forged.onnx', graph=graph))
 
 
 @pytest.mark.parametrize('location', ['weights.bin', '{folder}/weights.bin'])
@@ -195,7 +178,7 @@ def test_onnxruntime_itself_reads_no_weights_from_another_file(
     tensor.ClearField('raw_data')
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match='cannot be run by onnxruntime'):
-        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', graph=graph))
+        load_policy(forged(mixed_onnx, tmp_path / 'forged.onnx', graph=graph))
 
 
 def _loop(model: onnx.ModelProto) -> None:
@@ -259,7 +242,7 @@ def test_what_no_policy_needs_is_refused_before_onnxruntime_sees_it(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, 'InferenceSession', None)
     with pytest.raises(ModelError, match=f'is not an exported policy: .*{sentence}'):
-        load_policy(_forge(mixed_onnx, tmp_path / 'forged.onnx', change=add))
+        load_policy(forged(mixed_onnx, tmp_path / 'forged.onnx', change=add))
 
 
 def test_records_that_are_no_text_are_refused(mixed_onnx: Path, tmp_path: Path) -> None:
@@ -300,7 +283,7 @@ def test_a_graph_that_would_fill_the_memory_fails_by_itself(tmp_path: Path) -> N
             model.graph.initializer.append(onnx.numpy_helper.from_array(
                 np.full(2, value), name))
 
-    policy = load_policy(_forge(path, tmp_path / 'swollen.onnx', change=swell))
+    policy = load_policy(forged(path, tmp_path / 'swollen.onnx', change=swell))
     with pytest.raises(ModelError, match='cannot be run'):
         policy.warm_up()
 

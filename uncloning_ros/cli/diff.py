@@ -3,8 +3,9 @@
 """Show that two exported policies differ in their weights alone.
 
 Compares the two graphs node by node (operators, names, attributes, shapes, operator set) and
-the normalisers byte by byte, then prints the change of each weight. Exit status: 0 if only
-weights differ, 1 if anything else does, 2 if a file cannot be read.
+the normalisers byte by byte, then prints the change of each weight. Tells whether the encoders
+of pictures differ, which no edit changes. Exit status: 0 if only weights differ, 1 if anything
+else does, 2 if a file cannot be read.
 
   uncloning diff mixed.onnx policy.onnx
 """
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare two files and print a table."""
-    from uncloning_ros.learning.diff import compare
+    from uncloning_ros.learning.diff import ENCODERS, compare
 
     found = compare(args.one, args.two)
     if found.difference is not None:
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         shape = ' x '.join(map(str, change.shape))
         print(f'{change.name:{width}}  {shape:>12}  {100 * change.relative:7.3f}')
     moved = sum(change.relative > 0 for change in found.changes)
-    print(f'same graph ({found.nodes} nodes), same normaliser; {moved} of '
+    encoders = [change.relative for change in found.changes if change.name.startswith(ENCODERS)]
+    seen = '' if not encoders else f', {"other" if any(encoders) else "same"} encoders'
+    print(f'same graph ({found.nodes} nodes), same normaliser{seen}; {moved} of '
           f'{len(found.changes)} weights moved')
     return 0

@@ -13,13 +13,17 @@ from uncloning_ros.learning.options import EditOptions, TrainingOptions
 _MOST_STEPS, _MOST_WINDOWS = 10_000_000, 100_000
 
 
-def add_optimisation(parser: argparse.ArgumentParser,
-                     defaults: TrainingOptions | EditOptions) -> None:
+def add_optimisation(parser: argparse.ArgumentParser, defaults: TrainingOptions | EditOptions,
+                     with_cameras: TrainingOptions | EditOptions) -> None:
     """Add the options of a training loop; one that is not given is None."""
+    def default(option: str) -> str:
+        value, seen = (getattr(one, option) for one in (defaults, with_cameras))
+        return f'default: {value}' + ('' if seen == value else f', with cameras {seen}')
+
     parser.add_argument('--steps', type=count(_MOST_STEPS), metavar='N',
-                        help=f'updates of the network (default: {defaults.steps})')
+                        help=f'updates of the network ({default("steps")})')
     parser.add_argument('--batch-size', type=count(_MOST_WINDOWS), metavar='N',
-                        help=f'windows in one update (default: {defaults.batch_size})')
+                        help=f'windows in one update ({default("batch_size")})')
     parser.add_argument('--lr', type=positive_float, metavar='RATE', dest='learning_rate',
                         help='highest learning rate; it falls as a cosine (default: '
                              f'{defaults.learning_rate:g})')
@@ -33,4 +37,4 @@ def add_optimisation(parser: argparse.ArgumentParser,
 def given(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """Return the arguments that were given, of those that are fields of a dataclass."""
     return {option.name: value for option in fields(options)
-            if (value := getattr(args, option.name)) is not None}
+            if (value := getattr(args, option.name, None)) is not None}

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='go on with the run in --out, with the options it was begun with')
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='train on the episodes of these modes alone (default: all)')
-    add_optimisation(parser, TRAINING)
+    add_optimisation(parser, TRAINING, CAMERA_TRAINING)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,8 +48,9 @@ def run(args: argparse.Namespace) -> int:
     if args.resume:
         config = cloning.config_to_resume(args.out, dataset, options)
     else:
+        defaults = CAMERA_TRAINING if dataset.pictures else TRAINING
         config = cloning.new_config(
-            dataset, replace(CAMERA_TRAINING if dataset.pictures else TRAINING, **{'threads': available_cores()} | options))
+            dataset, replace(defaults, **{'threads': available_cores()} | options))
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 

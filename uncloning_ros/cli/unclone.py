@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='largest share of retargeted copies in a batch; they are used where '
                              f'the kept modes have at most {FEW_DEMONSTRATIONS} demonstrations '
                              f'and another mode has more ({_defaults("retarget")})')
-    add_optimisation(parser, EDIT)
+    add_optimisation(parser, EDIT, EDIT)
 
 
 def _defaults(option: str) -> str:

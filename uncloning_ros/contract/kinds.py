@@ -41,6 +41,8 @@ TURN_RAD = 2 * math.pi
 # Least difference (rad) of two measurements that is a driver's leap by a turn: no joint moves so
 # far from one message to the next, and at the seam it may have moved by the rest.
 _LEAP_RAD = 1.75 * math.pi
+# Inputs and output of an exported policy beside its pictures, whose inputs have their keys.
+_OTHER_PORTS = 'observation', 'noise', 'action_chunk'
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,10 @@ class Signal:
             if value and not pictured:
                 raise ContractError(f'unknown key {name!r}: the kind {self.kind!r} has no '
                                     f'pictures')
+        if pictured and self.key in _OTHER_PORTS:
+            raise ContractError(f'expected another key than {", ".join(_OTHER_PORTS)} for '
+                                f'pictures, got {self.key!r}: an exported policy has an input '
+                                f'or output of that name')
         for name, value in keys.items() if pictured else ():
             if not value:
                 raise ContractError(f'missing key {name!r}, expected it for the kind '

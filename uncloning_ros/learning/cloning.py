@@ -195,6 +195,8 @@ class _SeenWindows:
 
     def loss(self, policy: Policy) -> float | None:
         """Return the loss, always with the same randomness; None without windows."""
+        if not len(self._windows):
+            return None
         features = features_of(policy, self._dataset, self._frames)
         return policy.validation_loss(
             self._windows if features is None else with_features(self._windows, features))

@@ -18,6 +18,7 @@ from uncloning_ros.files import read_bytes
 from uncloning_ros.runtime.inference import DIGEST_MARK, read_checked
 
 _NORMALISER = 'normaliser.'
+ENCODERS = 'eyes.'  # first part of the names of their weights
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
     INPUTS,
     OUTPUT,
+    PICTURE_KEYS,
     SCHEMA,
     OnnxPolicy,
     digest_of,
@@ -101,7 +102,7 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
         'interface_sha256': contract.interface.sha256, 'policy_sha256': contract.policy.sha256,
         'training': training, 'seeds': seeds, 'software_version': uncloning_ros.__version__}
     if contract.interface.cameras:
-        records |= {'pictures_decoder': decoder(), 'pictures_sha256': decoder_digest()}
+        records |= dict(zip(PICTURE_KEYS, (decoder(), decoder_digest()), strict=True))
     if config.edit is not None:
         records['edit'] = dict(config.edit)
     return {key: value if isinstance(value, str) else json.dumps(value, allow_nan=False)

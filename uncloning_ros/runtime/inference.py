@@ -36,6 +36,7 @@ INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
 
 # Metadata in JSON; `edit` exists only after an edit of the weights.
 _JSON_KEYS = ('contract', 'training', 'edit', 'seeds')
+PICTURE_KEYS = 'pictures_decoder', 'pictures_sha256'  # with cameras only
 _KEYS = ('schema', 'contract', 'interface_sha256', 'policy_sha256', 'training', 'seeds',
          'software_version')
 
@@ -207,11 +208,15 @@ def _require_decoder(path: Path, contract: Contract, metadata: Mapping[str, Any]
     """Raise `ModelError` where the pictures of a training would have other pixels."""
     if not contract.interface.cameras:
         return
-    expected, found = metadata.get('pictures_sha256'), decoder_digest()
+    missing = [key for key in PICTURE_KEYS if key not in metadata]
+    if missing:
+        raise ModelError(f'{path} is a policy with cameras, but it has no metadata '
+                         f'{", ".join(missing)}; export it again')
+    (its, expected), found = (metadata[key] for key in PICTURE_KEYS), decoder_digest()
     if expected != found:
-        raise ModelError(f'{path}: expected a decoder of pictures with the digest '
-                         f'{shown(expected)}, as {shown(metadata.get("pictures_decoder"))} has, '
-                         f'got {found} of {decoder()}; install that version')
+        raise ModelError(f'{path} was trained on pictures of {shown(its)}, which decodes the '
+                         f'test picture to {shown(expected)}; {decoder()} on this machine '
+                         f'decodes it to {found}; install the version of the training')
 
 
 def _ports(session: onnxruntime.InferenceSession) -> dict[str, tuple[str, tuple[Any, ...]]]:

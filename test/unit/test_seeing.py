@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A policy learns from pictures what its vectors do not tell; an edit leaves its eyes alone."""
+
+import dataclasses
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from camera_toys import FRONT, WRIST, camera_config, camera_contract, train_camera
+from learning_toys import FRAMES
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.contract import contract_from_dict
+from uncloning_ros.demos.dataset import retargeting
+from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.errors import CheckpointError, ContractError
+from uncloning_ros.learning import checkpoint, cloning, seeing
+from uncloning_ros.learning.checkpoint import load_run
+from uncloning_ros.learning.encoder import FEATURES, Encoder
+from uncloning_ros.learning.options import (
+    CAMERA_TRAINING,
+    EDIT,
+    METHODS,
+    SELF_DISTILLATION,
+    TRAINING,
+    PictureOptions,
+)
+from uncloning_ros.learning.seeing import features_of, pictures_of, varied
+from uncloning_ros.learning.uncloning import unclone
+from uncloning_ros.schema import plain
+
+Offsets = NDArray[np.float32]
+
+
+def planned(folder: Path, dataset: Dataset, pictures_from: int = 0) -> tuple[Offsets, Offsets]:
+    """Return where (m) from the tool the planned and the shown targets are, (N, 3).
+
+    The policy sees the pictures of frames `pictures_from` further on.
+    """
+    policy, frames = load_run(folder).policy, dataset.window_frames('validation')
+    observations, chunks = map(torch.from_numpy, dataset.gather(frames))
+    noise = torch.randn(len(frames), *policy.normaliser.chunk_shape,
+                        generator=torch.Generator().manual_seed(0))
+    pictures = pictures_of(policy.cameras, dataset, np.roll(frames, pictures_from))
+    with torch.no_grad():
+        found = policy(observations, noise, *pictures)
+    here = observations[:, -1, :3]
+    return (found[:, 0, :3] - here).numpy(), (chunks[:, 0, :3] - here).numpy()
+
+
+def encoder_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of the encoders, averaged and newest."""
+    weights = load_file(folder / 'weights.safetensors')
+    return {name: tensor for name, tensor in weights.items() if '.eyes.' in name}
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_policy_learns_from_pictures_what_the_vector_does_not_tell(
+        seen: Dataset, seen_dir: Path) -> None:
+    found, shown = planned(seen_dir, seen)
+    assert np.abs(found - shown)[:, 1:].mean(0).max() < 0.012
+    assert 0.3 < (found[:, 0] > 0).mean() < 0.7  # both modes
+    # Blobs are anywhere within 0.1 m: with pictures of other episodes the place is a guess.
+    found, shown = planned(seen_dir, seen, pictures_from=FRAMES)
+    assert np.abs(found - shown)[:, 1:].mean(0).min() > 0.03
+
+
+def test_ctrl_c_and_resume_with_pictures_give_the_weights_of_a_straight_run(
+        seen: Dataset, tmp_path: Path) -> None:
+    config = train_camera(seen, tmp_path / 'straight', 16)
+    broken = tmp_path / 'broken'
+    broken.mkdir()
+    checkpoint.write_config(broken, config)
+    for stop in (5, 14):  # while pictures are varied, and after
+        assert not cloning.train(seen, broken, config, lambda step, stop=stop: step == stop
+                                 and signal.raise_signal(signal.SIGINT)).ended
+    assert cloning.train(seen, broken, config).ended
+    assert same(*(load_file(folder / 'weights.safetensors')
+                  for folder in (tmp_path / 'straight', broken)))
+
+
+def test_other_pictures_and_another_seed_give_other_weights(seen: Dataset,
+                                                            tmp_path: Path) -> None:
+    changed = dict(seen.pictures)
+    changed[WRIST] = changed[WRIST][::-1].copy()
+    train_camera(seen, tmp_path / 'a', 3)
+    train_camera(dataclasses.replace(seen, pictures=changed), tmp_path / 'b', 3)
+    train_camera(seen, tmp_path / 'c', 3, seed=1)
+    one, two, three = (encoder_weights(tmp_path / name) for name in 'abc')
+    assert not same(one, two) and not same(one, three)
+
+
+def test_validation_pictures_are_not_trained_on(seen: Dataset, tmp_path: Path) -> None:
+    changed = {key: pixels.copy() for key, pixels in seen.pictures.items()}
+    changed[FRONT][seen.window_frames('validation')] = 99
+    for name, data in (('a', seen), ('b', dataclasses.replace(seen, pictures=changed))):
+        train_camera(data, tmp_path / name, 3)
+    assert same(*(load_file(tmp_path / name / 'weights.safetensors') for name in 'ab'))
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_an_edit_removes_a_mode_and_leaves_every_bit_of_the_encoders(
+        seen: Dataset, seen_dir: Path, tmp_path: Path, method: str) -> None:
+    options = dataclasses.replace(EDIT, remove=('right',), method=method, steps=200,
+                                  **vars(METHODS[method]))
+    report = unclone(load_run(seen_dir), seen, tmp_path / 'edited', options)
+    before, after = (encoder_weights(folder) for folder in (seen_dir, tmp_path / 'edited'))
+    averaged = {name: tensor for name, tensor in before.items() if name.startswith('average.')}
+    assert len(averaged) > 20
+    for name, tensor in averaged.items():
+        assert torch.equal(tensor, after[name])
+        assert torch.equal(tensor, after[name.replace('average.', 'newest.')])
+    assert report['retained_loss']['after'] < 2 * report['retained_loss']['before']
+    if method == SELF_DISTILLATION:
+        found, shown = planned(tmp_path / 'edited', seen)
+        assert (found[:, 0] > 0).mean() > 0.95
+        assert np.abs(found - shown)[:, 1:].mean(0).max() < 0.02
+        assert report['classifier']['accuracy'] > 0.7
+
+
+def test_an_edit_looks_at_each_picture_once(seen: Dataset, seen_dir: Path, tmp_path: Path,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    forward = Encoder.forward
+
+    def counted(self: Encoder, pictures: torch.Tensor) -> torch.Tensor:
+        looks.append(len(pictures))
+        return forward(self, pictures)
+
+    monkeypatch.setattr(seeing, '_AT_ONCE', 100)
+    monkeypatch.setattr(Encoder, 'forward', counted)
+    unclone(load_run(seen_dir), seen, tmp_path / 'edited', dataclasses.replace(
+        EDIT, remove=('right',), steps=5))
+    assert sum(looks) == 2 * len(seen.observations)
+    assert max(looks) <= 100
+
+
+def test_features_are_those_of_each_frame_and_none_without_cameras(
+        seen: Dataset, seen_dir: Path, dataset: Dataset, mixed_dir: Path) -> None:
+    policy = load_run(seen_dir).policy
+    frames = np.arange(700)[::-7]
+    found = features_of(policy, seen, frames)
+    assert found is not None and found.shape == (len(frames), 2 * FEATURES)
+    with torch.no_grad():
+        one = policy.features(pictures_of(policy.cameras, seen, frames[3:4]))
+    torch.testing.assert_close(found[3:4], one, atol=1e-5, rtol=1e-5)
+    assert features_of(load_run(mixed_dir).policy, dataset, frames) is None
+
+
+def test_demonstrations_with_pictures_are_not_retargeted_and_the_report_says_why(
+        seen: Dataset, seen_dir: Path, tmp_path: Path) -> None:
+    assert retargeting.obstacle(seen.contract.interface) == (
+        f'{FRONT} and {WRIST} would see other pictures at other places')
+    few = [one for i, one in enumerate(seen.episodes) if one.mode == 'right' or i < 20]
+    frames = np.concatenate([np.arange(seen.bounds[i], seen.bounds[i + 1])
+                             for i, one in enumerate(seen.episodes) if one in few])
+    scarce = dataclasses.replace(
+        seen, episodes=tuple(few), observations=seen.observations[frames],
+        actions=seen.actions[frames],
+        pictures={key: pixels[frames] for key, pixels in seen.pictures.items()})
+    report = unclone(load_run(seen_dir), scarce, tmp_path / 'edited', dataclasses.replace(
+        EDIT, remove=('right',), steps=2))
+    assert report['retargeted']['share'] == 0
+    assert 'other pictures' in report['retargeted']['reason']
+
+
+class TestVariation:
+    """Pictures of a training are moved and lit at random."""
+
+    def test_a_picture_is_moved_and_its_edge_repeated(self) -> None:
+        picture = torch.arange(48, dtype=torch.uint8).view(1, 6, 8, 1).repeat(400, 1, 1, 1)
+        found = varied(picture, PictureOptions(shift_px=2, light=0.0),
+                       torch.Generator().manual_seed(0))
+        moved = set((found - picture)[:, 2:4, 3:5].flatten().tolist())
+        assert moved == {8.0 * y + x for y in range(-2, 3) for x in range(-2, 3)}
+        assert found.min() == 0 and found.max() == 47
+
+    def test_light_changes_within_its_share_and_the_range(self) -> None:
+        picture = torch.full((200, 2, 2, 3), 200, dtype=torch.uint8)
+        found = varied(picture, PictureOptions(shift_px=0, light=0.2),
+                       torch.Generator().manual_seed(0))
+        assert 140 < found.min() < 160 and 240 < found.max() <= 255
+        assert bool((found == found[:, :1, :1, :1]).all())  # a picture as a whole
+
+    def test_no_variation_is_none(self) -> None:
+        picture = torch.randint(0, 256, (5, 4, 4, 3), dtype=torch.uint8)
+        found = varied(picture, PictureOptions(shift_px=0, light=0.0), torch.Generator())
+        assert torch.equal(found, picture.float())
+
+
+def test_options_of_pictures_are_those_of_runs_with_cameras_alone() -> None:
+    assert 'pictures' not in plain(TRAINING)
+    assert CAMERA_TRAINING.pictures == PictureOptions()
+
+
+def test_a_run_of_the_command_has_the_options_of_its_contract(
+        seen: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = Path(seen.pictures[FRONT].filename).parent  # type: ignore[attr-defined]
+    out = tmp_path / 'run'
+    assert main(['train', str(data), '--out', str(out), '--steps', '2', '--threads', '1']) == 0
+    assert 'validation loss' in capsys.readouterr().out
+    config = checkpoint.read_config(out)
+    assert config.training == dataclasses.replace(CAMERA_TRAINING, steps=2)
+    assert main(['unclone', str(out), '--data', str(data), '--remove', 'right', '--steps', '2',
+                 '--out', str(tmp_path / 'edited')]) == 0
+
+
+@pytest.mark.parametrize('size', [{'width': 33}, {'height': 36}])
+def test_pictures_of_a_size_that_no_encoder_takes_are_refused(seen: Dataset,
+                                                              size: dict[str, Any]) -> None:
+    data = plain(camera_contract())
+    data['interface']['observations'][1] |= size
+    odd = dataclasses.replace(seen, contract=contract_from_dict(data))
+    with pytest.raises(ContractError, match=f'{FRONT}: .* multiples of 8 px, got '
+                                            f'{"33" if "width" in size else "32 x 36"}'):
+        cloning.new_config(odd, CAMERA_TRAINING)
+
+
+@pytest.mark.parametrize('key', ['observation', 'noise', 'action_chunk'])
+def test_a_camera_cannot_have_the_key_of_another_input(key: str) -> None:
+    data = plain(camera_contract())
+    data['interface']['observations'][1]['key'] = key
+    with pytest.raises(ContractError, match=f'expected another key .*got {key!r}'):
+        contract_from_dict(data)
+
+
+def test_a_run_without_its_recorded_pictures_is_refused(seen_dir: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    tensors = load_file(seen_dir / 'weights.safetensors')
+    assert tensors.pop(f'recorded_pictures.{WRIST}').shape == (64, 32, 32, 1)
+    save_file(tensors, tmp_path / 'weights.safetensors')
+    (tmp_path / 'config.json').write_text((seen_dir / 'config.json').read_text())
+    with pytest.raises(CheckpointError, match=f'expected recorded_pictures.{WRIST}, got nothing'):
+        load_run(tmp_path)
+
+
+def test_config_remembers_how_pictures_were_varied(seen: Dataset, seen_dir: Path) -> None:
+    training = json.loads((seen_dir / 'config.json').read_text())['training']
+    assert training['pictures'] == {'shift_px': 1}
+    assert camera_config(seen, 500).training == load_run(seen_dir).config.training
