@@ -335,7 +335,7 @@ def signal(key: str, kind: str = 'pose', frame: str = 'base') -> Signal:
      'joints is observed too')])
 def test_what_keeps_an_interface_from_being_retargeted(observations: Any, actions: Any,
                                                  sentence: str) -> None:
-    found = SimpleNamespace(
+    found = SimpleNamespace(cameras=(),
         observations=[signal(key, 'joint_positions' if key == 'joints' else 'pose')
                       for key in observations],
         actions=[signal(kind, kind) for kind in actions])
@@ -344,7 +344,7 @@ def test_what_keeps_an_interface_from_being_retargeted(observations: Any, action
 
 def test_poses_in_two_frames_are_not_retargeted() -> None:
     keys = ('tool_pose', 'object_pose', 'hand_pose')
-    found = SimpleNamespace(
+    found = SimpleNamespace(cameras=(),
         observations=[signal(key, frame='camera' if key == 'hand_pose' else 'base')
                       for key in keys],
         actions=[signal('target', 'pose'), signal('width', 'gripper_width')])
