@@ -135,6 +135,30 @@ def test_stamps_go_on_rising_when_the_first_command_sets_all_in_motion(
         assert np.all(np.diff(stamps) > 0)
 
 
+def test_stamps_go_on_rising_when_the_physics_is_slow_once(
+        graph: Any, operator: Operator, listen: Callable[..., Listener],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    world = graph.add(Simulator)._world
+    messages, slow, advance = listen('tool_pose').raw['tool_pose'], [], world.advance
+
+    def advance_slowly_once() -> None:
+        advance()
+        # On the step of a measurement, which is published with this tick.
+        if len(messages) > 20 and not slow and world._step % (
+                world.physics_hz // world.sensor_hz) == 0:
+            slow.append(True)
+            time.sleep(0.06)  # longer than from one measurement to the next
+
+    monkeypatch.setattr(world, 'advance', advance_slowly_once)
+    operator.until_complete()
+    operator.until(lambda: operator.command(0.45) or operator.outcome['phase'] == 'running')
+    operator.until(lambda: slow)
+    after = len(messages) + 20
+    operator.until(lambda: len(messages) > after)
+    stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages]
+    assert np.all(np.diff(stamps) > 0)
+
+
 def test_the_arm_follows_a_commanded_pose(graph: Any, operator: Operator) -> None:
     graph.add(Simulator)
     operator.until_complete()

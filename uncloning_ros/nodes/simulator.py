@@ -154,16 +154,18 @@ class Simulator(Node):
         return True, f'seed {self._seed}'
 
     def _on_tick(self) -> None:
+        # Before the physics: if that is slow once, the next stamps must not lie before these.
+        ros_ns = ros_now_ns(self)
         moving = self._phase in ('running', 'completed')
         steps = self._steps_due(moving)
         self._steps += steps
         if moving:
             for _ in range(steps):
                 self._world.advance()
-            self._publish(self._world.poll())
+            self._publish(self._world.poll(), ros_ns)
         else:
             looks = self._steps % (self._world.physics_hz // self._world.sensor_hz) < steps
-            self._publish(self._world.glance(self._rest_rng) if looks else [])
+            self._publish(self._world.glance(self._rest_rng) if looks else [], ros_ns)
         if self._world.over or self._world.time_ns * 1e-9 > _LONGEST_EPISODE_S:
             self._announce('over')
         elif self._world.completed:
@@ -185,10 +187,10 @@ class Simulator(Node):
         self._owed -= steps
         return steps
 
-    def _publish(self, arrived: Sequence[tuple[str, Sample]]) -> None:
-        """Publish the time and the delivered samples, after the faults."""
+    def _publish(self, arrived: Sequence[tuple[str, Sample]], ros_ns: int) -> None:
+        """Publish the time and the samples that were delivered by `ros_ns`, after the faults."""
         if self._clock_publisher is None:
-            now_ns, factor = ros_now_ns(self), self._factor
+            now_ns, factor = ros_ns, self._factor
         else:
             now_ns, factor = self._faults.clock_ns(self._now_ns), 1.0
             sec, nanosec = divmod(now_ns, 10**9)
