@@ -6,6 +6,7 @@ Plots are inline SVG. Readable on a telephone and on paper. Arguments named `bod
 HTML already; other texts are escaped here, unless they are `Html`.
 """
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -92,6 +93,14 @@ def words(sentences: str) -> str:
 def bullets(sentences: Iterable[str]) -> str:
     """Return sentences as a list with bullets."""
     return f'<ul class="method">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>'
+
+
+def figure(kind: str, data: bytes, size: tuple[int, int], caption: str,
+           css_class: str = '') -> Html:
+    """Return a picture (a file's bytes) that is inside the page, with its caption."""
+    return Html(f'<figure class="{css_class}"><img src="data:image/{kind};base64,'
+                f'{base64.b64encode(data).decode()}" width="{size[0]}" height="{size[1]}" '
+                f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>')
 
 
 def details(summary: str, *parts: str) -> str:

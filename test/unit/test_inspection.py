@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """uncloning inspect: what is in a session, and every warning about it."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -13,7 +15,9 @@ from pathlib import Path
 import episodes
 import numpy as np
 import pytest
+import seeing
 from inputs import NOON
+from PIL import Image
 
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
@@ -37,6 +41,7 @@ from uncloning_ros.demos.inspection.session import (
     warnings_of,
 )
 from uncloning_ros.demos.inspection.session_page import session_page
+from uncloning_ros.pictures import Pixels
 
 CONTRACT = episodes.CONTRACT
 RATES_HZ = {signal.key: 40.0 for signal, _ in signals_of(CONTRACT)}
@@ -436,3 +441,42 @@ def test_bad_input_is_a_sentence(demos: Path, tmp_path: Path, words: tuple[str, 
         status = int(err.code or 0)
     assert status == 2
     assert 'error: ' in capsys.readouterr().err
+
+
+class Images(HTMLParser):
+    """The pictures of a page with their captions."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, Pixels]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == 'img':
+            about = dict(attrs)
+            head, _, data = str(about['src']).partition(',')
+            assert head == 'data:image/jpeg;base64'
+            with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+                self.found.append((str(about['alt']), np.asarray(image)))
+
+
+def test_the_page_shows_a_strip_of_each_camera_of_each_episode(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demos = tmp_path / 'seen'
+    for i in range(5):
+        episodes.write(demos, seeing.handover(seed=i), i, seeing.CONTRACT)
+    out = tmp_path / 'page.html'
+    assert main.main(['inspect', str(demos), '--html', str(out), '--workers', '1']) == 0
+    said = capsys.readouterr().out
+    assert re.search(r'scene_camera +16 x 12 +16 x 12 at 0, 0 +16 x 12 rgb8', said)
+    assert all(len(line) <= 80 for line in said.splitlines() if not line.startswith('w'))
+    found = Images(out.read_text()).found
+    assert len(found) == 10
+    caption, pixels = found[0]
+    assert caption == 'scene_camera, at 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0 s'
+    assert pixels.shape == (12, 7 * 16 + 6 * 2, 3)
+    ground = [seeing.picture(seeing.CAMERAS[0], i)[0, 0, 0] for i in (0, 10, 20, 30, 39, 49, 59)]
+    assert np.abs(pixels[1, 1::18, 0].astype(int) - ground).max() < 20
+    assert '2 more episodes, without a label' in out.read_text()
+    strips = facts_of(EpisodeRef(demos / 'episode_000000', 'x'), Reading()).strips
+    assert sum(len(one.jpeg) for one in strips) < 4000

@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def summary(session: 'Session') -> str:
-    """Return the modes and the streams of a session as tables of at most 80 columns."""
-    return '\n'.join([*_modes(session), '', *_streams(session)])
+    """Return modes, streams and cameras of a session as tables of at most 80 columns."""
+    return '\n'.join([*_modes(session), '', *_streams(session), *_cameras(session)])
 
 
 def _modes(session: 'Session') -> list[str]:
@@ -116,3 +116,15 @@ def _streams(session: 'Session') -> list[str]:
         lines.append(f'{one.key:<20.20} {topic:<26} {one.median_hz:>9.1f} {one.least_hz:>6.1f} '
                      f'{gap:>15}')
     return lines
+
+
+def _cameras(session: 'Session') -> list[str]:
+    lines = ['', f'{"camera":<20} {"its pictures":>14} {"seen part":>23} {"as":>20}']
+    for signal in session.contract.interface.cameras:
+        view = signal.view
+        left, top, *size = view.crop
+        camera, part, seen = (f'{width} x {height}' for width, height in
+                              (view.camera_size, size, view.size))
+        lines.append(f'{signal.key:<20.20} {camera:>14} {f"{part} at {left}, {top}":>23} '
+                     f'{f"{seen} {view.encoding}":>20}')
+    return lines if len(lines) > 2 else []

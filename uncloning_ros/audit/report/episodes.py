@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report's episodes: a choice of them with pictures and films, and every seed."""
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from uncloning_ros import page
 from uncloning_ros.audit.audited import AuditedModel
@@ -60,8 +58,9 @@ def strip(shown: Strip, scenario: Scenario) -> str:
              *(NOTABLE[kind] for kind in outcome.notable),
              f'nearest to a person {100 * min(outcome.edge_clearance_m.values()):.1f} cm at '
              f'{outcome.nearest_s:.2f} s']
-    film = _figure('gif', shown.film.gif, FILM_SIZE, 'the episode, at its own speed', 'film')
-    pictures = ''.join(_figure('jpeg', one.jpeg, PICTURE_SIZE, f'{one.what}, {one.time_s:.2f} s')
+    film = page.figure('gif', shown.film.gif, FILM_SIZE, 'the episode, at its own speed', 'film')
+    pictures = ''.join(page.figure('jpeg', one.jpeg, PICTURE_SIZE,
+                                   f'{one.what}, {one.time_s:.2f} s')
                        for one in shown.film.pictures)
     told = page.heading(f'{shown.model}, seed {result.seed}: {_words(result)}')
     return (f'<div class="episode">{told}{page.words("; ".join(notes))}'
@@ -108,14 +107,6 @@ def seed_table(model: ModelRecord) -> str:
 
 def _words(result: EpisodeResult) -> str:
     return OUTCOMES[result.outcome.failure or 'success'][1]
-
-
-def _figure(kind: str, data: bytes, size: tuple[int, int], caption: str,
-            css_class: str = '') -> str:
-    """Return a picture that is inside the page, with its caption."""
-    return (f'<figure class="{css_class}"><img src="data:image/{kind};base64,'
-            f'{base64.b64encode(data).decode()}" width="{size[0]}" height="{size[1]}" '
-            f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>')
 
 
 def _badness(result: EpisodeResult) -> tuple[int, float]:

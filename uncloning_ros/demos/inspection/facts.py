@@ -16,6 +16,7 @@ from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
+from uncloning_ros.demos.inspection.strips import Strip, strip_of
 from uncloning_ros.demos.labelling.clusters import approach, tracks_of, way
 from uncloning_ros.demos.recording.health import rule_names, topic_rules
 from uncloning_ros.errors import DatasetError, UncloningError
@@ -65,7 +66,7 @@ class EpisodeFacts:
 
     `left_out` tells why a dataset would leave it out for any label; '' if it would not.
     `findings` are those of the recorder's verdict, none for a good take; None without a verdict.
-    `scene` is None without a tracked object and hand.
+    `scene` is None without a tracked object and hand. `strips` are those of the cameras.
     """
 
     name: str
@@ -79,6 +80,7 @@ class EpisodeFacts:
     left_out: str
     findings: tuple[str, ...] | None
     scene: Scene | None
+    strips: tuple[Strip, ...] = ()
 
     @property
     def label(self) -> Label | None:
@@ -121,7 +123,9 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         (max(arrivals) - begin_ns) * 1e-9, episode.metadata.planned_mode, labels,
         _streams(episode, begin_ns), left_out,
         None if health is None else tuple(map(str, health.findings)),
-        scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None)
+        scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None,
+        tuple(strip_of(signal.key, episode.samples[signal.key], begin_ns)
+              for signal in episode.contract.interface.cameras))
 
 
 def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:

@@ -16,6 +16,8 @@ from uncloning_ros.demos.inspection.session import Session, disagreements, strea
 from uncloning_ros.demos.labelling.clusters import distances, medoid
 from uncloning_ros.errors import counted
 
+_OPEN = 3  # episodes of a mode whose strips show at once
+
 
 def session_page(session: Session, warnings: Sequence[str]) -> str:
     """Return the page; `warnings` are those of `session.warnings_of`."""
@@ -40,6 +42,8 @@ def session_page(session: Session, warnings: Sequence[str]) -> str:
                 pictures.session_picture(colored, 'Ways of the objects, and the hands'),
                 _sides(scenes)),
         ]
+    if session.contract.interface.cameras:
+        sections.append(_seen(session))
     sections += [page.section('How long', _lengths(session, colors)),
                  page.section('How it arrived', _streams(session)),
                  page.section('Opinions that differ', _disagreements(session)),
@@ -100,6 +104,26 @@ def _typical(session: Session, mode: str | None, color: str) -> str:
     name, scene = found[medoid(apart, np.arange(len(found)))]
     return (page.heading(f'{_name(mode)}:', name)
             + pictures.approach_picture(scene, color, f'Typical episode of {_name(mode)}'))
+
+
+def _seen(session: Session) -> str:
+    """Return the strips of every episode, mode after mode."""
+    parts = [page.words('The part and the size that a policy sees; times are since the episode '
+                        'began.')]
+    for mode in session.modes:
+        found = [_strips(one, _name(mode)) for one in session.of_mode(mode)]
+        parts += found[:_OPEN]
+        if len(found) > _OPEN:
+            more = counted(len(found) - _OPEN, 'more episode')
+            parts.append(page.details(f'{more}, {_name(mode)}', *found[_OPEN:]))
+    return page.section('What the cameras saw', *parts)
+
+
+def _strips(one: EpisodeFacts, mode: str) -> str:
+    remarks = _remarks(one) if one.findings or one.left_out else ''
+    aside = ', '.join(filter(None, (mode, f'{one.length_s:.1f} s', remarks)))
+    return (page.heading(f'{one.name}:', aside)
+            + ''.join(strip.figure() for strip in one.strips))
 
 
 def _sides(scenes: Mapping[str | None, Sequence[Scene]]) -> str:
