@@ -59,8 +59,8 @@ docs: $(INSTALLED) ## write the generated pages, then build the site into build/
 	@$(ENV) NO_MKDOCS_2_WARNING=1 mkdocs build --strict 2>&1 | { grep -v INFO || true; }
 	@echo 'The site is in build/site; open build/site/index.html'
 
-demo: $(INSTALLED) ## the whole story from nothing, 5 to 10 minutes on 2 cores
-	@$(ENV) scripts/demo.sh
+demo: $(INSTALLED) ## the whole story from nothing, 5 to 10 minutes on 2 cores; CAMERA=1: with pixels
+	@$(ENV) scripts/demo$(if $(CAMERA),_camera).sh
 
 models: $(INSTALLED) ## make the shipped models and their cards with the full schedule
 	@$(ENV) scripts/models.sh

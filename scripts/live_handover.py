@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,17 @@ def node(name: str, **parameters: object) -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def contract_file(contract: Any) -> Iterator[Path]:
+    """Write a contract to a file for other processes; remove it at the end."""
+    from uncloning_ros.schema import plain
+
+    with tempfile.TemporaryDirectory(prefix='uncloning_contract_') as folder:
+        path = Path(folder) / 'contract.yaml'
+        path.write_text(json.dumps(plain(contract)), encoding='utf-8')
+        yield path
 
 
 class Watcher:
@@ -107,14 +119,19 @@ class Watcher:
         print(f'  {time.monotonic() - self._began_s:5.1f} s  {who:<9}  {what}', flush=True)
 
 
-def hand_over(model: Path, scenario: str, seed: int, timeout_s: float) -> dict[str, Any]:
-    """Run one live handover and return the simulator's last word on it."""
+def hand_over(model: Path, contract: Any, scenario: str, seed: int,
+              timeout_s: float) -> dict[str, Any]:
+    """Run one live handover and return the simulator's last word on it.
+
+    The simulator has the sensors of `contract`, the model's.
+    """
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_domain())
         watcher = Watcher()
         stack.callback(watcher.close)
         processes = [
-            stack.enter_context(node('simulator', scenario=scenario, seed=seed)),
+            stack.enter_context(node('simulator', scenario=scenario, seed=seed,
+                                     contract_path=stack.enter_context(contract_file(contract)))),
             stack.enter_context(node('policy', model_path=model.resolve(), seed=seed,
                                      auto_activate='true', autostart='true'))]
         end_s = time.monotonic() + timeout_s
@@ -164,15 +181,15 @@ def main() -> int:
     from uncloning_ros.runtime.inference import load_policy
 
     try:
-        desired = load_policy(args.model).contract.interface.desired_modes
+        contract = load_policy(args.model).contract
     except UncloningError as err:
         print(f'live_handover: {err}', file=sys.stderr)
         return 2
     try:
-        outcome = hand_over(args.model, args.scenario, args.seed, args.timeout_s)
+        outcome = hand_over(args.model, contract, args.scenario, args.seed, args.timeout_s)
     except KeyboardInterrupt:
         return 130
-    good, sentence = verdict(outcome, desired)
+    good, sentence = verdict(outcome, contract.interface.desired_modes)
     print(sentence)
     return 0 if good else 1
 

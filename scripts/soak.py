@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from live_handover import Watcher, node, own_domain
+from live_handover import Watcher, contract_file, node, own_domain
 
 _COLUMNS = ('min', 'policy MB', 'sim MB', 'rec MB', 'takes', 'handovers', 'done', 'holds',
             'chunks', 'late', 'misses', 'cycles', 'wake p99', 'worst', 'cycle p99', 'plan p99')
@@ -132,15 +132,17 @@ def memory_mb(process: subprocess.Popen[bytes]) -> float:
     return 0.0
 
 
-def soak(args: argparse.Namespace, folder: Path) -> list[str]:
+def soak(args: argparse.Namespace, sensed: Any, folder: Path) -> list[str]:
     """Run the processes for the given minutes, print a line now and then, return the faults found.
 
-    `folder` takes the policy's files.
+    The simulator has the sensors of the contract `sensed`. `folder` takes the policy's files.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_domain())
-        simulator = stack.enter_context(node('simulator', scenario=args.scenario, seed=args.seed))
-        contract = {} if args.contract is None else {'contract_path': args.contract.resolve()}
+        own = stack.enter_context(contract_file(sensed))
+        simulator = stack.enter_context(node('simulator', scenario=args.scenario, seed=args.seed,
+                                             contract_path=own))
+        contract = {'contract_path': own if args.contract is None else args.contract.resolve()}
         policy = stack.enter_context(node(
             'policy', model_path=args.model.resolve(), seed=args.seed, incident_dir=folder,
             auto_activate='true', autostart='true', **contract))
@@ -210,13 +212,13 @@ def main() -> int:
     from uncloning_ros.runtime.inference import load_policy
 
     try:
-        load_policy(args.model)
+        sensed = load_policy(args.model).contract
     except UncloningError as err:
         print(f'soak: {err}', file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix='uncloning_soak_') as folder:
         try:
-            wrong = soak(args, Path(folder))
+            wrong = soak(args, sensed, Path(folder))
         except KeyboardInterrupt:
             return 130
     for sentence in wrong:
