@@ -157,7 +157,7 @@ class MountedCamera:
             raise ScenarioError(f'rate_hz: expected a divisor of {PHYSICS_HZ}, got '
                                 f'{self.rate_hz}; give 10, 15, 20, 24, 30 or another one')
         ahead = [t - e for e, t in zip(self.eye_m, self.target_m, strict=True)]
-        if _sine(ahead, self.up) < 1e-3:
+        if _sine(ahead, self.up) < 0.01:
             raise ScenarioError(f'up: expected another direction than from eye_m to target_m, '
                                 f'{ahead}, got {list(self.up)}; give one across it')
         return self

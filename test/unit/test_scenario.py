@@ -45,8 +45,9 @@ def test_every_shipped_scenario_is_found_by_its_name(name: str) -> None:
     assert set(scenario.desired.values()) == {True, False}
 
 
-def test_five_scenarios_are_shipped() -> None:
-    assert SHIPPED == ['knife', 'knife_route', 'mug', 'scissors', 'screwdriver']
+def test_seven_scenarios_are_shipped() -> None:
+    assert SHIPPED == ['knife', 'knife_camera', 'knife_route', 'mug', 'mug_camera', 'scissors',
+                       'screwdriver']
 
 
 def test_the_shipped_contract_is_that_of_the_knife() -> None:

@@ -54,7 +54,7 @@ _ARM_CYLINDERS: Mapping[str, tuple[tuple[float, float, Vector, str, Vector], ...
 
 @dataclass(frozen=True)
 class Colours:
-    """RGB, 0 to 1, of all that is no part of tool and arm; `hand` None is that of the skin."""
+    """RGB, 0 to 1, of everything but tool and arm; without a colour the hand has the skin's."""
 
     table: Vector = (0.80, 0.76, 0.70)
     wall: Vector = (0.93, 0.94, 0.95)

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Demonstrations for policies that see: the way back from a miss, without a tracker."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from inputs import CONTRACT
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.contract import Contract, load_contract
+from uncloning_ros.demos.bags.labels import read_labels
+from uncloning_ros.demos.bags.layout import list_episodes
+from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.judging.episode import judge
+from uncloning_ros.scenario import Scenario, Teaching, find_scenario
+from uncloning_ros.share import share_path
+from uncloning_ros.simulation.demonstrator import Demonstrator, Step, demonstrate
+from uncloning_ros.simulation.sensors import TRACKED_KEYS
+from uncloning_ros.simulation.world import World, open_world
+
+SCENARIO = find_scenario('knife_camera')
+CAMERA_FILE = share_path('config') / 'contract_camera.yaml'
+SEEING: Contract = load_contract(CAMERA_FILE)
+BLIND = replace(SEEING, interface=replace(SEEING.interface,
+                                          observations=SEEING.interface.vectors))
+
+
+def taught(**changed: float) -> Scenario:
+    return replace(SCENARIO, teacher=Teaching(**changed))
+
+
+def shown(scenario: Scenario, mode: str, seed: int) -> tuple[World, list[Step], np.ndarray]:
+    """Return the world after a demonstration, the steps of the teacher and its targets."""
+    world = open_world(scenario, BLIND.interface)
+    teacher = Demonstrator(scenario, BLIND.interface, mode, seed, TRACKED_KEYS)
+    steps: list[Step] = []
+    targets: list[np.ndarray] = []
+
+    def listen(key: str, values: Any, *_: int) -> None:
+        assert key not in TRACKED_KEYS
+        if key == 'target_pose':
+            steps.append(teacher.step)
+            targets.append(values)
+
+    assert demonstrate(world, teacher, BLIND, seed, listen)
+    return world, steps, np.array(targets)
+
+
+@pytest.mark.parametrize('mode', ['handle_first', 'blade_first'])
+def test_an_offer_that_misses_is_noticed_and_made_again(mode: str) -> None:
+    """The person could not take the tool before the second offer, and takes it after that."""
+    waits = {}
+    for share in (0.0, 0.9):
+        scenario = taught(missed_offers=share)
+        world, steps, _ = shown(scenario, mode, 3)
+        outcome = judge(world.trace(), scenario, BLIND.interface.desired_modes)
+        world.close()
+        assert (outcome.completed, outcome.mode) == (True, mode)
+        waits[share] = outcome.taken_s
+        assert (steps.count(Step.OFFER) + steps.count(Step.BRING) > 40) == (share > 0)
+    assert waits[0.9] > waits[0.0] + 1.0
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_a_miss_is_beyond_the_reach_of_the_person(seed: int) -> None:
+    scenario = taught(missed_offers=0.9)
+    for mode, rule in scenario.modes.items():
+        teacher = Demonstrator(scenario, BLIND.interface, mode, seed, TRACKED_KEYS)
+        for miss in teacher._misses:
+            # The palm, seen from the tool: +x of tool and palm are the same or opposite.
+            sign = 1.0 if rule.handle_first else -1.0
+            palm = np.array([rule.present_x_m, 0.0, 0.0]) - miss.offset_m * (sign, sign, 1.0)
+            gaps = [np.linalg.norm(np.maximum(np.abs(palm - part.center_m)
+                                              - np.array(part.size_m) / 2, 0.0))
+                    for part in scenario.tool.parts.values()]
+            assert min(gaps) > scenario.receiver.grasp_reach_m + 0.009
+
+
+def test_a_push_moves_the_arm_and_not_the_command() -> None:
+    world, _, targets = shown(taught(pushes=0.8), 'handle_first', 3)
+    places = world.trace().tool_pose[::12, :3]
+    world.close()
+    calm_world, _, calm = shown(taught(), 'handle_first', 3)
+    calm_places = calm_world.trace().tool_pose[::12, :3]
+    calm_world.close()
+
+    def apart(commands: np.ndarray, measured: np.ndarray) -> float:
+        """Return the largest distance between command and arm, which follows within 0.2 s."""
+        count = min(len(commands), len(measured)) - 4
+        gaps = [np.linalg.norm(commands[:count, :3] - measured[late:count + late], axis=1)
+                for late in range(5)]
+        return float(np.max(np.min(gaps, axis=0)))
+
+    assert apart(calm, calm_places) < 0.02
+    assert 0.03 < apart(targets, places) < 0.12
+
+
+def test_without_asking_nothing_is_missed_and_nothing_pushed() -> None:
+    knife = find_scenario('knife')
+    assert knife.teacher == Teaching()
+    for seed in range(20):
+        assert not Demonstrator(knife, CONTRACT.interface, 'handle_first', seed)._misses
+
+
+def test_demonstrations_with_pictures_are_recorded_and_labelled_by_the_truth(
+        tmp_path: Path) -> None:
+    out = tmp_path / 'demos'
+    assert main(['demos', '--scenario', 'knife_camera', '--contract', str(CAMERA_FILE),
+                 '--episodes', '1', '--seed', '5', '--out', str(out)]) == 0
+    path, = list_episodes(out)
+    episode = read_episode(path)
+    label, = read_labels(path, SEEING.interface)
+    assert (label.mode, label.source) == (episode.metadata.planned_mode, 'truth')
+    assert not set(TRACKED_KEYS) & episode.samples.keys()
+    for camera in SEEING.interface.cameras:
+        samples = episode.samples[camera.key]
+        assert {sample.values.shape for sample in samples} == {(96, 96, 3)}
+        times = np.array([sample.stamp_ns for sample in samples])
+        assert set(np.diff(times)) == {50_000_000}
