@@ -13,8 +13,12 @@ a bare rclpy process sends the same messages at the same rate: the reference.
 - missed deadlines, as the node counts them and as this process sees them; the node's share of one
   core.
 
+A policy with cameras gets pictures at 30 Hz. With --camera-size they are of that size, and the
+last camera's are raw: what decoding costs, whatever the policy was trained on.
+
   bench/control.py --short
   bench/control.py --minutes 10 --json control.json
+  bench/control.py --model models/knife_camera_uncloned.onnx --camera-size 640x480
 """
 
 import argparse
@@ -37,9 +41,10 @@ from measure import Array, Figure, Report
 from tqdm import tqdm
 
 from uncloning_ros.cli.arguments import positive_float
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.contract.messages import IMAGE
 from uncloning_ros.errors import UncloningError
-from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.runtime.inference import DIGEST_MARK, digest_of, load_policy
 from uncloning_ros.runtime.limits import COUNTS
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
@@ -59,6 +64,8 @@ def main() -> int:
                         help='exported policy (default: the shipped one)')
     parser.add_argument('--minutes', type=positive_float, default=10.0,
                         help='total time in which the policy commands (default: %(default)g)')
+    parser.add_argument('--camera-size', type=_size, metavar='WIDTHxHEIGHT',
+                        help="size of the cameras' pictures (default: the contract's)")
     return measure.run(compare, parser.parse_args())
 
 
@@ -79,12 +86,15 @@ def compare(args: argparse.Namespace) -> Report:
     """Run policy and bare sender in turns."""
     blocks, seconds = ((_BLOCKS_SHORT, _SHORT_S) if args.short
                        else (_BLOCKS, args.minutes * 60))
-    policy = load_policy(args.model)
-    contract = without_limits(policy.contract)
     policy_s, bare_s = seconds / blocks, min(seconds / blocks, _MOST_BARE_S)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_own_domain())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='control_bench_')))
+        model = (args.model if args.camera_size is None else
+                 with_camera_size(args.model, args.camera_size, folder / 'model.onnx'))
+        contract = without_limits(load_policy(model).contract)
+        if args.camera_size is not None:
+            contract = with_a_raw_camera(contract)
         path = folder / 'contract.yaml'
         path.write_text(json.dumps(plain(contract)))
         from control_listener import Listener  # rclpy reads the domain when it is imported
@@ -93,7 +103,7 @@ def compare(args: argparse.Namespace) -> Report:
         stack.enter_context(_process(HERE / 'control_processes.py', 'sense', str(path)))
         node = stack.enter_context(_process(
             '-m', 'uncloning_ros.nodes.policy', '--ros-args', '--log-level', 'warn',
-            *_parameters(model_path=args.model.resolve(), contract_path=path, autostart='true',
+            *_parameters(model_path=model.resolve(), contract_path=path, autostart='true',
                          auto_activate='true', incident_dir=folder)))
         bar = stack.enter_context(tqdm(total=blocks * (policy_s + bare_s), unit='s',
                                        desc='policy and bare sender in turns', disable=None))
@@ -117,6 +127,46 @@ def without_limits(contract: Contract) -> Contract:
                      workspace_max_m=(2.0, 2.0, 2.0), jump_m=4.0, jump_rad=3.0)
     end = replace(deployment.episode_end, max_episode_s=86400.0)
     return replace(contract, deployment=replace(deployment, limits=limits, episode_end=end))
+
+
+def with_camera_size(model: Path, size: tuple[int, int], path: Path) -> Path:
+    """Write a model for cameras of another size, of which it sees the middle square."""
+    import onnx
+
+    found = onnx.load(model)
+    records = {record.key: record.value for record in found.metadata_props}
+    contract = json.loads(records['contract'])
+    width, height = size
+    side = min(size)
+    for one in contract['interface']['observations']:
+        if one['kind'] == 'image':
+            one['camera_size'] = list(size)
+            one['crop'] = [(width - side) // 2, (height - side) // 2, side, side]
+    blank = DIGEST_MARK + '0' * 64
+    records |= {'contract': json.dumps(contract), 'digest': blank,
+                'interface_sha256': contract_from_dict(contract).interface.sha256}
+    onnx.helper.set_model_props(found, records)
+    data: bytes = found.SerializeToString(deterministic=True)
+    path.write_bytes(data.replace(blank.encode(), (DIGEST_MARK + digest_of(data)).encode()))
+    return path
+
+
+def with_a_raw_camera(contract: Contract) -> Contract:
+    """Return the contract with raw pictures of the last camera; raise without any."""
+    if not contract.interface.cameras:
+        raise UncloningError('expected a model with cameras for --camera-size, got one without; '
+                             'leave --camera-size out')
+    topics = dict(contract.deployment.observations)
+    camera = contract.interface.cameras[-1].key
+    topics[camera] = replace(topics[camera], type=IMAGE)
+    return replace(contract, deployment=replace(contract.deployment, observations=topics))
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition('x')
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f'expected WIDTHxHEIGHT, got {text}')
+    return int(width), int(height)
 
 
 def deadlines(stamps_ns: Array, first_ns: int, period_ns: int) -> Array:
