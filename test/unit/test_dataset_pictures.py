@@ -2,20 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures from bags to a dataset: the newest of each tick, mapped from the disk, checked."""
 
+import shutil
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import episodes
+import foreign_bags
 import numpy as np
 import pytest
 import seeing
 
+from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
+from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import DatasetError
+from uncloning_ros.pictures import encode_picture
 
 
 @pytest.fixture(scope='module')
@@ -58,6 +65,74 @@ def test_a_picture_that_stands_still_leaves_the_episode_out() -> None:
                                       for one in samples['scene_camera'][30:40]]
     with pytest.raises(DatasetError, match='scene_camera has repeated the same values'):
         align(episodes.episode(samples, seeing.CONTRACT), seeing.CONTRACT)
+
+
+def test_a_picture_with_one_other_value_is_another_one() -> None:
+    samples = seeing.handover()
+    for i, one in enumerate(samples['wrist_camera']):
+        pixels = seeing.picture(seeing.CAMERAS[1], 0)
+        pixels[0, 0, 0] += i % 2
+        samples['wrist_camera'][i] = replace(one, values=pixels)
+    align(episodes.episode(samples, seeing.CONTRACT), seeing.CONTRACT)
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    (lambda one, i: None if 20 <= i < 30 else one, 'older than 0.2 s'),
+    (lambda one, i: replace(one, stamp_ns=one.stamp_ns - (i > 20) * 400 * episodes.MS),
+     'is stamped 0.440 s before it arrived'),
+    (lambda one, i: replace(one, receive_ns=one.receive_ns + 300 * episodes.MS),
+     'is stamped 0.340 s before it arrived')])
+def test_a_camera_that_falls_silent_or_lags_leaves_the_episode_out(
+        change: Callable[[Sample, int], Sample | None], said: str) -> None:
+    samples = seeing.handover()
+    changed = [change(one, i) for i, one in enumerate(samples['scene_camera'])]
+    samples['scene_camera'] = [one for one in changed if one is not None]
+    with pytest.raises(DatasetError, match='scene_camera') as caught:
+        align(episodes.episode(samples, seeing.CONTRACT), seeing.CONTRACT)
+    assert said in str(caught.value)
+
+
+def test_pictures_of_another_size_or_encoding_leave_the_bag_out_and_name_both(
+        demos: Path, tmp_path: Path) -> None:
+    both = tmp_path / 'demos'
+    shutil.copytree(demos, both)
+    messages = foreign_bags.messages_of(seeing.handover(seed=9), seeing.CONTRACT)
+    scene = [i for i, one in enumerate(messages) if one.topic == '/scene_camera/image']
+    for number, at in enumerate(scene):
+        message = foreign_bags.STORE.deserialize_cdr(messages[at].data, messages[at].type)
+        if number > 40:  # the camera was set to another size in mid-episode
+            message.data = np.frombuffer(encode_picture(
+                np.full((24, 32, 3), 90 + number, np.uint8)), np.uint8)
+        messages[at] = messages[at]._replace(
+            data=foreign_bags.serialised(message, messages[at].type))
+    foreign_bags.write(both / 'other', messages, 'sqlite3')
+    build = build_dataset([both], tmp_path / 'data',
+                          Recipe(episodes.KNIFE, Reading(seeing.CONTRACT)), Split()).dataset
+    [left] = build.left_out
+    assert left.name == 'other'
+    assert 'expected pictures of 16 x 12 px, got 32 x 24 px' in left.reason
+    assert len(build.episodes) == 6
+
+
+def test_reading_keeps_the_small_pictures_alone(tmp_path: Path) -> None:
+    large = replace(seeing.CAMERAS[0], camera_size=(640, 480))
+    interface = seeing.CONTRACT.interface
+    contract = replace(seeing.CONTRACT, interface=replace(
+        interface, observations=(*interface.observations[:-2], large, seeing.CAMERAS[1])))
+    samples = seeing.handover()
+    samples['scene_camera'] = [
+        replace(one, values=np.full((480, 640, 3), 60 + i, np.uint8))
+        for i, one in enumerate(samples['scene_camera'])]
+    path = episodes.write(tmp_path, samples, 0, contract)
+    del samples
+    tracemalloc.start()
+    episode = read_episode(path)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert episode.samples['scene_camera'][0].values.shape == (12, 16, 3)
+    assert all(one.values.base is None or one.values.base.nbytes < 1000
+               for one in episode.samples['scene_camera'])
+    assert kept < 4 * 2**20 and peak < 16 * 2**20  # 60 pictures of 0.9 MB were decoded
 
 
 def test_a_dataset_maps_its_pictures_and_does_not_depend_on_workers(

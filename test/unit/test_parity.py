@@ -9,6 +9,7 @@ import episodes
 import foreign_bags
 import numpy as np
 import pytest
+import seeing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from loop_inputs import Run, action, constant_policy
@@ -21,6 +22,7 @@ from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.episodes.reading import Reading
+from uncloning_ros.policy_io import Observation
 
 MS = episodes.MS
 CONTRACT = episodes.CONTRACT
@@ -37,16 +39,22 @@ def jittered(seed: int) -> episodes.Samples:
 
 def seen_live(episode: Episode, ticks: NDArray[np.int64],
               late_ns: Late = lambda key, sample: 0) -> dict[int, NDArray[np.float32]]:
-    """Return the history of every chunk that a running loop asks for, by the tick it is from.
+    """Return the history of every chunk that a running loop asks for, by the tick it is from."""
+    return {tick: seen.vector for tick, seen in observed_live(episode, ticks, late_ns).items()}
+
+
+def observed_live(episode: Episode, ticks: NDArray[np.int64],
+                  late_ns: Late = lambda key, sample: 0) -> dict[int, Observation]:
+    """Return the observation of every chunk that a running loop asks for, by its tick.
 
     `late_ns` is by how much later than the recorder the loop receives a message; its first cycle
     is the first tick at which it has a message of every key.
     """
-    keys = [signal.key for signal in CONTRACT.interface.observations]
+    keys = [signal.key for signal in episode.contract.interface.observations]
     arrivals = sorted(((s.receive_ns + late_ns(key, s), key, s) for key in keys
                        for s in episode.samples[key]), key=lambda item: item[0])
     first_ns = max(next(at_ns for at_ns, key, _ in arrivals if key == one) for one in keys)
-    run = Run(constant_policy(action(0.5)), contract=CONTRACT,
+    run = Run(constant_policy(action(0.5)), contract=episode.contract,
               begin_ns=int(ticks[ticks >= first_ns][0]))
     newest: dict[str, Sample] = {}
     at = 0
@@ -57,7 +65,7 @@ def seen_live(episode: Episode, ticks: NDArray[np.int64],
             at += 1
         decision = run.step(newest)
         assert decision.state.value == 'active', decision
-    return {request.tick_ns: request.observation.vector for request in run.asked}
+    return {request.tick_ns: request.observation for request in run.asked}
 
 
 @settings(max_examples=15, deadline=None)
@@ -85,6 +93,23 @@ def test_so_are_the_windows_of_a_dataset_made_of_a_bag_on_disk(how: str, tmp_pat
     frames = np.searchsorted(ticks, list(asked))
     histories, _ = dataset.gather(frames)
     np.testing.assert_array_equal(histories, np.stack(list(asked.values())))
+
+
+@pytest.mark.parametrize('how', ['mcap', 'mcap, chunk zstd', 'sqlite3', 'sqlite3, file zstd'])
+def test_the_pictures_of_a_dataset_are_those_that_the_running_loop_asks_with(
+        how: str, tmp_path: Path) -> None:
+    messages = foreign_bags.messages_of(seeing.handover(seed=4), seeing.CONTRACT)
+    path = foreign_bags.write(tmp_path / 'take', messages, how)
+    episode = read_episode(path, seeing.CONTRACT)
+    dataset = build_dataset([path], tmp_path / 'data',
+                            Recipe(episodes.KNIFE, Reading(seeing.CONTRACT)), Split()).dataset
+    ticks = align(episode, seeing.CONTRACT).ticks_ns
+    asked = observed_live(episode, ticks)
+    frames = np.searchsorted(ticks, list(asked))
+    assert len(frames) > 5
+    for key, pixels in dataset.pictures.items():
+        np.testing.assert_array_equal(pixels[frames],
+                                      [seen.pictures[key] for seen in asked.values()])
 
 
 @settings(max_examples=15, deadline=None)
