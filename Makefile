@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -73,5 +73,9 @@ bench: $(INSTALLED) ## the benchmarks: ratios within one run, as tables and in b
 bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/benchmarks.md and its JSON
 	@$(ENV) cd bench; python -m comparison $(BENCH_ARGS)
 
-results: $(INSTALLED) ## write docs/results.md, the pages of the comparison and the README's table
+bench-cameras: $(INSTALLED) ## the same for policies that see: docs/benchmarks/cameras.md and its JSON
+	@$(ENV) cd bench; python -m comparison --cameras $(BENCH_ARGS)
+
+results: $(INSTALLED) ## write docs/results.md, the pages of both comparisons and the README's table
 	@$(ENV) cd bench; python -m comparison --page
+	@$(ENV) cd bench; python -m comparison --cameras --page

@@ -25,7 +25,12 @@ import measure  # limits the threads, so it comes before numpy
 import numpy as np
 from measure import Figure, Ratio, Report
 
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode, run_rollouts
+from uncloning_ros.audit.run.rollout import (
+    INFERENCE_LATENCY_S,
+    Rollout,
+    run_episode,
+    run_rollouts,
+)
 from uncloning_ros.cli.arguments import count
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.control_loop import ControlLoop
@@ -35,7 +40,7 @@ from uncloning_ros.share import share_path
 from uncloning_ros.simulation.world import World, open_world
 
 _EPISODES, _EPISODES_SHORT = 8, 3
-_FIRST_SEED = 40_000_000
+FIRST_SEED = 40_000_000
 _LEAST_SPEED, _LEAST_GAIN = 0.7, 1.8
 
 
@@ -78,7 +83,7 @@ def compare(args: argparse.Namespace) -> Report:
     # At least one episode more than processes, since the time of their start is subtracted.
     episodes = max(2, args.episodes or (_EPISODES_SHORT if args.short else _EPISODES))
     scenario = find_scenario(args.scenario)
-    seeds = range(_FIRST_SEED, _FIRST_SEED + episodes)
+    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     rolled, bare, simulated = _against_bare(scenario, load_policy(args.model), seeds)
     speeds = bare / rolled
     one, one_start, one_cpu_s = _by(args.model, scenario, seeds, 1)
@@ -111,10 +116,7 @@ def _against_bare(scenario: Scenario, policy: OnnxPolicy,
     loop = ControlLoop(policy.contract, 0)
     rolled, bare, simulated = (np.empty(len(seeds)) for _ in range(3))
     for i, seed in enumerate(seeds):
-        began = time.process_time()
-        rollout = run_episode(world, loop, policy.contract, policy, seed, INFERENCE_LATENCY_S)
-        rolled[i] = time.process_time() - began
-        simulated[i] = rollout.trace.steps / rollout.trace.physics_hz
+        rollout, rolled[i], simulated[i] = timed_episode(world, loop, policy, seed)
         commands = list(world.commands)
         began = time.process_time()
         trace = _replay(world, seed, commands, rollout.trace.steps)
@@ -123,6 +125,15 @@ def _against_bare(scenario: Scenario, policy: OnnxPolicy,
             sys.exit('rollouts: the bare episode differs from the one with policy; report a bug')
     world.close()
     return rolled, bare, simulated
+
+
+def timed_episode(world: World, loop: ControlLoop, policy: OnnxPolicy,
+                  seed: int) -> tuple[Rollout, float, float]:
+    """Run an episode; return also its processor time and its simulated time, in s."""
+    began = time.process_time()
+    rollout = run_episode(world, loop, policy.contract, policy, seed, INFERENCE_LATENCY_S)
+    return (rollout, time.process_time() - began,
+            rollout.trace.steps / rollout.trace.physics_hz)
 
 
 def _replay(world: World, seed: int, commands: list[tuple[int, Array]], steps: int) -> Array:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compare methods that remove a mode, and write docs/benchmarks.json and the pages made from it.
+"""Compare methods that remove a mode, and write the results and the pages made from them.
 
 Each case is made from nothing: demonstrations, policy, edit, closed-loop episodes. All cases take
 days. Ctrl-C stops the comparison and the same command continues it: intermediate files lie in
@@ -10,6 +10,8 @@ runs/bench/, and results and pages are written after each case. Run it in bench/
   python -m comparison --only scenario=knife,kept=3 --only method=uncloned,kept=3
   python -m comparison --list
   python -m comparison --short      some minutes, in runs/bench-short/ alone
+  python -m comparison --cameras    policies that see, in runs/bench-cameras/, with
+                                    docs/benchmarks_cameras.json and a page of their own
 
 At the end write docs/results.md and the table of README.md: make results
 """
@@ -27,11 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from comparison.camera_page import camera_pages
 from comparison.page import pages
 from comparison.plan import (
     FULL,
-    LATENCY,
-    SHORT,
+    MEASURED,
+    SCHEDULES,
     TUNING,
     Case,
     Schedule,
@@ -83,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--short', action='store_true',
                         help='a tiny schedule that only checks that everything runs')
+    parser.add_argument('--cameras', action='store_true',
+                        help='the comparison of policies that see')
     parser.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
                         help=f'make only the cases with these values of {", ".join(_FIELDS)}; '
                              f'several values of a field, and several --only, are alternatives')
@@ -92,8 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--list', action='store_true',
                         help='print the missing cases and make none')
     parser.add_argument('--page', action='store_true',
-                        help='write the pages, docs/results.md and the table of README.md, '
-                             'and make no case')
+                        help='write the pages, without --cameras also docs/results.md and the '
+                             'table of README.md, and make no case')
     parser.add_argument('--again', metavar='WHY',
                         help='make the cases of --only again; their records become superseded '
                              'attempts with this reason')
@@ -101,9 +106,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    schedule = SHORT if args.short else FULL
-    work = _REPOSITORY / 'runs' / ('bench-short' if args.short else 'bench')
-    docs = work if args.short else _REPOSITORY / 'docs'
+    named = ['cameras'] * args.cameras + ['short'] * args.short
+    schedule = SCHEDULES['-'.join(named) or FULL.name]
+    work = _REPOSITORY / 'runs' / '-'.join(['bench', *named])
+    docs = work if schedule.is_short else _REPOSITORY / 'docs'
     if args.workers < 1:
         raise UncloningError(f'expected at least 1 worker, got {args.workers}; give --workers 1')
     cases = wanted_cases(plan(schedule), args.only)
@@ -155,7 +161,7 @@ def _filter_of(text: str) -> dict[str, set[str]]:
 
 def _require_same_schedule(path: Path, schedule: Schedule) -> None:
     """Raise `UncloningError` where the folder holds files of another schedule."""
-    ours = {'undesired': schedule.removed, 'desired': max(schedule.counts),
+    ours = {'undesired': schedule.removed, 'desired': max(schedule.counts, default=0),
             'demonstrations': dict(schedule.demonstrations), 'steps_all': schedule.steps_all,
             'steps_scarce': schedule.steps_scarce}
     if not path.exists():
@@ -180,7 +186,7 @@ class Comparison:
 
     def __init__(self, work: Path, docs: Path, schedule: Schedule) -> None:
         self.work, self.docs, self.schedule = work, docs, schedule
-        self.results = load(docs / 'benchmarks.json', schedule)
+        self.results = load(docs / schedule.results, schedule)
         self._sha256 = {name: find_scenario(name).sha256 for name in schedule.scenarios}
 
     def missing(self, cases: list[Case]) -> list[Case]:
@@ -223,8 +229,9 @@ class Comparison:
 
     def write(self) -> None:
         """Write the results and all pages of the comparison."""
-        save(self.docs / 'benchmarks.json', self.results)
-        for path, text in pages(self.results).items():
+        save(self.docs / self.schedule.results, self.results)
+        make = camera_pages if self.schedule.methods else pages
+        for path, text in make(self.results).items():
             (self.docs / path).parent.mkdir(exist_ok=True)
             write_whole(self.docs / path, text.encode())
 
@@ -249,7 +256,7 @@ class Comparison:
         out.unlink(missing_ok=True)
         command = [sys.executable, '-m', 'comparison.workshop', case.key, '--work',
                    str(self.work), '--out', str(out), '--settings',
-                   json.dumps(self._settings(case)), *(['--short'] * (self.schedule is SHORT))]
+                   json.dumps(self._settings(case)), '--schedule', self.schedule.name]
         one_thread = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'),
                                    '1')
         with log.open('ab') as output:
@@ -287,8 +294,9 @@ class Comparison:
 def _summary(record: dict[str, Any]) -> str:
     if record['status'] == 'failed':
         return f'FAILED: {record["sentence"]}'
-    if record['method'] == LATENCY:
-        return ', '.join(f'{ratio["name"]} {ratio["value"]:.2f}' for ratio in record['ratios'])
+    if record['method'] in MEASURED:
+        return ', '.join(f'{ratio["name"]} {ratio["value"]:.2f}'
+                         for ratio in (*record['ratios'], *record.get('rendering', ())))
     n = len(record['outcomes'])
     rates = ', '.join(f'{rate.upper()} {percent(count(record, rate) / n)}'
                       for rate in ('tcr', 'sr', 'umr'))

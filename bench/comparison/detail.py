@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the pages of docs/benchmarks/: outcomes, targets, scarce demonstrations, attempts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from comparison.markdown import bullets, listed, table
-from comparison.plan import ALL, LATENCY, METHODS, OTHER_EDITS, PAIR, TUNING, Case, plan, trials
+from comparison.plan import ALL, MEASURED, METHODS, OTHER_EDITS, PAIR, TUNING, Case, plan, trials
 from comparison.results import (
     Record,
     best_setting,
@@ -28,7 +28,7 @@ from comparison.statistics import (
     rate_interval,
     summed,
 )
-from comparison.targets import MISSED, REQUIREMENTS, targets
+from comparison.targets import MISSED, REQUIREMENTS, Target, targets
 from uncloning_ros.audit.wording import percent, points
 
 _BACK = 'Generated from [benchmarks.json](../benchmarks.json); [summary](../benchmarks.md).'
@@ -40,12 +40,16 @@ def outcomes_page(results: Record) -> str:
     schedule = schedule_of(results)
     parts = ['# All demonstrations: outcomes', _BACK]
     for scenario in schedule.scenarios:
-        rows = [_outcomes_row(results, scenario, method)
-                for method in headline_methods(schedule, scenario)]
-        parts += [f'## `{scenario}`', table(
-            ('method', 'SR by training seed', 'purity', 'steps', *_EVENTS), rows)]
+        parts += [f'## `{scenario}`', outcomes_table(results, scenario)]
         parts += _pair(results, scenario)
     return _joined(parts)
+
+
+def outcomes_table(results: Record, scenario: str) -> str:
+    """Return the outcomes of the methods with all demonstrations of a scenario."""
+    return table(('method', 'SR by training seed', 'purity', 'steps', *_EVENTS),
+                 [_outcomes_row(results, scenario, method)
+                  for method in headline_methods(schedule_of(results), scenario)])
 
 
 def _outcomes_row(results: Record, scenario: str, method: str) -> list[str]:
@@ -90,13 +94,19 @@ def targets_page(results: Record) -> str:
     parts = ['# Targets of the edit', _BACK,
              'Each target is judged by itself. Among this many targets, chance alone meets or '
              'misses some.', *_judged_again(results)]
-    for requirement, words in REQUIREMENTS.items():
+    return _joined([*parts, *target_tables(found, REQUIREMENTS)])
+
+
+def target_tables(found: Sequence[Target], requirements: Mapping[str, str]) -> list[str]:
+    """Return a section for each requirement with its targets."""
+    parts = list[str]()
+    for requirement, words in requirements.items():
         rows = [[one.place, one.found, f'**{one.state}**' if one.state == MISSED else one.state]
                 for one in found if one.requirement == requirement]
         if rows:
             parts += [f'## {requirement[0].upper()}{requirement[1:]}', f'{words}.'.replace(
                 '..', '.'), table(['place', 'found', 'state'], rows)]
-    return _joined(parts)
+    return parts
 
 
 def _judged_again(results: Record) -> list[str]:
@@ -187,6 +197,12 @@ def attempts_page(results: Record) -> str:
     if chosen := list(_settings_in_use(results)):
         parts += ['The best settings on development episodes, used in all cases of their method:',
                   bullets(chosen)]
+    return _joined([*parts, *failures_and_superseded(results)])
+
+
+def failures_and_superseded(results: Record) -> list[str]:
+    """Return the sections about failed cases and earlier results."""
+    head, parts = ('case', 'setting', 'found'), list[str]()
     failed = [record for record in results['cells'] if record['status'] == 'failed']
     if failed:
         parts += ['## Failures', table(head, map(_attempt, failed))]
@@ -199,13 +215,13 @@ def attempts_page(results: Record) -> str:
                   'the recorded reason for making them again.']
     for reason, records in reasons.items():
         parts += [f'> {reason}', table(head, map(_attempt, records))]
-    return _joined(parts)
+    return parts
 
 
 def _attempt(record: Record) -> list[str]:
     if record['status'] == 'failed':
         found = f'failed: {record["sentence"]}'
-    elif record['method'] == LATENCY:
+    elif record['method'] in MEASURED:
         found = 'measured'
     else:
         n = len(record['outcomes'])

@@ -3,7 +3,7 @@
 """Measure the planning time of the edited policy and of each steering method.
 
 The ratios are relative to the mixed policy. The process has one thread; `comparison.workshop`
-starts it.
+starts it. Policies that see get pictures of noise.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import measure  # limits the threads, so it comes before numpy
 import numpy as np
@@ -27,7 +28,7 @@ from uncloning_ros.files import write_whole
 from uncloning_ros.policy_io import Infer, Observation
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
-_ITSELF = 'itself, the noise'
+_PLAIN, _ITSELF = 'mixed', 'itself, the noise'
 
 
 @dataclass(frozen=True)
@@ -44,48 +45,70 @@ class OtherFile:
 def main() -> int:
     """Write the measured ratios as JSON."""
     parser = argparse.ArgumentParser(prog='python -m comparison.latency', description=__doc__)
-    for name in ('mixed', 'edited', 'run', 'verifier'):
-        parser.add_argument(name, type=Path)
-    parser.add_argument('--settings', type=json.loads, required=True)
+    parser.add_argument('mixed', type=Path)
+    parser.add_argument('edited', type=Path)
+    parser.add_argument('--steered', type=Path, nargs=2, metavar=('RUN', 'VERIFIER'),
+                        help='also measure the steering methods with --settings')
+    parser.add_argument('--settings', type=json.loads, default={})
     parser.add_argument('--repeats', type=int, required=True)
     parser.add_argument('--rounds', type=int, required=True)
     parser.add_argument('--out', type=Path, required=True)
     args = parser.parse_args()
-    ratios = latency_ratios(args.mixed, _steerings(args), args.repeats, args.rounds)
-    found = [{key: value for key, value in asdict(ratio).items()
-              if key in ('name', 'value', 'low', 'high')} for ratio in ratios]
+    taken = _planning_times(args.mixed, _steerings(args), args.repeats, args.rounds)
+    found = {'ratios': [as_data(ratio) for ratio in _ratios(taken)],
+             'plan_ms': {name: dict(measure.spread_ms(name, durations).values)
+                         for name, durations in taken.items()}}
     write_whole(args.out, json.dumps(found).encode())
     return 0
+
+
+def as_data(ratio: Ratio) -> dict[str, Any]:
+    """Return a ratio as a record has it."""
+    return {key: value for key, value in asdict(ratio).items()
+            if key in ('name', 'value', 'low', 'high')}
 
 
 def latency_ratios(model: Path, steerings: Mapping[str, Steering], repeats: int,
                    rounds: int) -> list[Ratio]:
     """Return the ratio of each steering, and of the plain policy to itself, measured in turns."""
+    return _ratios(_planning_times(model, steerings, repeats, rounds))
+
+
+def _planning_times(model: Path, steerings: Mapping[str, Steering], repeats: int,
+                    rounds: int) -> dict[str, list[Array]]:
+    """Return the durations in ms (rounds,) of each repeat, of the plain policy too."""
     # Where a session's weights lie in memory changes times by 1 or 2 %: load in each repeat.
     taken: dict[str, list[Array]] = defaultdict(list)
     rng = np.random.default_rng(0)
     for _ in range(repeats):
         policy = load_policy(model)
-        infers: dict[str, Infer] = {'plain': policy, _ITSELF: load_policy(model)}
+        infers: dict[str, Infer] = {_PLAIN: policy, _ITSELF: load_policy(model)}
         infers |= {name: steering.steer(load_policy(model))
                    for name, steering in steerings.items()}
         observation, noise = (rng.standard_normal(shape, dtype=np.float32)
                               for shape in (policy.observation_shape, policy.chunk_shape))
-        calls = {name: partial(infer, Observation(observation), noise)
+        pictures = {camera.key: rng.integers(0, 256, camera.shape, np.uint8)
+                    for camera in policy.contract.interface.cameras}
+        calls = {name: partial(infer, Observation(observation, pictures), noise)
                  for name, infer in infers.items()}
         for name, durations in measure.in_turns(calls, rounds).items():
             taken[name].append(durations)
-    plain = taken.pop('plain')
-    return [measure.ratio(name, durations, plain) for name, durations in taken.items()]
+    return taken
+
+
+def _ratios(taken: Mapping[str, list[Array]]) -> list[Ratio]:
+    return [measure.ratio(name, durations, taken[_PLAIN]) for name, durations in taken.items()
+            if name != _PLAIN]
 
 
 def _steerings(args: argparse.Namespace) -> Mapping[str, Steering]:
+    edited = {'uncloned': OtherFile(args.edited)}
+    if args.steered is None:
+        return edited
     guided, noise = args.settings['guidance'], args.settings['fixed_noise']
-    return {
-        'uncloned': OtherFile(args.edited),
-        'guidance': Guidance(args.run, args.verifier, guided['scale'],
-                             int(guided['inner_steps'])),
-        'best_of': BestOf(args.run, args.verifier, int(UNTUNED['best_of']['count'])),
+    return edited | {
+        'guidance': Guidance(*args.steered, guided['scale'], int(guided['inner_steps'])),
+        'best_of': BestOf(*args.steered, int(UNTUNED['best_of']['count'])),
         'fixed_noise': FixedNoise(int(noise['noise_seed'])),
     }
 

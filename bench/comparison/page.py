@@ -5,6 +5,8 @@
 Every figure is computed from the results. A missing case is shown as missing.
 """
 
+from collections.abc import Mapping, Sequence
+
 from comparison.detail import (
     attempts_page,
     curve_table,
@@ -32,7 +34,7 @@ from comparison.statistics import (
     of_seeds,
     pooled,
 )
-from comparison.targets import MET, MISSED, REQUIREMENTS, targets
+from comparison.targets import MET, MISSED, REQUIREMENTS, Target, targets
 from uncloning_ros.audit.wording import NOT_COVERED, percent, points
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 
@@ -46,14 +48,19 @@ def pages(results: Record) -> dict[str, str]:
             'benchmarks/attempts.md': attempts_page(results)}
 
 
+def warning(results: Record) -> list[str]:
+    """Return the warning of a short run."""
+    return (['**A short run: it checks that the program works. Its figures mean nothing.**']
+            if schedule_of(results).is_short else [])
+
+
 def summary_page(results: Record) -> str:
     """Return the page with verdict, headline tables and curve."""
-    short = schedule_of(results).name == 'short'
-    warning = '**A short run: it checks that the program works. Its figures mean nothing.**'
-    command = 'make bench-comparison' + (' BENCH_ARGS=--short' if short else '')
+    command = 'make bench-comparison' + (' BENCH_ARGS=--short'
+                                         if schedule_of(results).is_short else '')
     parts = [
         '# Methods that remove a mode, compared',
-        *([warning] * short),
+        *warning(results),
         f'{STATEMENT} `{command}` makes the comparison and continues a stopped one. This page is '
         f'generated from [benchmarks.json](benchmarks.json).',
         bullets(['[Targets](benchmarks/targets.md): the targets of the edit, each with its '
@@ -62,18 +69,20 @@ def summary_page(results: Record) -> str:
                  'demonstrations',
                  '[Scarce](benchmarks/scarce.md): rates and differences with few kept '
                  'demonstrations',
-                 '[Attempts](benchmarks/attempts.md): trials, failures and superseded results']),
-        *_verdict(results), *_methods(results), *_headline(results), *_curve(results),
-        *_latency(results), *_not_covered(results)]
+                 '[Attempts](benchmarks/attempts.md): trials, failures and superseded results',
+                 '[Cameras](benchmarks/cameras.md): policies that see, with targets of their '
+                 'own']),
+        *verdict(targets(results), REQUIREMENTS), *_methods(results), *_headline(results),
+        *_curve(results), *_latency(results), *_not_covered(results)]
     return '\n\n'.join(parts) + '\n'
 
 
-def _verdict(results: Record) -> list[str]:
-    found = targets(results)
+def verdict(found: Sequence[Target], requirements: Mapping[str, str]) -> list[str]:
+    """Return the section that counts the targets by their states."""
     states = list(dict.fromkeys((MET, MISSED, *(one.state for one in found))))
     rows = [[requirement, words, *(str(sum(one.requirement == requirement and one.state == state
                                            for one in found)) for state in states)]
-            for requirement, words in REQUIREMENTS.items()]
+            for requirement, words in requirements.items()]
     rows.append(['**all**', '', *(f'**{sum(one.state == state for one in found)}**'
                                   for state in states)])
     missed = [f'{one.requirement}: {one.place}' for one in found if one.state == MISSED]
@@ -86,8 +95,7 @@ def _methods(results: Record) -> list[str]:
     schedule = schedule_of(results)
     sizes = listed(f'{schedule.demonstrations[name]} of `{name}`' for name in schedule.scenarios)
     return [
-        '## Methods', table(['name', 'method'], [[f'`{name}`', method.words]
-                                                 for name, method in METHODS.items()]),
+        '## Methods', methods_table(results),
         bullets([
             'All methods share the network, the demonstrations, the environment seeds and the '
             'policy-noise seeds.',
@@ -116,16 +124,27 @@ def _methods(results: Record) -> list[str]:
             'time of its classifier.'])]
 
 
+def methods_table(results: Record) -> str:
+    """Return the table of the planned methods."""
+    planned = {case.method for case in plan(schedule_of(results))}
+    return table(['name', 'method'], [[f'`{name}`', method.words]
+                                      for name, method in METHODS.items() if name in planned])
+
+
 def _headline(results: Record) -> list[str]:
     schedule = schedule_of(results)
     parts = ['## All demonstrations']
     for scenario in schedule.scenarios:
-        parts += [f'### `{scenario}`', table(
-            ['method', 'training seeds', 'episodes', 'TCR', 'SR', 'UMR', 'at most', 'time, s',
-             'SR minus `retrained`'],
-            [_headline_row(results, scenario, method)
-             for method in headline_methods(schedule, scenario)])]
+        parts += [f'### `{scenario}`', headline_table(results, scenario)]
     return parts
+
+
+def headline_table(results: Record, scenario: str) -> str:
+    """Return the rates of the methods with all demonstrations of a scenario."""
+    return table(['method', 'training seeds', 'episodes', 'TCR', 'SR', 'UMR', 'at most', 'time, s',
+                  'SR minus `retrained`'],
+                 [_headline_row(results, scenario, method)
+                  for method in headline_methods(schedule_of(results), scenario)])
 
 
 def _headline_row(results: Record, scenario: str, method: str) -> list[str]:
@@ -170,19 +189,26 @@ def _latency(results: Record) -> list[str]:
 
 def _not_covered(results: Record) -> list[str]:
     schedule = schedule_of(results)
+    often = [f'`{scenario}` with {listed(places)}' for scenario in schedule.scenarios
+             if (places := [kept for kept in (ALL, *map(str, schedule.counts))
+                            if len(of_seeds(results, scenario, kept, EDIT)) > 1])]
+    missing, versions = incomplete(results)
+    return ['## Not covered', bullets([
+        missing,
+        'the spread over training seeds' + (
+            f', except for {" and ".join(often)} kept demonstrations' if often else ''),
+        'other demonstrations: each scenario has one set of them', versions, *NOT_COVERED])]
+
+
+def incomplete(results: Record) -> tuple[str, str]:
+    """Return in words which cases and which versions of the software are not covered."""
+    schedule = schedule_of(results)
     planned = plan(schedule)
     done = sum(record['status'] == 'done' and is_done(results, case, schedule,
                                                       record['scenario_sha256'])
                for case in planned if (record := find(results, case)) is not None)
-    often = [f'`{scenario}` with {listed(places)}' for scenario in schedule.scenarios
-             if (places := [kept for kept in (ALL, *map(str, schedule.counts))
-                            if len(of_seeds(results, scenario, kept, EDIT)) > 1])]
     versions = len({record['code_sha256'] for record in results['cells']})
-    return ['## Not covered', bullets([
-        f'{len(planned) - done} of {len(planned)} planned cases: not run, not with all episodes, '
-        f'or failed',
-        'the spread over training seeds' + (
-            f', except for {" and ".join(often)} kept demonstrations' if often else ''),
-        'other demonstrations: each scenario has one set of them',
-        f'a single version of this software: {versions} versions made the cases' if versions > 1
-        else 'other versions of this software', *NOT_COVERED])]
+    return (f'{len(planned) - done} of {len(planned)} planned cases: not run, not with all '
+            f'episodes, or failed',
+            f'a single version of this software: {versions} versions made the cases'
+            if versions > 1 else 'other versions of this software')

@@ -8,13 +8,16 @@ episodes. This module holds data and runs nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from comparison.shifts import SHIFTS
 from uncloning_ros.learning.options import EDIT, FEW_DEMONSTRATIONS
 
 ALL = 'all'  # the demonstrations of all modes, about the same number of each
 LATENCY = 'latency'
+TIMES = 'times'  # of policies that see: planning, and episodes with their pictures
+MEASURED = (LATENCY, TIMES)  # cases that measure times, and judge no episodes
 
 # First seeds, disjoint: of the demonstrations, of development episodes, of judged episodes.
 DEMO_SEED, REMOVED_SEED, KEPT_SEED = 0, 1_000_000, 2_000_000
@@ -31,14 +34,17 @@ class Method:
     """One method that removes a mode.
 
     `kind` tells how it is made: 'train' and 'edit' by a command with `options`, 'contrastive' by
-    `methods.contrastive`, 'steering' by a module of `methods` that leaves the weights as they are.
-    `{...}` in the options is filled in from the case. With `pair` the modes of `PAIR` are kept.
+    `methods.contrastive`, 'steering' by a module of `methods` that leaves the weights as they are;
+    a 'shift' is the edit, judged in other conditions. `{...}` in the options is filled in from the
+    case. With `pair` the modes of `PAIR` are kept. A training takes the share `of_steps` of the
+    schedule's steps.
     """
 
     kind: str
     words: str
     options: tuple[str, ...] = ()
     pair: bool = False
+    of_steps: float = 1.0
 
 
 METHODS = {
@@ -66,6 +72,12 @@ METHODS = {
     'uncloned_pair': Method('edit', 'the edit with two kept modes', pair=True),
     'retrained_pair': Method('train', 'filtered retrain with two kept modes',
                              ('--only-modes', '{kept}'), pair=True),
+    'retrained_short': Method('train', 'filtered retrain with two thirds of the steps',
+                              ('--only-modes', '{kept}'), of_steps=2 / 3),
+    'redirected': Method('edit', 'the published redirect (arXiv 2606.29201) with the default '
+                         'options of `uncloning unclone`', ('--method', 'redirect')),
+    **{name: Method('shift', f'the edit, judged with {shift.words}')
+       for name, shift in SHIFTS.items()},
 }
 
 # Settings of each tuned method; the best one on development episodes is used in all its cases.
@@ -140,6 +152,19 @@ class Schedule:
     trials: int                       # of each tuned method
     tuned_among: int                  # kept demonstrations; with all, settings hardly differ
     latency: tuple[int, int]          # repeats, rounds
+    results: str = 'benchmarks.json'  # file in docs/
+    first_judged: int = JUDGED_SEED
+    seeds_apart: int = SEEDS_APART
+    contract: str | None = None       # of the demonstrations, in config/; None: of their scenario
+    # Episodes of each method, where these are all: with all demonstrations of the headline, each
+    # training seed; a shift with the first one alone.
+    methods: Mapping[str, int] = field(default_factory=dict)
+    rendering: tuple[int, int] = (0, 0)  # repeats, episodes of each
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether the schedule only checks that everything runs."""
+        return self.name.endswith('short')
 
     @property
     def scenarios(self) -> tuple[str, ...]:
@@ -155,11 +180,25 @@ FULL = Schedule(
 SHORT = Schedule(
     'short', ('knife',), (), (0,), (3, 5), 12, {'knife': 16}, 60, 60, ('--steps', '20'), 20,
     3, 3, 3, 2, 2, 5, (2, 10))
-SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
+# Policies that see. Nothing is tuned, and nothing is scarce.
+CAMERAS = replace(
+    FULL, name='cameras', headline=('knife_camera',), others=(), counts=(), removed=0,
+    demonstrations={'knife_camera': 400}, steps_all=8000, trials=0,
+    results='benchmarks_cameras.json', first_judged=320_000_000, seeds_apart=10_000_000,
+    contract='contract_camera.yaml', rendering=(5, 8),
+    methods={'mixed': 300, 'uncloned': 1049, 'finetuned': 1049, 'retrained': 1049,
+             'retrained_short': 1049, 'redirected': 300, **dict.fromkeys(SHIFTS, 200)})
+CAMERAS_SHORT = replace(
+    CAMERAS, name='cameras-short', seeds=(0,), demonstrations={'knife_camera': 8}, steps_all=30,
+    edit_options=SHORT.edit_options, latency=SHORT.latency, rendering=(2, 1),
+    methods=dict.fromkeys(CAMERAS.methods, 2))
+SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT, CAMERAS, CAMERAS_SHORT)}
 
 
 def plan(schedule: Schedule) -> list[Case]:
     """Return all cases, the most informative ones first."""
+    if schedule.methods:
+        return list(_seeing(schedule))
     cases: list[Case] = []
     first, *more = schedule.seeds
     for scenario in schedule.headline:
@@ -185,6 +224,15 @@ def plan(schedule: Schedule) -> list[Case]:
     return cases
 
 
+def _seeing(schedule: Schedule) -> Iterator[Case]:
+    first, (scenario,) = schedule.seeds[0], schedule.headline
+    for seed in schedule.seeds:
+        yield from (Case(scenario, ALL, seed, method) for method in schedule.methods
+                    if seed == first or METHODS[method].kind != 'shift')
+        if seed == first:
+            yield Case(scenario, ALL, seed, TIMES)
+
+
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Case]:
     # Above `FEW_DEMONSTRATIONS` nothing is retargeted, and `retargeted` equals `finetuned`.
     return [Case(scenario, str(count), seed, method) for count in schedule.counts
@@ -201,11 +249,13 @@ def trials(schedule: Schedule) -> Iterator[Case]:
 
 def seeds_of(case: Case, schedule: Schedule) -> range:
     """Return the seeds of the episodes that judge a case; each training seed has its own."""
-    if case.method == LATENCY:
+    if case.method in MEASURED:
         return range(0)
     if case.trial is not None:
         return range(DEVELOPMENT_SEED, DEVELOPMENT_SEED + schedule.episodes_trial)
-    if case.kept != ALL:
+    if schedule.methods:
+        episodes = schedule.methods[case.method]
+    elif case.kept != ALL:
         episodes = schedule.episodes_scarce
     elif case.scenario in schedule.headline and (
             case.method in HEADLINE or (case.method, case.scenario) in SEEN):
@@ -213,7 +263,7 @@ def seeds_of(case: Case, schedule: Schedule) -> range:
         episodes = schedule.episodes_headline
     else:
         episodes = schedule.episodes_others
-    first = JUDGED_SEED + SEEDS_APART * case.seed
+    first = schedule.first_judged + schedule.seeds_apart * case.seed
     return range(first, first + episodes)
 
 

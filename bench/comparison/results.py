@@ -10,6 +10,10 @@ character stands for each episode, in the order of the seeds:
     U   completed and unsafe
     F   not completed, and safe
     u   not completed, and unsafe
+
+`began` has one character for each episode too, about the modes that the robot committed itself to
+first: k for kept ones, r for removed ones, `.` for none of them. Records of earlier versions lack
+it.
 """
 
 import json
@@ -18,9 +22,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.plan import LATENCY, SCHEDULES, TUNING, UNTUNED, Case, Schedule, seeds_of, trials
+from comparison.plan import (
+    MEASURED,
+    SCHEDULES,
+    TUNING,
+    UNTUNED,
+    Case,
+    Schedule,
+    seeds_of,
+    trials,
+)
 from uncloning_ros.audit.audited import BETWEEN_MODES
-from uncloning_ros.audit.figures.commitment import commitment
+from uncloning_ros.audit.figures.commitment import commitment, is_wrong_start
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
 from uncloning_ros.judging.episode import EpisodeResult
@@ -84,6 +97,16 @@ def outcome_of(result: EpisodeResult) -> str:
     return 'W' if outcome.completed else 'F'
 
 
+def began_of(result: EpisodeResult, kept_modes: Sequence[str]) -> str:
+    """Return the character of an episode's first commitment, else of the mode it ended in."""
+    outcome = result.outcome
+    if outcome.committed:
+        return 'r' if is_wrong_start(outcome, kept_modes) else 'k'
+    if outcome.mode is None:
+        return '.'
+    return 'k' if outcome.mode in kept_modes else 'r'
+
+
 def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[str, Any]:
     """Return the part of a record that its episodes determine."""
     outcomes = [result.outcome for result in results]
@@ -91,6 +114,7 @@ def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[
     return {
         'first_seed': results[0].seed,
         'outcomes': ''.join(map(outcome_of, results)),
+        'began': ''.join(began_of(result, kept_modes) for result in results),
         'modes': dict(sorted(Counter(o.mode or BETWEEN_MODES for o in outcomes
                                      if o.completed).items())),
         'failures': dict(sorted(Counter(o.failure for o in outcomes if o.failure).items())),
@@ -127,7 +151,7 @@ def is_done(results: Record, case: Case, schedule: Schedule, scenario_sha256: st
     if (record is None or record['scenario_sha256'] != scenario_sha256
             or has_old_setting(results, case, schedule)):
         return False
-    if record['status'] == 'failed' or case.method == LATENCY:
+    if record['status'] == 'failed' or case.method in MEASURED:
         return True
     seeds = seeds_of(case, schedule)
     return (record['first_seed'], len(record['outcomes'])) == (seeds.start, len(seeds))
@@ -174,6 +198,17 @@ def count(record: Record, rate: str) -> int:
 def flags(record: Record, rate: str) -> list[bool]:
     """Return for each episode whether a rate of `RATES` counts it."""
     return [kind in RATES[rate] for kind in record['outcomes']]
+
+
+def removed(record: Record) -> int:
+    """Return the number of a record's episodes that began in a removed mode."""
+    return int(record['began'].count('r'))
+
+
+def otherwise_unsafe(record: Record) -> int:
+    """Return the number of unsafe episodes that did not begin in a removed mode."""
+    return sum(unsafe and began != 'r' for unsafe, began in zip(
+        flags(record, 'umr'), record['began'], strict=True))
 
 
 def judged_again(results: Record) -> list[str]:

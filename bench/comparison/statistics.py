@@ -62,10 +62,14 @@ class Pairs:
 
 
 def headline_methods(schedule: Schedule, scenario: str) -> list[str]:
-    """Return the methods planned with all demonstrations of a scenario, without `_pair` ones."""
+    """Return the methods planned with all demonstrations of a scenario.
+
+    Without `_pair` ones, and without shifts, which are the edit in other conditions.
+    """
     planned = {case.method for case in plan(schedule) if case.trial is None
                and (case.scenario, case.kept) == (scenario, ALL)}
-    return [name for name, method in METHODS.items() if name in planned and not method.pair]
+    return [name for name, method in METHODS.items() if name in planned and not method.pair
+            and method.kind != 'shift']
 
 
 def of_seeds(results: Record, scenario: str, kept: str, method: str) -> list[Record]:

@@ -73,25 +73,26 @@ class Target:
 def targets(results: Record) -> list[Target]:
     """Return all targets."""
     return [*_against_retrained(results), *_scarce(results), *_against_finetuned(results),
-            *_unsafe(results), *_completed(results), *_cost(results), *_graph(results),
+            *unsafe_rates(results), *_completed(results), *_cost(results), *same_graphs(results),
             *_planning_time(results), *_variety(results)]
 
 
-def _target(requirement: str, place: str, found: str, met: bool, cause: str = '') -> Target:
+def target_of(requirement: str, place: str, found: str, met: bool, cause: str = '') -> Target:
     """Return a target; a missed one names its cause, where one is known."""
     return Target(requirement, place, found if met or not cause else f'{found}; {cause}',
                   MET if met else MISSED)
 
 
-def _of_pairs(pairs: Pairs, requirement: str, place: str, found: str, met: bool,
-              cause: str = '') -> Target:
+def of_pairs(pairs: Pairs, requirement: str, place: str, found: str, met: bool,
+             cause: str = '') -> Target:
     """Return a target that is open until all planned pairs are complete."""
     if pairs.episodes < pairs.planned:
         return Target(requirement, place, f'{found}, of {pairs.planned} planned', OPEN)
-    return _target(requirement, place, found, met, cause)
+    return target_of(requirement, place, found, met, cause)
 
 
-def _difference(pairs: Pairs) -> str:
+def difference_of(pairs: Pairs) -> str:
+    """Return a difference in words, with the number of pairs and each training seed."""
     return (f'{points(pairs.difference)} on {pairs.episodes} pairs of '
             f'{counted(len(pairs.by_seed), "training seed")}'
             f'{each_seed(pairs.by_seed.values(), "+.1f")}')
@@ -124,9 +125,9 @@ def _against_retrained(results: Record) -> Iterator[Target]:
         cause = (('' if within else 'SR may be lower than allowed, ')
                  + ('UMR is shown to be higher, ' if higher else '')
                  + summed(of_seeds(results, scenario, ALL, EDIT), 'failures'))
-        yield _of_pairs(success, 'retrain', place,
-                        f'SR {_difference(success)}, {_unsafe_difference(unsafe)}',
-                        within and not higher, cause)
+        yield of_pairs(success, 'retrain', place,
+                       f'SR {difference_of(success)}, {_unsafe_difference(unsafe)}',
+                       within and not higher, cause)
 
 
 def _scarce(results: Record) -> Iterator[Target]:
@@ -142,12 +143,12 @@ def _scarce(results: Record) -> Iterator[Target]:
                 continue
             bar = pooled(retrained).rate('sr')
             once = _of_seeds_judged_once(results, scenario, number, 'retrained')
-            found = f'{_difference(pairs)}{once}; SR of the retrain {percent(bar)}'
+            found = f'{difference_of(pairs)}{once}; SR of the retrain {percent(bar)}'
             if bar >= _GOOD_SR and pairs.episodes == pairs.planned:
                 yield Target('scarce', place, found, NOT_ASKED)
                 continue
-            yield _of_pairs(pairs, 'scarce', place, found, pairs.low >= _SCARCE_GAIN,
-                            summed(of_seeds(results, scenario, number, EDIT), 'failures'))
+            yield of_pairs(pairs, 'scarce', place, found, pairs.low >= _SCARCE_GAIN,
+                           summed(of_seeds(results, scenario, number, EDIT), 'failures'))
 
 
 def _against_finetuned(results: Record) -> Iterator[Target]:
@@ -176,28 +177,40 @@ def _better(results: Record, requirement: str, places: Sequence[tuple[str, str]]
         later = (f'; without the first {seen} pairs of each training seed, which were looked at '
                  f'before more were planned' if seen else '')
         once = '' if seen else _of_seeds_judged_once(results, scenario, kept, other)
-        yield _of_pairs(success, requirement, place, f'SR {_difference(success)}{once}; '
-                        f'{_unsafe_difference(unsafe)}{later}', better and not worse,
-                        'one of them is worse' if worse else 'no difference is shown')
+        yield of_pairs(success, requirement, place, f'SR {difference_of(success)}{once}; '
+                       f'{_unsafe_difference(unsafe)}{later}', better and not worse,
+                       'one of them is worse' if worse else 'no difference is shown')
 
 
-def _unsafe(results: Record) -> Iterator[Target]:
+def of_each_seed(results: Record, scenario: str, method: str,
+                 ) -> Iterator[tuple[str, Record | None, str]]:
+    """Yield the place of each training seed with its record, or with why it is open.
+
+    A bound holds for a number of episodes fixed in advance, so fewer leave a target open.
+    """
     schedule = schedule_of(results)
-    for scenario in schedule.scenarios:
-        done = {record['seed']: record for record in of_seeds(results, scenario, ALL, EDIT)}
-        for seed in schedule.seeds if scenario in schedule.headline else schedule.seeds[:1]:
-            place, record = f'`{scenario}`, training seed {seed}', done.get(seed)
+    found = {record['seed']: record for record in of_seeds(results, scenario, ALL, method)}
+    for seed in schedule.seeds if scenario in schedule.headline else schedule.seeds[:1]:
+        place, record = f'`{scenario}`, training seed {seed}', found.get(seed)
+        if record is None:
+            yield place, None, absent(results, scenario, ALL, method)
+            continue
+        episodes, planned = len(record['outcomes']), len(seeds_of(case_of(record), schedule))
+        complete = episodes >= planned
+        yield place, record if complete else None, f'{episodes} of {planned} episodes run'
+
+
+def unsafe_rates(results: Record) -> Iterator[Target]:
+    """Yield the target of the unsafe rate at each training seed."""
+    for scenario in schedule_of(results).scenarios:
+        for place, record, why in of_each_seed(results, scenario, EDIT):
             if record is None:
-                yield Target('unsafe', place, absent(results, scenario, ALL, EDIT), OPEN)
+                yield Target('unsafe', place, why, OPEN)
                 continue
             found = pooled([record])
-            planned = len(seeds_of(case_of(record), schedule))
-            if found.episodes < planned:  # the bound holds for a number fixed in advance
-                yield Target('unsafe', place, f'{found.episodes} of {planned} episodes run', OPEN)
-                continue
-            yield _target('unsafe', place, f'{found.counts["umr"]} of {found.episodes} unsafe, '
-                          f'at most {percent(found.umr_at_most)}',
-                          found.umr_at_most < _MOST_UMR, summed([record], 'unsafe'))
+            yield target_of('unsafe', place, f'{found.counts["umr"]} of {found.episodes} unsafe, '
+                            f'at most {percent(found.umr_at_most)}',
+                            found.umr_at_most < _MOST_UMR, summed([record], 'unsafe'))
 
 
 def _completed(results: Record) -> Iterator[Target]:
@@ -206,27 +219,27 @@ def _completed(results: Record) -> Iterator[Target]:
         if pairs is None:
             yield Target('completed', place, absent(results, scenario, ALL, EDIT, 'mixed'), OPEN)
         else:
-            yield _of_pairs(pairs, 'completed', place, _difference(pairs), pairs.low > _LESS_TCR,
-                            summed(of_seeds(results, scenario, ALL, EDIT), 'failures'))
+            yield of_pairs(pairs, 'completed', place, difference_of(pairs), pairs.low > _LESS_TCR,
+                           summed(of_seeds(results, scenario, ALL, EDIT), 'failures'))
 
 
 def _cost(results: Record) -> Iterator[Target]:
     for scenario in schedule_of(results).scenarios:
         ours, theirs = (of_seeds(results, scenario, ALL, method)
                         for method in (EDIT, 'retrained'))
-        wall, processor = (_share(ours, theirs, clock) for clock in ('wall_s', 'cpu_s'))
+        wall, processor = (time_share(ours, theirs, clock) for clock in ('wall_s', 'cpu_s'))
         if wall is None or processor is None:
             found = ('time not known' if ours and theirs else
                      absent(results, scenario, ALL, EDIT, 'retrained'))
             yield Target('cost', f'`{scenario}`', found, OPEN)
             continue
         steps = max(record['steps'] for record in ours)
-        yield _target('cost', f'`{scenario}`', f'{steps} steps, {percent(wall)} of the wall time, '
-                      f'{percent(processor)} of the processor time',
-                      steps < _MOST_STEPS and max(wall, processor) <= _MOST_TIME)
+        yield target_of('cost', f'`{scenario}`', f'{steps} steps, {percent(wall)} of the wall '
+                        f'time, {percent(processor)} of the processor time',
+                        steps < _MOST_STEPS and max(wall, processor) <= _MOST_TIME)
 
 
-def _share(ours: Sequence[Record], theirs: Sequence[Record], clock: str) -> float | None:
+def time_share(ours: Sequence[Record], theirs: Sequence[Record], clock: str) -> float | None:
     """Return the mean time of learning as a share of theirs, None if a time is unknown."""
     means = []
     for records in (ours, theirs):
@@ -237,13 +250,14 @@ def _share(ours: Sequence[Record], theirs: Sequence[Record], clock: str) -> floa
     return float(means[0] / means[1])
 
 
-def _graph(results: Record) -> Iterator[Target]:
+def same_graphs(results: Record) -> Iterator[Target]:
+    """Yield the target of the edited files' graph."""
     for scenario in schedule_of(results).scenarios:
         records = of_seeds(results, scenario, ALL, EDIT)
         same = sum(bool(record['same_graph']) for record in records)
         if records:
-            yield _target('graph', f'`{scenario}`', f'{same} of {len(records)} files',
-                          same == len(records))
+            yield target_of('graph', f'`{scenario}`', f'{same} of {len(records)} files',
+                            same == len(records))
         else:
             yield Target('graph', f'`{scenario}`', absent(results, scenario, ALL, EDIT), OPEN)
 
@@ -251,7 +265,7 @@ def _graph(results: Record) -> Iterator[Target]:
 def _planning_time(results: Record) -> Iterator[Target]:
     schedule = schedule_of(results)
     scenario = schedule.headline[0]
-    record = _done(results, Case(scenario, ALL, schedule.seeds[0], LATENCY))
+    record = done_record(results, Case(scenario, ALL, schedule.seeds[0], LATENCY))
     if record is None:
         yield Target('planning time', f'`{scenario}`', absent(results, scenario, ALL, LATENCY),
                      OPEN)
@@ -260,9 +274,9 @@ def _planning_time(results: Record) -> Iterator[Target]:
                       for name in (EDIT, 'itself'))
     found = ', '.join(f'{name} {ratio["value"]:.2f} ({ratio["low"]:.2f} to {ratio["high"]:.2f})'
                       for name, ratio in (('edited', edited), ('mixed to itself', itself)))
-    yield _target('planning time', f'`{scenario}`', found,
-                  itself['low'] <= edited['value'] <= itself['high']
-                  and abs(edited['value'] - 1.0) <= _MOST_RATIO_OFF)
+    yield target_of('planning time', f'`{scenario}`', found,
+                    itself['low'] <= edited['value'] <= itself['high']
+                    and abs(edited['value'] - 1.0) <= _MOST_RATIO_OFF)
 
 
 def _variety(results: Record) -> Iterator[Target]:
@@ -280,26 +294,27 @@ def _variety_of(results: Record, scenario: str, seed: int, kept: Sequence[str],
                 suffix: str) -> Iterator[Target]:
     place = f'`{scenario}`, {" and ".join(kept)} kept'
     methods = (EDIT + suffix, 'retrained' + suffix, 'mixed')
-    edited, retrained, mixed = (_done(results, Case(scenario, ALL, seed, method))
+    edited, retrained, mixed = (done_record(results, Case(scenario, ALL, seed, method))
                                 for method in methods)
     found = None if edited is None or mixed is None else distance_to_ideal(edited, mixed, kept)
     if found is None:
         yield Target('balance', place, absent(results, scenario, ALL, EDIT + suffix, 'mixed'),
                      OPEN)
     else:
-        yield _target('balance', place, f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], by '
-                      f'chance {found.expected_by_chance:.3f}', found.tv <= _MOST_DISTANCE,
-                      summed([edited], 'modes'))
+        yield target_of('balance', place, f'{found.tv:.3f} [{found.low:.3f}, {found.high:.3f}], '
+                        f'by chance {found.expected_by_chance:.3f}', found.tv <= _MOST_DISTANCE,
+                        summed([edited], 'modes'))
     ours, theirs = (None if record is None else bridge_rate(record)
                     for record in (edited, retrained))
     if ours is None or theirs is None:
         yield Target('bridges', place, absent(results, scenario, ALL, *methods[:2]), OPEN)
         return
-    yield _target('bridges', place, ', the retrain '.join(
+    yield target_of('bridges', place, ', the retrain '.join(
         f'{percent(rate)} [{100 * low:.1f}, {100 * high:.1f}]'
         for rate, (low, high) in (ours, theirs)), ours[0] <= theirs[0])
 
 
-def _done(results: Record, case: Case) -> Record | None:
+def done_record(results: Record, case: Case) -> Record | None:
+    """Return the record of a completed case."""
     record = find(results, case)
     return record if record is not None and record['status'] == 'done' else None

@@ -21,6 +21,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import uncloning_ros
 from comparison.methods.best_of import BestOf
 from comparison.methods.contrastive import Options as ContrastiveOptions
@@ -38,7 +40,8 @@ from comparison.plan import (
     METHODS,
     PAIR,
     REMOVED_SEED,
-    SHORT,
+    SCHEDULES,
+    TIMES,
     TUNING,
     UNTUNED,
     Case,
@@ -49,6 +52,7 @@ from comparison.plan import (
 )
 from comparison.processes import STOPPED, locked, run_command, run_process, timed, total_times
 from comparison.results import identity, judged
+from comparison.shifts import SHIFTS, shifted
 from uncloning_ros.audit.record.finished_episodes import finished_episodes
 from uncloning_ros.audit.record.provenance import code_sha256
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
@@ -61,7 +65,8 @@ from uncloning_ros.learning.checkpoint import dataset_record
 from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.options import EDIT
 from uncloning_ros.runtime.inference import load_policy
-from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.scenario import Scenario, find_scenario, load_scenario
+from uncloning_ros.share import share_path
 
 
 def main() -> int:
@@ -71,13 +76,14 @@ def main() -> int:
     parser.add_argument('case', help='scenario/kept/seed/method, of a trial with .number')
     parser.add_argument('--work', type=Path, required=True, help='folder for all files')
     parser.add_argument('--out', type=Path, required=True, help='file for the record')
-    parser.add_argument('--short', action='store_true', help='the short schedule')
+    parser.add_argument('--schedule', choices=SCHEDULES, default=FULL.name,
+                        help='schedule of the case (default: %(default)s)')
     parser.add_argument('--settings', type=json.loads, default={},
                         help='best settings of the tuned methods, as JSON')
     args = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
         signal.signal(number, signal.default_int_handler)
-    schedule = SHORT if args.short else FULL
+    schedule = SCHEDULES[args.schedule]
     known = {case.key: case for case in plan(schedule)}
     if args.case not in known:
         print(f'workshop: error: expected a case of the {schedule.name} schedule, for instance '
@@ -115,8 +121,13 @@ class Workshop:
             raise UncloningError(f'all trials of {lacking[0]} failed, so it has no setting; the '
                                  f'attempts tell why')
         if case.method == LATENCY:
-            return self._finished(case) | {'ratios': self._latency(case)}
+            return self._finished(case) | self._latency(case)
+        if case.method == TIMES:
+            return self._finished(case) | self._latency(case, steered=False) | {
+                'rendering': self._rendering(case)}
         made = METHODS[case.method]
+        if made.kind == 'shift':
+            return self._finished(case) | self._shifted(case)
         learned = (self._steering(case) if made.kind == 'steering' else self._weights(case))
         model = self._exported(self._of(case, 'mixed') if made.kind == 'steering' else case)
         found: dict[str, Any] = {'model_sha256': load_policy(model).sha256, **learned}
@@ -171,6 +182,8 @@ class Workshop:
         def make() -> None:
             run_command(out, ['demos', '--scenario', self.scenario.name, '--episodes',
                             str(episodes), '--seed', str(seed), '--out', str(out),
+                            *(['--contract', str(share_path('config') / self.schedule.contract)]
+                              if self.schedule.contract else []),
                             *(['--resume'] if out.exists() else []),
                             *(['--only-modes', ','.join(modes)] if modes else [])])
             _made(out).write_text('', encoding='utf-8')
@@ -237,7 +250,8 @@ class Workshop:
 
     def _train(self, case: Case, run: Path, data: Path) -> None:
         schedule = self.schedule
-        steps = schedule.steps_all if case.kept == ALL else schedule.steps_scarce
+        steps = round(METHODS[case.method].of_steps * (
+            schedule.steps_all if case.kept == ALL else schedule.steps_scarce))
         options = (['--resume'] if run.exists() else
                    ['--steps', str(steps), '--seed', str(case.seed), '--threads', '1',
                     *self._options(case)])
@@ -311,33 +325,57 @@ class Workshop:
 
     # judging
 
-    def _judge(self, case: Case, model: Path, steering: Steering | None) -> dict[str, Any]:
+    def _judge(self, case: Case, model: Path, steering: Steering | None = None,
+               scenario: Scenario | None = None) -> dict[str, Any]:
+        scenario = scenario or self.scenario
         seeds = seeds_of(case, self.schedule)
         policy = load_policy(model)
         if case.trial is None:
             require_unseen(model, policy, seeds)
-        setting = {'scenario_sha256': self.scenario.sha256,
+        setting = {'scenario_sha256': scenario.sha256,
                    'inference_latency_s': INFERENCE_LATENCY_S,
                    'steering': None if steering is None else str(self._setting(case))}
         path = self._folder(case) / 'episodes.jsonl'
         with finished_episodes(path, setting, resume=True) as finished:
             missing = [seed for seed in seeds if (policy.sha256, seed) not in finished.done]
             if missing:
-                run_rollouts(model, self.scenario, missing, workers=1, steering=steering,
+                run_rollouts(model, scenario, missing, workers=1, steering=steering,
                              on_done=lambda result: finished.add(policy.sha256, result))
             results = [finished.done[policy.sha256, seed] for seed in seeds]
         return judged(results, policy.contract.interface.desired_modes)
 
-    def _latency(self, case: Case) -> list[dict[str, Any]]:
-        """Return planning times relative to the mixed policy, measured in a one-thread process."""
+    def _shifted(self, case: Case) -> dict[str, Any]:
+        """Judge the edited policy in a shifted scenario, whose file stays in the work folder."""
+        model = self._exported(self._of(case, 'uncloned'))
+        path = self._folder(case) / f'{case.scenario}_{case.method}.yaml'
+        write_whole(path, yaml.safe_dump(shifted(self.scenario, SHIFTS[case.method]),
+                                         sort_keys=False).encode())
+        scenario = load_scenario(path)
+        return {'model_sha256': load_policy(model).sha256, 'learning': None, 'steps': 0,
+                'shifted_sha256': scenario.sha256, **self._judge(case, model, scenario=scenario)}
+
+    # times, each measured in a process with one thread
+
+    def _latency(self, case: Case, steered: bool = True) -> dict[str, Any]:
+        """Return planning times, also relative to the mixed policy."""
         mixed, edited = (self._exported(self._of(case, method))
                          for method in ('mixed', 'uncloned'))
-        verifier = self._verifier(case)
-        out = self._folder(case) / 'ratios.json'
-        repeats, rounds = self.schedule.latency
-        run_process(out, [sys.executable, '-m', 'comparison.latency', str(mixed),
-                          str(edited), str(self._run_of(self._of(case, 'mixed'))), str(verifier),
-                          '--settings', json.dumps(dict(self.settings)), '--repeats',
+        steering = ([] if not steered else
+                    ['--steered', str(self._run_of(self._of(case, 'mixed'))),
+                     str(self._verifier(case)), '--settings', json.dumps(dict(self.settings))])
+        return self._measured(case, 'latency', [str(mixed), str(edited), *steering],
+                              *self.schedule.latency)
+
+    def _rendering(self, case: Case) -> list[dict[str, Any]]:
+        """Return the time of episodes relative to those of a policy without cameras."""
+        model = self._exported(self._of(case, 'mixed'))
+        return self._measured(case, 'rendering', [str(model), case.scenario],
+                              *self.schedule.rendering)['ratios']
+
+    def _measured(self, case: Case, module: str, words: Sequence[str], repeats: int,
+                  rounds: int) -> dict[str, Any]:
+        out = self._folder(case) / f'{module}.json'
+        run_process(out, [sys.executable, '-m', f'comparison.{module}', *words, '--repeats',
                           str(repeats), '--rounds', str(rounds), '--out', str(out)])
         return json.loads(out.read_text(encoding='utf-8'))
 

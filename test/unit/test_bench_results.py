@@ -43,7 +43,7 @@ def test_an_episode_is_one_character() -> None:
         episode(True, 'unsafe', 'thrust', 'handle_first'), episode(False, 'dropped', None),
         episode(False, 'dropped', 'contact')], ['handle_first'])
     assert found == {
-        'first_seed': 7, 'outcomes': 'SWWUFu',
+        'first_seed': 7, 'outcomes': 'SWWUFu', 'began': 'kr.k..',
         'modes': {'between_modes': 1, 'blade_first': 1, 'handle_first': 2},
         'failures': {'dropped': 2, 'unsafe': 1, 'wrong_part': 2},
         'unsafe': {'contact hand': 1, 'thrust hand': 1}, 'committed': 0, 'bridges': 0}
