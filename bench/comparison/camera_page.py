@@ -5,6 +5,7 @@
 Every figure is computed from the results. A missing case is shown as missing.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from comparison.camera_targets import (
@@ -14,9 +15,9 @@ from comparison.camera_targets import (
     fine_tune_is_enough,
     retrains,
 )
-from comparison.detail import failures_and_superseded, outcomes_table, target_tables
+from comparison.detail import failures_and_superseded, outcomes_table, target_row
 from comparison.markdown import STATEMENT, bullets, listed, table
-from comparison.page import headline_table, incomplete, methods_table, verdict, warning
+from comparison.page import headline_table, incomplete, methods_table, warning
 from comparison.plan import ALL, METHODS, TIMES, Case
 from comparison.results import Record, otherwise_unsafe, removed, schedule_of
 from comparison.shifts import SHIFTS, changes
@@ -40,26 +41,33 @@ def camera_pages(results: Record) -> dict[str, str]:
 
 
 def _page(results: Record) -> str:
-    schedule, found = schedule_of(results), camera_targets(results)
+    schedule = schedule_of(results)
     parts = [
         '# Policies that see, compared', *warning(results),
         f'{STATEMENT} `make bench-cameras` makes the comparison and continues a stopped one. This '
         f'page is generated from [{schedule.results}](../{schedule.results}); '
         f'[the other comparison](../benchmarks.md) is of policies that are told where tool and '
         f'hand are.',
-        *verdict(found, REQUIREMENTS), *_enough(results), *_methods(results)]
+        *_targets(results), *_methods(results)]
     for scenario in schedule.scenarios:
         parts += [f'## `{scenario}`', headline_table(results, scenario),
                   *_unsafe(results, scenario), '### Outcomes', outcomes_table(results, scenario),
                   *_retrains(results, scenario), *_shifts(results, scenario)]
-    parts += [*_times(results), *target_tables(found, REQUIREMENTS),
-              *failures_and_superseded(results), *_not_covered(results)]
+    parts += [*_times(results), *failures_and_superseded(results), *_not_covered(results)]
     return '\n\n'.join(parts) + '\n'
 
 
-def _enough(results: Record) -> list[str]:
-    return (['**A fine-tune is enough here:** the edit is not shown to succeed more often than '
-             'the filtered fine-tune.'] if fine_tune_is_enough(results) else [])
+def _targets(results: Record) -> list[str]:
+    found, rows = camera_targets(results), []
+    for requirement, words in REQUIREMENTS.items():
+        group = [target_row(one) for one in found if one.requirement == requirement]
+        rows += [[requirement, words, *group[0]], *(['', '', *row] for row in group[1:])]
+    counts = listed(f'{n} {state}' for state, n in Counter(one.state for one in found).items())
+    enough = ('**A fine-tune is enough here:** the edit is not shown to succeed more often than '
+              'the filtered fine-tune.')
+    return ['## Targets', f'Targets of the edit `{EDIT}` and of the policy that it starts from: '
+            f'{counts}.', *([enough] if fine_tune_is_enough(results) else []),
+            table(['target', 'requirement', 'place', 'found', 'state'], rows)]
 
 
 def _methods(results: Record) -> list[str]:
@@ -124,7 +132,8 @@ def _shifts(results: Record, scenario: str) -> list[str]:
     return ['### Conditions that were not trained on',
             f'The edited policy of training seed {seed} with other values of `sight`; those of '
             f'the training in parentheses. Rates with 95 % intervals. The difference is to the '
-            f'same episodes without the shift. There is no target.',
+            f'same episodes without the shift. There is no target. The files of the shifted '
+            f'scenarios stay in the work folder; `uncloning audit --scenario FILE` takes them.',
             table(['shift', '`sight`', 'episodes', 'TCR', 'SR', 'UMR', 'at most',
                    'begun in a removed mode', 'SR minus no shift'], rows)]
 

@@ -38,6 +38,7 @@ _NEAR_BEST = 0.01  # difference in SR within which a retrain is as good as the b
 _MOST_TIME = 0.05
 _MOST_PLAN_MS = 25.0
 _MOST_RENDERING = 3.0
+_ROUNDING = 1e-9  # 0.99 - 1.0 is below -0.01
 
 REQUIREMENTS = {
     'skill': f'The mixed policy: TCR at least {100 * _GOOD_TCR:g} %, and each mode in at least '
@@ -102,7 +103,7 @@ def retrains(results: Record, scenario: str) -> Retrains | None:
         return None
     rates = {method: pooled(records).rate('sr') for method, records in found.items()}
     best = max(rates, key=lambda method: rates[method])
-    near = [method for method in RETRAINS if rates[method] >= rates[best] - _NEAR_BEST]
+    near = [method for method in RETRAINS if rates[method] > rates[best] - _NEAR_BEST - _ROUNDING]
     return Retrains(best, min(near, key=lambda method: METHODS[method].of_steps))
 
 
@@ -154,8 +155,9 @@ def _pairs(results: Record) -> Iterator[Target]:
             if pairs is None:
                 yield Target(requirement, place, absent(results, scenario, ALL, EDIT, other), OPEN)
                 continue
+            change = pairs.difference['difference']
             met = {'retrain': pairs.low > 0.0, 'fine-tune': pairs.low > _WORSE_SR,
-                   'completed': pairs.difference['difference'] >= _LESS_TCR}[requirement]
+                   'completed': change > _LESS_TCR - _ROUNDING}[requirement]
             yield of_pairs(pairs, requirement, place, f'{difference_of(pairs)}, against `{other}`',
                            met, summed(of_seeds(results, scenario, ALL, EDIT), 'failures'))
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the pages of docs/benchmarks/: outcomes, targets, scarce demonstrations, attempts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from comparison.markdown import bullets, listed, table
 from comparison.plan import ALL, MEASURED, METHODS, OTHER_EDITS, PAIR, TUNING, Case, plan, trials
@@ -94,19 +94,18 @@ def targets_page(results: Record) -> str:
     parts = ['# Targets of the edit', _BACK,
              'Each target is judged by itself. Among this many targets, chance alone meets or '
              'misses some.', *_judged_again(results)]
-    return _joined([*parts, *target_tables(found, REQUIREMENTS)])
-
-
-def target_tables(found: Sequence[Target], requirements: Mapping[str, str]) -> list[str]:
-    """Return a section for each requirement with its targets."""
-    parts = list[str]()
-    for requirement, words in requirements.items():
-        rows = [[one.place, one.found, f'**{one.state}**' if one.state == MISSED else one.state]
-                for one in found if one.requirement == requirement]
+    for requirement, words in REQUIREMENTS.items():
+        rows = [target_row(one) for one in found if one.requirement == requirement]
         if rows:
             parts += [f'## {requirement[0].upper()}{requirement[1:]}', f'{words}.'.replace(
                 '..', '.'), table(['place', 'found', 'state'], rows)]
-    return parts
+    return _joined(parts)
+
+
+def target_row(target: Target) -> list[str]:
+    """Return place, finding and state of a target."""
+    state = f'**{target.state}**' if target.state == MISSED else target.state
+    return [target.place, target.found, state]
 
 
 def _judged_again(results: Record) -> list[str]:

@@ -5,8 +5,6 @@
 Every figure is computed from the results. A missing case is shown as missing.
 """
 
-from collections.abc import Mapping, Sequence
-
 from comparison.detail import (
     attempts_page,
     curve_table,
@@ -34,7 +32,7 @@ from comparison.statistics import (
     of_seeds,
     pooled,
 )
-from comparison.targets import MET, MISSED, REQUIREMENTS, Target, targets
+from comparison.targets import MET, MISSED, REQUIREMENTS, targets
 from uncloning_ros.audit.wording import NOT_COVERED, percent, points
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 
@@ -72,17 +70,17 @@ def summary_page(results: Record) -> str:
                  '[Attempts](benchmarks/attempts.md): trials, failures and superseded results',
                  '[Cameras](benchmarks/cameras.md): policies that see, with targets of their '
                  'own']),
-        *verdict(targets(results), REQUIREMENTS), *_methods(results), *_headline(results),
-        *_curve(results), *_latency(results), *_not_covered(results)]
+        *_verdict(results), *_methods(results), *_headline(results), *_curve(results),
+        *_latency(results), *_not_covered(results)]
     return '\n\n'.join(parts) + '\n'
 
 
-def verdict(found: Sequence[Target], requirements: Mapping[str, str]) -> list[str]:
-    """Return the section that counts the targets by their states."""
+def _verdict(results: Record) -> list[str]:
+    found = targets(results)
     states = list(dict.fromkeys((MET, MISSED, *(one.state for one in found))))
     rows = [[requirement, words, *(str(sum(one.requirement == requirement and one.state == state
                                            for one in found)) for state in states)]
-            for requirement, words in requirements.items()]
+            for requirement, words in REQUIREMENTS.items()]
     rows.append(['**all**', '', *(f'**{sum(one.state == state for one in found)}**'
                                   for state in states)])
     missed = [f'{one.requirement}: {one.place}' for one in found if one.state == MISSED]

@@ -186,8 +186,8 @@ CAMERAS = replace(
     demonstrations={'knife_camera': 400}, steps_all=8000, trials=0,
     results='benchmarks_cameras.json', first_judged=320_000_000, seeds_apart=10_000_000,
     contract='contract_camera.yaml', rendering=(5, 8),
-    methods={'mixed': 300, 'uncloned': 1049, 'finetuned': 1049, 'retrained': 1049,
-             'retrained_short': 1049, 'redirected': 300, **dict.fromkeys(SHIFTS, 200)})
+    methods={'mixed': 300, 'retrained': 1049, 'retrained_short': 1049, 'uncloned': 1049,
+             'finetuned': 1049, 'redirected': 300, **dict.fromkeys(SHIFTS, 200)})
 CAMERAS_SHORT = replace(
     CAMERAS, name='cameras-short', seeds=(0,), demonstrations={'knife_camera': 8}, steps_all=30,
     edit_options=SHORT.edit_options, latency=SHORT.latency, rendering=(2, 1),

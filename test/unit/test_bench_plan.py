@@ -16,6 +16,7 @@ from comparison.plan import (
     LATENCY,
     PAIR,
     REMOVED_SEED,
+    SCHEDULES,
     SHORT,
     TUNING,
     Case,
@@ -33,7 +34,7 @@ from uncloning_ros.scenario import find_scenario
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
-    for schedule in (FULL, SHORT):
+    for schedule in SCHEDULES.values():
         names = [case.key for case in plan(schedule)]
         assert len(set(names)) == len(names)
 
@@ -57,7 +58,7 @@ def test_all_cases_of_the_targets_are_planned() -> None:
 
 
 def test_a_tuned_method_comes_after_all_its_trials() -> None:
-    for schedule in (FULL, SHORT):
+    for schedule in SCHEDULES.values():
         cases = plan(schedule)
         for i, case in enumerate(cases):
             needed = {one for one in trials(schedule) if one.method in tuned_methods(case)}
