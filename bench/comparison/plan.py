@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comparison.shifts import SHIFTS
-from uncloning_ros.learning.options import EDIT, FEW_DEMONSTRATIONS
+from uncloning_ros.learning.options import CAMERA_TRAINING, EDIT, FEW_DEMONSTRATIONS
 
 ALL = 'all'  # the demonstrations of all modes, about the same number of each
 LATENCY = 'latency'
@@ -183,7 +183,7 @@ SHORT = Schedule(
 # Policies that see. Nothing is tuned, and nothing is scarce.
 CAMERAS = replace(
     FULL, name='cameras', headline=('knife_camera',), others=(), counts=(), removed=0,
-    demonstrations={'knife_camera': 400}, steps_all=8000, trials=0,
+    demonstrations={'knife_camera': 400}, steps_all=CAMERA_TRAINING.steps, trials=0,
     results='benchmarks_cameras.json', first_judged=320_000_000, seeds_apart=10_000_000,
     contract='contract_camera.yaml', rendering=(5, 8),
     methods={'mixed': 300, 'retrained': 1049, 'retrained_short': 1049, 'uncloned': 1049,
