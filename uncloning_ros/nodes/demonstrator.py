@@ -45,6 +45,7 @@ class DemonstratorNode(Node):
 
     def close(self) -> None:
         """Destroy the node; the arm keeps the last command."""
+        self._observations.destroy()
         self.destroy_node()
 
     def _prepare(self) -> None:

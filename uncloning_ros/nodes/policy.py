@@ -79,6 +79,7 @@ class PolicyNode(LifecycleNode):
     def close(self) -> None:
         """End motion, publish the one hold command, destroy the node."""
         self._end_run()
+        self._clean_up()
         self.destroy_node()
 
     def give_way(self) -> float:
