@@ -6,6 +6,7 @@ from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.share import share_path
 
 CONTRACT: Contract = load_contract(share_path('config') / 'contract.yaml')
+CAMERA_CONTRACT: Contract = load_contract(share_path('config') / 'contract_camera.yaml')
 JOINT_CONTRACT: Contract = load_contract(share_path('config') / 'contract_joint.yaml')
 
 # A time at which labels are made.

@@ -9,7 +9,8 @@ operators, attributes, constants, records, or bytes anywhere.
 import contextlib
 import copy
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ import onnx
 from numpy.random import Generator
 from onnx import TensorProto, helper, numpy_helper
 
+from uncloning_ros import pictures
 from uncloning_ros.contract import Contract
-from uncloning_ros.runtime.inference import DIGEST_MARK, SCHEMA, digest_of
+from uncloning_ros.runtime.inference import DIGEST_MARK, PICTURE_KEYS, SCHEMA, digest_of
 from uncloning_ros.runtime.model_structure import OPERATORS
 from uncloning_ros.schema import plain
 
 HIDDEN = 8
+LISTS = 'pads', 'strides', 'dilations', 'kernel_shape', 'perm'  # attributes with several numbers
 NUMBERS = (0, 1, -1, 2, 3, 7, 10, 16, 31, 10**6, 2**31 - 1, 2**31, -2**31, 2**62, 2**63 - 1,
            -2**63)
 VALUES = (np.nan, np.inf, -np.inf, 0.0, 1e-30, 1e38, -1e38, 1e4, 1.0)
@@ -49,12 +52,31 @@ def small_policy(contract: Contract) -> onnx.ModelProto:
         'axes': np.array([1]), 'low': np.array(-0.02, np.float32),
         'high': np.array(0.02, np.float32)}
     make = helper.make_node
+    cameras = interface.cameras
+    eyes = [one for camera in cameras for one in (
+        make('Cast', [camera.key], [f'{camera.key}1'], to=TensorProto.FLOAT),
+        make('Transpose', [f'{camera.key}1'], [f'{camera.key}2'], perm=[0, 3, 1, 2]),
+        make('Conv', [f'{camera.key}2', 'kernel'], [f'{camera.key}3'], kernel_shape=[8, 8],
+             strides=[8, 8], pads=[4, 4, 4, 4], dilations=[1, 1], group=1),
+        make('Flatten', [f'{camera.key}3'], [f'{camera.key}4'], axis=1),
+        make('Softmax', [f'{camera.key}4'], [f'{camera.key}5'], axis=1),
+        make('MatMul', [f'{camera.key}5', 'places'], [f'{camera.key}6']))]
+    if cameras:
+        places = math.prod(1 + side // 8 for side in cameras[0].shape[:2])
+        constants |= {
+            'kernel': 0.01 * rng.normal(size=(2, 3, 8, 8)).astype(np.float32),
+            'places': 0.1 * rng.normal(size=(2 * places, 3)).astype(np.float32),
+            'w3': 0.01 * rng.normal(size=(HIDDEN + 3 * len(cameras),
+                                          chunk[0] * chunk[1])).astype(np.float32)}
+        eyes.append(make('Concat', ['h3', *(f'{camera.key}6' for camera in cameras)], ['seen'],
+                         axis=1))
     nodes = [
         make('Flatten', ['observation'], ['flat'], axis=1),
         make('Sub', ['flat', 'mean'], ['centred']), make('Div', ['centred', 'std'], ['unit']),
         make('Gemm', ['unit', 'w1', 'b1'], ['h1'], transB=1),
         make('LayerNormalization', ['h1', 'gain', 'shift'], ['h2'], axis=-1),
-        make('Sigmoid', ['h2'], ['h3']), make('MatMul', ['h3', 'w2'], ['h4']),
+        make('Sigmoid', ['h2'], ['h3']), *eyes,
+        make('MatMul', ['seen', 'w3'] if cameras else ['h3', 'w2'], ['h4']),
         make('Reshape', ['h4', 'shape'], ['offset']),
         make('Mul', ['noise', 'scale'], ['shaken']), make('Add', ['offset', 'shaken'], ['moved']),
         make('Clip', ['moved', 'low', 'high'], ['little']),
@@ -62,15 +84,19 @@ def small_policy(contract: Contract) -> onnx.ModelProto:
         make('MatMul', ['newest', 'pose'], ['here']),
         make('Add', ['here', 'little'], ['action_chunk'])]
 
-    def value(name: str, dims: list[int]) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ['batch', *dims])
+    def value(name: str, dims: Sequence[int],
+              kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, ['batch', *dims])
 
     graph = helper.make_graph(
         nodes, 'small', [value('observation', [timing.history, interface.observation_dim]),
-                         value('noise', chunk)], [value('action_chunk', chunk)],
+                         value('noise', chunk),
+                         *(value(camera.key, camera.shape, TensorProto.UINT8)
+                           for camera in cameras)], [value('action_chunk', chunk)],
         [numpy_helper.from_array(array, name) for name, array in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    helper.set_model_props(model, {
+    decoder = dict(zip(PICTURE_KEYS, (pictures.decoder(), pictures.decoder_digest()), strict=True))
+    helper.set_model_props(model, (decoder if cameras else {}) | {
         'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'seeds': '{}', 'software_version': '0',
@@ -213,9 +239,11 @@ def new_node(rng: Generator, model: onnx.ModelProto) -> None:
 
 def attribute(rng: Generator, model: onnx.ModelProto) -> None:
     key = _pick(rng, ('axis', 'transA', 'transB', 'alpha', 'beta', 'to', 'epsilon', 'allowzero',
-                      'value', 'stash_type', 'nonsense'))
+                      'value', 'stash_type', 'nonsense', *LISTS, 'group', 'auto_pad'))
     value = _pick(rng, (*NUMBERS, 1e30, -1.0, 'text', [1, 2], [1.5], ['x'],
                         numpy_helper.from_array(np.zeros(3, np.float32))))
+    if key in LISTS:
+        value = [int(_pick(rng, NUMBERS)) for _ in range(_pick(rng, (1, 2, 2, 4, 4, 6)))]
     node = _node(rng, model)
     kept = [part for part in node.attribute if part.name != key]
     del node.attribute[:]

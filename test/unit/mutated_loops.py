@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from audit_models import write_policy
+from inputs import CAMERA_CONTRACT
 from loop_inputs import (
     CONTRACT,
     Run,
@@ -22,6 +23,7 @@ from mutators import mutate_message, mutated_bytes, pick
 from numpy.random import Generator
 from rosbags.typesys import Stores, get_typestore
 
+from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import decode, encode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.runtime.control_loop import State
@@ -114,13 +116,14 @@ class ModelInside(Kind):
 
     def mutated(self, rng: Generator, folder: Path) -> Path:
         path = folder / 'other.onnx'
-        path.write_bytes(mutated_model(rng, CONTRACT))
+        path.write_bytes(mutated_model(rng, pick(rng, (CONTRACT, CAMERA_CONTRACT))))
         return path
 
     def read(self, changed: Path) -> str:
         policy = load_policy(changed)
         policy.warm_up()
-        return driven(policy)
+        # The samples of the loop have no pictures.
+        return 'planned' if policy.picture_shapes else driven(policy)
 
     def require_right(self, changed: Path, result: str) -> str:
         return result
@@ -147,9 +150,9 @@ def driven(policy: OnnxPolicy) -> str:
     return 'commanded'
 
 
-def valid_model(path: Path) -> Path:
+def valid_model(path: Path, contract: Contract = CONTRACT) -> Path:
     """Write the model that is mutated, as it was before."""
-    path.write_bytes(with_digest(small_policy(CONTRACT).SerializeToString(deterministic=True)))
+    path.write_bytes(with_digest(small_policy(contract).SerializeToString(deterministic=True)))
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import mutations
 import numpy as np
 import pytest
+from inputs import CAMERA_CONTRACT
 from mutated_bags import Bag, Labels
 from mutated_loops import driven, valid_model
 from mutation_kind import REFUSED, require_sentence, try_one
@@ -50,6 +51,9 @@ def test_the_model_that_is_mutated_commands_before_it_is(tmp_path: Path) -> None
     policy = load_policy(valid_model(tmp_path / 'small.onnx'))
     policy.warm_up()
     assert driven(policy) == 'commanded'
+    sees = load_policy(valid_model(tmp_path / 'sees.onnx', CAMERA_CONTRACT))
+    sees.warm_up()
+    assert [*sees.picture_shapes] == ['scene_camera', 'wrist_camera']
 
 
 def test_a_mutation_is_a_function_of_kind_seed_and_number(tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 """An exported policy with cameras: pictures are inputs of the one file, its encoders inside."""
 
 import dataclasses
+import itertools
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from camera_toys import FRONT, WRIST
 from model_files import forged
+from onnx import helper
 
 from uncloning_ros import pictures
 from uncloning_ros.cli.main import main
@@ -25,7 +29,7 @@ from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime import inference
 from uncloning_ros.runtime.inference import load_policy
-from uncloning_ros.runtime.model_structure import OPERATORS
+from uncloning_ros.runtime.model_structure import OPERATORS, require_structure
 
 
 def _inputs(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -133,6 +137,79 @@ def test_pictures_of_another_shape_than_the_contract_has_are_refused(
                'interface_sha256': contract_from_dict(contract).interface.sha256}
     with pytest.raises(ModelError, match='expected inputs and output .*, got .*uint8.*export'):
         load_policy(forged(seen_onnx, tmp_path / 'forged.onnx', changed))
+
+
+def _first(model: onnx.ModelProto, kind: str) -> onnx.NodeProto:
+    return next(node for node in model.graph.node if node.op_type == kind)
+
+
+@pytest.mark.parametrize('pads', [[-1] * 4, [0, 0, 0, 65], [2**31] * 4, [2**62] * 4])
+def test_pads_that_would_end_the_process_or_fill_the_memory_are_refused(
+        seen_onnx: Path, tmp_path: Path, pads: list[int],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def pad(model: onnx.ModelProto) -> None:
+        for part in _first(model, 'Conv').attribute:
+            if part.name == 'pads':
+                part.ints[:] = pads
+
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', None)
+    with pytest.raises(ModelError, match=r'lists of numbers from 0 to 64 in attributes, got \d'):
+        load_policy(forged(seen_onnx, tmp_path / 'forged.onnx', change=pad))
+
+
+def test_several_numbers_in_one_field_are_refused() -> None:
+    # Readers of the format take both ways to write a list; the check knows one.
+    listed = b'\x0a\x04pads' + b'\x42\x04' + b'\x00' * 4
+    node = b'\x22\x04Conv' + b'\x2a' + bytes([len(listed)]) + listed
+    graph = b'\x0a' + bytes([len(node)]) + node
+    with pytest.raises(ValueError, match='got several in one'):
+        require_structure(b'\x3a' + bytes([len(graph)]) + graph)
+
+
+def _twice_and_again(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Join the noise with itself 40 times."""
+    names = ['noise', *(f'joined{i}' for i in range(40)), 'swollen']
+    return [helper.make_node('Concat', [one, one], [two], axis=0)
+            for one, two in itertools.pairwise(names)]
+
+
+def _many_maps(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Make 100000 maps, each padded to 8000 places, of the first maps of the encoder."""
+    near = _first(model, 'Conv').output[0]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(
+        np.zeros((100000, 32, 1, 1), np.float32), 'kernel'))
+    return [helper.make_node('Conv', [near, 'kernel'], ['swollen'], pads=[40] * 4)]
+
+
+def _ordered_and_shared(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Swell by broadcasting, for neither Transpose nor Softmax can."""
+    model.graph.initializer.append(onnx.numpy_helper.from_array(
+        np.zeros((10**7, 1, 1), np.float32), 'tall'))
+    return [helper.make_node('Transpose', ['tall'], ['turned'], perm=[2, 1, 0]),
+            helper.make_node('Softmax', ['turned'], ['shared'], axis=2),
+            helper.make_node('MatMul', ['tall', 'shared'], ['swollen'])]
+
+
+@pytest.mark.parametrize('swell', [_twice_and_again, _many_maps, _ordered_and_shared])
+def test_operators_of_encoders_cannot_fill_the_memory(
+        seen_onnx: Path, tmp_path: Path,
+        swell: Callable[[onnx.ModelProto], list[onnx.NodeProto]]) -> None:
+    def swollen(model: onnx.ModelProto) -> None:
+        nodes = swell(model)
+        model.graph.node[-1].output[0] = 'chunk'
+        zero, one, axes, shape = (onnx.numpy_helper.from_array(np.array(value), name)
+                                  for name, value in (('zero', [0] * 2), ('one', [1] * 2),
+                                                      ('axes', [0, 1]), ('scalar', [1, 1, -1])))
+        model.graph.initializer.extend([zero, one, axes, shape])
+        model.graph.node.extend([
+            *nodes, helper.make_node('Slice', ['swollen', 'zero', 'one', 'axes'], ['cut']),
+            helper.make_node('Flatten', ['cut'], ['flat'], axis=1),
+            helper.make_node('Slice', ['flat', 'zero', 'one', 'axes'], ['little']),
+            helper.make_node('Add', ['chunk', 'little'], ['action_chunk'])])
+
+    policy = load_policy(forged(seen_onnx, tmp_path / 'swollen.onnx', change=swollen))
+    with pytest.raises(ModelError, match='cannot be run'):
+        policy.warm_up()
 
 
 def test_diff_tells_whether_the_encoders_differ(
