@@ -78,7 +78,7 @@ def seen_dir(seen: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from camera_toys import train_camera
 
     folder = tmp_path_factory.mktemp('seen_run') / 'mixed'
-    train_camera(seen, folder, 500)
+    train_camera(seen, folder, 300)
     return folder
 
 

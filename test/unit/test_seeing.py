@@ -248,4 +248,4 @@ def test_a_run_without_its_recorded_pictures_is_refused(seen_dir: Path, tmp_path
 def test_config_remembers_how_pictures_were_varied(seen: Dataset, seen_dir: Path) -> None:
     training = json.loads((seen_dir / 'config.json').read_text())['training']
     assert training['pictures'] == {'shift_px': 1}
-    assert camera_config(seen, 500).training == load_run(seen_dir).config.training
+    assert camera_config(seen, 300).training == load_run(seen_dir).config.training
