@@ -97,6 +97,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
+    except OSError as err:
+        if err.filename in (name, partial):
+            err.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

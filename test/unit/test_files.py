@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files are whole or not there, and nothing is overwritten unasked."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     def full(self: Path, data: bytes) -> int:
         with self.open('wb') as file:
             file.write(data[:1])
-        raise OSError('the disk is full')
+        raise OSError(errno.ENOSPC, 'the disk is full', str(self))
 
     monkeypatch.setattr(Path, 'write_bytes', full)
-    with pytest.raises(OSError, match='disk is full'):
+    with pytest.raises(OSError, match='disk is full') as caught:
         write_whole(path, b'new')
+    assert caught.value.filename == str(path)  # not the temporary one
     assert path.read_bytes() == b'old'
     assert list(tmp_path.iterdir()) == [path]
 

@@ -59,7 +59,7 @@ class Parameter:
         elif kind is bool:
             remedy = 'write true or false'
         elif kind is list:
-            remedy = f"write a list, as in -p {self.name}:='[\"...\"]'"
+            remedy = f"write a list, as in {self.name}:='[\"...\"]'"
         elif kind is float and number is not None:
             remedy = f'write {float(number)}'
         elif kind is int and isinstance(number, int):
