@@ -67,7 +67,7 @@ def _read(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError) as err:
         raise ModelError(f'{path} is not a valid ONNX file: '
-                         f'{" ".join(str(err).split())[:200]}') from err
+                         f'{" ".join(str(err).split())[:200].rstrip(".")}; export it again') from err
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ModelError(f'{path} keeps {tensor.name} in another file; export it as one file')
