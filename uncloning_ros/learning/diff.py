@@ -66,8 +66,8 @@ def _read(path: Path) -> onnx.ModelProto:
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError) as err:
-        raise ModelError(f'{path} is not a valid ONNX file: '
-                         f'{" ".join(str(err).split())[:200].rstrip(".")}; export it again') from err
+        reason = ' '.join(str(err).split())[:200].rstrip('.')
+        raise ModelError(f'{path} is not a valid ONNX file: {reason}; export it again') from err
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ModelError(f'{path} keeps {tensor.name} in another file; export it as one file')
