@@ -11,7 +11,7 @@ from uncloning_ros.demos.recording.topic_stats import SLOW
 # Usual rate: median of the last 300 seconds; undefined below 3.
 _REMEMBERED = 300
 _LEAST_SECONDS = 3
-# Seconds after which a camera that begins late counts.
+# Seconds of which the largest counts: a camera may begin in the middle of one.
 _BYTES_REMEMBERED = 5
 # Size (bytes) of a message in a bag beyond its own: record and index.
 _RECORD_BYTES = 50
@@ -50,7 +50,7 @@ class RateWatch:
         size, self._bytes = self._bytes, 0
         if before_ns is None or now_ns <= before_ns:
             return  # the first second began somewhere; a simulated clock may stand still
-        if learn:
+        if learn and size:
             self._learned_bytes.append(size * 1e9 / (now_ns - before_ns))
         for topic, count in counts.items():
             rate_hz = count * 1e9 / (now_ns - before_ns)
@@ -68,7 +68,7 @@ class RateWatch:
     def usual_bytes_s(self) -> float:
         """Return how many bytes a second a recording takes, 0 until some seconds are known."""
         found = self._learned_bytes
-        return statistics.median(found) if len(found) >= _LEAST_SECONDS else 0.0
+        return max(found) if len(found) >= _LEAST_SECONDS else 0.0
 
     def age_s(self, topic: str, now_ns: int) -> float | None:
         """Return how long ago a topic arrived, None if it never did."""
