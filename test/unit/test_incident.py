@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from incidents import Function, incident
+from incidents import Function, SeeingFunction, incident
 from loop_inputs import CONTRACT
 
 from uncloning_ros.errors import IncidentError, OutputExistsError
@@ -42,6 +42,9 @@ def require_same(one: Incident, two: Incident) -> None:
         if isinstance(mine, np.ndarray):
             assert mine.dtype == other.dtype
             assert np.array_equal(mine, other, equal_nan=mine.dtype == np.float32), field.name
+        elif field.name == 'pictures':
+            assert mine.keys() == other.keys()
+            assert all(np.array_equal(mine[key], other[key]) for key in mine)
         else:
             assert mine == other, field.name
 
@@ -54,8 +57,17 @@ def test_an_incident_comes_back_as_it_was_written(tmp_path: Path) -> None:
     require_same(read_incident(path), made)
 
 
-def test_an_incident_without_any_chunk_comes_back(tmp_path: Path) -> None:
-    made = incident_of([], [], Path('some.onnx'), Function(), 'c' * 64, 0)
+def test_the_pictures_that_the_policy_saw_come_back_bit_for_bit(tmp_path: Path) -> None:
+    made = incident(SeeingFunction())
+    assert {key: (pixels.shape, pixels.dtype) for key, pixels in made.pictures.items()} == {
+        key: ((5, *shape), np.uint8) for key, shape in SeeingFunction.picture_shapes.items()}
+    assert all(len(np.unique(pixels, axis=0)) == 5 for pixels in made.pictures.values())
+    require_same(read_incident(write_incident(made, tmp_path / 'incident.npz')), made)
+
+
+@pytest.mark.parametrize('policy', [Function(), SeeingFunction()])
+def test_an_incident_without_any_chunk_comes_back(tmp_path: Path, policy: Function) -> None:
+    made = incident_of([], [], Path('some.onnx'), policy, 'c' * 64, 0)
     require_same(read_incident(write_incident(made, tmp_path / 'incident.npz')), made)
 
 
@@ -106,7 +118,7 @@ def test_the_record_keeps_changes_and_the_newest_of_everything() -> None:
 def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a small incident."""
     path = tmp_path_factory.mktemp('incident') / 'incident.npz'
-    return write_incident(incident(chunks=2), path).read_bytes()
+    return write_incident(incident(SeeingFunction(), chunks=2), path).read_bytes()
 
 
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
@@ -135,6 +147,9 @@ def test_a_file_that_was_cut_short_is_refused(
         read_incident(path)
 
 
+SCENE = 'pictures/scene_camera'
+
+
 def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Path:
     """Change (record, arrays) of an incident file, as somebody might by hand."""
     with np.load(path) as archive:
@@ -157,6 +172,9 @@ def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], obj
     lambda record, arrays: arrays.update(chunks=arrays['chunks'].astype(np.float64)),
     lambda record, arrays: arrays.update(observations=arrays['observations'][0]),
     lambda record, arrays: arrays.update(answered=arrays['indices']),
+    lambda record, arrays: arrays.update({SCENE: arrays[SCENE][1:]}),
+    lambda record, arrays: arrays.update({SCENE: arrays[SCENE][..., 0]}),
+    lambda record, arrays: arrays.update({SCENE: arrays[SCENE].astype(np.int16)}),
     lambda record, arrays: arrays.update(noises=arrays['noises'].astype(object))])
 def test_what_does_not_belong_into_an_incident_is_refused(
         tmp_path: Path, written: bytes, change: Any) -> None:

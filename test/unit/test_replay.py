@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from incidents import Function, incident
+from incidents import Function, SeeingFunction, incident
 from loop_inputs import CONTRACT
 from policies import wandering_policy
 
@@ -16,7 +16,13 @@ from uncloning_ros.cli import main
 from uncloning_ros.errors import IncidentError
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.control_loop import PlanAnswer, PlanRequest, chunk_noise
-from uncloning_ros.runtime.incident import Event, Incident, incident_of, write_incident
+from uncloning_ros.runtime.incident import (
+    Event,
+    Incident,
+    incident_of,
+    read_incident,
+    write_incident,
+)
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.runtime.replay import ELSEWHERE, replay
 
@@ -87,6 +93,20 @@ def test_shapes_that_do_not_fit_the_model_are_refused() -> None:
     made = incident()
     with pytest.raises(IncidentError, match='the file is damaged'):
         replay(dataclasses.replace(made, noises=made.noises[:, 1:]), Function())
+
+
+def test_chunks_of_a_policy_that_sees_come_out_again_from_its_pictures(tmp_path: Path) -> None:
+    path = write_incident(incident(SeeingFunction()), tmp_path / 'incident.npz')
+    made = read_incident(path)
+    assert replay(made, SeeingFunction()).differences == (0.0,) * 5
+    pixels = made.pictures['wrist_camera'].copy()
+    pixels[3, 5, 5] ^= 1
+    other = dataclasses.replace(made, pictures={**made.pictures, 'wrist_camera': pixels})
+    assert [d > 0 for d in replay(other, SeeingFunction()).differences] == [
+        False, False, False, True, False]
+    for policy, found in ((Function(), made), (SeeingFunction(), incident())):
+        with pytest.raises(IncidentError, match='expected pictures of shapes'):
+            replay(found, policy)
 
 
 @pytest.fixture(scope='module')

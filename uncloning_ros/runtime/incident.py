@@ -7,7 +7,7 @@ import json
 import platform
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import uncloning_ros
 from uncloning_ros.errors import IncidentError
 from uncloning_ros.files import read_bytes, require_new, write_whole
+from uncloning_ros.pictures import Pixels
 from uncloning_ros.policy_io import Float32
 from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
 from uncloning_ros.runtime.inference import THREADS, VERSION, OnnxPolicy
@@ -25,6 +26,7 @@ from uncloning_ros.schema import Count, Doc, Note, plain, read
 # name -> number of dimensions, type
 _ARRAYS = {'indices': (1, 'int64'), 'ticks_ns': (1, 'int64'), 'observations': (3, 'float32'),
            'noises': (3, 'float32'), 'chunks': (3, 'float32'), 'answered': (1, 'bool')}
+_PICTURES = 'pictures/'  # before the name of a camera: its array in the file
 # Kept plans and events: with 5 plans a second most of a minute, longer than a handover.
 _PLANS, _EVENTS = 256, 512
 
@@ -56,6 +58,7 @@ class Incident:
 
     `observations` (n, history, observation_dim), `noises` and `chunks` (n, horizon, action_dim)
     are float32; without an answer to a request `answered` is False and the chunk zero.
+    `pictures` are those that the policy saw, by camera uint8 (n, height, width, channels).
     """
 
     SCHEMAS: ClassVar = ('uncloning/incident@1',)
@@ -72,6 +75,7 @@ class Incident:
     noises: Annotated[Float32, Note.DERIVED]
     chunks: Annotated[Float32, Note.DERIVED]
     answered: Annotated[NDArray[np.bool_], Note.DERIVED]
+    pictures: Annotated[Mapping[str, Pixels], Note.DERIVED] = field(default_factory=dict)
 
 
 def this_machine() -> Machine:
@@ -122,7 +126,10 @@ def incident_of(answers: Sequence[PlanAnswer], events: Sequence[Event], model_pa
         stacked([request.observation.vector for request in requests], policy.observation_shape),
         stacked([request.noise for request in requests], shape),
         stacked([none if chunk is None else chunk for chunk in chunks], shape),
-        np.array([chunk is not None for chunk in chunks], dtype=np.bool_))
+        np.array([chunk is not None for chunk in chunks], dtype=np.bool_),
+        {key: np.array([request.observation.pictures[key] for request in requests],
+                       dtype=np.uint8).reshape(-1, *size)
+         for key, size in policy.picture_shapes.items()})
 
 
 def write_incident(incident: Incident, path: Path) -> Path:
@@ -135,7 +142,8 @@ def write_incident(incident: Incident, path: Path) -> Path:
     buffer = io.BytesIO()
     # Not compressed: noise would not shrink, and the time belongs to the control loop.
     np.savez(buffer, record=np.frombuffer(json.dumps(plain(incident)).encode(), np.uint8),
-             **{name: getattr(incident, name) for name in _ARRAYS})
+             **{name: getattr(incident, name) for name in _ARRAYS},
+             **{_PICTURES + key: pixels for key, pixels in incident.pictures.items()})
     write_whole(path, buffer.getvalue())
     return path
 
@@ -147,22 +155,27 @@ def read_incident(path: Path) -> Incident:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             record = json.loads(archive['record'].tobytes())
             arrays = {name: archive[name] for name in _ARRAYS}
-        _require_arrays(arrays)
-        return read(Incident, record, 'record', IncidentError, **arrays)
+            pictures = {name.removeprefix(_PICTURES): archive[name] for name in archive.files
+                        if name.startswith(_PICTURES)}
+        _require_arrays(arrays, pictures)
+        return read(Incident, record, 'record', IncidentError, **arrays, pictures=pictures)
     except Exception as err:  # archive, arrays and text raise errors without a common base
         reason = f' ({err})' if isinstance(err, IncidentError) else ''
         raise IncidentError(f'{path} is not an incident of the policy node, or it is '
                             f'damaged{reason}; give a file that ~/dump named') from err
 
 
-def _require_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
-    lengths = {name: len(array) for name, array in arrays.items()}
+def _require_arrays(arrays: Mapping[str, NDArray[Any]],
+                    pictures: Mapping[str, NDArray[Any]]) -> None:
+    found = {**arrays, **pictures}
+    lengths = {name: len(array) for name, array in found.items()}
     if len(set(lengths.values())) != 1:
         raise IncidentError(f'expected arrays of one length, got {lengths}')
-    for name, (dimensions, dtype) in _ARRAYS.items():
-        if arrays[name].ndim != dimensions or arrays[name].dtype != dtype:
+    expected = {**_ARRAYS, **dict.fromkeys(pictures, (4, 'uint8'))}
+    for name, (dimensions, dtype) in expected.items():
+        if found[name].ndim != dimensions or found[name].dtype != dtype:
             raise IncidentError(f'expected {dtype} {name} of {dimensions} dimensions, got '
-                                f'{arrays[name].dtype} of {arrays[name].ndim}')
+                                f'{found[name].dtype} of {found[name].ndim}')
 
 
 def _processor() -> str:

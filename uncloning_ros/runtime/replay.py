@@ -51,6 +51,10 @@ def replay(incident: Incident, policy: OnnxPolicy,
     if shapes != expected:
         raise IncidentError(f'expected observations, chunks and noises of shapes {expected}, got '
                             f'{shapes}; the file is damaged')
+    seen = {key: pixels.shape[1:] for key, pixels in incident.pictures.items()}
+    if seen != policy.picture_shapes:
+        raise IncidentError(f'expected pictures of shapes {policy.picture_shapes}, got {seen}; '
+                            f'the file is damaged')
     here = this_machine()
     other = tuple(f'{field.name}: {getattr(incident.machine, field.name)} there, '
                   f'{getattr(here, field.name)} here'
@@ -58,11 +62,12 @@ def replay(incident: Incident, policy: OnnxPolicy,
                                                                  'threads')
                   and getattr(incident.machine, field.name) != getattr(here, field.name))
     indices, differences = [], []
-    for index, observation, noise, chunk, answered in zip(
+    for i, (index, observation, noise, chunk, answered) in enumerate(zip(
             incident.indices, incident.observations, incident.noises, incident.chunks,
-            incident.answered, strict=True):
+            incident.answered, strict=True)):
         if answered:
-            again = policy(Observation(observation), noise).chunk
+            pictures = {key: pixels[i] for key, pixels in incident.pictures.items()}
+            again = policy(Observation(observation, pictures), noise).chunk
             indices.append(int(index))
             differences.append(_difference(chunk, again))
         on_chunk()
