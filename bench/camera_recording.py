@@ -90,6 +90,8 @@ def record(args: argparse.Namespace) -> Report:
             stop_s = time.monotonic() - stopped_s
             stop_cpu_s = measure.cpu_s(recorder.process) - before_s
             robot.kill()
+        if not kept.startswith('kept'):
+            raise UncloningError(f'no episode: {kept}')
         [path] = list_episodes(folder / 'demos')
         holes, counts = _holes(path, load_contract(contract))
         size = sum(file.stat().st_size for file in path.iterdir())

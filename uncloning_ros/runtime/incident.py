@@ -141,9 +141,10 @@ def write_incident(incident: Incident, path: Path) -> Path:
     require_new(path)
     buffer = io.BytesIO()
     # Not compressed: noise would not shrink, and the time belongs to the control loop.
+    arrays: dict[str, Any] = {name: getattr(incident, name) for name in _ARRAYS}
+    arrays |= {_PICTURES + key: pixels for key, pixels in incident.pictures.items()}
     np.savez(buffer, record=np.frombuffer(json.dumps(plain(incident)).encode(), np.uint8),
-             **{name: getattr(incident, name) for name in _ARRAYS},
-             **{_PICTURES + key: pixels for key, pixels in incident.pictures.items()})
+             **arrays)
     write_whole(path, buffer.getvalue())
     return path
 
