@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import seeing
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import JOINT_CONTRACT
@@ -46,6 +47,22 @@ def the_only(complaints: list[Complaint]) -> tuple[str, str]:
 
 def test_fresh_inputs_give_no_complaint() -> None:
     assert judged(samples(NOW_NS)) == []
+
+
+def test_pixels_are_compared_as_arrays_and_never_one_by_one() -> None:
+    class Pixels(np.ndarray):
+        def tolist(self) -> None:
+            raise AssertionError('as many as a picture has take longer than a cycle')
+
+        __iter__ = __getitem__ = tolist
+
+    watchdog = Watchdog(seeing.with_cameras(CONTRACT))
+    for number in range(2):
+        inputs = samples(NOW_NS + number)
+        for camera in seeing.CAMERAS:
+            pixels = seeing.picture(camera, number).view(Pixels)
+            inputs[camera.key] = Sample(pixels, NOW_NS, NOW_NS)
+        assert watchdog.judge(inputs, NOW_NS, NOW_NS + number, NOW_NS + number) == []
 
 
 @pytest.mark.parametrize(('x_m', 'believed'), [

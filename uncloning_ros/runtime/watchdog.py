@@ -126,7 +126,9 @@ class Watchdog:
         return Complaint('clock', reason, sentence + remedy)
 
     def _judge_reach(self, key: str, sample: Sample) -> Complaint | None:
-        spans = self._reaches.get(key, ())
+        spans = self._reaches.get(key)
+        if spans is None:
+            return None
         # A pose has spans for its position alone.
         for (low, high), value in zip(spans, sample.values.tolist(), strict=False):
             if not low <= value <= high:
