@@ -36,6 +36,8 @@ PHYSICS_HZ = 240  # rate of the simulated physics, of which every camera's is a 
 
 Degrees = Annotated[float, Range(0.0, 180.0), Note.DEGREES]  # radians in the dataclass
 Latency = Annotated[float, Range(0.0, 2.0)]
+Near = Annotated[float, Range(-10.0, 10.0)]
+NearVector = tuple[Near, Near, Near]
 DegreesSpan = Annotated[Span, Note.DEGREES]  # radians in the dataclass
 
 
@@ -143,13 +145,13 @@ class MountedCamera:
     """
 
     mount: Literal['base', 'hand']
-    eye_m: Vector
-    target_m: Vector
+    eye_m: NearVector
+    target_m: NearVector
     field_rad: Annotated[float, Range(5.0, 150.0), Note.DEGREES]
     width: Annotated[int, Range(8, 2048)]
     height: Annotated[int, Range(8, 2048)]
     rate_hz: Positive
-    up: Vector = (0.0, 0.0, 1.0)
+    up: NearVector = (0.0, 0.0, 1.0)
 
     def as_read(self) -> 'MountedCamera':
         """Return the camera; raise `ScenarioError` for a rate or directions that cannot be."""

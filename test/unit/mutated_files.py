@@ -112,7 +112,7 @@ class ScenarioFile(_Yaml):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, tuple(f'scenarios/{name}.yaml' for name in (
-            'knife', 'knife_route', 'mug', 'scissors', 'screwdriver')))
+            'knife', 'knife_camera', 'knife_route', 'mug', 'scissors', 'screwdriver')))
 
     def read(self, changed: tuple[Path, Text, int]) -> Scenario:
         return load_scenario(changed[0])

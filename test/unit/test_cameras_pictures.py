@@ -161,6 +161,21 @@ def test_each_episode_has_light_colours_and_place_of_its_own() -> None:
         assert not np.array_equal(usual, first(replace(PLAIN, sight=sight), seed=7))
 
 
+def test_a_world_tells_what_was_drawn_for_its_cameras() -> None:
+    world = open_world(SCENARIO, SEEING.interface)
+    world.reset(2)
+    drawn = world.drawn
+    world.close()
+    assert world.receiver.drawn.items() <= drawn.items()
+    assert 0.5 <= drawn['light'] <= 1.5
+    assert 0 < drawn['camera_moved_m'] <= 0.005
+    assert 0 < drawn['camera_turned_rad'] <= np.radians(1.0)
+    assert 0.03 <= drawn['camera_latency_s'] <= 0.08
+    knife = open_world(find_scenario('knife'), CONTRACT.interface)
+    assert knife.drawn == knife.receiver.drawn
+    knife.close()
+
+
 def test_a_patch_hides_a_share_of_the_picture() -> None:
     hidden = first(replace(PLAIN, sight=Sight(occlusion=0.25))) == 25
     rows, columns = np.nonzero(hidden.all(axis=2))

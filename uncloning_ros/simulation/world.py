@@ -49,6 +49,10 @@ class World(Protocol):
         """Return the simulated time since the reset."""
 
     @property
+    def drawn(self) -> Mapping[str, float]:
+        """Return the values drawn for the episode, by name with their unit."""
+
+    @property
     def completed(self) -> bool:
         """Tell whether the receiver has the tool and the robot let go of it."""
 

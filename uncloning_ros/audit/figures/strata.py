@@ -42,6 +42,10 @@ FACTORS = (
     Factor('tracking noise', 'tracking_noise_m', 'less', 'more'),
     Factor('tracking latency', 'tracking_latency_s', 'short', 'long'),
     Factor('lost measurements', 'tracking_dropout', 'few', 'many'),
+    Factor('light', 'light', 'weak', 'strong'),
+    Factor('place of the cameras', 'camera_moved_m', 'as mounted', 'moved'),
+    Factor('direction of the cameras', 'camera_turned_rad', 'as mounted', 'turned'),
+    Factor('latency of the cameras', 'camera_latency_s', 'short', 'long'),
 )
 
 

@@ -47,7 +47,7 @@ _Out = TypeVar('_Out')
 class Rollout:
     """One episode as it ran: the simulator's truth, the loop's last reason and its counters.
 
-    `drawn` has the values drawn for the episode's receiver, by name with their unit.
+    `drawn` has the values drawn for the episode, by name with their unit.
     """
 
     seed: int
@@ -131,7 +131,7 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
         if on_step is not None:
             on_step(world)
     x, y, z = (float(value) for value in world.receiver.offer_m)
-    return Rollout(seed, world.trace(), (x, y, z), world.receiver.drawn, reason, loop.counters)
+    return Rollout(seed, world.trace(), (x, y, z), world.drawn, reason, loop.counters)
 
 
 def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]) -> EpisodeResult:

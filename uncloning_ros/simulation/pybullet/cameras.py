@@ -27,12 +27,17 @@ _PATCH_LEVEL = 25  # grey level of what covers a part of the lens
 
 @dataclass(frozen=True)
 class _Mounted:
-    """One camera in one episode: where it really is, its delay and what covers it."""
+    """One camera in one episode: where it really is, its delay and what covers it.
+
+    `moved_m` and `turned_rad` tell how far it is off its place.
+    """
 
     camera: MountedCamera
     seen: SeenPart
     every: int
     view: View
+    moved_m: float
+    turned_rad: float
     latency_ns: int
     patch: tuple[slice, slice] | None
     backdrop: Backdrop
@@ -82,6 +87,17 @@ class Cameras:
             if signal is not None:
                 self._mounted[key] = self._mount(camera, signal, sight, colours, rng)
 
+    @property
+    def drawn(self) -> dict[str, float]:
+        """Return the values drawn for the episode, by name; of several cameras the largest."""
+        mounted = self._mounted.values()
+        if not mounted:
+            return {}
+        return {'light': self._light.strength,
+                'camera_moved_m': max(one.moved_m for one in mounted),
+                'camera_turned_rad': max(one.turned_rad for one in mounted),
+                'camera_latency_s': max(one.latency_ns for one in mounted) * 1e-9}
+
     def _mount(self, camera: MountedCamera, signal: Signal, sight: Sight, colours: Colours,
                rng: np.random.Generator) -> _Mounted:
         assert self._stage is not None
@@ -94,7 +110,8 @@ class Cameras:
             seen = replace(seen, crop=(0, 0, *seen.camera_size), size=seen.camera_size)
         return _Mounted(
             camera, seen, PHYSICS_HZ // camera.rate_hz, _turned(view, turn),
-            round(latency_s * 1e9), _patch(size, sight.occlusion, left, top),
+            float(np.linalg.norm(shift_m)), float(np.linalg.norm(turn)), round(latency_s * 1e9),
+            _patch(size, sight.occlusion, left, top),
             Backdrop(camera.field_rad, size, self._stage.table_edge_m, colours, self._light), rng)
 
     def measure(self, step: int, now_ns: int,

@@ -133,6 +133,11 @@ class BulletWorld:
         return self._step * 10**9 // PHYSICS_HZ
 
     @property
+    def drawn(self) -> Mapping[str, float]:
+        """Return the values drawn for the episode, by name with their unit."""
+        return {**self.receiver.drawn, **self._cameras.drawn}
+
+    @property
     def completed(self) -> bool:
         """Tell whether the receiver has the tool and the robot let go of it."""
         return self.receiver.has_tool
