@@ -336,7 +336,7 @@ class Workshop:
                    'inference_latency_s': INFERENCE_LATENCY_S,
                    'steering': None if steering is None else str(self._setting(case))}
         path = self._folder(case) / 'episodes.jsonl'
-        with finished_episodes(path, setting, resume=True) as finished:
+        with finished_episodes(path, setting, resume=path.exists()) as finished:
             missing = [seed for seed in seeds if (policy.sha256, seed) not in finished.done]
             if missing:
                 run_rollouts(model, scenario, missing, workers=1, steering=steering,

@@ -4,9 +4,12 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from audit_models import result
 from comparison.__main__ import _require_same_schedule, wanted_cases
 from comparison.plan import (
     ALL,
@@ -30,7 +33,8 @@ from comparison.statistics import headline_methods
 from comparison.workshop import Workshop, _first_episodes
 
 from uncloning_ros.errors import UncloningError
-from uncloning_ros.scenario import find_scenario
+from uncloning_ros.judging.episode import EpisodeResult
+from uncloning_ros.scenario import Scenario, find_scenario
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
@@ -168,6 +172,29 @@ def test_a_case_without_a_setting_names_its_method(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, FULL, find_scenario('knife'), {})
     with pytest.raises(UncloningError, match='contrastive'):
         shop.record(Case('knife', ALL, 0, 'contrastive'))
+
+
+def test_judging_begins_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, asked = Case('knife', ALL, 0, 'mixed'), list[int]()
+
+    def rollouts(model: Path, scenario: Scenario, seeds: list[int], workers: int,
+                 steering: None, on_done: Callable[[EpisodeResult], object]) -> None:
+        for seed in seeds:
+            on_done(result(seed))
+            asked.append(seed)
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+
+    policy = SimpleNamespace(sha256='a' * 64, metadata={'seeds': {}}, contract=SimpleNamespace(
+        interface=SimpleNamespace(desired_modes=('handle_first',))))
+    monkeypatch.setattr('comparison.workshop.load_policy', lambda model: policy)
+    monkeypatch.setattr('comparison.workshop.run_rollouts', rollouts)
+    shop = Workshop(tmp_path, SHORT, find_scenario('knife'), {})
+    with pytest.raises(KeyboardInterrupt):
+        shop._judge(case, tmp_path / 'model.onnx')
+    found = shop._judge(case, tmp_path / 'model.onnx')
+    assert asked == list(seeds_of(case, SHORT)), 'each once'
+    assert len(found['outcomes']) == len(found['began']) == 3
 
 
 def test_options_of_a_command_are_filled_in_from_the_case(tmp_path: Path) -> None:
