@@ -131,6 +131,18 @@ def test_the_tool_is_where_a_pinhole_camera_sees_it(plain: World, key: str) -> N
     assert found / np.linalg.norm(found.astype(float)) @ brown > 0.99
 
 
+def test_the_table_ends_where_a_pinhole_camera_sees_its_end(plain: World) -> None:
+    plain.reset(5)
+    found = dict(plain.glance(np.random.default_rng(0)))['scene_camera'].values
+    camera = PLAIN.cameras['scene_camera']
+    colours = [found[pixel_of(camera, np.zeros(9), np.array([0.62, y, 0.0]))].astype(int)
+               for y in (0.7, 0.78, 0.82, 0.9)]  # the table is 1.6 m wide
+    assert np.array_equal(colours[0], colours[1])
+    assert np.array_equal(colours[2], colours[3])
+    assert colours[0][0] > colours[0][2]
+    assert colours[2][0] < colours[2][2]
+
+
 def test_a_hand_is_skin_unless_it_has_a_colour_of_its_own() -> None:
     mounted = {'scene_camera': replace(SCENARIO.cameras['scene_camera'], eye_m=(0.9, 0.25, 0.6),
                                       target_m=(1.15, 0.25, 0.15)),
