@@ -63,6 +63,23 @@ JOINT_FAULTS = (
     Fault('clock:back=2', 'clock_backwards', 'ROS time went back', blind=True),
     Fault('clock:pause', 'clock_stopped', 'ROS time has stood still'),
 )
+# For cameras. A picture that falls silent is told as stale by its stamp first.
+PICTURE_FAULTS = (
+    Fault('scene_camera:silence', 'stale_input', 'scene_camera arrived'),
+    Fault('scene_camera:freeze', 'unchanged_input', 'scene_camera has repeated'),
+    Fault('scene_camera:black', 'refused_input',
+          'a message was refused: scene_camera: expected a picture, got one that is black'),
+    Fault('scene_camera:truncated', 'refused_input',
+          'a message was refused: scene_camera: expected a whole JPEG or PNG'),
+    Fault('wrist_camera:stale', 'stale_stamp', 'wrist_camera was measured 0.8'),
+    Fault('wrist_camera:saturated', 'refused_input',
+          'a message was refused: wrist_camera: expected a picture, got one that is saturated'),
+    Fault('wrist_camera:size', 'refused_input',
+          'a message was refused: wrist_camera: expected pictures of 96 x 96 px, got 48 x 48'),
+    Fault('wrist_camera:encoding', 'refused_input',
+          'a message was refused: wrist_camera: expected pictures in rgb8'),
+    Fault('wrist_camera:latency=3', 'stale_input', 'wrist_camera arrived'),
+)
 # Must have no effect at all, from the first command to the last.
 HARMLESS = ('joint_positions:reorder', 'gripper_width:extra')
 

@@ -13,7 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 import uncloning_ros
 from uncloning_ros.contract import Contract, load_contract
-from uncloning_ros.runtime.inference import DIGEST_MARK, INPUTS, OUTPUT, SCHEMA, digest_of
+from uncloning_ros.pictures import decoder, decoder_digest
+from uncloning_ros.runtime.inference import (
+    DIGEST_MARK,
+    INPUTS,
+    OUTPUT,
+    PICTURE_KEYS,
+    SCHEMA,
+    digest_of,
+)
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
 
@@ -62,7 +70,8 @@ def wandering_policy(path: Path, contract: Contract | None = None,
 
     By `wander` in m along each axis of a pose, in rad of each joint. No command of it equals a
     measured state, so a test can tell its commands from hold commands. The gripper is commanded
-    to `width_m`. The contract is the shipped one with patient ages unless another one is given.
+    to `width_m`. Pictures are taken and not looked at. The contract is the shipped one with
+    patient ages unless another one is given.
     """
     contract = contract or patient_contract()
     contract = dataclasses.replace(contract, policy=dataclasses.replace(
@@ -90,15 +99,19 @@ def wandering_policy(path: Path, contract: Contract | None = None,
         nodes, 'wandering',
         [helper.make_tensor_value_info(INPUTS[0], TensorProto.FLOAT,
                                        ['batch', timing.history, interface.observation_dim]),
-         helper.make_tensor_value_info(INPUTS[1], TensorProto.FLOAT, batch_chunk)],
+         helper.make_tensor_value_info(INPUTS[1], TensorProto.FLOAT, batch_chunk),
+         *(helper.make_tensor_value_info(camera.key, TensorProto.UINT8, ['batch', *camera.shape])
+           for camera in interface.cameras)],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, batch_chunk)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()])
+    pictures = dict(zip(PICTURE_KEYS, (decoder(), decoder_digest()), strict=True)
+                    if interface.cameras else ())
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     helper.set_model_props(model, {
         'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'seeds': '{}', 'software_version': uncloning_ros.__version__,
-        'digest': DIGEST_MARK + '0' * 64})
+        'digest': DIGEST_MARK + '0' * 64, **pictures})
     onnx.checker.check_model(model, full_check=True)
     blank = model.SerializeToString(deterministic=True)
     path.write_bytes(blank.replace((DIGEST_MARK + '0' * 64).encode(),

@@ -18,6 +18,7 @@ from checks import Observer, observing
 from fault_checks import (
     HARMLESS,
     JOINT_FAULTS,
+    PICTURE_FAULTS,
     POSE_FAULTS,
     every_fault_holds,
     schedule,
@@ -109,3 +110,14 @@ def test_joints_in_any_order_and_simulated_time_hold_on_every_fault(
         refused = {status['sentence'] for status in observer.statuses
                    if status['reason'] == 'refused_input'}
         assert refused and all('missing panda_joint1' in sentence for sentence in refused)
+
+
+@pytest.mark.timeout(400)
+def test_every_fault_of_a_picture_holds_the_arm(processes: Processes, tmp_path: Path) -> None:
+    contract = watchful_contract('contract_camera.yaml')
+    processes.start('simulator', scenario='knife_camera', faults=schedule(PICTURE_FAULTS),
+                    contract_path=written(contract, tmp_path / 'contract.yaml'))
+    with observing(contract) as observer:
+        processes.start('policy', auto_activate='true', autostart='true',
+                        model_path=wandering_policy(tmp_path / 'wandering.onnx', contract))
+        every_fault_holds(observer, PICTURE_FAULTS)
