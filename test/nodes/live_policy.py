@@ -55,6 +55,7 @@ class FakePolicy:
         timing, interface = contract.policy, contract.interface
         self.observation_shape = (timing.history, interface.observation_dim)
         self.chunk_shape = (timing.horizon, interface.action_dim)
+        self.picture_shapes = {camera.key: camera.shape for camera in interface.cameras}
         self._bad = bad
 
     def warm_up(self) -> None:
