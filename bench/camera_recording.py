@@ -55,6 +55,8 @@ def main() -> int:
     parser.add_argument('--cameras', type=int, choices=(1, 2), default=2,
                         help='default: %(default)s')
     parser.add_argument('--raw', action='store_true', help='sensor_msgs/Image, not compressed')
+    parser.add_argument('--folder', type=Path, default=Path.home(), metavar='DIR',
+                        help='disk to record to (default: %(default)s)')
     parser.add_argument('--publish', type=Path, metavar='CONTRACT', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.publish is not None:
@@ -69,7 +71,7 @@ def record(args: argparse.Namespace) -> Report:
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ.setdefault('ROS_DOMAIN_ID', '96')
     seconds = 10.0 if args.short else args.seconds
-    with tempfile.TemporaryDirectory(prefix='camera_bench_', dir=Path.home()) as name:
+    with tempfile.TemporaryDirectory(prefix='camera_bench_', dir=args.folder) as name:
         folder = Path(name)
         contract = folder / 'contract.yaml'
         contract.write_text(_contract(args.cameras, args.raw))

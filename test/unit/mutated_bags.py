@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import episodes
 import foreign_bags
 import numpy as np
+import seeing
 import yaml
 from bag_files import copy, mcap_of
 from mutation_kind import Kind, require_sentence
@@ -50,9 +51,14 @@ _NOT_SENT = (UnicodeError, AttributeError, struct.error)
 NOON = '2026-01-31T12:00:00+00:00'
 
 
-def few(count: int = 4) -> episodes.Samples:
-    """Return the beginning of a handover."""
-    return {key: found[:count] for key, found in episodes.handover().items()}
+def few(count: int = 4, contract: Contract = CONTRACT) -> episodes.Samples:
+    """Return the beginning of a handover of one of the two contracts."""
+    return {key: found[:count] for key, found in whole(contract).items()}
+
+
+def whole(contract: Contract, *given: Any) -> episodes.Samples:
+    """Return a handover of one of the two contracts."""
+    return (episodes if contract is CONTRACT else seeing).handover(*given)
 
 
 def same_samples(one: Episode, two: Episode, but: tuple[str, ...] = ()) -> None:
@@ -66,10 +72,10 @@ def same_samples(one: Episode, two: Episode, but: tuple[str, ...] = ()) -> None:
 
 def plausible(found: tuple[Sample, ...], key: str, contract: Contract = CONTRACT) -> None:
     """Assert that samples of one key are of its shape, finite and within any kind's span."""
-    dims = {signal.key: signal.dim for signal in (*contract.interface.observations,
-                                                  *contract.interface.actions)}
+    shapes = {signal.key: signal.shape for signal in (*contract.interface.observations,
+                                                      *contract.interface.actions)}
     for sample in found:
-        assert sample.values.shape == (dims[key],), key
+        assert sample.values.shape == shapes[key], key
         assert np.all(np.abs(sample.values) <= 1e4), f'{key}: {sample.values}'
 
 
@@ -78,23 +84,30 @@ class MessageInBag(Kind):
 
     reader = 'read_episode'
     weight = 1200
+    contract = CONTRACT
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.samples = few()
-        self.whole = read_episode(episodes.write(folder / 'whole', self.samples))
+        self.samples = few(contract=self.contract)
+        self.whole = read_episode(episodes.write(folder / 'whole', self.samples,
+                                                 contract=self.contract))
         self.topics = {signal.key: (name, topic.type) for name, topic in
-                       bag_topics(CONTRACT).items() for signal in topic.signals}
+                       bag_topics(self.contract).items() for signal in topic.signals}
+
+    def keys(self) -> list[str]:
+        """Return the keys of which a message is mutated."""
+        return [*self.samples, 'event']
 
     def mutated(self, rng: Generator, folder: Path) -> tuple[Path, str]:
-        key = pick(rng, [*self.samples, 'event'])
+        key = pick(rng, self.keys())
         at = int(rng.integers(4))
-        signals = {one.key: one for one in (*CONTRACT.interface.observations,
-                                            *CONTRACT.interface.actions)}
+        signals = {one.key: one for one in (*self.contract.interface.observations,
+                                            *self.contract.interface.actions)}
         arrivals = sorted(((sample.receive_ns, name, i, sample) for name, found
                            in self.samples.items() for i, sample in enumerate(found)),
                           key=lambda one: one[:3])
-        with EpisodeWriter(folder / 'episode_000000', CONTRACT, episodes.METADATA) as writer:
+        with EpisodeWriter(folder / 'episode_000000', self.contract,
+                           episodes.METADATA) as writer:
             if key == 'event':
                 text = mutated_json(rng, '{"event": "start", "episode": 0, "mode": null}')
                 message = STORE.types['std_msgs/msg/String'](text.decode(errors='replace'))
@@ -121,8 +134,18 @@ class MessageInBag(Kind):
         key = changed[1]
         same_samples(self.whole, result, (key,))
         if key != 'event':
-            plausible(result.samples[key], key)
+            plausible(result.samples[key], key, self.contract)
         return 'read'
+
+
+class PictureInBag(MessageInBag):
+    """One picture of a bag with other fields or other bytes."""
+
+    weight = 300
+    contract = seeing.CONTRACT
+
+    def keys(self) -> list[str]:
+        return [signal.key for signal in seeing.CAMERAS]
 
 
 class RecordedTake(Kind):
@@ -133,27 +156,32 @@ class RecordedTake(Kind):
 
     reader = 'RecordingSession'
     weight = 600
+    contract = CONTRACT
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        samples = episodes.handover()
+        samples = whole(self.contract)
         # A hand that never trembles is found frozen; then no verdict would be good.
         samples['hand_pose'] = [replace(sample, values=sample.values + i % 7 * 1e-5 * np.eye(9)[0])
                                 for i, sample in enumerate(samples['hand_pose'])]
-        self.messages = foreign_bags.messages_of(samples)
+        self.messages = foreign_bags.messages_of(samples, self.contract)
         assert self.read((folder / 'whole', self.messages)) == ('good', '')
+
+    def places(self) -> list[int]:
+        """Return the places of the messages of which some are mutated."""
+        return [*range(len(self.messages))]
 
     def mutated(self, rng: Generator, folder: Path) -> tuple[Path, list[foreign_bags.Message]]:
         messages = [*self.messages]
-        for at in rng.choice(len(messages), int(rng.integers(1, 4)), replace=False):
+        for at in rng.choice(self.places(), int(rng.integers(1, 4)), replace=False):
             one = messages[at]
             messages[at] = one._replace(data=other_message(rng, one.type, one.data))
         return folder / 'demos', messages
 
     def read(self, changed: tuple[Path, list[foreign_bags.Message]]) -> tuple[str, str]:
         demos, messages = changed
-        session = RecordingSession(demos, CONTRACT, 'tuesday', 'Ada', 'handle_first', 0, 2**27,
-                                   tell=lambda _: None, free_bytes=lambda: 2**40)
+        session = RecordingSession(demos, self.contract, 'tuesday', 'Ada', 'handle_first', 0,
+                                   2**27, tell=lambda _: None, free_bytes=lambda: 2**40)
         session.start(messages[0].receive_ns, {}, (), (), {}, {})
         for one in messages:
             session.put(one.topic, one.data, one.receive_ns, one.receive_ns)
@@ -164,7 +192,7 @@ class RecordedTake(Kind):
         recipe = Recipe(episodes.KNIFE, labels='planned')
         [path] = session.kept
         try:
-            loaded = load_episode(recipe, CONTRACT, EpisodeRef(path, path.name))
+            loaded = load_episode(recipe, self.contract, EpisodeRef(path, path.name))
         except UncloningError as err:
             return sentence, str(err)
         return sentence, loaded.reason if isinstance(loaded, LeftOut) else ''
@@ -183,6 +211,16 @@ class RecordedTake(Kind):
         return 'left out' if refusal else 'good' if sentence == 'good' else 'findings'
 
 
+class TakeOfPictures(RecordedTake):
+    """A take into which one to three pictures come with other fields or other bytes."""
+
+    weight = 300
+    contract = seeing.CONTRACT
+
+    def places(self) -> list[int]:
+        return [i for i, one in enumerate(self.messages) if one.type.endswith('Image')]
+
+
 def other_message(rng: Generator, type_name: str, data: bytes) -> bytes:
     """Return the bytes of a message with other fields or, as often, with other bytes."""
     if rng.random() < 0.5:
@@ -199,11 +237,13 @@ class Bag(Kind):
 
     reader = 'read_episode, verify_episode'
     weight = 1500
+    contract = CONTRACT
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.path = episodes.write(folder / 'whole', few())
-        self.other = episodes.write(folder / 'other', few(3), 1)
+        self.path = episodes.write(folder / 'whole', few(contract=self.contract),
+                                   contract=self.contract)
+        self.other = episodes.write(folder / 'other', few(3, self.contract), 1, self.contract)
         self.whole = read_episode(self.path)
 
     def mutated(self, rng: Generator, folder: Path) -> Path:
@@ -242,20 +282,28 @@ class Bag(Kind):
         return 'the same episode'
 
 
+class BagOfPictures(Bag):
+    """Such a bag with pictures."""
+
+    weight = 300
+    contract = seeing.CONTRACT
+
+
 class ForeignBag(Kind):
     """A bag of another program, of any storage and compression, with other bytes."""
 
     reader = 'read_episode'
     weight = 1000
+    contract = CONTRACT
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        messages = foreign_bags.messages_of(few(10))
+        messages = foreign_bags.messages_of(few(10, self.contract), self.contract)
         self.paths = {how: foreign_bags.write(folder / 'whole' / f'bag_{i}', messages, how)
                       for i, how in enumerate(foreign_bags.WRITERS)}
-        self.whole = read_episode(self.paths['mcap'], CONTRACT)
+        self.whole = read_episode(self.paths['mcap'], self.contract)
         for path in self.paths.values():
-            same_samples(self.whole, read_episode(path, CONTRACT))
+            same_samples(self.whole, read_episode(path, self.contract))
 
     def mutated(self, rng: Generator, folder: Path) -> tuple[Path, str]:
         how = pick(rng, [*self.paths])
@@ -267,7 +315,7 @@ class ForeignBag(Kind):
         return path, how
 
     def read(self, changed: tuple[Path, str]) -> Episode:
-        return read_episode(changed[0], CONTRACT)
+        return read_episode(changed[0], self.contract)
 
     def require_right(self, changed: tuple[Path, str], result: Episode) -> str:
         path, how = changed
@@ -275,7 +323,7 @@ class ForeignBag(Kind):
             same_samples(self.whole, result)
             return 'the same episode'
         for key, found in result.samples.items():
-            plausible(found, key)
+            plausible(found, key, self.contract)
             times = [sample.receive_ns for sample in found]
             assert times == sorted(times), key
             if (path / 'metadata.yaml').is_file():
@@ -283,6 +331,13 @@ class ForeignBag(Kind):
                 missing = len(self.whole.samples[key]) - len(found)
                 assert missing == 0 or (missing > 0 and key == 'gripper_width'), key
         return 'an episode'
+
+
+class ForeignBagOfPictures(ForeignBag):
+    """Such a bag with pictures."""
+
+    weight = 300
+    contract = seeing.CONTRACT
 
 
 class BagsOfDataset(Kind):
@@ -538,12 +593,13 @@ class DatasetFile(Kind):
 
     reader = 'load_dataset'
     weight = 400
+    contract = CONTRACT
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         demos = folder / 'whole'
         for i, kind in enumerate((episodes.HANDLE_FIRST, episodes.BLADE_FIRST)):
-            episodes.write(demos, episodes.handover(kind, i), i)
+            episodes.write(demos, whole(self.contract, kind, i), i, self.contract)
         self.whole = build_dataset([demos], folder / 'data', Recipe(episodes.KNIFE, labels='rule'),
                                    Split(0.3)).dataset
         self.path = folder / 'data'
@@ -554,7 +610,8 @@ class DatasetFile(Kind):
         if rng.random() < 0.7:
             text.write_bytes(mutated_json(rng, text.read_text()))
         else:
-            arrays.write_bytes(mutated_bytes(rng, arrays.read_bytes()))
+            file = pick(rng, (arrays, *sorted(path.glob('*.pixels'))))
+            file.write_bytes(mutated_bytes(rng, file.read_bytes()))
         return path
 
     def read(self, changed: Path) -> Dataset:
@@ -563,6 +620,9 @@ class DatasetFile(Kind):
     def require_right(self, changed: Path, result: Dataset) -> str:
         assert np.array_equal(result.observations, self.whole.observations)
         assert np.array_equal(result.actions, self.whole.actions)
+        assert result.pictures.keys() == self.whole.pictures.keys()
+        for key, pixels in self.whole.pictures.items():
+            assert np.array_equal(result.pictures[key], pixels)
         assert result.bounds[-1] == len(result.actions)
         for split in ('train', 'validation'):
             histories, chunks = result.gather(result.window_frames(split))
@@ -570,5 +630,13 @@ class DatasetFile(Kind):
         return 'the same arrays'
 
 
+class DatasetOfPictures(DatasetFile):
+    """Such a data set, or its pictures."""
+
+    weight = 300
+    contract = seeing.CONTRACT
+
+
 KINDS = (MessageInBag, RecordedTake, Bag, ForeignBag, BagsOfDataset, Session, UnfinishedTake,
-         Labels, DatasetFile)
+         Labels, DatasetFile, PictureInBag, TakeOfPictures, BagOfPictures, ForeignBagOfPictures,
+         DatasetOfPictures)

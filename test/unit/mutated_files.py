@@ -272,9 +272,11 @@ class IncidentFile(Kind):
     reader = 'uncloning replay'
     weight = 300
 
+    function: ClassVar[type[incidents.Function]] = incidents.Function
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.policy = incidents.Function()
+        self.policy = self.function()
         self.whole = write_incident(incidents.incident(self.policy, chunks=2), folder / 'whole')
         with np.load(self.whole) as archive:
             self.arrays = {name: archive[name] for name in archive.files}
@@ -307,8 +309,18 @@ class IncidentFile(Kind):
         assert len(replayed.indices) == int(found.answered.sum())
         same = all(np.array_equal(getattr(found, name), self.arrays[name])
                    for name in ('observations', 'noises', 'chunks'))
+        same = same and all(np.array_equal(pixels, self.arrays[f'pictures/{key}'])
+                            for key, pixels in found.pictures.items())
         assert replayed.reproduced or not same
         return 'repeated' if replayed.reproduced else 'not reproduced'
 
 
-KINDS = (ContractFile, ScenarioFile, EvidenceFile, FinishedAudit, IncidentFile)
+class IncidentOfPictures(IncidentFile):
+    """Such an incident of a policy that sees."""
+
+    weight = 200
+    function = incidents.SeeingFunction
+
+
+KINDS = (ContractFile, ScenarioFile, EvidenceFile, FinishedAudit, IncidentFile,
+         IncidentOfPictures)

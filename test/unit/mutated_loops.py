@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutated inputs of a loop that commands the arm: live messages, and models."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import incidents
 import numpy as np
+import seeing
 from audit_models import write_policy
 from inputs import CAMERA_CONTRACT
 from loop_inputs import (
@@ -23,10 +26,10 @@ from mutators import mutate_message, mutated_bytes, pick
 from numpy.random import Generator
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Contract
-from uncloning_ros.conversions import decode, encode
+from uncloning_ros.contract import Contract, Signal
+from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError
-from uncloning_ros.runtime.control_loop import State
+from uncloning_ros.runtime.control_loop import Decision, State
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.runtime.watchdog import Guards
 
@@ -39,18 +42,27 @@ class LiveMessage(Kind):
 
     reader = 'decode, ControlLoop'
     weight = 2000
+    contract = CONTRACT
+
+    def inputs(self, now_ns: int) -> dict[str, Sample]:
+        """Return a fresh sample of every observation."""
+        return samples(now_ns)
+
+    def observed(self) -> Sequence[Signal]:
+        """Return the observations of which messages are mutated."""
+        return self.contract.interface.observations
 
     def mutated(self, rng: Generator, folder: Path) -> Generator:
         return rng
 
     def read(self, changed: Generator) -> str:
-        run = Run(constant_policy(action(0.45, 0.01)), begin_ns=10**18)
-        previous, reasons = run.moving(), []
+        run = Run(constant_policy(action(0.45, 0.01)), begin_ns=10**18, contract=self.contract)
+        previous, reasons = moving(run, self.inputs), []
         width = previous.command[9]
         for _ in range(4):
-            inputs, refused = samples(run.now_ns), {}
-            observed = pick(changed, CONTRACT.interface.observations)
-            topic = CONTRACT.deployment.observations[observed.key]
+            inputs, refused = self.inputs(run.now_ns), {}
+            observed = pick(changed, self.observed())
+            topic = self.contract.deployment.observations[observed.key]
             # Stamped by a robot's clock, which does not begin at 0.
             message = encode(observed, topic.type, inputs[observed.key].values, run.now_ns,
                              STORE.types.__getitem__)
@@ -63,7 +75,7 @@ class LiveMessage(Kind):
                 assert sentence.startswith(f'{observed.key}: ')
                 del inputs[observed.key]
             else:
-                assert sample.values.shape == (observed.dim,)
+                assert sample.values.shape == observed.shape
                 assert np.all(np.abs(sample.values) <= 1e4)
                 inputs[observed.key] = sample
             decision = run.step(inputs, guards=Guards(refused))
@@ -82,6 +94,28 @@ class LiveMessage(Kind):
 
     def require_right(self, changed: Generator, result: str) -> str:
         return result
+
+
+def moving(run: Run, inputs: Callable[[int], dict[str, Sample]]) -> Decision:
+    """Step a loop until its policy commands."""
+    for _ in range(1000):
+        decision = run.step(inputs(run.now_ns))
+        if decision.reason == 'policy':
+            return decision
+    raise AssertionError('the policy never commanded')
+
+
+class LivePicture(LiveMessage):
+    """Pictures with other fields or bytes, one in each of 4 cycles of a loop that commands."""
+
+    weight = 300
+    contract = incidents.CONTRACT_SEEING
+
+    def inputs(self, now_ns: int) -> dict[str, Sample]:
+        return incidents.inputs(now_ns)
+
+    def observed(self) -> Sequence[Signal]:
+        return seeing.CAMERAS
 
 
 class ModelBytes(Kind):
@@ -156,4 +190,4 @@ def valid_model(path: Path, contract: Contract = CONTRACT) -> Path:
     return path
 
 
-KINDS: tuple[Any, ...] = (LiveMessage, ModelBytes, ModelInside)
+KINDS: tuple[Any, ...] = (LiveMessage, ModelBytes, ModelInside, LivePicture)

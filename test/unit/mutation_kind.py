@@ -27,7 +27,7 @@ class Kind(ABC):
     """One kind of input. An instance has a valid one, made once, in its folder if it is a file."""
 
     reader: ClassVar[str]  # the part of the program that reads it
-    weight: ClassVar[int]  # how many of 10,000 mutations are of this kind
+    weight: ClassVar[int]  # its share of the mutations, relative to those of the others
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

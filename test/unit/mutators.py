@@ -64,7 +64,7 @@ def _other_value(rng: Generator, value: Any) -> Any:
     if isinstance(value, str):
         return pick(rng, TEXTS)
     if isinstance(value, np.ndarray):
-        return _other_array(rng, value)
+        return (_other_octets if value.dtype == np.uint8 else _other_array)(rng, value)
     return _other_list(rng, list(value))
 
 
@@ -79,6 +79,13 @@ def _other_array(rng: Generator, array: np.ndarray) -> np.ndarray:
     if choice < 0.9:
         return np.concatenate([array, rng.normal(size=int(rng.integers(1, 4)))])
     return np.full(array.shape, pick(rng, FLOATS))
+
+
+def _other_octets(rng: Generator, array: np.ndarray) -> np.ndarray:
+    """Return other bytes of a picture: damaged, or of one level."""
+    if rng.random() < 0.7 and array.size:
+        return np.frombuffer(mutated_bytes(rng, array.tobytes()), np.uint8)
+    return np.full(array.shape, pick(rng, (0, 8, 9, 128, 246, 247, 255)), np.uint8)
 
 
 def _other_list(rng: Generator, items: list[Any]) -> list[Any]:

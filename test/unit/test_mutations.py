@@ -32,7 +32,7 @@ def test_mutated_inputs_end_in_a_sentence_or_in_a_right_result(name: str) -> Non
     total, refused = tally.ends.total(), sum(tally.ends[end] for end in REFUSED)
     assert refused >= total / 10
     # No model with other bytes is right, and hardly a take with such messages.
-    assert refused < total or name in ('ModelBytes', 'RecordedTake')
+    assert refused < total or name in ('ModelBytes', 'RecordedTake', 'TakeOfPictures')
 
 
 @pytest.mark.proof
