@@ -55,12 +55,14 @@ def main() -> int:
     parser.add_argument('--cameras', type=int, choices=(1, 2), default=2,
                         help='default: %(default)s')
     parser.add_argument('--raw', action='store_true', help='sensor_msgs/Image, not compressed')
+    parser.add_argument('--reliable', action='store_true',
+                        help='publish reliably, not as best effort')
     parser.add_argument('--folder', type=Path, default=Path.home(), metavar='DIR',
                         help='disk to record to (default: %(default)s)')
     parser.add_argument('--publish', type=Path, metavar='CONTRACT', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.publish is not None:
-        publish(load_contract(args.publish))
+        publish(load_contract(args.publish), args.reliable)
         return 0
     return measure.run(record, args)
 
@@ -75,7 +77,7 @@ def record(args: argparse.Namespace) -> Report:
         folder = Path(name)
         contract = folder / 'contract.yaml'
         contract.write_text(_contract(args.cameras, args.raw))
-        with _robot(contract) as robot, Recorder(
+        with _robot(contract, args.reliable) as robot, Recorder(
                 folder / 'demos', folder / 'log', contract_path=contract,
                 min_free_mib=1) as recorder:
             recorder.until_said('a recording takes')
@@ -121,9 +123,9 @@ def _contract(cameras: int, raw: bool) -> str:
     return yaml.safe_dump(data, sort_keys=False)
 
 
-def _robot(contract: Path) -> subprocess.Popen[bytes]:
+def _robot(contract: Path, reliable: bool) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(HERE / 'camera_recording.py'), '--publish',
-                             str(contract)])
+                             str(contract), *(['--reliable'] if reliable else [])])
 
 
 def _holes(path: Path, contract: Contract) -> tuple[int, dict[str, int]]:
@@ -140,7 +142,7 @@ def _holes(path: Path, contract: Contract) -> tuple[int, dict[str, int]]:
                      for topic, found in numbers.items()}
 
 
-def publish(contract: Contract) -> None:
+def publish(contract: Contract, reliable: bool) -> None:
     """Publish every topic of the contract until killed; each picture has its number."""
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
@@ -155,7 +157,7 @@ def publish(contract: Contract) -> None:
         topic = {**deployment.observations, **deployment.actions}[signal.key]
         pictured = signal in interface.cameras
         out = node.create_publisher(message_class(topic.type), topic.topic,
-                                    qos_profile_sensor_data if pictured else 10)
+                                    qos_profile_sensor_data if pictured and not reliable else 10)
         if pictured:
             frames = [bytearray(serialize_message(_picture(message_class, topic.type, number)))
                       for number in range(_PICTURES)]
