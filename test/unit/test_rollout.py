@@ -41,7 +41,8 @@ class FakeWorld:
 
     def __init__(self, silent: bool = False, over_at_step: int | None = None) -> None:
         self._silent, self._over_at_step = silent, over_at_step
-        self.receiver = SimpleNamespace(offer_m=np.array([0.6, -0.1, 0.3]), drawn={'pull_n': 6.0})
+        self.receiver = SimpleNamespace(offer_m=np.array([0.6, -0.1, 0.3]))
+        self.drawn = {'pull_n': 6.0}
         self.commands: list[tuple[int, np.ndarray]] = []
         self.seeds: list[int] = []
         self.step = 0
