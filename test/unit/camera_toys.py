@@ -95,7 +95,7 @@ def camera_config(dataset: Dataset, steps: int, **options: Any) -> RunConfig:
     """Return the config of a run with a small network."""
     training = dataclasses.replace(CAMERA_TRAINING, **{
         'steps': steps, 'batch_size': 32, 'learning_rate': 3e-3,
-        'pictures': PictureOptions(shift_px=1)} | options)
+        'pictures': PictureOptions(draws=4, shift_px=1, light=0.1)} | options)
     return RunConfig('0', dataset.contract, NetworkOptions(48, 2), training,
                      dataset_record(dataset))
 

@@ -81,7 +81,7 @@ def test_ctrl_c_and_resume_with_pictures_give_the_weights_of_a_straight_run(
     broken = tmp_path / 'broken'
     broken.mkdir()
     checkpoint.write_config(broken, config)
-    for stop in (5, 14):  # while pictures are varied, and after
+    for stop in (5, 14):
         assert not cloning.train(seen, broken, config, lambda step, stop=stop: step == stop
                                  and signal.raise_signal(signal.SIGINT)).ended
     assert cloning.train(seen, broken, config).ended
@@ -179,7 +179,7 @@ class TestVariation:
 
     def test_a_picture_is_moved_and_its_edge_repeated(self) -> None:
         picture = torch.arange(48, dtype=torch.uint8).view(1, 6, 8, 1).repeat(400, 1, 1, 1)
-        found = varied(picture, PictureOptions(shift_px=2, light=0.0),
+        found = varied(picture, PictureOptions(draws=1, shift_px=2, light=0.0),
                        torch.Generator().manual_seed(0))
         moved = set((found - picture)[:, 2:4, 3:5].flatten().tolist())
         assert moved == {8.0 * y + x for y in range(-2, 3) for x in range(-2, 3)}
@@ -187,20 +187,20 @@ class TestVariation:
 
     def test_light_changes_within_its_share_and_the_range(self) -> None:
         picture = torch.full((200, 2, 2, 3), 200, dtype=torch.uint8)
-        found = varied(picture, PictureOptions(shift_px=0, light=0.2),
+        found = varied(picture, PictureOptions(draws=1, shift_px=0, light=0.2),
                        torch.Generator().manual_seed(0))
         assert 140 < found.min() < 160 and 240 < found.max() <= 255
         assert bool((found == found[:, :1, :1, :1]).all())  # a picture as a whole
 
     def test_no_variation_is_none(self) -> None:
         picture = torch.randint(0, 256, (5, 4, 4, 3), dtype=torch.uint8)
-        found = varied(picture, PictureOptions(shift_px=0, light=0.0), torch.Generator())
+        found = varied(picture, PictureOptions(draws=1, shift_px=0, light=0.0), torch.Generator())
         assert torch.equal(found, picture.float())
 
 
 def test_options_of_pictures_are_those_of_runs_with_cameras_alone() -> None:
     assert 'pictures' not in plain(TRAINING)
-    assert CAMERA_TRAINING.pictures == PictureOptions()
+    assert set(plain(CAMERA_TRAINING)['pictures']) == {'draws', 'shift_px', 'light'}
 
 
 def test_a_run_of_the_command_has_the_options_of_its_contract(
@@ -215,15 +215,21 @@ def test_a_run_of_the_command_has_the_options_of_its_contract(
                  '--out', str(tmp_path / 'edited')]) == 0
 
 
-@pytest.mark.parametrize('size', [{'width': 33}, {'height': 36}])
-def test_pictures_of_a_size_that_no_encoder_takes_are_refused(seen: Dataset,
-                                                              size: dict[str, Any]) -> None:
+@pytest.mark.parametrize('size', [{'width': 15}, {'height': 15}])
+def test_pictures_that_are_too_small_are_refused(seen: Dataset, size: dict[str, Any]) -> None:
     data = plain(camera_contract())
     data['interface']['observations'][1] |= size
-    odd = dataclasses.replace(seen, contract=contract_from_dict(data))
-    with pytest.raises(ContractError, match=f'{FRONT}: .* multiples of 8 px, got '
-                                            f'{"33" if "width" in size else "32 x 36"}'):
-        cloning.new_config(odd, CAMERA_TRAINING)
+    small = dataclasses.replace(seen, contract=contract_from_dict(data))
+    with pytest.raises(ContractError, match=f'{FRONT}: .* at least 16 px a side, got '
+                                            f'{"15" if "width" in size else "32 x 15"}'):
+        cloning.new_config(small, CAMERA_TRAINING)
+
+
+@pytest.mark.parametrize('shape', [(16, 16, 1), (17, 22, 3), (96, 99, 3), (36, 101, 1)])
+def test_pictures_of_any_larger_size_are_encoded(shape: tuple[int, int, int]) -> None:
+    features = Encoder(shape)(torch.randint(0, 256, (3, *shape), dtype=torch.uint8))
+    assert features.shape == (3, FEATURES)
+    assert bool(torch.isfinite(features).all())
 
 
 @pytest.mark.parametrize('key', ['observation', 'noise', 'action_chunk'])
@@ -247,5 +253,5 @@ def test_a_run_without_its_recorded_pictures_is_refused(seen_dir: Path, tmp_path
 
 def test_config_remembers_how_pictures_were_varied(seen: Dataset, seen_dir: Path) -> None:
     training = json.loads((seen_dir / 'config.json').read_text())['training']
-    assert training['pictures'] == {'shift_px': 1}
+    assert training['pictures'] == {'draws': 4, 'shift_px': 1, 'light': 0.1}
     assert camera_config(seen, 300).training == load_run(seen_dir).config.training

@@ -19,7 +19,7 @@ from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
 from uncloning_ros.learning.encoder import require_encodable
 from uncloning_ros.learning.interruption import interruption
 from uncloning_ros.learning.optimiser import Optimiser
-from uncloning_ros.learning.options import NETWORK, PictureOptions, TrainingOptions
+from uncloning_ros.learning.options import NETWORK, TrainingOptions
 from uncloning_ros.learning.policies import Policy, build_policy
 from uncloning_ros.learning.seeing import features_of, pictures_of, varied
 from uncloning_ros.learning.step_log import StepLog
@@ -166,8 +166,7 @@ class _Batches:
         self._dataset, self.windows, self.options = dataset, windows, options
         self.frames = dataset.window_frames('train', modes)
 
-    def next(self, policy: Policy, step: int,
-             generator: torch.Generator) -> tuple[Windows, Tensor]:
+    def next(self, policy: Policy, generator: torch.Generator) -> tuple[Windows, Tensor]:
         """Return windows and the places (B,) of the next batch in them.
 
         With cameras they are the windows of the batch alone: their features have a gradient.
@@ -176,12 +175,11 @@ class _Batches:
         picks = torch.randint(len(self.windows), (options.batch_size,), generator=generator)
         if not policy.cameras:
             return self.windows, picks
-        how = options.pictures or PictureOptions()
-        pictures = pictures_of(policy.cameras, self._dataset, self.frames[picks.numpy()])
-        if step <= how.varied * options.steps:
-            pictures = [varied(seen, how, generator) for seen in pictures]
+        assert options.pictures is not None, 'a run with cameras has options for their pictures'
+        pictures = [varied(seen, options.pictures, generator) for seen in pictures_of(
+            policy.cameras, self._dataset, self.frames[picks.numpy()])]
         batch = with_features(self.windows.picked(picks), policy.features(pictures))
-        return batch, torch.arange(len(picks)).repeat_interleave(how.draws)
+        return batch, torch.arange(len(picks)).repeat_interleave(options.pictures.draws)
 
 
 class _SeenWindows:
@@ -210,7 +208,7 @@ def _loop(state: _State, batches: _Batches, held_out: _SeenWindows, folder: Path
     with (StepLog(folder, COLUMNS, optimiser.step) as log, interruption() as interrupted,
           progress_bar('training', options.steps, 'step', optimiser.step) as bar):
         while optimiser.step < options.steps and not interrupted():
-            windows, picks = batches.next(optimiser.policy, optimiser.step + 1, generator)
+            windows, picks = batches.next(optimiser.policy, generator)
             loss = optimiser.policy.losses(windows, picks, generator).mean()
             norm = optimiser.update(loss)
             losses.append(loss.detach())

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """An encoder of one camera: from a picture to numbers that tell where things are in it.
 
-Convolutions make maps; of each map a softmax over its places gives the expected place and how
-strongly the map answers (Levine et al. 2016, End-to-End Training of Deep Visuomotor Policies,
-arXiv 1504.00702). The first convolution, of stride 4, keeps a step cheap on a processor. The
-maps have its resolution: what the deeper ones see is laid out on four places each.
+Convolutions make maps, which are read in two ways. Of most of them a softmax over the places
+gives the expected place and how strongly the map answers (Levine et al. 2016, End-to-End
+Training of Deep Visuomotor Policies, arXiv 1504.00702). A few are read place by place, which is
+worth more than maps of twice the resolution. The first convolution, of stride 4, keeps a step
+cheap on a processor.
 """
 
 import math
@@ -17,17 +18,17 @@ from uncloning_ros.contract import Signal
 from uncloning_ros.errors import ContractError
 
 FEATURES = 64
-SIZE_STEP = 8  # px
 
 _NEAR, _MIDDLE, _WIDE = 32, 48, 64  # channels of the three convolutions
-_MAPS = 32
+_FOUND_MAPS, _READ_MAPS = 64, 16  # read by a softmax, and place by place
 _GROUPS = 8  # of channels that are normalised together
+_LEAST_PX = 16  # side of a picture
 
 
 class Encoder(nn.Module):
     """Turn pictures (B, height, width, channels) uint8 into features (B, `FEATURES`).
 
-    `shape` is (height, width, channels), height and width multiples of `SIZE_STEP`.
+    `shape` is (height, width, channels).
     """
 
     grid: Tensor
@@ -36,36 +37,38 @@ class Encoder(nn.Module):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         height, width, channels = shape
-        fine, coarse = (height // 4, width // 4), (height // 8, width // 8)
+        fine = height // 4, width // 4
+        coarse = (fine[0] + 1) // 2, (fine[1] + 1) // 2
+        places = math.prod(coarse)
         self.near = _convolution(channels, _NEAR, 8, 4, 2, fine)
         self.middle = _convolution(_NEAR, _MIDDLE, 3, 2, 1, coarse)
         self.wide = _convolution(_MIDDLE, _WIDE, 3, 1, 1, coarse)
-        self.fine_maps = nn.Conv2d(_NEAR, _MAPS, 1)
-        self.coarse_maps = nn.Conv2d(_WIDE, 4 * _MAPS, 1)
-        self.features = nn.Sequential(nn.Linear(3 * _MAPS, FEATURES), nn.LayerNorm(FEATURES))
-        self._unfolded = (-1, _MAPS, 2, 2, *coarse)
-        self._flat = (-1, _MAPS, math.prod(fine))
-        self.register_buffer('grid', _grid(*fine), persistent=False)
-        self.register_buffer('ones', torch.ones(math.prod(fine), 1), persistent=False)
+        self.found_maps = nn.Conv2d(_WIDE, _FOUND_MAPS, 1)
+        self.read_maps = nn.Sequential(nn.Conv2d(_WIDE, _READ_MAPS, 1), nn.SiLU())
+        self.features = nn.Sequential(
+            nn.Linear(3 * _FOUND_MAPS + _READ_MAPS * places, FEATURES), nn.LayerNorm(FEATURES))
+        self._flat = (-1, _FOUND_MAPS, places)
+        self.register_buffer('grid', _grid(*coarse), persistent=False)
+        self.register_buffer('ones', torch.ones(places, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return features (B, `FEATURES`) of pictures (B, height, width, channels)."""
-        near = self.near(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
-        coarse = self.coarse_maps(self.wide(self.middle(near))).reshape(self._unfolded)
-        maps = (self.fine_maps(near).reshape(self._flat)
-                + coarse.permute(0, 1, 4, 2, 5, 3).reshape(self._flat))
+        wide = self.wide(self.middle(self.near(
+            pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0)))
+        maps = self.found_maps(wide).reshape(self._flat)
         share = maps.softmax(2)
         found = torch.cat([share @ self.grid, (share * maps) @ self.ones], 2)
-        features: Tensor = self.features(found.flatten(1))
+        features: Tensor = self.features(torch.cat([found.flatten(1),
+                                                    self.read_maps(wide).flatten(1)], 1))
         return features
 
 
 def require_encodable(camera: Signal) -> None:
-    """Raise `ContractError` for pictures of a size that the encoder does not take."""
-    if camera.width % SIZE_STEP or camera.height % SIZE_STEP:
-        raise ContractError(f'{camera.key}: expected a width and a height that are multiples of '
-                            f'{SIZE_STEP} px, got {camera.width} x {camera.height}; change them '
-                            f'in the contract')
+    """Raise `ContractError` for pictures that are too small for the encoder."""
+    if min(camera.width, camera.height) < _LEAST_PX:
+        raise ContractError(f'{camera.key}: expected pictures of at least {_LEAST_PX} px a side, '
+                            f'got {camera.width} x {camera.height}; change width and height in '
+                            f'the contract')
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -28,14 +28,13 @@ class PictureOptions:
     """How pictures are trained on.
 
     `draws` is the number of noise draws for each picture of a batch: a further one costs far less
-    than a further picture. In the share `varied` of the steps, the first ones, pictures are moved
-    by up to `shift_px`, and their light is changed by up to the share `light`.
+    than a further picture. Each picture is moved by up to `shift_px`, and its light is changed by
+    up to the share `light`.
     """
 
-    draws: Positive = 4
-    shift_px: Count = 2
-    light: Rate = 0.1
-    varied: Rate = 0.75
+    draws: Positive
+    shift_px: Count
+    light: Rate
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,10 @@ NETWORK = NetworkOptions(width=256, depth=6)
 TRAINING = TrainingOptions(steps=15000, batch_size=256, learning_rate=1e-3, seed=0, threads=1,
                            only_modes=())
 
-# Defaults with cameras.
-CAMERA_TRAINING = replace(TRAINING, steps=8000, batch_size=64, pictures=PictureOptions())
+# Defaults with cameras. On 360 demonstrations the validation loss rises once pictures are not
+# varied any more (from 0.0536 to 0.0549 in 2000 steps), so they are to the end.
+CAMERA_TRAINING = replace(TRAINING, steps=10000, batch_size=64,
+                          pictures=PictureOptions(draws=4, shift_px=2, light=0.1))
 
 SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-tune'
 

@@ -13,7 +13,7 @@ from uncloning_ros.learning.options import PictureOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.progress import progress_bar
 
-_AT_ONCE = 256  # frames whose pictures are in memory
+_AT_ONCE = 64  # frames whose pictures are in memory; of 256 each takes a third longer
 _GREY = 64.0  # grey levels by which a picture becomes lighter or darker at most
 
 
