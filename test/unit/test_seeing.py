@@ -212,7 +212,7 @@ def test_a_run_of_the_command_has_the_options_of_its_contract(
     config = checkpoint.read_config(out)
     assert config.training == dataclasses.replace(CAMERA_TRAINING, steps=2)
     assert main(['unclone', str(out), '--data', str(data), '--remove', 'right', '--steps', '2',
-                 '--out', str(tmp_path / 'edited')]) == 0
+                 '--threads', '1', '--out', str(tmp_path / 'edited')]) == 0
 
 
 @pytest.mark.parametrize('size', [{'width': 15}, {'height': 15}])
