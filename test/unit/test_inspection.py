@@ -21,6 +21,7 @@ from PIL import Image
 
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
+from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.verdict import Finding, Health
@@ -41,6 +42,7 @@ from uncloning_ros.demos.inspection.session import (
     warnings_of,
 )
 from uncloning_ros.demos.inspection.session_page import session_page
+from uncloning_ros.demos.inspection.strips import strip_of
 from uncloning_ros.pictures import Pixels
 
 CONTRACT = episodes.CONTRACT
@@ -480,3 +482,14 @@ def test_the_page_shows_a_strip_of_each_camera_of_each_episode(
     assert '2 more episodes, without a label' in out.read_text()
     strips = facts_of(EpisodeRef(demos / 'episode_000000', 'x'), Reading()).strips
     assert sum(len(one.jpeg) for one in strips) < 4000
+
+
+def test_the_pictures_of_a_strip_are_in_the_order_of_time_on_any_clock() -> None:
+    signal = seeing.CAMERAS[0]
+    for begin_ns in (5, 1_769_860_800_123_456_789):
+        samples = [Sample(seeing.picture(signal, i), at_ns, at_ns) for i in range(90)
+                   for at_ns in [begin_ns + i * 33_333_333]]
+        times_s = strip_of(signal.key, samples, begin_ns).times_s
+        assert len(times_s) == 7 and times_s == tuple(sorted(times_s))
+        assert times_s[0] == 0.0 and times_s[-1] == pytest.approx(89 / 30)
+        assert strip_of(signal.key, samples[:1], begin_ns).times_s == (0.0,)

@@ -37,8 +37,9 @@ class Strip:
 def strip_of(camera: str, samples: Sequence[Sample], begin_ns: int) -> Strip:
     """Return the strip of a camera, whose samples are in the order of their arrival."""
     arrivals_ns = np.array([sample.receive_ns for sample in samples], dtype=np.int64)
-    wanted_ns = np.linspace(arrivals_ns[0], arrivals_ns[-1], _PICTURES)
-    chosen = np.unique(np.searchsorted(arrivals_ns, wanted_ns.astype(np.int64), 'right') - 1)
+    # Whole nanoseconds since the first one: a float does not hold those since 1970.
+    steps_ns = np.linspace(0, arrivals_ns[-1] - arrivals_ns[0], _PICTURES).astype(np.int64)
+    chosen = np.unique(np.searchsorted(arrivals_ns, arrivals_ns[0] + steps_ns, 'right') - 1)
     pictures = [_thinned(samples[i].values) for i in chosen]
     line = np.full((pictures[0].shape[0], _GAP, pictures[0].shape[2]), 255, np.uint8)
     side_by_side = np.concatenate([part for one in pictures for part in (one, line)][:-1], axis=1)
