@@ -4,7 +4,8 @@
 # Make the shipped models and their cards with the full schedule. `make models` calls this.
 # For every scenario: a policy cloned from demonstrations of all modes, and the same policy with the
 # undesired modes removed from its weights. For the knife the edit's two references stand beside it,
-# on the same data, steps and seeds: the filtered retrain and the filtered fine-tune.
+# on the same data, steps and seeds: the filtered retrain and the filtered fine-tune; for the knife
+# before cameras the fine-tune.
 # Stopped with Ctrl-C, it goes on where it was when called again.
 #
 #   SCENARIOS='mug scissors' make models
@@ -12,8 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/steps.sh
 
-SCENARIOS=${SCENARIOS:-knife scissors screwdriver mug knife_route}
-TRAIN_STEPS=${TRAIN_STEPS:-15000}
+SCENARIOS=${SCENARIOS:-knife scissors screwdriver mug knife_route knife_camera}
 EDIT_STEPS=${EDIT_STEPS:-450}
 # Each model on the same seeds, to be compared in pairs; and the edit alone on many more.
 COMPARED_EPISODES=${COMPARED_EPISODES:-300}
@@ -33,9 +33,25 @@ THREADS=1
 # About 200 demonstrations of each mode, unless EPISODES says how many of all.
 episodes_of() {
   case $1 in
-    mug) echo "${EPISODES:-600}" ;;
+    mug | knife_camera) echo "${EPISODES:-600}" ;;
     knife_route) echo "${EPISODES:-800}" ;;
     *) echo "${EPISODES:-400}" ;;
+  esac
+}
+
+# steps_of SCENARIO: those of a training; with cameras the default of `uncloning train`.
+steps_of() {
+  case $1 in
+    *_camera) echo "${TRAIN_STEPS:-10000}" ;;
+    *) echo "${TRAIN_STEPS:-15000}" ;;
+  esac
+}
+
+# Development episodes of policies that see, more of them.
+development_seeds_of() {
+  case $1 in
+    *_camera) echo 500000000:501000000 ;;
+    *) echo "$DEVELOPMENT_SEEDS" ;;
   esac
 }
 
@@ -55,35 +71,40 @@ edit() {
 }
 
 make_models() {
-  local scenario=$1 removed kept episodes name models=(mixed uncloned) against=()
+  local scenario=$1 removed kept episodes steps name models=(mixed uncloned) against=()
   removed=$(modes_of "$scenario" undesired)
   kept=$(modes_of "$scenario" desired)
   episodes=$(episodes_of "$scenario")
-  choose_folder "runs/models/$scenario" "$episodes demonstrations, $TRAIN_STEPS + $EDIT_STEPS\
+  steps=$(steps_of "$scenario")
+  choose_folder "runs/models/$scenario" "$episodes demonstrations, $steps + $EDIT_STEPS\
  steps, $COMPARED_EPISODES and $AUDIT_EPISODES audited episodes"
   printf '\n%s in %s/: %s\n' "$scenario" "$OUT" "$(cat "$OUT/schedule")"
 
   title "$scenario: demonstrations of all modes"
   show uncloning demos --scenario "$scenario" --episodes "$episodes" --seed $DEMO_SEED \
     --out "$OUT/demos" $(resumed "$OUT/demos")
-  once "$OUT/data" uncloning dataset "$OUT/demos" --out "$OUT/data"
+  once "$OUT/data" uncloning dataset "$OUT/demos" --scenario "$scenario" --out "$OUT/data"
 
   title "$scenario: the mixed policy"
-  train "$OUT/runs/mixed" --steps "$TRAIN_STEPS" --threads $THREADS
+  train "$OUT/runs/mixed" --steps "$steps" --threads $THREADS
 
   title "$scenario: the edit that removes $removed"
   edit uncloned
-  if [ "$scenario" = knife ]; then
-    title 'The fine-tune that the edit has to beat, and the retrain on the desired mode alone'
+  if [[ $scenario = knife || $scenario = knife_camera ]]; then
+    title "$scenario: the fine-tune that the edit has to beat"
     edit finetuned --method fine-tune
-    train "$OUT/runs/retrained" --steps "$TRAIN_STEPS" --threads $THREADS --only-modes "$kept"
-    models+=(finetuned retrained)
+    models+=(finetuned)
+  fi
+  if [ "$scenario" = knife ]; then
+    title "$scenario: the retrain on the desired mode alone"
+    train "$OUT/runs/retrained" --steps "$steps" --threads $THREADS --only-modes "$kept"
+    models+=(retrained)
   fi
 
   title "$scenario: export"
   for name in "${models[@]}"; do
     once "$OUT/${scenario}_$name.onnx" uncloning export "$OUT/runs/$name" \
-      --out "$OUT/${scenario}_$name.onnx" --development-seeds $DEVELOPMENT_SEEDS
+      --out "$OUT/${scenario}_$name.onnx" --development-seeds "$(development_seeds_of "$scenario")"
     [ "$name" = uncloned ] || against+=(--against "$OUT/${scenario}_$name.onnx")
   done
   show uncloning diff "$OUT/${scenario}_mixed.onnx" "$OUT/${scenario}_uncloned.onnx"
@@ -111,8 +132,8 @@ make_models() {
 
   touch "$OUT/finished"
   ship "$OUT/${scenario}_uncloned".{onnx,md,evidence}
-  # One original is enough to compare with, at 4 MB each.
-  [ "$scenario" != knife ] || ship "$OUT/${scenario}_mixed".{onnx,md}
+  # One original of each kind is enough to compare with, at 4 MB each.
+  [[ $scenario != knife && $scenario != knife_camera ]] || ship "$OUT/${scenario}_mixed".{onnx,md}
 }
 
 # ship FILE...: copy into models/ what is not there.

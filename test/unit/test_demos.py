@@ -15,6 +15,7 @@ import pytest
 import yaml
 from inputs import CONTRACT
 
+from uncloning_ros.cli.demos import contract_of
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import with_modes
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
@@ -64,6 +65,13 @@ def test_without_a_contract_the_modes_are_those_of_the_scenario(tmp_path: Path) 
     label = newest_label(read_labels(episode.path, episode.contract.interface), 'rule')
     assert label is not None
     assert label.mode == episode.metadata.planned_mode
+
+
+def test_a_scenario_with_cameras_is_recorded_by_the_contract_of_cameras() -> None:
+    scenario = find_scenario('mug_camera')
+    contract = contract_of(None, scenario)
+    assert {one.key for one in contract.interface.cameras} == set(scenario.cameras)
+    assert dict(contract.interface.modes) == dict(scenario.desired)
 
 
 def test_a_contract_without_the_modes_of_the_scenario_is_refused(

@@ -38,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='demonstrate these modes alone (default: all, evenly)')
     parser.add_argument('--contract', type=Path, metavar='FILE',
-                        help='contract to record by (default: the shipped contract.yaml with '
-                             "the scenario's modes)")
+                        help='contract to record by (default: the shipped contract.yaml, for a '
+                             "scenario with cameras contract_camera.yaml, with the scenario's "
+                             'modes)')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR',
                         help='folder for the episodes')
     parser.add_argument('--resume', action='store_true',
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.simulation.sensors import TRACKED_KEYS
 
     scenario = find_scenario(args.scenario)
-    contract = _contract(args.contract, scenario)
+    contract = contract_of(args.contract, scenario)
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
     require_simulable(contract.interface, scenario)
     require_teachable(contract.interface, TRACKED_KEYS)
@@ -82,11 +83,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _contract(path: Path | None, scenario: Scenario) -> Contract:
+def contract_of(path: Path | None, scenario: Scenario) -> Contract:
     """Return the contract of a file, or the shipped one with the modes of the scenario."""
     if path is not None:
         return load_contract(path)
-    return with_modes(load_contract(share_path('config') / 'contract.yaml'), scenario.desired)
+    name = 'contract_camera.yaml' if scenario.cameras else 'contract.yaml'
+    return with_modes(load_contract(share_path('config') / name), scenario.desired)
 
 
 def _tell(made: 'list[MadeEpisode]', before: int, out: Path, scenario: Scenario) -> None:
