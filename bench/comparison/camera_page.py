@@ -46,8 +46,8 @@ def _page(results: Record) -> str:
         '# Policies that see, compared', *warning(results),
         f'{STATEMENT} `make bench-cameras` makes the comparison and continues a stopped one. This '
         f'page is generated from [{schedule.results}](../{schedule.results}); '
-        f'[the other comparison](../benchmarks.md) is of policies that are told where tool and '
-        f'hand are.',
+        f'[the other comparison](../benchmarks.md) is of policies with tracked poses of tool '
+        f'and hand.',
         *_targets(results), *_methods(results)]
     for scenario in schedule.scenarios:
         parts += [f'## `{scenario}`', headline_table(results, scenario),
@@ -132,7 +132,7 @@ def _shifts(results: Record, scenario: str) -> list[str]:
     return ['### Conditions that were not trained on',
             f'The edited policy of training seed {seed} with other values of `sight`; those of '
             f'the training in parentheses. Rates with 95 % intervals. The difference is to the '
-            f'same episodes without the shift. There is no target. The files of the shifted '
+            f'same episodes without the shift. It has no target. The files of the shifted '
             f'scenarios stay in the work folder; `uncloning audit --scenario FILE` takes them.',
             table(['shift', '`sight`', 'episodes', 'TCR', 'SR', 'UMR', 'at most',
                    'begun in a removed mode', 'SR minus no shift'], rows)]
