@@ -37,7 +37,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return SimpleNamespace(value=RETARGETED, episodes=episodes), found.reason
 
     def dataset_windows(normaliser: Any, data: Any, split: str, modes: Any,
-                        features: None = None) -> Windows:
+                        looked: None = None) -> Windows:
         count = 0 if found.reason and data.value == RETARGETED else 50
         return Windows(torch.zeros(count, 1), torch.full((count, 1), data.value))
 

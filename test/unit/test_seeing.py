@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import contract_from_dict
 from uncloning_ros.demos.dataset import retargeting
-from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.errors import CheckpointError, ContractError
-from uncloning_ros.learning import checkpoint, cloning, seeing
+from uncloning_ros.learning import checkpoint, cloning, seeing, uncloning
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.encoder import FEATURES, Encoder
 from uncloning_ros.learning.options import (
@@ -34,6 +34,7 @@ from uncloning_ros.learning.options import (
 )
 from uncloning_ros.learning.seeing import features_of, pictures_of, varied
 from uncloning_ros.learning.uncloning import unclone
+from uncloning_ros.learning.windows import Looked, dataset_windows
 from uncloning_ros.schema import plain
 
 Offsets = NDArray[np.float32]
@@ -143,6 +144,36 @@ def test_an_edit_looks_at_each_picture_once(seen: Dataset, seen_dir: Path, tmp_p
         EDIT, remove=('right',), steps=5))
     assert sum(looks) == 2 * len(seen.observations)
     assert max(looks) <= 100
+
+
+def test_an_edit_of_many_frames_looks_at_some_evenly(
+        seen: Dataset, seen_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+
+    def features(policy: Any, dataset: Dataset, frames: Frames) -> torch.Tensor | None:
+        asked.append(frames.tolist())
+        return features_of(policy, dataset, frames)
+
+    monkeypatch.setattr(uncloning, '_LOOKS', len(seen.observations) // 2)
+    monkeypatch.setattr(uncloning, 'features_of', features)
+    report = unclone(load_run(seen_dir), seen, tmp_path / 'edited', dataclasses.replace(
+        EDIT, remove=('right',), steps=5))
+    assert asked == [list(range(0, len(seen.observations), 3))]
+    kept = seen.window_frames('validation', ['left'])
+    assert report['retained_loss']['windows'] == np.sum(kept % 3 == 0)
+
+
+def test_windows_have_the_features_of_their_own_frames(seen: Dataset, seen_dir: Path) -> None:
+    policy = load_run(seen_dir).policy
+    frames = np.arange(0, len(seen.observations), 4)
+    looked = Looked(frames, torch.from_numpy(frames)[:, None].float())
+    windows = dataset_windows(policy.normaliser, seen, 'train', None, looked)
+    own = seen.window_frames('train')
+    own = own[own % 4 == 0]
+    np.testing.assert_array_equal(windows.conditions[:, -1], own)
+    bare = dataset_windows(policy.normaliser, seen, 'train', None)
+    places = np.flatnonzero(seen.window_frames('train') % 4 == 0)
+    assert torch.equal(windows.clean, bare.clean[places])
 
 
 def test_features_are_those_of_each_frame_and_none_without_cameras(

@@ -19,7 +19,7 @@ from uncloning_ros.demos.dataset.retargeting import retarget
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.windows import dataset_windows, joined
+from uncloning_ros.learning.windows import Looked, dataset_windows, joined
 from uncloning_ros.progress import progress_bar
 
 # Share of a batch times number of kept demonstrations, and least share. Chosen on development
@@ -35,14 +35,14 @@ class KeptLoss:
 
     `most` is the largest share of a batch that may be retargeted, below 1. All randomness
     follows from `seed` and from nothing else, so all methods of an edit see the same batches.
-    `features` are those of the dataset's pictures, as `dataset_windows` takes them. `report` has
-    the retargeted share, and the reason if it is smaller than wanted.
+    `looked` is as `dataset_windows` takes it. `report` has the retargeted share, and the reason
+    if it is smaller than wanted.
     """
 
     def __init__(self, policy: Policy, dataset: Dataset, kept: Sequence[str], most: float,
-                 batch_size: int, seed: int, features: Tensor | None = None) -> None:
+                 batch_size: int, seed: int, looked: Looked | None = None) -> None:
         normaliser = policy.normaliser
-        self.demonstrated = dataset_windows(normaliser, dataset, 'train', kept, features)
+        self.demonstrated = dataset_windows(normaliser, dataset, 'train', kept, looked)
         self._retargeted = self.demonstrated
         self._generator = torch.Generator().manual_seed(seed + 1)
         share, episodes, reason = min(most, _wanted_share(dataset, kept)), 0, ''

@@ -44,10 +44,13 @@ from uncloning_ros.learning.redirect import Redirection
 from uncloning_ros.learning.seeing import features_of
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
-from uncloning_ros.learning.windows import Windows, joined, windows_by_mode
+from uncloning_ros.learning.windows import Looked, Windows, joined, windows_by_mode
 from uncloning_ros.progress import progress_bar
 
 _LOG_EVERY = 10
+# Frames whose pictures an edit looks at: neighbours hardly differ, and a look costs as much as two
+# windows of a step.
+_LOOKS = 36_000
 
 COLUMNS = ('retain', 'removal', 'open', 'learning_rate', 'elapsed_s')
 
@@ -80,12 +83,12 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
-    features = features_of(run.policy, dataset, np.arange(len(dataset.observations)))
+    looked = _look(run.policy, dataset)
     windows, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,
-                                         (*kept, *options.remove), features)
+                                         (*kept, *options.remove), looked)
                          for split in ('train', 'validation'))
     kept_loss = KeptLoss(run.policy, dataset, kept, options.retarget, options.batch_size,
-                         options.seed, features)
+                         options.seed, looked)
     with _whole_folder(folder) as partial:
         removal, classifier_report = None, None
         if options.method in REMOVALS:
@@ -112,6 +115,13 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
         checkpoint.save_weights(partial, optimiser.policy, optimiser.average, run.observations,
                                 run.pictures)
     return report
+
+
+def _look(policy: Policy, dataset: Dataset) -> Looked | None:
+    """Return the features of pictures, of every frame or evenly of many; None without cameras."""
+    frames = np.arange(0, len(dataset.observations), 1 + len(dataset.observations) // _LOOKS)
+    features = features_of(policy, dataset, frames)
+    return None if features is None else Looked(frames, features)
 
 
 def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, ...]:

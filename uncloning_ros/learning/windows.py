@@ -5,10 +5,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.learning.normaliser import Normaliser
 
 
@@ -28,6 +29,14 @@ class Windows:
     def picked(self, picks: Tensor) -> 'Windows':
         """Return the windows of some indices (B,)."""
         return Windows(self.conditions[picks], self.clean[picks])
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The features (N, F) of the pictures of some frames (N,), which rise."""
+
+    frames: Frames
+    features: Tensor
 
 
 def joined(parts: Sequence[Windows]) -> Windows:
@@ -54,15 +63,18 @@ def to_windows(normaliser: Normaliser, observations: Tensor, chunks: Tensor) -> 
 
 
 def dataset_windows(normaliser: Normaliser, dataset: Dataset, split: str,
-                    modes: Sequence[str] | None, features: Tensor | None = None) -> Windows:
+                    modes: Sequence[str] | None, looked: Looked | None = None) -> Windows:
     """Return the windows of a split and of some modes of a dataset.
 
-    `features` (frames, F) are those of all pictures of the dataset, None without cameras.
+    With cameras they are those of the frames that were looked at; None without cameras.
     """
     windows = to_windows(normaliser, *dataset_tensors(dataset, split, modes))
-    if features is None:
+    if looked is None:
         return windows
-    return with_features(windows, features[dataset.window_frames(split, modes)])
+    frames = dataset.window_frames(split, modes)
+    there = np.flatnonzero(np.isin(frames, looked.frames))
+    rows = np.searchsorted(looked.frames, frames[there])
+    return with_features(windows.picked(torch.from_numpy(there)), looked.features[rows])
 
 
 def with_features(windows: Windows, features: Tensor) -> Windows:
@@ -71,7 +83,7 @@ def with_features(windows: Windows, features: Tensor) -> Windows:
 
 
 def windows_by_mode(normaliser: Normaliser, dataset: Dataset, split: str, modes: Sequence[str],
-                    features: Tensor | None = None) -> dict[str, Windows]:
+                    looked: Looked | None = None) -> dict[str, Windows]:
     """Return the windows of each mode, in the order of `modes`; see `dataset_windows`."""
-    return {mode: dataset_windows(normaliser, dataset, split, [mode], features)
+    return {mode: dataset_windows(normaliser, dataset, split, [mode], looked)
             for mode in modes}
