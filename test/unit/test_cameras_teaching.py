@@ -107,10 +107,13 @@ def test_without_asking_nothing_is_missed_and_nothing_pushed() -> None:
 
 
 def test_demonstrations_with_pictures_are_recorded_and_labelled_by_the_truth(
-        tmp_path: Path) -> None:
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / 'demos'
     assert main(['demos', '--scenario', 'knife_camera', '--contract', str(CAMERA_FILE),
                  '--episodes', '1', '--seed', '5', '--out', str(out)]) == 0
+    assert main(['label', str(out), '--rule', '--scenario', 'knife_camera']) == 0
+    said = ' '.join(capsys.readouterr().out.split())
+    assert 'it needs the poses of tool and hand; label them by hand, with --episode' in said
     path, = list_episodes(out)
     episode = read_episode(path)
     label, = read_labels(path, SEEING.interface)

@@ -167,6 +167,7 @@ def test_damaged_pictures_are_refused(demos: Path, tmp_path: Path, damage: str) 
     with pytest.raises(DatasetError, match='scene_camera.pixels') as caught:
         load_dataset(tmp_path / 'data')
     assert ('No such file' if damage == 'gone' else 'is damaged') in str(caught.value)
+    assert str(caught.value).endswith('make the dataset again')
 
 
 def test_a_failed_build_leaves_nothing(demos: Path, tmp_path: Path) -> None:

@@ -271,6 +271,16 @@ def test_a_camera_cannot_have_the_key_of_another_input(key: str) -> None:
         contract_from_dict(data)
 
 
+@pytest.mark.parametrize('key', ['../../front', 'arm/front', '.front', 'fro\0nt'])
+def test_the_key_of_a_camera_can_be_the_name_of_a_file(key: str) -> None:
+    data = plain(camera_contract())
+    data['interface']['observations'][1]['key'] = key
+    topics = data['deployment']['observations']
+    topics[key] = topics.pop(FRONT)
+    with pytest.raises(ContractError, match='expected a key without / .*: a dataset has a file'):
+        contract_from_dict(data)
+
+
 def test_a_run_without_its_recorded_pictures_is_refused(seen_dir: Path, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

@@ -4,8 +4,9 @@
 
 A scripted teacher hands over. The mode is drawn independently of the start of the episode. A
 take that fails is discarded and made again until N episodes are on disk. Each is labelled by the
-scenario's geometric rule, from the recorded data. Ctrl-C keeps the finished episodes; the
-same command with --resume makes the rest. The result does not depend on the interruption.
+scenario's geometric rule, from the recorded data; without poses of tool and hand, as with
+cameras, by the simulator. Ctrl-C keeps the finished episodes; the same command with
+--resume makes the rest. The result does not depend on the interruption.
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
 """

@@ -176,14 +176,18 @@ def _by_hand(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',
 
 def _by_rule(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',
              at: str) -> list[str]:
+    from uncloning_ros.contract import HAND_KEY, OBJECT_KEY
     from uncloning_ros.demos.labelling.opinions import add_labels, by_rule
     from uncloning_ros.scenario import find_scenario
 
     task = partial(by_rule, scenario=find_scenario(args.scenario), reading=reading, at=at)
     opinions, left_out = each_usable(task, args.folder, listing, args.workers, 'labelling')
+    tracked = any({OBJECT_KEY, HAND_KEY} <= {*one.interface.observation_slices}
+                  for one in opinions)
     unfit = [] if any(one.mode for one in opinions) else [filled(
-        f'warning: the rule of {args.scenario} knows none of these episodes; if they show another '
-        f'task, name its scenario with --scenario')]
+        f'warning: the rule of {args.scenario} knows none of these episodes; ' + (
+            'if they show another task, name its scenario with --scenario' if tracked else
+            'it needs the poses of tool and hand; label them by hand, with --episode'))]
     return [*summary(add_labels(opinions), 'the rule abstains'), *_left_out_lines(left_out),
             *unfit]
 

@@ -3,7 +3,7 @@
 """The contract's interface: observations, actions and modes, which bind bags, datasets, models."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -190,8 +190,15 @@ def _first_difference(expected: Interface, found: Interface) -> str:
             return f'expected {kind} {", ".join(keys)}; got {", ".join(other)}'
         for one, two in zip(ours, theirs, strict=True):
             if one != two:
-                return f'{kind} {one.key}: expected {one}, got {two}'
+                differing = [field.name for field in fields(one)
+                             if getattr(one, field.name) != getattr(two, field.name)]
+                return (f'{kind} {one.key}: expected {_values(one, differing)}, got '
+                        f'{_values(two, differing)}')
     return 'the order of the modes differs'
+
+
+def _values(signal: Signal, names: Sequence[str]) -> str:
+    return ', '.join(f'{name} {getattr(signal, name)!r}' for name in names)
 
 
 def _slices(signals: Sequence[Signal]) -> dict[str, slice]:

@@ -169,6 +169,9 @@ class Signal:
             raise ContractError(f'expected another key than {", ".join(_OTHER_PORTS)} for '
                                 f'pictures, got {self.key!r}: an exported policy has an input '
                                 f'or output of that name')
+        if pictured and (self.key.startswith('.') or '/' in self.key or '\0' in self.key):
+            raise ContractError(f'expected a key without / and without . at its beginning for '
+                                f'pictures, got {self.key!r}: a dataset has a file of that name')
         for name, value in keys.items() if pictured else ():
             if not value:
                 raise ContractError(f'missing key {name!r}, expected it for the kind '

@@ -308,7 +308,7 @@ class EpisodeWriter(BagWriter):
         if len(topic.signals) > 1:
             keys = ', '.join(s.key for s in topic.signals)
             raise BagError(f'{key}: expected a topic of one signal, got {topic.name} of {keys}; '
-                           f'write whole messages with write()')
+                           f'give each a topic of its own in the contract')
         message = encode(signal, topic.type, values, stamp_ns, message_class)
         cdr = bytes(typestore().serialize_cdr(message, topic.type))
         self.write(topic.name, cdr, receive_ns, stamp_ns)

@@ -199,7 +199,8 @@ def _pictures(folder: Path, description: Description) -> dict[str, Pixels]:
     found: dict[str, Pixels] = {}
     for signal in description.contract.interface.cameras:
         path, shape = _pixels_file(folder, signal.key), (frames, *signal.shape)
-        with disk_errors(f'cannot read {path}', DatasetError), path.open('rb') as file:
+        with disk_errors(f'cannot read {path}', DatasetError, 'make the dataset again'), \
+                path.open('rb') as file:
             size = os.fstat(file.fileno()).st_size
             digest = hashlib.file_digest(file, 'sha256').hexdigest()
         if size != math.prod(shape) or digest != description.pictures_sha256.get(signal.key):
