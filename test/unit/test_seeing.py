@@ -271,6 +271,14 @@ def test_a_camera_cannot_have_the_key_of_another_input(key: str) -> None:
         contract_from_dict(data)
 
 
+@pytest.mark.parametrize('side', ['width', 'height'])
+def test_a_picture_that_would_fill_the_memory_is_refused(side: str) -> None:
+    data = plain(camera_contract())
+    data['interface']['observations'][1][side] = 1025
+    with pytest.raises(ContractError, match=rf'\.{side}: expected .*\[1, 1024\], got 1025'):
+        contract_from_dict(data)
+
+
 @pytest.mark.parametrize('key', ['../../front', 'arm/front', '.front', 'fro\0nt'])
 def test_the_key_of_a_camera_can_be_the_name_of_a_file(key: str) -> None:
     data = plain(camera_contract())

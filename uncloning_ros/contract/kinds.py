@@ -34,7 +34,7 @@ from uncloning_ros.pictures import (
     encode_picture,
     picture_of_raw,
 )
-from uncloning_ros.schema import Count, Names, Note, Positive
+from uncloning_ros.schema import Count, Names, Note, Positive, Range
 
 # Angle (rad): positions of a continuous joint that are whole turns apart are the same.
 TURN_RAD = 2 * math.pi
@@ -43,6 +43,9 @@ TURN_RAD = 2 * math.pi
 _LEAP_RAD = 1.75 * math.pi
 # Inputs and output of an exported policy beside its pictures, whose inputs have their keys.
 _OTHER_PORTS = 'observation', 'noise', 'action_chunk'
+
+# Side (px) of a picture as a policy sees it: more is a typing error, and pictures fill memory.
+Side = Annotated[int, Range(1, 1024)]
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,8 @@ class Signal:
     frame: Annotated[str, Note.DERIVED] = ''
     names: Names = ()
     continuous: Names = ()
-    width: Positive = 0
-    height: Positive = 0
+    width: Side = 0
+    height: Side = 0
     encoding: Encoding | None = None
     camera_size: tuple[Positive, Positive] | None = None
     crop: tuple[Count, Count, Positive, Positive] | None = None
