@@ -11,8 +11,8 @@ from pathlib import Path
 
 from uncloning_ros.files import require_new
 
-# Largest number of episodes, and of seeds in a range: a model file lists each of them.
 MOST_EPISODES = 1_000_000
+MOST_SEEDS = 10_000  # in a range: a model file lists each of them, and 100,000 are a MB
 MOST_PROCESSES = 1024  # or threads
 
 
@@ -31,8 +31,8 @@ def seed_range(text: str) -> tuple[int, ...]:
     first, _, end = text.partition(':')
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
         raise argparse.ArgumentTypeError(f'expected FROM:TO with FROM below TO, got {text!r}')
-    if int(end) - int(first) > MOST_EPISODES:
-        raise argparse.ArgumentTypeError(f'expected at most {MOST_EPISODES} seeds, got {text!r}; '
+    if int(end) - int(first) > MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f'expected at most {MOST_SEEDS} seeds, got {text!r}; '
                                          f'give a shorter range')
     return tuple(range(int(first), int(end)))
 
