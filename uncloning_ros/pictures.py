@@ -31,6 +31,7 @@ _RAW_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
 # A picture is blank if this share of its values is at most, or at least, these grey levels: a
 # covered lens has noise, and a saturated sensor rests below the top.
 _BLANK_SHARE, _BLACK, _WHITE = 0.98, 8, 247
+_BEGINNINGS = (b'\xff\xd8', b'\x89PNG')  # of JPEG and PNG
 _COMPRESSION = 3  # of PNG: 6 is three times slower and a tenth smaller
 _PREVIEW_QUALITY = 75
 # The last bytes of whole pictures.
@@ -77,11 +78,16 @@ def decode_picture(data: bytes, view: View) -> Pixels:
     except ContractError:
         raise
     except Exception as err:  # the library's exceptions have no common base
+        if data and not data.startswith(_BEGINNINGS):
+            raise ContractError(f'expected a JPEG or PNG, got another format, whose {len(data)} '
+                                f'bytes begin with {data[:4].hex(" ")}; set the compression to '
+                                f'jpeg or png in the driver') from err
         raise ContractError(f'expected a whole JPEG or PNG, got {len(data)} bytes that cannot be '
                             f'decoded; check the camera, its driver and the network') from err
     if image.mode not in ('RGB', 'L'):
         raise ContractError(f'expected pictures in {view.encoding}, got the colours '
-                            f'{image.mode!r}; set the encoding in the camera')
+                            f'{image.mode!r} of Pillow; set the camera to 8 bits for each of red, '
+                            f'green and blue, or for grey')
     return _seen(image, 'rgb8' if image.mode == 'RGB' else 'mono8', view)
 
 

@@ -170,6 +170,17 @@ def test_a_contract_that_the_teacher_cannot_act_by_leaves_no_folder(
     assert not (tmp_path / 'o').exists()
 
 
+def test_signals_that_share_a_topic_are_refused_before_the_first_episode(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = yaml.safe_load((share_path('config') / 'contract.yaml').read_text())
+    topics = data['deployment']['observations']
+    topics['hand_pose']['topic'] = topics['object_pose']['topic']
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(data))
+    assert main([*arguments(tmp_path / 'o'), '--contract', str(tmp_path / 'mine.yaml')]) == 2
+    assert '/object_pose of object_pose, hand_pose' in capsys.readouterr().err
+    assert not (tmp_path / 'o').exists()
+
+
 def test_an_existing_folder_is_not_touched(demos: Path,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(path.name for path in demos.iterdir())

@@ -3,6 +3,7 @@
 """Pictures: decoded alike from every message, cropped, resized, refused with a sentence."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,7 +87,8 @@ def test_colour_is_made_grey_and_grey_is_no_colour() -> None:
     (compressed(PIXELS, size=900), 'got 900 bytes that cannot be decoded'),
     (compressed(PIXELS, 'PNG', size=900), 'got 900 bytes that cannot be decoded'),
     (compressed(PIXELS, size=0), 'got 0 bytes'),
-    (compressed(PIXELS, 'GIF'), 'cannot be decoded'),
+    (compressed(PIXELS, 'GIF'), 'another format'),
+    (compressed(PIXELS, 'WEBP'), 'begin with 52 49 46 46'),
     (compressed(np.concatenate([PIXELS, PIXELS[:, :, :1]], axis=2), 'PNG'), "'RGBA'"),
     (raw(PIXELS, 'yuv422'), "got 'yuv422'"),
     (raw(PIXELS, 'rgb8', step=95), 'in rows of 95'),
@@ -109,3 +111,11 @@ def test_the_digest_of_the_decoder_is_that_of_this_library() -> None:
     # Another Pillow may decode otherwise; then the pin in setup.py and models are to be changed.
     assert decoder_digest() == (
         'f653af5180282acbba8a6e2a2a2ea37399aab9cc3fd67255ff2760e963ef8168')
+
+
+def test_a_policy_does_not_see_more_than_the_camera() -> None:
+    seen = Signal('scene_camera', 'image', 'level', width=24, height=24, encoding='rgb8',
+                  camera_size=(640, 480), crop=(80, 0, 24, 480))
+    assert seen.as_read() is seen
+    with pytest.raises(ContractError, match='24 x 480 px, got 25 x 24'):
+        replace(seen, width=25).as_read()

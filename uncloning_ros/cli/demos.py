@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the demonstrations; return 0, or 130 if Ctrl-C stopped it."""
+    from uncloning_ros.demos.bags.episode import bag_topics
     from uncloning_ros.progress import progress_bar
     from uncloning_ros.simulation.capabilities import require_simulable
     from uncloning_ros.simulation.demonstrator import require_teachable
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
     require_simulable(contract.interface, scenario)
     require_teachable(contract.interface, TRACKED_KEYS)
+    for topic in bag_topics(contract).values():
+        topic.require_one_signal()
     if not args.resume:
         new_path(args.out)
     elif not args.out.is_dir():

@@ -179,6 +179,10 @@ class Signal:
             if not value:
                 raise ContractError(f'missing key {name!r}, expected it for the kind '
                                     f'{self.kind!r}')
+        if pictured and (self.width > self.view.crop[2] or self.height > self.view.crop[3]):
+            raise ContractError(f'expected width and height of at most those of the part that is '
+                                f'seen, {self.view.crop[2]} x {self.view.crop[3]} px, got '
+                                f'{self.width} x {self.height}; larger pictures show no more')
         if self.camera_size is not None and self.crop is not None:
             left, top, width, height = self.crop
             if left + width > self.camera_size[0] or top + height > self.camera_size[1]:

@@ -71,6 +71,13 @@ class BagTopic:
     type: str
     signals: tuple[Signal, ...]
 
+    def require_one_signal(self) -> None:
+        """Raise `BagError` for a topic of several signals, whose messages are written whole."""
+        if len(self.signals) > 1:
+            keys = ', '.join(signal.key for signal in self.signals)
+            raise BagError(f'expected a topic of one signal, got {self.name} of {keys}; give '
+                           f'each a topic of its own in the contract')
+
 
 def bag_topics(contract: Contract) -> dict[str, BagTopic]:
     """Return the contract's topics by absolute name, in the contract's order.

@@ -305,10 +305,7 @@ class EpisodeWriter(BagWriter):
         the others' values, or refused for lack of them.
         """
         signal, topic = self._signals[key]
-        if len(topic.signals) > 1:
-            keys = ', '.join(s.key for s in topic.signals)
-            raise BagError(f'{key}: expected a topic of one signal, got {topic.name} of {keys}; '
-                           f'give each a topic of its own in the contract')
+        topic.require_one_signal()
         message = encode(signal, topic.type, values, stamp_ns, message_class)
         cdr = bytes(typestore().serialize_cdr(message, topic.type))
         self.write(topic.name, cdr, receive_ns, stamp_ns)

@@ -203,10 +203,11 @@ def _pictures(folder: Path, description: Description) -> dict[str, Pixels]:
                 path.open('rb') as file:
             size = os.fstat(file.fileno()).st_size
             digest = hashlib.file_digest(file, 'sha256').hexdigest()
-        if size != math.prod(shape) or digest != description.pictures_sha256.get(signal.key):
-            raise DatasetError(f'{path} is damaged: expected {math.prod(shape)} bytes with the '
-                               f'sha256 in {_JSON_FILE}, got {size} bytes with {digest}; make '
-                               f'the dataset again')
+        expected = description.pictures_sha256.get(signal.key)
+        if size != math.prod(shape) or digest != expected:
+            raise DatasetError(f'{path} is damaged: expected {math.prod(shape)} bytes with '
+                               f'sha256 {expected}, got {size} with {digest}; make the dataset '
+                               f'again')
         found[signal.key] = np.memmap(path, np.uint8, 'r', shape=shape)
     return found
 
