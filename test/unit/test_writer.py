@@ -110,7 +110,7 @@ def test_joints_and_gripper_may_share_one_joint_state(tmp_path: Path) -> None:
         for key, found in episodes.handover().items():
             if key != 'gripper_width':
                 writer.write_values(key, found[0].values, 5, 5)
-        with pytest.raises(BagError, match='arm: .*joint_states of gripper_width, arm'):
+        with pytest.raises(BagError, match='joint_states of gripper_width, arm'):
             writer.write_values('arm', np.zeros(2), 5, 5)
         writer.write('/gripper/joint_states', bytes(
             STORE.serialize_cdr(message, 'sensor_msgs/msg/JointState')), 5, 5)
