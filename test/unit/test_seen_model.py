@@ -74,7 +74,8 @@ def test_file_has_an_input_for_each_camera_and_looks_once(seen_onnx: Path) -> No
 def test_file_of_two_cameras_of_96_px_is_small(seen_dir: Path, tmp_path: Path) -> None:
     run = load_run(seen_dir)
     interface = run.config.contract.interface
-    size = {'width': 96, 'height': 96, 'encoding': 'rgb8'}
+    size = {'width': 96, 'height': 96, 'encoding': 'rgb8', 'camera_size': (96, 96),
+            'crop': None}
     contract = dataclasses.replace(run.config.contract, interface=dataclasses.replace(
         interface, observations=(*interface.vectors, *(dataclasses.replace(one, **size)
                                                        for one in interface.cameras))))
