@@ -11,6 +11,8 @@ import pytest
 from policies import patient_contract, written
 from processes import REPOSITORY, script
 
+from uncloning_ros.runtime.inference import load_policy
+
 MODEL = REPOSITORY / 'models' / 'knife_uncloned.onnx'
 # A leak of 2 kB in each cycle makes as much in the 40 s that are looked at.
 MOST_GROWTH_MB = 8
@@ -27,4 +29,4 @@ def test_handovers_one_after_the_other_take_no_memory_and_none_is_the_last(
         str(MODEL), '--minutes', str(minutes), '--line-s', str(round(20 * minutes)),
         '--most-growth-mb', str(MOST_GROWTH_MB),
         '--contract', str(written(patient_contract(), tmp_path / 'contract.yaml'))])
-    assert soak.soak(args, tmp_path) == []
+    assert soak.soak(args, load_policy(MODEL).contract, tmp_path) == []

@@ -65,6 +65,15 @@ def test_the_pictures_that_the_policy_saw_come_back_bit_for_bit(tmp_path: Path) 
     require_same(read_incident(write_incident(made, tmp_path / 'incident.npz')), made)
 
 
+def test_pictures_under_a_damaged_name_are_not_left_out(tmp_path: Path) -> None:
+    path = write_incident(incident(SeeingFunction()), tmp_path / 'incident.npz')
+    data = path.read_bytes()
+    place = data.rindex(b'pictures/wrist_camera')  # in the list of contents
+    path.write_bytes(data[:place] + b'q' + data[place + 1:])
+    with pytest.raises(IncidentError, match='it is damaged'):
+        read_incident(path)
+
+
 @pytest.mark.parametrize('policy', [Function(), SeeingFunction()])
 def test_an_incident_without_any_chunk_comes_back(tmp_path: Path, policy: Function) -> None:
     made = incident_of([], [], Path('some.onnx'), policy, 'c' * 64, 0)

@@ -156,8 +156,11 @@ def read_incident(path: Path) -> Incident:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             record = json.loads(archive['record'].tobytes())
             arrays = {name: archive[name] for name in _ARRAYS}
-            pictures = {name.removeprefix(_PICTURES): archive[name] for name in archive.files
-                        if name.startswith(_PICTURES)}
+            others = [name for name in archive.files if name not in ('record', *_ARRAYS)]
+            pictures = {name.removeprefix(_PICTURES): archive[name] for name in others}
+            if not all(name.startswith(_PICTURES) for name in others):
+                raise IncidentError(f'expected arrays {", ".join(_ARRAYS)} and {_PICTURES}KEY, '
+                                    f'got {", ".join(others)}')
         _require_arrays(arrays, pictures)
         return read(Incident, record, 'record', IncidentError, **arrays, pictures=pictures)
     except Exception as err:  # archive, arrays and text raise errors without a common base
