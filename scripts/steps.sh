@@ -59,3 +59,17 @@ choose_folder() {
   mkdir -p "$OUT"
   printf '%s\n' "$2" >"$OUT/schedule"
 }
+
+# hand_over_live MODEL OPTION...: one live handover with each of LIVE_SEEDS until one succeeds, which
+# finishes the story; exit with 1 if none does.
+hand_over_live() {
+  local seed
+  for seed in $LIVE_SEEDS; do
+    if show scripts/live_handover.py "$@" --seed "$seed"; then
+      touch "$OUT/finished"
+      return
+    fi
+    echo 'That handover failed; the next person tries.'
+  done
+  exit 1
+}

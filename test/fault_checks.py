@@ -63,7 +63,7 @@ JOINT_FAULTS = (
     Fault('clock:back=2', 'clock_backwards', 'ROS time went back', blind=True),
     Fault('clock:pause', 'clock_stopped', 'ROS time has stood still'),
 )
-# For cameras. A picture that falls silent is told as stale by its stamp first.
+# For cameras. A picture that falls silent is stale by its stamp first.
 PICTURE_FAULTS = (
     Fault('scene_camera:silence', 'stale_input', 'scene_camera arrived'),
     Fault('scene_camera:freeze', 'unchanged_input', 'scene_camera has repeated'),

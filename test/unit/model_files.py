@@ -13,7 +13,7 @@ from uncloning_ros.runtime.inference import DIGEST_MARK, digest_of
 def forged(original: Path, path: Path, metadata: Mapping[str, str | None] | None = None,
            graph: onnx.GraphProto | None = None,
            change: Callable[[onnx.ModelProto], None] | None = None) -> Path:
-    """Write the model anew with other metadata or graph, and with a digest that is right."""
+    """Write the model again with other metadata or graph, and with a digest that is right."""
     model = onnx.load(original)
     props = {prop.key: prop.value for prop in model.metadata_props}
     props |= dict(metadata or {}) | {'digest': DIGEST_MARK + '0' * 64}

@@ -37,7 +37,7 @@ def test_what_could_not_be_made_is_refused(tmp_path: Path,
     for path in (tmp_path / 'file' / 'x', tmp_path / 'file' / 'x' / 'y', Path('/dev/null/x')):
         with pytest.raises(UncloningError, match=f'cannot write {path}: .* is not a folder; give'):
             require_new(path)
-    # The permissions themselves do not hold back whoever runs tests as root.
+    # The permissions themselves do not hold back a root user.
     monkeypatch.setattr('os.access', lambda path, mode: False)
     with pytest.raises(UncloningError, match=f'{tmp_path} is not writable; .*another path'):
         require_new(tmp_path / 'new' / 'x')

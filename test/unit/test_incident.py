@@ -273,7 +273,7 @@ def test_a_folder_for_incidents_that_cannot_be_used_is_refused(
     for folder in (tmp_path / 'file', tmp_path / 'file' / 'below'):
         with pytest.raises(IncidentError, match='file is not a folder.*incident_dir'):
             IncidentFiles(folder).require_usable()
-    # The permissions themselves do not hold back whoever runs tests as root.
+    # The permissions themselves do not hold back a root user.
     monkeypatch.setattr('os.access', lambda path, mode: False)
     with pytest.raises(IncidentError, match=f'{tmp_path} is not writable.*incident_dir'):
         IncidentFiles(tmp_path / 'below').require_usable()

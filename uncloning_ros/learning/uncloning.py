@@ -5,7 +5,7 @@
 The cloning loss on demonstrations of kept modes holds the skill (`kept_loss`). The loss of a
 method takes the removed modes away; a frozen classifier, which reads the mode from condition and
 clean chunk, tells it the direction. Network, graph and normaliser stay as they are, and so do the
-weights of the encoders: an edit looks at each picture once.
+weights of the encoders: an edit looks at a picture once at most, of many frames at some.
 
     self-distillation   clone the policy's own plans of kept modes where it is torn
     redirect            have the classifier see a kept mode, as published (Wang et al. 2026,

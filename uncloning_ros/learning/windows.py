@@ -66,7 +66,7 @@ def dataset_windows(normaliser: Normaliser, dataset: Dataset, split: str,
                     modes: Sequence[str] | None, looked: Looked | None = None) -> Windows:
     """Return the windows of a split and of some modes of a dataset.
 
-    With cameras they are those of the frames that were looked at; None without cameras.
+    With cameras they are those of the frames that were `looked` at; None without cameras.
     """
     windows = to_windows(normaliser, *dataset_tensors(dataset, split, modes))
     if looked is None:
