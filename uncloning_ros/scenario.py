@@ -9,7 +9,7 @@ file, because people write it, and radians in the dataclasses.
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -87,6 +87,13 @@ class Tool:
     contact_breaking_m: Annotated[float, Range(0.0, 0.1)] | None = None
 
 
+def _widened(low: tuple[float, ...], high: tuple[float, ...], share: float) -> tuple[Any, Any]:
+    """Return both ends of ranges that are wider by a share, about the same middle."""
+    more = [share / 2 * (b - a) for a, b in zip(low, high, strict=True)]
+    return (tuple(a - by for a, by in zip(low, more, strict=True)),
+            tuple(b + by for b, by in zip(high, more, strict=True)))
+
+
 @dataclass(frozen=True)
 class StartRanges:
     """Ranges from which each episode draws its start evenly, in the base frame."""
@@ -109,6 +116,13 @@ class StartRanges:
                 raise ScenarioError(f'expected {name}_min_m of at most {name}_max_m {high}, got '
                                     f'{low}')
         return self
+
+    def wider(self, share: float) -> 'StartRanges':
+        """Return the ranges with the places of tool and hand reaching further by a share."""
+        tool = _widened(self.object_position_min_m, self.object_position_max_m, share)
+        hand = _widened(self.hand_position_min_m, self.hand_position_max_m, share)
+        return replace(self, object_position_min_m=tool[0], object_position_max_m=tool[1],
+                       hand_position_min_m=hand[0], hand_position_max_m=hand[1])
 
 
 @dataclass(frozen=True)
@@ -196,10 +210,13 @@ class Teaching:
     tool; the teacher notices, and brings it to the hand. `pushes` is the share of the time, on
     the way to tool and hand, in which something pushes the arm off its way while the teacher
     commands what is right: that is recorded, and shows the way back without showing the miss.
+    By the share `wider` the ranges of tool and hand reach further in demonstrations than in the
+    scenario's own episodes: at the edge of what was shown a policy is at its weakest.
     """
 
     missed_offers: Annotated[float, Range(0.0, 0.9)] = 0.0
     pushes: Annotated[float, Range(0.0, 0.9)] = 0.0
+    wider: Annotated[float, Range(0.0, 0.5)] = 0.0
 
 
 @dataclass(frozen=True)

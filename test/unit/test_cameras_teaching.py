@@ -18,7 +18,9 @@ from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.scenario import Scenario, Teaching, find_scenario
 from uncloning_ros.share import share_path
+from uncloning_ros.simulation import generate
 from uncloning_ros.simulation.demonstrator import Demonstrator, Step, demonstrate
+from uncloning_ros.simulation.generate import SimulatedSession
 from uncloning_ros.simulation.sensors import TRACKED_KEYS
 from uncloning_ros.simulation.world import World, open_world
 
@@ -124,3 +126,25 @@ def test_demonstrations_with_pictures_are_recorded_and_labelled_by_the_truth(
         assert {sample.values.shape for sample in samples} == {(96, 96, 3)}
         times = np.array([sample.stamp_ns for sample in samples])
         assert set(np.diff(times)) == {50_000_000}
+
+
+def test_demonstrations_reach_beyond_the_places_that_are_judged() -> None:
+    start = SCENARIO.start
+    wider = start.wider(0.2)
+    assert np.allclose(wider.hand_position_min_m, (0.49, -0.30, 0.18))
+    assert np.allclose(wider.hand_position_max_m, (0.85, 0.30, 0.42))
+    assert np.allclose(wider.object_position_min_m, (0.335, -0.12))
+    assert np.allclose(wider.object_position_max_m, (0.515, 0.12))
+    assert start.wider(0.0) == start
+
+
+def test_the_teacher_is_shown_the_wider_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds: list[Scenario] = []
+    monkeypatch.setattr(generate, 'open_world',
+                        lambda scenario, *_, **__: worlds.append(scenario))
+    session = SimulatedSession(SCENARIO, SEEING, ('handle_first',), 0, Path('demos'))
+    monkeypatch.setattr(generate, 'share', lambda make, setting, *_: make(setting))
+    monkeypatch.setattr(generate, '_require_same_session', lambda _: None)
+    generate.generate(session, [0], 1, lambda _: None)
+    assert worlds[0].start == SCENARIO.start.wider(0.2)
+    assert worlds[0].name == SCENARIO.name

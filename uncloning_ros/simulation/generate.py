@@ -8,7 +8,7 @@ An episode follows from its session alone: scenario, contract, modes, first seed
 import datetime
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,9 @@ def _require_same_session(session: SimulatedSession) -> None:
 
 
 def _maker(session: SimulatedSession) -> Callable[[int], MadeEpisode]:
-    world = open_world(session.scenario, session.contract.interface, whole_pictures=True)
+    scenario = session.scenario
+    shown = replace(scenario, start=scenario.start.wider(scenario.teacher.wider))
+    world = open_world(shown, session.contract.interface, whole_pictures=True)
     return lambda index: _make(session, world, index)
 
 
