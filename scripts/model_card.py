@@ -64,7 +64,8 @@ def _named(modes: Sequence[str]) -> str:
 
 
 def _facts(path: Path, policy: OnnxPolicy) -> str:
-    seeds = policy.metadata['seeds']
+    seeds, edit = policy.metadata['seeds'], policy.metadata.get('edit', {})
+    outside = edit.get('data', {}).get('outside_spans')
     return _table(('', ''), [
         ('sha256', f'`{policy.sha256}`'),
         ('size', f'{path.stat().st_size / 2**20:.2f} MiB'),
@@ -74,7 +75,8 @@ def _facts(path: Path, policy: OnnxPolicy) -> str:
         ('software', f'uncloning_ros {policy.metadata["software_version"]}'),
         ('seeds of demonstrations', _span(seeds['demonstrations'])),
         ('seeds of development', _span(seeds['development'])),
-        ('seed of training', str(seeds['training']))])
+        ('seed of training', str(seeds['training'])),
+        *([('windows outside of spans, retained', str(outside))] if outside else [])])
 
 
 def _span(seeds: Sequence[int]) -> str:

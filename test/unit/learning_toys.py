@@ -94,6 +94,16 @@ def toy_dataset(folder: Path, modes: tuple[str, ...] = ('left', 'right'), episod
     return load_dataset(folder)
 
 
+def partly_labelled(dataset: Dataset) -> Dataset:
+    """Return the toy dataset with spans of four frames, and without the labels of episodes 0 to 9.
+
+    The spans begin at frame 2.
+    """
+    return replace(dataset, episodes=tuple(
+        replace(one, mode=None, label_source=None) if i < 10 else replace(one, span=(2, 6))
+        for i, one in enumerate(dataset.episodes)))
+
+
 def toy_config(dataset: Dataset, steps: int, **options: Any) -> RunConfig:
     """Return the config of a run with a small network."""
     training = replace(TRAINING, **{'steps': steps, 'batch_size': 64,

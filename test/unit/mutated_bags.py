@@ -353,7 +353,8 @@ class BagsOfDataset(Kind):
                                                episodes.HANDLE_FIRST))]
         for bag, mode in zip(self.bags, ('handle_first', 'blade_first', 'handle_first'),
                              strict=True):
-            add_label(bag, Label(mode, 'operator', 1.0, NOON, 'Ada'), CONTRACT.interface)
+            span = {'from_s': 0.5, 'to_s': 2.5} if mode == 'blade_first' else {}
+            add_label(bag, Label(mode, 'operator', 1.0, NOON, 'Ada', **span), CONTRACT.interface)
         self.whole = build_dataset([folder / 'whole'], folder / 'data', Recipe(episodes.KNIFE),
                                    Split(0.3)).dataset
 
@@ -408,7 +409,7 @@ class BagsOfDataset(Kind):
             j, was = next((j, was) for j, was in enumerate(self.whole.episodes)
                           if was.name == one.name)
             if one.name != name:
-                assert one.mode == was.mode
+                assert (one.mode, one.span) == (was.mode, was.span)
             for new, old in ((made.observations, self.whole.observations),
                              (made.actions, self.whole.actions)):
                 assert np.array_equal(new[made.bounds[i]:made.bounds[i + 1]],
@@ -551,7 +552,8 @@ class Labels(Kind):
         bag.mkdir(parents=True)
         for mode, source in (('handle_first', 'rule'), ('blade_first', 'operator'),
                              (None, 'operator'), ('handle_first', 'truth')):
-            add_label(bag, Label(mode, source, 0.75, NOON, 'Ada'), CONTRACT.interface)
+            span = {'from_s': 0.5, 'to_s': 2.0} if source == 'truth' else {}
+            add_label(bag, Label(mode, source, 0.75, NOON, 'Ada', **span), CONTRACT.interface)
         self.text = labels_path(bag).read_text()
 
     def mutated(self, rng: Generator, folder: Path) -> tuple[Path, bytes]:
@@ -575,7 +577,7 @@ class Labels(Kind):
     def require_right(self, changed: tuple[Path, bytes], result: tuple[Label, ...]) -> str:
         bag, data = changed
         written = json.loads(data, object_pairs_hook=_once)['labels']
-        default = {'by': '', 'software_version': ''}
+        default = {'by': '', 'software_version': '', 'from_s': None, 'to_s': None}
         assert [vars(label) for label in result] == [{**default, **one} for one in written]
         after = read_labels(bag, CONTRACT.interface)
         assert after[:-1] == result and after[-1].by == 'Eve', 'a label is lost'
@@ -598,17 +600,29 @@ class DatasetFile(Kind):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         demos = folder / 'whole'
-        for i, kind in enumerate((episodes.HANDLE_FIRST, episodes.BLADE_FIRST)):
-            episodes.write(demos, whole(self.contract, kind, i), i, self.contract)
-        self.whole = build_dataset([demos], folder / 'data', Recipe(episodes.KNIFE, labels='rule'),
-                                   Split(0.3)).dataset
+        for i, kind in enumerate((episodes.HANDLE_FIRST, episodes.BLADE_FIRST,
+                                  episodes.CROSSWISE)):
+            bag = episodes.write(demos, whole(self.contract, kind, i), i, self.contract)
+        add_label(bag.with_name('episode_000001'), Label('blade_first', 'rule', 1.0, NOON,
+                                                         from_s=0.5, to_s=2.5),
+                  self.contract.interface)
+        recipe = Recipe(episodes.KNIFE, labels='rule', keep_unlabelled=True)
+        self.whole = build_dataset([demos], folder / 'data', recipe, Split(0.3)).dataset
+        assert [one.mode for one in self.whole.episodes] == ['handle_first', 'blade_first', None]
+        assert self.whole.episodes[1].span is not None
         self.path = folder / 'data'
 
     def mutated(self, rng: Generator, folder: Path) -> Path:
         path = copy(self.path, folder / 'data')
         text, arrays = path / 'dataset.json', path / 'dataset.safetensors'
-        if rng.random() < 0.7:
+        choice = rng.random()
+        if choice < 0.6:
             text.write_bytes(mutated_json(rng, text.read_text()))
+        elif choice < 0.8:
+            data = json.loads(text.read_text())
+            one = pick(rng, data['episodes'])
+            one['span'] = rng.integers(-1, one['frames'] + 2, 2).tolist()
+            text.write_text(json.dumps(data))
         else:
             file = pick(rng, (arrays, *sorted(path.glob('*.pixels'))))
             file.write_bytes(mutated_bytes(rng, file.read_bytes()))
@@ -624,9 +638,17 @@ class DatasetFile(Kind):
         for key, pixels in self.whole.pictures.items():
             assert np.array_equal(result.pictures[key], pixels)
         assert result.bounds[-1] == len(result.actions)
+        for one in json.loads((changed / 'dataset.json').read_text())['episodes']:
+            if 'span' in one:
+                first, end = one['span']
+                assert one['mode'] and 0 <= first < end <= one['frames']
         for split in ('train', 'validation'):
             histories, chunks = result.gather(result.window_frames(split))
             assert len(histories) == len(chunks)
+            parts = [*(result.window_frames(split, [mode])
+                       for mode in result.contract.interface.mode_names),
+                     result.frames_without_mode(split)]
+            assert sorted(np.concatenate(parts)) == result.window_frames(split).tolist()
         return 'the same arrays'
 
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags to a dataset: split, labels, provenance, what is left out and what is refused."""
 
+import hashlib
+import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -18,12 +20,13 @@ from inputs import NOON
 
 from uncloning_ros.cli.dataset import summary
 from uncloning_ros.contract import Contract
-from uncloning_ros.demos.bags.labels import Label, add_label
-from uncloning_ros.demos.bags.reader import episode_digest
+from uncloning_ros.demos.bags.labels import Label, add_label, labels_path
+from uncloning_ros.demos.bags.reader import episode_digest, read_episode
 from uncloning_ros.demos.dataset import building
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import BuildReport, build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
+from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import (
     ContractError,
@@ -95,7 +98,6 @@ def test_a_dataset_holds_every_episode_with_its_provenance(
 
 def test_frames_of_a_dataset_are_those_of_its_episodes(
         demos: Path, report: BuildReport) -> None:
-    from uncloning_ros.demos.bags.reader import read_episode
     dataset = report.dataset
     for i, one in enumerate(dataset.episodes):
         observations, actions, _, _ = align(read_episode(demos / one.name), CONTRACT)
@@ -119,11 +121,15 @@ def test_the_split_depends_on_its_seed(demos: Path, tmp_path: Path) -> None:
     assert len(splits) > 1
 
 
-@given(st.lists(st.sampled_from(INTERFACE.mode_names), min_size=1, max_size=60),
+@given(st.lists(st.sampled_from([*INTERFACE.mode_names, None]), min_size=1, max_size=60),
        st.floats(0.0, 0.99), st.integers(0, 2**32 - 1))
-def test_every_mode_is_split_alike(modes: list[str], validation: float, seed: int) -> None:
+def test_every_mode_and_none_is_split_alike(modes: list[str | None], validation: float,
+                                            seed: int) -> None:
     found = building._held_out(modes, INTERFACE.mode_names, Split(validation, seed))
-    for mode in INTERFACE.mode_names:
+    labelled = [mode for mode in modes if mode is not None]
+    assert len(found) - sum(modes[i] is None for i in found) == len(
+        building._held_out(labelled, INTERFACE.mode_names, Split(validation, seed)))
+    for mode in (*INTERFACE.mode_names, None):
         mine = [i for i, one in enumerate(modes) if one == mode]
         held = len(found.intersection(mine))
         assert not mine or held < len(mine)
@@ -179,6 +185,83 @@ def test_the_planned_mode_counts_only_if_asked_for(some: Path) -> None:
                           planned_mode='blade_first')
     dataset = build(some, labels='planned').dataset
     assert (dataset.episodes[-1].name, dataset.episodes[-1].mode) == (path.name, 'blade_first')
+
+
+@pytest.mark.parametrize(('from_s', 'to_s'), [(0.5, 2.0), (None, 1.0), (1.0, None), (0.0, 3.0)])
+def test_a_label_with_a_span_gives_its_windows_a_mode_and_the_others_none(
+        some: Path, from_s: float | None, to_s: float | None) -> None:
+    path = some / 'episode_000000'
+    add_label(path, Label('blade_first', 'operator', 1.0, NOON, from_s=from_s, to_s=to_s),
+              INTERFACE)
+    report = build(some)
+    one = report.dataset.episodes[0]
+    ticks_s = (align(read_episode(path), CONTRACT).ticks_ns - episodes.BEGIN_NS) * 1e-9
+    inside = (ticks_s >= (from_s or 0.0)) & (ticks_s <= (3.0 if to_s is None else to_s))
+    assert one.span is not None and one.mode == 'blade_first'
+    assert list(range(*one.span)) == np.flatnonzero(inside).tolist()
+    outside, frames = np.count_nonzero(~inside), len(report.dataset.observations)
+    assert (f'1 label with a span; {outside} of {frames} windows lie outside and have no mode'
+            in summary(report))
+
+
+def test_a_rule_may_say_more_than_a_person_but_the_person_counts(some: Path) -> None:
+    path = some / 'episode_000000'
+    add_label(path, Label('handle_first', 'operator', 1.0, NOON, to_s=1.0), INTERFACE)
+    add_label(path, Label('handle_first', 'rule', 1.0, NOON), INTERFACE)
+    assert build(some).dataset.episodes[0].span is not None
+    again = build(some, labels='rule', out=some.parent / 'again')
+    assert again.dataset.episodes[0].span is None
+
+
+@pytest.mark.parametrize(('from_s', 'to_s', 'reason'), [
+    (None, 3.2, 'to 3.2 s, goes past the end of the episode at 3.025 s'),
+    (4.0, None, 'from 4 s, goes past the end'), (1.01, 1.02, 'covers no window')])
+def test_an_episode_whose_label_has_a_span_without_a_window_is_left_out_and_named(
+        some: Path, from_s: float | None, to_s: float | None, reason: str) -> None:
+    add_label(some / 'episode_000000', Label('blade_first', 'operator', 1.0, NOON, from_s=from_s,
+                                             to_s=to_s), INTERFACE)
+    (one,) = build(some).dataset.left_out
+    assert one.name == 'episode_000000' and reason in one.reason
+
+
+def test_without_spans_and_unlabelled_episodes_the_description_has_no_key_for_them(
+        demos: Path, report: BuildReport, tmp_path: Path) -> None:
+    build_dataset([demos], tmp_path / 'data', Recipe(episodes.KNIFE, keep_unlabelled=True),
+                  Split(0.25))
+    text = (tmp_path / 'data' / 'dataset.json').read_bytes()
+    assert hashlib.sha256(text).hexdigest() == report.dataset.sha256
+    assert {frozenset(one) for one in json.loads(text)['episodes']} == {frozenset(
+        ('name', 'mode', 'label_source', 'digest', 'split', 'frames', 'seed'))}
+
+
+@pytest.mark.parametrize('labels', ['auto', 'operator', 'planned'])
+def test_unlabelled_episodes_stay_if_asked_for(some: Path, labels: str) -> None:
+    for i in (10, 11, 12):
+        episodes.write(some, episodes.handover(episodes.CROSSWISE, i), i, planned_mode=None)
+    add_label(some / 'episode_000000', Label('handle_first', 'operator', 1.0, NOON), INTERFACE)
+    short = {key: found[:8] for key, found in episodes.handover().items()}
+    episodes.write(some, short, 13, planned_mode=None)
+    report = build_dataset([some], some.parent / 'data', Recipe(
+        episodes.KNIFE, labels=labels, keep_unlabelled=True), Split(0.3))
+    dataset = report.dataset
+    assert [one.name for one in dataset.left_out] == ['episode_000013']
+    bare = [one for one in dataset.episodes if one.mode is None]
+    assert len(dataset.episodes) == 7 and {one.name for one in bare} >= {
+        'episode_000010', 'episode_000011', 'episode_000012'}
+    assert len(bare) == (6 if labels == 'operator' else 3)
+    assert {one.label_source for one in bare} == {None}
+    assert sum(one.split == 'validation' for one in bare) == (2 if labels == 'operator' else 1)
+    assert not any('another mode' in warning for warning in report.warnings)
+    assert f'without a label      {len(bare):>8}' in summary(report)
+    assert load_dataset(some.parent / 'data').episodes == dataset.episodes
+
+
+def test_damaged_labels_are_no_missing_label(some: Path) -> None:
+    labels_path(some / 'episode_000000').write_text('{')
+    report = build_dataset([some], some.parent / 'data', Recipe(
+        episodes.KNIFE, keep_unlabelled=True), Split())
+    (one,) = report.dataset.left_out
+    assert one.name == 'episode_000000' and 'is not JSON' in one.reason
 
 
 # --- left out and named ---

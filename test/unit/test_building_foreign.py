@@ -154,7 +154,7 @@ def test_a_piece_may_have_a_label_of_its_own(recorded: Path) -> None:
         'handle_first', 'operator')
 
 
-def own_bag(folder: Path, *said: str, index: int = 0) -> Path:
+def own_bag(folder: Path, *said: str | dict[str, Any], index: int = 0) -> Path:
     """Return a bag of the recorder's own: a start, labels while it was open, and a stop."""
     samples = episodes.handover(seed=index)
     metadata = replace(episodes.METADATA, episode=index, planned_mode=None)
@@ -164,14 +164,14 @@ def own_bag(folder: Path, *said: str, index: int = 0) -> Path:
         writer.write_event({'event': 'start', 'episode': index, 'mode': None}, arrivals[0][0])
         for receive_ns, key, one in arrivals:
             writer.write_values(key, one.values, one.stamp_ns, receive_ns)
-        for mode in said:
-            writer.write_event({'event': 'label', 'episode': index, 'mode': mode},
-                               arrivals[-1][0])
+        for one_said in said:
+            more = {'mode': one_said} if isinstance(one_said, str) else one_said
+            writer.write_event({'event': 'label', 'episode': index, **more}, arrivals[-1][0])
         writer.write_event({'event': 'stop', 'episode': index, 'mode': None}, arrivals[-1][0])
         return writer.commit()
 
 
-def labelled(report: BuildReport) -> list[tuple[str, str, str]]:
+def labelled(report: BuildReport) -> list[tuple[str, str | None, str | None]]:
     return [(one.name, one.mode, one.label_source) for one in report.dataset.episodes]
 
 
@@ -200,6 +200,15 @@ def test_what_a_person_said_on_the_event_topic_is_a_label(tmp_path: Path) -> Non
     add_label(path, Label('handle_first', 'operator', 1.0, NOON, 'anna'), INTERFACE)
     again = build(path, out=tmp_path / 'again', cutting=Cutting('event'))
     assert labelled(again) == [('episode_000000#1', 'handle_first', 'operator')]
+
+
+def test_an_event_may_label_a_part_of_its_episode(tmp_path: Path) -> None:
+    path = own_bag(tmp_path / 'demos', {'mode': 'blade_first', 'from_s': 1.0, 'to_s': 2.0})
+    (one,) = build(path.parent, cutting=Cutting('event')).dataset.episodes
+    assert one.span == (19, 40)  # of 20 frames a second, the first at 0.05 s
+    path = own_bag(tmp_path / 'more', {'mode': 'blade_first', 'to_s': 9.0})
+    with pytest.raises(DatasetError, match='to 9 s, goes past the end of the episode at'):
+        build(path.parent, out=tmp_path / 'again', cutting=Cutting('event'))
 
 
 def test_a_label_of_a_whole_bag_counts_for_none_of_several_pieces_and_that_is_told(

@@ -7,9 +7,10 @@ import dataclasses
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from learning_toys import shares, toy_config, toy_dataset, train_toy
+from learning_toys import partly_labelled, shares, toy_config, toy_dataset, train_toy
 from safetensors.torch import load_file
 
 from uncloning_ros.cli.main import main
@@ -131,6 +132,24 @@ def test_validation_episodes_are_not_trained_on(dataset: Dataset, tmp_path: Path
     for name, data in (('a', dataset), ('b', changed)):
         train_toy(data, tmp_path / name, 5)
     assert _same(_weights(tmp_path / 'a'), _weights(tmp_path / 'b'))
+
+
+def test_only_modes_trains_on_the_windows_in_spans_alone(dataset: Dataset,
+                                                         tmp_path: Path) -> None:
+    # GIVEN datasets that differ only where no window of a left span reaches
+    partly = partly_labelled(dataset)
+    spans = partly.window_frames('train', ['left'])
+    reached = np.unique(spans + np.arange(partly.contract.policy.horizon)[:, None])
+    changed = dataclasses.replace(partly, actions=partly.actions.copy())
+    changed.actions[np.setdiff1d(np.arange(len(partly.actions)), reached)] += 1.0
+    for name, only in (('some', ('left',)), ('all', ())):
+        for folder, data in (('a', partly), ('b', changed)):
+            train_toy(data, tmp_path / name / folder, 5, only_modes=only)
+    # THEN it makes no difference to --only-modes; a training on all takes every window
+    assert _same(*(_weights(tmp_path / 'some' / name) for name in 'ab'))
+    assert not _same(*(_weights(tmp_path / 'all' / name) for name in 'ab'))
+    train_toy(dataset, tmp_path / 'labelled', 5)
+    assert _same(_weights(tmp_path / 'all' / 'a'), _weights(tmp_path / 'labelled'))
 
 
 class TestCommand:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.contract import EpisodeEnd
+from uncloning_ros.demos.bags.labels import iso_time
 from uncloning_ros.demos.bags.pieces import Cut, Remainder
 from uncloning_ros.demos.episodes.cut_bag import cut_bag
 from uncloning_ros.demos.episodes.cutting import (
@@ -91,8 +92,9 @@ def test_a_label_is_of_the_episode_that_is_open_or_was_kept_last() -> None:
     marks = [Mark(1, 'label', 'lost'), Mark(2, 'start'), Mark(3, 'label', 'a'), Mark(4, 'stop'),
              Mark(5, 'label', 'b'), Mark(6, 'start'), Mark(7, 'label', 'x'), Mark(8, 'discard'),
              Mark(9, 'label', 'c'), Mark(10, 'start'), Mark(11, 'label'), Mark(12, 'stop')]
-    assert [piece.labels for piece in cut_by_events(marks, 0, 20).pieces] == [
-        ((3, 'a'), (5, 'b'), (9, 'c')), ()]
+    assert [[(label.mode, label.at) for label in piece.labels]
+            for piece in cut_by_events(marks, 0, 20).pieces] == [
+        [(mode, iso_time(at_ns)) for at_ns, mode in ((3, 'a'), (5, 'b'), (9, 'c'))], []]
 
 
 def test_what_the_recorder_undid_is_no_episode_even_after_a_discarded_take() -> None:
@@ -130,6 +132,16 @@ def test_a_topic_that_starts_nothing_is_told_with_what_it_says() -> None:
 def test_marks_are_read_from_flags_words_and_json(data: Any, word: str, mode: str | None) -> None:
     found = read_mark(7, SimpleNamespace(data=data))
     assert (found.receive_ns, found.word, found.mode) == (7, word, mode)
+
+
+def test_a_label_may_have_a_span_and_other_marks_have_none() -> None:
+    for word in ('label', 'start'):
+        mark = read_mark(7, SimpleNamespace(data=json.dumps(
+            {'event': word, 'mode': 'blade_first', 'from_s': 1, 'to_s': 2.5})))
+        assert (mark.from_s, mark.to_s) == ((1.0, 2.5) if word == 'label' else (None, None))
+    cut = cut_by_events([Mark(1, 'start'), Mark(2, 'label', 'a', from_s=1.0), Mark(3, 'stop')],
+                        0, 4)
+    assert [label.span for label in cut.pieces[0].labels] == ['from 1 s']
 
 
 # --- by the gripper ---
@@ -288,6 +300,20 @@ def test_the_recorders_own_events_are_the_default_and_tell_the_mode(tmp_path: Pa
                 '/recorder/episode_event') for at, word in ((0, 'start'), (3, 'stop'))]
     cut = cut_bag(three(tmp_path, extra=own), CONTRACT, {}, Cutting('event'))
     assert [piece.planned_mode for piece in cut.pieces] == ['blade_first']
+
+
+@pytest.mark.parametrize(('span', 'sentence'), [
+    ({'from_s': 'soon'}, "expected from_s of a label in seconds, got 'soon'"),
+    ({'to_s': True}, 'expected to_s of a label in seconds, got True'),
+    ({'to_s': 10**400}, 'expected to_s of a label in seconds, got 1000'),
+    ({'to_s': float('nan')}, '0 or above, got nan'), ({'from_s': -1}, '0 or above, got -1'),
+    ({'from_s': 2, 'to_s': 1}, 'after its begin at 2 s, got an end at 1 s')])
+def test_an_impossible_span_of_an_event_is_refused(span: dict[str, Any], sentence: str,
+                                                   tmp_path: Path) -> None:
+    own = [text(BEGIN_NS + at * S, json.dumps({'event': event, 'mode': 'blade_first', **more}))
+           for at, event, more in ((0, 'start', {}), (1, 'label', span), (3, 'stop', {}))]
+    with pytest.raises(BagError, match=f'day: an event: .*{sentence}'):
+        cut_bag(three(tmp_path, extra=own), CONTRACT, {}, Cutting('event', '/pedal'))
 
 
 @pytest.mark.parametrize('word', ['start', 'label'])

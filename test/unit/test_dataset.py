@@ -87,12 +87,46 @@ def test_windows_of_a_mode_come_from_its_episodes_alone() -> None:
     assert dataset.episode_of(np.array([0, 2, 3, 8])).tolist() == [0, 0, 1, 2]
 
 
+@given(st.data())
+def test_every_window_is_of_one_mode_or_of_none(drawn: st.DataObject) -> None:
+    lengths = drawn.draw(st.lists(st.integers(1, 6), min_size=1, max_size=6))
+    dataset = made_up(lengths, 1, 1)
+    records, inside = [], []
+    for one in dataset.episodes:
+        mode = drawn.draw(st.sampled_from([*INTERFACE.mode_names, None]))
+        first = drawn.draw(st.integers(0, one.frames - 1))
+        span = drawn.draw(st.none() | st.integers(first + 1, one.frames).map(
+            lambda end, first=first: (first, end)))
+        span = None if mode is None else span
+        split = drawn.draw(st.sampled_from(['train', 'validation']))
+        records.append(replace(one, mode=mode, label_source=mode and 'rule', span=span,
+                               split=split))
+        inside += [(mode, mode is not None, split) if span is None or span[0] <= k < span[1]
+                   else (None, True, split) for k in range(one.frames)]
+    dataset = replace(dataset, episodes=tuple(records))
+
+    def those(mode: str | None, split: str, labelled: tuple[bool, ...]) -> list[int]:
+        return [i for i, one in enumerate(inside)
+                if one[0] == mode and one[1] in labelled and one[2] == split]
+
+    for split in ('train', 'validation'):
+        for mode in INTERFACE.mode_names:
+            assert dataset.window_frames(split, [mode]).tolist() == those(mode, split, (True,))
+        assert dataset.frames_without_mode(split).tolist() == those(None, split, (True, False))
+        assert dataset.frames_without_mode(split, True).tolist() == those(None, split, (True,))
+        assert dataset.frames_without_mode(split, False).tolist() == those(None, split, (False,))
+        assert dataset.window_frames(split).tolist() == [
+            i for i, one in enumerate(inside) if one[2] == split]
+
+
 def test_windows_that_do_not_exist_are_refused() -> None:
     dataset = made_up([3], 2, 4)
     with pytest.raises(DatasetError, match=r'expected frames in \[0, 3\), got \[0, 3\]'):
         dataset.gather(np.array([0, 3]))
     with pytest.raises(DatasetError, match="got 'test'"):
         dataset.window_frames('test')
+    with pytest.raises(DatasetError, match="got 'test'"):
+        dataset.frames_without_mode('test')
     with pytest.raises(ContractError, match="did you mean 'blade_first'"):
         dataset.window_frames('train', ['blade_frist'])
 
@@ -126,6 +160,14 @@ def test_a_dataset_is_plain_files_that_others_can_read(data: Path) -> None:
     (lambda d: d.update(arrays_sha256='0' * 64), 'is damaged'),
     (lambda d: d['episodes'][0].pop('digest'), "missing key 'digest'"),
     (lambda d: d.pop('contract'), "missing key 'contract'"),
+    (lambda d: d['episodes'][0].update(mode=None), 'or neither, got None by rule'),
+    (lambda d: d['episodes'][0].update(label_source=None), 'or neither, got handle_first by None'),
+    (lambda d: d['episodes'][0].update(span=[3, 3]), r'within 59 frames, got \(3, 3\)'),
+    (lambda d: d['episodes'][0].update(span=[0, 99]), r'within 59 frames, got \(0, 99\)'),
+    (lambda d: d['episodes'][0].update(span=[-1, 9]), 'span: expected a list of 2'),
+    (lambda d: d['episodes'][0].update(span=None), 'span: expected a list of 2'),
+    (lambda d: d['episodes'][0].update(mode=None, label_source=None, span=[0, 9]),
+     r'expected a span of a mode .* got \(0, 9\) of None'),
 ])
 def test_a_changed_description_is_refused(
         data: Path, change: Callable[[dict[str, Any]], Any], sentence: str) -> None:

@@ -218,6 +218,27 @@ def test_the_facts_of_an_episode(tmp_path: Path) -> None:
     assert found.scene.side == 'left'
 
 
+def test_the_span_of_a_label_is_shown_wherever_the_label_is(tmp_path: Path) -> None:
+    path = episodes.write(tmp_path, episodes.handover())
+    add_label(path, replace(label(source='operator'), from_s=0.5, to_s=2.0), CONTRACT.interface)
+    found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
+    assert isinstance(found, EpisodeFacts) and found.left_out == ''
+    both = session(found, facts(1, label()))
+    assert record_of(both, [])['episodes'][0]['label']['from_s'] == 0.5
+    assert record_of(both, [])['episodes'][0]['label']['to_s'] == 2.0
+    assert session_page(both, []).count('% sure, from 0.5 s to 2 s<') == 1
+    assert 'labels by operator 1, rule 1, 1 of them for a part of the episode' in summary(both)
+    assert 'part of the episode' not in summary(session(facts(1, label())))
+
+
+def test_a_span_past_the_end_is_told_as_a_dataset_tells_it(tmp_path: Path) -> None:
+    path = episodes.write(tmp_path, episodes.handover())
+    add_label(path, replace(label(), to_s=9.0), CONTRACT.interface)
+    found = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
+    assert isinstance(found, EpisodeFacts)
+    assert 'to 9 s, goes past the end of the episode at 3.025 s' in found.left_out
+
+
 def test_a_handover_took_place_where_the_object_came_to_the_hand(tmp_path: Path) -> None:
     """Not where the hand came from, nor where it took the object."""
     samples = episodes.handover()

@@ -38,7 +38,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def dataset_windows(normaliser: Any, data: Any, split: str, modes: Any,
                         looked: None = None) -> Windows:
-        count = 0 if found.reason and data.value == RETARGETED else 50
+        return windows_of(data, 0 if found.reason and data.value == RETARGETED else 50)
+
+    def windows_of(data: Any, count: int) -> Windows:
         return Windows(torch.zeros(count, 1), torch.full((count, 1), data.value))
 
     def losses(windows: Windows, picks: Tensor, generator: Any) -> Tensor:
@@ -47,6 +49,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     monkeypatch.setattr(kept_loss, 'retarget', retarget)
     monkeypatch.setattr(kept_loss, 'dataset_windows', dataset_windows)
+    monkeypatch.setattr(kept_loss, 'windows_outside_spans',
+                        lambda normaliser, data, split, looked: windows_of(data, 0))
     found.policy = SimpleNamespace(normaliser=None, losses=losses)
     return found
 
@@ -82,6 +86,13 @@ def test_held_out_episodes_do_not_count(made: SimpleNamespace) -> None:
     other = KeptLoss(made.policy, data, ['kept'], 0.75, BATCH, 0)
     assert loss.report['share'] == 0.3
     assert other.report['share'] == 0.0
+
+
+def test_episodes_without_a_label_do_not_count(made: SimpleNamespace) -> None:
+    episodes = [SimpleNamespace(mode='kept', split='train')] * 10
+    episodes += [SimpleNamespace(mode=None, split='train')] * 900
+    data: Any = SimpleNamespace(value=DEMONSTRATED, episodes=episodes)
+    assert KeptLoss(made.policy, data, ['kept'], 0.75, BATCH, 0).report['share'] == 0.0
 
 
 def test_what_could_not_be_retargeted_is_told_and_own_ones_fill_the_batch(
@@ -135,6 +146,20 @@ class TestEdit:
         assert edit('other', 1)['curve'][0]['retain'] != report['curve'][0]['retain']
         one, two = (load_run(tmp_path / name).sha256 for name in ('one', 'two'))
         assert one == two
+
+    def test_copies_are_whole_though_a_span_is_short(self, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kept_loss, '_EPISODES', 5)
+        data = dataset_of((self.KEPT, handover()), (self.REMOVED, handover(OTHER_TABLE)),
+                          (self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER)))
+        short = replace(data, episodes=tuple(replace(one, span=(0, 3)) for one in data.episodes))
+        policy: Any = SimpleNamespace(normaliser=SimpleNamespace(
+            condition=lambda observations: observations.flatten(1),
+            normalise=lambda observations, chunks: chunks.flatten(1)))
+        whole, part = (KeptLoss(policy, one, [self.KEPT], 0.5, BATCH, 0) for one in (data, short))
+        assert torch.equal(whole._retargeted.clean, part._retargeted.clean)
+        frames = data.episodes[0].frames
+        assert (len(whole.demonstrated), len(part.demonstrated)) == (frames, 3 + 3 * (frames - 3))
 
     def test_ctrl_c_leaves_nothing(self, edit: Any, tmp_path: Path,
                                    monkeypatch: pytest.MonkeyPatch) -> None:

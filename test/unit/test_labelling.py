@@ -265,6 +265,52 @@ def test_where_every_take_is_left_out_nothing_is_labelled(
         capsys, tmp_path, '--rule', '--scenario', 'knife')
 
 
+def test_a_person_labels_a_part_of_an_episode(demos: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    command = ('--episode', 'episode_000001', '--mode', 'blade_first', '--operator', 'anna')
+    assert label(demos, *command, '--from-s', '0.5', '--to-s', '2') == 0
+    assert 'added; blade_first counts now from 0.5 s to 2 s, by op' in capsys.readouterr().out
+    assert label(demos, *command, '--to-s', '2') == 0
+    assert label(demos, *command, '--to-s', '2.0') == 0
+    assert 'there already; blade_first counts now to 2 s' in capsys.readouterr().out
+    assert [(one.from_s, one.to_s) for one in labels_of(demos, 1)] == [(0.5, 2.0), (None, 2.0)]
+
+
+@pytest.mark.parametrize(('words', 'sentence'), [
+    (('--from-s', '-1'), "expected a number, 0 or above, got '-1'"),
+    (('--from-s', '1', '--to-s', '1'), 'end after its begin at 1 s, got an end at 1 s'),
+    (('--from-s', '2', '--to-s', '1'), 'end after its begin at 2 s, got an end at 1 s'),
+    (('--to-s', '3.1'), 'episode_000000: the span of its label, to 3.1 s, goes past the end of '
+                        'the episode at 3.025 s; label it again with a span that ends by then'),
+    (('--from-s', '9'), 'from 9 s, goes past the end of the episode at 3.025 s'),
+    (('--from-s', '1.01', '--to-s', '1.02'),
+     'from 1.01 s to 1.02 s, covers no window of the episode, which has '),
+])
+def test_a_span_without_a_window_labels_nothing(
+        demos: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...],
+        sentence: str) -> None:
+    assert sentence in refused(capsys, demos, '--episode', 'episode_000000', 'episode_000001',
+                               '--mode', 'blade_first', '--operator', 'anna', *words)
+
+
+def test_a_take_that_a_dataset_leaves_out_has_no_window_for_a_span(
+        mute: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 'no message was recorded on /target_pose' in refused(
+        capsys, mute, '--episode', 'episode_000050', '--mode', 'handle_first', '--operator',
+        'anna', '--to-s', '1')
+
+
+@pytest.mark.parametrize(('words', 'sentence'), [
+    (('--rule', '--scenario', 'knife', '--to-s', '1'),
+     '--to-s goes with --episode, not with --rule'),
+    (('--episode', 'episode_000001', '--none', '--operator', 'anna', '--from-s', '1'),
+     '--from-s goes with --mode, not with --none')])
+def test_a_span_goes_with_a_mode_that_a_person_saw(
+        demos: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...],
+        sentence: str) -> None:
+    assert sentence in refused(capsys, demos, *words)
+
+
 # --- by clustering ---
 
 def test_clusters_are_found_but_nothing_is_labelled_before_a_person_named_them(

@@ -26,6 +26,7 @@ from uncloning_ros.demos.bags.labels import (
     standing_label,
 )
 from uncloning_ros.errors import BagError, ContractError, UncloningError
+from uncloning_ros.schema import plain
 
 INTERFACE = episodes.CONTRACT.interface
 LATER = '2026-01-31T13:30:00+01:00'  # half an hour after noon in London
@@ -37,7 +38,7 @@ def label(mode: str | None = 'handle_first', source: str = 'rule', at: str = NOO
 
 
 def data(**changes: Any) -> dict[str, Any]:
-    return {'schema': 'uncloning/labels@2', 'labels': [vars(label()) | changes]}
+    return {'schema': 'uncloning/labels@2', 'labels': [plain(label()) | changes]}
 
 
 @pytest.fixture
@@ -66,6 +67,17 @@ def test_every_label_says_who_how_sure_when_and_by_which_version(take: Path) -> 
         'schema': 'uncloning/labels@2',
         'labels': [{'mode': 'handle_first', 'source': 'operator', 'confidence': 0.7, 'at': NOON,
                     'by': 'anna', 'software_version': uncloning_ros.__version__}]}
+
+
+def test_a_label_with_a_span_says_from_when_to_when(take: Path) -> None:
+    for from_s, to_s, words in ((0.5, 4.0, 'from 0.5 s to 4 s'), (None, 4.0, 'to 4 s'),
+                                (0.5, None, 'from 0.5 s'), (None, None, '')):
+        one = Label('handle_first', 'operator', 1.0, NOON, 'anna', from_s=from_s, to_s=to_s)
+        assert (one.span, one.has_span) == (words, bool(words))
+        add_label(take, one, INTERFACE)
+    assert [{key: one[key] for key in one if key.endswith('_s')} for one in json.loads(
+        labels_path(take).read_text())['labels']] == [
+            {'from_s': 0.5, 'to_s': 4.0}, {'to_s': 4.0}, {'from_s': 0.5}, {}]
 
 
 def test_sidecars_of_the_first_schema_are_read_and_carried_on(take: Path) -> None:
@@ -109,7 +121,7 @@ def test_the_same_opinion_is_known_whenever_it_was_given() -> None:
     assert label().says_the_same(label(at=LATER))
     assert label().says_the_same(replace(label(), software_version='9.9'))
     for other in (None, label('blade_first'), label(source='truth'), label(by='pen@0'),
-                  replace(label(), confidence=0.8)):
+                  replace(label(), confidence=0.8), replace(label(), from_s=0.5)):
         assert not label().says_the_same(other)
 
 
@@ -179,6 +191,12 @@ def test_of_labels_that_two_add_at_once_none_is_lost(take: Path) -> None:
     (data(by='two\nlines'), BagError, 'expected the author of a label as one line of words'),
     (data(by=3), BagError, 'by: expected a text'),
     (data(sure='yes'), BagError, "unknown key 'sure'"),
+    (data(from_s=-1.0), BagError, 'span of a label in seconds .* 0 or above, got -1'),
+    (data(from_s=2.0, to_s=2.0), BagError, 'end after its begin at 2 s, got an end at 2 s'),
+    (data(from_s=2.5, to_s=1.0), BagError, 'end after its begin at 2.5 s, got an end at 1 s'),
+    (data(from_s='1'), BagError, 'from_s: expected a number'),
+    (data(to_s=None), BagError, 'to_s: expected a number'),
+    (data(mode=None, to_s=1.0), BagError, 'no span of a label that withdraws.* got to 1 s'),
 ])
 def test_a_damaged_sidecar_is_refused(
         take: Path, content: Any, error: type[UncloningError], sentence: str) -> None:
@@ -211,8 +229,8 @@ _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     | st.sampled_from(['handle_first', NOON, 'rule', 'uncloning/labels@2']),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(['schema', 'labels', 'mode', 'source', 'confidence', 'at', 'by']), inner,
-        max_size=6),
+        st.sampled_from(['schema', 'labels', 'mode', 'source', 'confidence', 'at', 'by', 'from_s',
+                         'to_s']), inner, max_size=6),
     max_leaves=12)
 
 
@@ -222,7 +240,8 @@ _JSON = st.recursive(
     {'schema': st.sampled_from(['uncloning/labels@1', 'uncloning/labels@2']),
      'labels': st.lists(st.fixed_dictionaries(
          {'mode': _JSON, 'source': _JSON, 'confidence': _JSON, 'at': _JSON},
-         optional={'by': _JSON, 'software_version': _JSON}), max_size=2)}))
+         optional={'by': _JSON, 'software_version': _JSON, 'from_s': _JSON, 'to_s': _JSON}),
+         max_size=2)}))
 def test_no_sidecar_gives_a_traceback(take: Path, content: object) -> None:
     labels_path(take).write_text(json.dumps(content))
     try:
@@ -247,12 +266,16 @@ def test_no_bytes_in_a_sidecar_give_a_traceback(take: Path, content: bytes) -> N
 @settings(max_examples=30, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from([*INTERFACE.mode_names, None]),
-                          st.sampled_from(SOURCES), st.floats(0.0, 1.0)), max_size=6))
+                          st.sampled_from(SOURCES), st.floats(0.0, 1.0),
+                          st.none() | st.floats(0.0, 10.0), st.none() | st.floats(10.1, 99.0)),
+                max_size=6))
 def test_whatever_is_added_comes_back_in_its_order(
-        take: Path, opinions: list[tuple[str | None, str, float]]) -> None:
+        take: Path, opinions: list[tuple[str | None, str, float, float | None, float | None]],
+        ) -> None:
     labels_path(take).unlink(missing_ok=True)
-    added = tuple(Label(mode, source, sure, NOON, 'someone', uncloning_ros.__version__)
-                  for mode, source, sure in opinions)
+    added = tuple(Label(mode, source, sure, NOON, 'someone', uncloning_ros.__version__,
+                        *((None, None) if mode is None else span))
+                  for mode, source, sure, *span in opinions)
     for one in added:
         add_label(take, one, INTERFACE)
     assert read_labels(take, INTERFACE) == added

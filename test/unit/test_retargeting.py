@@ -283,6 +283,14 @@ class TestRetarget:
         made, _ = retarget(held, [self.KEPT], 4, np.random.default_rng(0))
         assert made.actions == pytest.approx(np.tile(handover()[1], (4, 1)), abs=1e-5)
 
+    def test_unlabelled_episodes_are_no_source_and_no_place(self) -> None:
+        data = dataset_of((self.KEPT, handover()),
+                          (self.REMOVED, handover(OTHER_TABLE, OTHER_OFFER)))
+        bare = replace(data.episodes[1], mode=None, label_source=None)
+        made, _ = retarget(replace(data, episodes=(data.episodes[0], bare)), [self.KEPT], 4,
+                           np.random.default_rng(0))
+        assert made.actions == pytest.approx(np.tile(handover()[1], (4, 1)), abs=1e-5)
+
     def test_without_a_handover_of_a_kept_mode_there_is_none_and_a_reason(self) -> None:
         data = dataset_of((self.REMOVED, handover()))
         made, reason = retarget(data, [self.KEPT], 4, np.random.default_rng(0))

@@ -9,19 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
-from learning_toys import shares, toy_contract, toy_dataset, train_toy
+from learning_toys import partly_labelled, shares, toy_contract, toy_dataset, train_toy
 
+from uncloning_ros.audit.audited import identity_of
+from uncloning_ros.cli import unclone as command
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
-from uncloning_ros.learning import checkpoint, edit_report
+from uncloning_ros.learning import checkpoint, edit_report, uncloning
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_report import warnings_of
-from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.export import export
+from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classifier
 from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import (
+    EDIT,
     FINE_TUNE,
     METHODS,
     REDIRECT,
@@ -31,7 +36,8 @@ from uncloning_ros.learning.options import (
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.redirect import Redirection
 from uncloning_ros.learning.uncloning import unclone
-from uncloning_ros.learning.windows import Windows
+from uncloning_ros.learning.windows import Windows, to_windows
+from uncloning_ros.runtime.inference import load_policy
 
 OPTIONS = EditOptions(('right',), SELF_DISTILLATION, gamma=0.5, tau=None, retarget=0.0, steps=300,
                       batch_size=64, learning_rate=1e-3, seed=0, threads=1)
@@ -97,6 +103,60 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
     with (folder / 'log.csv').open() as file:
         assert [int(row['step']) for row in csv.DictReader(file)] == steps
     assert not warnings_of(report)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_windows_outside_spans_are_retained_and_unlabelled_episodes_take_no_part(
+        mixed: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    partly, seen = partly_labelled(dataset), []
+
+    def retained(policy: Policy, windows: Windows) -> float | None:
+        seen.append(windows.clean)
+        return 1.0
+
+    def classifier(policy: Policy, *data: Any, **more: Any) -> Any:
+        for split, windows in zip(('train', 'validation'), data, strict=False):
+            for mode, found in windows.items():
+                own = partly.window_frames(split, [mode])
+                assert torch.equal(found.clean, clean(own))
+        return train_classifier(policy, *data, **more)
+
+    def clean(frames: Any) -> torch.Tensor:
+        observations, chunks = map(torch.from_numpy, partly.gather(frames))
+        return to_windows(mixed.policy.normaliser, observations, chunks).clean
+
+    monkeypatch.setattr(Policy, 'validation_loss', retained)
+    monkeypatch.setattr(uncloning, 'train_classifier', classifier)
+    options = replace(EDIT, remove=('right',), steps=2, method=method, **vars(METHODS[method]))
+    report = unclone(mixed, partly, tmp_path / 'run', options)
+    # THEN the windows of left spans and those outside of all spans hold the skill
+    train, held_out = (np.concatenate([partly.window_frames(split, ['left']),
+                                       partly.frames_without_mode(split, labelled=True)])
+                       for split in ('train', 'validation'))
+    assert torch.equal(seen[0], clean(train))
+    assert all(torch.equal(windows, clean(held_out)) for windows in seen[1:])
+    assert report['retained_loss']['windows'] == len(held_out)
+    outside = 8 * sum(one.split == 'train' for one in partly.episodes[10:])
+    assert report['outside_spans'] == report['edit']['data']['outside_spans'] == outside
+    assert any(line.split(maxsplit=3)[:3] == ['outside', 'of', 'spans'] and f' {outside} ' in line
+               for line in command._lines(tmp_path, report))
+
+
+def test_without_spans_nothing_is_said_of_them(edited: tuple[Path, dict[str, Any]]) -> None:
+    folder, report = edited
+    assert report['outside_spans'] == 0
+    assert 'outside_spans' not in {**report['edit']['data'], **load_run(folder).config.data}
+    assert 'outside' not in '\n'.join(command._lines(folder, report))
+
+
+def test_the_shares_of_modes_are_not_known_of_a_training_with_unlabelled_episodes(
+        dataset: Dataset, tmp_path: Path) -> None:
+    for name, data in (('partly', partly_labelled(dataset)), ('all', dataset)):
+        train_toy(data, tmp_path / name, 1)
+        export(load_run(tmp_path / name), tmp_path / f'{name}.onnx')
+        found = identity_of(load_policy(tmp_path / f'{name}.onnx'), name)
+        assert found.demonstrated == (None if name == 'partly' else {'left': 16, 'right': 16})
 
 
 def test_gate_is_shut_where_the_removed_mode_is_plain_to_see(mixed: Run, dataset: Dataset,

@@ -21,8 +21,9 @@ class ModelIdentity:
     """One exported policy, by its digests.
 
     `demonstrated` counts the modes of its training episodes, None if its record does not name
-    them. Edits took out `modes_removed`; the newest one edited the weights `original_sha256`, None
-    for a policy without an edit. `weights_sha256` is the digest of the weights of such a policy.
+    them, or if one has no mode. Edits took out `modes_removed`; the newest one edited the weights
+    `original_sha256`, None for a policy without an edit. `weights_sha256` is the digest of the
+    weights of such a policy.
     """
 
     model: Annotated[str, Doc('name of the file')]
@@ -71,6 +72,6 @@ def identity_of(policy: OnnxPolicy, name: str) -> ModelIdentity:
 def _demonstrated(training: Mapping[str, Any]) -> dict[str, int] | None:
     episodes = training.get('data', {}).get('episodes', ())
     only = training.get('options', {}).get('only_modes') or None
-    counts = Counter(e['mode'] for e in episodes
-                     if e['split'] == 'train' and (only is None or e['mode'] in only))
-    return dict(sorted(counts.items())) or None
+    modes = [e['mode'] for e in episodes
+             if e['split'] == 'train' and (only is None or e['mode'] in only)]
+    return None if None in modes else dict(sorted(Counter(modes).items())) or None

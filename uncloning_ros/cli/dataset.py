@@ -9,6 +9,9 @@ named, and so are damaged bags, bags of another robot and recordings of other fo
 
   uncloning dataset demos/ --out data/
 
+With --keep-unlabelled episodes without a label stay, with no mode; uncloning train
+clones them like all others.
+
 Bags of plain ros2 bag record need a contract: a file with the topics, their types,
 the rate of the policy and the modes. --topic names a topic that differs in the bags:
 
@@ -42,6 +45,7 @@ from uncloning_ros.cli.arguments import add_workers, new_path, seed, share
 from uncloning_ros.cli.output import SHOWN, filled, listed, more
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.demos.dataset.recipe import LABELS, Recipe, Split
+from uncloning_ros.errors import counted
 
 if TYPE_CHECKING:
     from uncloning_ros.demos.dataset.building import BuildReport
@@ -64,9 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'geometric rule, a named cluster, the simulator, or the mode that '
                              'was planned; auto takes the first of the first four that has '
                              'one (default: %(default)s)')
+    parser.add_argument('--keep-unlabelled', action='store_true',
+                        help='keep episodes without a label, with no mode')
     parser.add_argument('--validation', type=share, default=Split.validation, metavar='SHARE',
-                        help='share of the episodes of each mode that is held out '
-                             '(default: %(default)s)')
+                        help='share of the episodes of each mode, and of those of none, that '
+                             'is held out (default: %(default)s)')
     parser.add_argument('--seed', type=seed, default=Split.seed, metavar='N',
                         help='seed of the split (default: %(default)s)')
     add_workers(parser)
@@ -78,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.progress import progress_bar
     from uncloning_ros.scenario import find_scenario
 
-    recipe = Recipe(find_scenario(args.scenario), reading_of(args), args.labels)
+    recipe = Recipe(find_scenario(args.scenario), reading_of(args), args.labels,
+                    args.keep_unlabelled)
     with progress_bar('reading episodes') as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total
@@ -93,19 +100,29 @@ def run(args: argparse.Namespace) -> int:
 
 def summary(report: 'BuildReport') -> str:
     """Return the modes of a dataset as a table, then cuts, episodes left out and warnings."""
+    from uncloning_ros.demos.dataset.store import SPLITS
+
     dataset = report.dataset
     rate_hz = dataset.contract.policy.rate_hz
     lines = [f'{"mode":<20} {"episodes":>8} {"train":>7} {"validation":>10} {"frames":>8} '
              f'{"mean s":>7}']
-    for mode in (*dataset.contract.interface.mode_names, None):
-        found = [one for one in dataset.episodes if mode in (one.mode, None)]
+    rows = {mode: [one for one in dataset.episodes if one.mode == mode]
+            for mode in (*dataset.contract.interface.mode_names, None)}
+    named = {mode or 'without a label': found for mode, found in rows.items() if mode or found}
+    for name, found in {**named, 'all': dataset.episodes}.items():
         splits = Counter(one.split for one in found)
         frames = sum(one.frames for one in found)
         mean_s = frames / rate_hz / len(found) if found else 0.0
-        lines.append(f'{mode or "all":<20} {len(found):>8} {splits["train"]:>7} '
+        lines.append(f'{name:<20} {len(found):>8} {splits["train"]:>7} '
                      f'{splits["validation"]:>10} {frames:>8} {mean_s:>7.1f}')
-    sources = Counter(one.label_source for one in dataset.episodes)
-    lines.append('labels by ' + ', '.join(f'{source} {n}' for source, n in sources.items()))
+    sources = Counter(one.label_source for one in dataset.episodes if one.label_source)
+    lines.append('labels by ' + (', '.join(f'{source} {n}' for source, n in sources.items())
+                                 or '-'))
+    spans = [one for one in dataset.episodes if one.span is not None]
+    if spans:
+        outside = sum(len(dataset.frames_without_mode(split, labelled=True)) for split in SPLITS)
+        lines.append(f'{counted(len(spans), "label")} with a span; {outside} of '
+                     f'{len(dataset.observations)} windows lie outside and have no mode')
     lines += _cut_lines(report)
     lines += listed(f'left out {len(dataset.left_out)}',
                     [f'{one.name}: {one.reason}' for one in dataset.left_out], _NAMED)

@@ -94,7 +94,9 @@ def _modes(session: 'Session') -> list[str]:
         lines.append(f'{name:<30.30} {len(found):>8} {share:>6} {_lengths(found)}'.rstrip())
     sources = Counter(one.label.source for one in session.episodes if one.label is not None)
     by = ', '.join(f'{source} {n}' for source, n in sources.items())
-    return [*lines, f'* desired; labels by {by or "-"}']
+    spans = sum(one.label is not None and one.label.has_span for one in session.episodes)
+    part = f', {spans} of them for a part of the episode' if spans else ''
+    return [*lines, f'* desired; labels by {by or "-"}{part}']
 
 
 def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:

@@ -14,6 +14,12 @@ a cluster counts again:
       --mode blade_first --operator anna
   uncloning label demos/ --episode episode_000003 --none --operator anna
 
+A label may count for a part of an episode, in seconds since its first message, both
+ends included. What begins outside of the part belongs to no mode:
+
+  uncloning label demos/ --episode episode_000003 --mode blade_first \
+      --from-s 0.5 --to-s 4 --operator anna
+
 By the rule of a scenario; episodes on which the rule abstains are listed:
 
   uncloning label demos/ --rule --scenario knife
@@ -35,7 +41,13 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import add_workers, fraction, new_path, positive_float
+from uncloning_ros.cli.arguments import (
+    add_workers,
+    fraction,
+    new_path,
+    non_negative_float,
+    positive_float,
+)
 from uncloning_ros.cli.output import SHOWN, each_usable, filled, listed, more, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.demos.labelling.clusters import APART_M
@@ -44,6 +56,7 @@ from uncloning_ros.errors import UncloningError, counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from uncloning_ros.demos.bags.labels import Label
     from uncloning_ros.demos.bags.pieces import LeftOut
     from uncloning_ros.demos.episodes.find import Listing
     from uncloning_ros.demos.episodes.reading import Reading
@@ -52,6 +65,7 @@ if TYPE_CHECKING:
 _WAYS = ('episode', 'rule', 'cluster', 'name_cluster')
 # Option -> the ways of labelling that it belongs to.
 _BELONGS = {'mode': ('episode',), 'none': ('episode',), 'confidence': ('episode',),
+            'from_s': ('episode',), 'to_s': ('episode',),
             'operator': ('episode', 'name_cluster'), 'scenario': ('rule',),
             'apart': ('cluster',), 'clusters': ('cluster', 'name_cluster')}
 
@@ -86,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help='person who gives the labels; optional with --name-cluster')
     hand.add_argument('--confidence', type=fraction, metavar='SHARE',
                       help='confidence of the operator, 0 to 1 (default: 1)')
+    hand.add_argument('--from-s', type=non_negative_float, metavar='SECONDS',
+                      help='the episodes show the mode from this time on (default: from their '
+                           'beginning)')
+    hand.add_argument('--to-s', type=non_negative_float, metavar='SECONDS',
+                      help='the episodes show the mode up to this time (default: to their end)')
     rule = parser.add_argument_group('by rule')
     rule.add_argument('--rule', action='store_true', default=None,
                       help='label every episode by the rule of --scenario')
@@ -136,15 +155,16 @@ def _way(args: argparse.Namespace) -> str:
     way = given[0]
     for option, ways in _BELONGS.items():
         if getattr(args, option) is not None and way not in ways:
-            raise UncloningError(f'--{option} goes with {_options(ways)}, not with '
+            raise UncloningError(f'{_options([option])} goes with {_options(ways)}, not with '
                                  f'{_options([way])}')
     if way == 'episode' and args.operator is None:
         raise UncloningError('a manual label needs its author; add --operator NAME')
     if way == 'episode' and (args.mode is None) == (args.none is None):
         raise UncloningError('expected either --mode MODE, to label the episodes, or --none, to '
                              'withdraw labels; give one of the two')
-    if args.none and args.confidence is not None:
-        raise UncloningError('--confidence goes with --mode, not with --none')
+    for option in ('confidence', 'from_s', 'to_s'):
+        if args.none and getattr(args, option) is not None:
+            raise UncloningError(f'{_options([option])} goes with --mode, not with --none')
     if way == 'rule' and args.scenario is None:
         raise UncloningError('--rule needs the scenario that has the rule; add --scenario NAME, '
                              'as in --scenario knife')
@@ -159,19 +179,28 @@ def _options(names: 'Sequence[str]') -> str:
 def _by_hand(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',
              at: str) -> list[str]:
     from uncloning_ros.demos.bags.labels import Label
+    from uncloning_ros.demos.dataset.spans import require_windows
     from uncloning_ros.demos.labelling.opinions import add_labels, by_hand, named_episodes
 
     confidence = 0.0 if args.none else 1.0 if args.confidence is None else args.confidence
-    label = Label(args.mode, 'operator', confidence, at, args.operator)
-    labelled = add_labels([by_hand(one, label, reading)
-                           for one in named_episodes(listing.episodes, args.episode)])
+    label = Label(args.mode, 'operator', confidence, at, args.operator, from_s=args.from_s,
+                  to_s=args.to_s)
+    named = named_episodes(listing.episodes, args.episode)
+    opinions = [by_hand(ref, label, reading) for ref in named]
+    for ref in named if label.has_span else ():
+        require_windows(ref, label, reading)
+    labelled = add_labels(opinions)
     lines = []
     for one in labelled[:SHOWN]:
         now = 'no label counts now' if one.standing is None else (
-            f'{one.standing.mode} counts now, by {one.standing.source}')
+            f'{one.standing.mode} counts now{_span(one.standing)}, by {one.standing.source}')
         done = 'withdrawn' if args.none else 'added' if one.added else 'there already'
         lines.append(f'{one.name}: {done}; {now}')
     return lines + more(len(labelled))
+
+
+def _span(label: 'Label') -> str:
+    return f' {label.span}' if label.has_span else ''
 
 
 def _by_rule(args: argparse.Namespace, listing: 'Listing', reading: 'Reading',

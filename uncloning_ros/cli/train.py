@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clone a policy from a dataset.
 
-Trains one network on all modes, or with --only-modes on some of them. On the kept modes alone
-this gives the filtered retrain, with which an edit is compared. Ctrl-C saves the run; the same
+Trains one network on all windows, or with --only-modes on those of some modes: windows outside of
+the span of a label, and episodes without a label, belong to no mode. On the kept modes alone this
+gives the filtered retrain, with which an edit is compared. Ctrl-C saves the run; the same
 command with --resume goes on to exactly the weights of a run that was not interrupted.
 
   uncloning train data/ --out runs/mixed
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resume', action='store_true',
                         help='go on with the run in --out, with the options it was begun with')
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
-                        help='train on the episodes of these modes alone (default: all)')
+                        help='train on the windows of these modes alone (default: all)')
     add_optimisation(parser, TRAINING, CAMERA_TRAINING)
 
 

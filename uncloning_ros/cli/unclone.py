@@ -102,6 +102,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         change = 100 * (loss['after'] / loss['before'] - 1)
         rows.append(('retained loss', f'{loss["before"]:.4f} before, {loss["after"]:.4f} after '
                                       f'({change:+.1f} %), {loss["windows"]} windows'))
+    if report['outside_spans']:
+        rows.append(('outside of spans', f'{report["outside_spans"]} windows, retained'))
     if retargeted['episodes']:
         rows.append(('retargeted', f'{_percent(retargeted["share"])} % of a batch of kept modes, '
                                    f'{retargeted["episodes"]} episodes'))

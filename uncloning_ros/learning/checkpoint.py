@@ -67,14 +67,18 @@ class Run:
 
 
 def dataset_record(dataset: Dataset) -> dict[str, Any]:
-    """Return the provenance of a dataset, as a run and an exported policy have it."""
+    """Return the provenance of a dataset, as a run and an exported policy have it.
+
+    `outside_spans` is the number of training windows outside of the spans of labels, if any are.
+    """
+    outside = len(dataset.frames_without_mode('train', labelled=True))
     return {
         'sha256': dataset.sha256,
         'scenario': dataset.scenario,
         'seeds': list(dataset.seeds),
         'episodes': [{'name': episode.name, 'mode': episode.mode, 'split': episode.split,
                       'digest': episode.digest} for episode in dataset.episodes],
-    }
+    } | ({'outside_spans': outside} if outside else {})
 
 
 def write_config(folder: Path, config: RunConfig) -> None:

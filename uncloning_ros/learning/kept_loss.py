@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss that holds the skill while an edit moves the weights: cloning on kept modes.
 
+Windows outside of the span of a label belong to no mode. They are cloned too, whichever mode their
+episode has.
+
 A few kept demonstrations show tool and hand at few places. Then part of each batch is retargeted:
 copies of these demonstrations at the places of other demonstrations (`demos.dataset.retargeting`).
 Their share is three tenths, more with fewer than 9 demonstrations, and none with more than 30 or
@@ -19,7 +22,7 @@ from uncloning_ros.demos.dataset.retargeting import retarget
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.windows import Looked, dataset_windows, joined
+from uncloning_ros.learning.windows import Looked, dataset_windows, joined, windows_outside_spans
 from uncloning_ros.progress import progress_bar
 
 # Share of a batch times number of kept demonstrations, and least share. Chosen on development
@@ -36,13 +39,16 @@ class KeptLoss:
     `most` is the largest share of a batch that may be retargeted, below 1. All randomness
     follows from `seed` and from nothing else, so all methods of an edit see the same batches.
     `looked` is as `dataset_windows` takes it. `report` has the retargeted share, and the reason
-    if it is smaller than wanted.
+    if it is smaller than wanted; `outside_spans` is the number of windows outside of spans.
     """
 
     def __init__(self, policy: Policy, dataset: Dataset, kept: Sequence[str], most: float,
                  batch_size: int, seed: int, looked: Looked | None = None) -> None:
         normaliser = policy.normaliser
-        self.demonstrated = dataset_windows(normaliser, dataset, 'train', kept, looked)
+        outside = windows_outside_spans(normaliser, dataset, 'train', looked)
+        self.outside_spans = len(outside)
+        self.demonstrated = joined([dataset_windows(normaliser, dataset, 'train', kept, looked),
+                                    outside])
         self._retargeted = self.demonstrated
         self._generator = torch.Generator().manual_seed(seed + 1)
         share, episodes, reason = min(most, _wanted_share(dataset, kept)), 0, ''
@@ -52,7 +58,7 @@ class KeptLoss:
                                           bar.update)
             episodes = len(copies.episodes)
             if episodes:
-                self._retargeted = dataset_windows(normaliser, copies, 'train', kept)
+                self._retargeted = dataset_windows(normaliser, copies, 'train', None)
         # Rounded down: a part of every batch is as it was demonstrated.
         self._retargeted_count = int(share * batch_size) if episodes else 0
         self._demonstrated_count = batch_size - self._retargeted_count
@@ -75,7 +81,8 @@ class KeptLoss:
 
 def _wanted_share(dataset: Dataset, kept: Sequence[str]) -> float:
     """Return the share of a batch that should be retargeted."""
-    counts = Counter(episode.mode for episode in dataset.episodes if episode.split == 'train')
+    counts = Counter(episode.mode for episode in dataset.episodes
+                     if episode.split == 'train' and episode.mode is not None)
     own = sum(counts[mode] for mode in kept)
     few = own < max(counts.values()) and own <= FEW_DEMONSTRATIONS
     return max(_LEAST_SHARE, _SHARE_TIMES_KEPT / own) if few else 0.0

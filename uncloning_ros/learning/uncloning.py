@@ -44,7 +44,13 @@ from uncloning_ros.learning.redirect import Redirection
 from uncloning_ros.learning.seeing import features_of
 from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.step_log import StepLog
-from uncloning_ros.learning.windows import Looked, Windows, joined, windows_by_mode
+from uncloning_ros.learning.windows import (
+    Looked,
+    Windows,
+    joined,
+    windows_by_mode,
+    windows_outside_spans,
+)
 from uncloning_ros.progress import progress_bar
 
 _LOG_EVERY = 10
@@ -101,10 +107,12 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
         policy.eyes.requires_grad_(False)
         optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
         steps = _steps(optimiser, kept_loss, removal, partial, options)
-        kept_held_out = joined([held_out[mode] for mode in kept])
+        kept_held_out = joined([*(held_out[mode] for mode in kept), windows_outside_spans(
+            run.policy.normaliser, dataset, 'validation', looked)])
         edit = _record(run, dataset, options)
         report = {
-            'schema': edit_report.SCHEMA, 'edit': edit, 'kept': list(kept), **steps,
+            'schema': edit_report.SCHEMA, 'edit': edit, 'kept': list(kept),
+            'outside_spans': kept_loss.outside_spans, **steps,
             'classifier': classifier_report,
             'retained_loss': {'before': run.policy.validation_loss(kept_held_out),
                               'after': optimiser.average.validation_loss(kept_held_out),
@@ -169,7 +177,8 @@ def _record(run: Run, dataset: Dataset, options: EditOptions) -> dict[str, Any]:
     """Return the record of the edit, which the edited run and its exported file carry."""
     source = dataset_record(dataset)
     record = {'parent_sha256': run.sha256, **asdict(options), 'remove': list(options.remove),
-              'data': {key: source[key] for key in ('sha256', 'scenario', 'seeds')}}
+              'data': {key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans')
+                       if key in source}}
     return record if run.config.edit is None else record | {'previous': dict(run.config.edit)}
 
 

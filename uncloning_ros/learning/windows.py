@@ -51,7 +51,11 @@ def dataset_tensors(dataset: Dataset, split: str,
 
     They are in the contract's units; `modes` None stands for all.
     """
-    observations, chunks = dataset.gather(dataset.window_frames(split, modes))
+    return _tensors(dataset, dataset.window_frames(split, modes))
+
+
+def _tensors(dataset: Dataset, frames: Frames) -> tuple[Tensor, Tensor]:
+    observations, chunks = dataset.gather(frames)
     return (torch.as_tensor(observations, dtype=torch.float32),
             torch.as_tensor(chunks, dtype=torch.float32))
 
@@ -68,10 +72,21 @@ def dataset_windows(normaliser: Normaliser, dataset: Dataset, split: str,
 
     With cameras they are those of the frames that were `looked` at; None without cameras.
     """
-    windows = to_windows(normaliser, *dataset_tensors(dataset, split, modes))
+    return _windows_of(normaliser, dataset, dataset.window_frames(split, modes), looked)
+
+
+def windows_outside_spans(normaliser: Normaliser, dataset: Dataset, split: str,
+                          looked: Looked | None = None) -> Windows:
+    """Return the windows outside of the spans of labels; see `dataset_windows`."""
+    return _windows_of(normaliser, dataset, dataset.frames_without_mode(split, labelled=True),
+                       looked)
+
+
+def _windows_of(normaliser: Normaliser, dataset: Dataset, frames: Frames,
+                looked: Looked | None) -> Windows:
+    windows = to_windows(normaliser, *_tensors(dataset, frames))
     if looked is None:
         return windows
-    frames = dataset.window_frames(split, modes)
     there = np.flatnonzero(np.isin(frames, looked.frames))
     rows = np.searchsorted(looked.frames, frames[there])
     return with_features(windows.picked(torch.from_numpy(there)), looked.features[rows])

@@ -62,6 +62,14 @@ class Episode:
         """Return the name of the bag's directory."""
         return self.path.name
 
+    @property
+    def bounds_ns(self) -> tuple[int, int]:
+        """Return the first and the last receive time of its samples, within its span."""
+        arrivals = [sample.receive_ns for found in self.samples.values() for sample in found]
+        first, last = min(arrivals), max(arrivals)
+        # A static transform from before a piece holds in it.
+        return (first if self.span_ns is None else max(first, self.span_ns[0])), last
+
 
 @dataclass(frozen=True)
 class BagTopic:

@@ -19,6 +19,9 @@ outrank others first:
     cluster   a person named the cluster that the episode lies in; `by` has cluster and person
     truth     the simulator
 
+A label that was decided for a part of its episode has `"from_s": 0.5, "to_s": 4.0` as well, in
+seconds since the episode's first message; one of the two may be left out.
+
 Labels of a piece of a bag, as in `demos/monday#3.labels.json`, have its first and last receive
 time as well, `"span_ns": [1769860800000000000, 1769860808000000000]`: a bag that is cut in
 another way has another third piece.
@@ -30,6 +33,7 @@ import contextlib
 import datetime
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +57,8 @@ class Label:
 
     `confidence` is in [0, 1], `at` an ISO 8601 time with its zone. `by` names the operator, the
     rule or the cluster. `software_version` is that of the package that added the label. Both are
-    '' where an older package did not write them.
+    '' where an older package did not write them. The mode was decided for the span from `from_s`
+    to `to_s`, both included, in s since the episode began; None for its begin and its end.
     """
 
     mode: str | None
@@ -62,6 +67,8 @@ class Label:
     at: str
     by: str = ''
     software_version: str = ''
+    from_s: float | None = None
+    to_s: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.confidence <= 1.0:
@@ -76,12 +83,34 @@ class Label:
         if zone is None:
             raise BagError(f'expected a time with its zone, as in 2026-01-31T12:00:00+00:00, got '
                            f'{shown(self.at)}')
+        if self.mode is None and self.has_span:
+            raise BagError(f'expected no span of a label that withdraws another, got {self.span}; '
+                           f'leave it out')
+        for end_s in (self.from_s, self.to_s):
+            if end_s is not None and not 0.0 <= end_s < math.inf:
+                raise BagError(f'expected the span of a label in seconds since its episode began, '
+                               f'0 or above, got {end_s}; label again with another span')
+        if self.from_s is not None and self.to_s is not None and self.from_s >= self.to_s:
+            raise BagError(f'expected the span of a label to end after its begin at '
+                           f'{self.from_s:g} s, got an end at {self.to_s:g} s; label again with '
+                           f'another span')
+
+    @property
+    def has_span(self) -> bool:
+        """Tell whether the mode was decided for a part of the episode."""
+        return self.from_s is not None or self.to_s is not None
+
+    @property
+    def span(self) -> str:
+        """Return the part of the episode in words, '' for all of it."""
+        begin = '' if self.from_s is None else f'from {self.from_s:g} s'
+        end = '' if self.to_s is None else f'to {self.to_s:g} s'
+        return ' '.join(filter(None, (begin, end)))
 
     def says_the_same(self, other: 'Label | None') -> bool:
         """Tell whether another label is the same opinion of the same source, at any time."""
         return other is not None and (
-            (self.mode, self.source, self.confidence, self.by)
-            == (other.mode, other.source, other.confidence, other.by))
+            replace(self, at=other.at, software_version=other.software_version) == other)
 
 
 @dataclass(frozen=True, kw_only=True)

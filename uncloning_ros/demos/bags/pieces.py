@@ -7,6 +7,8 @@ All times are receive times of the bag in ns.
 
 from dataclasses import dataclass
 
+from uncloning_ros.demos.bags.labels import Label
+
 # Pause (ns) of the teacher's commands: an episode begins after the last one and holds none.
 PAUSE_NS = 300_000_000
 
@@ -15,14 +17,14 @@ PAUSE_NS = 300_000_000
 class Piece:
     """One episode of a bag: its number, from 1, and its first and last receive time in ns.
 
-    `labels` are the modes that a person gave it on the event topic, each with its time in ns.
+    `labels` are those that a person gave it on the event topic.
     """
 
     number: int
     begin_ns: int
     end_ns: int
     planned_mode: str | None = None
-    labels: tuple[tuple[int, str], ...] = ()
+    labels: tuple[Label, ...] = ()
 
     @property
     def span_ns(self) -> tuple[int, int]:

@@ -56,12 +56,12 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
     """Make a dataset of every usable episode in `sources` and write it to the folder `out`.
 
     `sources` are bags and folders of bags. `on_done(done, total)` is called after each bag that
-    was cut and each episode. The result does not depend on `workers`. An episode without a label,
-    too short, or with a gap is left out and named, and so is a damaged bag, one of another
-    interface, or one with a message that cannot be decoded. Raise `BagError` for a path that is
-    not there, `ContractError` for a key of the recipe that the contract lacks or if bags carry
-    several policy parts and the recipe chooses none, `DatasetError` if no episode remains. An
-    interrupt leaves nothing behind.
+    was cut and each episode. The result does not depend on `workers`. An episode that is
+    too short, has a gap, or has no label (unless the recipe keeps these) is left out and named,
+    and so is a damaged bag, one of another interface, or one with a message that cannot be
+    decoded. Raise `BagError` for a path that is not there, `ContractError` for a key of the recipe
+    that the contract lacks or if bags carry several policy parts and the recipe chooses none,
+    `DatasetError` if no episode remains. An interrupt leaves nothing behind.
     """
     require_new(out)
     contract = with_topics(recipe.reading.contract or first_contract(sources),
@@ -128,18 +128,18 @@ def _records(usable: Sequence[Loaded], contract: Contract,
     held_out = _held_out([one.mode for one in usable], contract.interface.mode_names, split)
     return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest,
                                'validation' if i in held_out else 'train',
-                               len(one.frames.ticks_ns), one.seed)
+                               len(one.frames.ticks_ns), one.seed, one.span)
                  for i, one in enumerate(usable))
 
 
-def _held_out(modes: Sequence[str], names: Sequence[str], split: Split) -> set[int]:
-    """Return the episodes of the validation split: of every mode the same share.
+def _held_out(modes: Sequence[str | None], names: Sequence[str], split: Split) -> set[int]:
+    """Return the episodes of the validation split: of every mode, and of none, the same share.
 
     A mode with at least two episodes keeps one in either split, unless the share is 0.
     """
     found: set[int] = set()
     rng = np.random.default_rng(split.seed)
-    for name in names:
+    for name in (*names, None):
         members = [i for i, mode in enumerate(modes) if mode == name]
         order = rng.permutation(len(members))
         count = min(max(1, round(split.validation * len(members))), len(members) - 1)
@@ -154,7 +154,8 @@ def _warnings(usable: Sequence[Loaded], contract: Contract) -> list[str]:
         if count < FEW_EPISODES:
             warnings.append(f'{counted(count, "episode")} of mode {mode}; {FEW_EPISODES} or more '
                             f'are better')
-    disagreeing = [one.ref.name for one in usable if one.planned_mode not in (None, one.mode)]
+    disagreeing = [one.ref.name for one in usable
+                   if None not in (one.mode, one.planned_mode) and one.mode != one.planned_mode]
     if disagreeing:
         warnings.append(f'{counted(len(disagreeing), "episode")} labelled with another mode than '
                         f'planned: {", ".join(disagreeing)}')

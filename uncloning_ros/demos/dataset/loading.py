@@ -9,11 +9,12 @@ from pathlib import Path
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.info import read_info
-from uncloning_ros.demos.bags.labels import SOURCES, newest_label
+from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.dataset.alignment import Aligned, align
 from uncloning_ros.demos.dataset.recipe import Recipe
+from uncloning_ros.demos.dataset.spans import frames_in_span
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError, UncloningError
@@ -21,11 +22,15 @@ from uncloning_ros.errors import ContractError, DatasetError, UncloningError
 
 @dataclass(frozen=True)
 class Loaded:
-    """One labelled and aligned episode, as a worker returns it."""
+    """One aligned episode, as a worker returns it.
+
+    It has no mode and no source without a label. `span` is that of `EpisodeRecord`.
+    """
 
     ref: EpisodeRef
-    mode: str
-    label_source: str
+    mode: str | None
+    label_source: str | None
+    span: tuple[int, int] | None
     planned_mode: str | None
     digest: str
     seed: int | None
@@ -45,18 +50,19 @@ def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded 
                             f'first episode, got {episode.contract.policy}; choose with '
                             f'--contract')
     try:
-        mode, source = _mode(ref, episode, recipe, contract)
-        return Loaded(ref, mode, source, episode.metadata.planned_mode, _digest(ref.path),
-                      episode.metadata.seed, align(episode, contract))
+        mode, source, label = _mode(ref, episode, recipe, contract)
+        frames = align(episode, contract)
+        span = None if label is None else frames_in_span(label, episode, frames.ticks_ns)
+        return Loaded(ref, mode, source, span, episode.metadata.planned_mode, _digest(ref.path),
+                      episode.metadata.seed, frames)
     except UncloningError as err:
         return LeftOut(ref.name, f'{err}{_hint(episode, recipe, contract)}')
 
 
 def _hint(episode: Episode, recipe: Recipe, contract: Contract) -> str:
     """Return the remedy for a very long episode, to stand behind the reason why it is left out."""
-    times_ns = [sample.receive_ns for found in episode.samples.values()
-                for sample in (found[0], found[-1])]
-    length_s = (max(times_ns) - min(times_ns)) * 1e-9
+    begin_ns, end_ns = episode.bounds_ns
+    length_s = (end_ns - begin_ns) * 1e-9
     most_s = contract.deployment.episode_end.max_episode_s
     if recipe.reading.cutting is not None or length_s <= most_s:
         return ''
@@ -76,21 +82,30 @@ def _digest_of(path: Path, _: tuple[tuple[int, int], ...]) -> str:
 
 
 def _mode(ref: EpisodeRef, episode: Episode, recipe: Recipe,
-          contract: Contract) -> tuple[str, str]:
-    """Return the mode and its source; raise `DatasetError` if there is none."""
+          contract: Contract) -> tuple[str | None, str | None, Label | None]:
+    """Return the mode, its source and the label, each None if there is none.
+
+    Raise `DatasetError` without a mode, unless the recipe keeps such an episode.
+    """
+    planned = episode.metadata.planned_mode
     if recipe.labels == 'planned':
-        if episode.metadata.planned_mode is None:
-            raise DatasetError('it has no planned mode')
-        return episode.metadata.planned_mode, 'planned'
+        return _without_label('it has no planned mode', recipe) if planned is None else (
+            planned, 'planned', None)
     known = ref.labels(contract.interface)
     reason = f'it has no {recipe.labels} label'
     for source in SOURCES if recipe.labels == 'auto' else (recipe.labels,):
         label = newest_label(known, source)
         if label is not None and label.mode is not None:
-            return label.mode, source
+            return label.mode, source, label
         if source == 'rule':
             found = rule_label(contract, recipe.scenario, episode)
             if found.mode is not None:
-                return found.mode, source
+                return found.mode, source, None
             reason = f'the rule abstains: {found.reason}'
-    raise DatasetError(reason)
+    return _without_label(reason, recipe)
+
+
+def _without_label(reason: str, recipe: Recipe) -> tuple[None, None, None]:
+    if not recipe.keep_unlabelled:
+        raise DatasetError(reason)
+    return None, None, None

@@ -19,12 +19,14 @@ class Recipe:
     """How bags become labelled frames: the rule of a scenario, how bags are read, whose labels.
 
     A contract in `reading` replaces the policy and deployment parts that the bags carry. `labels`
-    is one of `LABELS`.
+    is one of `LABELS`. With `keep_unlabelled` an episode without a label has no mode, else it is
+    left out.
     """
 
     scenario: Scenario
     reading: Reading = field(default_factory=Reading)
     labels: str = 'auto'
+    keep_unlabelled: bool = False
 
     def __post_init__(self) -> None:
         if self.labels not in LABELS:

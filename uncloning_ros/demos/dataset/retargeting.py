@@ -157,11 +157,11 @@ def _frames(dataset: Dataset, episode: int) -> slice:
 
 
 def _marked(dataset: Dataset) -> dict[int, Handover]:
-    """Return the marks of the training episodes that have them, by the episode's index."""
+    """Return the marks of the labelled training episodes that have them, by their index."""
     found = {}
     for i, one in enumerate(dataset.episodes):
         frames = _frames(dataset, i)
-        if one.split == 'train':
+        if one.split == 'train' and one.mode is not None:
             # An episode with an invalid rotation is taught as it is, not retargeted.
             with contextlib.suppress(ValueError):
                 handover = find_handover(dataset.contract.interface, dataset.observations[frames],

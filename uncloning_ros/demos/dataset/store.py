@@ -24,7 +24,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,15 +54,36 @@ Frames = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One episode of a dataset; `digest` is the sha256 of its bag, `seed` the simulator's."""
+    """One episode of a dataset; `digest` is the sha256 of its bag, `seed` the simulator's.
+
+    Mode and source are None for an episode without a label. `span` is (first, end): the frames of
+    the episode, from 0, whose windows belong to its mode; None for all of them.
+    """
 
     name: str
-    mode: str
-    label_source: str
+    mode: str | None
+    label_source: str | None
     digest: str
     split: SplitName
     frames: Positive
     seed: Count | None
+    span: tuple[Count, Count] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mode is None) != (self.label_source is None):
+            raise DatasetError(f'expected a mode and the source of its label, or neither, got '
+                               f'{self.mode} by {self.label_source}; make the dataset again')
+        if self.span is not None and (
+                self.mode is None or not 0 <= self.span[0] < self.span[1] <= self.frames):
+            raise DatasetError(f'expected a span of a mode within {self.frames} frames, got '
+                               f'{self.span} of {self.mode}; make the dataset again')
+
+    @property
+    def of_mode(self) -> slice:
+        """Return the frames of the episode whose windows belong to its mode."""
+        if self.mode is None:
+            return slice(0, 0)
+        return slice(*(self.span or (0, self.frames)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +113,8 @@ class Description:
 
     def as_read(self) -> 'Description':
         """Return the description; raise `ContractError` for a mode that the contract lacks."""
-        self.contract.interface.require_modes([one.mode for one in self.episodes])
+        self.contract.interface.require_modes([one.mode for one in self.episodes
+                                               if one.mode is not None])
         return self
 
 
@@ -126,18 +148,31 @@ class Dataset:
         return tuple(sorted({one.seed for one in self.episodes if one.seed is not None}))
 
     def window_frames(self, split: str, modes: Sequence[str] | None = None) -> Frames:
-        """Return the frames whose windows belong to a split, of some modes or of all.
+        """Return the frames whose windows belong to a split and to some modes; None for all.
 
-        Raise `ContractError` for a mode that the contract does not have.
+        A window belongs to the mode of its episode if it begins in the span of the label. Raise
+        `ContractError` for a mode that the contract does not have.
         """
+        if modes is None:
+            return _joined(frames for _, frames in self._frames_of(split))
+        wanted = self.contract.interface.require_modes(modes)
+        return _joined(frames[one.of_mode] for one, frames in self._frames_of(split)
+                       if one.mode in wanted)
+
+    def frames_without_mode(self, split: str, labelled: bool | None = None) -> Frames:
+        """Return the frames of a split whose windows belong to no mode.
+
+        They lie outside of a label's span, or in an episode without a label; `labelled` selects
+        the former (True) or the latter (False).
+        """
+        return _joined(np.delete(frames, one.of_mode) for one, frames in self._frames_of(split)
+                       if labelled in (None, one.mode is not None))
+
+    def _frames_of(self, split: str) -> list[tuple[EpisodeRecord, Frames]]:
         if split not in SPLITS:
             raise DatasetError(f'expected a split of {", ".join(SPLITS)}, got {split!r}')
-        wanted = self.contract.interface.require_modes(
-            self.contract.interface.mode_names if modes is None else modes)
-        parts = [np.arange(self.bounds[i], self.bounds[i + 1])
-                 for i, one in enumerate(self.episodes)
-                 if one.split == split and one.mode in wanted]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        return [(one, np.arange(self.bounds[i], self.bounds[i + 1]))
+                for i, one in enumerate(self.episodes) if one.split == split]
 
     def episode_of(self, frames: Frames) -> NDArray[np.int64]:
         """Return the index (B,) of the episode that each frame belongs to."""
@@ -159,6 +194,10 @@ class Dataset:
         ahead = frames[:, None] + np.arange(timing.horizon)
         return (self.observations[np.maximum(past, first[:, None])],
                 self.actions[np.minimum(ahead, last[:, None])])
+
+
+def _joined(parts: Iterable[Frames]) -> Frames:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
 def load_dataset(folder: Path) -> Dataset:

@@ -79,6 +79,8 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
             raise DatasetError(f'{err}, on {event_topics.pop()}; name the event topic with '
                            f'--event-topic; there are {listed(contents.types, EVENT_TYPES)}'
                            ) from err
+        except BagError as err:
+            raise BagError(f'{path}: an event: {err}') from err
     first, *others = (track.arrays() for track in tracks.values())
     if cutting.by == 'idle':
         signal, = (s for s in used.interface.observations if s.key in tracks)
@@ -110,7 +112,7 @@ class _Arrivals:
 def _known(path: Path, contract: Contract, cut: Cut) -> Cut:
     """Return a cut; raise `ContractError` if an event names a mode that the contract lacks."""
     modes = [mode for piece in cut.pieces
-             for mode in (piece.planned_mode, *(mode for _, mode in piece.labels))
+             for mode in (piece.planned_mode, *(label.mode for label in piece.labels))
              if mode is not None]
     try:
         contract.interface.require_modes(modes)
@@ -123,7 +125,11 @@ def _mark(path: Path, raw: RawMessage) -> Mark:
     if raw.type not in EVENT_TYPES:
         raise BagError(f'{path}: expected event topic {raw.topic} to be a '
                        f'{" or a ".join(EVENT_TYPES)}, got a {raw.type}')
-    return read_mark(raw.receive_ns, deserialise(path, raw))
+    message = deserialise(path, raw)
+    try:
+        return read_mark(raw.receive_ns, message)
+    except BagError as err:
+        raise BagError(f'{path}: an event: {err}') from err
 
 
 def _keys(contract: Contract, by: str) -> list[str]:

@@ -11,8 +11,9 @@
 All times are receive times of the bag in ns.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncloning_ros.contract import EpisodeEnd
+from uncloning_ros.demos.bags.labels import Label, iso_time
 from uncloning_ros.demos.bags.pieces import PAUSE_NS, Cut, Piece, Remainder
 from uncloning_ros.demos.episodes.reading import LEAST_IDLE_S
 from uncloning_ros.demos.episodes.tracks import Times
-from uncloning_ros.errors import DatasetError
+from uncloning_ros.errors import BagError, DatasetError, shown
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
 
 EVENT_TYPES = ('std_msgs/msg/Bool', 'std_msgs/msg/String')
@@ -45,18 +47,23 @@ _MARGIN_NS = round(LEAST_IDLE_S / 2 * 1e9)
 class Mark:
     """One message of an event topic: one of `WORDS` or 'label', with mode and episode.
 
-    `mode` is the planned one, of a label the one that a person saw; `episode` is the recorder's
-    number.
+    `mode` is the planned one, of a label the one that a person saw, in the span from `from_s` to
+    `to_s`; `episode` is the recorder's number.
     """
 
     receive_ns: int
     word: str
     mode: str | None = None
     episode: int | None = None
+    from_s: float | None = None
+    to_s: float | None = None
 
 
 def read_mark(receive_ns: int, message: Any) -> Mark:
-    """Read a std_msgs Bool or String as a mark; its word need not be one of `WORDS`."""
+    """Read a std_msgs Bool or String as a mark; its word need not be one of `WORDS`.
+
+    Raise `BagError` for a label whose span is not in numbers.
+    """
     if isinstance(message.data, bool):
         return Mark(receive_ns, 'start' if message.data else 'stop')
     text = str(message.data).strip()
@@ -70,7 +77,20 @@ def read_mark(receive_ns: int, message: Any) -> Mark:
     # The recorder's words for a disk that gave up, and for what was finished after a crash.
     word = {'fail': 'discard', 'recovered': 'stop'}.get(str(word), str(word))
     return Mark(receive_ns, word, mode if isinstance(mode, str) and mode else None,
-                number if isinstance(number, int) else None)
+                number if isinstance(number, int) else None,
+                *(_seconds(event, key) if word == 'label' else None for key in ('from_s', 'to_s')))
+
+
+def _seconds(event: Mapping[str, Any], key: str) -> float | None:
+    """Return one end of a label's span, None without one."""
+    value = event.get(key)
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            return float(value)
+    raise BagError(f'expected {key} of a label in seconds, got {shown(value)}; write a number, or '
+                   f'leave it out')
 
 
 def cut_by_events(marks: Sequence[Mark], first_ns: int, last_ns: int) -> Cut:
@@ -79,7 +99,7 @@ def cut_by_events(marks: Sequence[Mark], first_ns: int, last_ns: int) -> Cut:
     A stop keeps the episode that was started last; a discard, or a second start, drops it. A
     discard right after a stop, or with the number of the episode that was kept last, drops that
     one. A label belongs to the open episode, or to the one that was kept last. Raise
-    `DatasetError` if no mark is a start.
+    `DatasetError` if no mark is a start, `BagError` for a label with an impossible span.
     """
     if not any(mark.word == 'start' for mark in marks):
         heard = sorted({mark.word for mark in marks})[:10]
@@ -101,7 +121,7 @@ class _EventCut:
         self.others: list[Remainder] = []
         self._numbers: list[int | None] = []  # the recorder's, of the kept episodes
         self._open: Mark | None = None
-        self._labels: tuple[tuple[int, str], ...] = ()
+        self._labels: tuple[Label, ...] = ()
         self._stopped = False  # the last word was a stop
 
     def hear(self, mark: Mark) -> None:
@@ -132,7 +152,8 @@ class _EventCut:
     def _label(self, mark: Mark) -> None:
         if mark.mode is None:
             return
-        one = mark.receive_ns, mark.mode
+        one = Label(mark.mode, 'operator', 1.0, iso_time(mark.receive_ns), 'an event in the bag',
+                    from_s=mark.from_s, to_s=mark.to_s)
         if self._open is not None:
             self._labels += (one,)
         elif self.kept and mark.episode in (None, self._numbers[-1]):

@@ -11,7 +11,7 @@ from pathlib import Path
 from uncloning_ros.contract import Contract, Interface
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.info import find_bags, read_info
-from uncloning_ros.demos.bags.labels import Label, iso_time, labels_path, read_labels
+from uncloning_ros.demos.bags.labels import Label, labels_path, read_labels
 from uncloning_ros.demos.bags.pieces import Cut, LeftOut, Piece
 from uncloning_ros.demos.bags.reader import (
     contract_for,
@@ -94,9 +94,8 @@ class EpisodeRef:
         own = read_labels(self.labelled_path, interface, self.span_ns)
         if self.piece is None:
             return own
-        events = [Label(mode, 'operator', 1.0, iso_time(at_ns), 'an event in the bag')
-                  for at_ns, mode in self.piece.labels]
-        return (*events, *(read_labels(self.path, interface) if self.alone else ()), *own)
+        of_bag = read_labels(self.path, interface) if self.alone else ()
+        return (*self.piece.labels, *of_bag, *own)
 
 
 @dataclass(frozen=True)

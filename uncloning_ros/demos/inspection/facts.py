@@ -14,6 +14,7 @@ from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standi
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.spans import frames_in_span
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.inspection.strips import Strip, strip_of
@@ -64,7 +65,7 @@ class Scene:
 class EpisodeFacts:
     """One episode that can be read.
 
-    `left_out` tells why a dataset would leave it out for any label; '' if it would not.
+    `left_out` tells why a dataset would leave it out though it has a label; '' if it would not.
     `findings` are those of the recorder's verdict, none for a good take; None without a verdict.
     `scene` is None without a tracked object and hand. `strips` are those of the cameras.
     """
@@ -112,15 +113,16 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         return LeftOut(ref.name, str(err))
     left_out = episode.clock_fault
     try:
-        align(episode, episode.contract)
+        frames, label = align(episode, episode.contract), standing_label(labels)
+        if label is not None:
+            frames_in_span(label, episode, frames.ticks_ns)
     except DatasetError as err:
         left_out = left_out or str(err)
-    arrivals = [sample.receive_ns for found in episode.samples.values() for sample in found]
-    begin_ns = min(arrivals)
+    begin_ns, end_ns = episode.bounds_ns
     health = recorded_health(episode.events)
     return EpisodeFacts(
         ref.name, episode.metadata.session, episode.metadata.operator, begin_ns,
-        (max(arrivals) - begin_ns) * 1e-9, episode.metadata.planned_mode, labels,
+        (end_ns - begin_ns) * 1e-9, episode.metadata.planned_mode, labels,
         _streams(episode, begin_ns), left_out,
         None if health is None else tuple(map(str, health.findings)),
         scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None,

@@ -200,7 +200,8 @@ def _remarks(one: EpisodeFacts) -> str:
 def _by(one: EpisodeFacts) -> str:
     if one.label is None:
         return ''
-    return f'{one.label.source} {one.label.by}, {100 * one.label.confidence:.0f} % sure'
+    return ', '.join(filter(None, (f'{one.label.source} {one.label.by}',
+                                   f'{100 * one.label.confidence:.0f} % sure', one.label.span)))
 
 
 def _provenance(session: Session) -> str:
