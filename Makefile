@@ -76,6 +76,7 @@ bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/bench
 bench-cameras: $(INSTALLED) ## the same for policies that see: docs/benchmarks/cameras.md and its JSON
 	@$(ENV) cd bench; python -m comparison --cameras $(BENCH_ARGS)
 
-results: $(INSTALLED) ## write docs/results.md, the pages of both comparisons and the README's table
+results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and the README's table
 	@$(ENV) cd bench; python -m comparison --page
 	@$(ENV) cd bench; python -m comparison --cameras --page
+	@$(ENV) cd bench; python -m outside run ../runs/outside --page

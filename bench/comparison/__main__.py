@@ -19,13 +19,9 @@ At the end write docs/results.md and the table of README.md: make results
 import argparse
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import sys
-import time
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +38,7 @@ from comparison.plan import (
     plan,
     tuned_methods,
 )
-from comparison.processes import BENCH, STOPPED
+from comparison.processes import BENCH, STOPPED, Pool
 from comparison.results import (
     add,
     best_setting,
@@ -63,7 +59,6 @@ from uncloning_ros.scenario import find_scenario
 
 _REPOSITORY = BENCH.parent
 _FIELDS = ('scenario', 'kept', 'seed', 'method')
-_POLL_S = 0.2  # time between two looks at the workers
 
 
 def main() -> int:
@@ -173,14 +168,6 @@ def _require_same_schedule(path: Path, schedule: Schedule) -> None:
                              f'{theirs.get(key)}; move it away to start again')
 
 
-@dataclass
-class _Worker:
-    case: Case
-    process: subprocess.Popen[bytes]
-    out: Path
-    log: Path
-
-
 class Comparison:
     """The results so far, and the workers that add to them."""
 
@@ -196,25 +183,27 @@ class Comparison:
 
     def make(self, missing: list[Case], most_workers: int) -> int:
         """Make cases in their order; return 0, or 1 if one failed or could not start."""
-        waiting, workers, failed = list(missing), list[_Worker](), 0
-        try:
-            while waiting or workers:
-                while len(workers) < most_workers and (case := self._next(waiting)):
-                    waiting.remove(case)
-                    if has_old_setting(self.results, case, self.schedule):
-                        self.start_again([case], 'a different setting is the best one since')
-                    workers.append(self._start(case))
-                if not workers:
-                    print(f'{counted(len(waiting), "case")} left that need a tuned setting, the '
-                          f'first {waiting[0].key}; make the trials of its method')
-                    return 1
-                for worker in [one for one in workers if one.process.poll() is not None]:
-                    workers.remove(worker)
-                    failed += self._end(worker, len(waiting) + len(workers))
-                time.sleep(_POLL_S)
-        finally:
-            _stop(workers)
-        return 1 if failed else 0
+        waiting, left = list(missing), len(missing)
+
+        def take() -> tuple[Case, list[str]] | None:
+            case = self._next(waiting)
+            if case is None:
+                return None
+            waiting.remove(case)
+            if has_old_setting(self.results, case, self.schedule):
+                self.start_again([case], 'a different setting is the best one since')
+            return case, self._command(case)
+
+        def done(case: Case, record: dict[str, Any]) -> bool:
+            nonlocal left
+            left -= 1
+            return self._add(case, record, left)
+
+        failed = Pool(self.work / 'records', most_workers, take, done).run()
+        if waiting:
+            print(f'{counted(len(waiting), "case")} left that need a tuned setting, the '
+                  f'first {waiting[0].key}; make the trials of its method')
+        return 1 if failed or waiting else 0
 
     def start_again(self, cases: list[Case], why: str) -> None:
         """Set aside records and files of cases; the records become superseded attempts."""
@@ -249,22 +238,9 @@ class Comparison:
             tuning_is_over(self.results, method, self.schedule)
             for method in tuned_methods(case))), None)
 
-    def _start(self, case: Case) -> _Worker:
-        name = case.key.replace('/', '-')
-        out, log = (self.work / 'records' / f'{name}.{kind}' for kind in ('json', 'log'))
-        log.parent.mkdir(exist_ok=True)
-        out.unlink(missing_ok=True)
-        command = [sys.executable, '-m', 'comparison.workshop', case.key, '--work',
-                   str(self.work), '--out', str(out), '--settings',
-                   json.dumps(self._settings(case)), '--schedule', self.schedule.name]
-        one_thread = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'),
-                                   '1')
-        with log.open('ab') as output:
-            # In a session of its own, so that Ctrl-C reaches each process once.
-            process = subprocess.Popen(command, cwd=BENCH, stdout=output, stderr=output,
-                                       env=os.environ | one_thread, start_new_session=True)
-        print(f'starts  {case.key}', flush=True)
-        return _Worker(case, process, out, log)
+    def _command(self, case: Case) -> list[str]:
+        return [sys.executable, '-m', 'comparison.workshop', case.key, '--work', str(self.work),
+                '--settings', json.dumps(self._settings(case)), '--schedule', self.schedule.name]
 
     def _settings(self, case: Case) -> dict[str, Any]:
         found = {}
@@ -273,22 +249,13 @@ class Comparison:
                 found[method] = dict(best_setting(self.results, method, self.schedule))
         return found
 
-    def _end(self, worker: _Worker, left: int) -> bool:
-        """Add the record of a worker that ended; return whether the case failed."""
-        if worker.process.returncode == STOPPED:
-            raise KeyboardInterrupt
-        if worker.process.returncode or not worker.out.exists():
-            # No record: the next run makes the case again.
-            print(f'LOST    {worker.case.key}: its process ended with status '
-                  f'{worker.process.returncode}; see {worker.log}', flush=True)
-            return True
-        add(self.results, json.loads(worker.out.read_text(encoding='utf-8')))
-        worker.out.unlink()
+    def _add(self, case: Case, record: dict[str, Any], left: int) -> bool:
+        """Add the record of a case that ended; return whether the case failed."""
+        add(self.results, record)
         self.write()
-        record = find(self.results, worker.case)
-        print(f'done    {worker.case.key}: {_summary(record)}; {counted(left, "case")} left',
-              flush=True)
-        return record['status'] == 'failed'
+        newest = find(self.results, case)
+        print(f'done    {case.key}: {_summary(newest)}; {counted(left, "case")} left', flush=True)
+        return newest['status'] == 'failed'
 
 
 def _summary(record: dict[str, Any]) -> str:
@@ -304,15 +271,6 @@ def _summary(record: dict[str, Any]) -> str:
     spent = '' if learning is None else f', learned in {learning["wall_s"]:.0f} s'
     tried = f' with {record["settings"]}' if record['method'] in TUNING else ''
     return f'{rates} of {counted(n, "episode")}{spent}{tried}'
-
-
-def _stop(workers: list[_Worker]) -> None:
-    """Interrupt the workers as Ctrl-C does, and wait for them."""
-    for worker in workers:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.process.pid, signal.SIGINT)
-    for worker in workers:
-        worker.process.wait()
 
 
 if __name__ == '__main__':

@@ -4,22 +4,29 @@
 
 Beside a file `made` lie `made.log` with the output of its commands and `made.times` with one line
 of wall and processor time for each start.
+
+A `Pool` makes the records of several cases at the same time, each in a process of its own.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from comparison.plan import Case
 from uncloning_ros.errors import UncloningError
 
 STOPPED = 130  # exit status on Ctrl-C
 BENCH = Path(__file__).resolve().parents[1]
+_POLL_S = 0.2  # time between two looks at the workers
 
 
 @contextlib.contextmanager
@@ -100,3 +107,78 @@ def _note(made: Path, wall_s: float, cpu_s: float) -> None:
 
 def _times(made: Path) -> Path:
     return made.with_name(f'{made.name}.times')
+
+
+@dataclass(frozen=True)
+class _Worker:
+    case: Case
+    process: subprocess.Popen[bytes]
+    out: Path
+    log: Path
+
+
+class Pool:
+    """Makes records in processes of one thread each, at most `most` of them at the same time.
+
+    `take()` returns the next case with its command, which writes the record to the file of its
+    `--out`, or None where no case can start now; `done(case, record)` takes a record and tells
+    whether the case failed. Records and logs lie in the folder `records` meanwhile.
+    """
+
+    def __init__(self, records: Path, most: int,
+                 take: Callable[[], tuple[Case, Sequence[str]] | None],
+                 done: Callable[[Case, dict[str, Any]], bool]) -> None:
+        self.records, self.most, self.take, self.done = records, most, take, done
+
+    def run(self) -> int:
+        """Make cases until no more can start; return how many failed or were lost."""
+        workers, failed = list[_Worker](), 0
+        try:
+            while True:
+                while len(workers) < self.most and (found := self.take()):
+                    workers.append(self._start(*found))
+                if not workers:
+                    return failed
+                for worker in [one for one in workers if one.process.poll() is not None]:
+                    workers.remove(worker)
+                    failed += self._end(worker)
+                time.sleep(_POLL_S)
+        finally:
+            _stop(workers)
+
+    def _start(self, case: Case, command: Sequence[str]) -> _Worker:
+        name = case.key.replace('/', '-')
+        out, log = (self.records / f'{name}.{kind}' for kind in ('json', 'log'))
+        log.parent.mkdir(exist_ok=True)
+        out.unlink(missing_ok=True)
+        one_thread = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'),
+                                   '1')
+        with log.open('ab') as output:
+            # In a session of its own, so that Ctrl-C reaches each process once.
+            process = subprocess.Popen([*command, '--out', str(out)], cwd=BENCH, stdout=output,
+                                       stderr=output, env=os.environ | one_thread,
+                                       start_new_session=True)
+        print(f'starts  {case.key}', flush=True)
+        return _Worker(case, process, out, log)
+
+    def _end(self, worker: _Worker) -> bool:
+        """Hand over the record of a worker that ended; return whether the case failed."""
+        if worker.process.returncode == STOPPED:
+            raise KeyboardInterrupt
+        if worker.process.returncode or not worker.out.exists():
+            # No record: the next run makes the case again.
+            print(f'LOST    {worker.case.key}: its process ended with status '
+                  f'{worker.process.returncode}; see {worker.log}', flush=True)
+            return True
+        failed = self.done(worker.case, json.loads(worker.out.read_text(encoding='utf-8')))
+        worker.out.unlink()
+        return failed
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """Interrupt the workers as Ctrl-C does, and wait for them."""
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGINT)
+    for worker in workers:
+        worker.process.wait()

@@ -20,7 +20,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from comparison.plan import (
     MEASURED,
@@ -50,12 +50,21 @@ _KEYS = {'scenario': 'scenario', 'kept': 'desired', 'seed': 'seed', 'method': 'm
 RATES = {'tcr': 'SWU', 'sr': 'S', 'umr': 'Uu'}
 
 
-def empty(schedule: Schedule) -> dict[str, Any]:
+class Named(Protocol):
+    """A schedule, of this comparison or of another one."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that its results carry."""
+        ...
+
+
+def empty(schedule: Named) -> dict[str, Any]:
     """Return results without records."""
     return {'schema': SCHEMA, 'schedule': schedule.name, 'cells': [], 'attempts': []}
 
 
-def load(path: Path, schedule: Schedule) -> dict[str, Any]:
+def load(path: Path, schedule: Named) -> dict[str, Any]:
     """Read the results, or return empty ones without a file; raise `UncloningError` for others."""
     if not path.exists():
         return empty(schedule)

@@ -3,7 +3,7 @@
 """Compute pooled rates and paired differences from the records of the comparison."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from comparison.plan import ALL, METHODS, Case, Schedule, plan, seeds_of
@@ -113,23 +113,34 @@ def against(results: Record, scenario: str, kept: str, method: str, other: str,
     Two records pair where scenario and first seed are equal, up to the shorter one. The first
     `seen` pairs of each training seed are left out, and the training seeds in `without`.
     """
-    ones = {record['seed']: record for record in of_seeds(results, scenario, kept, method)}
-    others = {record['seed']: record for record in of_seeds(results, scenario, kept, other)}
-    first, second, by_seed = [], [], {}
-    for seed in sorted((ones.keys() & others.keys()) - set(without)):
-        one, two = ones[seed], others[seed]
-        if _start(one) == _start(two):
-            pairs = list(zip(flags(one, rate), flags(two, rate), strict=False))[seen:]
+    planned = _planned_pairs(schedule_of(results), scenario, kept, (method, other), seen)
+    ones, others = (
+        [record for record in of_seeds(results, scenario, kept, name)
+         if record['seed'] not in without] for name in (method, other))
+    return paired(ones, others, lambda record: flags(record, rate), planned, seen)
+
+
+def paired(ones: Iterable[Record], others: Iterable[Record],
+           counts: Callable[[Record], Sequence[bool]], planned: int,
+           seen: int = 0) -> Pairs | None:
+    """Return the difference of records of several training seeds, None without pairs.
+
+    `counts` tells of each episode of a record whether it counts.
+    """
+    theirs = {record['seed']: record for record in others}
+    first, second, by_seed = list[bool](), list[bool](), {}
+    for one in sorted(ones, key=lambda record: record['seed']):
+        two = theirs.get(one['seed'])
+        if two is not None and _start(one) == _start(two):
+            pairs = list(zip(counts(one), counts(two), strict=False))[seen:]
             if not pairs:
                 continue
             first += [a for a, _ in pairs]
             second += [b for _, b in pairs]
-            by_seed[seed] = sum(a - b for a, b in pairs) / len(pairs)
+            by_seed[one['seed']] = sum(a - b for a, b in pairs) / len(pairs)
     if not first:
         return None
-    found = asdict(paired_difference(first, second))
-    planned = _planned_pairs(schedule_of(results), scenario, kept, (method, other), seen)
-    return Pairs(by_seed, len(first), planned, found)
+    return Pairs(by_seed, len(first), planned, asdict(paired_difference(first, second)))
 
 
 def judged_once(results: Record, scenario: str, kept: str, method: str, other: str,

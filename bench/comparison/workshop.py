@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -91,18 +91,48 @@ def main() -> int:
         return 2
     case = known[args.case]
     shop = Workshop(args.work, schedule, find_scenario(case.scenario), args.settings)
+    return write_record(args.out, lambda: shop.record(case),
+                        lambda sentence: shop.failed(case, sentence))
+
+
+def write_record(out: Path, make: Callable[[], Mapping[str, Any]],
+                 failed: Callable[[str], Mapping[str, Any]]) -> int:
+    """Write the record that `make` returns, or that of its failure; return 0, 130 on Ctrl-C."""
     try:
-        record = shop.record(case)
+        record = make()
     except KeyboardInterrupt:
         return STOPPED
     except UncloningError as err:
-        record = shop.failed(case, str(err))
+        record = failed(str(err))
     except Exception as err:  # noqa: BLE001 - a method that fails is a result
         traceback.print_exc()
         first_line = next(iter(str(err).strip().splitlines()), '')
-        record = shop.failed(case, f'{type(err).__name__}: {first_line}')
-    write_whole(args.out, json.dumps(record, allow_nan=False).encode())
+        record = failed(f'{type(err).__name__}: {first_line}')
+    write_whole(out, json.dumps(record, allow_nan=False).encode())
     return 0
+
+
+def finished(case: Case, settings: Mapping[str, float], scenario_sha256: str) -> dict[str, Any]:
+    """Return the fields of every record."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+    return identity(case) | {
+        'status': 'done', 'finished': now, 'settings': dict(settings),
+        'scenario_sha256': scenario_sha256, 'software_version': uncloning_ros.__version__,
+        'code_sha256': code_sha256()}
+
+
+def learned(run: Path) -> dict[str, Any]:
+    """Return steps, time and options of a run that has ended."""
+    config = checkpoint.read_config(run)
+    found: dict[str, Any] = {'learning': total_times(run)}
+    if config.edit is None:
+        return found | {'steps': config.training.steps, 'options': asdict(config.training)}
+    report = run / 'report.json'
+    ended = json.loads(report.read_text(encoding='utf-8')) if report.is_file() else {}
+    options = {key: value for key, value in config.edit.items()
+               if key not in ('data', 'previous', 'parent_sha256')}
+    return found | {'steps': ended.get('steps', options['steps']),
+                    'stopped': ended.get('stopped'), 'options': options}
 
 
 class Workshop:
@@ -128,9 +158,10 @@ class Workshop:
         made = METHODS[case.method]
         if made.kind == 'shift':
             return self._finished(case) | self._shifted(case)
-        learned = (self._steering(case) if made.kind == 'steering' else self._weights(case))
+        made_by = (self._steering(case) if made.kind == 'steering' else
+                   learned(self._run_of(case)))
         model = self._exported(self._of(case, 'mixed') if made.kind == 'steering' else case)
-        found: dict[str, Any] = {'model_sha256': load_policy(model).sha256, **learned}
+        found: dict[str, Any] = {'model_sha256': load_policy(model).sha256, **made_by}
         if made.kind in ('edit', 'contrastive'):
             mixed = self._exported(self._of(case, 'mixed'))
             found['same_graph'] = compare(mixed, model).difference is None
@@ -141,14 +172,8 @@ class Workshop:
         """Return the record of a case that failed."""
         return self._finished(case) | {'status': 'failed', 'sentence': sentence}
 
-    # fields of every record
-
     def _finished(self, case: Case) -> dict[str, Any]:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-        return identity(case) | {
-            'status': 'done', 'finished': now, 'settings': dict(self._setting(case)),
-            'scenario_sha256': self.scenario.sha256,
-            'software_version': uncloning_ros.__version__, 'code_sha256': code_sha256()}
+        return finished(case, self._setting(case), self.scenario.sha256)
 
     def _setting(self, case: Case) -> Mapping[str, float]:
         if case.trial is not None:
@@ -215,20 +240,6 @@ class Workshop:
         return out
 
     # learning
-
-    def _weights(self, case: Case) -> dict[str, Any]:
-        """Make the run of a case; return its steps, time and options."""
-        run = self._run_of(case)
-        config = checkpoint.read_config(run)
-        found: dict[str, Any] = {'learning': total_times(run)}
-        if config.edit is None:
-            return found | {'steps': config.training.steps, 'options': asdict(config.training)}
-        report = run / 'report.json'
-        ended = json.loads(report.read_text(encoding='utf-8')) if report.is_file() else {}
-        options = {key: value for key, value in config.edit.items()
-                if key not in ('data', 'previous', 'parent_sha256')}
-        return found | {'steps': ended.get('steps', options['steps']),
-                        'stopped': ended.get('stopped'), 'options': options}
 
     def _run_of(self, case: Case) -> Path:
         run = self._folder(case) / 'run'
