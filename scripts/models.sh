@@ -33,8 +33,8 @@ THREADS=1
 # About 200 demonstrations of each mode, unless EPISODES says how many of all.
 episodes_of() {
   case $1 in
-    mug | knife_camera) echo "${EPISODES:-600}" ;;
-    knife_route) echo "${EPISODES:-800}" ;;
+    mug) echo "${EPISODES:-600}" ;;
+    knife_route | knife_camera) echo "${EPISODES:-800}" ;;
     *) echo "${EPISODES:-400}" ;;
   esac
 }

@@ -183,7 +183,7 @@ SHORT = Schedule(
 # Policies that see. Nothing is tuned, and nothing is scarce.
 CAMERAS = replace(
     FULL, name='cameras', headline=('knife_camera',), others=(), counts=(), removed=0,
-    demonstrations={'knife_camera': 600}, steps_all=CAMERA_TRAINING.steps, trials=0,
+    demonstrations={'knife_camera': 800}, steps_all=CAMERA_TRAINING.steps, trials=0,
     results='benchmarks_cameras.json', first_judged=320_000_000, seeds_apart=10_000_000,
     contract='contract_camera.yaml', rendering=(5, 8),
     methods={'mixed': 300, 'retrained': 1049, 'retrained_short': 1049, 'uncloned': 1049,
