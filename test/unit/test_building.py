@@ -204,6 +204,15 @@ def test_a_label_with_a_span_gives_its_windows_a_mode_and_the_others_none(
             in summary(report))
 
 
+def test_an_episode_begins_with_its_first_message_but_not_before_its_piece() -> None:
+    one = episodes.episode(episodes.handover())
+    begin_ns, end_ns = episodes.BEGIN_NS, episodes.BEGIN_NS + 3025 * MS
+    assert one.bounds_ns == (begin_ns, end_ns)
+    # A static transform from before a piece holds in it.
+    piece = replace(one, span_ns=(begin_ns + 500 * MS, end_ns))
+    assert piece.bounds_ns == (begin_ns + 500 * MS, end_ns)
+
+
 def test_a_rule_may_say_more_than_a_person_but_the_person_counts(some: Path) -> None:
     path = some / 'episode_000000'
     add_label(path, Label('handle_first', 'operator', 1.0, NOON, to_s=1.0), INTERFACE)

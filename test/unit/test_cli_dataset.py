@@ -51,6 +51,29 @@ def test_our_own_bags_need_no_contract(tmp_path: Path, capsys: Capture) -> None:
     assert f'wrote {tmp_path / "data"}' in printed
 
 
+def test_spans_and_unlabelled_episodes_go_all_the_way_to_an_edit(tmp_path: Path,
+                                                                 capsys: Capture) -> None:
+    kinds = [episodes.HANDLE_FIRST, episodes.BLADE_FIRST] * 2 + [episodes.CROSSWISE] * 2
+    for i, kind in enumerate(kinds):
+        episodes.write(tmp_path / 'demos', episodes.handover(kind, i), i, planned_mode=None)
+    demos, data, runs = (str(tmp_path / name) for name in ('demos', 'data', 'runs'))
+    assert main(['label', demos, '--episode', 'episode_000001', 'episode_000003', '--mode',
+                 'blade_first', '--to-s', '1', '--operator', 'anna', '--workers', '1']) == 0
+    assert main(['inspect', demos, '--workers', '1', '--html', f'{demos}.html']) == 0
+    assert run(demos, '--out', data, '--keep-unlabelled', '--validation', '0.5') == 0
+    printed = capsys.readouterr().out
+    assert re.search(r'without a label +2 +1 +1 ', printed)
+    assert '2 labels with a span; ' in printed
+    steps = ('--steps', '2', '--threads', '1')
+    assert main(['train', data, '--out', f'{runs}/mixed', *steps]) == 0
+    only = ('--only-modes', 'blade_first')
+    assert main(['train', data, '--out', f'{runs}/kept', *only, *steps]) == 0
+    assert main(['unclone', f'{runs}/mixed', '--data', data, '--remove', 'blade_first', '--out',
+                 f'{runs}/edited', *steps]) == 0
+    outside = len(load_dataset(Path(data)).frames_without_mode('train', labelled=True))
+    assert f'outside of spans    {outside} windows, retained' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('cut', [[], ['--cut', 'gripper'], ['--cut', 'idle', '--idle', '1.5'],
                                  ['--cut', 'event', '--event-topic', '/pedal']])
 def test_bags_of_others_are_cut_and_counted(cut: list[str], contract: str, tmp_path: Path,
