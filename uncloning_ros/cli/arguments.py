@@ -65,6 +65,11 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def counts(text: str) -> tuple[int, ...]:
+    """Return the distinct whole numbers above 0 in a list with commas, as in '1,3,10'."""
+    return tuple(dict.fromkeys(_whole(number, 1, MOST_EPISODES) for number in text.split(',')))
+
+
 def new_path(text: str | Path) -> Path:
     """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
     return require_new(Path(text))

@@ -17,6 +17,7 @@ The commands follow one another; each reads the output of the one before:
   uncloning diff mixed.onnx policy.onnx
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
       --max-umr 0.01 --html audit.html --evidence policy.evidence
+  uncloning attack runs/uncloned --data data/ --scenario knife --out attack/
   uncloning evidence check policy.evidence --model policy.onnx
   uncloning replay incident.npz
 
@@ -53,6 +54,7 @@ COMMANDS = {
     'export': 'write a trained policy as one self-contained ONNX file',
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'simulate many handovers and count the unsafe ones',
+    'attack': 'attack an edited policy: does a removed mode come back?',
     'evidence': 'show, check and plan the evidence of an audit',
     'replay': 'repeat the plans of a policy before an incident',
 }

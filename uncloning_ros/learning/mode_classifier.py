@@ -9,12 +9,11 @@ away (Wang et al. 2026, Behavior Uncloning, arXiv 2606.29201).
 import math
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.windows import Windows, joined
 from uncloning_ros.progress import progress_bar
 
@@ -26,6 +25,14 @@ _EPOCHS = 20  # as published, each mode as often as it is in the data
 _BALANCED_STEPS = 600
 
 _PARTING_SHARE = 0.1  # share of the held-out windows that count as lying where modes part
+
+
+class Predictor(Protocol):
+    """A policy, or another source of the chunks that a classifier learns to judge."""
+
+    def predicted(self, windows: Windows, picks: Tensor,
+                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return chunks and the share that was hidden, as `Policy.predicted` does."""
 
 
 class ModeClassifier(nn.Module):
@@ -55,7 +62,7 @@ class ModeClassifier(nn.Module):
         return probabilities[:, :self.kept].sum(1)
 
 
-def train_classifier(policy: Policy, data: Mapping[str, Windows],
+def train_classifier(policy: Predictor, data: Mapping[str, Windows],
                      held_out: Mapping[str, Windows], kept: int, seed: int,
                      balanced: bool) -> tuple[ModeClassifier, dict[str, Any]]:
     """Train a classifier on the policy's predictions; return it frozen, with its report.
@@ -103,14 +110,14 @@ def _balanced_batches(labels: Tensor, generator: torch.Generator) -> Iterator[Te
 
 
 @torch.no_grad()
-def _predictions(policy: Policy, windows: Windows,
+def _predictions(policy: Predictor, windows: Windows,
                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return a prediction for every window."""
     return policy.predicted(windows, torch.arange(len(windows)), generator)
 
 
 @torch.no_grad()
-def _accuracy(policy: Policy, classifier: ModeClassifier, held_out: Mapping[str, Windows],
+def _accuracy(policy: Predictor, classifier: ModeClassifier, held_out: Mapping[str, Windows],
               generator: torch.Generator) -> dict[str, Any]:
     """Return the accuracy on held-out windows, in all and by level, and the calibration.
 
@@ -135,21 +142,15 @@ def _where_modes_part(classifier: ModeClassifier,
                       held_out: Mapping[str, Windows]) -> dict[str, Any] | None:
     """Return whether the classifier listens to the chunk where kept and removed modes part.
 
-    That is where a demonstration of the other side was nearly in the same place and went
-    elsewhere: the held-out windows with the greatest distance of chunks for the distance of
-    conditions, each to the window of the other side with the nearest condition. `right` is the
-    share in which the classifier tells the window's side from its own chunk, `swapped` the share
-    in which it tells the other side from the other one's chunk. None where only one side is
-    held out.
+    `right` is the share of `parting` windows in which the classifier tells the window's side from
+    its own chunk, `swapped` the share in which it tells the other side from the other one's chunk.
+    None where only one side is held out.
     """
     windows, removed = joined(list(held_out.values())), labels_of(held_out) >= classifier.kept
     if len(removed.unique()) < 2:
         return None
-    distances, partners = _nearest_of_other_side(windows.conditions, removed)
-    apart = (windows.clean - windows.clean[partners]).norm(dim=1)
-    count = max(1, round(_PARTING_SHARE * len(windows)))
-    places = (apart / distances.clamp(min=1e-6)).topk(count).indices
-    partners = partners[places]
+    places, partners = parting(windows, removed)
+    count = len(places)
 
     def share(clean: Tensor, expected: Tensor) -> float:
         kept = classifier.kept_probability(windows.conditions[places], clean)
@@ -157,6 +158,21 @@ def _where_modes_part(classifier: ModeClassifier,
 
     return {'windows': count, 'right': share(windows.clean[places], removed[places]),
             'swapped': share(windows.clean[partners], removed[partners])}
+
+
+def parting(windows: Windows, removed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the places (P,) of windows where kept and `removed` modes part, and their partners.
+
+    That is where a demonstration of the other side was nearly in the same place and went
+    elsewhere: the tenth of the windows with the greatest distance of chunks for the distance of
+    conditions, each to its partner, the window of the other side with the nearest condition.
+    `removed` (N,) tells the side of each window; there are windows of both.
+    """
+    distances, partners = _nearest_of_other_side(windows.conditions, removed)
+    apart = (windows.clean - windows.clean[partners]).norm(dim=1)
+    count = max(1, round(_PARTING_SHARE * len(windows)))
+    places = (apart / distances.clamp(min=1e-6)).topk(count).indices
+    return places, partners[places]
 
 
 def _nearest_of_other_side(conditions: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,10 +14,8 @@ weights of the encoders: an edit looks at a picture once at most, of many frames
 """
 
 import copy
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +29,7 @@ import uncloning_ros
 from uncloning_ros.contract import require_same_interface
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
-from uncloning_ros.files import write_json
+from uncloning_ros.files import whole_folder, write_json
 from uncloning_ros.learning import checkpoint, edit_report
 from uncloning_ros.learning.checkpoint import Run, dataset_record
 from uncloning_ros.learning.edit_record import removed_modes
@@ -87,15 +85,23 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     removed one that would be, and if the dataset has another interface or timing than the run.
     Nothing is left behind by Ctrl-C.
     """
+    return edit(run, dataset, folder, options, kept_modes(run, dataset, options.remove))
+
+
+def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions,
+         kept: Sequence[str]) -> dict[str, Any]:
+    """Edit as `unclone` does, with the cloning loss on `kept` modes of the dataset.
+
+    They may be modes that an earlier edit removed, and which are taught again.
+    """
     torch.set_num_threads(options.threads)
-    kept = kept_modes(run, dataset, options.remove)
-    looked = _look(run.policy, dataset)
+    looked = look(run.policy, dataset)
     windows, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,
                                          (*kept, *options.remove), looked)
                          for split in ('train', 'validation'))
     kept_loss = KeptLoss(run.policy, dataset, kept, options.retarget, options.batch_size,
                          options.seed, looked)
-    with _whole_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         removal, classifier_report = None, None
         if options.method in REMOVALS:
             classifier, classifier_report = train_classifier(
@@ -109,23 +115,23 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
         steps = _steps(optimiser, kept_loss, removal, partial, options)
         kept_held_out = joined([*(held_out[mode] for mode in kept), windows_outside_spans(
             run.policy.normaliser, dataset, 'validation', looked)])
-        edit = _record(run, dataset, options)
+        record = _record(run, dataset, options)
         report = {
-            'schema': edit_report.SCHEMA, 'edit': edit, 'kept': list(kept),
+            'schema': edit_report.SCHEMA, 'edit': record, 'kept': list(kept),
             'outside_spans': kept_loss.outside_spans, **steps,
             'classifier': classifier_report,
             'retained_loss': {'before': run.policy.validation_loss(kept_held_out),
                               'after': optimiser.average.validation_loss(kept_held_out),
                               'windows': len(kept_held_out)}}
         write_json(partial / 'report.json', report)
-        checkpoint.write_config(partial, replace(run.config, edit=edit,
+        checkpoint.write_config(partial, replace(run.config, edit=record,
                                                  software_version=uncloning_ros.__version__))
         checkpoint.save_weights(partial, optimiser.policy, optimiser.average, run.observations,
                                 run.pictures)
     return report
 
 
-def _look(policy: Policy, dataset: Dataset) -> Looked | None:
+def look(policy: Policy, dataset: Dataset) -> Looked | None:
     """Return the features of pictures, of every frame or evenly of many; None without cameras."""
     frames = np.arange(0, len(dataset.observations), 1 + len(dataset.observations) // _LOOKS)
     features = features_of(policy, dataset, frames)
@@ -158,19 +164,6 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
                            f'other mode, so nothing would be kept; add demonstrations of a mode '
                            f'to keep')
     return kept
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes its place at `folder` if all goes well, else goes."""
-    partial = folder.with_name(folder.name + '.partial')
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _record(run: Run, dataset: Dataset, options: EditOptions) -> dict[str, Any]:

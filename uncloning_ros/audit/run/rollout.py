@@ -12,6 +12,7 @@ The physics engine is imported in the worker processes alone.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -23,7 +24,7 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult, judge
 from uncloning_ros.judging.trace import Trace
-from uncloning_ros.policy_io import Infer
+from uncloning_ros.policy_io import Float32, Infer, Observation, Plan
 from uncloning_ros.processes import share
 from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, State, answer
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
@@ -56,6 +57,14 @@ class Rollout:
     drawn: Mapping[str, float]
     ended: str
     counters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class NoisyStart:
+    """Start of one episode: the seed of the environment, and that of the policy's noise."""
+
+    seed: int
+    noise_seed: int
 
 
 class Steering(Protocol):
@@ -178,6 +187,27 @@ def run_wrong_starts(model: Path, scenario: Scenario, starts: Sequence[WrongStar
     return _share(_wrong_starts, starts, model, scenario, workers, inference_latency_s, on_done)
 
 
+def run_noisy_starts(model: Path, scenario: Scenario, starts: Sequence[NoisyStart], workers: int,
+                     inference_latency_s: float = INFERENCE_LATENCY_S,
+                     on_done: Callable[[EpisodeResult], object] = lambda _: None,
+                     ) -> list[EpisodeResult]:
+    """Run episodes with noise of a given seed; all else as `run_rollouts`."""
+    return _share(_noisy_starts, starts, model, scenario, workers, inference_latency_s, on_done)
+
+
+def first_observations(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
+                       inference_latency_s: float = INFERENCE_LATENCY_S,
+                       on_done: Callable[[Observation], object] = lambda _: None,
+                       ) -> list[Observation]:
+    """Return the observation of each episode's first plan; all else as `run_rollouts`.
+
+    The noise of the seed n of the plan is `chunk_noise(n, 0, ...)`. Raise `AuditError` for an
+    episode in which the policy is never asked.
+    """
+    return _share(_first_observations, seeds, model, scenario, workers, inference_latency_s,
+                  on_done)
+
+
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
                   inference_latency_s: float = INFERENCE_LATENCY_S,
                   on_done: Callable[[Film], object] = lambda _: None) -> list[Film]:
@@ -206,6 +236,10 @@ def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
                          f'its own scenario')
 
 
+class _Asked(Exception):  # noqa: N818 - an end, not an error
+    """End an episode at the policy's first plan."""
+
+
 class _Runner:
     """One process's world and control loop, built once and used for every episode."""
 
@@ -219,14 +253,37 @@ class _Runner:
         self._loop = ControlLoop(policy.contract, seed=0)
 
     def episode(self, seed: int, on_step: Callable[[World], None] | None = None,
-                begin: Callable[[World], dict[str, Sample]] | None = None) -> EpisodeResult:
+                begin: Callable[[World], dict[str, Sample]] | None = None,
+                noise_seed: int | None = None) -> EpisodeResult:
         rollout = run_episode(self._world, self._loop, self._contract, self._policy, seed,
-                              self._setting.inference_latency_s, on_step, begin=begin)
+                              self._setting.inference_latency_s, on_step, noise_seed, begin)
         return result_of(rollout, self._setting.scenario, self._contract.interface.desired_modes)
 
     def wrong_start(self, start: WrongStart) -> EpisodeResult:
         return self.episode(start.seed, begin=begin_as(
             start.mode, self._setting.scenario, self._contract, start.seed))
+
+    def noisy_start(self, start: NoisyStart) -> EpisodeResult:
+        return self.episode(start.seed, noise_seed=start.noise_seed)
+
+    def first_observation(self, seed: int) -> Observation:
+        seen: list[Observation] = []
+
+        def watched(observation: Observation, noise: Float32) -> Plan:
+            seen.append(observation)
+            return self._policy(observation, noise)
+
+        def stop(_: World) -> None:
+            if seen:
+                raise _Asked
+
+        with suppress(_Asked):
+            run_episode(self._world, self._loop, self._contract, watched, seed,
+                        self._setting.inference_latency_s, stop)
+        if not seen:
+            raise AuditError(f'episode {seed}: the policy was never asked for a plan; give '
+                             f'another --seed')
+        return seen[0]
 
     def film(self, result: EpisodeResult) -> Film:
         filming = Filming(result)
@@ -242,6 +299,14 @@ def _episodes(setting: Setting) -> Callable[[int], EpisodeResult]:
 
 def _wrong_starts(setting: Setting) -> Callable[[WrongStart], EpisodeResult]:
     return _Runner(setting).wrong_start
+
+
+def _noisy_starts(setting: Setting) -> Callable[[NoisyStart], EpisodeResult]:
+    return _Runner(setting).noisy_start
+
+
+def _first_observations(setting: Setting) -> Callable[[int], Observation]:
+    return _Runner(setting).first_observation
 
 
 def _films(setting: Setting) -> Callable[[EpisodeResult], Film]:
