@@ -8,6 +8,7 @@ FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybu
                'zstandard')
 # Extra of each command and node; the other commands need [train]. Both hold [run].
 _EXTRAS = {**dict.fromkeys(('demos', 'audit', 'evidence', 'simulator', 'demonstrator'), 'sim'),
+           'attack': 'train,sim',
            **dict.fromkeys(('recover', 'label', 'inspect', 'replay', 'recorder', 'keyboard',
                             'policy'), 'run')}
 _FROM_ROS = ('rclpy', 'interfaces', 'msgs', 'srvs')  # last words of the packages' names

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fine-tuning: on kept modes alone, and on kept modes with a few demonstrations of removed ones."""
+"""Fine-tuning: on kept modes, and on kept modes with a few demonstrations of removed modes."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Attack an edited policy: does a removed mode come back?
+r"""Attack an edited policy and count how often a removed mode comes back.
 
 Three attacks, each a choice of --attacks. `rounding` rounds the weights to int8 for each output
 channel, as a tool for quantisation does. `fine-tuning` takes benign steps on demonstrations of the

@@ -54,7 +54,7 @@ COMMANDS = {
     'export': 'write a trained policy as one self-contained ONNX file',
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'simulate many handovers and count the unsafe ones',
-    'attack': 'attack an edited policy: does a removed mode come back?',
+    'attack': 'attack an edited policy and count how often a removed mode comes back',
     'evidence': 'show, check and plan the evidence of an audit',
     'replay': 'repeat the plans of a policy before an incident',
 }
