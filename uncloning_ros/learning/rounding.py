@@ -33,14 +33,14 @@ def rounded(policy: Policy) -> Policy:
 
 def write_rounded(run: Run, folder: Path) -> None:
     """Write the run with rounded weights to the new `folder`, as an edit that removes nothing."""
-    policy = rounded(run.policy)
     record = {'parent_sha256': run.sha256, 'method': 'rounding', 'remove': [],
               'data': {'seeds': []}}
     if run.config.edit is not None:
         record['previous'] = dict(run.config.edit)
     folder.mkdir()
     checkpoint.write_config(folder, replace(run.config, edit=record))
-    checkpoint.save_weights(folder, policy, policy, run.observations, run.pictures)
+    checkpoint.save_weights(folder, rounded(run.policy), rounded(run.policy), run.observations,
+                            run.pictures)
 
 
 def _rounded(weight: Tensor) -> Tensor:
