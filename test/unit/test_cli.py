@@ -113,7 +113,7 @@ def test_other_os_errors_name_the_file(command: types.SimpleNamespace,
 @pytest.mark.parametrize('module', ['pybullet', 'onnxruntime', 'rosbags.rosbag2'])
 @pytest.mark.parametrize(('name', 'extra'), [
     ('demos', 'sim'), ('audit', 'sim'), ('dataset', 'train'), ('export', 'train'),
-    ('inspect', 'run'), ('replay', 'run')])
+    ('inspect', 'run'), ('replay', 'run'), ('attack', 'train,sim')])
 def test_missing_package_names_the_extra_that_the_command_needs(
         name: str, extra: str, module: str, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,6 +240,8 @@ def test_a_closed_output_is_no_traceback() -> None:
     ['demos', '--scenario', 'knife', '--episodes', MANY, '--out', 'demos'],
     ['audit', 'model', '--scenario', 'knife', '--episodes', MANY],
     ['audit', 'model', '--scenario', 'knife', '--wrong-starts', MANY],
+    *(['attack', 'run', '--data', 'data', '--scenario', 'knife', '--out', 'attack', option, MANY]
+      for option in ('--steps', '--draws', '--from-demonstrations')),
     *(['train', 'data', '--out', 'run', option, MANY]
       for option in ('--steps', '--batch-size', '--threads', '--seed')),
     ['export', 'run', '--out', 'policy.onnx', '--development-seeds', '0:3000000000']])
@@ -260,6 +262,7 @@ def test_numbers_beyond_reason_are_refused(words: list[str], tmp_path: Path,
     ['label', 'demos', '--cluster', '--clusters'], ['inspect', 'demos', '--html'],
     ['inspect', 'demos', '--json'], ['dataset', 'demos', '--out'], ['train', 'data', '--out'],
     ['unclone', 'run', '--data', 'data', '--remove', 'blade_first', '--out'],
+    ['attack', 'run', '--data', 'data', '--scenario', 'knife', '--out'],
     ['export', 'run', '--out'], ['audit', 'model', '--scenario', 'knife', '--json'],
     ['audit', 'model', '--scenario', 'knife', '--evidence'],
     ['audit', 'model', '--scenario', 'knife', '--html']], ids=lambda words: ' '.join(words))

@@ -19,13 +19,17 @@ from loop_inputs import samples
 from uncloning_ros.audit.run.film import Film, moments
 from uncloning_ros.audit.run.rollout import (
     SETTLE_S,
+    NoisyStart,
     film_episodes,
+    first_observations,
     run_episode,
+    run_noisy_starts,
     run_rollouts,
 )
 from uncloning_ros.errors import AuditError, ModelError
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, chunk_noise
+from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.simulation.world import open_world
 
 HZ = 240
@@ -220,6 +224,22 @@ def test_results_do_not_depend_on_processes_or_order(still: Path) -> None:
     assert len({r.hand_offer_m for r in alone}) == 3
     assert {r.outcome.failure for r in alone} == {'not_grasped'}
     assert {r.ended for r in alone} == {'timeout'}
+
+
+def test_an_episode_follows_from_the_seeds_of_environment_and_noise(still: Path) -> None:
+    same, other = run_noisy_starts(still, SCENARIO, [NoisyStart(11, 11), NoisyStart(11, 12)], 1)
+    assert [same] == run_rollouts(still, SCENARIO, [11], 1)
+    assert (same.seed, same.conditions) == (other.seed, other.conditions)
+    assert same.outcome != other.outcome
+
+
+def test_the_first_observation_of_an_episode_is_that_of_its_first_plan(still: Path) -> None:
+    found = first_observations(still, SCENARIO, [11, 12, 11], 1)
+    assert found[0].vector.shape == load_policy(still).observation_shape
+    np.testing.assert_array_equal(found[0].vector, found[2].vector)  # and leaves no trace
+    assert not np.array_equal(found[0].vector, found[1].vector)
+    # The first observation fills the history.
+    np.testing.assert_array_equal(found[0].vector[0], found[0].vector[-1])
 
 
 @pytest.mark.slow

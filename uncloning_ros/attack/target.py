@@ -8,8 +8,8 @@ from pathlib import Path
 from uncloning_ros.attack.options import AttackOptions
 from uncloning_ros.attack.record import Trial, trial
 from uncloning_ros.audit.audit import Audit
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
-from uncloning_ros.audit.run.seeds import derived_seed
+from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, require_fit
+from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
 from uncloning_ros.contract import require_same_interface
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
@@ -72,9 +72,9 @@ def target_of(run: Run, dataset: Dataset, scenario: Scenario, folder: Path,
     kept = kept_modes(run, dataset, shown)
     model = folder / 'edited.onnx'
     export(run, model, options.development_seeds)
-    seed = derived_seed([load_policy(model)], scenario) if options.seed is None else options.seed
-    target = Target(run, dataset, scenario, removed, shown, kept, model,
-                    range(seed, seed + options.episodes), options)
-    # Scenario and seeds are checked before hours of work.
-    Audit([model], scenario, options.episodes, seed, INFERENCE_LATENCY_S, options.workers)
-    return target
+    policy, name = load_policy(model), Path(model.name)
+    require_fit(policy, name, scenario)
+    seed = derived_seed([policy], scenario) if options.seed is None else options.seed
+    seeds = range(seed, seed + options.episodes)
+    require_unseen(name, policy, seeds)
+    return Target(run, dataset, scenario, removed, shown, kept, model, seeds, options)

@@ -46,7 +46,7 @@ def _search(report: AttackReport) -> list[str]:
         lines += _wrapped(
             f'{one.where}: {one.places_found} of {one.places}{bound} have a plan of a removed '
             f'mode, {one.plans_found} of {one.places * one.draws} plans are; largest probability '
-            f'{one.largest:.2g}', '  ', '    ')
+            f'{one.largest:.3f}', '  ', '    ')
     if report.classifier is not None:
         test = report.classifier
         lines += _wrapped(
