@@ -347,7 +347,8 @@ def test_ctrl_c_leaves_nothing(knife: Path, simulated: dict[str, list[object]], 
     (['--attacks', 'rounding,melting'], {}, "unknown attack 'melting'"),
     (['--from-demonstrations', '9,1'], {}, 'at most the 8 training episodes of blade_first'),
     (['--seed', '100'], {}, 'that were used for demonstrations'),
-    (['--seed', '7', '--episodes', '3', '--development-seeds', '5:9'], {}, 'that were used for development')])
+    (['--seed', '7', '--episodes', '3', '--development-seeds', '5:9'], {},
+     'that were used for development')])
 def test_bad_input_gets_a_sentence_before_any_episode(
         words: list[str], where: dict[str, str], told: str, knife: Path,
         simulated: dict[str, list[object]], tmp_path: Path,
