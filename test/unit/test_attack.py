@@ -25,6 +25,7 @@ from uncloning_ros.audit.run.rollout import NoisyStart
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import AuditError, UncloningError
+from uncloning_ros.learning import mode_classifier
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.export import export
@@ -156,7 +157,8 @@ def by_first_value(finder: PlanSearch) -> None:
 
 @pytest.mark.parametrize('cameras', [False, True])
 def test_plans_at_an_observation_are_those_of_the_policy(
-        cameras: bool, request: pytest.FixtureRequest) -> None:
+        cameras: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 1)  # it is replaced
     # GIVEN a run, an observation, and noises as the control loop draws them
     data: Dataset = request.getfixturevalue('seen' if cameras else 'dataset')
     policy = load_run(request.getfixturevalue('seen_dir' if cameras else 'mixed_dir')).policy
@@ -256,6 +258,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[object]]:
         runs['seen'] = list(seeds)
         return [Observation(np.zeros((2, 18), np.float32)) for _ in seeds]
 
+    monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 20)
     monkeypatch.setattr(rollout, 'run_rollouts', run_rollouts)
     monkeypatch.setattr(rollout, 'run_noisy_starts', run_noisy_starts)
     monkeypatch.setattr(rollout, 'first_observations', first_observations)

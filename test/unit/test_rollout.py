@@ -230,7 +230,7 @@ def test_an_episode_follows_from_the_seeds_of_environment_and_noise(still: Path)
     same, other = run_noisy_starts(still, SCENARIO, [NoisyStart(11, 11), NoisyStart(11, 12)], 1)
     assert [same] == run_rollouts(still, SCENARIO, [11], 1)
     assert (same.seed, same.conditions) == (other.seed, other.conditions)
-    assert same.outcome != other.outcome
+    assert same.hardware_limits != other.hardware_limits
 
 
 def test_the_first_observation_of_an_episode_is_that_of_its_first_plan(still: Path) -> None:
