@@ -148,3 +148,11 @@ def test_the_teacher_is_shown_the_wider_places(monkeypatch: pytest.MonkeyPatch) 
     generate.generate(session, [0], 1, lambda _: None)
     assert worlds[0].start == SCENARIO.start.wider(0.2)
     assert worlds[0].name == SCENARIO.name
+
+
+def test_the_teacher_lets_go_after_its_reaction_time() -> None:
+    first = {}
+    for reaction_s in (0.3, 0.5):
+        _, steps, _ = shown(taught(reaction_s=reaction_s), 'handle_first', 3)
+        first[reaction_s] = steps.index(Step.RELEASE)
+    assert first[0.5] - first[0.3] == 4

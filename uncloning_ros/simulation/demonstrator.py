@@ -44,10 +44,6 @@ _SEEN, _SLOW = 0.4, 0.15  # share of a new sample in the quick and in the slow b
 _CLOSE_TICKS = 4
 _GRIPPED_M = 0.0005  # motion (m) of the fingers in a tick, below which they hold something
 _RELEASE_N = 3.5  # pull (N) against the fingers that asks for the tool
-# Duration (ticks) of that pull before the release: a person's reaction time. It also makes
-# letting go learnable: the release comes later after the first pull than the actions that a
-# policy executes before its next look.
-_RELEASE_TICKS = 6
 _PULL_NEAR_M = 0.09  # distance (m) from palm to offered end below which a pull is the person's
 _RETREAT_M = 0.16
 _RETREAT_TICKS = 40  # longest retreat: the arm may not reach its end
@@ -196,6 +192,7 @@ class Demonstrator:
         self._ticks = 0
         self._width_m = _OPEN_M
         self._felt = 0
+        self._reaction_s = scenario.teacher.reaction_s
         self._object: Array
         self._hand: Array
         self._hand_slowly: Array
@@ -236,7 +233,7 @@ class Demonstrator:
         self._last_s = now_s
         goal, yaw = self._goal(tool)
         self._move(dt_s, goal, yaw)
-        self._advance(tool, values, goal, yaw)
+        self._advance(dt_s, tool, values, goal, yaw)
         return self._action(dt_s, values)
 
     def _goal(self, tool: Array) -> tuple[Array, float]:
@@ -298,7 +295,7 @@ class Demonstrator:
                        -self._turn_rad_s, self._turn_rad_s)
         self._yaw += float(turn) * dt_s
 
-    def _advance(self, tool: Array, values: Mapping[str, Array], goal: Array,
+    def _advance(self, dt_s: float, tool: Array, values: Mapping[str, Array], goal: Array,
                  yaw: float) -> None:
         """Begin the next step when this one has reached its end."""
         self._ticks += 1
@@ -339,7 +336,7 @@ class Demonstrator:
             turned = rotation_of(tool).T @ rotation_of(self._object)
             grasp = pose_from_parts(held, turned)
             self._grasp = grasp if self._grasp is None else _believed(self._grasp, grasp, 0.15)
-        if self.step in (Step.WAIT, Step.BRING, Step.OFFER) and self._pulled(values):
+        if self.step in (Step.WAIT, Step.BRING, Step.OFFER) and self._pulled(dt_s, values):
             following = Step.RELEASE
         if following is not self.step:
             self.step, self._ticks, self._offered_s = following, 0, None
@@ -352,13 +349,13 @@ class Demonstrator:
         return (self._offered_s is not None
                 and self._last_s - self._offered_s >= self._misses[0].noticed_s)
 
-    def _pulled(self, values: Mapping[str, Array]) -> bool:
-        """Tell whether the person has the tool and pulls: a force, with the hand at the tool."""
+    def _pulled(self, dt_s: float, values: Mapping[str, Array]) -> bool:
+        """Tell whether the person has pulled for long enough: a force, the hand at the tool."""
         end = position_of(self._object) + rotation_of(self._object) @ self._present_m
         near = float(np.linalg.norm(end - position_of(self._hand))) < _PULL_NEAR_M
         pulled = float(np.hypot(*values['wrist_force'][:2])) > _RELEASE_N
         self._felt = self._felt + 1 if near and pulled else 0
-        return self._felt >= _RELEASE_TICKS
+        return (self._felt + 0.5) * dt_s > self._reaction_s  # rounded to ticks
 
     def _left_behind(self, tool: Array) -> bool:
         off_m = np.linalg.norm(self._grasp_point() - position_of(tool))
