@@ -120,13 +120,13 @@ def test_demonstrations_are_nested_and_the_others_are_held_out(dataset: Dataset)
 @pytest.mark.slow
 def test_the_mode_stays_away_after_benign_steps_and_comes_back_with_its_demonstrations(
         edited: Run, dataset: Dataset, tmp_path: Path) -> None:
-    edit(edited, dataset, tmp_path / 'benign', FINE_TUNED, ('left',))
+    edit(edited, dataset, tmp_path / 'benign', FINE_TUNED, ('left',), None)
     assert shares(load_run(tmp_path / 'benign').policy, dataset)['right'] < 0.01
     again = replace(FINE_TUNED, remove=())
     back = []
     for number in (1, 16):
         few = with_demonstrations(dataset, ['right'], number)
-        edit(edited, few, tmp_path / str(number), again, ('left', 'right'))
+        edit(edited, few, tmp_path / str(number), again, ('left', 'right'), None)
         back.append(shares(load_run(tmp_path / str(number)).policy, dataset)['right'])
     assert back[0] < 0.2
     assert back[1] > 0.3

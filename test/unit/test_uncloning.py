@@ -106,7 +106,7 @@ def test_report_says_what_was_done(mixed: Run, edited: tuple[Path, dict[str, Any
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_windows_outside_spans_are_retained_and_unlabelled_episodes_take_no_part(
+def test_windows_outside_spans_are_retained_and_with_trusted_labels_no_others_take_part(
         mixed: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         method: str, capsys: pytest.CaptureFixture[str]) -> None:
     partly, seen = partly_labelled(dataset), []
@@ -128,7 +128,8 @@ def test_windows_outside_spans_are_retained_and_unlabelled_episodes_take_no_part
 
     monkeypatch.setattr(Policy, 'validation_loss', retained)
     monkeypatch.setattr(uncloning, 'train_classifier', classifier)
-    options = replace(EDIT, remove=('right',), steps=2, method=method, **vars(METHODS[method]))
+    options = replace(EDIT, remove=('right',), steps=2, method=method, trust_labels=True,
+                      **vars(METHODS[method]))
     report = unclone(mixed, partly, tmp_path / 'run', options)
     # THEN the windows of left spans and those outside of all spans hold the skill
     train, held_out = (np.concatenate([partly.window_frames(split, ['left']),
@@ -365,7 +366,8 @@ class TestWarnings:
 
     LOOKS: ClassVar = {'looks': [{'step': 0, 'observations': 10, 'open': 5, 'torn': 2}]}
 
-    PLAIN: ClassVar = {'retargeted': {'share': 0.0, 'episodes': 0, 'reason': ''}}
+    PLAIN: ClassVar = {'labels': None,
+                       'retargeted': {'share': 0.0, 'episodes': 0, 'reason': ''}}
 
     def _warnings(self, removal: dict[str, Any], right: float = 1.0,
                   swapped: float = 1.0) -> list[str]:
@@ -379,8 +381,8 @@ class TestWarnings:
                            | self.PLAIN) == []
 
     def test_few_demonstrations_that_could_not_be_retargeted(self) -> None:
-        reason = {'retargeted': {'share': 0.0, 'episodes': 0,
-                                 'reason': 'hand_pose is not observed'}}
+        reason = {'labels': None, 'retargeted': {'share': 0.0, 'episodes': 0,
+                                                 'reason': 'hand_pose is not observed'}}
         [sentence] = warnings_of({'classifier': None, 'removal': None} | reason)
         assert 'kept modes have few demonstrations' in sentence
         assert 'hand_pose is not observed' in sentence

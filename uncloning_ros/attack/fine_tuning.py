@@ -15,7 +15,7 @@ from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import DatasetError, counted
 from uncloning_ros.learning.edit_record import edits
 from uncloning_ros.learning.options import EDIT, FINE_TUNE, METHODS, EditOptions
-from uncloning_ros.learning.uncloning import edit
+from uncloning_ros.learning.uncloning import edit, look
 
 _SEED = 0  # of batches and of the choice of demonstrations
 
@@ -58,7 +58,8 @@ class FineTuning:
     def _trial(self, folder: Path, what: str, dataset: Dataset, options: EditOptions,
                modes: Sequence[str], number: int = 0) -> Trial:
         target = self._target
-        edit(target.run, dataset, folder, options, modes)
+        edit(target.run, dataset, folder, options, modes,
+             look(target.run.policy, dataset))
         return target.judged(what, target.exported(folder), number)
 
 

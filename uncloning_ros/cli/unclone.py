@@ -11,6 +11,10 @@ the original one: same network, same normaliser, other weights.
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
 
+First a classifier judges the labels. Those that look wrong are named, and their episodes take no
+part. Episodes without a label get the mode that it is sure of; such a dataset is made with
+uncloning dataset --keep-unlabelled.
+
 Other methods, to compare with: `redirect` is the published one (Wang et al. 2026), `fine-tune`
 the filtered fine-tune on demonstrations of kept modes alone.
 """
@@ -61,6 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='largest share of retargeted copies in a batch; they are used where '
                              f'the kept modes have at most {FEW_DEMONSTRATIONS} demonstrations '
                              f'and another mode has more ({_defaults("retarget")})')
+    parser.add_argument('--trust-labels', action='store_true',
+                        help='take all labels as they are; without it, labels that look wrong '
+                             'are named and left out, and episodes without a label get the mode '
+                             'that a classifier is sure of')
     add_optimisation(parser, EDIT, EDIT)
 
 
@@ -102,6 +110,14 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         change = 100 * (loss['after'] / loss['before'] - 1)
         rows.append(('retained loss', f'{loss["before"]:.4f} before, {loss["after"]:.4f} after '
                                       f'({change:+.1f} %), {loss["windows"]} windows'))
+    if labels := report['labels']:
+        rows.append(('labels', f'{labels["labelled"]} episodes, {len(labels["doubted"])} look '
+                               f'wrong'))
+        if labels['unlabelled']:
+            given = labels['given']
+            shown = ', '.join(f'{count} {mode}' for mode, count in sorted(given.items()))
+            rows.append(('without a label', f'{labels["unlabelled"]} episodes, '
+                                            f'{sum(given.values())} given a mode: {shown}'))
     if report['outside_spans']:
         rows.append(('outside of spans', f'{report["outside_spans"]} windows, retained'))
     if retargeted['episodes']:

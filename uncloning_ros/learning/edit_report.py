@@ -5,16 +5,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = 'uncloning/edit@4'
+SCHEMA = 'uncloning/edit@5'
 
 # Least share of windows where modes part in which the classifier must be right: one that cannot
 # tell the modes apart there gives no direction.
 _LEAST_RIGHT = 0.9
+_SHOWN = 5  # doubted labels that a warning names
 
 
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
     """Return warnings about the edit, a sentence each."""
     found = []
+    if labels := report['labels']:
+        found += _of_labels(labels)
     if reason := report['retargeted']['reason']:
         found.append(f'the kept modes have few demonstrations, and not all of the retargeting '
                      f'that was wanted was possible: {reason}')
@@ -42,4 +45,22 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
                      'nothing to remove, and the edit was a fine-tune')
     if removal.get('open') == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
+    return found
+
+
+def _of_labels(labels: Mapping[str, Any]) -> list[str]:
+    """Return warnings about the labels, as the classifier sees them."""
+    found = []
+    if doubted := labels['doubted']:
+        shown = ', '.join(f'{one["episode"]} (labelled {one["label"]}, looks like {one["seen"]})'
+                          for one in doubted[:_SHOWN])
+        more = f' and {len(doubted) - _SHOWN} more in report.json' * (len(doubted) > _SHOWN)
+        found.append(f'{len(doubted)} of {labels["labelled"]} labels look wrong, and their '
+                     f'episodes took no part: {shown}{more}; look at them, label them again if '
+                     f'they are wrong, or edit with --trust-labels')
+    if labels['unlabelled'] and labels['agreement'] is not None and (
+            labels['agreement'] < _LEAST_RIGHT):
+        found.append(f'the classifier, which gave modes to episodes without a label, sees another '
+                     f'mode than the label in {1 - labels["agreement"]:.0%} of '
+                     f'{labels["judged"]} labelled episodes that it had not seen; label more')
     return found

@@ -94,7 +94,8 @@ class EditOptions:
     `gamma` is the weight of the method's loss, beside the loss on kept modes; 0 for a fine-tune.
     `tau` belongs to the redirect, None for others: a sample of a removed mode is redirected
     while the classifier gives its own mode a lower probability. `retarget` in [0, 1) is the
-    largest share of retargeted demonstrations in a batch of kept modes. Raise `CheckpointError`
+    largest share of retargeted demonstrations in a batch of kept modes. With `trust_labels` the
+    labels are taken as they are, and episodes without one take no part. Raise `CheckpointError`
     for an unknown method and for a value that does not go with the method.
     """
 
@@ -108,6 +109,7 @@ class EditOptions:
     learning_rate: float
     seed: int
     threads: int
+    trust_labels: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

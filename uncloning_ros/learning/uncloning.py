@@ -35,6 +35,7 @@ from uncloning_ros.learning.checkpoint import Run, dataset_record
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.kept_loss import KeptLoss
 from uncloning_ros.learning.mode_classifier import ModeClassifier, train_classifier
+from uncloning_ros.learning.opinions import Opinions, opinions
 from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import REDIRECT, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.policies import Policy
@@ -81,21 +82,30 @@ REMOVALS: Mapping[str, Callable[[ModeClassifier, Mapping[str, Windows], EditOpti
 def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
     """Edit the run's policy, write the edited run to the new `folder`, return its report.
 
-    Raise if a mode is unknown, is not in the dataset, or none would be kept, if an earlier edit
-    removed one that would be, and if the dataset has another interface or timing than the run.
-    Nothing is left behind by Ctrl-C.
-    """
-    return edit(run, dataset, folder, options, kept_modes(run, dataset, options.remove))
-
-
-def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions,
-         kept: Sequence[str]) -> dict[str, Any]:
-    """Edit as `unclone` does, with the cloning loss on `kept` modes of the dataset.
-
-    They may be modes that an earlier edit removed, and which are taught again.
+    Unless the options trust the labels, a classifier judges them first, and gives modes to
+    episodes without a label (`opinions`). Raise if a mode is unknown, is not in the dataset, or
+    none would be kept, if an earlier edit removed one that would be, and if the dataset has
+    another interface or timing than the run. Nothing is left behind by Ctrl-C.
     """
     torch.set_num_threads(options.threads)
-    looked = look(run.policy, dataset)
+    kept = kept_modes(run, dataset, options.remove)
+    looked, found = look(run.policy, dataset), None
+    if not options.trust_labels:
+        found = opinions(run.policy.normaliser, dataset, (*kept, *options.remove), options.seed,
+                         looked)
+        dataset = found.applied(dataset)
+        kept = kept_modes(run, dataset, options.remove)
+    return edit(run, dataset, folder, options, kept, looked, found)
+
+
+def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions, kept: Sequence[str],
+         looked: Looked | None, labels: Opinions | None = None) -> dict[str, Any]:
+    """Edit as `unclone` does, with the cloning loss on `kept` modes of the dataset.
+
+    They may be modes that an earlier edit removed, and which are taught again. `looked` is what
+    `look` returns, and `labels` goes into the report.
+    """
+    torch.set_num_threads(options.threads)
     windows, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,
                                          (*kept, *options.remove), looked)
                          for split in ('train', 'validation'))
@@ -118,6 +128,7 @@ def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions,
         record = _record(run, dataset, options)
         report = {
             'schema': edit_report.SCHEMA, 'edit': record, 'kept': list(kept),
+            'labels': None if labels is None else labels.report(),
             'outside_spans': kept_loss.outside_spans, **steps,
             'classifier': classifier_report,
             'retained_loss': {'before': run.policy.validation_loss(kept_held_out),

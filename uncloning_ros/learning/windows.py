@@ -72,18 +72,19 @@ def dataset_windows(normaliser: Normaliser, dataset: Dataset, split: str,
 
     With cameras they are those of the frames that were `looked` at; None without cameras.
     """
-    return _windows_of(normaliser, dataset, dataset.window_frames(split, modes), looked)
+    return windows_of_frames(normaliser, dataset, dataset.window_frames(split, modes), looked)
 
 
 def windows_outside_spans(normaliser: Normaliser, dataset: Dataset, split: str,
                           looked: Looked | None = None) -> Windows:
     """Return the windows outside of the spans of labels; see `dataset_windows`."""
-    return _windows_of(normaliser, dataset, dataset.frames_without_mode(split, labelled=True),
-                       looked)
+    return windows_of_frames(normaliser, dataset,
+                             dataset.frames_without_mode(split, labelled=True), looked)
 
 
-def _windows_of(normaliser: Normaliser, dataset: Dataset, frames: Frames,
-                looked: Looked | None) -> Windows:
+def windows_of_frames(normaliser: Normaliser, dataset: Dataset, frames: Frames,
+                      looked: Looked | None) -> Windows:
+    """Return the windows of some frames of a dataset; see `dataset_windows`."""
     windows = to_windows(normaliser, *_tensors(dataset, frames))
     if looked is None:
         return windows

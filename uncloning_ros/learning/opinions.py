@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Have a classifier judge the mode of each demonstration: of those without a label, and of labels.
+
+The classifier reads the mode from condition and demonstrated chunk. An episode is judged by
+classifiers that never saw it (cross-fitting), by the geometric mean of the probabilities that
+they give to a mode over its windows. It is sure of a mode from a probability of `SURE` on.
+
+Episodes without a label get the mode that it is sure of. Labels that it is sure are wrong are
+doubted: their episodes belong to no mode then, and a person should look at them. A classifier that
+agrees with too few of the labels has no opinion.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from uncloning_ros.demos.dataset.store import Dataset, Frames
+from uncloning_ros.learning.mode_classifier import ModeClassifier
+from uncloning_ros.learning.normaliser import Normaliser
+from uncloning_ros.learning.windows import Looked, Windows, windows_of_frames
+from uncloning_ros.progress import progress_bar
+
+SURE = 0.8
+SOURCE = 'classifier'  # of a label
+
+# Labelled episodes of a mode from which on they are judged; with fewer those that remain to
+# learn from are too few to contradict a person.
+_ENOUGH = 10
+_LEAST_AGREEMENT = 0.7  # with unseen labels, below which the classifier has no opinion
+_FOLDS = 5
+# The second round learns without the labels that the first one doubted, and with the modes that
+# it gave.
+_ROUNDS = 2
+_WINDOWS = 32  # of an episode, evenly spread
+_STEPS, _BATCH, _RATE, _DECAY = 200, 256, 3e-4, 1e-2
+_NOISE = 0.05  # of inputs, in the normaliser's units: few episodes are few places
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A label that the classifier is sure is wrong: it sees the mode `seen` instead."""
+
+    episode: str
+    label: str
+    seen: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What the classifier thinks of the episodes of a dataset, by their index.
+
+    `given` are modes of episodes without a label, of which there are `unlabelled`. Of `labelled`
+    episodes the classifier was sure of `judged` ones, before it doubted any, and saw the mode of
+    their label in the share `agreement`; None where it was sure of none.
+    """
+
+    given: Mapping[int, str]
+    doubted: Mapping[int, Doubt]
+    unlabelled: int
+    labelled: int
+    judged: int
+    agreement: float | None
+
+    def report(self) -> dict[str, Any]:
+        """Return the opinions as plain data."""
+        return {'unlabelled': self.unlabelled, 'given': dict(Counter(self.given.values())),
+                'labelled': self.labelled, 'judged': self.judged, 'agreement': self.agreement,
+                'doubted': [vars(one) for one in self.doubted.values()]}
+
+    def applied(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with the given modes, and without those that are doubted."""
+        episodes = list(dataset.episodes)
+        for index, mode in self.given.items():
+            episodes[index] = replace(episodes[index], mode=mode, label_source=SOURCE)
+        for index in self.doubted:
+            episodes[index] = replace(episodes[index], mode=None, label_source=None, span=None)
+        return replace(dataset, episodes=tuple(episodes))
+
+
+def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], seed: int,
+             looked: Looked | None = None) -> Opinions:
+    """Judge the episodes of a dataset that have a label of these modes, or none.
+
+    `looked` is as `dataset_windows` takes it.
+    """
+    judge = _Judge(normaliser, dataset, modes, seed, looked)
+    labels = {index: modes.index(one.mode) for index, one in enumerate(dataset.episodes)
+              if one.mode in modes}
+    counts = Counter(labels.values())
+    folds = _folds({index: label for index, label in labels.items() if counts[label] > 1}, seed)
+    doubted: dict[int, Doubt] = {}
+    given: dict[int, str] = {}
+    agreement, judged = None, 0
+    with progress_bar('judging labels', _ROUNDS * _FOLDS + 1, delay_s=2.0) as bar:
+        for turn in range(_ROUNDS):
+            unseen: dict[int, Tensor] = {}
+            for fold in range(_FOLDS):
+                held_out = {index for index, place in folds.items() if place == fold}
+                if held_out:
+                    shares = judge.shares({index: label for index, label in labels.items()
+                                           if index not in held_out | doubted.keys()})
+                    unseen |= {index: shares[index] for index in held_out}
+                bar.update()
+            sure = {index: share for index, share in unseen.items()
+                    if float(share.max()) >= SURE}
+            wrong = sorted(index for index, share in sure.items()
+                           if int(share.argmax()) != labels[index])
+            if turn == 0 and sure:
+                agreement, judged = 1.0 - len(wrong) / len(sure), len(sure)
+            if min(counts.values()) >= _ENOUGH and (agreement or 0.0) >= _LEAST_AGREEMENT:
+                doubted = {index: Doubt(dataset.episodes[index].name, modes[labels[index]],
+                                        modes[int(sure[index].argmax())], float(sure[index].max()))
+                           for index in wrong}
+            if not doubted:
+                break
+        if judge.unlabelled and (agreement is None or agreement >= _LEAST_AGREEMENT):
+            shares = judge.shares({index: label for index, label in labels.items()
+                                   if index not in doubted})
+            given = {index: modes[int(shares[index].argmax())] for index in judge.unlabelled
+                     if float(shares[index].max()) >= SURE}
+    return Opinions(given, doubted, len(judge.unlabelled), len(labels), judged, agreement)
+
+
+def _folds(labels: Mapping[int, int], seed: int) -> dict[int, int]:
+    """Return the fold of each episode; each mode is spread evenly over the folds."""
+    order = np.random.default_rng(seed).permutation(sorted(labels)).tolist()
+    return {index: place % _FOLDS for mode in set(labels.values()) for place, index in enumerate(
+        index for index in order if labels[index] == mode)}
+
+
+class _Judge:
+    """The windows that are judged, and classifiers that learn from some of them."""
+
+    def __init__(self, normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], seed: int,
+                 looked: Looked | None) -> None:
+        frames = np.concatenate(list(_judged_frames(dataset, modes, looked)))
+        self._windows = windows_of_frames(normaliser, dataset, frames, looked)
+        self._episodes = torch.from_numpy(dataset.episode_of(frames))
+        self._count, self._modes, self._seed = len(dataset.episodes), len(modes), seed
+        self.unlabelled = [index for index, one in enumerate(dataset.episodes)
+                           if one.mode is None]
+
+    def shares(self, labels: Mapping[int, int]) -> Tensor:
+        """Return the probability (E, M) of each mode for each episode, learned from `labels`."""
+        known = dict(labels)
+        for _ in range(_ROUNDS if self.unlabelled else 1):
+            logs = self._classified(known)
+            total = torch.zeros(self._count, self._modes).index_add(0, self._episodes, logs)
+            windows = self._episodes.bincount(minlength=self._count).clamp(min=1)
+            shares = (total / windows[:, None]).softmax(1)
+            known = {index: int(shares[index].argmax()) for index in self.unlabelled
+                     if float(shares[index].max()) >= SURE} | dict(labels)
+        return shares
+
+    def _classified(self, labels: Mapping[int, int]) -> Tensor:
+        """Return the log probability (N, M) of each mode for each window."""
+        of_episode = torch.full((self._count,), -1)
+        for index, label in labels.items():
+            of_episode[index] = label
+        targets = of_episode[self._episodes]
+        learned = torch.nonzero(targets >= 0)[:, 0]
+        classifier = _trained(self._windows.picked(learned), targets[learned], self._modes,
+                              self._seed)
+        with torch.no_grad():
+            return classifier(self._windows.conditions, self._windows.clean).log_softmax(1)
+
+
+def _judged_frames(dataset: Dataset, modes: Sequence[str],
+                   looked: Looked | None) -> Iterator[Frames]:
+    for index, one in enumerate(dataset.episodes):
+        frames = np.arange(dataset.bounds[index], dataset.bounds[index + 1])
+        if one.mode is not None:
+            frames = frames[one.of_mode]
+        if looked is not None:
+            frames = frames[np.isin(frames, looked.frames)]
+        if one.mode is None or one.mode in modes:
+            yield frames[::1 + len(frames) // _WINDOWS]
+
+
+def _trained(windows: Windows, labels: Tensor, modes: int, seed: int) -> ModeClassifier:
+    """Return a classifier of the modes, each of the same weight."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)  # the first weights
+    classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], modes, 1)
+    optimizer = torch.optim.AdamW(classifier.parameters(), _RATE, weight_decay=_DECAY, fused=True)
+    weights = (1.0 / labels.bincount(minlength=modes).clamp(min=1))[labels]
+    for _ in range(_STEPS):
+        picks = torch.multinomial(weights, _BATCH, replacement=True, generator=generator)
+        condition, clean = (part[picks] + _NOISE * torch.randn(part[picks].shape,
+                                                               generator=generator)
+                            for part in (windows.conditions, windows.clean))
+        loss = nn.functional.cross_entropy(classifier(condition, clean), labels[picks])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return classifier.eval().requires_grad_(False)
