@@ -12,7 +12,7 @@ agrees with too few of the labels has no opinion.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,9 +34,7 @@ SOURCE = 'classifier'  # of a label
 _ENOUGH = 10
 _LEAST_AGREEMENT = 0.7  # with unseen labels, below which the classifier has no opinion
 _FOLDS = 5
-# The second round learns without the labels that the first one doubted, and with the modes that
-# it gave.
-_ROUNDS = 2
+_ROUNDS = 2  # the second one learns from the modes that the first one gave, too
 _WINDOWS = 32  # of an episode, evenly spread
 _STEPS, _BATCH, _RATE, _DECAY = 200, 256, 3e-4, 1e-2
 _NOISE = 0.05  # of inputs, in the normaliser's units: few episodes are few places
@@ -95,37 +93,26 @@ def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], see
               if one.mode in modes}
     counts = Counter(labels.values())
     folds = _folds({index: label for index, label in labels.items() if counts[label] > 1}, seed)
-    doubted: dict[int, Doubt] = {}
-    given: dict[int, str] = {}
-    agreement, judged = None, 0
-    with progress_bar('judging labels', _ROUNDS * _FOLDS + 1, delay_s=2.0) as bar:
-        for turn in range(_ROUNDS):
-            unseen: dict[int, Tensor] = {}
-            for fold in range(_FOLDS):
-                held_out = {index for index, place in folds.items() if place == fold}
-                if held_out:
-                    shares = judge.shares({index: label for index, label in labels.items()
-                                           if index not in held_out | doubted.keys()})
-                    unseen |= {index: shares[index] for index in held_out}
-                bar.update()
-            sure = {index: share for index, share in unseen.items()
-                    if float(share.max()) >= SURE}
-            wrong = sorted(index for index, share in sure.items()
-                           if int(share.argmax()) != labels[index])
-            if turn == 0 and sure:
-                agreement, judged = 1.0 - len(wrong) / len(sure), len(sure)
-            if min(counts.values()) >= _ENOUGH and (agreement or 0.0) >= _LEAST_AGREEMENT:
-                doubted = {index: Doubt(dataset.episodes[index].name, modes[labels[index]],
-                                        modes[int(sure[index].argmax())], float(sure[index].max()))
-                           for index in wrong}
-            if not doubted:
-                break
-        if judge.unlabelled and (agreement is None or agreement >= _LEAST_AGREEMENT):
-            shares = judge.shares({index: label for index, label in labels.items()
-                                   if index not in doubted})
-            given = {index: modes[int(shares[index].argmax())] for index in judge.unlabelled
-                     if float(shares[index].max()) >= SURE}
-    return Opinions(given, doubted, len(judge.unlabelled), len(labels), judged, agreement)
+
+    def contradicted(sure: Mapping[int, Tensor]) -> dict[int, Doubt]:
+        return {index: Doubt(dataset.episodes[index].name, modes[labels[index]],
+                             modes[int(share.argmax())], float(share.max()))
+                for index, share in sorted(sure.items())
+                if int(share.argmax()) != labels[index]}
+
+    with progress_bar('judging labels', 2 * _FOLDS + 1, delay_s=2.0) as bar:
+        sure = judge.sure_of_unseen(labels, labels, folds, bar.update)
+        wrong = contradicted(sure)
+        agreement = 1.0 - len(wrong) / len(sure) if sure else None
+        able = agreement is None or agreement >= _LEAST_AGREEMENT
+        doubted = wrong if able and min(counts.values()) >= _ENOUGH else {}
+        right = {index: label for index, label in labels.items() if index not in doubted}
+        if doubted:  # with so many wrong labels less, more of them are found
+            doubted = contradicted(judge.sure_of_unseen(right, labels, folds, bar.update))
+            right = {index: label for index, label in labels.items() if index not in doubted}
+        given = judge.sure_of_unlabelled(right) if able else {}
+    return Opinions({index: modes[mode] for index, mode in given.items()}, doubted,
+                    len(judge.unlabelled), len(labels), len(sure), agreement)
 
 
 def _folds(labels: Mapping[int, int], seed: int) -> dict[int, int]:
@@ -147,7 +134,35 @@ class _Judge:
         self.unlabelled = [index for index, one in enumerate(dataset.episodes)
                            if one.mode is None]
 
-    def shares(self, labels: Mapping[int, int]) -> Tensor:
+    def sure_of_unseen(self, taught: Mapping[int, int], judged: Mapping[int, int],
+                       folds: Mapping[int, int], on_fold: Callable[[], object],
+                       ) -> dict[int, Tensor]:
+        """Return the probability (M,) of each mode for episodes that are judged and sure.
+
+        Those of a fold are judged by what the other folds of `taught` teach.
+        """
+        found: dict[int, Tensor] = {}
+        for fold in range(_FOLDS):
+            held_out = [index for index in judged if folds.get(index) == fold]
+            if held_out:
+                shares = self._shares({index: label for index, label in taught.items()
+                                       if folds.get(index) != fold})
+                found |= {index: shares[index] for index in held_out
+                          if float(shares[index].max()) >= SURE}
+            on_fold()
+        return found
+
+    def sure_of_unlabelled(self, labels: Mapping[int, int]) -> dict[int, int]:
+        """Return the modes of unlabelled episodes that are sure."""
+        if not self.unlabelled:
+            return {}
+        return self._sure(self._shares(labels))
+
+    def _sure(self, shares: Tensor) -> dict[int, int]:
+        return {index: int(shares[index].argmax()) for index in self.unlabelled
+                if float(shares[index].max()) >= SURE}
+
+    def _shares(self, labels: Mapping[int, int]) -> Tensor:
         """Return the probability (E, M) of each mode for each episode, learned from `labels`."""
         known = dict(labels)
         for _ in range(_ROUNDS if self.unlabelled else 1):
@@ -155,8 +170,7 @@ class _Judge:
             total = torch.zeros(self._count, self._modes).index_add(0, self._episodes, logs)
             windows = self._episodes.bincount(minlength=self._count).clamp(min=1)
             shares = (total / windows[:, None]).softmax(1)
-            known = {index: int(shares[index].argmax()) for index in self.unlabelled
-                     if float(shares[index].max()) >= SURE} | dict(labels)
+            known = self._sure(shares) | dict(labels)
         return shares
 
     def _classified(self, labels: Mapping[int, int]) -> Tensor:
