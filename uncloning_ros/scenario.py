@@ -207,16 +207,18 @@ class Teaching:
     """What the scripted teacher does beside a straight handover.
 
     `missed_offers` is the share of offers that miss the hand, so that the person cannot take the
-    tool; the teacher notices, and brings it to the hand. `pushes` is the share of the time, on
-    the way to tool and hand, in which something pushes the arm off its way while the teacher
-    commands what is right: that is recorded, and shows the way back without showing the miss.
-    `reaction_s` is how long the person pulls before the teacher lets go; that makes letting go
-    learnable, if it is longer than what a policy executes before its next look and than a jolt.
-    By the share `wider` the ranges of tool and hand reach further in demonstrations than in the
-    scenario's own episodes: at the edge of what was shown a policy is at its weakest.
+    tool; the teacher notices, and brings it to the hand. `missed_grasps` is the share of
+    demonstrations that begin with empty fingers closed beside the tool. `pushes` is the share of
+    the time, on the way to tool and hand, in which something pushes the arm off its way while the
+    teacher commands what is right: that is recorded, and shows the way back without showing the
+    miss. `reaction_s` is how long the person pulls before the teacher lets go; that makes letting
+    go learnable, if it is longer than what a policy executes before its next look and than a
+    jolt. By the share `wider` the ranges of tool and hand reach further in demonstrations than in
+    the scenario's own episodes: at the edge of what was shown a policy is at its weakest.
     """
 
     missed_offers: Annotated[float, Range(0.0, 0.9)] = 0.0
+    missed_grasps: Annotated[float, Range(0.0, 0.9)] = 0.0
     pushes: Annotated[float, Range(0.0, 0.9)] = 0.0
     reaction_s: Annotated[float, Range(0.1, 2.0)] = 0.3
     wider: Annotated[float, Range(0.0, 0.5)] = 0.0

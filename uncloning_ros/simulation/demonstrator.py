@@ -53,6 +53,10 @@ _MISS_ROOM_M, _NOTICED_S = (0.01, 0.03), (0.3, 1.0)
 _ARRIVED_M, _MOST_MISSES = 0.02, 2
 _MISS_STEP_M, _MOST_MISS_M = 0.005, 0.16
 _MISS_STREAM = 0x3155  # of the draws of a seed: those of an ordinary handover are others
+# A grasp that misses: the fingers close so far (m) beside the tool, and so far along it at most;
+# the teacher notices after so long (s).
+_ASTRAY_ACROSS_M, _ASTRAY_ALONG_M, _EMPTY_NOTICED_S = (0.05, 0.08), 0.02, 0.3
+_ASTRAY_STREAM = 0xA57A
 # Pushes: their length (m) near the hand, and the share of it near the tool; duration (s) of each,
 # and of the time between two.
 _PUSH_M, _PUSH_NEAR_TOOL, _PUSH_S = (0.03, 0.10), 0.4, (0.4, 1.2)
@@ -187,6 +191,7 @@ class Demonstrator:
         # The angle by which the tool is offered from the side.
         self._offer_turn_rad = rng.uniform(*rule.turn_rad)
         self._misses = _missed_offers(scenario, rule, self._offer_turn_rad, seed)
+        self._astray_m = _missed_grasp(scenario, seed)
         self._offered_s: float | None = None
         self.step = Step.APPROACH
         self._ticks = 0
@@ -212,6 +217,11 @@ class Demonstrator:
     def hand(self) -> Array:
         """Return the pose (9,) of the hand, by the teacher's belief."""
         return self._hand
+
+    @property
+    def shows(self) -> bool:
+        """Tell whether what it does is to be imitated: the way to a grasp that misses is not."""
+        return not self._astray_m.any() or self.step is Step.LIFT
 
     @property
     def feels_a_pull(self) -> bool:
@@ -261,7 +271,7 @@ class Demonstrator:
     def _grasp_point(self) -> Array:
         """Return the place (3,) of the grasp on the tool, by the teacher's belief."""
         return position_of(self._object) + rotation_of(self._object) @ (
-            self._grasp_x_m, 0.0, 0.0)
+            np.array([self._grasp_x_m, 0.0, 0.0]) + self._astray_m)
 
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
@@ -312,6 +322,9 @@ class Demonstrator:
         elif self.step is Step.CLOSE and self._ticks >= _CLOSE_TICKS and (
                 abs(values['gripper_width'][0] - self._width_m) < _GRIPPED_M):
             following = Step.LIFT
+        elif self.step is Step.LIFT and self._astray_m.any():
+            if self._ticks * dt_s > _EMPTY_NOTICED_S:
+                self._astray_m, following = np.zeros(3), Step.APPROACH
         elif self.step is Step.LIFT and off_m < 0.10 and off_rad < 0.6:
             following = Step.WAIT
         elif self.step is Step.WAIT and self._left_behind(tool):
@@ -331,7 +344,7 @@ class Demonstrator:
         elif self.step is Step.RETREAT and (off_m < 0.03 or self._ticks >= _RETREAT_TICKS):
             following = Step.DONE
         self._width_m = float(values['gripper_width'][0])
-        if self.step in (Step.LIFT, Step.WAIT, Step.BRING):
+        if self.step in (Step.LIFT, Step.WAIT, Step.BRING) and not self._astray_m.any():
             held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
             turned = rotation_of(tool).T @ rotation_of(self._object)
             grasp = pose_from_parts(held, turned)
@@ -397,7 +410,8 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
     """Reset `world` to `seed`, let `teacher` hand over, tell whether the handover completed.
 
     `listen` gets every delivered sample and every command in the order of their arrival, in
-    simulated time. Ends at the contract's `max_episode_s` at the latest.
+    simulated time, once the teacher shows what is to be imitated. Ends at the contract's
+    `max_episode_s` at the latest.
     """
     world.reset(seed)
     steps_per_tick = round(world.physics_hz / contract.policy.rate_hz)
@@ -405,16 +419,18 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
     keys = {*_WATCHED, *(signal.key for signal in contract.interface.observations)}
     newest: dict[str, Array] = {}
     pushes = _Pushes(world.scenario, contract, seed)
-    done_steps = 0
+    done_steps, shown = 0, False
     for step in range(most_steps):
+        shown = shown or teacher.shows
         for key, sample in world.poll():
             newest[key] = sample.values
-            listen(key, sample.values, sample.stamp_ns, sample.receive_ns)
+            if shown:
+                listen(key, sample.values, sample.stamp_ns, sample.receive_ns)
         if step % steps_per_tick == 0 and keys <= newest.keys() | world.seen_by_teacher().keys():
             now_ns = world.time_ns
             action = teacher.act(now_ns * 1e-9, {**newest, **world.seen_by_teacher()})
             world.command(pushes.pushed(now_ns * 1e-9, action, teacher))
-            for key, part in contract.interface.action_slices.items():
+            for key, part in contract.interface.action_slices.items() if shown else ():
                 listen(key, action[part], now_ns, now_ns)
         done_steps += teacher.done
         if done_steps > AFTERWARDS_S * world.physics_hz or world.dropped:
@@ -451,6 +467,15 @@ def _missed_offers(scenario: Scenario, rule: ModeRule, turn_rad: float, seed: in
                             rng.uniform(*_NOTICED_S), from_afar))
     # From one miss to another the way goes around the hand.
     return [replace(miss, from_afar=True) for miss in misses[:-1]] + misses[-1:]
+
+
+def _missed_grasp(scenario: Scenario, seed: int) -> Array:
+    """Return how far (3,) the first grasp is beside the tool, in its frame; zeros for a hit."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, _ASTRAY_STREAM)))
+    if rng.uniform() >= scenario.teacher.missed_grasps:
+        return np.zeros(3)
+    along = rng.uniform(-_ASTRAY_ALONG_M, _ASTRAY_ALONG_M)
+    return np.array([along, rng.choice((-1.0, 1.0)) * rng.uniform(*_ASTRAY_ACROSS_M), 0.0])
 
 
 def _distances(scenario: Scenario, points: Array) -> Array:
