@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -
 
 def test_the_name_of_a_file_has_time_and_reason(tmp_path: Path) -> None:
     files = IncidentFiles(tmp_path / 'folder')
-    path = files.write_some(incident(chunks=1), State.HOLD, 'stale_input', 1e9 + 0.25, 0.0)
+    path = files.write_some(lambda: incident(chunks=1), State.HOLD, 'stale_input', 1e9 + 0.25, 0.0)
     assert path is not None and path.is_file()
     assert path.name.endswith('_250_hold_stale_input.npz')
     assert files.write(incident(chunks=1), 'dump', 1e9 + 0.5).name.endswith('_500_dump.npz')
@@ -226,21 +226,30 @@ def test_the_name_of_a_file_has_time_and_reason(tmp_path: Path) -> None:
 def test_holds_that_follow_each_other_are_written_once_in_a_while(tmp_path: Path) -> None:
     made, files = incident(chunks=1), IncidentFiles(tmp_path)
     written_s = [now_s for now_s in np.arange(0.0, 3 * HOLD_EVERY_S, 0.5)
-                 if files.write_some(made, State.HOLD, 'stale_input', 1e9 + now_s, now_s)]
+                 if files.write_some(lambda: made, State.HOLD, 'stale_input', 1e9 + now_s, now_s)]
     assert written_s == [0.0, HOLD_EVERY_S, 2 * HOLD_EVERY_S]
+
+
+def test_an_incident_that_is_not_written_is_not_made(tmp_path: Path) -> None:
+    def never() -> Incident:
+        raise AssertionError('made in vain')
+
+    files = IncidentFiles(tmp_path)
+    files.write_some(lambda: incident(chunks=1), State.HOLD, 'stale_input', 1e9, 0.0)
+    assert files.write_some(never, State.HOLD, 'stale_input', 1e9, 0.1) is None
 
 
 def test_a_fault_is_written_although_a_hold_was_just_before(tmp_path: Path) -> None:
     made, files = incident(chunks=1), IncidentFiles(tmp_path)
-    assert files.write_some(made, State.HOLD, 'stale_input', 1e9, 0.0)
-    assert files.write_some(made, State.FAULT, 'policy_failed', 1e9 + 0.1, 0.1)
+    assert files.write_some(lambda: made, State.HOLD, 'stale_input', 1e9, 0.0)
+    assert files.write_some(lambda: made, State.FAULT, 'policy_failed', 1e9 + 0.1, 0.1)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_node_writes_no_more_than_so_many_files_of_its_own_accord(tmp_path: Path) -> None:
     made, files = incident(chunks=1), IncidentFiles(tmp_path)
     for number in range(MOST_FILES + 5):
-        files.write_some(made, State.FAULT, 'policy_failed', 1e9 + number, float(number))
+        files.write_some(lambda: made, State.FAULT, 'policy_failed', 1e9 + number, float(number))
     assert len(list(tmp_path.iterdir())) == MOST_FILES
     files.write(made, 'dump', 2e9)  # who asks for one gets it
     assert len(list(tmp_path.iterdir())) == MOST_FILES + 1
@@ -255,9 +264,9 @@ def test_what_could_not_be_written_takes_nobodys_turn(
     with monkeypatch.context() as patch:
         patch.setattr('uncloning_ros.runtime.incident_files.write_incident', full)
         with pytest.raises(OSError, match='No space left'):
-            files.write_some(made, State.HOLD, 'stale_input', 1e9, 0.0)
+            files.write_some(lambda: made, State.HOLD, 'stale_input', 1e9, 0.0)
     assert files.left == MOST_FILES
-    assert files.write_some(made, State.HOLD, 'stale_input', 1e9, 0.1) is not None
+    assert files.write_some(lambda: made, State.HOLD, 'stale_input', 1e9, 0.1) is not None
     assert files.left == MOST_FILES - 1
 
 

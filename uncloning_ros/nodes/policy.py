@@ -207,9 +207,9 @@ class PolicyNode(LifecycleNode):
 
     def _write_incidents(self, run: PolicyRun) -> None:
         """Write the incidents of the run, at the rate and number that `IncidentFiles` allows."""
-        for state, reason, incident in run.take_incidents():
+        for state, reason, make in run.take_incidents():
             try:
-                path = self._incidents.write_some(incident, state, reason, time.time(),
+                path = self._incidents.write_some(make, state, reason, time.time(),
                                                   time.monotonic())
             except (UncloningError, OSError) as err:
                 self.get_logger().error(f'cannot write the incident: {err}',

@@ -139,12 +139,12 @@ class PolicyRun:
         """Return the incident of this moment."""
         return self._incident_of(*self._thread.call(self._record.snapshot))
 
-    def take_incidents(self) -> list[tuple[State, str, Incident]]:
-        """Return (state, reason, incident) of every HOLD and FAULT since the last call."""
-        taken = []
+    def take_incidents(self) -> list[tuple[State, str, Callable[[], Incident]]]:
+        """Return (state, reason, maker of the incident) of each HOLD and FAULT since last time."""
+        taken: list[tuple[State, str, Callable[[], Incident]]] = []
         while not self._incidents.empty():
             state, reason, snapshot = self._incidents.get()
-            taken.append((state, reason, self._incident_of(*snapshot)))
+            taken.append((state, reason, partial(self._incident_of, *snapshot)))
         return taken
 
     def fault(self, reason: str, sentence: str) -> None:

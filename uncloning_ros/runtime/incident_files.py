@@ -3,6 +3,7 @@
 """The folder of the incident files, and the limits of their number."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from uncloning_ros.errors import IncidentError
@@ -43,17 +44,18 @@ class IncidentFiles:
         name = f'{stamp}_{int(wall_s * 1000) % 1000:03d}_{reason}.npz'
         return write_incident(incident, self._folder / name)
 
-    def write_some(self, incident: Incident, state: State, reason: str, wall_s: float,
+    def write_some(self, make: Callable[[], Incident], state: State, reason: str, wall_s: float,
                    now_s: float) -> Path | None:
         """Write a file unless it is one too many; return its path, None without a file.
 
-        `now_s` is on a monotonic clock. A failed attempt does not count. Raise as `write` does.
+        The incident is made for a file alone: its pictures may take much memory. `now_s` is on a
+        monotonic clock. A failed attempt does not count. Raise as `write` does.
         """
         held = state is State.HOLD
         if self.left == 0 or (held and self._held_s is not None
                               and now_s - self._held_s < HOLD_EVERY_S):
             return None
-        path = self.write(incident, f'{state.value}_{reason}', wall_s)
+        path = self.write(make(), f'{state.value}_{reason}', wall_s)
         self.left -= 1
         if held:
             self._held_s = now_s
