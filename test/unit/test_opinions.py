@@ -13,10 +13,11 @@ from learning_toys import toy_dataset
 
 from uncloning_ros.cli import unclone as command
 from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_report import warnings_of
 from uncloning_ros.learning.opinions import Opinions, opinions
-from uncloning_ros.learning.options import FINE_TUNE, EditOptions
+from uncloning_ros.learning.options import FINE_TUNE, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.uncloning import unclone
 
 MODES = ('left', 'right')
@@ -51,6 +52,7 @@ def test_right_labels_are_not_doubted(mixed: Run, dataset: Dataset) -> None:
     assert (found.labelled, found.unlabelled, found.given, found.doubted) == (40, 0, {}, {})
     assert found.judged == 40
     assert found.agreement == 1.0
+    assert not found.trusted
     assert found.applied(dataset) == dataset
 
 
@@ -80,7 +82,8 @@ def test_unlabelled_episodes_get_the_mode_that_three_labels_of_each_teach(
 
 def test_few_labels_are_never_doubted(mixed: Run, dataset: Dataset) -> None:
     few = labelled_alone(relabelled(dataset, [0]), range(10))
-    assert not judged(mixed, few).doubted
+    found = judged(mixed, few)
+    assert (found.doubted, found.trusted) == ({}, 'a mode has fewer than 10')
 
 
 def test_a_mode_of_one_label_is_learned_and_not_judged(mixed: Run, dataset: Dataset) -> None:
@@ -117,7 +120,9 @@ def test_an_edit_learns_from_unlabelled_episodes_and_leaves_wrong_labels_out(
     assert {one['episode'] for one in labels['doubted']} == {f'episode_{i:06d}' for i in wrong}
     lines = '\n'.join(command._lines(tmp_path, report))
     assert 'labels              32 episodes, 4 look wrong' in lines
-    assert 'without a label     8 episodes,' in lines
+    given = labels['given']
+    assert f'without a label     8 episodes, {sum(given.values())} given a mode\n' in lines
+    assert f'\n{"":20}{given["left"]} left\n' in lines
     assert warnings_of(report)[0].startswith(
         '4 of 32 labels look wrong, and their episodes took no part: episode_000002 (labelled '
         'right, looks like left), ')
@@ -125,3 +130,76 @@ def test_an_edit_learns_from_unlabelled_episodes_and_leaves_wrong_labels_out(
     assert trusted['labels'] is None
     assert trusted['retained_loss'] != report['retained_loss']
     assert 'look wrong' not in '\n'.join(command._lines(tmp_path, trusted))
+
+
+def opinions_with(**changes: Any) -> dict[str, Any]:
+    opinion = Opinions({}, {}, unlabelled=0, labelled=40, judged=30, agreement=1.0, trusted='')
+    return replace(opinion, **changes).report()
+
+
+def report_with(**changes: Any) -> dict[str, Any]:
+    return {'edit': {'method': 'fine-tune', 'remove': ['right']}, 'kept': ['left'],
+            'stopped': '', 'elapsed_s': 1.0, 'retained_loss': {'before': None},
+            'outside_spans': 0, 'retargeted': {'episodes': 0, 'reason': ''}, 'classifier': None,
+            'removal': None, 'labels': opinions_with(**changes)}
+
+
+def test_labels_that_are_not_judged_are_not_called_right(tmp_path: Path) -> None:
+    report = report_with(agreement=0.6, trusted='the classifier disagrees', unlabelled=3)
+    lines = '\n'.join(command._lines(tmp_path, report))
+    assert 'look wrong' not in lines
+    assert '40 episodes, taken as they are: the classifier disagrees' in lines
+    assert warnings_of(report) == [
+        'the classifier sees another mode than the label in 40% of 30 labelled episodes that it '
+        'had not seen, so it has no opinion: the labels were taken as they are, and episodes '
+        'without a label took no part; check the labels of the episodes']
+
+
+def test_modes_given_by_a_classifier_that_was_not_tested_are_warned_of() -> None:
+    warning, = warnings_of(report_with(given={2: 'left'}, unlabelled=38, labelled=2, judged=0,
+                                       agreement=None, trusted='a mode has fewer than 10'))
+    assert warning.startswith('a classifier gave modes to 1 of 38 episodes without a label, and '
+                              'was not tested')
+    tested = report_with(given={2: 'left'}, unlabelled=38, agreement=0.8)
+    assert 'which gave modes' in warnings_of(tested)[0]
+    assert not warnings_of(report_with(unlabelled=38, agreement=0.8)), 'no mode was given'
+
+
+def test_lines_about_labels_are_short(tmp_path: Path) -> None:
+    given = {i: 'handle_first' if i % 2 else 'blade_first' for i in range(1200)}
+    report = report_with(given=given, unlabelled=1, labelled=1)
+    lines = command._lines(tmp_path, report)
+    assert 'labels              1 episode, 0 look wrong' in lines
+    assert 'without a label     1 episode, 1200 given a mode' in lines
+    assert max(map(len, lines[1:])) <= 80
+
+
+def test_a_mode_whose_labels_all_look_wrong_is_named(mixed: Run, tmp_path: Path) -> None:
+    data = toy_dataset(tmp_path / 'data', ('left',), 80)
+    odd = relabelled(data, range(0, 80, 7))
+    with pytest.raises(DatasetError, match=r'of all training episodes of right look wrong: '
+                                           r'episode_000000, .* looks like left.*--trust-labels'):
+        unclone(mixed, odd, tmp_path / 'run', OPTIONS)
+
+
+def test_a_mode_that_an_earlier_edit_removed_does_not_come_back_without_a_label(
+        mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    edited = replace(mixed, config=replace(mixed.config, edit={'remove': ['up']}))
+    with pytest.raises(CheckpointError, match=r'removed up, .* 34 episodes without a label'):
+        unclone(edited, labelled_alone(dataset, range(6)), tmp_path / 'run', OPTIONS)
+
+
+def test_episodes_without_a_label_are_named_where_a_mode_lacks(
+        mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    for there in ([0], [1]):
+        with pytest.raises(DatasetError, match='label some of the 39 episodes without a label'):
+            unclone(mixed, labelled_alone(dataset, there), tmp_path / 'run', OPTIONS)
+
+
+def test_right_labels_change_nothing(mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    options = replace(OPTIONS, method=SELF_DISTILLATION, gamma=0.5)
+    judging, trusting = (unclone(mixed, dataset, tmp_path / str(trust),
+                                 replace(options, trust_labels=trust)) for trust in (False, True))
+    assert judging['labels']['agreement'] == 1.0
+    assert judging['retained_loss'] == trusting['retained_loss']
+    assert judging['removal'] == trusting['removal']

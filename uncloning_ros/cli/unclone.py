@@ -35,6 +35,7 @@ from uncloning_ros.cli.arguments import (
 )
 from uncloning_ros.cli.optimisation import add_optimisation, given
 from uncloning_ros.cli.output import print_warnings
+from uncloning_ros.errors import counted
 from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.options import (
     EDIT,
@@ -111,13 +112,14 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         rows.append(('retained loss', f'{loss["before"]:.4f} before, {loss["after"]:.4f} after '
                                       f'({change:+.1f} %), {loss["windows"]} windows'))
     if labels := report['labels']:
-        rows.append(('labels', f'{labels["labelled"]} episodes, {len(labels["doubted"])} look '
-                               f'wrong'))
+        verdict = (f'taken as they are: {labels["trusted"]}' if labels['trusted'] else
+                   f'{len(labels["doubted"])} look wrong')
+        rows.append(('labels', f'{counted(labels["labelled"], "episode")}, {verdict}'))
         if labels['unlabelled']:
             given = labels['given']
-            shown = ', '.join(f'{count} {mode}' for mode, count in sorted(given.items()))
-            rows.append(('without a label', f'{labels["unlabelled"]} episodes, '
-                                            f'{sum(given.values())} given a mode: {shown}'))
+            rows += [('without a label', f'{counted(labels["unlabelled"], "episode")}, '
+                                         f'{sum(given.values())} given a mode'),
+                     *(('', f'{count} {mode}') for mode, count in sorted(given.items()))]
     if report['outside_spans']:
         rows.append(('outside of spans', f'{report["outside_spans"]} windows, retained'))
     if retargeted['episodes']:

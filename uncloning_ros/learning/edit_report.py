@@ -10,6 +10,8 @@ SCHEMA = 'uncloning/edit@5'
 # Least share of windows where modes part in which the classifier must be right: one that cannot
 # tell the modes apart there gives no direction.
 _LEAST_RIGHT = 0.9
+# Least agreement with unseen labels: below it the classifier has no opinion about labels.
+LEAST_AGREEMENT = 0.7
 _SHOWN = 5  # doubted labels that a warning names
 
 
@@ -58,9 +60,20 @@ def _of_labels(labels: Mapping[str, Any]) -> list[str]:
         found.append(f'{len(doubted)} of {labels["labelled"]} labels look wrong, and their '
                      f'episodes took no part: {shown}{more}; look at them, label them again if '
                      f'they are wrong, or edit with --trust-labels')
-    if labels['unlabelled'] and labels['agreement'] is not None and (
-            labels['agreement'] < _LEAST_RIGHT):
-        found.append(f'the classifier, which gave modes to episodes without a label, sees another '
-                     f'mode than the label in {1 - labels["agreement"]:.0%} of '
-                     f'{labels["judged"]} labelled episodes that it had not seen; label more')
+    given, agreement = sum(labels['given'].values()), labels['agreement']
+    if agreement is None:
+        if given:
+            found.append(f'a classifier gave modes to {given} of {labels["unlabelled"]} episodes '
+                         f'without a label, and was not tested: it was sure of no labelled '
+                         f'episode that it had not seen; label more')
+        return found
+    sees = (f'sees another mode than the label in {1 - agreement:.0%} of {labels["judged"]} '
+            f'labelled episodes that it had not seen')
+    if agreement < LEAST_AGREEMENT:
+        rest = ', and episodes without a label took no part' if labels['unlabelled'] else ''
+        found.append(f'the classifier {sees}, so it has no opinion: the labels were taken as they '
+                     f'are{rest}; check the labels of the episodes')
+    elif given and agreement < _LEAST_RIGHT:
+        found.append(f'the classifier, which gave modes to episodes without a label, {sees}; '
+                     f'label more')
     return found

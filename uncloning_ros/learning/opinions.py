@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from uncloning_ros.demos.dataset.store import Dataset, Frames
+from uncloning_ros.learning.edit_report import LEAST_AGREEMENT
 from uncloning_ros.learning.mode_classifier import ModeClassifier
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.learning.windows import Looked, Windows, windows_of_frames
@@ -32,7 +33,6 @@ SOURCE = 'classifier'  # of a label
 # Labelled episodes of a mode from which on they are judged; with fewer those that remain to
 # learn from are too few to contradict a person.
 _ENOUGH = 10
-_LEAST_AGREEMENT = 0.7  # with unseen labels, below which the classifier has no opinion
 _FOLDS = 5
 _ROUNDS = 2  # the second one learns from the modes that the first one gave, too
 _WINDOWS = 32  # of an episode, evenly spread
@@ -56,7 +56,8 @@ class Opinions:
 
     `given` are modes of episodes without a label, of which there are `unlabelled`. Of `labelled`
     episodes the classifier was sure of `judged` ones, before it doubted any, and saw the mode of
-    their label in the share `agreement`; None where it was sure of none.
+    their label in the share `agreement`; None where it was sure of none. `trusted` is the reason
+    why all labels are taken as they are, '' where the wrong ones are doubted.
     """
 
     given: Mapping[int, str]
@@ -65,11 +66,13 @@ class Opinions:
     labelled: int
     judged: int
     agreement: float | None
+    trusted: str
 
     def report(self) -> dict[str, Any]:
         """Return the opinions as plain data."""
         return {'unlabelled': self.unlabelled, 'given': dict(Counter(self.given.values())),
                 'labelled': self.labelled, 'judged': self.judged, 'agreement': self.agreement,
+                'trusted': self.trusted,
                 'doubted': [vars(one) for one in self.doubted.values()]}
 
     def applied(self, dataset: Dataset) -> Dataset:
@@ -100,19 +103,31 @@ def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], see
                 for index, share in sorted(sure.items())
                 if int(share.argmax()) != labels[index]}
 
-    with progress_bar('judging labels', 2 * _FOLDS + 1, delay_s=2.0) as bar:
+    with progress_bar('judging labels', _FOLDS, 'part', delay_s=2.0) as bar:
         sure = judge.sure_of_unseen(labels, labels, folds, bar.update)
         wrong = contradicted(sure)
         agreement = 1.0 - len(wrong) / len(sure) if sure else None
-        able = agreement is None or agreement >= _LEAST_AGREEMENT
-        doubted = wrong if able and min(counts.values()) >= _ENOUGH else {}
+        able = agreement is None or agreement >= LEAST_AGREEMENT
+        trusted = _trusted(agreement, able, min(counts.values()))
+        doubted = {} if trusted else wrong
         right = {index: label for index, label in labels.items() if index not in doubted}
-        if doubted:  # with so many wrong labels less, more of them are found
+        if doubted:
+            bar.total += _FOLDS
+            # With so many wrong labels less, more of them are found.
             doubted = contradicted(judge.sure_of_unseen(right, labels, folds, bar.update))
             right = {index: label for index, label in labels.items() if index not in doubted}
         given = judge.sure_of_unlabelled(right) if able else {}
     return Opinions({index: modes[mode] for index, mode in given.items()}, doubted,
-                    len(judge.unlabelled), len(labels), len(sure), agreement)
+                    len(judge.unlabelled), len(labels), len(sure), agreement, trusted)
+
+
+def _trusted(agreement: float | None, able: bool, least: int) -> str:
+    """Return the reason why no label is doubted; the rarest mode has `least` labels."""
+    if not able:
+        return 'the classifier disagrees'
+    if least < _ENOUGH:
+        return f'a mode has fewer than {_ENOUGH}'
+    return 'the classifier is unsure' if agreement is None else ''
 
 
 def _folds(labels: Mapping[int, int], seed: int) -> dict[int, int]:

@@ -28,7 +28,7 @@ from torch import Tensor
 import uncloning_ros
 from uncloning_ros.contract import require_same_interface
 from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.errors import CheckpointError, DatasetError
+from uncloning_ros.errors import CheckpointError, DatasetError, counted
 from uncloning_ros.files import whole_folder, write_json
 from uncloning_ros.learning import checkpoint, edit_report
 from uncloning_ros.learning.checkpoint import Run, dataset_record
@@ -84,17 +84,19 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
 
     Unless the options trust the labels, a classifier judges them first, and gives modes to
     episodes without a label (`opinions`). Raise if a mode is unknown, is not in the dataset, or
-    none would be kept, if an earlier edit removed one that would be, and if the dataset has
-    another interface or timing than the run. Nothing is left behind by Ctrl-C.
+    none would be kept, if an earlier edit removed one that would be, or that episodes without a
+    label may show, if all labels of a mode look wrong, and if the dataset has another interface
+    or timing than the run. Nothing is left behind by Ctrl-C.
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
     looked, found = look(run.policy, dataset), None
     if not options.trust_labels:
-        found = opinions(run.policy.normaliser, dataset, (*kept, *options.remove), options.seed,
-                         looked)
+        modes = (*kept, *options.remove)
+        _require_known(run, dataset, modes)
+        found = opinions(run.policy.normaliser, dataset, modes, options.seed, looked)
         dataset = found.applied(dataset)
-        kept = kept_modes(run, dataset, options.remove)
+        _require_left(dataset, modes, found)
     return edit(run, dataset, folder, options, kept, looked, found)
 
 
@@ -162,8 +164,8 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
     for mode in remove:
         if mode not in present:
             raise DatasetError(f'cannot remove {mode}: the dataset has no training episode of '
-                               f'it, only of {", ".join(present) or "no mode"}; add '
-                               f'demonstrations of {mode} to the dataset')
+                               f'it, only of {", ".join(present) or "no mode"}; '
+                               f'{_remedy(dataset, mode)}')
     kept = tuple(mode for mode in present if mode not in remove)
     back = [mode for mode in removed_modes(run.config.edit) if mode in kept]
     if back:
@@ -172,9 +174,46 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
                               f'remove with it: --remove {",".join((*remove, *back))}')
     if not kept:
         raise DatasetError(f'cannot remove {", ".join(remove)}: the dataset has episodes of no '
-                           f'other mode, so nothing would be kept; add demonstrations of a mode '
-                           f'to keep')
+                           f'other mode, so nothing would be kept; '
+                           f'{_remedy(dataset, "a mode to keep")}')
     return kept
+
+
+def _remedy(dataset: Dataset, mode: str) -> str:
+    """Return the remedy for a dataset that lacks a mode."""
+    count = _unlabelled(dataset)
+    label = f', or label some of the {counted(count, "episode")} without a label' if count else ''
+    return f'add demonstrations of {mode} to the dataset{label}'
+
+
+def _unlabelled(dataset: Dataset) -> int:
+    return sum(one.mode is None for one in dataset.episodes)
+
+
+def _require_known(run: Run, dataset: Dataset, modes: Sequence[str]) -> None:
+    """Raise if episodes without a label may show a mode that an earlier edit removed.
+
+    A classifier of `modes` would give them another one, which may be a kept one.
+    """
+    unknown = ', '.join(mode for mode in removed_modes(run.config.edit) if mode not in modes)
+    if unknown and (count := _unlabelled(dataset)):
+        raise CheckpointError(
+            f'an earlier edit of this run removed {unknown}, of which the dataset has no labelled '
+            f'training episode; its {counted(count, "episode")} without a label may show it, and '
+            f'would teach it again as another mode; label those that show it, or leave all of '
+            f'them out with --trust-labels')
+
+
+def _require_left(dataset: Dataset, modes: Sequence[str], found: Opinions) -> None:
+    """Raise if a mode has no training episode any more, because its labels are doubted."""
+    for mode in modes:
+        if not len(dataset.window_frames('train', [mode])):
+            one = next(one for index, one in found.doubted.items() if one.label == mode
+                       and dataset.episodes[index].split == 'train')
+            raise DatasetError(
+                f'the labels of all training episodes of {mode} look wrong: {one.episode}, for '
+                f'one, looks like {one.seen}; look at them, label them again if they are wrong, '
+                f'or edit with --trust-labels')
 
 
 def _record(run: Run, dataset: Dataset, options: EditOptions) -> dict[str, Any]:
