@@ -175,7 +175,7 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
     if not kept:
         raise DatasetError(f'cannot remove {", ".join(remove)}: the dataset has episodes of no '
                            f'other mode, so nothing would be kept; '
-                           f'{_remedy(dataset, "a mode to keep")}')
+                           f'{_remedy(dataset, "a kept mode")}')
     return kept
 
 
