@@ -14,6 +14,7 @@ from learning_toys import toy_dataset
 from uncloning_ros.cli import unclone as command
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError
+from uncloning_ros.learning import mode_classifier
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_report import warnings_of
 from uncloning_ros.learning.opinions import Opinions, opinions
@@ -196,7 +197,9 @@ def test_episodes_without_a_label_are_named_where_a_mode_lacks(
             unclone(mixed, labelled_alone(dataset, there), tmp_path / 'run', OPTIONS)
 
 
-def test_right_labels_change_nothing(mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_right_labels_change_nothing(mixed: Run, dataset: Dataset, tmp_path: Path,
+                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 50)
     options = replace(OPTIONS, method=SELF_DISTILLATION, gamma=0.5)
     judging, trusting = (unclone(mixed, dataset, tmp_path / str(trust),
                                  replace(options, trust_labels=trust)) for trust in (False, True))
