@@ -113,7 +113,7 @@ def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], see
         right = {index: label for index, label in labels.items() if index not in doubted}
         if doubted:
             bar.total += _FOLDS
-            # With so many wrong labels less, more of them are found.
+            # Without these wrong labels the classifier finds more of them.
             doubted = contradicted(judge.sure_of_unseen(right, labels, folds, bar.update))
             right = {index: label for index, label in labels.items() if index not in doubted}
         given = judge.sure_of_unlabelled(right) if able else {}
