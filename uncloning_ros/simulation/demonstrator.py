@@ -8,7 +8,6 @@ truth. Speed, path, hesitation and small corrections differ from seed to seed.
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -23,8 +22,9 @@ from uncloning_ros.geometry import (
     rotation_about_z,
     rotation_of,
 )
-from uncloning_ros.scenario import ModeRule, Scenario
+from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation import panda
+from uncloning_ros.simulation.misses import missed_grasp, missed_offers
 from uncloning_ros.simulation.world import World
 
 # Takes a key, values (dim,) or those of a picture, and their times of measurement and arrival
@@ -47,16 +47,8 @@ _RELEASE_N = 3.5  # pull (N) against the fingers that asks for the tool
 _PULL_NEAR_M = 0.09  # distance (m) from palm to offered end below which a pull is the person's
 _RETREAT_M = 0.16
 _RETREAT_TICKS = 40  # longest retreat: the arm may not reach its end
-# An offer that misses: the tool stays out of the person's reach by so much (m), and the teacher
-# waits so long (s) for a pull before it notices.
-_MISS_ROOM_M, _NOTICED_S = (0.01, 0.03), (0.3, 1.0)
-_ARRIVED_M, _MOST_MISSES = 0.02, 2
-_MISS_STEP_M, _MOST_MISS_M = 0.005, 0.16
-_MISS_STREAM = 0x3155  # of the draws of a seed: those of an ordinary handover are others
-# A grasp that misses: the fingers close so far (m) beside the tool, and so far along it at most;
-# the teacher notices after so long (s).
-_ASTRAY_ACROSS_M, _ASTRAY_ALONG_M, _EMPTY_NOTICED_S = (0.05, 0.08), 0.02, 0.3
-_ASTRAY_STREAM = 0xA57A
+_ARRIVED_M = 0.02
+_EMPTY_NOTICED_S = 0.3  # time (s) after which the teacher notices that its fingers are empty
 # Pushes: their length (m) near the hand, and the share of it near the tool; duration (s) of each,
 # and of the time between two.
 _PUSH_M, _PUSH_NEAR_TOOL, _PUSH_S = (0.03, 0.10), 0.4, (0.4, 1.2)
@@ -90,18 +82,6 @@ class Step(Enum):
 
 
 _PUSHED_IN = (Step.APPROACH, Step.BRING, Step.OFFER)
-
-
-@dataclass(frozen=True)
-class _Miss:
-    """One offer that misses: by `offset_m` (3,) in the palm's frame, noticed after `noticed_s`.
-
-    The next offer is made from where the tool is, or `from_afar`.
-    """
-
-    offset_m: Array
-    noticed_s: float
-    from_afar: bool
 
 
 class _Pushes:
@@ -190,8 +170,8 @@ class Demonstrator:
         self._hesitation_s = rng.uniform(0.2, 0.5)
         # The angle by which the tool is offered from the side.
         self._offer_turn_rad = rng.uniform(*rule.turn_rad)
-        self._misses = _missed_offers(scenario, rule, self._offer_turn_rad, seed)
-        self._astray_m = _missed_grasp(scenario, seed)
+        self._misses = missed_offers(scenario, rule, self._offer_turn_rad, seed)
+        self._astray_m = missed_grasp(scenario, seed)
         self._offered_s: float | None = None
         self.step = Step.APPROACH
         self._ticks = 0
@@ -437,53 +417,6 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
             break
         world.advance()
     return world.completed and teacher.done
-
-
-def _missed_offers(scenario: Scenario, rule: ModeRule, turn_rad: float, seed: int) -> list[_Miss]:
-    """Return the offers that miss the hand before the one that does not: none, one or two."""
-    rng = np.random.default_rng(np.random.SeedSequence((seed, _MISS_STREAM)))
-    misses: list[_Miss] = []
-    # The tool as it is offered, in the palm's frame.
-    turn = rotation_about_z(turn_rad + (0.0 if rule.handle_first else np.pi))
-    present = np.array([rule.present_x_m, 0.0, 0.0])
-    while len(misses) < _MOST_MISSES and rng.uniform() < scenario.teacher.missed_offers:
-        out, side, up = rng.uniform(-0.25, 0.25, size=3)
-        sign, from_afar = rng.choice((-1.0, 1.0)), bool(rng.uniform() < 0.5)
-        kind = rng.integers(4)
-        if kind == 0:  # short of the hand
-            out, from_afar = 1.0, False
-        elif kind == 1:
-            side = sign
-        elif kind == 2:
-            up = sign
-        else:  # past the hand, beside or above it: below it the gripper would run into it
-            out, from_afar = rng.uniform(-1.0, -0.5), True
-            side, up = (sign, up) if rng.uniform() < 0.7 else (side, 1.0)
-        direction = np.array([out, side, up]) / math.hypot(out, side, up)
-        room_m = scenario.receiver.grasp_reach_m + rng.uniform(*_MISS_ROOM_M)
-        offsets = np.arange(0.0, _MOST_MISS_M, _MISS_STEP_M)[:, None] * direction
-        clear = _distances(scenario, present - offsets @ turn) > room_m
-        misses.append(_Miss(offsets[int(np.argmax(clear)) if clear.any() else -1],
-                            rng.uniform(*_NOTICED_S), from_afar))
-    # From one miss to another the way goes around the hand.
-    return [replace(miss, from_afar=True) for miss in misses[:-1]] + misses[-1:]
-
-
-def _missed_grasp(scenario: Scenario, seed: int) -> Array:
-    """Return how far (3,) the first grasp is beside the tool, in its frame; zeros for a hit."""
-    rng = np.random.default_rng(np.random.SeedSequence((seed, _ASTRAY_STREAM)))
-    if rng.uniform() >= scenario.teacher.missed_grasps:
-        return np.zeros(3)
-    along = rng.uniform(-_ASTRAY_ALONG_M, _ASTRAY_ALONG_M)
-    return np.array([along, rng.choice((-1.0, 1.0)) * rng.uniform(*_ASTRAY_ACROSS_M), 0.0])
-
-
-def _distances(scenario: Scenario, points: Array) -> Array:
-    """Return the distances (N,) of points (N, 3) in the tool's frame from its surface."""
-    gaps = [np.linalg.norm(np.maximum(np.abs(points - part.center_m)
-                                      - np.array(part.size_m) / 2, 0.0), axis=1)
-            for part in scenario.tool.parts.values()]
-    return np.asarray(np.min(gaps, axis=0))
 
 
 def require_teachable(interface: Interface, seen: Collection[str] = ()) -> None:
