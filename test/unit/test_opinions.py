@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from learning_toys import toy_dataset
 
 from uncloning_ros.cli import unclone as command
@@ -20,6 +21,7 @@ from uncloning_ros.learning.edit_report import warnings_of
 from uncloning_ros.learning.opinions import Opinions, opinions
 from uncloning_ros.learning.options import FINE_TUNE, SELF_DISTILLATION, EditOptions
 from uncloning_ros.learning.uncloning import unclone
+from uncloning_ros.learning.windows import Looked
 
 MODES = ('left', 'right')
 OTHER = {'left': 'right', 'right': 'left'}
@@ -206,3 +208,12 @@ def test_right_labels_change_nothing(mixed: Run, dataset: Dataset, tmp_path: Pat
     assert judging['labels']['agreement'] == 1.0
     assert judging['retained_loss'] == trusting['retained_loss']
     assert judging['removal'] == trusting['removal']
+
+
+def test_without_a_window_of_a_labelled_episode_there_is_no_opinion(
+        mixed: Run, dataset: Dataset) -> None:
+    few = labelled_alone(dataset, range(6))
+    frames = np.arange(6 * 12, 40 * 12)  # the unlabelled episodes alone were looked at
+    found = opinions(mixed.policy.normaliser, few, MODES, 0,
+                     Looked(frames, torch.zeros(len(frames), 0)))
+    assert (found.given, found.doubted, found.judged) == ({}, {}, 0)

@@ -195,6 +195,8 @@ class _Judge:
             of_episode[index] = label
         targets = of_episode[self._episodes]
         learned = torch.nonzero(targets >= 0)[:, 0]
+        if not len(learned):  # of no labelled episode was a picture looked at
+            return torch.zeros(len(targets), self._modes)
         classifier = _trained(self._windows.picked(learned), targets[learned], self._modes,
                               self._seed)
         with torch.no_grad():
