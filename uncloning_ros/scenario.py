@@ -208,7 +208,7 @@ class Teaching:
 
     `missed_offers` is the share of offers that miss the hand, so that the person cannot take the
     tool; the teacher notices, and brings it to the hand. `missed_grasps` is the share of
-    demonstrations that begin with empty fingers closed beside the tool. `pushes` is the share of
+    demonstrations that begin with empty fingers, closed above the tool. `pushes` is the share of
     the time, on the way to tool and hand, in which something pushes the arm off its way while the
     teacher commands what is right: that is recorded, and shows the way back without showing the
     miss. `reaction_s` is how long the person pulls before the teacher lets go; that makes letting

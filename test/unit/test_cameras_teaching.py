@@ -163,18 +163,23 @@ def test_a_demonstration_begins_after_a_grasp_that_missed(mode: str) -> None:
     """The fingers are closed and empty at first; they open, and the handover completes."""
     scenario = taught(missed_grasps=0.9)
     widths: list[float] = []
+    wanted: list[float] = []
     world = open_world(scenario, BLIND.interface)
     teacher = Demonstrator(scenario, BLIND.interface, mode, 3, TRACKED_KEYS)
 
     def listen(key: str, values: Any, *_: int) -> None:
         if key == 'gripper_width':
             widths.append(float(values[0]))
+        if key == 'target_width':
+            wanted.append(float(values[0]))
 
     assert demonstrate(world, teacher, BLIND, 3, listen)
     outcome = judge(world.trace(), scenario, BLIND.interface.desired_modes)
     assert outcome.mode == mode
-    # THEN nothing is recorded of the way to the miss, and everything of the way back
-    assert max(widths[:5]) < 0.004
+    # THEN nothing is recorded of the miss, and everything of the way back
+    assert max(widths[:3]) < 0.004
+    # AND what is to be imitated opens the fingers from the first command on
+    assert set(wanted[:10]) == {0.08}
     held = next(i for i, width in enumerate(widths) if width > 0.075)
     assert 0.1 < 0.05 * held < 2.0, 'the fingers open within two seconds'
     assert min(widths[held:]) > 0.004, 'it holds the tool'

@@ -48,7 +48,6 @@ _PULL_NEAR_M = 0.09  # distance (m) from palm to offered end below which a pull 
 _RETREAT_M = 0.16
 _RETREAT_TICKS = 40  # longest retreat: the arm may not reach its end
 _ARRIVED_M = 0.02
-_EMPTY_NOTICED_S = 0.3  # time (s) after which the teacher notices that its fingers are empty
 # Pushes: their length (m) near the hand, and the share of it near the tool; duration (s) of each,
 # and of the time between two.
 _PUSH_M, _PUSH_NEAR_TOOL, _PUSH_S = (0.03, 0.10), 0.4, (0.4, 1.2)
@@ -171,7 +170,7 @@ class Demonstrator:
         # The angle by which the tool is offered from the side.
         self._offer_turn_rad = rng.uniform(*rule.turn_rad)
         self._misses = missed_offers(scenario, rule, self._offer_turn_rad, seed)
-        self._astray_m = missed_grasp(scenario, seed)
+        self._empty = missed_grasp(scenario, seed)
         self._offered_s: float | None = None
         self.step = Step.APPROACH
         self._ticks = 0
@@ -200,8 +199,18 @@ class Demonstrator:
 
     @property
     def shows(self) -> bool:
-        """Tell whether what it does is to be imitated: the way to a grasp that misses is not."""
-        return not self._astray_m.any() or self.step is Step.LIFT
+        """Tell whether what it does is to be imitated: a grasp that misses is not."""
+        return self._empty is None or self.step is Step.LIFT
+
+    def right(self, action: Array) -> Array:
+        """Return what is to be imitated of an action (action_dim,): empty fingers open."""
+        if self._empty is None:
+            return action
+        right = action.copy()
+        for signal in self._interface.actions:
+            if signal.kind == 'gripper_width':
+                right[self._interface.action_slices[signal.key]] = _OPEN_M
+        return right
 
     @property
     def feels_a_pull(self) -> bool:
@@ -250,8 +259,9 @@ class Demonstrator:
 
     def _grasp_point(self) -> Array:
         """Return the place (3,) of the grasp on the tool, by the teacher's belief."""
+        miss_m = 0.0 if self._empty is None else self._empty.offset_m
         return position_of(self._object) + rotation_of(self._object) @ (
-            np.array([self._grasp_x_m, 0.0, 0.0]) + self._astray_m)
+            np.array([self._grasp_x_m, 0.0, 0.0]) + miss_m)
 
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
@@ -302,9 +312,9 @@ class Demonstrator:
         elif self.step is Step.CLOSE and self._ticks >= _CLOSE_TICKS and (
                 abs(values['gripper_width'][0] - self._width_m) < _GRIPPED_M):
             following = Step.LIFT
-        elif self.step is Step.LIFT and self._astray_m.any():
-            if self._ticks * dt_s > _EMPTY_NOTICED_S:
-                self._astray_m, following = np.zeros(3), Step.APPROACH
+        elif self.step is Step.LIFT and self._empty is not None:
+            if self._ticks * dt_s > self._empty.noticed_s:
+                self._empty, following = None, Step.APPROACH
         elif self.step is Step.LIFT and off_m < 0.10 and off_rad < 0.6:
             following = Step.WAIT
         elif self.step is Step.WAIT and self._left_behind(tool):
@@ -324,7 +334,7 @@ class Demonstrator:
         elif self.step is Step.RETREAT and (off_m < 0.03 or self._ticks >= _RETREAT_TICKS):
             following = Step.DONE
         self._width_m = float(values['gripper_width'][0])
-        if self.step in (Step.LIFT, Step.WAIT, Step.BRING) and not self._astray_m.any():
+        if self.step in (Step.LIFT, Step.WAIT, Step.BRING) and self._empty is None:
             held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
             turned = rotation_of(tool).T @ rotation_of(self._object)
             grasp = pose_from_parts(held, turned)
@@ -411,7 +421,7 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
             action = teacher.act(now_ns * 1e-9, {**newest, **world.seen_by_teacher()})
             world.command(pushes.pushed(now_ns * 1e-9, action, teacher))
             for key, part in contract.interface.action_slices.items() if shown else ():
-                listen(key, action[part], now_ns, now_ns)
+                listen(key, teacher.right(action)[part], now_ns, now_ns)
         done_steps += teacher.done
         if done_steps > AFTERWARDS_S * world.physics_hz or world.dropped:
             break

@@ -16,8 +16,10 @@ _MISS_ROOM_M, _NOTICED_S = (0.01, 0.03), (0.3, 1.0)
 _MOST_MISSES = 2
 _MISS_STEP_M, _MOST_MISS_M = 0.005, 0.16
 _MISS_STREAM = 0x3155  # of the draws of a seed: those of an ordinary handover are others
-# A grasp that misses: the fingers close so far (m) beside the tool, and so far along it at most.
-_ASTRAY_ACROSS_M, _ASTRAY_ALONG_M = (0.05, 0.08), 0.02
+# A grasp that misses: the fingers close so far (m) above the grasp, and so far beside it at most,
+# and rise for so long (s) before the teacher notices. The arm rose before they had closed: that is
+# how policies miss a tool that they see well.
+_ABOVE_M, _BESIDE_M, _RISING_S = (0.03, 0.07), 0.02, (0.1, 1.5)
 _ASTRAY_STREAM = 0xA57A
 
 
@@ -31,6 +33,14 @@ class Miss:
     offset_m: Array
     noticed_s: float
     from_afar: bool
+
+
+@dataclass(frozen=True)
+class MissedGrasp:
+    """A grasp `offset_m` (3,) off, in the tool's frame, noticed after a rise of `noticed_s`."""
+
+    offset_m: Array
+    noticed_s: float
 
 
 def missed_offers(scenario: Scenario, rule: ModeRule, turn_rad: float, seed: int) -> list[Miss]:
@@ -63,13 +73,13 @@ def missed_offers(scenario: Scenario, rule: ModeRule, turn_rad: float, seed: int
     return [replace(miss, from_afar=True) for miss in misses[:-1]] + misses[-1:]
 
 
-def missed_grasp(scenario: Scenario, seed: int) -> Array:
-    """Return how far (3,) the first grasp is beside the tool, in its frame; zeros for a hit."""
+def missed_grasp(scenario: Scenario, seed: int) -> MissedGrasp | None:
+    """Return the first grasp if it misses the tool."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, _ASTRAY_STREAM)))
     if rng.uniform() >= scenario.teacher.missed_grasps:
-        return np.zeros(3)
-    along = rng.uniform(-_ASTRAY_ALONG_M, _ASTRAY_ALONG_M)
-    return np.array([along, rng.choice((-1.0, 1.0)) * rng.uniform(*_ASTRAY_ACROSS_M), 0.0])
+        return None
+    beside = rng.uniform(-_BESIDE_M, _BESIDE_M, size=2)
+    return MissedGrasp(np.array([*beside, rng.uniform(*_ABOVE_M)]), rng.uniform(*_RISING_S))
 
 
 def _distances(scenario: Scenario, points: Array) -> Array:
