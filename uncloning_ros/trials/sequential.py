@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judge trials while they run: intervals and a test that hold at any trial, peeked at or not.
 
-All of it is one bet. A gambler who doubts that values x in [0, 1] have the mean m stakes a share of
-the capital on every trial at odds that are fair if m is right. The wealth is then a martingale, so
-it reaches 1 / alpha at any time with a chance of at most alpha (Ville 1939). Means at which it has
-are left out; the rest is a confidence sequence. The share is not chosen but averaged over all that
-are possible, half of the capital against too high and half against too low a mean (Waudby-Smith and
-Ramdas, Journal of the Royal Statistical Society B 86, 1-27, 2024; for a rate the mixture is that of
-Robbins, Annals of Mathematical Statistics 41, 1397-1409, 1970).
+All of it is one bet. A gambler who doubts that values x in [0, 1] have the mean m stakes a share
+of the capital on every trial at odds that are fair if m is right. The wealth is then a martingale,
+so it reaches 1 / alpha at any time with a chance of at most alpha (Ville 1939). Means at which it
+has are left out; the rest is a confidence sequence. The share is not chosen but averaged over all
+that are possible, half of the capital against too high and half against too low a mean
+(Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86, 1-27, 2024; for a rate the
+mixture is that of Robbins, Annals of Mathematical Statistics 41, 1397-1409, 1970).
 
 Assumed: whatever happened before, the next trial has the same rate. Two models are compared on
 pairs: one trial of each in random order, from the same start. There, assumed is less: that the
-difference of the rates stays; the rates may drift, and outcomes of a pair may depend on each other.
+difference of the rates stays; the rates may drift, and outcomes of a pair may depend on each
+other.
 """
 
 from collections.abc import Sequence
@@ -42,8 +43,8 @@ class Comparison:
     only_second: Annotated[Count, Doc('pairs in which the second alone has it')]
     alpha: Rate
     e_value: Annotated[float, Doc('evidence against equal rates after the last pair')]
-    decided_after: Annotated[Count | None, Doc('first pair at which the e value reaches 1 / alpha; '
-                                               'null before that')]
+    decided_after: Annotated[Count | None, Doc('first pair at which the e value '
+                                               'reaches 1 / alpha; null before')]
 
 
 def rate_interval(successes: int, trials: int, alpha: float = 0.05) -> Interval:
