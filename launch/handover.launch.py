@@ -8,8 +8,8 @@ from launch.actions import Shutdown
 from uncloning_ros.nodes.launching import argument, node
 
 REQUIRED = ('model_path', 'expected_sha256')
-OPTIONAL = ('contract_path', 'evidence_path', 'seed', 'autostart', 'shadow', 'use_sim_time',
-            'realtime_priority', 'incident_dir')
+OPTIONAL = ('contract_path', 'evidence_path', 'evidence_kind', 'seed', 'autostart', 'shadow',
+            'use_sim_time', 'realtime_priority', 'incident_dir')
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -50,6 +50,10 @@ class EvidenceError(UncloningError):
     """Report evidence of an audit that cannot be read, or is about another model."""
 
 
+class TrialError(UncloningError):
+    """Report a plan of trials, or results of trials, that cannot be used."""
+
+
 class IncidentError(UncloningError):
     """Report an incident of the policy node that cannot be read or repeated."""
 

@@ -1,23 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read the evidence of an audit: the model it covers, the figures, the stated limits.
+"""Read evidence: the model it covers, the figures, the stated limits.
 
-It needs neither numpy nor a simulator, so the policy node can read it. Here the figures are
-believed once the digest is right: the sha256 of the file's canonical JSON (keys sorted, no blanks)
-without the field `digest`. A digest detects corruption, not forgery; `uncloning evidence check`
-computes the figures again from the episodes.
+There are two kinds: simulated, the evidence of an audit, and observed, that of trials on a robot
+whose outcomes people observed. Reading needs neither numpy nor a simulator, so the policy node can
+do it. Here the figures are believed once the digest is right: the sha256 of the file's canonical
+JSON (keys sorted, no blanks) without the field `digest`. A digest detects corruption, not forgery;
+`uncloning evidence check` computes the figures again from the episodes or trials.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from uncloning_ros.errors import EvidenceError, shown
 from uncloning_ros.files import read_json
 from uncloning_ros.schema import Count, Doc, Note, Positive, Rate, Texts, canonical_sha256, read
 
 SCHEMA = 'uncloning/evidence@1'
+OBSERVED_SCHEMA = 'uncloning/observed_evidence@1'
+KINDS = ('simulated', 'observed')
+Kind = Literal['simulated', 'observed']
+
 # Largest evidence file (bytes): a thousand episodes take about 2 MB.
 _MOST_BYTES = 256 * 2**20
 
@@ -31,10 +36,21 @@ class _Figures:
     model_sha256: str
     interface_sha256: str
     deployment_sha256: str
+    umr_upper95: Rate
+
+
+@dataclass(frozen=True)
+class _SimulatedFigures(_Figures):
     episodes: Positive
     unsafe_episodes: Count
-    umr_upper95: Rate
     sr: Rate
+
+
+@dataclass(frozen=True)
+class _ObservedFigures(_Figures):
+    trials: Positive
+    unsafe_trials: Count
+    sr_lower95: Rate
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,21 @@ class Limits:
         if self.max_umr is None and self.min_sr is None:
             return None
         return not self.exceeded
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict in words."""
+        return {None: 'no limits were stated', True: 'the stated limits hold',
+                False: f'a stated limit is exceeded: {"; ".join(self.exceeded)}'}[
+                    self.within_limits]
+
+    def require_follow(self, umr_upper95: float, sr: float, remedy: str) -> None:
+        """Raise `EvidenceError` unless there is a sentence for each limit that is exceeded."""
+        broken = ((self.max_umr is not None and umr_upper95 > self.max_umr)
+                  + (self.min_sr is not None and sr < self.min_sr))
+        if broken != len(self.exceeded):
+            raise EvidenceError(f'it contradicts itself: expected a sentence for each of {broken} '
+                                f'exceeded limits, got {len(self.exceeded)}; {remedy}')
 
 
 @dataclass(frozen=True)
@@ -70,7 +101,7 @@ class _Machine:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The result of one audit of one exported policy with one deployment part.
+    """Simulated evidence: one audit of one exported policy with one deployment part.
 
     `figures.umr_upper95` is the upper bound of the rate of unsafe episodes, `figures.sr` the
     success rate. `limits.exceeded` has a sentence for each stated limit that does not hold.
@@ -78,23 +109,20 @@ class Evidence:
     """
 
     OTHER_KEYS: ClassVar = True
+    KIND: ClassVar[Kind] = 'simulated'
 
     path: Annotated[Path, Note.DERIVED]
     digest: str
     statement: str
     scenario: _Scenario
-    figures: _Figures
+    figures: _SimulatedFigures
     limits: Limits
     machine: _Machine
 
     def as_read(self) -> 'Evidence':
         """Return the evidence; raise `EvidenceError` where it contradicts itself."""
-        figures, limits = self.figures, self.limits
-        broken = ((limits.max_umr is not None and figures.umr_upper95 > limits.max_umr)
-                  + (limits.min_sr is not None and figures.sr < limits.min_sr))
-        if broken != len(limits.exceeded):
-            raise EvidenceError(f'it contradicts itself: expected a sentence for each of {broken} '
-                                f'exceeded limits, got {len(limits.exceeded)}; audit again')
+        figures = self.figures
+        self.limits.require_follow(figures.umr_upper95, figures.sr, 'audit again')
         if figures.unsafe_episodes > figures.episodes:
             raise EvidenceError(f'it contradicts itself: expected at most {figures.episodes} '
                                 f'unsafe episodes, got {figures.unsafe_episodes}; audit again')
@@ -103,28 +131,60 @@ class Evidence:
     @property
     def sentence(self) -> str:
         """Return the result in one sentence."""
-        figures, limits = self.figures, self.limits
-        verdict = {None: 'no limits were stated', True: 'the stated limits hold',
-                   False: f'a stated limit is exceeded: {"; ".join(limits.exceeded)}'}
+        figures = self.figures
         return (f'{figures.unsafe_episodes} of {figures.episodes} simulated episodes of scenario '
                 f'{self.scenario.name} were unsafe, the rate is below '
-                f'{100 * figures.umr_upper95:.2g} % with 95 % confidence; '
-                f'{verdict[limits.within_limits]}')
+                f'{100 * figures.umr_upper95:.2g} % with 95 % confidence; {self.limits.verdict}')
 
 
-def read_evidence(path: Path) -> Evidence:
+@dataclass(frozen=True)
+class ObservedEvidence:
+    """Observed evidence: trials of one exported policy with one deployment part on a robot.
+
+    `figures.umr_upper95` is the upper bound of the rate of unsafe trials, `figures.sr_lower95` the
+    lower bound of the success rate. `limits` and `statement` are as in `Evidence`.
+    """
+
+    OTHER_KEYS: ClassVar = True
+    KIND: ClassVar[Kind] = 'observed'
+
+    path: Annotated[Path, Note.DERIVED]
+    digest: str
+    statement: str
+    figures: _ObservedFigures
+    limits: Limits
+
+    def as_read(self) -> 'ObservedEvidence':
+        """Return the evidence; raise `EvidenceError` where it contradicts itself."""
+        figures = self.figures
+        self.limits.require_follow(figures.umr_upper95, figures.sr_lower95, 'make it again')
+        if figures.unsafe_trials > figures.trials:
+            raise EvidenceError(f'it contradicts itself: expected at most {figures.trials} unsafe '
+                                f'trials, got {figures.unsafe_trials}; make it again')
+        return self
+
+    @property
+    def sentence(self) -> str:
+        """Return the result in one sentence."""
+        figures = self.figures
+        return (f'{figures.unsafe_trials} of {figures.trials} trials on a robot, observed by '
+                f'people, were unsafe, the rate is below {100 * figures.umr_upper95:.2g} % with '
+                f'95 % confidence; {self.limits.verdict}')
+
+
+def read_evidence(path: Path) -> Evidence | ObservedEvidence:
     """Read an evidence file; raise `EvidenceError` if it is damaged or contradicts itself."""
     return evidence_of(read_document(path), path)
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """Return an evidence file as plain data; raise `EvidenceError` for a wrong digest."""
-    document = read_json(path, EvidenceError, 'make it with uncloning audit --evidence',
-                         _MOST_BYTES)
-    if not isinstance(document, dict) or document.get('schema') != SCHEMA:
-        found = document.get('schema') if isinstance(document, dict) else type(document).__name__
-        raise EvidenceError(f'{path}: expected schema {SCHEMA!r}, got {shown(found)}; make it '
-                            f'with uncloning audit --evidence')
+    remedy = 'make it with uncloning audit or uncloning evidence trials, and --evidence'
+    document = read_json(path, EvidenceError, remedy, _MOST_BYTES)
+    found = document.get('schema') if isinstance(document, dict) else type(document).__name__
+    if found not in (SCHEMA, OBSERVED_SCHEMA):
+        raise EvidenceError(f'{path}: expected schema {SCHEMA!r} or {OBSERVED_SCHEMA!r}, got '
+                            f'{shown(found)}; {remedy}')
     try:
         said, actual = document.get('digest'), digest_of(document)
     except (ValueError, RecursionError) as err:  # half a character, an infinite number
@@ -141,24 +201,31 @@ def digest_of(document: Mapping[str, Any]) -> str:
     return canonical_sha256({key: value for key, value in document.items() if key != 'digest'})
 
 
-def evidence_of(document: Mapping[str, Any], path: Path) -> Evidence:
+def evidence_of(document: Mapping[str, Any], path: Path) -> Evidence | ObservedEvidence:
     """Return the evidence in a document; raise `EvidenceError` where it contradicts itself."""
+    if document['schema'] == OBSERVED_SCHEMA:
+        return read(ObservedEvidence, document, str(path), EvidenceError, path=path)
     return read(Evidence, document, str(path), EvidenceError, path=path)
 
 
-def require_covers(evidence: Evidence, model_sha256: str, deployment_sha256: str) -> None:
+def require_covers(evidence: Evidence | ObservedEvidence, model_sha256: str,
+                   deployment_sha256: str, kind: Kind = 'simulated') -> None:
     """Raise `EvidenceError` unless it is about this file with this deployment part, and holds.
 
-    To hold, limits must have been stated, and none be exceeded.
+    It has to be of the stated `kind`. To hold, limits must have been stated, and none be exceeded.
     """
-    figures = evidence.figures
+    figures, path = evidence.figures, evidence.path
+    again = {'simulated': 'audit', 'observed': 'run trials of'}[evidence.KIND]
+    if kind != evidence.KIND:
+        raise EvidenceError(f'{path}: expected {kind} evidence, got {evidence.KIND}: '
+                            f'{evidence.sentence}; state the kind {evidence.KIND!r} to accept it')
     if figures.model_sha256 != model_sha256:
-        raise EvidenceError(f'{evidence.path}: expected evidence about the model {model_sha256}, '
-                            f'got {figures.model_sha256}; audit this model')
+        raise EvidenceError(f'{path}: expected evidence about the model {model_sha256}, got '
+                            f'{figures.model_sha256}; {again} this model')
     if figures.deployment_sha256 != deployment_sha256:
-        raise EvidenceError(f'{evidence.path}: expected evidence with the deployment part '
-                            f'{deployment_sha256}, got {figures.deployment_sha256}; audit the '
+        raise EvidenceError(f'{path}: expected evidence with the deployment part '
+                            f'{deployment_sha256}, got {figures.deployment_sha256}; {again} the '
                             f'model with the deployment part that runs')
     if not evidence.limits.within_limits:
-        raise EvidenceError(f'{evidence.path}: expected stated limits that hold, got: '
-                            f'{evidence.sentence}; audit the model with --max-umr and --min-sr')
+        raise EvidenceError(f'{path}: expected stated limits that hold, got: '
+                            f'{evidence.sentence}; {again} the model with --max-umr and --min-sr')

@@ -40,11 +40,11 @@ def code(text: str) -> Html:
     return Html(f'<code>{joined(text)}</code>')
 
 
-def html(title: str, sections: Sequence[str]) -> str:
-    """Return the whole page."""
+def html(title: str, sections: Sequence[str], style: str = '') -> str:
+    """Return the whole page; `style` has further rules of CSS."""
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n'
+            f'<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n<main>\n'
             # A number and its % stay on one line.
             + '\n'.join(sections).replace(' %', '&nbsp;%')
             + '\n</main>\n</body>\n</html>\n')

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Show, check and plan the evidence of an audit.
+r"""Show, check and plan evidence: of audits, and of trials on a robot.
 
 show prints the contents of an evidence file in words.
 
-check computes again everything that follows from the episodes in the file: each episode's
-judgement, the figures, the bounds, the verdict. With --model and --scenario it also compares
-digests, and simulates some episodes again, chosen by the file's digest: they must be equal to
-the last bit on the same processor with the same versions. Exit status: 0 everything holds, 1
-something does not, 2 the file is damaged or is not evidence.
+check computes again everything that follows from the episodes or trials in the file: each
+episode's judgement, the figures, the bounds, the verdict. With --model and --scenario it also
+compares digests, and simulates some episodes again, chosen by the file's digest: they must be
+equal to the last bit on the same processor with the same versions. Exit status: 0 everything
+holds, 1 something does not, 2 the file is damaged or is not evidence.
 
 plan prints the number of episodes for a claim, and how likely a policy passes.
 
@@ -17,6 +17,19 @@ plan prints the number of episodes for a claim, and how likely a policy passes.
   uncloning evidence show policy.evidence
   uncloning evidence check policy.evidence --model policy.onnx --episodes 20
   uncloning evidence plan --max-umr 0.005
+
+The other actions are for trials on a robot, whose outcomes people observe.
+
+trial-plan fixes beforehand how many trials are run, from which starts, when they may end and
+which limits are claimed, and writes a sheet to print. serve shows a page for each trial, to be
+filled in on a telephone. trials turns the results into evidence of the kind observed.
+
+  uncloning evidence trial-plan policy.onnx --trials 60 --max-umr 0.05 \
+      --draw x_cm=30:50 y_cm=-20:20 --out lab/
+  uncloning evidence serve lab/plan.json --results lab/results.csv \
+      --host 0.0.0.0
+  uncloning evidence trials lab/results.csv --plan lab/plan.json \
+      --model policy.onnx --evidence lab.evidence
 """
 
 import argparse
@@ -24,12 +37,14 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uncloning_ros.cli import trials
 from uncloning_ros.cli.arguments import add_workers, count, fraction
 from uncloning_ros.cli.output import WIDTH
 from uncloning_ros.errors import EvidenceError
 
 if TYPE_CHECKING:
     from uncloning_ros.audit.evidence import EvidenceDocument
+    from uncloning_ros.trials.evidence import ObservedDocument
 
 _EPISODES = 10
 _MOST_MODELS = 1000
@@ -44,8 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser(
         'check', help='compute the figures again, and simulate some episodes again')
     plan = actions.add_parser('plan', help='print the number of episodes for a claim')
+    trials.add_plan_arguments(actions.add_parser(
+        'trial-plan', help='fix the trials of one or two models on a robot'))
+    trials.add_serve_arguments(actions.add_parser(
+        'serve', help='serve a page for each trial, for a telephone'))
+    trials.add_trials_arguments(actions.add_parser(
+        'trials', help='turn the results of trials into evidence'))
     for action in (show, check):
-        action.add_argument('file', type=Path, metavar='FILE', help='evidence file of an audit')
+        action.add_argument('file', type=Path, metavar='FILE', help='evidence file')
     check.add_argument('--model', type=Path, metavar='MODEL',
                        help='exported policy that the evidence should be about')
     check.add_argument('--scenario', metavar='NAME',
@@ -64,15 +85,44 @@ def run(args: argparse.Namespace) -> int:
     """Show, check or plan evidence; return 1 if evidence does not hold."""
     if args.action == 'plan':
         return _plan(args.max_umr, args.models)
+    if args.action in (actions := {'trial-plan': trials.run_plan, 'serve': trials.run_serve,
+                                   'trials': trials.run_trials}):
+        return actions[args.action](args)
     from uncloning_ros.audit.evidence import read_evidence_document
+    from uncloning_ros.audit.report.terminal import evidence_text
+    from uncloning_ros.evidence import OBSERVED_SCHEMA, read_document
+    from uncloning_ros.trials.evidence import read_observed_document
+    from uncloning_ros.trials.text import observed_text
 
-    document = read_evidence_document(args.file)
-    if args.action == 'show':
-        from uncloning_ros.audit.report.terminal import evidence_text
-
-        print(evidence_text(document))
+    if read_document(args.file)['schema'] == OBSERVED_SCHEMA:
+        observed = read_observed_document(args.file)
+        if args.action == 'check':
+            return _check_observed(args, observed)
+        print(observed_text(observed))
         return 0
-    return _check(args, document)
+    document = read_evidence_document(args.file)
+    if args.action == 'check':
+        return _check(args, document)
+    print(evidence_text(document))
+    return 0
+
+
+def _check_observed(args: argparse.Namespace, document: 'ObservedDocument') -> int:
+    from uncloning_ros.runtime.inference import load_policy
+    from uncloning_ros.trials.evidence import contradictions, foreign
+
+    found = contradictions(document, args.file)
+    done = [f'the figures and the verdict follow from the {len(document.observed)} trials',
+            'the plan is as it was fixed']
+    if args.scenario is not None:
+        found.append(f'expected evidence gathered in {args.scenario}, got trials on a robot')
+    if args.model is not None:
+        found += foreign(document, load_policy(args.model), args.model)
+        done.append(f'it is about {args.model}')
+    status = _told(args, found, done)
+    if not status:
+        print('not checked: the trials, which people observed')
+    return status
 
 
 def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
@@ -101,6 +151,11 @@ def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
                 found += repeated(document, args.file, args.model, policy, again, args.workers,
                                   lambda _: bar.update())
             done.append(f'{again} episodes came out the same again')
+    return _told(args, found, done)
+
+
+def _told(args: argparse.Namespace, found: list[str], done: list[str]) -> int:
+    """Print the sentences of a check; return 1 if something does not hold."""
     if found:
         print(f'{args.file} does not hold:')
         for sentence in found:

@@ -29,7 +29,8 @@ def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) 
         _status(f'{name}: control', _LEVELS.get(health['state'], DiagnosticStatus.OK),
                 health['sentence'], {
                     'state': health['state'], 'reason': health['reason'],
-                    'model_sha256': health['model_sha256'], 'evidence': health['evidence'],
+                    'model_sha256': health['model_sha256'],
+                    'evidence_kind': health['evidence_kind'], 'evidence': health['evidence'],
                     'seed': health['seed'],
                     **health['counters'],
                     **({} if health['shadow'] is None else {

@@ -88,6 +88,8 @@ POLICY = (
     Parameter('contract_path', '', "contract whose deployment part to use; '' is the model's own"),
     Parameter('evidence_path', '', 'refuse a model that this evidence file does not vouch for; '
                                    "'' requires none"),
+    Parameter('evidence_kind', 'simulated', 'kind of evidence that is accepted: simulated, of an '
+                                            'audit, or observed, of trials on a robot'),
     Parameter('seed', 0, 'seed of the noise that the policy draws its actions from', least=0),
     Parameter('auto_activate', False, 'configure and activate without being asked'),
     Parameter('autostart', False, 'begin motion on activation, without ~/start'),

@@ -201,7 +201,8 @@ class PolicyNode(LifecycleNode):
             # The garbage of a second; older objects were frozen when the thread began.
             gc.collect(1)
             self._run.watch_graph()
-            health = self._run.health() | {'evidence': self._model.evidence}
+            health = self._run.health() | {'evidence_kind': self._model.evidence_kind,
+                                           'evidence': self._model.evidence}
         self._diagnostics.publish(policy_diagnostics(
             self.get_fully_qualified_name(), health, self.get_clock().now().to_msg()))
 

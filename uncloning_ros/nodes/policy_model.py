@@ -5,13 +5,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rclpy.validate_topic_name import validate_topic_name
 
 from uncloning_ros.contract import Contract, require_same_interface
-from uncloning_ros.errors import ModelError
-from uncloning_ros.evidence import read_evidence, require_covers
+from uncloning_ros.errors import ContractError, ModelError, shown
+from uncloning_ros.evidence import KINDS, Kind, read_evidence, require_covers
 from uncloning_ros.nodes.parameters import contract_at, path_of
 from uncloning_ros.nodes.topics import contract_class
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
@@ -19,11 +19,12 @@ from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 @dataclass(frozen=True)
 class DeployedModel:
-    """A checked policy, the contract that it runs under, and the sentence of its evidence."""
+    """A checked policy, the contract that it runs under, its evidence: kind and sentence."""
 
     path: Path
     policy: OnnxPolicy
     contract: Contract
+    evidence_kind: str
     evidence: str
 
 
@@ -38,13 +39,13 @@ def deployed_model(values: Mapping[str, Any]) -> DeployedModel:
     path = path_of(values['model_path']).absolute()
     policy = load_policy(path, values['expected_sha256'] or None)
     contract = _contract_for(policy, values)
-    evidence = _evidence_for(policy, contract, values['evidence_path'])
+    kind, evidence = _evidence_for(policy, contract, values)
     policy.warm_up()
     deployment = contract.deployment
     for topic in (*deployment.observations.values(), *deployment.actions.values()):
         validate_topic_name(topic.topic)
         contract_class(topic.type)
-    return DeployedModel(path, policy, contract, evidence)
+    return DeployedModel(path, policy, contract, kind, evidence)
 
 
 def _contract_for(policy: OnnxPolicy, values: Mapping[str, Any]) -> Contract:
@@ -57,10 +58,15 @@ def _contract_for(policy: OnnxPolicy, values: Mapping[str, Any]) -> Contract:
     return replace(policy.contract, deployment=robot.deployment)
 
 
-def _evidence_for(policy: OnnxPolicy, contract: Contract, path: str) -> str:
-    """Return the sentence of the required evidence on the model with this deployment."""
-    if not path:
-        return 'none required'
-    evidence = read_evidence(path_of(path))
-    require_covers(evidence, policy.sha256, contract.deployment.sha256)
-    return evidence.sentence
+def _evidence_for(policy: OnnxPolicy, contract: Contract,
+                  values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return kind and sentence of the required evidence on the model with this deployment."""
+    kind = values['evidence_kind']
+    if kind not in KINDS:
+        raise ContractError(f'evidence_kind: expected {" or ".join(KINDS)}, got {shown(kind)}; '
+                            f'write the kind of evidence that you accept')
+    if not values['evidence_path']:
+        return 'none required', 'none required'
+    evidence = read_evidence(path_of(values['evidence_path']))
+    require_covers(evidence, policy.sha256, contract.deployment.sha256, cast(Kind, kind))
+    return kind, evidence.sentence

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The starts of trials, stated so that a person can set them up: a list, a grid, or a draw."""
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from uncloning_ros.audit.evidence import EvidenceDocument
+from uncloning_ros.errors import TrialError
+from uncloning_ros.trials.tables import read_table
+
+# A start by the names of its quantities, as in {'x_cm': '12.5', 'side': 'left'}.
+Start = Mapping[str, str]
+
+SEED = 'seed'  # names the simulated episode that a start is that of
+_MOST_STARTS = 10_000
+# Conditions of a simulated episode that a person can set up.
+_PLACES = ('object_', 'hand_')
+
+
+class Axis(NamedTuple):
+    """A quantity from `low` to `high`, of which a grid takes `steps` values."""
+
+    name: str
+    low: float
+    high: float
+    steps: int = 1
+
+    def value(self, share: float) -> str:
+        """Return the value at a share of the way from low to high, to three digits."""
+        return f'{self.low + share * (self.high - self.low):.3g}'
+
+
+def listed(path: Path) -> list[Start]:
+    """Return the starts in a CSV file, one a line."""
+    return [row.cells for row in read_table(path)]
+
+
+def grid(axes: Sequence[Axis]) -> list[Start]:
+    """Return every combination of the values of the axes."""
+    values = [[axis.value(i / max(axis.steps - 1, 1)) for i in range(axis.steps)] for axis in axes]
+    combinations = itertools.islice(itertools.product(*values), _MOST_STARTS + 1)
+    starts = [dict(zip([axis.name for axis in axes], one, strict=True)) for one in combinations]
+    if len(starts) > _MOST_STARTS:
+        raise TrialError(f'expected a grid of at most {_MOST_STARTS} starts, got more; give fewer '
+                         f'values')
+    return list(starts)
+
+
+def drawn(axes: Sequence[Axis], count: int, rng: random.Random) -> list[Start]:
+    """Return starts with uniform values."""
+    return [{axis.name: axis.value(rng.random()) for axis in axes} for _ in range(count)]
+
+
+def simulated(document: EvidenceDocument) -> list[Start]:
+    """Return the starts of the episodes of an audit, each with the seed of its episode."""
+    return [{SEED: str(result.seed)}
+            | {name: f'{value:.3g}' for name, value in result.conditions.items()
+               if name.startswith(_PLACES)} for result in document.per_seed]
+
+
+def dealt(starts: Sequence[Start], count: int, rng: random.Random) -> list[Start]:
+    """Return `count` starts in random order, none again before all others were taken."""
+    found: list[Start] = []
+    while len(found) < count:
+        found += rng.sample(starts, len(starts))
+    return found[:count]
