@@ -24,7 +24,8 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 LATENCY = {'p50_ms': 1.0, 'p99_ms': 2.0, 'worst_ms': 3.0}
 HEALTH = {
     'state': 'active', 'reason': 'policy', 'sentence': 'the policy commands',
-    'model_sha256': 'f' * 64, 'evidence': 'none required', 'seed': 7,
+    'model_sha256': 'f' * 64, 'evidence_kind': 'none required', 'evidence': 'none required',
+    'seed': 7,
     'counters': {'cycles': 10, 'holds': 2}, 'shadow': None,
     'ages_s': {'tool_pose': 0.01, 'hand_pose': 0.2},
     'max_ages_s': {'tool_pose': 0.15, 'hand_pose': 0.3},
@@ -57,7 +58,8 @@ def test_diagnostics_tell_state_digest_inputs_counters_and_latencies() -> None:
     assert found['control'].message == 'the policy commands'
     assert values(found['control']) == {
         'state': 'active', 'reason': 'policy', 'model_sha256': 'f' * 64,
-        'evidence': 'none required', 'seed': '7', 'cycles': '10', 'holds': '2'}
+        'evidence_kind': 'none required', 'evidence': 'none required', 'seed': '7',
+        'cycles': '10', 'holds': '2'}
     assert values(found['inputs']) == {
         'tool_pose_age_s': '0.01', 'hand_pose_age_s': '0.2', 'tool_pose_rate_hz': '100.0',
         'hand_pose_rate_hz': '30.0'}

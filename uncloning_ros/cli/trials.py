@@ -89,6 +89,8 @@ def add_trials_arguments(trials: argparse.ArgumentParser) -> None:
                         help='exported policy that the evidence is about')
     trials.add_argument('--key', type=Path, metavar='KEY',
                         help='with two models: key.json, to be opened at the end')
+    trials.add_argument('--simulated', type=Path, metavar='EVIDENCE',
+                        help='audit of MODEL, to be shown beside the trials')
     trials.add_argument('--evidence', type=new_path, metavar='FILE',
                         help='write the evidence about MODEL to this file')
 
@@ -111,6 +113,9 @@ def run_plan(args: argparse.Namespace) -> int:
     models = sorted((planning.planned_model(policy, path.name, robot)
                      for path, policy in zip(args.models, policies, strict=True)),
                     key=lambda model: model.model_sha256)
+    if two and models[0].model_sha256 == models[1].model_sha256:
+        raise TrialError(f'expected two different models, got {models[0].model_sha256} twice; '
+                         f'give another')
     key = planning.make_key(models) if two else None
     drawn_seed = secrets.randbelow(2**53) if args.seed is None else args.seed
     rng = random.Random(drawn_seed)
@@ -159,18 +164,20 @@ def run_serve(args: argparse.Namespace) -> int:
 
 def run_trials(args: argparse.Namespace) -> int:
     """Print the figures of trials, write evidence; return 1 if a stated limit is exceeded."""
+    from uncloning_ros.audit.evidence import read_evidence_document
     from uncloning_ros.audit.record.json_text import json_text
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.schema import plain
     from uncloning_ros.trials import evidence, text
     from uncloning_ros.trials.plan import read_key, read_plan
     from uncloning_ros.trials.results import read_results, require_ended
+    from uncloning_ros.trials.side_by_side import simulated_side
 
     plan = read_plan(args.plan)
     results = read_results(args.results, plan)
     require_ended(results, plan, args.results)
     if args.model is None:
-        if args.evidence or args.key:
+        if args.evidence or args.key or args.simulated:
             raise TrialError('expected --model, the policy that the evidence is about, got none; '
                              'give it')
         print(text.blinded_text(plan, results))
@@ -181,7 +188,9 @@ def run_trials(args: argparse.Namespace) -> int:
         raise TrialError(f'expected --key for a plan of two models, and only then, got '
                          f'{args.key or "none"} for {len(plan.models)}; see the plan')
     key = None if args.key is None else read_key(args.key, plan)
-    document = evidence.observed_document(plan, results, policy.sha256, key)
+    simulated = None if args.simulated is None else simulated_side(
+        read_evidence_document(args.simulated), args.simulated, policy.sha256, plan)
+    document = evidence.observed_document(plan, results, policy.sha256, key, simulated)
     if args.evidence is not None:
         write_whole(args.evidence, f'{json_text(plain(document))}\n'.encode())
     print(text.observed_text(document))

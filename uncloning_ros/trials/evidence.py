@@ -31,6 +31,7 @@ from uncloning_ros.trials.plan import (
     require_key,
 )
 from uncloning_ros.trials.results import NO_MODE, Observed, observed, require_ended, succeeded
+from uncloning_ros.trials.side_by_side import SimulatedSide
 
 STATEMENT = ('Outcomes of trials on a robot, observed and written down by people, from the starts '
              'of a plan that was fixed before the first trial, for this file and no other. It is '
@@ -84,6 +85,7 @@ class ObservedDocument:
     limits: Annotated[Limits, Doc('stated in the plan, and which are exceeded')]
     figures: Annotated[ObservedFigures, Doc('all that follows from the trials')]
     comparison: Annotated[TwoModels | None, Doc('with the other model; null: one model')]
+    simulated: Annotated[SimulatedSide | None, Doc('an audit beside it; null: none given')]
     key: Annotated[TrialKey | None, Doc('the models behind the labels; null: one model')]
     plan: Annotated[TrialPlan, Doc('as it was fixed before')]
     observed: Annotated[tuple[Observed, ...], Doc('the outcome of every trial')]
@@ -148,7 +150,7 @@ def compared(results: Sequence[Observed], plan: TrialPlan,
 
 
 def observed_document(plan: TrialPlan, results: Sequence[Observed], model_sha256: str,
-                      key: TrialKey | None) -> ObservedDocument:
+                      key: TrialKey | None, simulated: SimulatedSide | None) -> ObservedDocument:
     """Return the evidence about one model of a plan, sealed; two models need the `key`."""
     about = {model.model_sha256: model for model in plan.models}
     sides, comparison = by_label(results, plan), None
@@ -164,8 +166,8 @@ def observed_document(plan: TrialPlan, results: Sequence[Observed], model_sha256
         comparison = TwoModels(other, plan.alpha or 0.0, differ(fixed, anytime, plan), fixed,
                                anytime)
     document = ObservedDocument('', STATEMENT, NOT_COVERED, uncloning_ros.__version__,
-                                held_against(plan, found), found, comparison, key, plan,
-                                tuple(results))
+                                held_against(plan, found), found, comparison, simulated, key,
+                                plan, tuple(results))
     return replace(document, digest=digest_of(plain(document)))
 
 
@@ -205,7 +207,8 @@ def contradictions(document: ObservedDocument, path: Path) -> list[str]:
         require_ended(document.observed, plan, path)
     except UncloningError as err:
         raise EvidenceError(str(err)) from err
-    actual = observed_document(plan, document.observed, said.model_sha256, document.key)
+    actual = observed_document(plan, document.observed, said.model_sha256, document.key,
+                               document.simulated)
     return [sentence for name in ('limits', 'figures', 'comparison') for sentence in differences(
         plain(getattr(document, name)), plain(getattr(actual, name)), name)]
 

@@ -26,6 +26,7 @@ from uncloning_ros.trials.results import (
 from uncloning_ros.trials.sheet import rules
 
 _FIELDS = ('completed', 'unsafe', 'mode', 'notes', 'video')
+_WORDS = {NO_MODE: 'none of these'}
 _STYLE = """
 fieldset{border:0;margin:1.1em 0;padding:0}
 legend{font-weight:600;padding:0 0 .3em}
@@ -117,8 +118,8 @@ class TrialPages:
 
     def _done(self, found: Mapping[int, Observed], query: Mapping[str, str]) -> Response:
         return Response(page.html('All trials', [
-            page.header(f'Plan {self._plan.code}', 'All trials are answered',
-                        f'They are in {self._path.name}.'),
+            page.header(self._plan.task or 'Trials on a robot', 'All trials are answered',
+                        f'They are in {self._path.name}, under plan {self._plan.code}.'),
             self._saved(found, query).replace('../', ''),
             self._list(found, '')], _STYLE))
 
@@ -127,12 +128,14 @@ class TrialPages:
         """Return the form of one trial with the cells that were entered."""
         plan, there = self._plan, found.get(trial.trial)
         mark = '' if there is None else there.mark
-        start = page.table(['start', ''], [page.row(*one) for one in trial.start.items()])
+        start = page.table(['start', ''], [[page.joined(name), page.bold(value)]
+                                           for name, value in trial.start.items()], 'provenance')
         state = '' if there is None or notice else page.notice(
             f'Answered: {there.sentence}. Saving replaces it.')
         return Response(page.html(f'Trial {trial.trial}', [
-            page.header(f'Plan {plan.code}', f'Trial {trial.trial} of {len(plan.trials)}',
-                        plan.task, notice, state),
+            page.header(plan.task or 'Trials on a robot',
+                        f'Trial {trial.trial} of {len(plan.trials)}', f'plan {plan.code}', notice,
+                        state),
             f'<p class="go">Run model {trial.label}</p>' if trial.label else '',
             start,
             f'<form method="post" data-draft="{plan.code} {trial.trial} {mark}">'
@@ -163,5 +166,5 @@ def _choices(question: str, name: str, choices: Sequence[str], entered: Mapping[
     inputs = ''.join(
         f'<label class="choice"><input type="radio" name="{name}" value="{page.joined(choice)}"'
         f'{" required" if required else ""}{" checked" if entered.get(name) == choice else ""}>'
-        f'{page.joined(choice)}</label>' for choice in choices)
+        f'{_WORDS.get(choice, page.joined(choice))}</label>' for choice in choices)
     return f'<fieldset><legend>{question}</legend>{inputs}</fieldset>'

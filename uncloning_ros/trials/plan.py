@@ -189,3 +189,7 @@ def require_key(key: TrialKey, plan: TrialPlan, where: str) -> None:
     if key.sha256 != plan.key_sha256:
         raise TrialError(f'{where}: expected the key {plan.key_sha256} of the plan {plan.code}, '
                          f'got {key.sha256}; give the key that was made with the plan')
+    if (tuple(key.labels) != LABELS or sorted(key.labels.values())
+            != [model.model_sha256 for model in plan.models]):
+        raise TrialError(f'{where}: expected A and B as labels of the two models of the plan '
+                         f'{plan.code}, got others; make the plan again')

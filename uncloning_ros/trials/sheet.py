@@ -9,9 +9,10 @@ from uncloning_ros.trials.results import COLUMNS, NO_MODE, NOT_OBSERVED
 _STYLE = """
 @page{size:A4;margin:12mm}
 table.sheet{font-size:.82rem}
-table.sheet th,table.sheet td{text-align:left;padding:7px 6px;border:1px solid #8b96a1;
-overflow-wrap:anywhere}
+table.sheet th,table.sheet td{text-align:left;padding:7px 6px;border:1px solid #8b96a1}
 table.sheet td:last-child{width:26%}
+.pen{display:flex;gap:1.5em;margin:1.2em 0}
+.pen span{flex:1;border-bottom:1px solid #1d2329}
 .box{white-space:nowrap;margin-right:.7em}
 .box i{display:inline-block;width:.85em;height:.85em;border:1px solid #1d2329;margin-right:.3em;
 vertical-align:-.1em}
@@ -22,19 +23,21 @@ vertical-align:-.1em}
 def sheet(plan: TrialPlan) -> str:
     """Return the page, with one row for each trial."""
     two = len(plan.models) == 2
-    names = list(plan.trials[0].start)
     boxes = _boxes('yes', 'no')
     modes = _boxes(*plan.modes, NO_MODE)
-    head = ['trial', *(['model'] if two else []), *names, 'completed', 'unsafe', 'mode',
+    head = ['trial', *(['model'] if two else []), 'start', 'completed', 'unsafe', 'mode',
             'notes, video']
     body = [[page.bold(str(one.trial)), *([page.bold(one.label)] if two else []),
-             *(page.joined(one.start.get(name, '')) for name in names), boxes, boxes, modes, '']
+             ' '.join(f'<span class="box">{page.joined(f"{name} ", page.bold(value))}</span>'
+                      for name, value in one.start.items()), boxes, boxes, modes, '']
             for one in plan.trials]
     return page.html(f'Trials {plan.code}', [
         page.header('Sheet of trials', plan.task or 'Trials on a robot',
                     f'Plan {plan.code}: {plan.ending}.'),
         page.bullets(rules(plan)),
-        page.table([page.joined(name) for name in head], body, 'sheet'),
+        '<p class="pen">' + ''.join(f'<span>{word}:</span>' for word in (
+            'Robot', 'Observers', 'Date')) + '</p>',
+        page.table(head, body, 'sheet'),
         page.words(f'Type the rows into a CSV file with the columns {", ".join(COLUMNS)}; write '
                    f'{plan.code} under plan.'),
         page.table(['of', 'sha256'], [
@@ -57,4 +60,4 @@ def rules(plan: TrialPlan) -> list[str]:
 
 
 def _boxes(*words: str) -> str:
-    return ''.join(f'<span class="box"><i></i>{page.joined(word)}</span>' for word in words)
+    return ' '.join(f'<span class="box"><i></i>{page.joined(word)}</span>' for word in words)

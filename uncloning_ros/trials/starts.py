@@ -41,6 +41,7 @@ def listed(path: Path) -> list[Start]:
 
 def grid(axes: Sequence[Axis]) -> list[Start]:
     """Return every combination of the values of the axes."""
+    _require_distinct(axes)
     values = [[axis.value(i / max(axis.steps - 1, 1)) for i in range(axis.steps)] for axis in axes]
     combinations = itertools.islice(itertools.product(*values), _MOST_STARTS + 1)
     starts = [dict(zip([axis.name for axis in axes], one, strict=True)) for one in combinations]
@@ -52,6 +53,7 @@ def grid(axes: Sequence[Axis]) -> list[Start]:
 
 def drawn(axes: Sequence[Axis], count: int, rng: random.Random) -> list[Start]:
     """Return starts with uniform values."""
+    _require_distinct(axes)
     return [{axis.name: axis.value(rng.random()) for axis in axes} for _ in range(count)]
 
 
@@ -68,3 +70,10 @@ def dealt(starts: Sequence[Start], count: int, rng: random.Random) -> list[Start
     while len(found) < count:
         found += rng.sample(starts, len(starts))
     return found[:count]
+
+
+def _require_distinct(axes: Sequence[Axis]) -> None:
+    names = [axis.name for axis in axes]
+    if len(set(names)) < len(names):
+        raise TrialError(f'expected a name of its own for each quantity, got {", ".join(names)}; '
+                         f'name each once')

@@ -44,7 +44,23 @@ def observed_text(document: ObservedDocument) -> str:
     rows += [('made with', f'uncloning_ros {document.software_version}'),
              ('not covered', '; '.join(document.not_covered)),
              ('', document.statement)]
-    return _lines(rows)
+    return _lines(rows) + _side_by_side(document)
+
+
+def _side_by_side(document: ObservedDocument) -> str:
+    """Return the figures of trials and audit next to each other, '' without an audit."""
+    found, sim = document.figures, document.simulated
+    if sim is None:
+        return ''
+    rows = [('', 'on the robot', 'simulated'),
+            ('trials, episodes', str(found.trials), str(sim.episodes)),
+            ('unsafe', str(found.unsafe_trials), str(sim.unsafe_episodes)),
+            ('  rate is below', percent(found.umr_upper95), percent(sim.umr_upper95)),
+            ('success', percent(found.sr), percent(sim.sr))]
+    lines = [f'{label:<20}{robot:>16}{simulated:>16}' for label, robot, simulated in rows]
+    about = (f'simulated: scenario {sim.scenario}, evidence {sim.digest}. These are bounds of two '
+             f'rates, side by side: neither says anything about the other.')
+    return '\n\n' + '\n'.join([*lines, *textwrap.wrap(about, _WIDTH)])
 
 
 def blinded_text(plan: TrialPlan, results: Sequence[Observed]) -> str:
@@ -63,13 +79,14 @@ def blinded_text(plan: TrialPlan, results: Sequence[Observed]) -> str:
 
 def _difference(fixed: PairedDifference | None, anytime: sequential.Comparison | None,
                 plan: TrialPlan) -> str:
-    found = fixed or anytime
-    assert found is not None
-    proof = (f'p {fixed.p_value:.2g}' if fixed is not None
-             else f'e value {anytime.e_value:.3g}' if anytime is not None else '')
-    verdict = 'a difference is shown' if differ(fixed, anytime, plan) else 'no difference is shown'
-    return (f'success rate {points(vars(found))} points, {proof}: {verdict} at alpha '
-            f'{plan.alpha:g}, by {counted(len(plan.trials) // 2, "block")} at most')
+    if anytime is not None:
+        found, proof, blocks = vars(anytime), f'e value {anytime.e_value:.3g}', anytime.pairs
+    else:
+        assert fixed is not None
+        found, proof, blocks = vars(fixed), f'p {fixed.p_value:.2g}', len(plan.blocks)
+    shown = 'a difference is shown' if differ(fixed, anytime, plan) else 'no difference is shown'
+    return (f'success rate {points(found)} points, {proof} after {counted(blocks, "block")}: '
+            f'{shown} at alpha {plan.alpha:g}')
 
 
 def _lines(rows: Sequence[tuple[str, str]]) -> str:
