@@ -146,7 +146,7 @@ def compared(results: Sequence[Observed], plan: TrialPlan,
     pairs = min(len(this), len(other))
     if plan.stopping == 'fixed':
         return paired_difference(this, other, alpha), None
-    return None, sequential.compare(other[:pairs], this[:pairs], alpha)
+    return None, sequential.compare(other[:pairs], this[:pairs], len(plan.blocks), alpha)
 
 
 def observed_document(plan: TrialPlan, results: Sequence[Observed], model_sha256: str,

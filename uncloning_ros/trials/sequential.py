@@ -13,22 +13,32 @@ mixture is that of Robbins, Annals of Mathematical Statistics 41, 1397-1409, 197
 Assumed: whatever happened before, the next trial has the same rate. Two models are compared on
 pairs: one trial of each in random order, from the same start. There, assumed is less: that the
 difference of the rates stays; the rates may drift, and outcomes of a pair may depend on each
-other.
+other. If the rates are equal, a pair in which only one has it is a fair coin. So the chance that
+the e value gets somewhere within the pairs of a plan is computed exactly, and the comparison is
+decided at a smaller one than 1 / alpha; its interval holds for any number of pairs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uncloning_ros.audit.figures.statistics import Interval
 from uncloning_ros.geometry import Array
 from uncloning_ros.schema import Count, Doc, Rate
 
+Counts = NDArray[np.int64]
+
 # Shares that are averaged over: any set of them is valid, and this many are as tight as all.
 _NODES, _WEIGHTS = (half / 2 for half in np.polynomial.legendre.leggauss(96))
 _SHARES = _NODES + 0.5
+
+
+# Pairs of a plan up to which its needed e value is computed; with more it is near 1 / alpha.
+_MOST_EXACT = 1000
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,8 @@ class Comparison:
     only_second: Annotated[Count, Doc('pairs in which the second alone has it')]
     alpha: Rate
     e_value: Annotated[float, Doc('evidence against equal rates after the last pair')]
-    decided_after: Annotated[Count | None, Doc('first pair at which the e value '
-                                               'reaches 1 / alpha; null before')]
+    needed_e_value: Annotated[float, Doc('e value that decides within the pairs of the plan')]
+    decided_after: Annotated[Count | None, Doc('first pair with that e value; null: none')]
 
 
 def rate_interval(successes: int, trials: int, alpha: float = 0.05) -> Interval:
@@ -58,33 +68,66 @@ def rate_upper_bound(events: int, trials: int, alpha: float = 0.05) -> float:
     return float(_upper(_of_rate(events, trials), np.array([0.0, 1.0]), alpha, one_sided=True)[0])
 
 
-def compare(first: Sequence[bool], second: Sequence[bool], alpha: float = 0.05) -> Comparison:
-    """Return the comparison of two models over pairs of trials, in the order they were run."""
-    if len(first) != len(second) or not first:
-        raise ValueError(f'expected pairs, got {len(first)} and {len(second)} outcomes')
+def compare(first: Sequence[bool], second: Sequence[bool], most_pairs: int,
+            alpha: float = 0.05) -> Comparison:
+    """Return the comparison of two models over pairs of trials, in the order they were run.
+
+    `most_pairs` is the number of pairs of the plan; stop at any of them.
+    """
+    if not 0 < len(first) == len(second) <= most_pairs:
+        raise ValueError(f'expected 1 to {most_pairs} pairs, got {len(first)} and {len(second)} '
+                         f'outcomes')
     one, two = np.array(first, bool), np.array(second, bool)
     only_first, only_second = np.cumsum(one & ~two), np.cumsum(two & ~one)
-    e = e_values(only_first, only_second)
-    decided = np.flatnonzero(e >= 1 / alpha)
+    e, needed = e_values(only_first, only_second), needed_e_value(most_pairs, alpha)
+    decided = np.flatnonzero(e >= needed)
     pairs, a, b = len(e), int(only_first[-1]), int(only_second[-1])
     low, high = difference_interval(np.array([a]), np.array([b]), np.array([pairs]), alpha)
     return Comparison(pairs, (b - a) / pairs, float(low[0]), float(high[0]), a, b, alpha,
-                      float(e[-1]), int(decided[0]) + 1 if decided.size else None)
+                      float(e[-1]), needed, int(decided[0]) + 1 if decided.size else None)
 
 
-def e_values(only_first: Array, only_second: Array) -> Array:
-    """Return the evidence against equal rates: under them at most 1 on average.
+def e_values(only_first: Counts, only_second: Counts) -> Array:
+    """Return the evidence against equal rates: under them 1 on average, whenever one stops.
 
-    Where both models do the same nothing is won or lost. If the rates are equal, a pair in which
-    they differ is a fair coin.
+    Where both models do the same nothing is won or lost.
     """
-    counts = np.stack([only_first, only_second], axis=-1)
-    return _wealth(counts, np.array([0.0, 1.0]), np.array([0.5]))
+    differ = only_first + only_second
+    log_factorial = np.cumsum(np.log(np.maximum(np.arange(differ.max() + 2), 1)))
+    log_e = (differ * np.log(2) + log_factorial[only_first] + log_factorial[only_second]
+             - log_factorial[differ + 1])
+    return np.asarray(np.exp(np.minimum(log_e, 700.0)))  # exp(710) overflows
+
+
+@lru_cache(maxsize=256)
+def needed_e_value(most_pairs: int, alpha: float) -> float:
+    """Return the e value that equal models reach within the pairs with chance `alpha` at most."""
+    if most_pairs > _MOST_EXACT:
+        return 1 / alpha
+    heads = [np.arange(tosses + 1) for tosses in range(most_pairs + 1)]
+    reached = [e_values(tosses - k, k) for tosses, k in enumerate(heads)]
+
+    def chance(needed: float) -> float:
+        before, total = np.ones(1), 0.0
+        for e in reached[1:]:
+            here = np.convolve(before, (0.5, 0.5))
+            total += float(here[e >= needed].sum())
+            before = np.where(e >= needed, 0.0, here)
+        return total
+
+    low, high = 1.0, 1 / alpha
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chance(middle) > alpha else (low, middle)
+    return high
 
 
 def difference_interval(only_first: Array, only_second: Array, pairs: Array,
                         alpha: float = 0.05) -> tuple[Array, Array]:
-    """Return the interval of the difference of two rates; 0 is outside exactly if decided."""
+    """Return the interval of the difference of two rates, valid after any pair.
+
+    0 is outside exactly where the e value is 1 / `alpha` or more.
+    """
     counts = np.stack([only_first, pairs - only_first - only_second, only_second], axis=-1)
     low, high = interval(counts, (0.0, 0.5, 1.0), alpha)
     return 2 * low - 1, 2 * high - 1

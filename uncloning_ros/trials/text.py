@@ -80,7 +80,8 @@ def blinded_text(plan: TrialPlan, results: Sequence[Observed]) -> str:
 def _difference(fixed: PairedDifference | None, anytime: sequential.Comparison | None,
                 plan: TrialPlan) -> str:
     if anytime is not None:
-        found, proof, blocks = vars(anytime), f'e value {anytime.e_value:.3g}', anytime.pairs
+        found, blocks = vars(anytime), anytime.pairs
+        proof = f'e value {anytime.e_value:.3g} ({anytime.needed_e_value:.3g} decides)'
     else:
         assert fixed is not None
         found, proof, blocks = vars(fixed), f'p {fixed.p_value:.2g}', len(plan.blocks)
