@@ -75,7 +75,7 @@ class SampleReader:
         sample = self._decode(signal, message, receive_ns)
         if not isinstance(source, ObservedTopic):
             return sample
-        if not source.stamped:
+        if not source.has_stamps:
             return replace(sample, stamp_ns=arrival_ns)
         if header_stamp_ns(message) == 0:
             raise ContractError(f'{signal.key}: expected a time stamp, got none; have its '

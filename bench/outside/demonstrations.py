@@ -28,7 +28,6 @@ from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.labelling.opinions import add_labels, by_hand
 from uncloning_ros.errors import UncloningError, near_miss
 from uncloning_ros.files import require_new
-from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import plain
 
 _BEGIN_NS = 1_700_000_000 * 10**9
@@ -60,7 +59,7 @@ def make(task: Task, out: Path, few: Mapping[str, int]) -> Counter[str]:
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
     add_labels([by_hand(ref, Label(modes[ref.name], 'operator', 1.0, at, _OPERATOR), reading)
                 for ref in find_episodes([bags], reading).episodes if ref.name in modes])
-    build_dataset([bags], partial / 'data', Recipe(find_scenario('knife'), reading), Split())
+    build_dataset([bags], partial / 'data', Recipe(None, reading), Split())
     partial.rename(out)
     return counts
 

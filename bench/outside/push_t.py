@@ -26,6 +26,7 @@ _FIELD = 512.0  # pixels that are 1 m in the messages
 FIXED = (328.0, 191.0, 185.0, 327.0, math.pi / 4)
 _GOAL, _GOAL_ANGLE = (256.0, 256.0), math.pi / 4
 
+_TICKS = 250
 _BEGIN = 50  # states that show the mode: 5 s
 _CENTRE = 45.0  # distance (pixels) of the T's centre of gravity from its origin
 _CLEAR_DEG = 30.0  # by which the disc winds further to one side than to the other
@@ -50,8 +51,12 @@ class PushT:
     contract = contract_of((Port('tool_pose', '/tool_pose', _POSE),
                             Port('object_pose', '/object_pose', _POSE)),
                            Port('target_pose', '/target_pose', _POSE),
-                           {'left': True, 'right': False}, execute=8)
-    ticks = 250
+                           {'left': True, 'right': False}, 8, _TICKS,
+                           # The disc stays on the table and does not turn.
+                           {'workspace_min_m': [0, 0, -0.01], 'workspace_max_m': [1, 1, 0.01],
+                            'speed_m_s': 3.0, 'rotation_speed_rad_s': 0.1, 'jump_m': 0.4,
+                            'jump_rad': 0.1})
+    ticks = _TICKS
 
     def __init__(self, data: Path | None) -> None:
         self._data = data

@@ -19,7 +19,8 @@ from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import file_sha256, read_json
 from uncloning_ros.geometry import Array
 
-_JOINTS = ('x', 'y')
+_XY = ('x', 'y')
+_TICKS = 110
 _START_SD_M, _NOISE_SD_M = 0.004, 0.003
 _COPIES = 15  # demonstrations of each path, each with noise of its own
 _STRIDE_M = 0.009  # distance of two points on a path: the cube waits for an arm in the data
@@ -35,11 +36,12 @@ class PushWall:
 
     name = 'push_wall'
     modes = ('left', 'right')
-    contract = contract_of((Port('cube_xy', '/cube', 'sensor_msgs/msg/JointState', _JOINTS),),
-                           Port('target_xy', '/target', 'std_msgs/msg/Float64MultiArray',
-                                _JOINTS),
-                           {'left': True, 'right': False}, execute=4)
-    ticks = 110
+    contract = contract_of((Port('cube_xy', '/cube', 'sensor_msgs/msg/JointState', _XY),),
+                           Port('target_xy', '/target', 'std_msgs/msg/Float64MultiArray', _XY),
+                           {'left': True, 'right': False}, 4, _TICKS,
+                           {'min': [-0.4, -0.3], 'max': [0.4, 0.3], 'step_per_s': 0.4,
+                            'jump': 0.1})
+    ticks = _TICKS
 
     def __init__(self, data: Path | None) -> None:
         self._data = data

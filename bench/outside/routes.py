@@ -62,6 +62,7 @@ class Field:
 FIELD = Field()
 _XY, _GOAL_XY = ('x', 'y'), ('goal_x', 'goal_y')
 _STATE = 'sensor_msgs/msg/JointState'
+_TICKS = 150
 _MOST_TICKS = 200
 _BOW = 0.15  # distance (m) before and after a wall on which the way is straight
 _STRIDE = 0.01  # distance (m) of two points on the way
@@ -80,8 +81,10 @@ class Routes:
     contract = contract_of((Port('point_xy', '/point', _STATE, _XY),
                             Port('goal_xy', '/goal', _STATE, _GOAL_XY)),
                            Port('target_xy', '/target', 'std_msgs/msg/Float64MultiArray', _XY),
-                           dict.fromkeys(modes, True), execute=4)
-    ticks = 150
+                           dict.fromkeys(modes, True), 4, _TICKS,
+                           {'min': [-0.5, -1.2], 'max': [4.5, 1.2], 'step_per_s': 3.0,
+                            'jump': 1.0})
+    ticks = _TICKS
     digest = hashlib.sha256(repr(FIELD).encode()).hexdigest()
 
     def __init__(self, data: Path | None) -> None:

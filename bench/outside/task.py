@@ -15,7 +15,6 @@ from uncloning_ros.geometry import Array
 
 RATE_HZ = 10
 HISTORY, HORIZON = 2, 16
-_FAR = 10  # limits (m, rad, and per s) that no episode reaches: these worlds have their own
 
 
 @dataclass(frozen=True)
@@ -91,34 +90,32 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Port:
-    """One signal of a contract and its topic; joints for positions, none for a pose."""
+    """One signal of a contract and its topic; names for a vector in m, none for a pose."""
 
     key: str
     topic: str
     type: str
-    joints: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def signal(self) -> dict[str, Any]:
         """Return the signal as a contract has it."""
-        if not self.joints:
+        if not self.names:
             return {'key': self.key, 'kind': 'pose', 'unit': 'm'}
-        return {'key': self.key, 'kind': 'joint_positions', 'unit': 'rad',
-                'names': list(self.joints)}
+        return {'key': self.key, 'kind': 'vector', 'unit': 'm', 'names': list(self.names)}
 
 
 def contract_of(observations: Sequence[Port], action: Port, modes: Mapping[str, bool],
-                execute: int) -> Contract:
-    """Return the contract of a task; `modes` says by name which are desired."""
-    limits: dict[str, Any] = {
-        'workspace_min_m': [-_FAR] * 3, 'workspace_max_m': [_FAR] * 3, 'speed_m_s': _FAR,
-        'rotation_speed_rad_s': _FAR, 'joint_speed_rad_s': _FAR, 'jump_m': _FAR,
-        'jump_rad': _FAR}
-    if action.joints:
-        limits['joint_limits_rad'] = {joint: [-5, 5] for joint in action.joints}
+                execute: int, ticks: int, limits: Mapping[str, Any]) -> Contract:
+    """Return the contract of a task; `modes` says by name which are desired.
+
+    Episodes last `ticks`. The worlds here have bounds of their own: only a policy node that runs
+    the task elsewhere holds commands to the `limits`.
+    """
+    framed = {} if action.names else {'base_frame': 'world'}
     return contract_from_dict({
         'schema': 'uncloning/contract@1',
-        'interface': {'base_frame': 'world', 'observations': [one.signal for one in observations],
+        'interface': {**framed, 'observations': [one.signal for one in observations],
                       'actions': [action.signal],
                       'modes': {name: {'desired': desired} for name, desired in modes.items()}},
         'policy': {'rate_hz': RATE_HZ, 'history': HISTORY, 'horizon': HORIZON,
@@ -128,9 +125,8 @@ def contract_of(observations: Sequence[Port], action: Port, modes: Mapping[str, 
             'observations': {one.key: {'topic': one.topic, 'type': one.type, 'max_age_s': 0.3}
                              for one in observations},
             'actions': {action.key: {'topic': action.topic, 'type': action.type}},
-            'limits': limits,
-            'episode_end': {'open_width_m': 0.06, 'object_distance_m': 0.12,
-                            'max_episode_s': 60.0}}})
+            'limits': limits if not action.names else {'vectors': {action.key: limits}},
+            'episode_end': {'max_episode_s': ticks / RATE_HZ}}})
 
 
 def given(data: Path | None, task: str) -> Path:

@@ -177,7 +177,7 @@ def test_a_seed_below_zero_is_refused() -> None:
 def test_an_action_that_nothing_measures_is_refused_at_once() -> None:
     signal = Signal('joints', 'joint_positions', 'rad', '', ('a',))
     other = dataclasses.replace(signal, key='others', names=('b',))
-    interface = Interface('base', (signal,), (other,), {'one': True})
+    interface = Interface((signal,), (other,), {'one': True}, base_frame='base')
     contract = Contract(interface, CONTRACT.policy, CONTRACT.deployment)
     with pytest.raises(ContractError, match="'others'.*same names"):
         ControlLoop(contract, 0)

@@ -47,7 +47,7 @@ def signal_of(kind: str) -> Signal:
     if record.pictures:
         return Signal('signal', kind, record.unit, width=4, height=3, encoding='rgb8',
                       camera_size=(4, 3))
-    return Signal('signal', kind, record.unit, '' if record.named else 'base',
+    return Signal('signal', kind, record.unit or 'm/s', '' if record.named else 'base',
                   JOINTS if record.named else ())
 
 
@@ -57,15 +57,15 @@ def values_of(signal: Signal) -> np.ndarray:
         return np.array([0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
     if KINDS[signal.kind].pictures:
         return np.arange(36, dtype=np.uint8).reshape(3, 4, 3) + 50
-    return np.array(KINDS[signal.kind].floors) * np.arange(5, 5 + signal.dim)
+    return np.array(KINDS[signal.kind].floors or (1.0,)) * np.arange(5, 5 + signal.dim)
 
 
 @pytest.mark.parametrize('name', sorted(KINDS))
 def test_a_record_is_consistent(name: str) -> None:
     kind, signal = KINDS[name], signal_of(name)
     assert kind.span[0] < kind.span[1]
-    assert len(kind.floors) in (1, math.prod(signal.shape))
-    assert min(kind.floors) > 0
+    assert len(kind.floors) in (1 if kind.unit else 0, math.prod(signal.shape))
+    assert min(kind.floors, default=1) > 0
     assert set(kind.speeds) <= set(kind.distances)
     assert {f'max_speed_{unit}_s' for unit in kind.speeds} <= {
         field.name for field in dataclasses.fields(ObservedTopic)}
@@ -85,11 +85,13 @@ def row_of(name: str) -> str:
     """Return the row of a kind in the table of docs/data.md."""
     kind = KINDS[name]
     values = ('a picture of `height` x `width` px' if kind.pictures
+              else '`size`, or one for each of its `names`' if not kind.unit
               else 'one for each joint in `names`' if kind.dim is None
               else f'{kind.dim}, from the joints in `names`' if kind.named else str(kind.dim))
+    unit = f'`{kind.unit}`' if kind.unit else 'its own'
     types = [', '.join(f'`{one}`' for one in found) or 'never'
              for found in (kind.observed_as, kind.commanded_as)]
-    return f'| {" | ".join([f"`{name}`", f"`{kind.unit}`", values, *types])} |'
+    return f'| {" | ".join([f"`{name}`", unit, values, *types])} |'
 
 
 def test_the_table_of_kinds_is_that_of_the_records() -> None:

@@ -47,7 +47,7 @@ def turned(angle_rad: float, width: float = 0.08) -> Array:
 def joint_contract(**limits: object) -> Contract:
     """Return a contract that commands two joints."""
     joints = Signal('joints', 'joint_positions', 'rad', '', ('a', 'b'))
-    interface = Interface('base', (joints,), (joints,), {'one': True})
+    interface = Interface((joints,), (joints,), {'one': True}, base_frame='base')
     spans = {'joint_limits_rad': {'b': (-1.0, 0.5), 'a': (-2.0, 2.0)}} | limits
     changed = deployed(limits=dataclasses.replace(LIMITS, **spans))
     return Contract(interface, CONTRACT.policy, changed.deployment)

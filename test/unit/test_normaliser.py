@@ -128,7 +128,7 @@ def test_joint_actions_without_a_pose_are_absolute() -> None:
 
     joints = Signal('joints', 'joint_positions', 'rad', '', ('a', 'b'))
     target = Signal('target', 'joint_positions', 'rad', '', ('a', 'b'))
-    policy = FlowPolicy(Interface('base', (joints,), (target,), {'left': True}),
+    policy = FlowPolicy(Interface((joints,), (target,), {'left': True}, base_frame='base'),
                     PolicyTiming(10, 2, 4, 2), 16, 1)
     assert policy.normaliser.lift.shape == (2, 2)
     assert not policy.normaliser.anchor.any()

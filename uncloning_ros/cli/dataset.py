@@ -59,9 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='bag (directory, .mcap or .db3 file), or folder of bags')
     parser.add_argument('--out', required=True, type=new_path, metavar='DATA',
                         help='folder to make')
-    parser.add_argument('--scenario', default='knife', metavar='NAME',
+    parser.add_argument('--scenario', metavar='NAME',
                         help='shipped scenario, or the path of a .yaml file, whose rule '
-                             'recognises the modes (default: %(default)s)')
+                             'recognises the modes (default: knife where the contract has what '
+                             'a rule needs, else none)')
     add_reading(parser, 'contract file that replaces policy and deployment parts of the bags; ')
     parser.add_argument('--labels', default=Recipe.labels, choices=LABELS,
                         help="source of an episode's mode: the label of an operator, the "
@@ -84,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.progress import progress_bar
     from uncloning_ros.scenario import find_scenario
 
-    recipe = Recipe(find_scenario(args.scenario), reading_of(args), args.labels,
-                    args.keep_unlabelled)
+    recipe = Recipe(None if args.scenario is None else find_scenario(args.scenario),
+                    reading_of(args), args.labels, args.keep_unlabelled)
     with progress_bar('reading episodes') as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total

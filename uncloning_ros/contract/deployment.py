@@ -2,23 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract's deployment: topics, ages, limits and the end of an episode, of one robot."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
 from uncloning_ros.contract.interface import Interface
-from uncloning_ros.contract.kinds import KINDS
-from uncloning_ros.contract.messages import TRANSFORMS
+from uncloning_ros.contract.kinds import KINDS, Signal
+from uncloning_ros.contract.messages import ARRAY, JOINT_STATE, TRANSFORMS
 from uncloning_ros.errors import ContractError, near_miss
 from uncloning_ros.geometry import Vector
 from uncloning_ros.schema import Range, Span, canonical_sha256, plain
 
+# Limits that the actions of a kind need; a pair of joint limits for each joint comes to these.
+_NEEDED = {'pose': ('workspace_min_m', 'workspace_max_m', 'speed_m_s', 'rotation_speed_rad_s',
+                    'jump_m', 'jump_rad'),
+           'joint_positions': ('joint_speed_rad_s', 'jump_rad')}
 # Longest duration (s): more is a typing error, and in ns it has to fit into 64 bits.
 _MOST_S = 86400.0
 
 Seconds = Annotated[float, Range(1e-3, _MOST_S)]
 AboveZero = Annotated[float, Range(1e-3)]
+Step = Annotated[float, Range(1e-9)]  # of a vector, whose unit may be a large one
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ class ObservedTopic(Topic):
     moves or turns faster than `max_speed_m_s` or `max_speed_rad_s` stop it. A limit that is None
     is not checked.
     `child_frame` is the frame whose pose is read from a tree of transforms. `stamped` tells
-    whether header stamps can be trusted; else the time of arrival stands in for them.
+    whether header stamps can be trusted; else the time of arrival stands in for them, as for an
+    array, which has no header.
     """
 
     max_age_s: Seconds
@@ -60,6 +67,11 @@ class ObservedTopic(Topic):
         if self.type != TRANSFORMS and self.child_frame is not None:
             raise ContractError(f"unknown key 'child_frame': only {TRANSFORMS} needs it")
         return self
+
+    @property
+    def has_stamps(self) -> bool:
+        """Tell whether its messages have header stamps that can be trusted."""
+        return self.stamped and self.type != ARRAY
 
 
 @dataclass(frozen=True)
@@ -79,22 +91,62 @@ class FaultSignal:
 
 
 @dataclass(frozen=True)
+class VectorLimits:
+    """Limits of one commanded vector, in its own unit; lists have a number for each value.
+
+    Values lie from `min` to `max`, and no value changes by more than `step_per_s` in a second.
+    `jump` is the largest distance of a value from the measured one. A vector that is not
+    measured, such as a speed, has `hold` in its place: the command that stands still, given in a
+    hold, at the end, and as the one before the first.
+    """
+
+    min: tuple[float, ...]
+    max: tuple[float, ...]
+    step_per_s: Step
+    jump: Step | None = None
+    hold: tuple[float, ...] | None = None
+
+    def require_fits(self, action: Signal, interface: Interface) -> None:
+        """Raise `ContractError` unless the limits are those of a vector action."""
+        for name, values in (('min', self.min), ('max', self.max), ('hold', self.hold)):
+            if values is not None and len(values) != action.dim:
+                raise ContractError(f'{name}: expected {action.dim} numbers, one for each value '
+                                    f'of {action.key}, got {len(values)}')
+        if any(low >= high for low, high in zip(self.min, self.max, strict=True)):
+            raise ContractError(f'expected min below max {list(self.max)} for every value, got '
+                                f'{list(self.min)}')
+        if (self.jump is None) == (self.hold is None):
+            raise ContractError(
+                f'expected either jump, the largest distance of a command from the measured '
+                f'values, or hold, the command that stands still where nothing measures '
+                f'{action.key}, got {"neither" if self.jump is None else "both"}')
+        if self.hold is None:
+            interface.measured_by(action)
+        elif any(not low <= value <= high for low, value, high
+                 in zip(self.min, self.hold, self.max, strict=True)):
+            raise ContractError(f'hold: expected values from min {list(self.min)} to max '
+                                f'{list(self.max)}, got {list(self.hold)}')
+
+
+@dataclass(frozen=True)
 class Limits:
     """Hardware limits of the commands, in the base frame. An audit counts how often they act.
 
     Speeds are those of the commands; `jump_m` and `jump_rad` are the largest distances of a
     command from the measured state; `joint_limits_rad` are [lowest, highest] of every commanded
-    joint.
+    joint, `vectors` the limits of every commanded vector. A contract gives the limits that its
+    actions need.
     """
 
-    workspace_min_m: Vector
-    workspace_max_m: Vector
-    speed_m_s: AboveZero
-    rotation_speed_rad_s: AboveZero
-    joint_speed_rad_s: AboveZero
-    jump_m: AboveZero
-    jump_rad: AboveZero
+    workspace_min_m: Vector = (-math.inf,) * 3
+    workspace_max_m: Vector = (math.inf,) * 3
+    speed_m_s: AboveZero = math.inf
+    rotation_speed_rad_s: AboveZero = math.inf
+    joint_speed_rad_s: AboveZero = math.inf
+    jump_m: AboveZero = math.inf
+    jump_rad: AboveZero = math.inf
     joint_limits_rad: Mapping[str, Span] = field(default_factory=dict)
+    vectors: Mapping[str, VectorLimits] = field(default_factory=dict)
 
     def as_read(self) -> 'Limits':
         """Return the limits; raise `ContractError` for a workspace without room."""
@@ -105,21 +157,49 @@ class Limits:
                                 f'{self.workspace_min_m}')
         return self
 
+    def require_fits(self, interface: Interface) -> None:
+        """Raise `ContractError` unless each action has the limits that it needs."""
+        for action in interface.actions:
+            for name in _NEEDED.get(action.kind, ()):
+                if getattr(self, name) == getattr(Limits, name):
+                    raise ContractError(f'limits: missing key {name!r}, expected it for the '
+                                        f'action {action.key} of the kind {action.kind!r}')
+        _require_keys('limits.joint_limits_rad', self.joint_limits_rad,
+                      [name for action in interface.actions if action.kind == 'joint_positions'
+                       for name in action.names])
+        vectors = {action.key: action for action in interface.actions if action.kind == 'vector'}
+        _require_keys('limits.vectors', self.vectors, [*vectors])
+        for key, action in vectors.items():
+            try:
+                self.vectors[key].require_fits(action, interface)
+            except ContractError as err:
+                raise ContractError(f'limits.vectors.{key}: {err}') from err
+
 
 @dataclass(frozen=True)
 class EpisodeEnd:
-    """The end of a handover: gripper open at least `open_width_m`, and the tool gone.
+    """The end of an episode: after `max_episode_s`, or at the end of a handover.
 
-    The tool is gone at `object_distance_m` from the tool centre point. Without a pose of the
-    object it is gone if the gripper opened after a pull of at least `pull_n` (N), and the tool
-    centre point is `object_distance_m` from where that was; without `pull_n` no release is
-    noticed then. An episode that lasts `max_episode_s` ends as well.
+    That is the gripper open at least `open_width_m`, and the tool gone. The tool is gone at
+    `object_distance_m` from the tool centre point. Without a pose of the object it is gone if
+    the gripper opened after a pull of at least `pull_n` (N), and the tool centre point is
+    `object_distance_m` from where that was; without `pull_n` no release is noticed then. A
+    contract without a gripper's width needs neither of the two, and one without the arm's pose no
+    `object_distance_m`.
     """
 
-    open_width_m: Annotated[float, Range(0.0)]
-    object_distance_m: Annotated[float, Range(0.0)]
     max_episode_s: Annotated[float, Range(0.1, _MOST_S)]
+    open_width_m: Annotated[float, Range(0.0)] = math.inf
+    object_distance_m: Annotated[float, Range(0.0)] = math.inf
     pull_n: AboveZero | None = None
+
+    def require_fits(self, interface: Interface) -> None:
+        """Raise `ContractError` without a key that a handover's end needs."""
+        for name, about in (('open_width_m', (interface.width_key,)),
+                            ('object_distance_m', (interface.width_key, interface.arm_pose_key))):
+            if None not in about and math.isinf(getattr(self, name)):
+                raise ContractError(f'episode_end: missing key {name!r}, expected it where '
+                                    f'{" and ".join(map(str, about))} are observed')
 
 
 @dataclass(frozen=True)
@@ -133,8 +213,8 @@ class Deployment:
     command_rate_hz: Annotated[float, Range(1, 1000)]
     observations: Mapping[str, ObservedTopic]
     actions: Mapping[str, Topic]
-    limits: Limits
     episode_end: EpisodeEnd
+    limits: Limits = field(default_factory=Limits)
     enable: Enable | None = None
     fault: FaultSignal | None = None
 
@@ -168,7 +248,7 @@ class Deployment:
         return self
 
     def require_fits(self, interface: Interface) -> None:
-        """Raise `ContractError` unless topics, speeds and joint limits fit `interface`."""
+        """Raise `ContractError` unless topics, limits and end fit `interface`."""
         for part, topics, signals in (('observations', self.observations, interface.observations),
                                       ('actions', self.actions, interface.actions)):
             _require_keys(part, topics, [signal.key for signal in signals])
@@ -179,14 +259,17 @@ class Deployment:
                     raise ContractError(f'{part}.{signal.key}.type: expected '
                                         f'{" or ".join(known)} for the kind '
                                         f'{signal.kind!r}, got {topic.type!r}')
+                if topic.type == JOINT_STATE and not signal.names:
+                    raise ContractError(f'{part}.{signal.key}.type: expected {ARRAY} for a '
+                                        f'vector without names, got {topic.type!r}; give names '
+                                        f'in place of size')
                 for unit in ('m', 'rad'):
                     key = f'max_speed_{unit}_s'
                     if unit not in kind.speeds and getattr(topic, key, None) is not None:
                         raise ContractError(f'{part}.{signal.key}: unknown key {key!r} for the '
                                             f'kind {signal.kind!r}')
-        _require_keys('limits.joint_limits_rad', self.limits.joint_limits_rad,
-                      [name for signal in interface.actions if signal.kind == 'joint_positions'
-                       for name in signal.names])
+        self.limits.require_fits(interface)
+        self.episode_end.require_fits(interface)
 
 
 def _require_keys(where: str, found: Collection[str], expected: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 """The contract's interface: observations, actions and modes, which bind bags, datasets, models."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -18,9 +18,12 @@ TOOL_KEY, OBJECT_KEY, HAND_KEY = 'tool_pose', 'object_pose', 'hand_pose'
 
 @dataclass(frozen=True)
 class Interface:
-    """Observation and action signals in their order; modes by name, whether each is desired."""
+    """Observation and action signals in their order; modes by name, whether each is desired.
 
-    base_frame: str
+    `base_frame` is the frame of poses and forces, '' where there are none.
+    """
+
+    base_frame: str = field(kw_only=True, default='')
     observations: tuple[Signal, ...]
     actions: tuple[Signal, ...]
     modes: Mapping[str, Annotated[bool, Inside('desired')]]
@@ -34,6 +37,10 @@ class Interface:
                 able = ' or '.join(name for name, kind in KINDS.items() if kind.commanded_as)
                 raise ContractError(f'actions: {action.key}: expected a kind that can be '
                                     f'commanded, {able}, got {action.kind!r}; observe it instead')
+        framed = [one.key for one in (*self.observations, *self.actions) if _has_frame(one)]
+        if framed and not self.base_frame:
+            raise ContractError(f"missing key 'base_frame', expected the frame of "
+                                f'{", ".join(framed)}')
         poses = [action for action in self.actions if action.kind == 'pose']
         if len(poses) > 1:
             raise ContractError(f'actions: expected one pose, for one arm, got '
@@ -102,16 +109,21 @@ class Interface:
     def measured_by(self, action: Signal) -> str:
         """Return the key of the observation that measures an action.
 
-        For a pose it is the arm's, for joints the one with the same names, else the first of the
-        kind. Raise `ContractError` if there is none.
+        For a pose it is the arm's, for joints the one with the same names, for a vector that with
+        the same names or size and unit, else the first of the kind. Raise `ContractError` if
+        there is none.
         """
         for signal in self.observations:
             if (signal.kind == action.kind
                     and (action.kind != 'pose' or signal.key == self.arm_pose_key)
-                    and (action.kind != 'joint_positions' or signal.names == action.names)):
+                    and (action.kind not in ('joint_positions', 'vector')
+                         or (signal.names, signal.size, signal.unit)
+                         == (action.names, action.size, action.unit))):
                 return signal.key
-        lacking = (f'the pose of the arm under the key {TOOL_KEY}' if action.kind == 'pose'
-                   else f'a signal of the kind {action.kind!r} with the same names')
+        lacking = (f'the pose of the arm under the key {TOOL_KEY}' if action.kind == 'pose' else
+                   f'a signal of the kind {action.kind!r} with the same unit, and names or size'
+                   if action.kind == 'vector' else
+                   f'a signal of the kind {action.kind!r} with the same names')
         raise ContractError(f'expected an observation that measures the action {action.key!r}, '
                             f'got none; observe {lacking}')
 
@@ -144,8 +156,8 @@ class Interface:
         keys = [signal.key for signal in signals]
         if len(set(keys)) != len(keys):
             raise ContractError(f'{part}: expected distinct keys, got {", ".join(keys)}')
-        return tuple(signal if KINDS[signal.kind].named or KINDS[signal.kind].pictures
-                     else replace(signal, frame=self.base_frame) for signal in signals)
+        return tuple(replace(signal, frame=self.base_frame) if _has_frame(signal) else signal
+                     for signal in signals)
 
 
 def require_same_interface(expected: Interface, found: Interface, carrier: str) -> None:
@@ -172,6 +184,10 @@ def with_continuous(interface: Interface, other: Interface) -> Interface:
 
     return replace(interface, observations=completed(interface.observations, other.observations),
                    actions=completed(interface.actions, other.actions))
+
+
+def _has_frame(signal: Signal) -> bool:
+    return not (KINDS[signal.kind].named or KINDS[signal.kind].pictures)
 
 
 def _listed(names: Sequence[str]) -> str:

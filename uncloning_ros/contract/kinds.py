@@ -53,8 +53,10 @@ class Kind:
     """One kind of signal: number and unit of its values, message types, conversions and scales.
 
     `dim` is the number of values; None: one for each name of a signal. `named` kinds have the
-    names of joints, the others a frame. `observed_as` and `commanded_as` are the message types
-    that a contract may name; a kind without the latter can only be observed.
+    names of joints, the others a frame. A kind of no unit, '', is a vector of any quantity: each
+    signal states its own unit, and the names or the number of its values. `observed_as` and
+    `commanded_as` are the message types that a contract may name; a kind without the latter can
+    only be observed.
 
     `decode(signal, message)` returns the values (dim,) of a message of the first type in
     `observed_as`, and raises `ContractError` where it cannot; `encode(signal, values, stamp_ns,
@@ -66,6 +68,7 @@ class Kind:
     outside comes from a broken publisher or is in a foreign unit (mm, degrees, percent), and its
     square could overflow. Learning divides by the standard deviation of the demonstrations, but
     never by less than `floors`, one for all values or one for each: a smaller spread is noise.
+    Without floors a share of the largest spread among the signal's values takes their place.
 
     `distances` measure how far two states (dim,) are apart, by unit, that of the kind among
     them. `speeds` are the units in which a contract may bound how fast a measurement changes,
@@ -100,7 +103,7 @@ class Signal:
 
     `names` are the joints where the kind has them, `continuous` those that turn without end,
     which drivers report within one turn; `frame` is the frame that other values are expressed
-    in, '' for joint values and pictures.
+    in, '' for joint values, vectors and pictures. A vector has `names` or a `size`.
 
     A picture of `width` x `height` px in `encoding` is what the policy sees. The camera's own
     pictures are of `camera_size` (width, height); `crop` is the part (left, top, width, height)
@@ -112,6 +115,7 @@ class Signal:
     unit: str
     frame: Annotated[str, Note.DERIVED] = ''
     names: Names = ()
+    size: Annotated[int, Range(1, 1000)] = 0
     continuous: Names = ()
     width: Side = 0
     height: Side = 0
@@ -122,7 +126,7 @@ class Signal:
     @property
     def dim(self) -> int:
         """Return the number of float values, 0 for a picture."""
-        return KINDS[self.kind].dim or len(self.names)
+        return KINDS[self.kind].dim or len(self.names) or self.size
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -143,10 +147,16 @@ class Signal:
         if self.kind not in KINDS:
             raise ContractError(f'unknown kind {self.kind!r}{near_miss(self.kind, KINDS)}')
         kind = KINDS[self.kind]
-        if self.unit != kind.unit:
+        if self.unit != kind.unit and kind.unit:
             raise ContractError(f'unit: expected {kind.unit!r} for kind {self.kind!r}, got '
                                 f'{self.unit!r}')
-        if kind.named and not self.names:
+        if self.size and kind.unit:
+            raise ContractError(f"unknown key 'size': the kind {self.kind!r} has none")
+        if not kind.unit and bool(self.names) == bool(self.size):
+            raise ContractError(f'expected either names, one for each value, or size, their '
+                                f'number, for the kind {self.kind!r}, got '
+                                f'{"both" if self.size else "neither"}')
+        if kind.named and kind.unit and not self.names:
             raise ContractError(f"missing key 'names', expected the names of the joints for the "
                                 f'kind {self.kind!r}')
         if self.names and not kind.named:
@@ -403,6 +413,12 @@ KINDS: dict[str, Kind] = {
         observed_as=(messages.WRENCH,), commanded_as=(),
         span=(-1e4, 1e4), floors=(0.2,), decode=_read_force, encode=_build_force,
         distances={'N': _largest_difference}, same_elsewhere=True),
+    # numbers of any quantity; an array has no names, and no stamps either
+    'vector': Kind(
+        unit='', dim=None, named=True,
+        observed_as=(messages.JOINT_STATE, messages.ARRAY), commanded_as=(messages.ARRAY,),
+        span=(-1e9, 1e9), floors=(), decode=_read_joints, encode=_build_joints,
+        distances={'': _largest_difference}, same_elsewhere=False),
     # grey levels from 0 to 255
     'image': Kind(
         unit='level', dim=0, named=False,

@@ -69,12 +69,14 @@ class Run:
 def dataset_record(dataset: Dataset) -> dict[str, Any]:
     """Return the provenance of a dataset, as a run and an exported policy have it.
 
-    `outside_spans` is the number of training windows outside of the spans of labels, if any are.
+    It names the scenario of the dataset, if that has one. `outside_spans` is the number of
+    training windows outside of the spans of labels, if any are.
     """
     outside = len(dataset.frames_without_mode('train', labelled=True))
+    scenario = {} if dataset.scenario is None else {'scenario': dataset.scenario}
     return {
         'sha256': dataset.sha256,
-        'scenario': dataset.scenario,
+        **scenario,
         'seeds': list(dataset.seeds),
         'episodes': [{'name': episode.name, 'mode': episode.mode, 'split': episode.split,
                       'digest': episode.digest} for episode in dataset.episodes],

@@ -7,6 +7,7 @@ demonstrations once, and that no training and no edit changes.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from uncloning_ros.contract import KINDS, Interface, PolicyTiming, Signal
 
 # Limit of a condition (standard deviations): a knock on the force sensor goes no further.
 _CONDITION_LIMIT = 5.0
+# Floor of the values of a vector, as a share of the largest spread among them: they have one unit.
+_LEAST_SHARE = 0.01
 
 
 class Normaliser(nn.Module):
@@ -39,6 +42,8 @@ class Normaliser(nn.Module):
         lift, self._condition_floor = _lift(interface)
         chunk = (timing.horizon, interface.action_dim)
         self._action_floor = torch.cat([_floor(signal) for signal in interface.actions])
+        self._observed_vectors = _vectors(interface.vectors, interface.observation_slices)
+        self._commanded_vectors = _vectors(interface.actions, interface.action_slices)
         self.condition_dim = timing.history * lift.shape[1]
         self.chunk_shape = chunk
         self.register_buffer('lift', lift)
@@ -54,10 +59,12 @@ class Normaliser(nn.Module):
         """Take the statistics of training windows (N, history, obs) and (N, horizon, act)."""
         features = (observations @ self.lift).flatten(0, 1).double()
         self.condition_mean.copy_(features.mean(0))
-        self.condition_std.copy_(torch.maximum(features.std(0), self._condition_floor))
+        self.condition_std.copy_(_spreads(features, self._condition_floor,
+                                          self._observed_vectors))
         relative = chunks - self._offset(observations)
         self.action_mean.copy_(relative.double().mean(0))
-        self.action_std.copy_(torch.maximum(relative.double().std(0), self._action_floor))
+        self.action_std.copy_(_spreads(relative.double(), self._action_floor,
+                                       self._commanded_vectors))
         clean = ((relative - self.action_mean) / self.action_std).flatten(1)
         self.action_low.copy_(clean.amin(0))
         self.action_high.copy_(clean.amax(0))
@@ -86,9 +93,30 @@ class Normaliser(nn.Module):
 
 
 def _floor(signal: Signal) -> Tensor:
-    """Return the smallest spreads (dim,) to divide by: noise is not to be blown up by them."""
-    floors = KINDS[signal.kind].floors
+    """Return the smallest spreads (dim,) to divide by: noise is not to be blown up by them.
+
+    Those of a vector follow from its demonstrations; here they are 0.
+    """
+    floors = KINDS[signal.kind].floors or (0.0,)
     return torch.tensor(floors).expand(signal.dim) if len(floors) == 1 else torch.tensor(floors)
+
+
+def _vectors(signals: Sequence[Signal], slices: Mapping[str, slice]) -> list[slice]:
+    """Return the places of the signals whose kind has no floors."""
+    return [slices[signal.key] for signal in signals if not KINDS[signal.kind].floors]
+
+
+def _spreads(values: Tensor, floors: Tensor, vectors: Sequence[slice]) -> Tensor:
+    """Return the standard deviations of values (N, ..., dim), none below its floor.
+
+    A vector that never changed divides by 1: any number is as good.
+    """
+    found = values.std(0)
+    least = floors.to(found.dtype).expand_as(found).clone()
+    for part in vectors:
+        widest = found[..., part].max()
+        least[..., part] = _LEAST_SHARE * widest if widest > 0 else 1.0
+    return torch.maximum(found, least)
 
 
 def _pose_starts(interface: Interface) -> list[int]:

@@ -14,7 +14,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
-from uncloning_ros.contract import Interface
+from uncloning_ros.contract import HAND_KEY, Interface
 from uncloning_ros.errors import ContractError, ModelError, UncloningError
 from uncloning_ros.nodes.debug_picture import debug_picture, picture_message
 from uncloning_ros.nodes.diagnostics import policy_diagnostics
@@ -136,10 +136,15 @@ class PolicyNode(LifecycleNode):
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
         if lacking := release_lacks(model.contract):
+            interface, logger = model.contract.interface, self.get_logger()
             most_s = model.contract.deployment.episode_end.max_episode_s
-            self.get_logger().warning(
-                f'this contract lacks {" and ".join(lacking)}, so a release is not noticed: an '
-                f'episode ends after {most_s:g} s (max_episode_s), or with ~/stop')
+            ends = f'an episode ends after {most_s:g} s (max_episode_s), or with ~/stop'
+            if any(one.kind == 'gripper_width' or one.key == HAND_KEY
+                   for one in (*interface.observations, *interface.actions)):
+                logger.warning(f'this contract lacks {" and ".join(lacking)}, so a release is '
+                               f'not noticed: {ends}')
+            else:  # no handover
+                logger.info(ends)
 
     def _activate(self) -> None:
         model = self._model

@@ -10,7 +10,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import KINDS, Contract
 from uncloning_ros.contract.kinds import nearest_turn, turns_counted
 from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
@@ -107,7 +107,8 @@ class ControlLoop:
     history; every `execute` ticks of the policy a new plan is requested, and until it arrives
     the old one goes on, for as long again at most. An input that is missing, refused, not finite,
     too old or frozen, a clock that jumps back or stops, an enable switch let go, a late answer
-    -> HOLD: the measured pose is latched once and repeated, the gripper keeps its last command.
+    -> HOLD: the measured pose is latched once and repeated, the gripper keeps its last command,
+    a vector that is not measured has the command of its limits.
     After `RESUME_S` without complaint -> ACTIVE, with queue and history cleared. DONE when a
     release is noticed, or after `max_episode_s`. FAULT when the policy fails or its answer is
     not a command, on the robot's fault topic, and on `fault()`; only `reset` ends it.
@@ -121,8 +122,11 @@ class ControlLoop:
     def __init__(self, contract: Contract, seed: int) -> None:
         self._contract = contract
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
+        # The command in a hold of each vector that is not measured.
+        self._still = {key: np.array(one.hold) for key, one in deployment.limits.vectors.items()
+                       if one.hold is not None}
         self._held_by = {signal.key: interface.measured_by(signal)
-                         for signal in interface.actions}
+                         for signal in interface.actions if signal.key not in self._still}
         self._continuous = [signal for signal in interface.observations if signal.continuous]
         self._commands_of = {key: interface.action_slices[action]
                              for action, key in self._held_by.items()}
@@ -437,9 +441,11 @@ class ControlLoop:
             raise ValueError(f'expected a chunk of shape {expected}, got {chunk.shape}')
         if not np.all(np.isfinite(chunk)):
             raise ValueError('expected finite actions, got NaN or infinity')
-        largest = float(np.max(np.abs(chunk)))
-        if largest > _MOST:
-            raise ValueError(f'expected values of at most {_MOST:g}, got {largest:g}')
+        for signal in self._contract.interface.actions:
+            most = KINDS['vector'].span[1] if signal.kind == 'vector' else _MOST
+            values = chunk[:, self._contract.interface.action_slices[signal.key]]
+            if (largest := float(np.max(np.abs(values)))) > most:
+                raise ValueError(f'expected values of at most {most:g}, got {largest:g}')
         for part in self._rotations:
             rotation_from_6d(chunk[:, part])
         return answered.plan
@@ -459,14 +465,19 @@ class ControlLoop:
     def _latch(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Array:
         """Return the command that keeps the arm where it is measured, the gripper as commanded.
 
-        For an unusable measurement, and for one outside the workspace or joint limits, the last
-        command stays: a wild value must not be commanded.
+        Of a vector that is not measured it is the one of its limits. For an unusable measurement,
+        and for one outside the workspace, joint limits or span, the last command stays: a wild
+        value must not be commanded.
         """
         if self._last is None:
             raise RuntimeError('nothing was commanded, so there is nothing to hold')
         unusable = {complaint.key for complaint in complaints}
         command = self._last.copy()
         for signal in self._contract.interface.actions:
+            if signal.key in self._still:
+                command[self._contract.interface.action_slices[signal.key]] = (
+                    self._still[signal.key])
+                continue
             key = self._held_by[signal.key]
             if signal.kind == 'gripper_width' or key in unusable:
                 continue
@@ -478,6 +489,7 @@ class ControlLoop:
     def _measured(self, samples: Mapping[str, Sample]) -> Array:
         """Return the measured state in the layout of an action."""
         return np.concatenate([samples[self._held_by[signal.key]].values
+                               if signal.key in self._held_by else self._still[signal.key]
                                for signal in self._contract.interface.actions])
 
     def _forget_episode(self) -> None:

@@ -24,19 +24,20 @@ _MOST_COLUMN = 1e3
 # Rounding in a step of exactly the allowed length must not count as a violation.
 _SLACK = 1e-9
 
-COUNTS = ('rejected', 'workspace', 'jump', 'rotation_jump', 'speed', 'rotation_speed',
-          'joint_limit', 'joint_jump', 'joint_speed')
+_COUNTS = ('workspace', 'jump', 'rotation_jump', 'speed', 'rotation_speed', 'joint_limit',
+           'joint_jump', 'joint_speed')
+_OF_VECTORS = 'vector_limit', 'vector_jump', 'vector_speed'
 
 
 class Limiter:
     """Bring each command into the limits of the deployment, and count the changes.
 
     `counts` are the rejected commands (not finite, or without a rotation) and the clamped ones,
-    by limit. Three bounds hold for a command, each stronger than the one before: the distance
-    from the measured arm (an arm that is held back must not be pulled at ever harder), workspace
-    and joint limits, and the distance from the command before it (speed; successive commands are
-    one command period apart). So no command leaps, and once within workspace and joint limits
-    commands stay there.
+    by limit; vectors have limits of their own. Three bounds hold for a command, each stronger
+    than the one before: the distance from the measured arm (an arm that is held back must not be
+    pulled at ever harder), workspace, joint limits or the span of a vector, and the distance from
+    the command before it (speed; successive commands are one command period apart). So no command
+    leaps, and once within workspace, joint limits and spans commands stay there.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -49,12 +50,17 @@ class Limiter:
         self._step_m = limits.speed_m_s * period_s
         self._step_rad = limits.rotation_speed_rad_s * period_s
         self._joint_step_rad = limits.joint_speed_rad_s * period_s
+        self._vectors = {key: (math.inf if one.jump is None else one.jump,
+                               one.step_per_s * period_s) for key, one in limits.vectors.items()}
+        kinds = {action.kind for action in self._actions}
+        self._names = ('rejected', *(_COUNTS if kinds != {'vector'} else ()),
+                       *(_OF_VECTORS if 'vector' in kinds else ()))
         self.counts: dict[str, int] = {}
         self.reset()
 
     def reset(self) -> None:
         """Set every count to zero."""
-        self.counts = dict.fromkeys(COUNTS, 0)
+        self.counts = dict.fromkeys(self._names, 0)
 
     def inside(self, signal: Signal, measured: Array) -> bool:
         """Tell whether a measured state (dim,) is where `signal` may be commanded to at all."""
@@ -93,11 +99,12 @@ class Limiter:
             return np.maximum(value, 0.0)
         if signal.kind == 'pose':
             return self._limit_pose(value, previous, measured, *spans)
-        value = self._clamp('joint_jump', value, measured - self._jump_rad,
-                            measured + self._jump_rad)
-        value = self._clamp('joint_limit', value, *spans)
-        return self._clamp('joint_speed', value, previous - self._joint_step_rad,
-                           previous + self._joint_step_rad)
+        kind, jump, step = 'joint', self._jump_rad, self._joint_step_rad
+        if signal.kind == 'vector':
+            kind, (jump, step) = 'vector', self._vectors[signal.key]
+        value = self._clamp(f'{kind}_jump', value, measured - jump, measured + jump)
+        value = self._clamp(f'{kind}_limit', value, *spans)
+        return self._clamp(f'{kind}_speed', value, previous - step, previous + step)
 
     def _limit_pose(self, value: Array, previous: Array, measured: Array, low: Array,
                     high: Array) -> Array | None:
@@ -145,11 +152,13 @@ class Limiter:
 
 
 def allowed_spans(signal: Signal, limits: Limits) -> Array | None:
-    """Return the [low, high] (2, n) of an action's position or joints, None without limits."""
+    """Return the [low, high] (2, n) of an action's position or values, None without limits."""
     if signal.kind == 'pose':
         return np.array([limits.workspace_min_m, limits.workspace_max_m])
     if signal.kind == 'joint_positions':
         return np.array([limits.joint_limits_rad[name] for name in signal.names]).T
+    if signal.kind == 'vector':
+        return np.array([limits.vectors[signal.key].min, limits.vectors[signal.key].max])
     assert signal.kind == 'gripper_width', f'no limits for the kind {signal.kind!r}'
     return None
 

@@ -12,15 +12,15 @@ from uncloning_ros.geometry import Array
 def distances(interface: Interface, ours: Array, theirs: Mapping[str, Array]) -> dict[str, float]:
     """Return the distances of a flat action (action_dim,) from another one's values by key.
 
-    `KEY_m` and `KEY_rad` for a pose, `KEY_rad` (the largest) for joints, `KEY_m` for a width; for
-    the keys of the other one.
+    `KEY_m` and `KEY_rad` for a pose, `KEY_rad` (the largest) for joints, `KEY_m` for a width,
+    `KEY_UNIT` (the largest) for a vector; for the keys of the other one.
     """
     found: dict[str, float] = {}
     for signal in interface.actions:
         if signal.key in theirs:
             one = ours[interface.action_slices[signal.key]]
             two = nearest_turn(signal, theirs[signal.key], one)
-            found |= {f'{signal.key}_{unit}': distance(one, two)
+            found |= {f'{signal.key}_{unit or signal.unit}': distance(one, two)
                       for unit, distance in KINDS[signal.kind].distances.items()}
     return found
 

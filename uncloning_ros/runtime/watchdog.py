@@ -134,7 +134,7 @@ class Watchdog:
             if not low <= value <= high:
                 return Complaint(key, 'out_of_reach', f'{key} is measured at {value:.4g}, '
                                  f'expected {low:.4g} to {high:.4g}; check its publisher, and '
-                                 f'workspace and joint limits in the contract')
+                                 f'the limits in the contract')
         return None
 
     def _judge_leap(self, signal: Signal, topic: ObservedTopic,
@@ -181,14 +181,15 @@ class Watchdog:
 def _reaches(contract: Contract) -> dict[str, list[tuple[float, float]]]:
     """Return the believable spans of each measured action, by the observation's key.
 
-    They are workspace and joint limits, widened by the largest distance of a command from the
-    measured state.
+    They are workspace and joint limits, or the span of a vector, widened by the largest distance
+    of a command from the measured state.
     """
     limits, reaches = contract.deployment.limits, {}
     for action in contract.interface.actions:
         spans = allowed_spans(action, limits)
-        if spans is not None:
-            beyond = limits.jump_m if action.kind == 'pose' else limits.jump_rad
+        beyond = (limits.vectors[action.key].jump if action.kind == 'vector' else
+                  limits.jump_m if action.kind == 'pose' else limits.jump_rad)
+        if spans is not None and beyond is not None:
             reaches[contract.interface.measured_by(action)] = [
                 (low - beyond, high + beyond) for low, high in spans.T.tolist()]
     return reaches

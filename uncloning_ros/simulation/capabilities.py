@@ -13,8 +13,16 @@ _MEASURED = {TOOL_KEY: 'pose', 'gripper_width': 'gripper_width', OBJECT_KEY: 'po
 _ARM_COMMANDS = ('pose', 'joint_positions')
 
 
+def require_played(interface: Interface, remedy: str) -> None:
+    """Raise `ScenarioError` with the remedy for a contract of a task that no simulator plays."""
+    for signal in (*interface.observations, *interface.actions):
+        if signal.kind == 'vector':
+            raise ScenarioError(f'no simulator plays a task with {signal.key}, a vector; {remedy}')
+
+
 def require_simulable(interface: Interface, scenario: Scenario) -> None:
     """Raise `ScenarioError` naming the first signal that a scenario does not have."""
+    require_played(interface, 'record its demonstrations, and try its policy, where the task is')
     for signal in interface.cameras:
         _require_camera(signal, scenario)
     for signal in interface.vectors:

@@ -29,6 +29,7 @@ from uncloning_ros.processes import share
 from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, State, answer
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.capabilities import require_played
 from uncloning_ros.simulation.world import World, open_world
 
 # Time (s) from an observation to the policy's answer. It is stated and not measured, or results
@@ -36,6 +37,9 @@ from uncloning_ros.simulation.world import World, open_world
 INFERENCE_LATENCY_S = 0.005
 
 SETTLE_S = 2.0  # time (s) simulated after the loop's end, in which a hand-off comes to its end
+
+# Command that takes the outcomes of a task without a scenario.
+_OBSERVED = 'uncloning evidence trials'
 
 # Counters of the control loop that count something else than a limit.
 _NO_LIMITS = ('cycles', 'chunks', 'holds', 'late_chunks', 'dropped_chunks')
@@ -228,12 +232,18 @@ def _share(make: Callable[[Setting], Callable[[_Item], _Out]], items: Sequence[_
 
 
 def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
-    """Raise `AuditError` unless the scenario can tell every mode of the policy's contract."""
+    """Raise `AuditError` unless the scenario can tell every mode of the policy's contract.
+
+    Raise `ScenarioError` for a task that no simulator plays.
+    """
+    require_played(policy.contract.interface,
+                   f'have people observe it, and give what they saw to {_OBSERVED}')
     missing = [mode for mode in policy.contract.interface.modes if mode not in scenario.modes]
     if missing:
         raise AuditError(f'{path}: expected modes that scenario {scenario.name!r} recognises '
                          f'({", ".join(scenario.modes)}), got {missing[0]!r}; audit the model in '
-                         f'its own scenario')
+                         f'its own scenario, or have people observe it and give what they saw '
+                         f'to {_OBSERVED}')
 
 
 class _Asked(Exception):  # noqa: N818 - an end, not an error

@@ -31,10 +31,13 @@ from uncloning_ros.demos.episodes.find import (
     no_episode,
     stray_labels,
 )
-from uncloning_ros.errors import DatasetError, counted
+from uncloning_ros.demos.labelling.rule import rule_lacks
+from uncloning_ros.errors import ContractError, DatasetError, counted
 from uncloning_ros.files import require_new
 from uncloning_ros.processes import in_order
+from uncloning_ros.scenario import Scenario, find_scenario
 
+USUAL_SCENARIO = 'knife'
 FEW_EPISODES = 20  # of a mode: a policy learns little of a mode with fewer
 
 
@@ -66,6 +69,7 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
     require_new(out)
     contract = with_topics(recipe.reading.contract or first_contract(sources),
                            recipe.reading.topics)
+    recipe = replace(recipe, scenario=_scenario(recipe, contract))
     listing = find_episodes(sources, replace(recipe.reading, contract=contract), workers,
                             on_cut=lambda done, bags: on_done(done, 2 * bags))
     left_out = [*(LeftOut(name, 'it was never finished') for name in listing.unfinished),
@@ -87,8 +91,8 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
         cutting = recipe.reading.cutting
         description = Description(
             software_version=__version__,
-            scenario=recipe.scenario.name,
-            scenario_sha256=recipe.scenario.sha256,
+            scenario=None if recipe.scenario is None else recipe.scenario.name,
+            scenario_sha256=None if recipe.scenario is None else recipe.scenario.sha256,
             contract=contract,
             topics=recipe.reading.topics,
             cut=None if cutting is None else {
@@ -105,6 +109,18 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
                       np.concatenate([one.frames.actions for one in usable]), description)
     warnings = _warnings(usable, contract) + stray_labels(listing.episodes)
     return BuildReport(load_dataset(out), tuple(warnings), listing.cuts)
+
+
+def _scenario(recipe: Recipe, contract: Contract) -> Scenario | None:
+    """Return the recipe's scenario, else the usual one where its rule has what it needs."""
+    lacking = rule_lacks(contract.interface)
+    if recipe.scenario is None:
+        return None if lacking else find_scenario(USUAL_SCENARIO)
+    if len(lacking) == 4:
+        raise ContractError(f'expected a contract of a handover for scenario '
+                            f'{recipe.scenario.name!r}, got one without {", ".join(lacking)}; '
+                            f'leave the scenario out')
+    return recipe.scenario
 
 
 def _without_twins(results: Iterable[Loaded | LeftOut]) -> Iterator[Loaded | LeftOut]:

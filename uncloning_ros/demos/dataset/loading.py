@@ -92,12 +92,12 @@ def _mode(ref: EpisodeRef, episode: Episode, recipe: Recipe,
         return _without_label('it has no planned mode', recipe) if planned is None else (
             planned, 'planned', None)
     known = ref.labels(contract.interface)
-    reason = f'it has no {recipe.labels} label'
+    reason = f'it has no {"" if recipe.labels == "auto" else f"{recipe.labels} "}label'
     for source in SOURCES if recipe.labels == 'auto' else (recipe.labels,):
         label = newest_label(known, source)
         if label is not None and label.mode is not None:
             return label.mode, source, label
-        if source == 'rule':
+        if source == 'rule' and recipe.scenario is not None:
             found = rule_label(contract, recipe.scenario, episode)
             if found.mode is not None:
                 return found.mode, source, None

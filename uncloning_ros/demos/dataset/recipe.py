@@ -18,12 +18,13 @@ LABELS = ('auto', *SOURCES, 'planned')
 class Recipe:
     """How bags become labelled frames: the rule of a scenario, how bags are read, whose labels.
 
-    A contract in `reading` replaces the policy and deployment parts that the bags carry. `labels`
-    is one of `LABELS`. With `keep_unlabelled` an episode without a label has no mode, else it is
-    left out.
+    Without a scenario the usual one takes its place where the contract has what a rule needs; else
+    no rule labels, and the dataset names no scenario. A contract in `reading` replaces the policy
+    and deployment parts that the bags carry. `labels` is one of `LABELS`. With `keep_unlabelled`
+    an episode without a label has no mode, else it is left out.
     """
 
-    scenario: Scenario
+    scenario: Scenario | None
     reading: Reading = field(default_factory=Reading)
     labels: str = 'auto'
     keep_unlabelled: bool = False

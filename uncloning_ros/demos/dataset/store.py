@@ -90,14 +90,15 @@ class EpisodeRecord:
 class Description:
     """The content of dataset.json; `episodes` are in the order of their frames.
 
-    `topics` to `validation` tell how the dataset was made. `seeds` and `statistics` are keys of
-    older versions that have no use.
+    `scenario` names the scenario of the demonstrations, whose rule may have labelled them; without
+    one they show another task. `topics` to `validation` tell how the dataset was made. `seeds`
+    and `statistics` are keys of older versions that have no use.
     """
 
     SCHEMAS: ClassVar = ('uncloning/dataset@1',)
     software_version: str
-    scenario: str
-    scenario_sha256: str
+    scenario: str | None = None
+    scenario_sha256: str | None = None
     contract: Contract
     topics: Mapping[str, str] = field(default_factory=dict)
     cut: Any = None
@@ -128,7 +129,7 @@ class Dataset:
     """
 
     contract: Contract
-    scenario: str
+    scenario: str | None
     episodes: tuple[EpisodeRecord, ...]
     observations: Float32
     actions: Float32

@@ -142,8 +142,9 @@ def _keys(contract: Contract, by: str) -> list[str]:
         tool = tool or next((s.key for s in interface.observations
                              if s.kind == 'joint_positions'), None)
         if tool is None:
-            raise ContractError('expected an observed pose or joints to see when the tool stands '
-                                'still, got neither in the contract; cut by event or gripper')
+            others = 'event' if interface.width_key is None else 'event or gripper'
+            raise ContractError(f'expected an observed pose or joints to see when the tool stands '
+                                f'still, got neither in the contract; cut by {others}')
         return [tool]
     width = interface.width_key
     if width is None:

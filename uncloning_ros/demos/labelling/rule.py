@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract, Interface
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import Label
 from uncloning_ros.demos.episodes.tracks import Times, Track
@@ -55,9 +55,7 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
     Times are the stamps of the measurements, so the tracking's latency does not count.
     """
     width_key, tool_key = contract.interface.width_key, contract.interface.arm_pose_key
-    lacking = [name for name, key in (('gripper width', width_key), (TOOL_KEY, tool_key),
-                                      (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
-               if key not in episode.samples]
+    lacking = rule_lacks(contract.interface)
     if width_key is None or tool_key is None or lacking:
         return RuleLabel(f'the contract has no {" and no ".join(lacking)}')
     width, tool, objects, hands = (Track.of(episode.samples[key])
@@ -112,6 +110,14 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
         for angle, approach in zip(angles, approaches, strict=True)]))
     return RuleLabel(f'blade-to-hand angle {degrees:.0f} degrees at the exchange', mode, angle_rad,
                      confidence)
+
+
+def rule_lacks(interface: Interface) -> list[str]:
+    """Return the observations that every scenario's rule needs and a contract lacks."""
+    return [name for name, key in (('gripper width', interface.width_key),
+                                   (TOOL_KEY, interface.arm_pose_key),
+                                   (OBJECT_KEY, OBJECT_KEY), (HAND_KEY, HAND_KEY))
+            if key not in interface.observation_slices]
 
 
 def _releases(width_ns: Times, width_m: Array, open_m: float) -> list[int]:

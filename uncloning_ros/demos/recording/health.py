@@ -41,7 +41,7 @@ def topic_rules(contract: Contract) -> dict[str, TopicRule]:
             rules[name] = TopicRule(topic, False, PAUSE_NS * 1e-9, None, False)
             continue
         rule = TopicRule(source.bag_name, True, source.max_age_s, source.max_unchanged_s,
-                         source.stamped)
+                         source.has_stamps)
         rules[name] = _strictest(rules[name], rule) if name in rules else rule
     return rules
 
@@ -88,6 +88,9 @@ class EpisodeJudge:
         self._joints = {} if contract is None else {
             signal.key: signal for pairs in carried_signals(contract).values()
             for signal, _ in pairs if signal.kind == 'joint_positions'}
+        # A vector may be a goal, which stands still: only a stated limit judges it.
+        self._goals = set() if contract is None else {
+            one.key for one in contract.interface.vectors if one.kind == 'vector'}
         self._before: dict[str, Array] = {}  # the newest values of joints
 
     def see(self, topic: str, cdr: bytes, receive_ns: int) -> None:
@@ -112,7 +115,7 @@ class EpisodeJudge:
             if of_signal.rule.max_unchanged_s is None and not pictured and (
                     self._types[topic] != TRANSFORMS):
                 # A dataset does not mind; where other values of the message change, it lives.
-                value = cdr[_STAMP_END:]
+                value = None if key in self._goals else cdr[_STAMP_END:]
             of_signal.see(receive_ns, found.stamp_ns, value)
             if key in self._joints:
                 before = self._before.get(key, found.values)
