@@ -28,6 +28,7 @@ from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import read_json, write_json
 from uncloning_ros.geometry import Array
+from uncloning_ros.learning.checkpoint import dataset_record
 from uncloning_ros.schema import plain, read
 from uncloning_ros.share import share_path
 
@@ -292,6 +293,7 @@ def test_bags_of_a_task_become_a_data_set_of_its_modes(tmp_path: Path) -> None:
     assert counts == {'left': 1, 'right': 1, 'unclear': 1}
     assert load_contract(tmp_path / 'out' / 'contract.yaml') == task.contract
     dataset = load_dataset(tmp_path / 'out' / 'data')
+    assert dataset.scenario is None and 'scenario' not in dataset_record(dataset)
     assert [(one.name, one.mode) for one in dataset.episodes] == [
         ('demo_000', 'left'), ('demo_001', 'right')]
     assert [one.name for one in dataset.left_out] == ['demo_002']

@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
     scenario = find_scenario(args.scenario)
     contract = contract_of(args.contract, scenario)
-    modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
     require_simulable(contract.interface, scenario)
+    modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
     require_teachable(contract.interface, TRACKED_KEYS)
     for topic in bag_topics(contract).values():
         topic.require_one_signal()
