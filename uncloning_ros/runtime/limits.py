@@ -24,8 +24,8 @@ _MOST_COLUMN = 1e3
 # Rounding in a step of exactly the allowed length must not count as a violation.
 _SLACK = 1e-9
 
-_COUNTS = ('workspace', 'jump', 'rotation_jump', 'speed', 'rotation_speed', 'joint_limit',
-           'joint_jump', 'joint_speed')
+COUNTS = ('rejected', 'workspace', 'jump', 'rotation_jump', 'speed', 'rotation_speed',
+          'joint_limit', 'joint_jump', 'joint_speed')
 _OF_VECTORS = 'vector_limit', 'vector_jump', 'vector_speed'
 
 
@@ -53,7 +53,7 @@ class Limiter:
         self._vectors = {key: (math.inf if one.jump is None else one.jump,
                                one.step_per_s * period_s) for key, one in limits.vectors.items()}
         kinds = {action.kind for action in self._actions}
-        self._names = ('rejected', *(_COUNTS if kinds != {'vector'} else ()),
+        self._names = (*(COUNTS[:1] if kinds == {'vector'} else COUNTS),
                        *(_OF_VECTORS if 'vector' in kinds else ()))
         self.counts: dict[str, int] = {}
         self.reset()
