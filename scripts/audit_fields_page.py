@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Print docs/audit_fields.md: every field of an audit's files. `make docs` writes it."""
+"""Print docs/audit_fields.md: the fields of the files of audits and trials, for `make docs`."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from uncloning_ros.audit.evidence import EvidenceDocument
 from uncloning_ros.audit.figures.model_figures import Figures
 from uncloning_ros.audit.record.audit_record import AuditRecord, ComparedModel, ModelRecord
 from uncloning_ros.schema import documented
+from uncloning_ros.trials.evidence import ObservedDocument
 
 PAGE = """\
 # Fields of an audit's files
@@ -31,6 +32,12 @@ top, and these:
 `per_seed` as above, `wrong_starts`, and:
 
 {compared}
+
+## A file of observed evidence
+
+[Trials on a robot](trials.md) leave it. Its `plan` has the fields of `plan.json`.
+
+{observed}
 """
 
 
@@ -53,7 +60,8 @@ def page() -> str:
     audit = [line for line in table(AuditRecord, shared).splitlines()
              if not line.startswith(('| `against.', '| `also_against.'))]
     return PAGE.format(evidence=table(EvidenceDocument, set()), audit='\n'.join(audit),
-                       compared=table(ComparedModel, names(ModelRecord)))
+                       compared=table(ComparedModel, names(ModelRecord)),
+                       observed=table(ObservedDocument, set()))
 
 
 if __name__ == '__main__':

@@ -27,10 +27,12 @@ sys.path.append(str(Path(__file__).resolve().parent / 'unit'))
 import mutated_bags
 import mutated_files
 import mutated_loops
+import mutated_trials
 from mutation_kind import REFUSED, Kind, try_one
 
 KINDS: dict[str, type[Kind]] = {kind.__name__: kind for kind in (
-    *mutated_bags.KINDS, *mutated_files.KINDS, *mutated_loops.KINDS)}
+    *mutated_bags.KINDS, *mutated_files.KINDS, *mutated_loops.KINDS,
+    *mutated_trials.KINDS)}
 HANGS_S = 60.0  # an input that keeps its process for longer is a failure, as one that ends it
 MOST_BYTES = 16 * 2**30  # address space of a process: an input must not use up the machine
 FAILED = 'failed: '

@@ -12,6 +12,7 @@ from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.cli import audit
 from uncloning_ros.schema import documented
+from uncloning_ros.trials.evidence import ObservedDocument
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / 'docs' / 'audit.md').read_text(encoding='utf-8')
@@ -25,7 +26,7 @@ def test_the_page_of_fields_is_that_of_the_code() -> None:
 
 
 def test_every_field_has_a_sentence_and_its_path_is_on_the_page() -> None:
-    for kind in (EvidenceDocument, AuditRecord):
+    for kind in (EvidenceDocument, AuditRecord, ObservedDocument):
         rows = list(documented(kind))
         assert all(sentence for _, _, sentence in rows)
         assert len({path for path, _, _ in rows}) == len(rows)

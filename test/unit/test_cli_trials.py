@@ -23,6 +23,7 @@ from uncloning_ros.evidence import digest_of, read_evidence
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import plain
+from uncloning_ros.trials.combined import combine
 from uncloning_ros.trials.evidence import read_observed_document
 from uncloning_ros.trials.plan import TrialPlan, read_plan
 
@@ -241,6 +242,32 @@ def test_an_audit_stands_beside_the_trials_and_is_not_merged(capsys) -> None:
     audit('foreign.evidence', model='other.onnx')
     assert 'expected an audit of the model' in refused(
         capsys, *words, '--simulated', 'foreign.evidence')
+
+
+def test_a_success_rate_from_both_needs_paired_starts_and_a_fixed_number(capsys) -> None:
+    audit('sim.evidence', unsafe=2)
+    found = {}
+    for name, words in {'fixed': ('--simulated', 'sim.evidence'), 'starts': DRAW,
+                        'anytime': ('--simulated', 'sim.evidence', '--anytime')}.items():
+        assert run('trial-plan', 'policy.onnx', '--trials', 8, '--out', name, *words) == 0
+        plan = read_plan(Path(name, 'plan.json'))
+        assert run('trials', write(plan, count=8), '--plan', f'{name}/plan.json', '--model',
+                   'policy.onnx', '--simulated', 'sim.evidence', '--evidence', f'{name}.e') == 0
+        found[name] = read_observed_document(Path(f'{name}.e')).simulated
+        told = ' '.join(capsys.readouterr().out.split())
+        assert ('an interval from both' in told) == (name == 'fixed')
+        assert run('check', f'{name}.e') == 0
+    assert found['starts'].combined is None and found['anytime'].combined is None
+    fixed = found['fixed']
+    assert (fixed.successes, fixed.episodes, len(fixed.paired)) == (10, 12, 8)
+    assert fixed.combined == combine([True] * 8, list(fixed.paired.values()),
+                                     10 - sum(fixed.paired.values()), 4)
+    data = json.loads(Path('fixed.e').read_text())
+    data['simulated']['combined']['low'] = 0.9
+    Path('f.e').write_text(json.dumps(data | {'digest': digest_of(data)}))
+    capsys.readouterr()
+    assert run('check', 'f.e') == 1
+    assert 'simulated.combined.low is 0.9' in capsys.readouterr().out
 
 
 def test_the_starts_of_an_audit_are_those_of_its_episodes(capsys) -> None:

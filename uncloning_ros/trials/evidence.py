@@ -17,7 +17,7 @@ from uncloning_ros.audit.evidence import differences
 from uncloning_ros.audit.figures import statistics
 from uncloning_ros.audit.figures.statistics import Interval, PairedDifference, paired_difference
 from uncloning_ros.audit.wording import percent
-from uncloning_ros.errors import EvidenceError, TrialError, UncloningError
+from uncloning_ros.errors import EvidenceError, TrialError
 from uncloning_ros.evidence import OBSERVED_SCHEMA, Limits, digest_of, evidence_of, read_document
 from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.schema import Count, Doc, Rate, plain, read
@@ -31,7 +31,7 @@ from uncloning_ros.trials.plan import (
     require_key,
 )
 from uncloning_ros.trials.results import NO_MODE, Observed, observed, require_ended, succeeded
-from uncloning_ros.trials.side_by_side import SimulatedSide
+from uncloning_ros.trials.side_by_side import SimulatedSide, with_combined
 
 STATEMENT = ('Outcomes of trials on a robot, observed and written down by people, from the starts '
              'of a plan that was fixed before the first trial, for this file and no other. It is '
@@ -153,18 +153,17 @@ def observed_document(plan: TrialPlan, results: Sequence[Observed], model_sha256
                       key: TrialKey | None, simulated: SimulatedSide | None) -> ObservedDocument:
     """Return the evidence about one model of a plan, sealed; two models need the `key`."""
     about = {model.model_sha256: model for model in plan.models}
+    labels = {'': model_sha256} if key is None else key.labels
     sides, comparison = by_label(results, plan), None
-    if key is None:
-        found = figures(about[model_sha256], sides[''], plan)
-    else:
-        each = {sha256: figures(about[sha256], sides[label], plan)
-                for label, sha256 in key.labels.items()}
-        label = next(label for label, sha256 in key.labels.items() if sha256 == model_sha256)
-        other = next(one for sha256, one in each.items() if sha256 != model_sha256)
-        found = each[model_sha256]
+    each = {sha256: figures(about[sha256], sides[label], plan) for label, sha256 in labels.items()}
+    found = each.pop(model_sha256)
+    label = next(label for label, sha256 in labels.items() if sha256 == model_sha256)
+    for other in each.values():
         fixed, anytime = compared(results, plan, label)
         comparison = TwoModels(other, plan.alpha or 0.0, differ(fixed, anytime, plan), fixed,
                                anytime)
+    if simulated is not None:
+        simulated = with_combined(simulated, sides[label], plan)
     document = ObservedDocument('', STATEMENT, NOT_COVERED, uncloning_ros.__version__,
                                 held_against(plan, found), found, comparison, simulated, key,
                                 plan, tuple(results))
@@ -200,17 +199,18 @@ def contradictions(document: ObservedDocument, path: Path) -> list[str]:
     """
     plan, said = document.plan, document.figures
     try:
-        plan_of(plain(plan), f'{path}: plan')
+        plan_of(plain(plan), 'plan')
         if document.key is not None:
-            require_key(document.key, plan, f'{path}: key')
+            require_key(document.key, plan, 'key')
         _require_right(document)
-        require_ended(document.observed, plan, path)
-    except UncloningError as err:
-        raise EvidenceError(str(err)) from err
-    actual = observed_document(plan, document.observed, said.model_sha256, document.key,
-                               document.simulated)
-    return [sentence for name in ('limits', 'figures', 'comparison') for sentence in differences(
-        plain(getattr(document, name)), plain(getattr(actual, name)), name)]
+        require_ended(document.observed, plan, 'observed')
+        actual = observed_document(plan, document.observed, said.model_sha256, document.key,
+                                   document.simulated)
+    except TrialError as err:
+        raise EvidenceError(f'{path}: {err}') from err
+    return [sentence for name in ('limits', 'figures', 'comparison', 'simulated')
+            for sentence in differences(plain(getattr(document, name)),
+                                        plain(getattr(actual, name)), name)]
 
 
 def _require_right(document: ObservedDocument) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from uncloning_ros.errors import TrialError, counted, near_miss, shown
+from uncloning_ros.errors import TrialError, counted, names_shown, near_miss, shown
 from uncloning_ros.files import disk_errors, write_whole
 from uncloning_ros.schema import Doc, Note, Positive, canonical_sha256, plain
 from uncloning_ros.trials.plan import TrialPlan
@@ -107,7 +107,7 @@ def read_results(path: Path, plan: TrialPlan) -> tuple[Observed, ...]:
     for name in _NEEDED:
         if name not in columns:
             raise TrialError(f'{path}: expected the columns {", ".join(COLUMNS)}, got '
-                             f'{", ".join(columns)}; add {name}')
+                             f'{names_shown(columns)}; add {name}')
     _require_plan([(row.where, code) for row in rows if (code := row.cells['plan'])], plan, path)
     found: dict[int, tuple[Observed, str]] = {}
     for where, cells in rows:
@@ -119,7 +119,7 @@ def read_results(path: Path, plan: TrialPlan) -> tuple[Observed, ...]:
     return tuple(found[number][0] for number in sorted(found))
 
 
-def require_ended(results: Sequence[Observed], plan: TrialPlan, path: Path) -> None:
+def require_ended(results: Sequence[Observed], plan: TrialPlan, where: object) -> None:
     """Raise `TrialError` unless the trials ended as the stopping rule says, without a gap."""
     there = {one.trial for one in results}
     last = len(plan.trials) if plan.stopping == 'fixed' else max(there)
@@ -127,11 +127,12 @@ def require_ended(results: Sequence[Observed], plan: TrialPlan, path: Path) -> N
     if missing:
         why = ('the number was fixed, and is counted once all were run' if plan.stopping == 'fixed'
                else 'only the last ones may be left out')
-        raise TrialError(f'{path}: expected an outcome of each of trials 1 to {last}, got none of '
-                         f'{", ".join(missing[:8])}{" ..." if missing[8:] else ""}; {why}, so run '
-                         f'{counted(len(missing), "trial")} more, or write {NOT_OBSERVED}')
+        raise TrialError(f'{where}: expected an outcome of each of trials 1 to {last}, got none '
+                         f'of {", ".join(missing[:8])}{" ..." if missing[8:] else ""}; {why}, so '
+                         f'run {counted(len(missing), "trial")} more, or write {NOT_OBSERVED}')
     if last < len(plan.models):
-        raise TrialError(f'{path}: expected a trial of each model, got trial 1 alone; run trial 2')
+        raise TrialError(f'{where}: expected a trial of each model, got trial 1 alone; run '
+                         f'trial 2')
 
 
 def record(path: Path, plan: TrialPlan, new: Observed, seen: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uncloning_ros.audit.evidence import EvidenceDocument
-from uncloning_ros.errors import TrialError
+from uncloning_ros.errors import TrialError, names_shown
 from uncloning_ros.trials.tables import read_table
 
 # A start by the names of its quantities, as in {'x_cm': '12.5', 'side': 'left'}.
@@ -75,5 +75,5 @@ def dealt(starts: Sequence[Start], count: int, rng: random.Random) -> list[Start
 def _require_distinct(axes: Sequence[Axis]) -> None:
     names = [axis.name for axis in axes]
     if len(set(names)) < len(names):
-        raise TrialError(f'expected a name of its own for each quantity, got {", ".join(names)}; '
+        raise TrialError(f'expected a name of its own for each quantity, got {names_shown(names)}; '
                          f'name each once')

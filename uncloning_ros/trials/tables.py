@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uncloning_ros.errors import TrialError
+from uncloning_ros.errors import TrialError, names_shown
 from uncloning_ros.files import read_bytes
 
 _MOST_BYTES = 2**24
@@ -52,7 +52,7 @@ def read_table(path: Path) -> list[Row]:
     columns = [name.casefold() for name in header if name]
     if len(set(columns)) < len(columns) or any(header[len(columns):]):
         raise TrialError(f'{path}: expected a name of its own above each column, got '
-                         f'{", ".join(header)}; name each once')
+                         f'{names_shown(header)}; name each once')
     return [Row(where, _cells(where, columns, cells)) for number, cells in body
             for where in [f'{path}: line {number}']]
 

@@ -60,6 +60,12 @@ def _side_by_side(document: ObservedDocument) -> str:
     lines = [f'{label:<20}{robot:>16}{simulated:>16}' for label, robot, simulated in rows]
     about = (f'simulated: scenario {sim.scenario}, evidence {sim.digest}. These are bounds of two '
              f'rates, side by side: neither says anything about the other.')
+    if (both := sim.combined) is not None:
+        about += (f' The success rate has an interval from both: {percent(both.low)} to '
+                  f'{percent(both.high)}, from the trials alone {percent(both.real_alone[0])} to '
+                  f'{percent(both.real_alone[1])} (95 %); on {both.agreed} of {both.pairs} starts '
+                  f'both did the same. Assumed: the starts of the trials are a random sample of '
+                  f'the simulated ones.')
     return '\n\n' + '\n'.join([*lines, *textwrap.wrap(about, _WIDTH)])
 
 
