@@ -164,6 +164,7 @@ def test_two_models_stay_blind_until_the_key_is_given(capsys) -> None:
     (('policy.onnx', 'other.onnx', '--trials', 5, *DRAW, '--blind', 'b'), 'an even number'),
     (('policy.onnx', 'policy.onnx', '--trials', 6, *DRAW, '--blind', 'b'), 'two different'),
     (('policy.onnx',) * 3 + ('--trials', 6, *DRAW, '--blind', 'b'), 'one model or two, got 3'),
+    (('policy.onnx', 'other.onnx', '--trials', 6, *DRAW, '--blind', 'lab/b'), 'outside of --out'),
     (('policy.onnx', '--trials', 6, '--starts', 'none.csv'), 'cannot read none.csv'),
     (('policy.onnx', '--trials', 6, '--draw', 'x=0:1', 'x=0:2'), 'a name of its own'),
     (('none.onnx', '--trials', 6, *DRAW), 'none.onnx')])
@@ -277,7 +278,7 @@ def test_the_starts_of_an_audit_are_those_of_its_episodes(capsys) -> None:
     plan = read_plan(Path('lab/plan.json'))
     seeds = [int(one.start['seed']) for one in plan.trials]
     assert len(set(seeds)) == 8 and set(seeds) <= set(range(1000, 1012))
-    assert plan.trials[0].start['hand_x_m'] == '0.6' and 'pull_n' not in plan.trials[0].start
+    assert plan.trials[0].start['hand_x_m'] == '0.600' and 'pull_n' not in plan.trials[0].start
     assert 'for each of 13 starts, got 12' in refused(capsys, *words, '--trials', 13,
                                                       '--out', 'x')
     audit('sim2.evidence', unsafe=1)
@@ -328,3 +329,11 @@ def test_serve_refuses_bad_options(words, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         run('serve', 'plan.json', '--results', 'r.csv', *words)
     assert ended.value.code == 2 and words[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('action', ['trial-plan', 'serve', 'trials'])
+def test_help_fits_a_terminal(action: str, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '80')
+    with pytest.raises(SystemExit):
+        run(action, '--help')
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

@@ -132,7 +132,7 @@ def test_an_answer_that_is_being_made_is_finished_before_the_end() -> None:
 
     def answer(request: Request) -> Response:
         begun.set()
-        time.sleep(0.3)
+        time.sleep(1.5)  # longer than the server takes to notice its end
         finished.set()
         return Response('')
 

@@ -22,7 +22,7 @@ PLAN = plan_of()
 CODE = PLAN.code
 WHOLE = [line(PLAN, 1), line(PLAN, 2, 'no,yes,'), line(PLAN, 3, 'yes,no,blade_first'),
          line(PLAN, 4, 'not observed,not observed,'), line(PLAN, 5, 'no,no,'),
-         line(PLAN, 6, 'yes,yes,none')]
+         line(PLAN, 6, 'yes,yes,handle_first')]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_outcomes_are_read_as_they_were_written(path: Path) -> None:
     found = read_results(results(path, PLAN, WHOLE), PLAN)
     assert [(one.completed, one.unsafe, one.mode) for one in found] == [
         (True, False, 'handle_first'), (False, True, None), (True, False, 'blade_first'),
-        (None, None, None), (False, False, None), (True, True, 'none')]
+        (None, None, None), (False, False, None), (True, True, 'handle_first')]
     assert [succeeded(one, PLAN) for one in found] == [True] + [False] * 5
     assert [one.counts_unsafe for one in found] == [False, True, False, True, False, True]
 

@@ -38,10 +38,10 @@ def points(difference: Mapping[str, float]) -> str:
     return f'{change} [{low}, {high}]'
 
 
-def limits_text(limits: Limits) -> str:
-    """Return the stated limits in words."""
+def limits_text(limits: Limits, sr: str = 'SR') -> str:
+    """Return the stated limits in words; `sr` names the figure that the limit of SR is for."""
     stated = [f'{words} {percent(limit)}' for words, limit in (
-        ('upper bound of UMR at most', limits.max_umr), ('SR at least', limits.min_sr))
+        ('upper bound of UMR at most', limits.max_umr), (f'{sr} at least', limits.min_sr))
         if limit is not None]
     return ' and '.join(stated) or 'none were stated'
 

@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'check', help='compute the figures again, and simulate some episodes again')
     plan = actions.add_parser('plan', help='print the number of episodes for a claim')
     trials.add_plan_arguments(actions.add_parser(
-        'trial-plan', help='fix the trials of one or two models on a robot'))
+        'trial-plan', help='fix the trials of one or two models on a robot',
+        usage='uncloning evidence trial-plan MODEL [MODEL] --trials N --out FOLDER\n'
+              '           (--starts | --grid | --draw | --simulated) ... [options]'))
     trials.add_serve_arguments(actions.add_parser(
         'serve', help='serve a page for each trial, for a telephone'))
     trials.add_trials_arguments(actions.add_parser(

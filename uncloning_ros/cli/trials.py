@@ -210,6 +210,9 @@ def _two_models(args: argparse.Namespace) -> bool:
         raise TrialError(f'expected --blind with two models, and --blind and --alpha only then, '
                          f'got {counted(len(args.models), "model")}; '
                          f'{"give" if two else "leave out"} {"--blind" if two else "both"}')
+    if two and args.out.absolute() in (args.blind.absolute(), *args.blind.absolute().parents):
+        raise TrialError(f'expected --blind outside of --out {args.out}, got {args.blind}; those '
+                         f'who observe should not meet the key')
     return two
 
 

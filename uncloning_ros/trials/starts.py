@@ -60,7 +60,7 @@ def drawn(axes: Sequence[Axis], count: int, rng: random.Random) -> list[Start]:
 def simulated(document: EvidenceDocument) -> list[Start]:
     """Return the starts of the episodes of an audit, each with the seed of its episode."""
     return [{SEED: str(result.seed)}
-            | {name: f'{value:.3g}' for name, value in result.conditions.items()
+            | {name: f'{value:.3f}' for name, value in result.conditions.items()
                if name.startswith(_PLACES)} for result in document.per_seed]
 
 
@@ -75,5 +75,5 @@ def dealt(starts: Sequence[Start], count: int, rng: random.Random) -> list[Start
 def _require_distinct(axes: Sequence[Axis]) -> None:
     names = [axis.name for axis in axes]
     if len(set(names)) < len(names):
-        raise TrialError(f'expected a name of its own for each quantity, got {names_shown(names)}; '
-                         f'name each once')
+        raise TrialError(f'expected a name of its own for each quantity, got '
+                         f'{names_shown(names)}; name each once')

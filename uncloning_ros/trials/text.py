@@ -34,7 +34,7 @@ def observed_text(document: ObservedDocument) -> str:
                     f'{percent(found.sr_lower95)}'),
         ('modes', ', '.join(f'{mode} {count}' for mode, count in found.modes.items() if count)
          or 'none was completed'),
-        ('limits', limits_text(limits).replace('SR at', 'lower bound of SR at')),
+        ('limits', limits_text(limits, 'lower bound of SR')),
         ('verdict', limits.verdict)]
     if (two := document.comparison) is not None:
         rows += [('compared with', f'{two.other.model} {two.other.model_sha256}'),
