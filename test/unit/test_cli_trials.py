@@ -177,7 +177,8 @@ def test_a_plan_that_cannot_be_made_gets_a_sentence_and_leaves_nothing(
 @pytest.mark.parametrize('words', [
     ('--trials', 0), ('--trials', 'x'), ('--draw', 'x'), ('--draw', 'x=1'), ('--draw', 'x=1:nan'),
     ('--draw', '=0:1'), ('--draw', 'x=0:1:2'), ('--grid', 'x=0:1'), ('--grid', 'x=0:1:0'),
-    ('--grid', 'x=0:1:1.5'), ('--grid', 'x=0:1:inf'), ('--max-umr', 2), ('--alpha', 1)])
+    ('--grid', 'x=0:1:1.5'), ('--grid', 'x=0:1:inf'), ('--max-umr', 2), ('--alpha', 0),
+    ('--alpha', 1)])
 def test_a_bad_option_is_refused_by_name(words, capsys) -> None:
     given = ['--trials', 6, *(() if '--grid' in words or '--draw' in words else DRAW)]
     with pytest.raises(SystemExit) as ended:

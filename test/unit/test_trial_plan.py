@@ -48,6 +48,7 @@ def test_a_plan_that_was_changed_is_refused(change, tmp_path: Path) -> None:
     (lambda d: d['trials'][2].update(label='A'), 'blocks of one trial'),
     (lambda d: d['models'].append(plain(model('b' * 64))), 'blocks of A and B'),
     (lambda d: d['models'].extend([plain(model('b' * 64))] * 2), 'blocks'),
+    (lambda d: d.update(alpha=0), r'alpha: .* in \[1e-06, 0.5\]'),
     (lambda d: d.update(alpha=0.05), 'alpha and key_sha256 with two models'),
     (lambda d: d.update(stopping='sometime'), 'stopping'),
     (lambda d: d.update(extra=1), "unknown key 'extra'")])

@@ -57,6 +57,11 @@ def share(text: str) -> float:
     return _number(text, 'a number in [0, 1)', lambda value: 0.0 <= value < 1.0)
 
 
+def error_rate(text: str) -> float:
+    """Return the chance of an error that a test allows, a number in [1e-6, 0.5]."""
+    return _number(text, 'a number in [1e-6, 0.5]', lambda value: 1e-6 <= value <= 0.5)
+
+
 def names(text: str) -> tuple[str, ...]:
     """Return the distinct names in a list with commas, as in 'handle_first,blade_first'."""
     found = tuple(name.strip() for name in text.split(','))

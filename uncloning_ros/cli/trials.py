@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncloning_ros.cli.arguments import count, fraction, new_path, seed, share
+from uncloning_ros.cli.arguments import count, error_rate, fraction, new_path, seed
 from uncloning_ros.cli.output import filled
 from uncloning_ros.errors import TrialError, counted
 from uncloning_ros.files import require_folder, whole_folder, write_whole
@@ -59,7 +59,7 @@ def add_plan_arguments(plan: argparse.ArgumentParser) -> None:
                       help='seed of the starts and of the order in the blocks (default: random)')
     plan.add_argument('--blind', type=new_path, metavar='FOLDER',
                       help='with two models: new folder for A.onnx, B.onnx and key.json')
-    plan.add_argument('--alpha', type=share, metavar='SHARE',
+    plan.add_argument('--alpha', type=error_rate, metavar='SHARE',
                       help='with two models: chance to find a difference if there is none '
                            '(default: 0.05)')
 

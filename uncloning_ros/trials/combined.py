@@ -33,13 +33,13 @@ from uncloning_ros.schema import Count, Doc, Rate
 class Combined:
     """The real success rate from paired trials and further simulated episodes."""
 
-    pairs: Count
+    pairs: Annotated[Count, Doc('number of paired trials')]
     low: Annotated[Rate, Doc('interval of both together at 1 - alpha')]
     high: Annotated[Rate, Doc('interval of both together at 1 - alpha')]
     real_alone: Annotated[Interval, Doc('Clopper-Pearson interval of the paired real trials')]
     agreed: Annotated[Count, Doc('pairs in which reality and simulator did the same')]
     simulated: Annotated[Rate, Doc('success rate of all simulated episodes')]
-    alpha: Rate
+    alpha: Annotated[Rate, Doc('chance of an error that is allowed')]
 
 
 def combine(real: Sequence[bool], simulated: Sequence[bool], more_successes: int,

@@ -20,7 +20,7 @@ from uncloning_ros.audit.wording import percent
 from uncloning_ros.errors import EvidenceError, TrialError
 from uncloning_ros.evidence import OBSERVED_SCHEMA, Limits, digest_of, evidence_of, read_document
 from uncloning_ros.runtime.inference import OnnxPolicy
-from uncloning_ros.schema import Count, Doc, Rate, plain, read
+from uncloning_ros.schema import Count, Doc, Rate, Sha256, plain, read
 from uncloning_ros.trials import sequential
 from uncloning_ros.trials.plan import (
     LABELS,
@@ -78,7 +78,7 @@ class ObservedDocument:
 
     SCHEMAS: ClassVar = (OBSERVED_SCHEMA,)
 
-    digest: Annotated[str, Doc('of the canonical JSON without this field')]
+    digest: Annotated[Sha256, Doc('of the canonical JSON without this field')]
     statement: Annotated[str, Doc('the claim and its limits')]
     not_covered: Annotated[tuple[str, ...], Doc('matters that no figure here covers')]
     software_version: Annotated[str, Doc('of uncloning_ros')]

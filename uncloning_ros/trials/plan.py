@@ -25,6 +25,7 @@ from uncloning_ros.schema import (
     Doc,
     Note,
     Positive,
+    Range,
     Rate,
     Sha256,
     canonical_sha256,
@@ -40,6 +41,7 @@ _MOST_BYTES = 2**24
 _LETTERS = str.maketrans('0123456789abcdef', 'abcdefghijklmnop')
 _CODE = 8  # letters
 
+Alpha = Annotated[float, Range(1e-6, 0.5)]
 Stopping = Literal['fixed', 'anytime']
 _Text = Annotated[str, Note.MAY_BE_EMPTY]
 
@@ -95,7 +97,7 @@ class TrialPlan:
     models: Annotated[tuple[PlannedModel, ...], Doc('one or two, in the order of their digests')]
     seed: Annotated[Count, Doc('of the draw of starts and of the order in the blocks')]
     trials: Annotated[tuple[Trial, ...], Doc('in the order in which they are run')]
-    alpha: Annotated[Rate | None, Doc('chance to find a difference of two equal models')] = None
+    alpha: Annotated[Alpha | None, Doc('chance to find a difference of two equal models')] = None
     key_sha256: Annotated[Sha256 | None, Doc('of the key to the labels')] = None
     simulated_digest: Annotated[Sha256 | None, Doc('of the evidence whose starts are used')] = None
 

@@ -45,13 +45,13 @@ _MOST_EXACT = 1000
 class Comparison:
     """Two models compared on pairs of trials, valid after any pair."""
 
-    pairs: Count
+    pairs: Annotated[Count, Doc('number of pairs of trials')]
     difference: Annotated[float, Doc('rate of the second less rate of the first')]
     low: Annotated[float, Doc('interval at 1 - alpha')]
     high: Annotated[float, Doc('interval at 1 - alpha')]
     only_first: Annotated[Count, Doc('pairs in which the first alone has it')]
     only_second: Annotated[Count, Doc('pairs in which the second alone has it')]
-    alpha: Rate
+    alpha: Annotated[Rate, Doc('chance of an error that is allowed')]
     e_value: Annotated[float, Doc('evidence against equal rates after the last pair')]
     needed_e_value: Annotated[float, Doc('e value that decides within the pairs of the plan')]
     decided_after: Annotated[Count | None, Doc('first pair with that e value; null: none')]
