@@ -88,9 +88,9 @@ def test_from_plan_to_evidence_that_the_gate_can_read(capsys) -> None:
 
 
 def test_a_limit_that_is_exceeded_is_status_1_and_evidence_all_the_same(capsys) -> None:
-    plan = planned('--max-umr', 0.1)
-    assert run('trials', write(plan), '--plan', 'lab/plan.json', '--model', 'policy.onnx',
-               '--evidence', 'e.evidence') == 1
+    plan = planned('--max-umr', 0.4)
+    assert run('trials', write(plan, 'no,yes,'), '--plan', 'lab/plan.json',
+               '--model', 'policy.onnx', '--evidence', 'e.evidence') == 1
     assert 'a stated limit is exceeded' in ' '.join(capsys.readouterr().out.split())
     assert read_evidence(Path('e.evidence')).limits.within_limits is False
 
@@ -125,6 +125,13 @@ def test_results_of_another_plan_are_refused(capsys) -> None:
     Path('lab/plan.json').write_text(text)
     assert 'was changed after it was made' in refused(
         capsys, 'trials', name, '--plan', 'lab/plan.json')
+
+
+def test_a_plan_without_limits_is_made_with_a_warning(capsys) -> None:
+    planned()
+    assert 'warning: no limit is stated' in capsys.readouterr().out
+    planned('--min-sr', 0.5, out='more')
+    assert 'warning' not in capsys.readouterr().out
 
 
 def test_a_fixed_plan_shows_nothing_before_its_end(capsys) -> None:
@@ -167,7 +174,13 @@ def test_two_models_stay_blind_until_the_key_is_given(capsys) -> None:
     (('policy.onnx', 'other.onnx', '--trials', 6, *DRAW, '--blind', 'lab/b'), 'outside of --out'),
     (('policy.onnx', '--trials', 6, '--starts', 'none.csv'), 'cannot read none.csv'),
     (('policy.onnx', '--trials', 6, '--draw', 'x=0:1', 'x=0:2'), 'a name of its own'),
-    (('none.onnx', '--trials', 6, *DRAW), 'none.onnx')])
+    (('none.onnx', '--trials', 6, *DRAW), 'none.onnx'),
+    (('policy.onnx', '--trials', 58, *DRAW, '--max-umr', 0.05),
+     'enough trials for the limits, got 58 of each model: although all succeed, the unsafe rate'),
+    (('policy.onnx', '--trials', 80, *DRAW, '--max-umr', 0.05, '--anytime'), 'got 80 of each'),
+    (('policy.onnx', 'other.onnx', '--trials', 60, *DRAW, '--max-umr', 0.05, '--blind', 'b'),
+     'got 30 of each model'),
+    (('policy.onnx', '--trials', 6, *DRAW, '--min-sr', 0.7), 'the success rate may be as low')])
 def test_a_plan_that_cannot_be_made_gets_a_sentence_and_leaves_nothing(
         words, said: str, capsys) -> None:
     assert said in refused(capsys, 'trial-plan', *words, '--out', 'lab')

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import count, error_rate, fraction, new_path, seed
-from uncloning_ros.cli.output import filled
+from uncloning_ros.cli.output import filled, print_warnings
 from uncloning_ros.errors import TrialError, counted
 from uncloning_ros.files import require_folder, whole_folder, write_whole
 
@@ -102,6 +102,7 @@ def run_plan(args: argparse.Namespace) -> int:
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.schema import plain
     from uncloning_ros.trials import plan as planning
+    from uncloning_ros.trials.evidence import require_possible
     from uncloning_ros.trials.sheet import sheet
 
     two = _two_models(args)
@@ -127,6 +128,7 @@ def run_plan(args: argparse.Namespace) -> int:
         trials=planning.trials_from(starts, len(models), rng),
         alpha=(args.alpha or planning.ALPHA) if two else None,
         key_sha256=None if key is None else key.sha256, simulated_digest=simulated_digest))
+    require_possible(plan)
     with whole_folder(args.out) as folder:
         (folder / 'plan.json').write_text(json_text(plain(plan)) + '\n', 'utf-8')
         (folder / 'sheet.html').write_text(sheet(plan), 'utf-8')
@@ -139,6 +141,9 @@ def run_plan(args: argparse.Namespace) -> int:
                     shutil.copyfile(paths[sha256], blind / f'{label}.onnx')
     print(filled(f'plan {plan.code}: {plan.ending}. Keep the code where it cannot be changed, for '
                  f'instance send it to a colleague, before the first trial.'))
+    if plan.max_umr is None and plan.min_sr is None:
+        print_warnings(['no limit is stated, and a policy node accepts no evidence without one; '
+                        'give --max-umr'])
     return 0
 
 

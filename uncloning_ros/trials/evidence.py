@@ -178,6 +178,16 @@ def differ(fixed: PairedDifference | None, anytime: sequential.Comparison | None
     return anytime is not None and anytime.decided_after is not None
 
 
+def require_possible(plan: TrialPlan) -> None:
+    """Raise `TrialError` if the limits would be exceeded although every trial is a success."""
+    count, mode = len(plan.blocks), next(name for name, desired in plan.modes.items() if desired)
+    best = figures(plan.models[0], [Observed(1, True, False, mode)] * count, plan)
+    for sentence in held_against(plan, best).exceeded:
+        raise TrialError(f'expected enough trials for the limits, got {count} of each model: '
+                         f'although all succeed, {sentence}; plan more, see uncloning evidence '
+                         f'plan, or state a weaker limit')
+
+
 def require_planned(policy: OnnxPolicy, name: Path, plan: TrialPlan) -> None:
     """Raise `TrialError` unless the plan has this very file."""
     if policy.sha256 not in (digests := [model.model_sha256 for model in plan.models]):
