@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-trials results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -75,6 +75,9 @@ bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/bench
 
 bench-cameras: $(INSTALLED) ## the same for policies that see: docs/benchmarks/cameras.md and its JSON
 	@$(ENV) cd bench; python -m comparison --cameras $(BENCH_ARGS)
+
+bench-trials: $(INSTALLED) ## try out the statistics of trials: docs/benchmarks/trials.md and its figure
+	@$(ENV) cd bench; python -m trials $(BENCH_ARGS)
 
 results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and the README's table
 	@$(ENV) cd bench; python -m comparison --page

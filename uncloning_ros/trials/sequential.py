@@ -96,7 +96,7 @@ def e_values(only_first: Counts, only_second: Counts) -> Array:
     log_factorial = np.cumsum(np.log(np.maximum(np.arange(differ.max() + 2), 1)))
     log_e = (differ * np.log(2) + log_factorial[only_first] + log_factorial[only_second]
              - log_factorial[differ + 1])
-    return np.asarray(np.exp(np.minimum(log_e, 700.0)))  # exp(710) overflows
+    return _exp(log_e)
 
 
 @lru_cache(maxsize=256)
@@ -143,16 +143,19 @@ def _upper(counts: Array, values: Array, alpha: float, *, one_sided: bool = Fals
     """Return the mean above which the wealth is 1 / `alpha` or more: it rises with the mean."""
     low = counts @ values / counts.sum(axis=-1)
     high = np.ones_like(low)
-    wealth = _wealth_above if one_sided else _wealth
+    against = _wealth_above if one_sided else wealth
     for _ in range(40):
         middle = (low + high) / 2
-        lost = wealth(counts, values, middle) >= 1 / alpha
+        lost = against(counts, values, middle) >= 1 / alpha
         low, high = np.where(lost, low, middle), np.where(lost, middle, high)
     return high
 
 
-def _wealth(counts: Array, values: Array, mean: Array) -> Array:
-    """Return the wealth after bets on both sides of `mean`."""
+def wealth(counts: Array, values: Array, mean: Array) -> Array:
+    """Return the wealth after bets against a `mean` of `values`, for each row of their `counts`.
+
+    A mean is outside of `interval` exactly where this is 1 / alpha or more.
+    """
     return (_wealth_above(counts, values, mean) + _wealth_above(counts, 1 - values, 1 - mean)) / 2
 
 
@@ -163,7 +166,11 @@ def _wealth_above(counts: Array, values: Array, mean: Array) -> Array:
     """
     odds = (1 - values) / np.maximum(1 - mean[..., None], 1e-12)
     logs = np.log(_SHARES[:, None] + (1 - _SHARES[:, None]) * odds[..., None, :])
-    return np.asarray(np.exp((logs * counts[..., None, :]).sum(axis=-1)) @ _WEIGHTS)
+    return _exp((logs * counts[..., None, :]).sum(axis=-1)) @ _WEIGHTS
+
+
+def _exp(logs: Array) -> Array:
+    return np.asarray(np.exp(np.minimum(logs, 700.0)))  # exp(710) overflows
 
 
 def _of_rate(events: int, trials: int) -> Array:
