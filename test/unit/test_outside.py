@@ -29,6 +29,7 @@ from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import read_json, write_json
 from uncloning_ros.geometry import Array
 from uncloning_ros.learning.checkpoint import dataset_record
+from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.schema import plain, read
 from uncloning_ros.share import share_path
 
@@ -71,6 +72,19 @@ class Scripted:
     def batch(self, observations: Array, noises: Array) -> Array:
         self.calls.append((observations, noises))
         return self.plan(observations, noises)
+
+
+@pytest.mark.parametrize('name', TASKS)
+def test_a_contract_has_no_key_that_means_nothing_in_its_task(name: str) -> None:
+    contract = TASKS[name].open(None).contract
+    kinds = {one.kind for one in (*contract.interface.observations, *contract.interface.actions)}
+    data = plain(contract)
+    assert set(data['deployment']['episode_end']) == {'max_episode_s'}
+    assert (kinds, 'base_frame' in data['interface']) in (({'vector'}, False), ({'pose'}, True))
+    assert set(data['deployment']['limits']) == ({'vectors'} if kinds == {'vector'} else {
+        'workspace_min_m', 'workspace_max_m', 'speed_m_s', 'rotation_speed_rad_s', 'jump_m',
+        'jump_rad'})
+    assert ControlLoop(contract, 0).state.value == 'waiting'
 
 
 @pytest.mark.parametrize('name', TASKS)

@@ -3,13 +3,16 @@
 """Vectors: a contract without a handover, its limits, holds, watchdog, scales and verdicts."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from loop_inputs import Run
 from vectors import ARRAY, REMOVE, STATE, changed, contract
 
@@ -45,6 +48,15 @@ def test_a_contract_says_nothing_of_poses_grippers_and_frames() -> None:
     assert set(data['deployment']['episode_end']) == {'max_episode_s'}
     assert contract_from_dict(data).sha256 == CONTRACT.sha256
     assert (CONTRACT.interface.observation_dim, CONTRACT.interface.action_dim) == (4, 3)
+
+
+def test_the_contract_of_the_page_is_that_of_the_task_in_bench() -> None:
+    from outside.push_wall import PushWall
+
+    page = (Path(__file__).resolve().parents[2] / 'docs' / 'outside.md').read_text('utf-8')
+    block = re.search(r'```yaml\n(.*?)```', page, re.DOTALL)
+    assert block is not None
+    assert contract_from_dict(yaml.safe_load(block[1])) == PushWall.contract
 
 
 TARGET, BELT = 'deployment.limits.vectors.target', 'deployment.limits.vectors.belt'
