@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of a task that is no handover: a cart is sent to places, and its belt is driven."""
+"""The contract of a task that is not a handover: a cart goes to places, its belt is driven."""
 
 import copy
 from typing import Any

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The policy node on a task that is no handover: arrays come in, arrays go out, nothing else."""
+"""The policy node on a task that is not a handover: arrays come in, arrays go out."""
 
 from typing import Any
 
