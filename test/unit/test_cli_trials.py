@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import vectors
 import yaml
 from audit_models import result, short_contract, write_policy
 from trial_plans import HEADER
@@ -228,6 +229,17 @@ def test_the_deployment_part_may_be_that_of_the_robot(capsys) -> None:
     Path('foreign.yaml').write_text(yaml.safe_dump(plain(foreign), sort_keys=False))
     assert 'another interface' in refused(capsys, 'trial-plan', 'policy.onnx', '--trials', 6,
                                           *DRAW, '--contract', 'foreign.yaml', '--out', 'x')
+
+
+def test_a_task_without_a_simulator_has_trials_all_the_same(folder: Path) -> None:
+    contract = vectors.contract()
+    write_policy(folder / 'policy.onnx', contract)
+    plan = planned('--max-umr', 0.5)
+    assert plan.modes == contract.interface.modes
+    desired = contract.interface.desired_modes[0]
+    assert run('trials', write(plan, f'yes,no,{desired}'), '--plan', 'lab/plan.json', '--model',
+               'policy.onnx', '--evidence', 'e.evidence') == 0
+    assert run('check', 'e.evidence', '--model', 'policy.onnx') == 0
 
 
 def audit(name: str, unsafe: int = 0, model: str = 'policy.onnx') -> str:
