@@ -35,6 +35,7 @@ from uncloning_ros.trials.plan import TrialPlan, read_plan
 from uncloning_ros.trials.results import Observed, observed, read_results, require_ended
 from uncloning_ros.trials.sheet import sheet
 from uncloning_ros.trials.side_by_side import simulated_side
+from uncloning_ros.trials.text import observed_text
 
 OUTCOMES = ('yes,no,handle_first', 'no,no,', 'no,yes,', 'yes,no,blade_first', 'yes,yes,none',
             'not observed,not observed,')
@@ -179,7 +180,9 @@ class ObservedFile(Kind):
         path, _ = changed
         found = read_evidence(path)
         try:
-            return found, contradictions(read_observed_document(path), path)
+            document = read_observed_document(path)
+            assert document.figures.model_sha256 in observed_text(document)
+            return found, contradictions(document, path)
         except UncloningError:
             return found, None
 

@@ -129,7 +129,7 @@ def test_what_does_not_follow_from_the_trials_is_told(tmp_path: Path, change, sa
     (lambda d: d['observed'][-1].update(trial=99), 'ends with trial 10'),
     (lambda d: d['figures'].update(model_sha256='c' * 64), 'expected a model of the plan'),
     (lambda d: d.update(key={'schema': 'uncloning/trial_key@1', 'salt': 's', 'labels': {}}),
-     'expected the key'),
+     'expected key and comparison with two models'),
     (lambda d: d['figures'].update(trials=1), 'at most 1 unsafe trials, got 2'),
     (lambda d: d['limits'].update(max_umr=0.1), 'a sentence for each of 1 exceeded limits'),
     (lambda d: d.update(extra=1), "unknown key 'extra'")])
@@ -188,6 +188,16 @@ def test_the_blinded_text_has_labels_and_no_model(tmp_path: Path) -> None:
     assert f'model {good}        20 trials, 20 successes, 0 unsafe' in text
     assert 'a' * 64 not in text and '.onnx' not in text
     assert ('-100.0' in text) == (good == 'B')
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    (lambda d: d.update(comparison=None), 'key and comparison with two models'),
+    (lambda d: d['comparison'].update(fixed=None), 'under fixed or under anytime, got none')])
+def test_two_models_without_their_comparison_are_refused(tmp_path: Path, change, said) -> None:
+    plan, key, found = outcomes_of_two(tmp_path, 'fixed')
+    document = observed_document(plan, found, 'a' * 64, key, None)
+    with pytest.raises(EvidenceError, match=said):
+        read_observed_document(changed(document, change, tmp_path))
 
 
 def test_swapped_labels_break_the_key(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ class TwoModels:
     fixed: Annotated[PairedDifference | None, Doc('this model less the other; null: not fixed')]
     anytime: Annotated[sequential.Comparison | None, Doc('this model is the second; null: fixed')]
 
+    def as_read(self) -> 'TwoModels':
+        """Return the comparison; raise `EvidenceError` unless there is one of both kinds."""
+        if (self.fixed is None) == (self.anytime is None):
+            raise EvidenceError('expected a comparison under fixed or under anytime, got '
+                                f'{"none" if self.fixed is None else "both"}; make it again')
+        return self
+
 
 @dataclass(frozen=True)
 class ObservedDocument:
@@ -89,6 +96,13 @@ class ObservedDocument:
     key: Annotated[TrialKey | None, Doc('the models behind the labels; null: one model')]
     plan: Annotated[TrialPlan, Doc('as it was fixed before')]
     observed: Annotated[tuple[Observed, ...], Doc('the outcome of every trial')]
+
+    def as_read(self) -> 'ObservedDocument':
+        """Return the evidence; raise `EvidenceError` where its parts do not fit."""
+        if len({len(self.plan.models) == 1, self.key is None, self.comparison is None}) > 1:
+            raise EvidenceError('expected key and comparison with two models, and only then, got '
+                                'others; make it again')
+        return self
 
 
 def figures(model: PlannedModel, results: Sequence[Observed], plan: TrialPlan) -> ObservedFigures:
@@ -234,9 +248,6 @@ def _require_right(document: ObservedDocument) -> None:
         if observed(one.cells, plan, 'observed') != one:
             raise TrialError(f'observed: expected trial {one.trial} as a file of results has it, '
                              f'got other texts; make it again')
-    if (document.key is None) != (len(plan.models) == 1):
-        raise TrialError('expected a key with two models, and only then, got others; make it '
-                         'again')
     if document.figures.model_sha256 not in [model.model_sha256 for model in plan.models]:
         raise TrialError(f'expected a model of the plan, got {document.figures.model_sha256}; '
                          f'make it again')
