@@ -15,6 +15,13 @@ First a classifier judges the labels. Those that look wrong are named, and their
 part. Episodes without a label get the mode that it is sure of; such a dataset is made with
 uncloning dataset --keep-unlabelled.
 
+After an incident, recordings of it take the place of the data: bags, or the incident files of the
+policy node. Where the policy had another plan, it learns that plan; its own plans hold the rest.
+Recordings of normal operation help to hold it. Without --remove the undesired mode goes that the
+incidents show:
+
+  uncloning unclone runs/mixed --incidents tuesday/ --out runs/uncloned
+
 Other methods, to compare with: `redirect` is the published one (Wang et al. 2026), `fine-tune`
 the filtered fine-tune on demonstrations of kept modes alone.
 """
@@ -23,7 +30,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uncloning_ros.cli.arguments import (
     available_cores,
@@ -35,30 +42,44 @@ from uncloning_ros.cli.arguments import (
 )
 from uncloning_ros.cli.optimisation import add_optimisation, given
 from uncloning_ros.cli.output import print_warnings
-from uncloning_ros.errors import counted
+from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.options import (
     EDIT,
     FEW_DEMONSTRATIONS,
+    FROM_INCIDENTS,
     METHODS,
     REDIRECT,
     EditOptions,
 )
 
+if TYPE_CHECKING:
+    from uncloning_ros.learning.checkpoint import Run
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('run', type=Path, metavar='RUN', help='folder of a run that has ended')
-    parser.add_argument('--data', required=True, type=Path, metavar='DIR',
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--data', type=Path, metavar='DIR',
                         help='dataset with demonstrations of kept and removed modes')
-    parser.add_argument('--remove', required=True, type=names, metavar='MODE[,MODE]',
-                        help='modes to remove; all others in the dataset are kept')
+    source.add_argument('--incidents', type=Path, nargs='+', metavar='PATH',
+                        help='bags, incident files, or folders of them: recordings of removed '
+                             'modes, from before the robot sets off')
+    parser.add_argument('--normal', type=Path, nargs='+', default=[], metavar='PATH',
+                        help='recordings of normal operation, beside --incidents')
+    parser.add_argument('--scenario', metavar='NAME',
+                        help='scenario whose rule recognises the modes of --incidents and '
+                             '--normal (default: that of the run)')
+    parser.add_argument('--remove', type=names, metavar='MODE[,MODE]',
+                        help='modes to remove; all others are kept')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the edited run')
     parser.add_argument('--method', choices=METHODS, default=EDIT.method,
                         help='method of the edit (default: %(default)s)')
     parser.add_argument('--gamma', type=positive_float, metavar='WEIGHT',
-                        help=f'weight of the method\'s loss ({_defaults("gamma")})')
+                        help=f'weight of the method\'s loss ({_defaults("gamma")}; from incidents '
+                             f'{FROM_INCIDENTS.gamma:g})')
     parser.add_argument('--tau', type=fraction, metavar='P',
                         help='of the redirect: a sample counts while the classifier gives its own '
                              f'mode a lower probability (default: {METHODS[REDIRECT].tau:g})')
@@ -84,20 +105,60 @@ def run(args: argparse.Namespace) -> int:
     """Edit one run and print what the edit did."""
     out = new_path(args.out)
     new_path(out.with_name(out.name + '.partial'))
+    _require_consistent(args)
     options = _options(args)
 
-    from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.learning.checkpoint import load_run
-    from uncloning_ros.learning.uncloning import unclone
 
-    report = unclone(load_run(args.run), load_dataset(args.data), out, options)
+    run = load_run(args.run)
+    if args.incidents:
+        report = _from_incidents(run, args, out, options)
+    else:
+        from uncloning_ros.demos.dataset.store import load_dataset
+        from uncloning_ros.learning.uncloning import unclone
+
+        report = unclone(run, load_dataset(args.data), out, options)
     print('\n'.join(_lines(out, report)))
     print_warnings(edit_report.warnings_of(report))
     return 0
 
 
+def _require_consistent(args: argparse.Namespace) -> None:
+    """Raise for an option that does not go with the source of the edit."""
+    if args.data is not None:
+        if args.remove is None:
+            raise UncloningError('--data needs --remove: the dataset shows several modes; name '
+                                 'those to remove')
+        for option in ('normal', 'scenario'):
+            if getattr(args, option):
+                raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
+                                     f'--incidents in place of --data')
+        return
+    given = {'--method': args.method != EDIT.method, '--retarget': args.retarget is not None,
+             '--tau': args.tau is not None, '--trust-labels': args.trust_labels}
+    for option in (name for name, there in given.items() if there):
+        raise UncloningError(f'{option} goes with --data; leave it out with --incidents')
+
+
+def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path,
+                    options: EditOptions) -> dict[str, Any]:
+    """Edit a run by recordings."""
+    from uncloning_ros.learning.incidents import shown_by, unclone_incidents
+    from uncloning_ros.learning.recordings import recordings_in
+    from uncloning_ros.scenario import find_scenario
+
+    scenario = find_scenario(args.scenario or run.config.data['scenario'])
+    incidents, unusable = recordings_in(run, args.incidents, scenario)
+    normal, others = recordings_in(run, args.normal, scenario) if args.normal else ([], [])
+    shown = shown_by(run, incidents, normal, options.remove)
+    shown = replace(shown, left_out=[*unusable, *others, *shown.left_out])
+    return unclone_incidents(run, shown, out, replace(options, remove=shown.remove))
+
+
 def _options(args: argparse.Namespace) -> EditOptions:
     """Return the options; raise for one that the method does not have."""
+    if args.incidents:
+        return replace(FROM_INCIDENTS, **{'threads': available_cores()} | given(args, EditOptions))
     return replace(EDIT, **{'threads': available_cores()} | vars(METHODS[args.method])
                    | given(args, EditOptions))
 
@@ -106,11 +167,21 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
     """Return the report as lines of at most 80 columns, the folder's name apart."""
     edit, loss, retargeted, classifier, removal = (report[key] for key in (
         'edit', 'retained_loss', 'retargeted', 'classifier', 'removal'))
+    incidents = report.get('incidents')
     rows = [(edit['method'], f'{report["stopped"]}, {report["elapsed_s"]:.1f} s')]
     if loss['before'] is not None:
         change = 100 * (loss['after'] / loss['before'] - 1)
         rows.append(('retained loss', f'{loss["before"]:.4f} before, {loss["after"]:.4f} after '
                                       f'({change:+.1f} %), {loss["windows"]} windows'))
+    if incidents is not None:
+        rows += [
+            ('incidents', f'{incidents["recordings"]}, {incidents["observations"]} observations; '
+                          f'{incidents["forks"]} with a choice'),
+            *([('normal operation', counted(incidents["normal"], 'recording'))]
+              if incidents['normal'] else []),
+            ('plans removed mode', f'{_percent(incidents["removed_before"])} % before, '
+                                   f'{_percent(incidents["removed_after"])} % after, at '
+                                   f'{incidents["places"]} other places')]
     if labels := report['labels']:
         verdict = (f'taken as they are: {labels["trusted"]}' if labels['trusted'] else
                    f'{len(labels["doubted"])} look wrong')
@@ -134,6 +205,7 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         if part is not None:
             rows.append(('  where modes part', f'{_percent(part["right"])} % right, follows a '
                                                f'swapped chunk in {_percent(part["swapped"])} %'))
+    if removal is not None:
         rows.append(('', ''))
         if 'looks' in removal:
             looks = removal['looks']
@@ -145,7 +217,7 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         else:
             rows += [('hidden share', ''.join(f'{(i + 1) / 10:6.1f}' for i in range(10))),
                      ('gate open, %', _row(removal['open_by_level']))]
-            if accuracy is not None:
+            if classifier['accuracy'] is not None:
                 rows.append(('classifier, %', _row(classifier['accuracy_by_level'])))
     return [f'{out}: removed {", ".join(edit["remove"])}; kept {", ".join(report["kept"])}',
             *(f'{label:<20}{text}'.rstrip() for label, text in rows)]

@@ -5,6 +5,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from uncloning_ros.errors import counted
+
 SCHEMA = 'uncloning/edit@5'
 
 # Least share of windows where modes part in which the classifier must be right: one that cannot
@@ -12,7 +14,9 @@ SCHEMA = 'uncloning/edit@5'
 _LEAST_RIGHT = 0.9
 # Least agreement with unseen labels: below it the classifier has no opinion about labels.
 LEAST_AGREEMENT = 0.7
-_SHOWN = 5  # doubted labels that a warning names
+_SHOWN = 5  # doubted labels, or recordings, that a warning names
+# Share of plans of removed modes after an edit from incidents, from which on they are not gone.
+_STILL = 0.01
 
 
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
@@ -23,6 +27,8 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     if reason := report['retargeted']['reason']:
         found.append(f'the kept modes have few demonstrations, and not all of the retargeting '
                      f'that was wanted was possible: {reason}')
+    if incidents := report.get('incidents'):
+        found += _of_incidents(incidents)
     classifier, removal = report['classifier'], report['removal']
     if classifier is None:
         return found
@@ -47,6 +53,22 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
                      'nothing to remove, and the edit was a fine-tune')
     if removal.get('open') == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
+    return found
+
+
+def _of_incidents(incidents: Mapping[str, Any]) -> list[str]:
+    """Return warnings about an edit from recordings of incidents."""
+    found = []
+    if left_out := incidents['left_out']:
+        shown = '; '.join(f'{one["name"]}: {one["reason"]}' for one in left_out[:_SHOWN])
+        found.append(f'{counted(len(left_out), "recording")} took no part: {shown}')
+    if without := incidents['without_choice']:
+        found.append(f'in {len(without)} of {incidents["recordings"]} incidents the policy had no '
+                     f'other plan at any observation: {", ".join(without[:_SHOWN])}; it may do '
+                     f'the same there again; give demonstrations of a kept mode with --data')
+    if incidents['removed_after'] > _STILL:
+        found.append(f'at other places {incidents["removed_after"]:.1%} of the plans are of a '
+                     f'removed mode still; give more incidents, or try more --steps')
     return found
 
 

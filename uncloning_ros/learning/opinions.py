@@ -197,7 +197,7 @@ class _Judge:
         learned = torch.nonzero(targets >= 0)[:, 0]
         if not len(learned):  # of no labelled episode was a picture looked at
             return torch.zeros(len(targets), self._modes)
-        classifier = _trained(self._windows.picked(learned), targets[learned], self._modes,
+        classifier = trained(self._windows.picked(learned), targets[learned], self._modes,
                               self._seed)
         with torch.no_grad():
             return classifier(self._windows.conditions, self._windows.clean).log_softmax(1)
@@ -215,8 +215,8 @@ def _judged_frames(dataset: Dataset, modes: Sequence[str],
             yield frames[::1 + len(frames) // _WINDOWS]
 
 
-def _trained(windows: Windows, labels: Tensor, modes: int, seed: int) -> ModeClassifier:
-    """Return a classifier of the modes, each of the same weight."""
+def trained(windows: Windows, labels: Tensor, modes: int, seed: int) -> ModeClassifier:
+    """Return a classifier of the modes, each of the same weight; the first one is kept."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # the first weights
     classifier = ModeClassifier(windows.conditions.shape[1], windows.clean.shape[1], modes, 1)

@@ -130,3 +130,6 @@ class EditOptions:
 
 EDIT = EditOptions(remove=(), method=SELF_DISTILLATION, **vars(METHODS[SELF_DISTILLATION]),
                    steps=450, batch_size=256, learning_rate=3e-4, seed=0, threads=1)
+# From incidents alone there are no demonstrations to retarget, and the own chunks are all that
+# moves the policy.
+FROM_INCIDENTS = replace(EDIT, gamma=1.0, retarget=0.0)

@@ -74,6 +74,16 @@ class Removal(Protocol):
         """Return a report as plain data."""
 
 
+class Retained(Protocol):
+    """The loss that holds the skill, on random batches of `demonstrated` windows and others."""
+
+    demonstrated: Windows
+    report: dict[str, object]
+
+    def loss(self, policy: Policy) -> Tensor:
+        """Return the loss on the next batch."""
+
+
 # The methods that have a loss of their own, each in its file.
 REMOVALS: Mapping[str, Callable[[ModeClassifier, Mapping[str, Windows], EditOptions], Removal]] = (
     MappingProxyType({SELF_DISTILLATION: SelfDistillation, REDIRECT: Redirection}))
@@ -121,13 +131,14 @@ def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions, kept: S
                 balanced=options.method == SELF_DISTILLATION)
             removal = REMOVALS[options.method](
                 classifier, {mode: windows[mode] for mode in options.remove}, options)
-        policy = copy.deepcopy(run.policy).requires_grad_(True)
-        policy.eyes.requires_grad_(False)
-        optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
-        steps = _steps(optimiser, kept_loss, removal, partial, options)
+        optimiser = optimiser_of(run, options)
+        steps = take_steps(optimiser, kept_loss, removal, partial, options)
         kept_held_out = joined([*(held_out[mode] for mode in kept), windows_outside_spans(
             run.policy.normaliser, dataset, 'validation', looked)])
-        record = _record(run, dataset, options)
+        source = dataset_record(dataset)
+        record = record_of(run, options, {
+            key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans')
+            if key in source})
         report = {
             'schema': edit_report.SCHEMA, 'edit': record, 'kept': list(kept),
             'labels': None if labels is None else labels.report(),
@@ -136,11 +147,7 @@ def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions, kept: S
             'retained_loss': {'before': run.policy.validation_loss(kept_held_out),
                               'after': optimiser.average.validation_loss(kept_held_out),
                               'windows': len(kept_held_out)}}
-        write_json(partial / 'report.json', report)
-        checkpoint.write_config(partial, replace(run.config, edit=record,
-                                                 software_version=uncloning_ros.__version__))
-        checkpoint.save_weights(partial, optimiser.policy, optimiser.average, run.observations,
-                                run.pictures)
+        write_edited(run, optimiser, report, partial)
     return report
 
 
@@ -216,17 +223,31 @@ def _require_left(dataset: Dataset, modes: Sequence[str], found: Opinions) -> No
                 f'or edit with --trust-labels')
 
 
-def _record(run: Run, dataset: Dataset, options: EditOptions) -> dict[str, Any]:
+def record_of(run: Run, options: EditOptions, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of the edit, which the edited run and its exported file carry."""
-    source = dataset_record(dataset)
     record = {'parent_sha256': run.sha256, **asdict(options), 'remove': list(options.remove),
-              'data': {key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans')
-                       if key in source}}
+              'data': dict(data)}
     return record if run.config.edit is None else record | {'previous': dict(run.config.edit)}
 
 
-def _steps(optimiser: Optimiser, kept_loss: KeptLoss, removal: Removal | None, folder: Path,
-           options: EditOptions) -> dict[str, Any]:
+def optimiser_of(run: Run, options: EditOptions) -> Optimiser:
+    """Return the optimiser of an edit of a copy of the run's policy, but for its encoders."""
+    policy = copy.deepcopy(run.policy).requires_grad_(True)
+    policy.eyes.requires_grad_(False)
+    return Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
+
+
+def write_edited(run: Run, optimiser: Optimiser, report: Mapping[str, Any], folder: Path) -> None:
+    """Write the edited run and its report, which has the record of the edit."""
+    write_json(folder / 'report.json', report)
+    checkpoint.write_config(folder, replace(run.config, edit=report['edit'],
+                                            software_version=uncloning_ros.__version__))
+    checkpoint.save_weights(folder, optimiser.policy, optimiser.average, run.observations,
+                            run.pictures)
+
+
+def take_steps(optimiser: Optimiser, kept_loss: Retained, removal: Removal | None, folder: Path,
+               options: EditOptions) -> dict[str, Any]:
     """Take all steps, logging to `folder`; return this part of the report."""
     policy = optimiser.policy
     curve = []

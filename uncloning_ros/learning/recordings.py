@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read recordings of a running policy as windows: bags, and incident files of the policy node.
+
+A bag gives a window at each tick, an incident file one for each plan of its newest episode.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uncloning_ros.demos.bags.info import find_bags
+from uncloning_ros.demos.bags.pieces import LeftOut
+from uncloning_ros.demos.dataset.loading import Loaded, load_episode
+from uncloning_ros.demos.dataset.recipe import Recipe
+from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord
+from uncloning_ros.demos.episodes.find import find_episodes
+from uncloning_ros.demos.episodes.reading import Reading
+from uncloning_ros.errors import DatasetError, IncidentError
+from uncloning_ros.files import file_sha256
+from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.uncloning import look
+from uncloning_ros.learning.windows import (
+    Windows,
+    to_windows,
+    windows_of_frames,
+    with_features,
+)
+from uncloning_ros.progress import progress_bar
+from uncloning_ros.runtime.control_loop import State
+from uncloning_ros.runtime.incident import Incident, read_incident
+from uncloning_ros.scenario import Scenario
+
+_SUFFIX = '.npz'
+_SAME = 1e-3  # difference of plans (contract's units) up to which they are of one policy
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded episode: its windows, its mode by its label, and the sha256 of its file.
+
+    The clean chunks are those that were commanded from each window on, or planned there. `seed`
+    is the simulator's, None on a robot.
+    """
+
+    name: str
+    windows: Windows
+    mode: str | None
+    digest: str
+    seed: int | None
+
+
+def recordings_in(run: Run, sources: Sequence[Path],
+                  scenario: Scenario) -> tuple[list[Recording], list[LeftOut]]:
+    """Return the recordings at `sources`, and those that cannot be used: bags, files, or folders.
+
+    A bag has the mode of its newest label, or of the rule of `scenario`; an incident file has
+    none. Raise `BagError` for a path that is not there, `IncidentError` for an incident file that
+    is damaged or of another contract, `DatasetError` if nothing can be used.
+    """
+    files = [path for source in sources for path in (
+        sorted(source.glob(f'*{_SUFFIX}')) if source.is_dir() else [source])
+        if path.suffix == _SUFFIX]
+    others = [source for source in sources if source not in files and not (
+        source.is_dir() and any(path.parent == source for path in files)
+        and not find_bags([source]).bags)]
+    found: list[Recording] = [_of_file(run, path) for path in files]
+    left_out: list[LeftOut] = []
+    if others:
+        contract = run.config.contract
+        recipe = Recipe(scenario, Reading(contract), keep_unlabelled=True)
+        listing = find_episodes(others, recipe.reading)
+        left_out += listing.left_out
+        with progress_bar('reading episodes', len(listing.episodes)) as bar:
+            for ref in listing.episodes:
+                loaded = load_episode(recipe, contract, ref)
+                if isinstance(loaded, LeftOut):
+                    left_out.append(loaded)
+                else:
+                    found.append(_of_bag(run, loaded))
+                bar.update()
+    if not found:
+        first = f', the first because {left_out[0].name}: {left_out[0].reason}' * bool(left_out)
+        raise DatasetError(f'no recording of {", ".join(map(str, sources))} can be used{first}')
+    return found, left_out
+
+
+def _of_bag(run: Run, loaded: Loaded) -> Recording:
+    frames = loaded.frames
+    one = EpisodeRecord(loaded.ref.name, loaded.mode, loaded.label_source, loaded.digest, 'train',
+                        len(frames.ticks_ns), loaded.seed)
+    dataset = Dataset(run.config.contract, '', (one,), frames.observations, frames.actions, (), '',
+                      frames.pictures)
+    windows = windows_of_frames(run.policy.normaliser, dataset, dataset.window_frames('train'),
+                                look(run.policy, dataset))
+    return Recording(one.name, windows, one.mode, one.digest, one.seed)
+
+
+def _of_file(run: Run, path: Path) -> Recording:
+    incident = read_incident(path)
+    rows = _newest_episode(incident)
+    timing, interface = run.config.contract.policy, run.config.contract.interface
+    expected = ((timing.history, interface.observation_dim),
+                (timing.horizon, interface.action_dim),
+                {camera.key: camera.shape for camera in interface.cameras})
+    got = (incident.observations.shape[1:], incident.chunks.shape[1:],
+           {key: pixels.shape[1:] for key, pixels in incident.pictures.items()})
+    if got != expected:
+        raise IncidentError(f'{path}: expected observations, chunks and pictures of shapes '
+                            f'{expected}, as the contract of the run has them, got {got}; give '
+                            f'the run of the model {Path(incident.model_path).name}')
+    if not len(rows):
+        raise IncidentError(f'{path} holds no plan of its newest episode; give an incident file '
+                            f'that was written after the robot had moved')
+    observations, chunks, noises = (torch.from_numpy(array[rows]) for array in (
+        incident.observations, incident.chunks, incident.noises))
+    windows = to_windows(run.policy.normaliser, observations, chunks)
+    if run.policy.cameras:
+        with torch.no_grad():
+            windows = with_features(windows, run.policy.features(
+                [torch.from_numpy(incident.pictures[key][rows]) for key in run.policy.cameras]))
+    # Another deployment part has another hash, and the plans are the same.
+    if incident.contract_sha256 != run.config.contract.sha256:
+        with torch.no_grad():
+            plans = run.policy.plan(windows.conditions, noises.flatten(1))
+        again = run.policy.normaliser.restore(observations, plans)
+        if float((again - chunks).abs().max()) > _SAME:
+            raise IncidentError(f'{path} is of another contract (sha256 '
+                                f'{incident.contract_sha256}), and of a policy with other plans; '
+                                f'give the run of the model {Path(incident.model_path).name}')
+    return Recording(path.name, windows, None, file_sha256(path), None)
+
+
+def _newest_episode(incident: Incident) -> NDArray[np.intp]:
+    """Return the places of the answered plans since the loop last became active from rest."""
+    active = State.ACTIVE.value
+    begun = [event.now_ns for before, event in zip((None, *incident.events), incident.events,
+                                                   strict=False)
+             if event.state == active and (before is None or before.state not in (
+                 active, State.HOLD.value))]
+    since = incident.ticks_ns >= begun[-1] if begun else np.ones_like(incident.answered)
+    return np.flatnonzero(since & incident.answered)
