@@ -28,10 +28,12 @@ DRAWS = 16  # plans of an observation: one of ten is missed in a fifth of the ob
 
 _AT_ONCE = 128  # observations whose plans are compared at once
 _APART = 0.75  # least distance of two groups, as a share of the usual one at forks
-# Least distance of two groups, in their own spreads (rms). Even values on a line, parted in the
-# middle, have 3.5, and so have plans of one mode in the approach of knife; its forks 6.6 or more.
-_NARROW = 4.0
-_UNRELATED = 0.5  # least usual distance at forks, as a share of that of unrelated plans
+# Least usual distance at forks, as a share of that of unrelated plans. In knife it is 1.1; where a
+# committed policy releases sooner or later, 0.5 in most episodes and 0.8 in one of ten.
+_UNRELATED = 0.75
+# Least distance of two groups, in their own spreads (rms). Plans of one group, parted by force, have
+# less, unless they lie on a line; forks of knife have 6.6 or more.
+_NARROW = 3.0
 _ROUNDS = 8  # of the search for two groups
 _FEWEST = 3  # recordings whose forks are blended
 
@@ -111,7 +113,7 @@ class ForkFinder:
                              for i in range(len(recordings))]).median()
         unrelated = (arms - arms[torch.randperm(len(arms), generator=self._generator)]).norm(
             dim=1).median()
-        least = _APART * max(float(usual), float(_UNRELATED * unrelated) / _APART)
+        least = _APART * float(usual) if usual >= _UNRELATED * unrelated else math.inf
         near = (arms[:, None] - parted.centres).norm(dim=2).argmin(1)
         there = is_fork(parted, least)
         return Forks(conditions[there], parted.plans[there],
