@@ -31,8 +31,8 @@ _APART = 0.75  # least distance of two groups, as a share of the usual one at fo
 # Least usual distance at forks, as a share of that of unrelated plans. In knife it is 1.1; where a
 # committed policy releases sooner or later, 0.5 in most episodes and 0.8 in one of ten.
 _UNRELATED = 0.75
-# Least distance of two groups, in their own spreads (rms). Plans of one group, parted by force, have
-# less, unless they lie on a line; forks of knife have 6.6 or more.
+# Least distance of two groups, in their own spreads (rms). Plans of one group, parted by force,
+# have less, unless they lie on a line; forks of knife have 6.6 or more.
 _NARROW = 3.0
 _ROUNDS = 8  # of the search for two groups
 _FEWEST = 3  # recordings whose forks are blended
