@@ -203,7 +203,7 @@ class Demonstrator:
         return self._empty is None or self.step is Step.LIFT
 
     def right(self, action: Array) -> Array:
-        """Return what is to be imitated of an action (action_dim,): empty fingers open."""
+        """Return the part of an action that is imitated (action_dim,): empty fingers open."""
         if self._empty is None:
             return action
         right = action.copy()
