@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import incidents
 import numpy as np
+import vectors
+import yaml
 from audit_models import conditions, identity, result
 from loop_inputs import Run
 from mutation_kind import Kind
@@ -65,6 +67,7 @@ class ContractFile(_Yaml):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, ('contract.yaml', 'contract_joint.yaml'))
+        self.texts.append(yaml.safe_dump(vectors.DATA, sort_keys=False))
 
     def read(self, changed: tuple[Path, Text, int]) -> Contract:
         contract = load_contract(changed[0])
@@ -86,7 +89,8 @@ def generic_samples(signals: tuple[Signal, ...], now_ns: int) -> dict[str, Sampl
     values = {'pose': lambda n: np.array([0.4 + tremor, 0, 0.3, 1, 0, 0, 0, -1, 0]),
               'joint_positions': lambda n: np.full(n, 0.1 + tremor),
               'gripper_width': lambda n: np.array([0.04 + tremor]),
-              'force': lambda n: np.full(3, tremor)}
+              'force': lambda n: np.full(3, tremor),
+              'vector': lambda n: np.full(n, 0.1 + tremor)}
     return {signal.key: Sample(values[signal.kind](signal.dim), now_ns, now_ns)
             for signal in signals}
 

@@ -77,6 +77,8 @@ PLACE = 'interface.observations.0'
      "missing key 'base_frame', expected the frame of goal"),
     ('deployment.observations.goal.type', STATE, 'goal.type: .*without names.*JointState'),
     ('deployment.observations.place.max_speed_m_s', 1.0, "unknown key 'max_speed_m_s'"),
+    ('deployment.observations.goal.topic', 'place',
+     'observations.place and observations.goal.*names or frames'),
     ('deployment.actions.target.type', STATE, 'target.type: .*MultiArray.*JointState'),
     ('deployment.limits', REMOVE, "limits.vectors: missing key 'target'"),
     (BELT, REMOVE, "limits.vectors: missing key 'belt'"),

@@ -231,8 +231,8 @@ class Deployment:
     def as_read(self) -> 'Deployment':
         """Return the deployment; raise `ContractError` for a topic with two uses.
 
-        Observations of one type may share a topic. A command must not be read as a measurement,
-        nor one switch as another.
+        Observations of one type may share a topic, but not that of an array, which names nothing.
+        A command must not be read as a measurement, nor one switch as another.
         """
         uses = [(f'observations.{key}', t.topic, t.type) for key, t in self.observations.items()]
         uses += [(f'actions.{key}', t.topic, '') for key, t in self.actions.items()]
@@ -241,10 +241,10 @@ class Deployment:
         seen: dict[str, tuple[str, str]] = {}
         for use, topic, type_name in uses:
             before, before_type = seen.setdefault(topic, (use, type_name))
-            if before != use and (before_type != type_name or not type_name):
+            if before != use and (before_type != type_name or type_name in ('', ARRAY)):
                 raise ContractError(f'expected a topic of its own for {before} and {use}, got '
                                     f'{topic!r} for both; only observations of one message type '
-                                    f'may share one')
+                                    f'with names or frames may share one')
         return self
 
     def require_fits(self, interface: Interface) -> None:
