@@ -168,6 +168,9 @@ class Limits:
                       [name for action in interface.actions if action.kind == 'joint_positions'
                        for name in action.names])
         vectors = {action.key: action for action in interface.actions if action.kind == 'vector'}
+        for key in [key for key in vectors if key not in self.vectors]:
+            raise ContractError(f'limits.vectors: missing key {key!r}, expected its min, max, '
+                                f'step_per_s, and jump or hold: a commanded vector has limits')
         _require_keys('limits.vectors', self.vectors, [*vectors])
         for key, action in vectors.items():
             try:
