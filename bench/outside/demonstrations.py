@@ -46,19 +46,20 @@ def make(task: Task, out: Path, few: Mapping[str, int]) -> Counter[str]:
             raise UncloningError(f'{task.name} has no mode {mode!r}{near_miss(mode, task.modes)}')
     partial = require_new(out).with_name(f'{out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
-    bags, modes, counts = partial / 'bags', dict[str, str](), Counter[str]()
+    bags, labelled, counts = partial / 'bags', dict[str, Demonstration](), Counter[str]()
     bags.mkdir(parents=True)
     for one in task.demonstrations():
         if one.mode is None or counts[one.mode] < few.get(one.mode, counts[one.mode] + 1):
             _write(bags / one.name, one, task.contract)
             counts[one.mode or 'unclear'] += 1
-            modes |= {} if one.mode is None else {one.name: one.mode}
+            labelled |= {} if one.mode is None else {one.name: one}
     path = partial / 'contract.yaml'
     path.write_text(yaml.safe_dump(plain(task.contract), sort_keys=False), encoding='utf-8')
     reading = Reading(task.contract)
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
-    add_labels([by_hand(ref, Label(modes[ref.name], 'operator', 1.0, at, _OPERATOR), reading)
-                for ref in find_episodes([bags], reading).episodes if ref.name in modes])
+    add_labels([by_hand(ref, Label(labelled[ref.name].mode, 'operator', 1.0, at, _OPERATOR,
+                                   to_s=labelled[ref.name].decided_s), reading)
+                for ref in find_episodes([bags], reading).episodes if ref.name in labelled])
     build_dataset([bags], partial / 'data', Recipe(None, reading), Split())
     partial.rename(out)
     return counts

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from outside.task import Demonstration, Port, Result, contract_of, given
+from outside.task import RATE_HZ, Demonstration, Port, Result, contract_of, given
 from uncloning_ros.errors import UncloningError, shown
 from uncloning_ros.files import disk_errors, file_sha256
 from uncloning_ros.geometry import Array
@@ -74,7 +74,7 @@ class PushT:
             yield Demonstration(f'demo_{number:03d}', mode_of(s), {
                 'tool_pose': planar_poses(s[:, :2] / _FIELD, np.zeros(len(s))),
                 'object_pose': planar_poses(s[:, 2:4] / _FIELD, s[:, 4]),
-                'target_pose': planar_poses(a / _FIELD, np.zeros(len(a)))})
+                'target_pose': planar_poses(a / _FIELD, np.zeros(len(a)))}, decided_s(s))
 
     def world(self, episodes: int, seed: int, fixed: bool,
               rng: np.random.Generator) -> '_Tables':
@@ -121,12 +121,24 @@ def planar_poses(xy: Array, yaw: Array) -> Array:
 
 def mode_of(states: Array) -> str | None:
     """Return the mode of states (T, 5) of one episode, None if it is unclear."""
+    lead_deg = _lead_deg(states)[-1]
+    return None if abs(lead_deg) <= _CLEAR_DEG else 'left' if lead_deg > 0 else 'right'
+
+
+def decided_s(states: Array) -> float | None:
+    """Return when the side of the mode was clear first, None if it is unclear."""
+    mode, lead_deg = mode_of(states), _lead_deg(states)
+    clear = (lead_deg if mode == 'left' else -lead_deg) > _CLEAR_DEG
+    return None if mode is None else int(np.argmax(clear)) / RATE_HZ
+
+
+def _lead_deg(states: Array) -> Array:
+    """Return how much further the disc has wound to the left than to the right, tick by tick."""
     disc, block, angle = states[:_BEGIN, :2], states[:_BEGIN, 2:4], states[:_BEGIN, 4]
     away = disc - (block + _CENTRE * np.stack([-np.sin(angle), np.cos(angle)], axis=1))
     turned = np.unwrap(np.arctan2(away[:, 1], away[:, 0]))
     turned_deg = np.degrees(turned - turned[0])
-    lead = abs(turned_deg.max()) - abs(turned_deg.min())
-    return None if abs(lead) <= _CLEAR_DEG else 'left' if lead > 0 else 'right'
+    return np.abs(np.maximum.accumulate(turned_deg)) - np.abs(np.minimum.accumulate(turned_deg))
 
 
 def start(seed: int) -> tuple[float, ...]:

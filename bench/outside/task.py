@@ -21,12 +21,14 @@ HISTORY, HORIZON = 2, 16
 class Demonstration:
     """One demonstration: the values (T, dim) of each signal of the contract, by key.
 
-    `mode` is the label, None where the demonstration shows none of the modes clearly.
+    `mode` is the label, None where the demonstration shows none of the modes clearly. It is
+    decided in the first `decided_s`; without that the whole demonstration shows it.
     """
 
     name: str
     mode: str | None
     signals: Mapping[str, Array]
+    decided_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
 from uncloning_ros.learning.mode_classifier import ModeClassifier
 from uncloning_ros.learning.options import TRAINING, NetworkOptions
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.windows import dataset_tensors
+from uncloning_ros.learning.windows import tensors_of_frames
 from uncloning_ros.schema import plain
 
 FRAMES = 12  # of each episode
@@ -123,7 +123,7 @@ def train_toy(dataset: Dataset, folder: Path, steps: int, **options: Any) -> Run
 
 def shares(policy: Policy, dataset: Dataset, draws: int = 400) -> dict[str, float]:
     """Return the shares of sampled chunks that go left, go right, and end up between."""
-    observations, _ = dataset_tensors(dataset, 'validation', None)
+    observations, _ = tensors_of_frames(dataset, dataset.window_frames('validation'))
     generator = torch.Generator().manual_seed(5)
     picks = torch.randint(len(observations), (draws,), generator=generator)
     noise = torch.randn(draws, *policy.normaliser.chunk_shape, generator=generator)

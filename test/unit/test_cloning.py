@@ -134,22 +134,23 @@ def test_validation_episodes_are_not_trained_on(dataset: Dataset, tmp_path: Path
     assert _same(_weights(tmp_path / 'a'), _weights(tmp_path / 'b'))
 
 
-def test_only_modes_trains_on_the_windows_in_spans_alone(dataset: Dataset,
-                                                         tmp_path: Path) -> None:
-    # GIVEN datasets that differ only where no window of a left span reaches
+def test_only_modes_trains_on_whole_episodes_whichever_span_their_labels_have(
+        dataset: Dataset, tmp_path: Path) -> None:
     partly = partly_labelled(dataset)
-    spans = partly.window_frames('train', ['left'])
-    reached = np.unique(spans + np.arange(partly.contract.policy.horizon)[:, None])
-    changed = dataclasses.replace(partly, actions=partly.actions.copy())
-    changed.actions[np.setdiff1d(np.arange(len(partly.actions)), reached)] += 1.0
-    for name, only in (('some', ('left',)), ('all', ())):
-        for folder, data in (('a', partly), ('b', changed)):
-            train_toy(data, tmp_path / name / folder, 5, only_modes=only)
-    # THEN it makes no difference to --only-modes; a training on all takes every window
-    assert _same(*(_weights(tmp_path / 'some' / name) for name in 'ab'))
-    assert not _same(*(_weights(tmp_path / 'all' / name) for name in 'ab'))
-    train_toy(dataset, tmp_path / 'labelled', 5)
-    assert _same(_weights(tmp_path / 'all' / 'a'), _weights(tmp_path / 'labelled'))
+    left = partly.frames_of_episodes('train', ['left'])
+    # GIVEN datasets that differ in all other episodes, or in one of these outside of its span
+    others = dataclasses.replace(partly, actions=partly.actions.copy())
+    others.actions[np.setdiff1d(np.arange(len(partly.actions)), left)] += 1.0
+    outside = dataclasses.replace(partly, actions=partly.actions.copy())
+    outside.actions[np.setdiff1d(left, partly.window_frames('train', ['left']))] += 1.0
+    for name, data in (('a', partly), ('b', others), ('c', outside)):
+        train_toy(data, tmp_path / name, 5, only_modes=('left',))
+    assert _same(_weights(tmp_path / 'a'), _weights(tmp_path / 'b'))
+    assert not _same(_weights(tmp_path / 'a'), _weights(tmp_path / 'c'))
+    # AND a training on all modes takes every window
+    for name, data in (('all', partly), ('labelled', dataset)):
+        train_toy(data, tmp_path / name, 5)
+    assert _same(_weights(tmp_path / 'all'), _weights(tmp_path / 'labelled'))
 
 
 class TestCommand:

@@ -114,6 +114,15 @@ def test_the_mode_of_push_t_is_the_side_of_the_first_seconds() -> None:
     assert push_t.mode_of(both) is None, 'as far to either side'
 
 
+def test_the_side_is_decided_when_the_disc_has_gone_round_far_enough() -> None:
+    for side in (90.0, -90.0):
+        states = circling(side)
+        moment = round(10 * push_t.decided_s(states))
+        assert push_t.mode_of(states[:moment + 1]) == push_t.mode_of(states)
+        assert push_t.mode_of(states[:moment]) is None
+    assert push_t.decided_s(circling(20.0)) is None
+
+
 def test_demonstrations_of_push_t_are_cut_at_their_ends(tmp_path: Path) -> None:
     found = list(PushT(t_file(tmp_path)).demonstrations())
     assert [(one.name, one.mode) for one in found] == [

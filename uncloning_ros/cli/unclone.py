@@ -8,6 +8,9 @@ retargeted copies, with tool and hand moved to other places. At observations of 
 the policy is torn between modes, it learns its own plans of a kept mode. The result is a run like
 the original one: same network, same normaliser, other weights.
 
+Where labels have spans, the edit redirects the policy within them, with more steps, and holds it
+to what it was outside of them.
+
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
 
@@ -46,6 +49,7 @@ from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.options import (
     EDIT,
+    EDIT_OF_SPANS,
     FEW_DEMONSTRATIONS,
     FROM_INCIDENTS,
     METHODS,
@@ -75,8 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='modes to remove; all others are kept')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the edited run')
-    parser.add_argument('--method', choices=METHODS, default=EDIT.method,
-                        help='method of the edit (default: %(default)s)')
+    parser.add_argument('--method', choices=METHODS,
+                        help=f'method of the edit (default: {EDIT.method}, where labels have '
+                             f'spans {EDIT_OF_SPANS.method})')
     parser.add_argument('--gamma', type=positive_float, metavar='WEIGHT',
                         help=f'weight of the method\'s loss ({_defaults("gamma")}; from incidents '
                              f'{FROM_INCIDENTS.gamma:g})')
@@ -91,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='take all labels as they are; without it, labels that look wrong '
                              'are named and left out, and episodes without a label get the mode '
                              'that a classifier is sure of')
-    add_optimisation(parser, EDIT, EDIT)
+    add_optimisation(parser, EDIT, EDIT_OF_SPANS, 'where labels have spans')
 
 
 def _defaults(option: str) -> str:
@@ -106,18 +111,19 @@ def run(args: argparse.Namespace) -> int:
     out = new_path(args.out)
     new_path(out.with_name(out.name + '.partial'))
     _require_consistent(args)
-    options = _options(args)
 
     from uncloning_ros.learning.checkpoint import load_run
 
     run = load_run(args.run)
     if args.incidents:
-        report = _from_incidents(run, args, out, options)
+        report = _from_incidents(run, args, out)
     else:
         from uncloning_ros.demos.dataset.store import load_dataset
         from uncloning_ros.learning.uncloning import unclone
 
-        report = unclone(run, load_dataset(args.data), out, options)
+        dataset = load_dataset(args.data)
+        spans = bool(len(dataset.frames_without_mode('train', labelled=True)))
+        report = unclone(run, dataset, out, _options(args, EDIT_OF_SPANS if spans else EDIT))
     print('\n'.join(_lines(out, report)))
     print_warnings(edit_report.warnings_of(report))
     return 0
@@ -134,20 +140,21 @@ def _require_consistent(args: argparse.Namespace) -> None:
                 raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
                                      f'--incidents in place of --data')
         return
-    given = {'--method': args.method != EDIT.method, '--retarget': args.retarget is not None,
+    given = {'--method': args.method is not None, '--retarget': args.retarget is not None,
              '--tau': args.tau is not None, '--trust-labels': args.trust_labels}
     for option in (name for name, there in given.items() if there):
         raise UncloningError(f'{option} goes with --data; leave it out with --incidents')
 
 
-def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path,
-                    options: EditOptions) -> dict[str, Any]:
+def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Edit a run by recordings."""
     from uncloning_ros.learning.incidents import shown_by, unclone_incidents
     from uncloning_ros.learning.recordings import recordings_in
     from uncloning_ros.scenario import find_scenario
 
-    scenario = find_scenario(args.scenario or run.config.data['scenario'])
+    options = _options(args, FROM_INCIDENTS)
+    name = args.scenario or run.config.data.get('scenario')
+    scenario = None if name is None else find_scenario(name)
     incidents, unusable = recordings_in(run, args.incidents, scenario)
     normal, others = recordings_in(run, args.normal, scenario) if args.normal else ([], [])
     shown = shown_by(run, incidents, normal, options.remove)
@@ -155,12 +162,11 @@ def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path,
     return unclone_incidents(run, shown, out, replace(options, remove=shown.remove))
 
 
-def _options(args: argparse.Namespace) -> EditOptions:
+def _options(args: argparse.Namespace, default: EditOptions) -> EditOptions:
     """Return the options; raise for one that the method does not have."""
-    if args.incidents:
-        return replace(FROM_INCIDENTS, **{'threads': available_cores()} | given(args, EditOptions))
-    return replace(EDIT, **{'threads': available_cores()} | vars(METHODS[args.method])
-                   | given(args, EditOptions))
+    if args.method is not None:
+        default = replace(EDIT, method=args.method, **vars(METHODS[args.method]))
+    return replace(default, **{'threads': available_cores()} | given(args, EditOptions))
 
 
 def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
@@ -192,7 +198,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
                                          f'{sum(given.values())} given a mode'),
                      *(('', f'{count} {mode}') for mode, count in sorted(given.items()))]
     if report['outside_spans']:
-        rows.append(('outside of spans', f'{report["outside_spans"]} windows, retained'))
+        rows.append(('outside of spans', f'{report["outside_spans"]} windows, held to the '
+                                         f'original plans'))
     if retargeted['episodes']:
         rows.append(('retargeted', f'{_percent(retargeted["share"])} % of a batch of kept modes, '
                                    f'{retargeted["episodes"]} episodes'))

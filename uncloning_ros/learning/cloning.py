@@ -3,7 +3,7 @@
 """Clone a policy from demonstrations: the training loop, which stops and goes on exactly."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from uncloning_ros.learning.step_log import StepLog
 from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
 from uncloning_ros.learning.windows import (
     Windows,
-    dataset_tensors,
-    dataset_windows,
+    tensors_of_frames,
     to_windows,
+    windows_of_frames,
     with_features,
 )
 from uncloning_ros.progress import progress_bar
@@ -58,7 +58,7 @@ def new_config(dataset: Dataset, options: TrainingOptions) -> RunConfig:
     """
     for camera in dataset.contract.interface.cameras:
         require_encodable(camera)
-    if not len(dataset.window_frames('train', options.only_modes or None)):
+    if not len(_frames(dataset, 'train', options)):
         modes = options.only_modes or dataset.contract.interface.mode_names
         raise DatasetError(f'the dataset has no training episode of mode {" or ".join(modes)}; '
                            f'add demonstrations, or name other modes')
@@ -103,14 +103,13 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)  # the first weights
     policy = build_policy(config.contract, config.network)
-    modes = options.only_modes or None
-    observations, chunks = dataset_tensors(dataset, 'train', modes)
+    frames, others = (_frames(dataset, split, options) for split in ('train', 'validation'))
+    observations, chunks = tensors_of_frames(dataset, frames)
     policy.normaliser.fit(observations, chunks)
-    batches = _Batches(dataset, modes, to_windows(policy.normaliser, observations, chunks),
+    batches = _Batches(dataset, frames, to_windows(policy.normaliser, observations, chunks),
                        options)
-    held_out = _SeenWindows(dataset,
-                            dataset_windows(policy.normaliser, dataset, 'validation', modes),
-                            dataset.window_frames('validation', modes))
+    held_out = _SeenWindows(
+        dataset, windows_of_frames(policy.normaliser, dataset, others), others)
 
     state = _State(Optimiser(policy, options.steps, options.learning_rate, from_scratch=True),
                    torch.Generator().manual_seed(options.seed))
@@ -134,6 +133,12 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     else:
         state.save(resume_file)
     return TrainingResult(step, ended, state.elapsed_s, held_out.loss(average))
+
+
+def _frames(dataset: Dataset, split: str, options: TrainingOptions) -> Frames:
+    """Return the frames to train on: of all episodes, or of whole episodes of some modes."""
+    return (dataset.frames_of_episodes(split, options.only_modes) if options.only_modes else
+            dataset.window_frames(split))
 
 
 @dataclass
@@ -161,10 +166,10 @@ class _State:
 class _Batches:
     """Random batches of the training windows; `windows` lack the features of pictures."""
 
-    def __init__(self, dataset: Dataset, modes: Sequence[str] | None, windows: Windows,
+    def __init__(self, dataset: Dataset, frames: Frames, windows: Windows,
                  options: TrainingOptions) -> None:
-        self._dataset, self.windows, self.options = dataset, windows, options
-        self.frames = dataset.window_frames('train', modes)
+        self._dataset, self.frames, self.windows = dataset, frames, windows
+        self.options = options
 
     def next(self, policy: Policy, generator: torch.Generator) -> tuple[Windows, Tensor]:
         """Return windows and the places (B,) of the next batch in them.

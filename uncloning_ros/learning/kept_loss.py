@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss that holds the skill while an edit moves the weights: cloning on kept modes.
 
-Windows outside of the span of a label belong to no mode. They are cloned too, whichever mode their
-episode has.
+Windows outside of the span of a label belong to no mode. There the policy is held to what it was,
+whichever mode their episode has (`anchor`).
 
 A few kept demonstrations show tool and hand at few places. Then part of each batch is retargeted:
 copies of these demonstrations at the places of other demonstrations (`demos.dataset.retargeting`).
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from uncloning_ros.demos.dataset.retargeting import retarget
 from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.learning.anchor import Anchor
 from uncloning_ros.learning.options import FEW_DEMONSTRATIONS
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.windows import Looked, dataset_windows, joined, windows_outside_spans
@@ -34,7 +35,7 @@ _EPISODES = 600
 
 
 class KeptLoss:
-    """The cloning loss on random batches of kept modes.
+    """The cloning loss on random batches of kept modes, and the anchor outside of spans.
 
     `most` is the largest share of a batch that may be retargeted, below 1. All randomness
     follows from `seed` and from nothing else, so all methods of an edit see the same batches.
@@ -47,8 +48,8 @@ class KeptLoss:
         normaliser = policy.normaliser
         outside = windows_outside_spans(normaliser, dataset, 'train', looked)
         self.outside_spans = len(outside)
-        self.demonstrated = joined([dataset_windows(normaliser, dataset, 'train', kept, looked),
-                                    outside])
+        self._anchor = Anchor(policy, outside, batch_size, seed) if len(outside) else None
+        self.demonstrated = dataset_windows(normaliser, dataset, 'train', kept, looked)
         self._retargeted = self.demonstrated
         self._generator = torch.Generator().manual_seed(seed + 1)
         share, episodes, reason = min(most, _wanted_share(dataset, kept)), 0, ''
@@ -73,7 +74,8 @@ class KeptLoss:
             others = self._random(len(self._retargeted), self._retargeted_count)
             batch = joined([batch.picked(picks), self._retargeted.picked(others)])
             picks = torch.arange(len(batch))
-        return policy.losses(batch, picks, self._generator).mean()
+        loss = policy.losses(batch, picks, self._generator).mean()
+        return loss if self._anchor is None else loss + self._anchor.loss(policy)
 
     def _random(self, below: int, count: int) -> Tensor:
         return torch.randint(below, (count,), generator=self._generator)

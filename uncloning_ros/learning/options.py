@@ -133,3 +133,9 @@ EDIT = EditOptions(remove=(), method=SELF_DISTILLATION, **vars(METHODS[SELF_DIST
 # From incidents alone there are no demonstrations to retarget, and the own chunks are all that
 # moves the policy.
 FROM_INCIDENTS = replace(EDIT, gamma=1.0, retarget=0.0)
+
+# Where labels have spans. Own chunks and a few steps choose between plans; this opens one that
+# the policy lacks. More steps cost little skill: outside of the spans the policy is held to what
+# it was.
+EDIT_OF_SPANS = replace(EDIT, **(vars(METHODS[REDIRECT]) | {'gamma': 0.1}), method=REDIRECT,
+                        steps=2000, learning_rate=1e-3)

@@ -55,7 +55,7 @@ class Recording:
 
 
 def recordings_in(run: Run, sources: Sequence[Path],
-                  scenario: Scenario) -> tuple[list[Recording], list[LeftOut]]:
+                  scenario: Scenario | None) -> tuple[list[Recording], list[LeftOut]]:
     """Return the recordings at `sources`, and those that cannot be used: bags, files, or folders.
 
     A bag has the mode of its newest label, or of the rule of `scenario`; an incident file has

@@ -45,23 +45,18 @@ def joined(parts: Sequence[Windows]) -> Windows:
                    torch.cat([part.clean for part in parts]))
 
 
-def dataset_tensors(dataset: Dataset, split: str,
-                    modes: Sequence[str] | None) -> tuple[Tensor, Tensor]:
+def tensors_of_frames(dataset: Dataset, frames: Frames) -> tuple[Tensor, Tensor]:
     """Return observations (N, history, obs_dim) and chunks (N, horizon, act_dim), float32.
 
-    They are in the contract's units; `modes` None stands for all.
+    They are in the contract's units.
     """
-    return _tensors(dataset, dataset.window_frames(split, modes))
-
-
-def _tensors(dataset: Dataset, frames: Frames) -> tuple[Tensor, Tensor]:
     observations, chunks = dataset.gather(frames)
     return (torch.as_tensor(observations, dtype=torch.float32),
             torch.as_tensor(chunks, dtype=torch.float32))
 
 
 def to_windows(normaliser: Normaliser, observations: Tensor, chunks: Tensor) -> Windows:
-    """Return the windows of what `dataset_tensors` returns."""
+    """Return the windows of what `tensors_of_frames` returns."""
     return Windows(normaliser.condition(observations),
                    normaliser.normalise(observations, chunks))
 
@@ -83,9 +78,9 @@ def windows_outside_spans(normaliser: Normaliser, dataset: Dataset, split: str,
 
 
 def windows_of_frames(normaliser: Normaliser, dataset: Dataset, frames: Frames,
-                      looked: Looked | None) -> Windows:
+                      looked: Looked | None = None) -> Windows:
     """Return the windows of some frames of a dataset; see `dataset_windows`."""
-    windows = to_windows(normaliser, *_tensors(dataset, frames))
+    windows = to_windows(normaliser, *tensors_of_frames(dataset, frames))
     if looked is None:
         return windows
     there = np.flatnonzero(np.isin(frames, looked.frames))

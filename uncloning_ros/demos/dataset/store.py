@@ -160,6 +160,14 @@ class Dataset:
         return _joined(frames[one.of_mode] for one, frames in self._frames_of(split)
                        if one.mode in wanted)
 
+    def frames_of_episodes(self, split: str, modes: Sequence[str]) -> Frames:
+        """Return the frames of whole episodes of some modes, whichever span their label has.
+
+        Raise `ContractError` for a mode that the contract does not have.
+        """
+        wanted = self.contract.interface.require_modes(modes)
+        return _joined(frames for one, frames in self._frames_of(split) if one.mode in wanted)
+
     def frames_without_mode(self, split: str, labelled: bool | None = None) -> Frames:
         """Return the frames of a split whose windows belong to no mode.
 
