@@ -159,7 +159,8 @@ class TestEdit:
         whole, part = (KeptLoss(policy, one, [self.KEPT], 0.5, BATCH, 0) for one in (data, short))
         assert torch.equal(whole._retargeted.clean, part._retargeted.clean)
         frames = data.episodes[0].frames
-        assert (len(whole.demonstrated), len(part.demonstrated)) == (frames, 3 + 3 * (frames - 3))
+        assert (len(whole.demonstrated), len(part.demonstrated)) == (frames, 3)
+        assert (whole.outside_spans, part.outside_spans) == (0, 3 * (frames - 3))
 
     def test_ctrl_c_leaves_nothing(self, edit: Any, tmp_path: Path,
                                    monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,4 +185,4 @@ def test_the_default_edit_retargets_and_the_references_do_not(words: list[str],
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     args = parser.parse_args(['run', '--data', 'data', '--remove', 'x', '--out', 'out', *words])
-    assert command._options(args).retarget == share
+    assert command._options(args, spans=False).retarget == share
