@@ -338,7 +338,7 @@ def test_incident_files_that_do_not_fit_are_refused(mixed: Run, tmp_path: Path) 
 
 def test_places_without_recordings_are_refused(mixed: Run, tmp_path: Path) -> None:
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DatasetError, match='empty'):
+    with pytest.raises(DatasetError, match='empty can be used: it holds no bag and no incident'):
         recordings_in(mixed, [tmp_path / 'empty'], KNIFE)
     with pytest.raises(BagError, match='does not exist'):
         recordings_in(mixed, [tmp_path / 'nowhere'], KNIFE)

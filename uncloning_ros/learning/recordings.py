@@ -62,12 +62,11 @@ def recordings_in(run: Run, sources: Sequence[Path],
     none. Raise `BagError` for a path that is not there, `IncidentError` for an incident file that
     is damaged or of another contract, `DatasetError` if nothing can be used.
     """
-    files = [path for source in sources for path in (
+    files = dict.fromkeys(path for source in sources for path in (
         sorted(source.glob(f'*{_SUFFIX}')) if source.is_dir() else [source])
-        if path.suffix == _SUFFIX]
-    others = [source for source in sources if source not in files and not (
-        source.is_dir() and any(path.parent == source for path in files)
-        and not find_bags([source]).bags)]
+        if path.suffix == _SUFFIX)
+    others = [source for source in sources if source not in files
+              and not (source.is_dir() and _without_bags(source))]
     found: list[Recording] = [_of_file(run, path) for path in files]
     left_out: list[LeftOut] = []
     if others:
@@ -84,9 +83,15 @@ def recordings_in(run: Run, sources: Sequence[Path],
                     found.append(_of_bag(run, loaded))
                 bar.update()
     if not found:
-        first = f', the first because {left_out[0].name}: {left_out[0].reason}' * bool(left_out)
-        raise DatasetError(f'no recording of {", ".join(map(str, sources))} can be used{first}')
+        reason = ('it holds no bag and no incident file (.npz)' if not left_out else
+                  f'the first because {left_out[0].name}: {left_out[0].reason}')
+        raise DatasetError(f'no recording of {", ".join(map(str, sources))} can be used: {reason}')
     return found, left_out
+
+
+def _without_bags(folder: Path) -> bool:
+    inside = find_bags([folder])
+    return not (inside.bags or inside.unfinished or inside.left_out)
 
 
 def _of_bag(run: Run, loaded: Loaded) -> Recording:
