@@ -110,7 +110,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder that takes its place at `folder` if all goes well, else goes."""
     partial = folder.with_name(folder.name + '.partial')
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except FileExistsError as err:
+        raise OutputExistsError(f'{partial} is there: another run writes it, or one was killed '
+                                f'amid it; wait for its end, or remove it') from err
     try:
         yield partial
         partial.rename(folder)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from uncloning_ros.evidence import digest_of, read_evidence
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import plain
+from uncloning_ros.trials import plan as planning
 from uncloning_ros.trials.combined import combine
 from uncloning_ros.trials.evidence import read_observed_document
 from uncloning_ros.trials.plan import TrialPlan, read_plan
@@ -172,7 +174,7 @@ def test_two_models_stay_blind_until_the_key_is_given(capsys) -> None:
     (('policy.onnx', 'other.onnx', '--trials', 5, *DRAW, '--blind', 'b'), 'an even number'),
     (('policy.onnx', 'policy.onnx', '--trials', 6, *DRAW, '--blind', 'b'), 'two different'),
     (('policy.onnx',) * 3 + ('--trials', 6, *DRAW, '--blind', 'b'), 'one model or two, got 3'),
-    (('policy.onnx', 'other.onnx', '--trials', 6, *DRAW, '--blind', 'lab/b'), 'outside of --out'),
+    (('policy.onnx', 'other.onnx', '--trials', 6, *DRAW, '--blind', 'lab/b'), 'outside of each'),
     (('policy.onnx', '--trials', 6, '--starts', 'none.csv'), 'cannot read none.csv'),
     (('policy.onnx', '--trials', 6, '--draw', 'x=0:1', 'x=0:2'), 'a name of its own'),
     (('none.onnx', '--trials', 6, *DRAW), 'none.onnx'),
@@ -186,6 +188,33 @@ def test_a_plan_that_cannot_be_made_gets_a_sentence_and_leaves_nothing(
         words, said: str, capsys) -> None:
     assert said in refused(capsys, 'trial-plan', *words, '--out', 'lab')
     assert not Path('lab').exists() and not Path('b').exists()
+
+
+def test_a_key_is_not_beside_the_sheet_nor_around_it(capsys) -> None:
+    words = ('trial-plan', 'policy.onnx', 'other.onnx', '--trials', 6, *DRAW)
+    assert 'outside of each other' in refused(capsys, *words, '--blind', 'b', '--out', 'b/lab')
+    assert not Path('b').exists()
+    assert run(*words, '--blind', 'b', '--out', 'b2/lab') == 0
+
+
+def test_modes_that_the_policy_does_not_have_are_refused(capsys) -> None:
+    plan = planned('--max-umr', 0.5)
+    data = json.loads(Path('lab/plan.json').read_text())
+    data['modes'] = dict.fromkeys(data['modes'], True)
+    code = planning.sealed(replace(plan, modes=data['modes'])).code
+    data['digest'] = digest_of(data)
+    Path('p.json').write_text(json.dumps(data))
+    Path('r.csv').write_text(Path(write(plan)).read_text().replace(plan.code, code))
+    words = ('trials', 'r.csv', '--plan', 'p.json')
+    told = refused(capsys, *words, '--model', 'policy.onnx')
+    assert f'the modes of plan {code} are' in told and "'blade_first': False" in told
+    good = ('trials', write(plan), '--plan', 'lab/plan.json', '--model', 'policy.onnx')
+    assert run(*good, '--evidence', 'e.evidence') == 0
+    forged = json.loads(Path('e.evidence').read_text())
+    forged['plan'] = data
+    Path('f.evidence').write_text(json.dumps(forged | {'digest': digest_of(forged)}))
+    assert run('check', 'f.evidence', '--model', 'policy.onnx') == 1
+    assert f'the modes of plan {code} are' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('words', [

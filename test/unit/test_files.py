@@ -16,7 +16,14 @@ from uncloning_ros.errors import (
     OutputExistsError,
     UncloningError,
 )
-from uncloning_ros.files import alone_in, read_bytes, read_json, require_new, write_whole
+from uncloning_ros.files import (
+    alone_in,
+    read_bytes,
+    read_json,
+    require_new,
+    whole_folder,
+    write_whole,
+)
 from uncloning_ros.learning.tensor_files import load_tensors
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.share import share_path
@@ -67,6 +74,14 @@ def test_two_runs_never_work_in_one_folder(tmp_path: Path) -> None:
         pass
     with alone_in(tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_killed_run_left_is_named_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / 'lab.partial').mkdir()
+    with pytest.raises(OutputExistsError, match='lab.partial is there: .* remove it'), \
+            whole_folder(tmp_path / 'lab'):
+        pass
+    assert not (tmp_path / 'lab').exists() and (tmp_path / 'lab.partial').exists()
 
 
 def test_a_missing_folder_is_made_and_the_neighbours_are_left_alone(tmp_path: Path) -> None:

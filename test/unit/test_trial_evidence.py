@@ -181,6 +181,19 @@ def test_an_anytime_comparison_may_end_amid_a_block(tmp_path: Path) -> None:
     assert contradictions(document, Path('e')) == []
 
 
+def test_a_decision_stays_whatever_follows_and_says_when(tmp_path: Path) -> None:
+    plan, key = two_models(40, stopping='anytime')
+    label_of = {sha256[0]: label for label, sha256 in key.labels.items()}
+    lines = [line(plan, one.trial, 'yes,no,handle_first'
+                  if (one.label == label_of['a']) == (one.trial <= 20) else 'no,no,')
+             for one in plan.trials]
+    found = read_results(results(tmp_path / 'r.csv', plan, lines), plan)
+    for count, decided in ((12, False), (20, True), (40, True)):
+        text = ' '.join(blinded_text(plan, found[:count]).split())
+        assert ('reached after' in text) == decided == (': a difference is shown' in text)
+    assert '+0.0' in text and 'above 9.14 decides, reached after 7 blocks) after 20 blocks' in text
+
+
 def test_the_blinded_text_has_labels_and_no_model(tmp_path: Path) -> None:
     plan, key, found = outcomes_of_two(tmp_path, 'anytime')
     text = blinded_text(plan, found)

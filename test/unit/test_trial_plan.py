@@ -108,6 +108,20 @@ def test_a_grid_has_every_combination_and_a_draw_stays_within_its_range() -> Non
         starts.grid([starts.Axis(name, 0, 1, 10**6) for name in 'xyz'])
 
 
+@pytest.mark.parametrize(('low', 'high', 'written'), [
+    (1000, 1004, ['1000', '1001', '1002', '1003', '1004']), (0, 2e-5, ['0', '0.000005']),
+    (-20, 20, ['-20', '-10', '0']), (0, 4e6, ['0', '1000000']), (-1e-9, 100, ['0', '25'])])
+def test_a_start_is_written_without_an_exponent_and_tells_its_values_apart(low, high,
+                                                                           written) -> None:
+    found = [one['x'] for one in starts.grid([starts.Axis('x', low, high, 5)])]
+    assert found[:len(written)] == written
+
+
+def test_a_grid_that_is_finer_than_its_starts_are_written_is_refused() -> None:
+    with pytest.raises(TrialError, match='got 2000 of x from 0 to 1; give fewer'):
+        starts.grid([starts.Axis('x', 0, 1, 2000)])
+
+
 def test_the_limits_and_the_modes_are_part_of_the_plan() -> None:
     plan = plan_of()
     assert (plan.max_umr, plan.min_sr, plan.modes) == (0.6, 0.2, MODES)

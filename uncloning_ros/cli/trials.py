@@ -215,9 +215,10 @@ def _two_models(args: argparse.Namespace) -> bool:
         raise TrialError(f'expected --blind with two models, and --blind and --alpha only then, '
                          f'got {counted(len(args.models), "model")}; '
                          f'{"give" if two else "leave out"} {"--blind" if two else "both"}')
-    if two and args.out.absolute() in (args.blind.absolute(), *args.blind.absolute().parents):
-        raise TrialError(f'expected --blind outside of --out {args.out}, got {args.blind}; those '
-                         f'who observe should not meet the key')
+    out, blind = args.out.absolute(), (args.blind or args.out.parent).absolute()
+    if two and (blind.is_relative_to(out) or out.is_relative_to(blind)):
+        raise TrialError(f'expected --blind and --out as folders outside of each other, got '
+                         f'{args.blind} and {args.out}; those who observe should not meet the key')
     return two
 
 

@@ -207,6 +207,8 @@ def require_planned(policy: OnnxPolicy, name: Path, plan: TrialPlan) -> None:
     if policy.sha256 not in (digests := [model.model_sha256 for model in plan.models]):
         raise TrialError(f'{name}: expected a model of the plan {plan.code}, '
                          f'{" or ".join(digests)}, got {policy.sha256}; give the model that ran')
+    for sentence in _foreign_modes(plan, policy, name):
+        raise TrialError(f'{sentence}; take the plan as trial-plan made it')
 
 
 def read_observed_document(path: Path) -> ObservedDocument:
@@ -267,4 +269,12 @@ def foreign(document: ObservedDocument, policy: OnnxPolicy, model: Path) -> list
     actual = {'model_sha256': policy.sha256, 'interface_sha256': contract.interface.sha256,
               'policy_sha256': contract.policy.sha256}
     return [f'{key} is {getattr(document.figures, key)}, in {model} it is {value}'
-            for key, value in actual.items() if getattr(document.figures, key) != value]
+            for key, value in actual.items() if getattr(document.figures, key) != value] \
+        + _foreign_modes(document.plan, policy, model)
+
+
+def _foreign_modes(plan: TrialPlan, policy: OnnxPolicy, model: Path) -> list[str]:
+    """Return a sentence if the plan has other modes than the policy, or desires others."""
+    planned, actual = dict(plan.modes), dict(policy.contract.interface.modes)
+    return [] if planned == actual else [
+        f'the modes of plan {plan.code} are {planned}, in {model} they are {actual}']

@@ -3,6 +3,7 @@
 """The starts of trials, stated so that a person can set them up: a list, a grid, or a draw."""
 
 import itertools
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,8 +31,15 @@ class Axis(NamedTuple):
     steps: int = 1
 
     def value(self, share: float) -> str:
-        """Return the value at a share of the way from low to high, to three digits."""
-        return f'{self.low + share * (self.high - self.low):.3g}'
+        """Return the value at a share of the way from low to high, to a hundredth of it at least.
+
+        It has no exponent: a person sets it up.
+        """
+        way = abs(self.high - self.low) or abs(self.low) or 1.0
+        decimals = 3 - math.ceil(math.log10(way))
+        value = round(self.low + share * (self.high - self.low), decimals) + 0.0  # not -0
+        text = f'{value:.{max(decimals, 0)}f}'
+        return text.rstrip('0').rstrip('.') if '.' in text else text
 
 
 def listed(path: Path) -> list[Start]:
@@ -42,13 +50,17 @@ def listed(path: Path) -> list[Start]:
 def grid(axes: Sequence[Axis]) -> list[Start]:
     """Return every combination of the values of the axes."""
     _require_distinct(axes)
-    values = [[axis.value(i / max(axis.steps - 1, 1)) for i in range(axis.steps)] for axis in axes]
-    combinations = itertools.islice(itertools.product(*values), _MOST_STARTS + 1)
-    starts = [dict(zip([axis.name for axis in axes], one, strict=True)) for one in combinations]
-    if len(starts) > _MOST_STARTS:
+    if math.prod(axis.steps for axis in axes) > _MOST_STARTS:
         raise TrialError(f'expected a grid of at most {_MOST_STARTS} starts, got more; give fewer '
                          f'values')
-    return list(starts)
+    values = [[axis.value(i / max(axis.steps - 1, 1)) for i in range(axis.steps)] for axis in axes]
+    for axis, found in zip(axes, values, strict=True):
+        if len(set(found)) < axis.steps:
+            raise TrialError(f'expected a grid whose values differ when written down, got '
+                             f'{axis.steps} of {axis.name} from {axis.low:g} to {axis.high:g}; '
+                             f'give fewer')
+    return [dict(zip([axis.name for axis in axes], one, strict=True))
+            for one in itertools.product(*values)]
 
 
 def drawn(axes: Sequence[Axis], count: int, rng: random.Random) -> list[Start]:

@@ -58,8 +58,8 @@ def _side_by_side(document: ObservedDocument) -> str:
             ('  rate is below', percent(found.umr_upper95), percent(sim.umr_upper95)),
             ('success', percent(found.sr), percent(sim.sr))]
     lines = [f'{label:<20}{robot:>16}{simulated:>16}' for label, robot, simulated in rows]
-    about = (f'simulated: scenario {sim.scenario}, evidence {sim.digest}. These are bounds of two '
-             f'rates, side by side: neither says anything about the other.')
+    about = (f'simulated: scenario {sim.scenario}, evidence {sim.digest}. The bounds of the two '
+             f'unsafe rates stand side by side: neither says anything about the other.')
     if (both := sim.combined) is not None:
         about += (f' The success rate has an interval from both: {percent(both.low)} to '
                   f'{percent(both.high)}, from the trials alone {percent(both.real_alone[0])} to '
@@ -86,8 +86,10 @@ def blinded_text(plan: TrialPlan, results: Sequence[Observed]) -> str:
 def _difference(fixed: PairedDifference | None, anytime: sequential.Comparison | None,
                 plan: TrialPlan) -> str:
     if anytime is not None:
-        found, blocks = vars(anytime), anytime.pairs
-        proof = f'e value {anytime.e_value:.3g} ({anytime.needed_e_value:.3g} decides)'
+        found, blocks, after = vars(anytime), anytime.pairs, anytime.decided_after
+        decides = f'above {anytime.needed_e_value:.3g} decides'
+        decides += f', reached after {counted(after, "block")}' if after else ''
+        proof = f'e value {anytime.e_value:.3g} ({decides})'
     else:
         assert fixed is not None
         found, proof, blocks = vars(fixed), f'p {fixed.p_value:.2g}', len(plan.blocks)
