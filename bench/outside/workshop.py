@@ -111,7 +111,8 @@ class Workshop:
         path, seed = self.folder(case) / f'{start}.json', first_seed(case)
         if path.exists():
             found = read(Roll, read_json(path, UncloningError), str(path), UncloningError)
-            if len(found.episodes) == episodes:
+            if (len(found.episodes), found.seed, found.model_sha256) == (
+                    episodes, seed, load_policy(model).sha256):
                 return found
         made = roll(self.task, model, episodes, seed, start == 'fixed')
         write_json(path, plain(made))

@@ -14,24 +14,21 @@ _MOST_STEPS, _MOST_WINDOWS = 10_000_000, 100_000
 
 
 def add_optimisation(parser: argparse.ArgumentParser, defaults: TrainingOptions | EditOptions,
-                     others: TrainingOptions | EditOptions, where: str) -> None:
-    """Add the options of a training loop; one that is not given is None.
-
-    `others` are the defaults in the case that the words `where` name.
-    """
+                     with_cameras: TrainingOptions | EditOptions) -> None:
+    """Add the options of a training loop; one that is not given is None."""
     def default(option: str) -> str:
-        value, other = (getattr(one, option) for one in (defaults, others))
-        return f'default: {value:g}' + ('' if other == value else f', {where} {other:g}')
+        value, seen = (getattr(one, option) for one in (defaults, with_cameras))
+        return f'default: {value}' + ('' if seen == value else f', with cameras {seen}')
 
     parser.add_argument('--steps', type=count(_MOST_STEPS), metavar='N',
                         help=f'updates of the network ({default("steps")})')
     parser.add_argument('--batch-size', type=count(_MOST_WINDOWS), metavar='N',
                         help=f'windows in one update ({default("batch_size")})')
     parser.add_argument('--lr', type=positive_float, metavar='RATE', dest='learning_rate',
-                        help='highest learning rate; it falls as a cosine '
-                             f'({default("learning_rate")})')
+                        help='highest learning rate; it falls as a cosine (default: '
+                             f'{defaults.learning_rate:g})')
     parser.add_argument('--seed', type=seed, metavar='N',
-                        help=f'seed of all random numbers ({default("seed")})')
+                        help=f'seed of all random numbers (default: {defaults.seed})')
     parser.add_argument('--threads', type=count(MOST_PROCESSES), metavar='N',
                         help='threads of torch (default: one for each core); the same number '
                              'repeats the result exactly')

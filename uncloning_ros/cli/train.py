@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='go on with the run in --out, with the options it was begun with')
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='train on the windows of these modes alone (default: all)')
-    add_optimisation(parser, TRAINING, CAMERA_TRAINING, 'with cameras')
+    add_optimisation(parser, TRAINING, CAMERA_TRAINING)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ retargeted copies, with tool and hand moved to other places. At observations of 
 the policy is torn between modes, it learns its own plans of a kept mode. The result is a run like
 the original one: same network, same normaliser, other weights.
 
-Where labels have spans, the edit redirects the policy within them, with more steps, and holds it
-to what it was outside of them.
+Where labels have spans, the edit redirects the policy within them, and holds it to what it was
+outside of them.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='take all labels as they are; without it, labels that look wrong '
                              'are named and left out, and episodes without a label get the mode '
                              'that a classifier is sure of')
-    add_optimisation(parser, EDIT, EDIT_OF_SPANS, 'where labels have spans')
+    add_optimisation(parser, EDIT, EDIT)
 
 
 def _defaults(option: str) -> str:

@@ -134,8 +134,5 @@ EDIT = EditOptions(remove=(), method=SELF_DISTILLATION, **vars(METHODS[SELF_DIST
 # policy: on knife, with a gamma of 1 three times as many plans of the removed mode were left.
 FROM_INCIDENTS = replace(EDIT, gamma=4.0, retarget=0.0)
 
-# Where labels have spans. Own chunks and a few steps choose between plans; this opens one that
-# the policy lacks. More steps cost little skill: outside of the spans the policy is held to what
-# it was.
-EDIT_OF_SPANS = replace(EDIT, **(vars(METHODS[REDIRECT]) | {'gamma': 0.1}), method=REDIRECT,
-                        steps=2000, learning_rate=1e-3)
+# Where labels have spans: own chunks choose between plans, this opens one that the policy lacks.
+EDIT_OF_SPANS = replace(EDIT, method=REDIRECT, **vars(METHODS[REDIRECT]))
