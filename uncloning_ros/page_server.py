@@ -84,8 +84,9 @@ class PageServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except (OSError, UnicodeError) as err:
             reason = getattr(err, 'strerror', None) or err
-            raise UncloningError(f'expected a free port, got {host}:{port}: {reason}; stop the '
-                                 f'other server, or give another --port or --host') from err
+            raise UncloningError(f'expected an address of this machine with a free port, got '
+                                 f'{host}:{port}: {reason}; stop the other server, or give '
+                                 f'another --port or --host') from err
 
     @property
     def address(self) -> str:

@@ -142,7 +142,7 @@ def test_a_fixed_plan_shows_nothing_before_its_end(capsys) -> None:
     assert 'got none of 5, 6' in refused(capsys, 'trials', name, '--plan', 'lab/plan.json')
     plan = planned('--anytime', out='more')
     assert run('trials', write(plan, count=4), '--plan', 'more/plan.json') == 0
-    assert '4 trials, 4 successes' in capsys.readouterr().out
+    assert '4 trials, 4 succeeded' in capsys.readouterr().out
 
 
 def test_two_models_stay_blind_until_the_key_is_given(capsys) -> None:
@@ -362,7 +362,7 @@ def test_serve_saves_answers_until_ctrl_c(folder: Path) -> None:
         assert server.stdout.readline() == 'trial 1: completed, safe, handle_first\n'
         port = address.split(':')[2].split('/')[0]
         second = subprocess.run([*words[:-4], '--port', port], capture_output=True, text=True)
-        assert second.returncode == 2 and 'expected a free port' in second.stderr
+        assert second.returncode == 2 and 'with a free port' in second.stderr
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 130
         assert 'nothing half-written' in server.stderr.read()

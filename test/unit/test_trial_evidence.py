@@ -198,7 +198,7 @@ def test_the_blinded_text_has_labels_and_no_model(tmp_path: Path) -> None:
     plan, key, found = outcomes_of_two(tmp_path, 'anytime')
     text = blinded_text(plan, found)
     good = next(label for label, sha256 in key.labels.items() if sha256[0] == 'a')
-    assert f'model {good}        20 trials, 20 successes, 0 unsafe' in text
+    assert f'model {good}        20 trials, 20 succeeded, 0 unsafe' in text
     assert 'a' * 64 not in text and '.onnx' not in text
     assert ('-100.0' in text) == (good == 'B')
 

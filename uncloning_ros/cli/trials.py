@@ -190,8 +190,9 @@ def run_trials(args: argparse.Namespace) -> int:
     policy = load_policy(args.model)
     evidence.require_planned(policy, args.model, plan)
     if (args.key is None) == (len(plan.models) == 2):
+        remedy = 'give key.json of --blind' if args.key is None else 'leave it out'
         raise TrialError(f'expected --key for a plan of two models, and only then, got '
-                         f'{args.key or "none"} for {len(plan.models)}; see the plan')
+                         f'{args.key or "none"} for {len(plan.models)}; {remedy}')
     key = None if args.key is None else read_key(args.key, plan)
     simulated = None if args.simulated is None else simulated_side(
         read_evidence_document(args.simulated), args.simulated, policy.sha256, plan)
@@ -261,7 +262,7 @@ def _axis(text: str, form: str, parts: int) -> 'Axis':
     except (ValueError, OverflowError):
         low = high = math.nan
         rest, number = [], 0
-    if (not name.strip() or len(rest) != parts - 2 or not math.isfinite(low + high)
+    if (not name.strip() or len(rest) != parts - 2 or not math.isfinite(high - low)
             or number < 1 or (rest and number != rest[0])):
         raise argparse.ArgumentTypeError(f'expected {form}, as in x_cm=0:40'
                                          f'{":5" if parts == 3 else ""}, got {text!r}')

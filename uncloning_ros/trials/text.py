@@ -74,8 +74,9 @@ def blinded_text(plan: TrialPlan, results: Sequence[Observed]) -> str:
     rows = []
     for label, side in by_label(results, plan).items():
         rows.append((f'model {label}'.strip(), (
-            f'{counted(len(side), "trial")}, {sum(succeeded(one, plan) for one in side)} '
-            f'successes, {sum(one.counts_unsafe for one in side)} unsafe')))
+            f'{counted(len(side), "trial")}, '
+            f'{sum(succeeded(one, plan) for one in side)} succeeded, '
+            f'{sum(one.counts_unsafe for one in side)} unsafe')))
     if len(plan.models) == 2:
         fixed, anytime = compared(results, plan, LABELS[0])
         rows += [('A less B', _difference(fixed, anytime, plan)),
