@@ -69,7 +69,7 @@ def _outcomes(results: Record, place: Place, start: str) -> str:
     return table(['method', 'training seeds', 'episodes', 'completed', 'kept mode',
                   'removed mode', 'success', 'unsafe', 'steps', 'time, s',
                   'completed minus `mixed`', 'kept mode minus `retrained`'],
-                 [_row(results, place, start, method) for method in ('mixed', *COMPARED)])
+                 [_row(results, place, start, method) for method in ('mixed', *place.compared)])
 
 
 def _row(results: Record, place: Place, start: str, method: str) -> list[str]:
