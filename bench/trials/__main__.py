@@ -118,7 +118,7 @@ def picture(saved: Sequence[Saving]) -> str:
     rows = [row for row in saved if row.power == 0.9]
     most, floor = max(max(row.fixed, row.for_ten) for row in rows), _TOP + _TALL
     parts = ['<rect width="100%" height="100%" fill="#ffffff"/>',
-             page.text(_LEFT, _TOP - 18, 'Pairs of trials to find a difference 9 times of 10; '
+             page.text(_LEFT, _TOP - 26, 'Pairs of trials to find a difference 9 times of 10; '
                        'below: share of the fixed plan', 'start')]
     step = (_WIDTH - _LEFT - 20) / len(rows)
     for i, row in enumerate(rows):
