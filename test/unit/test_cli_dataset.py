@@ -71,7 +71,8 @@ def test_spans_and_unlabelled_episodes_go_all_the_way_to_an_edit(tmp_path: Path,
     assert main(['unclone', f'{runs}/mixed', '--data', data, '--remove', 'blade_first', '--out',
                  f'{runs}/edited', *steps]) == 0
     outside = len(load_dataset(Path(data)).frames_without_mode('train', labelled=True))
-    assert f'outside of spans    {outside} windows, retained' in capsys.readouterr().out
+    assert (f'outside of spans    {outside} windows, held to the original plans'
+            in capsys.readouterr().out)
 
 
 @pytest.mark.parametrize('cut', [[], ['--cut', 'gripper'], ['--cut', 'idle', '--idle', '1.5'],

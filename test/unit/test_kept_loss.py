@@ -18,7 +18,7 @@ from uncloning_ros.cli import unclone as command
 from uncloning_ros.learning import kept_loss
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.kept_loss import KeptLoss
-from uncloning_ros.learning.options import FINE_TUNE, EditOptions
+from uncloning_ros.learning.options import EDIT, FINE_TUNE, EditOptions
 from uncloning_ros.learning.uncloning import unclone
 from uncloning_ros.learning.windows import Windows
 
@@ -185,4 +185,4 @@ def test_the_default_edit_retargets_and_the_references_do_not(words: list[str],
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     args = parser.parse_args(['run', '--data', 'data', '--remove', 'x', '--out', 'out', *words])
-    assert command._options(args, spans=False).retarget == share
+    assert command._options(args, EDIT).retarget == share
