@@ -181,8 +181,9 @@ def main() -> int:
                         help='first seed of judged episodes (default: %(default)s)')
     parser.add_argument('--episodes', type=count(), default=300, metavar='N',
                         help='judged episodes of each (default: %(default)s)')
-    parser.add_argument('--only', nargs='+', metavar='NAME', default=[],
-                        help='judge these alone: mixed, incidents, files, normal, finetuned')
+    parser.add_argument('--only', nargs='+', default=[],
+                        choices=('mixed', 'incidents', 'files', 'normal', 'finetuned'),
+                        help='judge these alone')
     parser.add_argument('--workers', type=count(), default=1, metavar='N')
     args = parser.parse_args()
     scenario, out = find_scenario(args.scenario), args.out

@@ -20,7 +20,7 @@ def combined(both, real_only, simulated_only, neither, simulated_rate):
 
 
 def coverage(pairs: int, simulated_rate: float, at_hit: float, at_miss: float) -> float:
-    """Return the exact chance that the interval of so many pairs holds the true real rate."""
+    """Return the exact probability that the interval of `pairs` covers the real rate."""
     rate = simulated_rate * at_hit + (1 - simulated_rate) * at_miss
     chances = (simulated_rate * at_hit, (1 - simulated_rate) * at_miss,
                simulated_rate * (1 - at_hit), (1 - simulated_rate) * (1 - at_miss))

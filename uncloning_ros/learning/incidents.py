@@ -136,8 +136,7 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
         steps = take_steps(optimiser, retained, removal, partial, options)
         recordings = [*shown.incidents, *shown.normal]
         record = record_of(run, options, {
-            'incidents': {one.name: one.digest for one in shown.incidents},
-            'normal': {one.name: one.digest for one in shown.normal},
+            'incidents': _sources(shown.incidents), 'normal': _sources(shown.normal),
             'seeds': sorted({one.seed for one in recordings if one.seed is not None})})
         report = {
             'schema': edit_report.SCHEMA, 'edit': record, 'kept': list(shown.kept),
@@ -181,6 +180,11 @@ class OwnPlans:
         picks = torch.multinomial(self._weights, self._batch_size, replacement=True,
                                   generator=self._generator)
         return policy.losses(self.demonstrated, picks, self._generator).mean()
+
+
+def _sources(recordings: Sequence[Recording]) -> list[dict[str, str]]:
+    """Return names and digests; recordings of two folders may share a name."""
+    return [{'name': one.name, 'sha256': one.digest} for one in recordings]
 
 
 def _own_plans(conditions: Tensor, parted: Parted, least: float,
