@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A policy class is a file with three methods: training, edits and export take any of them."""
+"""Training, edits and export take every class of policy."""
 
 import json
 import signal
@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 import torch
 from learning_toys import shares, toy_config
-from torch import Tensor, nn
 
-from uncloning_ros.contract import Interface, PolicyTiming
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning import checkpoint, cloning
@@ -21,39 +19,20 @@ from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.edit_report import warnings_of
 from uncloning_ros.learning.export import export
-from uncloning_ros.learning.options import EDIT, FINE_TUNE, REDIRECT, EditOptions, NetworkOptions
-from uncloning_ros.learning.policies import POLICIES, Policy, build_policy
+from uncloning_ros.learning.options import (
+    EDIT,
+    FINE_TUNE,
+    POLICY_KINDS,
+    REDIRECT,
+    EditOptions,
+    NetworkOptions,
+)
+from uncloning_ros.learning.policies import POLICIES, build_policy
+from uncloning_ros.learning.policies.regression import RegressionPolicy
 from uncloning_ros.learning.uncloning import unclone
 from uncloning_ros.learning.windows import Windows
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import load_policy
-
-
-class Regression(Policy):
-    """Plain regression with the L1 loss: one chunk for each condition, whatever the noise."""
-
-    def __init__(self, interface: Interface, timing: PolicyTiming, width: int,
-                 depth: int) -> None:
-        super().__init__(interface, timing)
-        sizes = [self.normaliser.condition_dim, *[width] * depth]
-        layers = [nn.Sequential(nn.Linear(size, width), nn.SiLU()) for size in sizes[:-1]]
-        self.network = nn.Sequential(*layers, nn.Linear(width, self.chunk_dim))
-
-    def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
-        error: Tensor = self.network(windows.conditions[picks]) - windows.clean[picks]
-        return error.abs().mean(1)
-
-    def predicted(self, windows: Windows, picks: Tensor,
-                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return self.plan(windows.conditions[picks], torch.zeros(0)), torch.ones(len(picks))
-
-    def plan(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        return self.normaliser.clamp(self.network(conditions))
-
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(POLICIES, 'regression', Regression)
 
 
 @pytest.fixture
@@ -72,7 +51,7 @@ OPTIONS = replace(EDIT, remove=('right',), retarget=0.0, steps=200, batch_size=6
 
 def test_a_second_policy_class_trains_and_goes_on_after_a_stop(run: Run, dataset: Dataset,
                                                                tmp_path: Path) -> None:
-    assert isinstance(run.policy, Regression)
+    assert isinstance(run.policy, RegressionPolicy)
     stopped = tmp_path / 'stopped'
     stopped.mkdir()
     checkpoint.write_config(stopped, run.config)
@@ -129,7 +108,7 @@ def test_an_unknown_kind_is_refused(dataset: Dataset, tmp_path: Path) -> None:
         checkpoint.read_config(tmp_path)
 
 
-@pytest.mark.parametrize('kind', ['flow', 'regression'])
+@pytest.mark.parametrize('kind', POLICY_KINDS)
 def test_draws_repeat_and_belong_to_their_condition(dataset: Dataset, kind: str) -> None:
     policy = build_policy(dataset.contract, NetworkOptions(16, 1, kind))
     conditions = torch.randn(5, policy.normaliser.condition_dim)
@@ -140,3 +119,14 @@ def test_draws_repeat_and_belong_to_their_condition(dataset: Dataset, kind: str)
     losses = policy.losses(windows, torch.tensor([1, 1, 4]), torch.Generator().manual_seed(1))
     clean, level = policy.predicted(windows, torch.tensor([1, 4]), torch.Generator())
     assert (losses.shape, clean.shape, level.shape) == ((3,), (2, policy.chunk_dim), (2,))
+
+
+def test_every_class_has_its_name_on_the_command_line() -> None:
+    assert tuple(POLICIES) == POLICY_KINDS
+
+
+def test_a_run_is_not_resumed_as_another_class(dataset: Dataset, tmp_path: Path) -> None:
+    checkpoint.write_config(tmp_path, toy_config(dataset, 1))
+    with pytest.raises(CheckpointError, match='begun with --policy flow, got regression'):
+        cloning.config_to_resume(tmp_path, dataset, {}, 'regression')
+    assert cloning.config_to_resume(tmp_path, dataset, {}, 'flow').network.kind == 'flow'

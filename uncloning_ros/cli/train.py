@@ -19,7 +19,13 @@ from pathlib import Path
 from uncloning_ros.cli.arguments import available_cores, names, new_path
 from uncloning_ros.cli.optimisation import add_optimisation, given
 from uncloning_ros.errors import CheckpointError
-from uncloning_ros.learning.options import CAMERA_TRAINING, TRAINING, TrainingOptions
+from uncloning_ros.learning.options import (
+    CAMERA_TRAINING,
+    NETWORK,
+    POLICY_KINDS,
+    TRAINING,
+    TrainingOptions,
+)
 
 _STOPPED = 130
 
@@ -33,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='go on with the run in --out, with the options it was begun with')
     parser.add_argument('--only-modes', type=names, metavar='MODE[,MODE]',
                         help='train on the windows of these modes alone (default: all)')
+    parser.add_argument('--policy', choices=POLICY_KINDS,
+                        help=f'class of the policy (default: {NETWORK.kind})')
     add_optimisation(parser, TRAINING, CAMERA_TRAINING)
 
 
@@ -47,11 +55,12 @@ def run(args: argparse.Namespace) -> int:
 
     dataset = load_dataset(args.data)
     if args.resume:
-        config = cloning.config_to_resume(args.out, dataset, options)
+        config = cloning.config_to_resume(args.out, dataset, options, args.policy)
     else:
         defaults = CAMERA_TRAINING if dataset.pictures else TRAINING
         config = cloning.new_config(
-            dataset, replace(defaults, **{'threads': available_cores()} | options))
+            dataset, replace(defaults, **{'threads': available_cores()} | options),
+            replace(NETWORK, kind=args.policy or NETWORK.kind))
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 

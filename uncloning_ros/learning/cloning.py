@@ -19,7 +19,7 @@ from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
 from uncloning_ros.learning.encoder import require_encodable
 from uncloning_ros.learning.interruption import interruption
 from uncloning_ros.learning.optimiser import Optimiser
-from uncloning_ros.learning.options import NETWORK, TrainingOptions
+from uncloning_ros.learning.options import NETWORK, NetworkOptions, TrainingOptions
 from uncloning_ros.learning.policies import Policy, build_policy
 from uncloning_ros.learning.seeing import features_of, pictures_of, varied
 from uncloning_ros.learning.step_log import StepLog
@@ -50,7 +50,8 @@ class TrainingResult:
     validation_loss: float | None
 
 
-def new_config(dataset: Dataset, options: TrainingOptions) -> RunConfig:
+def new_config(dataset: Dataset, options: TrainingOptions,
+               network: NetworkOptions = NETWORK) -> RunConfig:
     """Return the config of a new run.
 
     Raise `ContractError` for a mode that the contract does not have and for pictures of a size
@@ -62,22 +63,26 @@ def new_config(dataset: Dataset, options: TrainingOptions) -> RunConfig:
         modes = options.only_modes or dataset.contract.interface.mode_names
         raise DatasetError(f'the dataset has no training episode of mode {" or ".join(modes)}; '
                            f'add demonstrations, or name other modes')
-    return RunConfig(uncloning_ros.__version__, dataset.contract, NETWORK, options,
+    return RunConfig(uncloning_ros.__version__, dataset.contract, network, options,
                      dataset_record(dataset))
 
 
-def config_to_resume(folder: Path, dataset: Dataset, given: Mapping[str, Any]) -> RunConfig:
+def config_to_resume(folder: Path, dataset: Dataset, given: Mapping[str, Any],
+                     kind: str | None = None) -> RunConfig:
     """Return the config of the unfinished run in `folder`.
 
-    `given` are the training options that are given again. Raise `CheckpointError` if the run
+    `given` are the training options that are given again, `kind` is the class of the policy
+    where that is given. Raise `CheckpointError` if the run
     has ended, or was begun with other options or on another dataset.
     """
     config = checkpoint.read_config(folder)
     if config.edit is not None or checkpoint.has_ended(folder):
         raise CheckpointError(f'{folder} has ended, at step {config.training.steps}; there is '
                               f'nothing to resume')
-    for name, value in given.items():
-        begun = getattr(config.training, name)
+    again = {**given, **({} if kind is None else {'policy': kind})}
+    begun_with = {**vars(config.training), 'policy': config.network.kind}
+    for name, value in again.items():
+        begun = begun_with[name]
         if value != begun:
             option = {'learning_rate': 'lr'}.get(name, name.replace('_', '-'))
             raise CheckpointError(f'{folder} was begun with --{option} {begun}, got {value}; '
@@ -106,8 +111,9 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     frames, others = (_frames(dataset, split, options) for split in ('train', 'validation'))
     observations, chunks = tensors_of_frames(dataset, frames)
     policy.normaliser.fit(observations, chunks)
-    batches = _Batches(dataset, frames, to_windows(policy.normaliser, observations, chunks),
-                       options)
+    windows = to_windows(policy.normaliser, observations, chunks)
+    policy.fit(windows, torch.Generator().manual_seed(options.seed))
+    batches = _Batches(dataset, frames, windows, options)
     held_out = _SeenWindows(
         dataset, windows_of_frames(policy.normaliser, dataset, others), others)
 

@@ -13,14 +13,18 @@ from typing import Annotated
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.schema import Count, Note, Positive, Range, Rate
 
+FLOW, REGRESSION = 'flow', 'regression'
+# The classes of policies, keys of `policies.POLICIES`.
+POLICY_KINDS = (FLOW, REGRESSION)
+
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """The network of a policy: its size, and its kind, a key of `policies.POLICIES`."""
+    """The network of a policy: its size, and its kind, one of `POLICY_KINDS`."""
 
     width: Positive
     depth: Positive
-    kind: str = 'flow'
+    kind: str = FLOW
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ To add one, write a subclass of `base.Policy` in a file of its own and list it h
 from collections.abc import Callable
 
 from uncloning_ros.contract import Contract, Interface, PolicyTiming
-from uncloning_ros.learning.options import NetworkOptions
+from uncloning_ros.learning.options import FLOW, REGRESSION, NetworkOptions
 from uncloning_ros.learning.policies.base import Policy as Policy
 from uncloning_ros.learning.policies.flow import FlowPolicy
+from uncloning_ros.learning.policies.regression import RegressionPolicy
 
 # kind -> makes a policy with random weights for an interface, a timing, a width and a depth
-POLICIES: dict[str, Callable[[Interface, PolicyTiming, int, int], Policy]] = {'flow': FlowPolicy}
+POLICIES: dict[str, Callable[[Interface, PolicyTiming, int, int], Policy]] = {
+    FLOW: FlowPolicy, REGRESSION: RegressionPolicy}
 
 
 def build_policy(contract: Contract, network: NetworkOptions) -> Policy:

@@ -34,6 +34,12 @@ class Policy(nn.Module, ABC):
         self.condition_dim = self.normaliser.condition_dim + FEATURES * len(self.eyes)
         self.chunk_dim = math.prod(self.normaliser.chunk_shape)
 
+    def fit(self, windows: Windows, generator: torch.Generator) -> None:
+        """Take from training windows what no step changes; most classes need nothing.
+
+        With cameras the windows lack their features.
+        """
+
     @abstractmethod
     def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
         """Return the training loss (B,) of each picked window (B,)."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from uncloning_ros.contract import Interface, PolicyTiming
 from uncloning_ros.learning.policies.base import Policy
+from uncloning_ros.learning.policies.network import Block
 from uncloning_ros.learning.windows import Windows
 
 SAMPLER_STEPS = 10
@@ -67,20 +68,6 @@ class FlowPolicy(Policy):
         return self.normaliser.clamp(self.denoiser(noisy, level, condition))
 
 
-class _Block(nn.Module):
-    """Add a two-layer correction, computed from the normalised state."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, width)
-        self.down = nn.Linear(width, width)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return the corrected hidden state (B, width)."""
-        return hidden + self.down(nn.functional.silu(self.up(self.norm(hidden))))
-
-
 class Denoiser(nn.Module):
     """A residual MLP from noisy chunk, noise level and condition to the clean chunk."""
 
@@ -95,7 +82,7 @@ class Denoiser(nn.Module):
         self.from_condition = nn.Linear(condition_dim, width)
         self.from_level = nn.Linear(_LEVEL_FEATURES, width)
         self.context = nn.Linear(width, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.to_chunk = nn.Linear(width, chunk_dim)
 
