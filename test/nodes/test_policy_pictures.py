@@ -188,6 +188,19 @@ def test_the_same_picture_again_and_again_holds_the_arm(
     live.reach('active', 'policy')
 
 
+def test_the_arm_waits_for_a_camera_that_never_came(
+        seer: Seer, eyes: Eyes, activate: Callable[..., Live]) -> None:
+    eyes.changes['wrist_camera'] = None
+    live = activate()
+    live.until(lambda: 'wrist_camera' in live.status['sentence'])
+    assert (live.status['state'], live.status['reason']) == ('waiting', 'missing_input')
+    assert 'once every input is fresh' in live.call('start').message
+    live.let_rounds_pass(50)
+    assert live.status['state'] == 'waiting' and not live.poses
+    del eyes.changes['wrist_camera']
+    live.reach('active', 'policy')
+
+
 def test_a_defect_in_decoding_holds_the_arm(
         seer: Seer, eyes: Eyes, activate: Callable[..., Live],
         monkeypatch: pytest.MonkeyPatch) -> None:

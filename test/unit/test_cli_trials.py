@@ -333,7 +333,7 @@ def test_the_starts_of_an_audit_are_those_of_its_episodes(capsys) -> None:
     plan = read_plan(Path('lab/plan.json'))
     seeds = [int(one.start['seed']) for one in plan.trials]
     assert len(set(seeds)) == 8 and set(seeds) <= set(range(1000, 1012))
-    assert plan.trials[0].start['hand_x_m'] == '0.600' and 'pull_n' not in plan.trials[0].start
+    assert plan.trials[0].start['hand_x_cm'] == '60.0' and 'pull_n' not in plan.trials[0].start
     assert 'for each of 13 starts, got 12' in refused(capsys, *words, '--trials', 13,
                                                       '--out', 'x')
     audit('sim2.evidence', unsafe=1)

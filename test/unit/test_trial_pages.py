@@ -13,7 +13,7 @@ from trial_plans import line, plan_of, results, two_models
 
 from uncloning_ros.page_server import PageServer, Request, Response
 from uncloning_ros.trials.phone import TrialPages
-from uncloning_ros.trials.results import Observed, read_results
+from uncloning_ros.trials.results import COLUMNS, Observed, read_results
 from uncloning_ros.trials.sheet import sheet
 
 PLAN = plan_of(task='Hand over <the> knife')
@@ -48,6 +48,13 @@ def test_the_first_page_is_that_of_the_next_trial(pages: TrialPages, path: Path)
     results(path, PLAN)
     assert pages(Request('')).go_to == 'done'
     assert 'All trials are answered' in pages(Request('done')).text
+
+
+def test_a_file_with_a_header_alone_has_no_answers_yet(pages: TrialPages, path: Path) -> None:
+    path.write_text(','.join(COLUMNS) + '\n')
+    assert pages(Request('')).go_to == 'trial/1'
+    assert pages(Request('trial/1', form=GOOD)).status == 303
+    assert [one.trial for one in read_results(path, PLAN)] == [1]
 
 
 def test_a_saved_answer_is_in_the_file_and_leads_to_the_next_trial(

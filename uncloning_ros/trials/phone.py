@@ -20,7 +20,7 @@ from uncloning_ros.trials.results import (
     AnsweredMeanwhileError,
     Observed,
     observed,
-    read_results,
+    read_begun_results,
     record,
 )
 from uncloning_ros.trials.sheet import rules
@@ -85,8 +85,7 @@ class TrialPages:
 
     def found(self) -> dict[int, Observed]:
         """Return the outcomes that are in the file, by the number of the trial."""
-        results = read_results(self._path, self._plan) if self._path.exists() else ()
-        return {one.trial: one for one in results}
+        return {one.trial: one for one in read_begun_results(self._path, self._plan)}
 
     def _save(self, trial: Trial, form: Mapping[str, str]) -> Response:
         entered = {'trial': str(trial.trial)} | {name: form.get(name, '').replace('\r\n', '\n')

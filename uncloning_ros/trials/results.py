@@ -19,7 +19,7 @@ from uncloning_ros.errors import TrialError, counted, names_shown, near_miss, sh
 from uncloning_ros.files import disk_errors, write_whole
 from uncloning_ros.schema import Doc, Note, Positive, canonical_sha256, plain
 from uncloning_ros.trials.plan import TrialPlan
-from uncloning_ros.trials.tables import read_table, table_text
+from uncloning_ros.trials.tables import Row, read_table, table_text
 
 COLUMNS = ('trial', 'completed', 'unsafe', 'mode', 'notes', 'video', 'plan')
 _NEEDED = ('trial', 'completed', 'unsafe', 'plan')
@@ -98,7 +98,16 @@ def read_results(path: Path, plan: TrialPlan) -> tuple[Observed, ...]:
     Raise `TrialError` for a line that is not right, a trial twice or not in the plan, and for
     outcomes that were written under another plan.
     """
-    rows = read_table(path)
+    return _results(read_table(path), plan, path)
+
+
+def read_begun_results(path: Path, plan: TrialPlan) -> tuple[Observed, ...]:
+    """Read the outcomes as `read_results` does; without a file or below a header, none yet."""
+    rows = read_table(path, least_lines=0) if path.exists() else []
+    return _results(rows, plan, path) if rows else ()
+
+
+def _results(rows: Sequence[Row], plan: TrialPlan, path: Path) -> tuple[Observed, ...]:
     columns = list(rows[0].cells)
     for name in columns:
         if name not in COLUMNS:
@@ -142,7 +151,7 @@ def record(path: Path, plan: TrialPlan, new: Observed, seen: str) -> None:
     `AnsweredMeanwhileError` if another one is there.
     """
     with _alone(path.parent):
-        found = {one.trial: one for one in (read_results(path, plan) if path.exists() else ())}
+        found = {one.trial: one for one in read_begun_results(path, plan)}
         before = found.get(new.trial)
         if seen != (before.mark if before else ''):
             raise AnsweredMeanwhileError(
@@ -172,7 +181,7 @@ def _answer(text: str, name: str, where: str) -> bool | None:
     said = text.strip().casefold()
     if not said:
         raise TrialError(f'{where}: expected an outcome, got nothing under {name}; write yes, no '
-                         f'or {NOT_OBSERVED}, or take the line out if the trial was not run')
+                         f'or {NOT_OBSERVED}, or nothing about the trial if it was not run')
     for answer, spellings in _ANSWERS.items():
         if said in spellings:
             return {'yes': True, 'no': False}.get(answer)

@@ -70,10 +70,13 @@ def drawn(axes: Sequence[Axis], count: int, rng: random.Random) -> list[Start]:
 
 
 def simulated(document: EvidenceDocument) -> list[Start]:
-    """Return the starts of the episodes of an audit, each with the seed of its episode."""
+    """Return the starts of the episodes of an audit, each with the seed of its episode.
+
+    Places are in cm and degrees: a person sets them up.
+    """
     return [{SEED: str(result.seed)}
-            | {name: f'{value:.3f}' for name, value in result.conditions.items()
-               if name.startswith(_PLACES)} for result in document.per_seed]
+            | dict(_at_hand(name, value) for name, value in result.conditions.items()
+                   if name.startswith(_PLACES)) for result in document.per_seed]
 
 
 def dealt(starts: Sequence[Start], count: int, rng: random.Random) -> list[Start]:
@@ -82,6 +85,13 @@ def dealt(starts: Sequence[Start], count: int, rng: random.Random) -> list[Start
     while len(found) < count:
         found += rng.sample(starts, len(starts))
     return found[:count]
+
+
+def _at_hand(name: str, value: float) -> tuple[str, str]:
+    """Return a quantity in m or rad, and its value, in cm or degrees."""
+    if name.endswith('_rad'):
+        return f'{name.removesuffix("_rad")}_deg', f'{math.degrees(value):.0f}'
+    return f'{name.removesuffix("_m")}_cm', f'{100 * value:.1f}'
 
 
 def _require_distinct(axes: Sequence[Axis]) -> None:

@@ -25,10 +25,11 @@ class Row(NamedTuple):
     cells: Mapping[str, str]
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path, least_lines: int = 1) -> list[Row]:
     """Return the lines of a CSV file that are not blank, all with the same columns.
 
-    Raise `TrialError` for a file without a line below its header, and for one that is not a table.
+    Raise `TrialError` for a file with fewer lines below its header, and for one that is not a
+    table.
     """
     data = read_bytes(path, TrialError, most_bytes=_MOST_BYTES)
     try:
@@ -45,7 +46,7 @@ def read_table(path: Path) -> list[Row]:
     except csv.Error as err:
         raise TrialError(f'{path}: line {reader.line_num} is not CSV: {err}; save it as CSV '
                          f'again') from err
-    if len(lines) < 2:
+    if len(lines) < 1 + least_lines:
         raise TrialError(f'{path}: expected a header and a line below it, got '
                          f'{"a header alone" if lines else "an empty file"}; check the path')
     (_, header), *body = lines
