@@ -19,7 +19,7 @@ from uncloning_ros.errors import TrialError, counted, names_shown, near_miss, sh
 from uncloning_ros.files import disk_errors, write_whole
 from uncloning_ros.schema import Doc, Note, Positive, canonical_sha256, plain
 from uncloning_ros.trials.plan import TrialPlan
-from uncloning_ros.trials.tables import Row, read_table, table_text
+from uncloning_ros.trials.tables import Table, read_table, table_text
 
 COLUMNS = ('trial', 'completed', 'unsafe', 'mode', 'notes', 'video', 'plan')
 _NEEDED = ('trial', 'completed', 'unsafe', 'plan')
@@ -103,12 +103,11 @@ def read_results(path: Path, plan: TrialPlan) -> tuple[Observed, ...]:
 
 def read_begun_results(path: Path, plan: TrialPlan) -> tuple[Observed, ...]:
     """Read the outcomes as `read_results` does; without a file or below a header, none yet."""
-    rows = read_table(path, least_lines=0) if path.exists() else []
-    return _results(rows, plan, path) if rows else ()
+    return _results(read_table(path, least_rows=0), plan, path) if path.exists() else ()
 
 
-def _results(rows: Sequence[Row], plan: TrialPlan, path: Path) -> tuple[Observed, ...]:
-    columns = list(rows[0].cells)
+def _results(table: Table, plan: TrialPlan, path: Path) -> tuple[Observed, ...]:
+    columns, rows = table
     for name in columns:
         if name not in COLUMNS:
             raise TrialError(f'{path}: unknown column {shown(name)}{near_miss(name, COLUMNS)}; '
@@ -117,7 +116,9 @@ def _results(rows: Sequence[Row], plan: TrialPlan, path: Path) -> tuple[Observed
         if name not in columns:
             raise TrialError(f'{path}: expected the columns {", ".join(COLUMNS)}, got '
                              f'{names_shown(columns)}; add {name}')
-    _require_plan([(row.where, code) for row in rows if (code := row.cells['plan'])], plan, path)
+    if rows:
+        _require_plan([(row.where, code) for row in rows if (code := row.cells['plan'])], plan,
+                      path)
     found: dict[int, tuple[Observed, str]] = {}
     for where, cells in rows:
         one = observed(cells, plan, where)

@@ -44,7 +44,7 @@ class Axis(NamedTuple):
 
 def listed(path: Path) -> list[Start]:
     """Return the starts in a CSV file, one a line."""
-    return [row.cells for row in read_table(path)]
+    return [row.cells for row in read_table(path).rows]
 
 
 def grid(axes: Sequence[Axis]) -> list[Start]:

@@ -25,12 +25,15 @@ class Row(NamedTuple):
     cells: Mapping[str, str]
 
 
-def read_table(path: Path, least_lines: int = 1) -> list[Row]:
-    """Return the lines of a CSV file that are not blank, all with the same columns.
+class Table(NamedTuple):
+    """The names of the columns, in small letters, and the lines below them that are not blank."""
 
-    Raise `TrialError` for a file with fewer lines below its header, and for one that is not a
-    table.
-    """
+    columns: list[str]
+    rows: list[Row]
+
+
+def read_table(path: Path, least_rows: int = 1) -> Table:
+    """Read a CSV file; raise `TrialError` if it is not a table or has fewer rows."""
     data = read_bytes(path, TrialError, most_bytes=_MOST_BYTES)
     try:
         text = data.decode('utf-8-sig')
@@ -46,7 +49,7 @@ def read_table(path: Path, least_lines: int = 1) -> list[Row]:
     except csv.Error as err:
         raise TrialError(f'{path}: line {reader.line_num} is not CSV: {err}; save it as CSV '
                          f'again') from err
-    if len(lines) < 1 + least_lines:
+    if len(lines) < 1 + least_rows:
         raise TrialError(f'{path}: expected a header and a line below it, got '
                          f'{"a header alone" if lines else "an empty file"}; check the path')
     (_, header), *body = lines
@@ -54,8 +57,8 @@ def read_table(path: Path, least_lines: int = 1) -> list[Row]:
     if len(set(columns)) < len(columns) or any(header[len(columns):]):
         raise TrialError(f'{path}: expected a name of its own above each column, got '
                          f'{names_shown(header)}; name each once')
-    return [Row(where, _cells(where, columns, cells)) for number, cells in body
-            for where in [f'{path}: line {number}']]
+    return Table(columns, [Row(where, _cells(where, columns, cells)) for number, cells in body
+                           for where in [f'{path}: line {number}']])
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
