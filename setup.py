@@ -70,6 +70,7 @@ setup(
             'demonstrator = uncloning_ros.entry:demonstrator',
             'recorder = uncloning_ros.entry:recorder',
             'keyboard = uncloning_ros.entry:keyboard',
+            'gripper = uncloning_ros.entry:gripper',
             'policy = uncloning_ros.entry:policy',
         ],
     },

@@ -135,8 +135,18 @@ DEMONSTRATOR = (
     _CONTRACT_PATH,
     Parameter('autostart', True, 'begin the first demonstration as soon as every input is fresh'),
 )
+GRIPPER = (
+    _CONTRACT_PATH,
+    Parameter('action', 'franka_gripper/gripper_action',
+              'name of the action of the driver, a control_msgs/action/GripperCommand'),
+    Parameter('position_share', 0.5, 'position of a goal for 1 m of width: 0.5 where a goal is of '
+                                     'one finger, 1.0 where it is the width', above=0),
+    Parameter('max_effort_n', 30.0, 'force of a goal in N', above=0),
+    Parameter('step_m', 0.01, 'a command that differs less from the last goal is none of its own',
+              above=0),
+)
 NODES = {'policy': POLICY, 'recorder': RECORDER, 'keyboard': KEYBOARD, 'simulator': SIMULATOR,
-         'demonstrator': DEMONSTRATOR}
+         'demonstrator': DEMONSTRATOR, 'gripper': GRIPPER}
 
 
 def _all_texts(value: object) -> bool:
