@@ -129,6 +129,14 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
+def write_lasting(path: Path, data: bytes) -> None:
+    """Write one file as `write_whole` does, and wait until the disk has it."""
+    with whole_file(path) as partial, partial.open('wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write one JSON file whole or not at all, in place of one that may be there."""
     text = json.dumps(data, indent=2, allow_nan=False) + '\n'
@@ -150,6 +158,18 @@ def alone_in(folder: Path) -> Iterator[None]:
         except BlockingIOError as err:
             raise UncloningError(f'another run is at work in {folder}; wait for its end, or give '
                                  f'another --out') from err
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def turn_in(folder: Path) -> Iterator[None]:
+    """Wait until no other thread or process has its turn in a folder, made if missing; hold it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

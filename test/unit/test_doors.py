@@ -34,7 +34,7 @@ DOORS = {
 # What the policy node must not reach, however indirectly.
 SHUT_TO_POLICY = ('torch', 'onnx', *PYBULLET, 'uncloning_ros.simulation', 'uncloning_ros.learning',
                   'uncloning_ros.audit', 'uncloning_ros.attack', 'uncloning_ros.trials',
-                  'uncloning_ros.cli')
+                  'uncloning_ros.preferences', 'uncloning_ros.cli')
 
 
 @pytest.fixture(scope='module')

@@ -7,16 +7,13 @@ line at least. A trial that was not seen well enough has `not observed` in both 
 unsafe: it counts as unsafe and as not completed, so that leaving out trials cannot help.
 """
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from uncloning_ros.errors import TrialError, counted, names_shown, near_miss, shown
-from uncloning_ros.files import disk_errors, write_whole
+from uncloning_ros.files import disk_errors, turn_in, write_whole
 from uncloning_ros.schema import Doc, Note, Positive, canonical_sha256, plain
 from uncloning_ros.trials.plan import TrialPlan
 from uncloning_ros.trials.tables import Table, read_table, table_text
@@ -151,7 +148,7 @@ def record(path: Path, plan: TrialPlan, new: Observed, seen: str) -> None:
     `seen` is the mark of the outcome that it replaces, '' for none. Raise
     `AnsweredMeanwhileError` if another one is there.
     """
-    with _alone(path.parent):
+    with turn_in(path.parent):
         found = {one.trial: one for one in read_begun_results(path, plan)}
         before = found.get(new.trial)
         if seen != (before.mark if before else ''):
@@ -211,15 +208,3 @@ def _require_plan(codes: Sequence[tuple[str, str]], plan: TrialPlan, path: Path)
         if code.casefold() != plan.code:
             raise TrialError(f'{where}: expected the plan {plan.code}, got {shown(code)}; the '
                              f'outcomes were written under another plan: give that one')
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other thread or process writes into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

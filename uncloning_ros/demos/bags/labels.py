@@ -43,7 +43,7 @@ from typing import ClassVar, Literal, get_args
 from uncloning_ros import __version__
 from uncloning_ros.contract import Interface
 from uncloning_ros.errors import BagError, ContractError, UncloningError, shown
-from uncloning_ros.files import disk_errors, parse_json, require_fetched, whole_file
+from uncloning_ros.files import disk_errors, parse_json, require_fetched, write_lasting
 from uncloning_ros.schema import plain, read
 
 Source = Literal['operator', 'rule', 'cluster', 'truth']
@@ -168,11 +168,8 @@ def add_label(episode: Path, label: Label, interface: Interface,
         label = replace(label, software_version=__version__)
         sidecar = _Sidecar(span_ns=span_ns,
                            labels=(*read_labels(episode, interface, span_ns), label))
-        with (disk_errors(f'cannot write {path}', BagError), whole_file(path) as partial,
-              partial.open('w', encoding='utf-8') as file):
-            file.write(json.dumps(plain(sidecar), indent=2) + '\n')
-            file.flush()
-            os.fsync(file.fileno())
+        with disk_errors(f'cannot write {path}', BagError):
+            write_lasting(path, (json.dumps(plain(sidecar), indent=2) + '\n').encode())
 
 
 def add_recorded_labels(episode: Path, labels: Sequence[Label], interface: Interface) -> str:

@@ -49,41 +49,14 @@ class RuleLabel:
 def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> RuleLabel:
     """Recognise the mode of an episode, or abstain.
 
-    The exchange is the last time that the gripper lets go of the tool while the hand is at it.
     The mode is the scenario's for the median blade-to-hand angle over the last 0.5 s before
-    that; the angle lies between the tool's +x and the line from its handle point to the palm.
+    the exchange; the angle lies between the tool's +x and the line from its handle point to the
+    palm.
     Times are the stamps of the measurements, so the tracking's latency does not count.
     """
-    width_key, tool_key = contract.interface.width_key, contract.interface.arm_pose_key
-    lacking = rule_lacks(contract.interface)
-    if width_key is None or tool_key is None or lacking:
-        return RuleLabel(f'the contract has no {" and no ".join(lacking)}')
-    width, tool, objects, hands = (Track.of(episode.samples[key])
-                                   for key in (width_key, tool_key, OBJECT_KEY, HAND_KEY))
-    ends = _tool_ends(scenario)
-
-    def gap(pose: Array, point: Array) -> Array:
-        """Return the distances of points (..., 3) from the tool's length at poses (..., 9)."""
-        return segment_distance(transform_point(pose, ends[0]), transform_point(pose, ends[1]),
-                                point, point)
-
-    exchange_ns, reason = None, 'the gripper never let go'
-    for release_ns in _releases(width.stamps_ns, width.values[:, 0],
-                                contract.deployment.episode_end.open_width_m):
-        pose = objects.at(release_ns)
-        held_m = float(gap(pose, tool.at(release_ns)[:3]))
-        hand_m = float(gap(pose, hands.at(release_ns)[:3]))
-        if held_m > _HELD_M:
-            reason = f'the gripper opened {held_m:.2f} m away from the tool'
-        elif hand_m > _TAKEN_M:
-            reason = (f'the gripper let go with the hand {hand_m:.2f} m from the tool, farther '
-                      f'than {_TAKEN_M} m')
-        else:
-            exchange_ns = release_ns
-    if exchange_ns is None:
-        return RuleLabel(reason)
-    if float(gap(objects.values[-1], hands.values[-1][:3])) > _TAKEN_M:
-        return RuleLabel('the tool did not stay with the hand')
+    if isinstance(exchange_ns := exchange_of(contract, scenario, episode), str):
+        return RuleLabel(exchange_ns)
+    objects, hands = (Track.of(episode.samples[key]) for key in (OBJECT_KEY, HAND_KEY))
     window = ((objects.stamps_ns > exchange_ns - _WINDOW_NS)
               & (objects.stamps_ns <= exchange_ns))
     if np.count_nonzero(window) < _LEAST_SAMPLES:
@@ -110,6 +83,45 @@ def rule_label(contract: Contract, scenario: Scenario, episode: Episode) -> Rule
         for angle, approach in zip(angles, approaches, strict=True)]))
     return RuleLabel(f'blade-to-hand angle {degrees:.0f} degrees at the exchange', mode, angle_rad,
                      confidence)
+
+
+def exchange_of(contract: Contract, scenario: Scenario, episode: Episode) -> int | str:
+    """Return the time (ns) at which the robot let go of the tool in the hand, or why it did not.
+
+    It is the last time that the gripper lets go of the tool while the hand is at it; the tool has
+    to stay with the hand.
+    """
+    width_key, tool_key = contract.interface.width_key, contract.interface.arm_pose_key
+    lacking = rule_lacks(contract.interface)
+    if width_key is None or tool_key is None or lacking:
+        return f'the contract has no {" and no ".join(lacking)}'
+    width, tool, objects, hands = (Track.of(episode.samples[key])
+                                   for key in (width_key, tool_key, OBJECT_KEY, HAND_KEY))
+    ends = _tool_ends(scenario)
+
+    def gap(pose: Array, point: Array) -> Array:
+        """Return the distances of points (..., 3) from the tool's length at poses (..., 9)."""
+        return segment_distance(transform_point(pose, ends[0]), transform_point(pose, ends[1]),
+                                point, point)
+
+    exchange_ns, reason = None, 'the gripper never let go'
+    for release_ns in _releases(width.stamps_ns, width.values[:, 0],
+                                contract.deployment.episode_end.open_width_m):
+        pose = objects.at(release_ns)
+        held_m = float(gap(pose, tool.at(release_ns)[:3]))
+        hand_m = float(gap(pose, hands.at(release_ns)[:3]))
+        if held_m > _HELD_M:
+            reason = f'the gripper opened {held_m:.2f} m away from the tool'
+        elif hand_m > _TAKEN_M:
+            reason = (f'the gripper let go with the hand {hand_m:.2f} m from the tool, farther '
+                      f'than {_TAKEN_M} m')
+        else:
+            exchange_ns = release_ns
+    if exchange_ns is None:
+        return reason
+    if float(gap(objects.values[-1], hands.values[-1][:3])) > _TAKEN_M:
+        return 'the tool did not stay with the hand'
+    return exchange_ns
 
 
 def rule_lacks(interface: Interface) -> list[str]:
