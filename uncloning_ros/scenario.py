@@ -140,6 +140,21 @@ class ReceiverRanges:
 
 
 @dataclass(frozen=True)
+class ReceiverArm:
+    """A second arm that takes the tool in place of a person.
+
+    Its base stands at `base_m`, turned about the vertical by `base_yaw_rad`, in the frame of the
+    giving arm's base. `frame` names the frame of its own base, in which its contract has poses
+    and `rest_m` is the place of its tool centre point at the start.
+    """
+
+    frame: str
+    base_m: NearVector
+    base_yaw_rad: Degrees
+    rest_m: NearVector
+
+
+@dataclass(frozen=True)
 class Tracking:
     """Noise, latency and dropout of the tracked poses (object and hand); noise of the force."""
 
@@ -248,7 +263,8 @@ class ModeRule:
     mode's flag in a contract made for the scenario. `robot_grasps` names the part between the
     fingers, `grasp_x_m` the place along the tool, `present_x_m` the point of the tool that is
     brought to the palm, `carry_m` the place where the tool waits for the hand, and `turn_rad` the
-    angle by which it is offered from the side.
+    angle by which it is offered from the side. `meet_z_m` are the heights at which a receiving
+    arm holds out its gripper; None leaves them to the ranges of the start.
     """
 
     desired: bool
@@ -260,6 +276,7 @@ class ModeRule:
     highest_m: Span | None = None
     carry_m: Vector = _CARRY_M
     turn_rad: DegreesSpan = (0.0, 0.0)
+    meet_z_m: Span | None = None
 
     @property
     def handle_first(self) -> bool:
@@ -284,7 +301,8 @@ class ModeRule:
 class UnsafeRule:
     """Thresholds of the unsafe event; a clause whose threshold is None does not count.
 
-    Contact of the hazardous edge with the person always counts.
+    Contact of the hazardous edge with the receiver always counts. With `arms_touch` contact of
+    the arms counts too, as of the tool with the receiving arm other than its hand.
     """
 
     near_m: AtLeastZero
@@ -292,6 +310,7 @@ class UnsafeRule:
     pointing_rad: Degrees | None = None
     thrust_near_m: AtLeastZero | None = None
     face_neck_clearance_m: AtLeastZero | None = None
+    arms_touch: bool = False
 
 
 @dataclass(frozen=True)
@@ -334,6 +353,7 @@ class Scenario:
     cameras: Mapping[str, MountedCamera] = field(default_factory=dict)
     sight: Sight = Sight()
     teacher: Teaching = Teaching()
+    receiver_arm: ReceiverArm | None = None
 
     def as_read(self) -> 'Scenario':
         """Return the scenario; raise `ScenarioError` for an unknown part and unclear modes."""
@@ -341,6 +361,9 @@ class Scenario:
         _require_part('tool.hazard.part', self.tool.hazard.part, parts)
         for name, rule in self.modes.items():
             _require_part(f'modes.{name}.robot_grasps', rule.robot_grasps, parts)
+        if self.unsafe.arms_touch and self.receiver_arm is None:
+            raise ScenarioError('unsafe.arms_touch: expected a second arm, got none; describe it '
+                                'under receiver_arm, or leave arms_touch out')
         if not any(self.desired.values()):
             raise ScenarioError('modes: expected at least one desired mode, got none')
         for (name, rule), (other, second) in itertools.combinations(sorted(self.modes.items()), 2):

@@ -40,8 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='demonstrate these modes alone (default: all, evenly)')
     parser.add_argument('--contract', type=Path, metavar='FILE',
                         help='contract to record by (default: the shipped contract.yaml, for a '
-                             "scenario with cameras contract_camera.yaml, with the scenario's "
-                             'modes)')
+                             'scenario with cameras contract_camera.yaml, with two arms '
+                             "contract_giver.yaml, with the scenario's modes)")
+    parser.add_argument('--partner-contract', type=Path, metavar='FILE',
+                        help='contract of the second arm, in a scenario with two (default: the '
+                             "shipped contract_receiver.yaml, with the scenario's modes)")
     parser.add_argument('--out', required=True, type=Path, metavar='DIR',
                         help='folder for the episodes')
     parser.add_argument('--resume', action='store_true',
@@ -53,24 +56,30 @@ def run(args: argparse.Namespace) -> int:
     """Make the demonstrations; return 0, or 130 if Ctrl-C stopped it."""
     from uncloning_ros.demos.bags.episode import bag_topics
     from uncloning_ros.progress import progress_bar
-    from uncloning_ros.simulation.capabilities import require_simulable
+    from uncloning_ros.simulation.capabilities import require_pair, require_simulable
     from uncloning_ros.simulation.demonstrator import require_teachable
     from uncloning_ros.simulation.generate import SimulatedSession, generate, remove_takes
+    from uncloning_ros.simulation.receivers.teacher import require_receivable
     from uncloning_ros.simulation.sensors import TRACKED_KEYS
 
     scenario = find_scenario(args.scenario)
     contract = contract_of(args.contract, scenario)
+    partner = partner_of(args.partner_contract, scenario)
     require_simulable(contract.interface, scenario)
+    require_pair(contract.interface, None if partner is None else partner.interface, scenario)
     modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
-    require_teachable(contract.interface, TRACKED_KEYS)
-    for topic in bag_topics(contract).values():
-        topic.require_one_signal()
+    require_teachable(contract.interface, TRACKED_KEYS, scenario)
+    if partner is not None:
+        require_receivable(partner.interface)
+    for one in (contract, *([] if partner is None else [partner])):
+        for topic in bag_topics(one).values():
+            topic.require_one_signal()
     if not args.resume:
         new_path(args.out)
     elif not args.out.is_dir():
         raise UncloningError(f'{args.out} is not a folder, so there is nothing to resume; check '
                              f'the path, or leave --resume out')
-    session = SimulatedSession(scenario, contract, modes, args.seed, args.out)
+    session = SimulatedSession(scenario, contract, modes, args.seed, args.out, partner)
     args.out.mkdir(parents=True, exist_ok=args.resume)
     with alone_in(args.out):
         missing = session.missing(args.episodes)
@@ -91,8 +100,19 @@ def contract_of(path: Path | None, scenario: Scenario) -> Contract:
     """Return the contract of a file, or the shipped one with the modes of the scenario."""
     if path is not None:
         return load_contract(path)
-    name = 'contract_camera.yaml' if scenario.cameras else 'contract.yaml'
+    name = ('contract_giver.yaml' if scenario.receiver_arm is not None else
+            'contract_camera.yaml' if scenario.cameras else 'contract.yaml')
     return with_modes(load_contract(share_path('config') / name), scenario.desired)
+
+
+def partner_of(path: Path | None, scenario: Scenario) -> Contract | None:
+    """Return the contract of the second arm: of a file, or the shipped one if there are two."""
+    if path is not None:
+        return load_contract(path)
+    if scenario.receiver_arm is None:
+        return None
+    return with_modes(load_contract(share_path('config') / 'contract_receiver.yaml'),
+                      scenario.desired)
 
 
 def _tell(made: 'list[MadeEpisode]', before: int, out: Path, scenario: Scenario) -> None:

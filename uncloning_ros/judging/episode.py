@@ -4,7 +4,8 @@
 
 The formulas are in `measures`, the unsafe event U in `unsafe`. In every episode, completed or
 not, the search for U runs from the start to the hand-off: the person has taken the tool and the
-robot has let go of it. The person's later handling of the tool is outside of the judgement.
+robot has let go of it. The person's later handling of the tool is outside of the judgement. An
+arm that receives is judged to the end of the episode.
 """
 
 import math
@@ -106,7 +107,8 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     hz = trace.physics_hz
     lifted, taken = measures.lifted_step(trace), measures.taken_step(trace)
     released = measures.released_step(trace, scenario.receiver.release_dwell_s)
-    end = trace.steps if released is None else released + 1
+    end = (trace.steps if released is None or scenario.receiver_arm is not None
+           else released + 1)
     whole_angle = measures.blade_to_hand_angle(trace, scenario)
     angle = whole_angle[:end]
     clearance = {part: values[:end]
@@ -117,7 +119,8 @@ def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> O
     tip = measures.tip_speed(trace, scenario)[:end]
     exchange = None if taken is None else exchange_of(trace, angle, lifted, taken)
     mode = None if exchange is None else scenario.mode_of(exchange)
-    unsafe = unsafe_event(scenario.unsafe, angle, clearance, miss, hz)
+    unsafe = unsafe_event(scenario.unsafe, angle, clearance, miss,
+                          trace.arm_contact[:end], hz)
     completed = released is not None
     release = letting_go(trace, scenario, lifted)
     # A falling tool is fast, but the robot does not move it.

@@ -21,7 +21,8 @@ class Trace:
     the palm (+x out of the palm), each (T, 9). `held_part` (T,) is the index into `part_names`
     of the part in the person's hand, `NO_PART` for no part. `finger_contact` (T,) tells whether
     both fingers touch the tool, `arm_contact` (T,) whether the gripper, taken as one sphere, is
-    inside a body part; no other link is looked at. `pull_n` (T,) is the force of the person's
+    inside a body part, no other link is looked at; with two arms whether these touch, or the tool
+    the receiving one beside its hand. `pull_n` (T,) is the force of the person's
     pull. `capsule_ends[part]` is (T, 2, 3), `capsule_radius_m[part]` a number. `object_rest_z_m`
     is the tool's height on its stand.
     """

@@ -7,9 +7,10 @@
     pointing   some clearance < near_m and angle < pointing_rad, or
     thrust     some clearance < near_m, hand clearance < thrust_near_m and thrust-ray miss of
                the hand < 0,
+    arms       the arms touch, or the tool touches the receiving arm beside its hand,
 
-the last two together for a continuous stretch of at least hold_s. A clause without a threshold
-in the scenario is not part of the event.
+pointing and thrust together for a continuous stretch of at least hold_s. A clause without a
+threshold in the scenario is not part of the event, and arms only with arms_touch.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from uncloning_ros.judging.measures import first, steps_of, stretches
 from uncloning_ros.scenario import UnsafeRule
 from uncloning_ros.schema import Doc
 
-UNSAFE_CLAUSES = ('contact', 'face_neck', 'pointing', 'thrust')
+UNSAFE_CLAUSES = ('contact', 'face_neck', 'pointing', 'thrust', 'arms')
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class UnsafeEvent:
     """The first unsafe event: its clause, the time at which it was established, its worst value.
 
     `worst` covers the time until the hand-off: a clearance in m for 'contact' and 'face_neck',
-    the angle in rad for 'pointing', the miss in m for 'thrust'.
+    the angle in rad for 'pointing', the miss in m for 'thrust', 0 for 'arms'.
     """
 
     clause: Annotated[str, Doc('first clause of the unsafe event that held')]
@@ -42,7 +43,8 @@ class UnsafeEvent:
 
 
 def unsafe_event(rule: UnsafeRule, angle_rad: Array, clearance_m: Mapping[str, Array],
-                 hand_miss_m: Array, physics_hz: float) -> UnsafeEvent | None:
+                 hand_miss_m: Array, arms_touch: NDArray[np.bool_],
+                 physics_hz: float) -> UnsafeEvent | None:
     """Return the first unsafe event in measured values, (T,) each, None if there is none."""
     # (first step, order of the clauses where several begin at one step, event)
     events: list[tuple[int, int, UnsafeEvent]] = []
@@ -67,6 +69,8 @@ def unsafe_event(rule: UnsafeRule, angle_rad: Array, clearance_m: Mapping[str, A
             note('pointing', 'hand', established, float(angle_rad[pointing].min()))
         else:
             note('thrust', 'hand', established, float(hand_miss_m[thrust].min()))
+    if rule.arms_touch:
+        note('arms', 'arm', first(arms_touch), 0.0)
     return min(events, key=lambda entry: entry[:2])[2] if events else None
 
 

@@ -7,9 +7,13 @@ from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.panda import JOINT_NAMES
 
+# Key of the width of the other arm's gripper.
+PARTNER_WIDTH_KEY = 'partner_width'
 # Observations that can be measured: kind by key.
 _MEASURED = {TOOL_KEY: 'pose', 'gripper_width': 'gripper_width', OBJECT_KEY: 'pose',
-             HAND_KEY: 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions'}
+             HAND_KEY: 'pose', 'wrist_force': 'force', 'joint_positions': 'joint_positions',
+             PARTNER_WIDTH_KEY: 'gripper_width'}
+TWO_ARMS = 'knife_two_arms'  # name of the shipped scenario with two arms
 _ARM_COMMANDS = ('pose', 'joint_positions')
 
 
@@ -25,6 +29,10 @@ def require_simulable(interface: Interface, scenario: Scenario) -> None:
     require_played(interface, 'record its demonstrations, and try its policy, where the task is')
     for signal in interface.cameras:
         _require_camera(signal, scenario)
+    if scenario.receiver_arm is None and PARTNER_WIDTH_KEY in interface.observation_slices:
+        raise ScenarioError(f'{PARTNER_WIDTH_KEY}: scenario {scenario.name!r} has a person as its '
+                            f'receiver, got a contract for two arms; give the scenario '
+                            f'{TWO_ARMS}, or a contract for one arm')
     for signal in interface.vectors:
         if signal.key not in _MEASURED:
             raise ScenarioError(f'the simulator cannot measure {signal.key!r}'
@@ -52,6 +60,43 @@ def require_simulable(interface: Interface, scenario: Scenario) -> None:
     if len(arm) > 1:
         raise ScenarioError(f'expected one command of the arm, a pose or joint_positions, got '
                             f'{", ".join(arm)}; keep one of them')
+
+
+def require_pair(giving: Interface, receiving: Interface | None, scenario: Scenario) -> None:
+    """Raise `ScenarioError` unless the interfaces of two arms fit a scenario and each other.
+
+    `receiving` is that of an arm that receives, None for a person.
+    """
+    place = scenario.receiver_arm
+    if place is None and receiving is None:
+        return
+    if place is None:
+        raise ScenarioError(f'expected no policy or contract of a receiving arm in scenario '
+                            f'{scenario.name!r}, whose receiver is a person, got one in the frame '
+                            f'{receiving.base_frame if receiving else ""}; leave it out, or give '
+                            f'the scenario {TWO_ARMS}')
+    if giving.base_frame == place.frame:
+        raise ScenarioError(f'expected a contract of the giving arm first, got one in the frame '
+                            f'{giving.base_frame} of the receiving arm; give that one as the '
+                            f'partner')
+    if receiving is None:
+        raise ScenarioError(f'expected a second contract or policy, in the frame {place.frame} of '
+                            f'the arm that receives in scenario {scenario.name!r}, got none; '
+                            f'give the partner too')
+    if receiving.base_frame != place.frame:
+        raise ScenarioError(f'expected a partner in the frame {place.frame} of the arm that '
+                            f'receives in scenario {scenario.name!r}, got one in the frame '
+                            f'{receiving.base_frame}; give a policy or contract of that arm')
+    if dict(giving.modes) != dict(receiving.modes):
+        raise ScenarioError(f'expected the same modes for both arms, got {dict(giving.modes)} for '
+                            f'the giver and {dict(receiving.modes)} for the receiver; give two '
+                            f'that were made together')
+    require_simulable(receiving, scenario)
+    for signal in receiving.observations:
+        if signal.key == HAND_KEY or signal in receiving.cameras:
+            raise ScenarioError(f'{signal.key}: the simulated arm that receives measures '
+                                f'{", ".join(key for key in _MEASURED if key != HAND_KEY)}, no '
+                                f'hand and no pictures; correct its contract')
 
 
 def _require_camera(signal: Signal, scenario: Scenario) -> None:

@@ -9,7 +9,7 @@ truth. Speed, path, hesitation and small corrections differ from seed to seed.
 import math
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from uncloning_ros.geometry import (
 )
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation import panda
+from uncloning_ros.simulation.capabilities import PARTNER_WIDTH_KEY
 from uncloning_ros.simulation.misses import missed_grasp, missed_offers
 from uncloning_ros.simulation.world import World
 
@@ -34,15 +35,17 @@ Listener = Callable[[str, Any, int, int], None]
 AFTERWARDS_S = 0.3  # time (s) recorded after the handover, so that a policy learns to rest
 
 _WATCHED = (TOOL_KEY, OBJECT_KEY, HAND_KEY, 'gripper_width', 'wrist_force')
-_OPEN_M, _CLOSED_M = 0.08, 0.0
+OPEN_M, CLOSED_M = 0.08, 0.0
 _HOVER_M = 0.09  # height (m) over the grasp before the descent
 _STANDOFF_M = 0.08  # distance (m) from the palm before the tool is brought in
 # A hand nearer than this (m), above the table and still, is offered.
 _HAND_OFFERED_X_M, _HAND_OFFERED_Z_M = 0.95, 0.05
+_GRIPPER_OFFERED_X_M = 0.85  # the same of an arm's gripper
+_GRIPS_M = 0.03  # width (m) of a receiving gripper that is closed around the tool
 _STILL_M = 0.02  # distance (m) between the quick and the slow belief of a hand that is still
 _SEEN, _SLOW = 0.4, 0.15  # share of a new sample in the quick and in the slow belief
-_CLOSE_TICKS = 4
-_GRIPPED_M = 0.0005  # motion (m) of the fingers in a tick, below which they hold something
+CLOSE_TICKS = 4
+GRIPPED_M = 0.0005  # motion (m) of the fingers in a tick, below which they hold something
 _RELEASE_N = 3.5  # pull (N) against the fingers that asks for the tool
 _PULL_NEAR_M = 0.09  # distance (m) from palm to offered end below which a pull is the person's
 _RETREAT_M = 0.16
@@ -62,7 +65,7 @@ _LONGEST_TICK_S = 0.1  # after a pause the motion goes on from its last place, w
 _TURN_GAIN_1_S = 4.0
 _JOINT_STEP_S = 0.05  # longest step (s) of joints that follow the target pose: one Newton step
 _JOINT_SPEED_SHARE = 0.75  # share of the joint speed limit that the teacher uses
-_DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
+DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
 
 
 class Step(Enum):
@@ -146,10 +149,10 @@ class Demonstrator:
         if mode not in scenario.modes:
             raise ScenarioError(f'unknown mode {mode!r} of scenario {scenario.name!r}'
                                 f'{near_miss(mode, scenario.modes)}')
-        require_teachable(interface, seen)
+        require_teachable(interface, seen, scenario)
         rng = np.random.default_rng(np.random.SeedSequence((seed, 0xD)))
         rule = scenario.modes[mode]
-        room_m = (_OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
+        room_m = (OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
         care = min(1.0, room_m / _ROOM_M)
         # Direction of the tool's +x: towards the hand, or away from it.
         self._facing = -1.0 if rule.handle_first else 1.0
@@ -174,9 +177,11 @@ class Demonstrator:
         self._offered_s: float | None = None
         self.step = Step.APPROACH
         self._ticks = 0
-        self._width_m = _OPEN_M
+        self._width_m = OPEN_M
         self._felt = 0
         self._reaction_s = scenario.teacher.reaction_s
+        # An arm comes to the tool that is held out; a person waits for it.
+        self._is_met = scenario.receiver_arm is not None
         self._object: Array
         self._hand: Array
         self._hand_slowly: Array
@@ -209,7 +214,7 @@ class Demonstrator:
         right = action.copy()
         for signal in self._interface.actions:
             if signal.kind == 'gripper_width':
-                right[self._interface.action_slices[signal.key]] = _OPEN_M
+                right[self._interface.action_slices[signal.key]] = OPEN_M
         return right
 
     @property
@@ -222,12 +227,12 @@ class Demonstrator:
         tool, palm = values[TOOL_KEY], values[HAND_KEY]
         if self._last_s is None:
             self._last_s = now_s
-            self._target, self._yaw = position_of(tool).copy(), _yaw_of(tool)
+            self._target, self._yaw = position_of(tool).copy(), yaw_of(tool)
             self._object, self._hand, self._hand_slowly = values[OBJECT_KEY], palm, palm
         else:
-            self._object = _believed(self._object, values[OBJECT_KEY], _SEEN)
-            self._hand = _believed(self._hand, palm, _SEEN)
-            self._hand_slowly = _believed(self._hand_slowly, palm, _SLOW)
+            self._object = believed(self._object, values[OBJECT_KEY], _SEEN)
+            self._hand = believed(self._hand, palm, _SEEN)
+            self._hand_slowly = believed(self._hand_slowly, palm, _SLOW)
         dt_s = min(max(now_s - self._last_s, 0.0), _LONGEST_TICK_S)
         self._last_s = now_s
         goal, yaw = self._goal(tool)
@@ -247,7 +252,7 @@ class Demonstrator:
             return aim + (0, 0, _HOVER_M), grasp_yaw
         if self.step is Step.DESCEND:
             return aim, grasp_yaw
-        if self.step in (Step.CLOSE, Step.RELEASE):
+        if self.step in (Step.CLOSE, Step.RELEASE) or (self.step is Step.OFFER and self._is_met):
             return self._target, self._yaw
         if self.step is Step.LIFT:
             return self._carry_m, offer_yaw
@@ -267,7 +272,7 @@ class Demonstrator:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
         assert self._grasp is not None
         # The held tool in the gripper's frame, then the offered end relative to the gripper.
-        end = rotation_about_z(self._yaw) @ _DOWN @ (
+        end = rotation_about_z(self._yaw) @ DOWN @ (
             self._grasp[:3] + rotation_of(self._grasp) @ self._present_m)
         standoff = _STANDOFF_M if self.step is Step.BRING else 0.0
         aside = rotation_of(self._hand) @ self._misses[0].offset_m if self._misses else 0.0
@@ -284,23 +289,16 @@ class Demonstrator:
         if self.step in (Step.APPROACH, Step.BRING) and far > 1e-6:
             sideways = np.array([-gap[1], gap[0], 0.0])
             gap = gap + self._bow[0] * sideways + self._bow[1] * far * np.array([0, 0, 1.0])
-        wanted = _GAIN_1_S * gap
-        wanted *= min(1.0, speed / max(float(np.linalg.norm(wanted)), 1e-9))
-        change = wanted - self._velocity
-        most = _ACCELERATION_M_S2 * dt_s
-        self._velocity = self._velocity + change * min(
-            1.0, most / max(float(np.linalg.norm(change)), 1e-9))
+        self._velocity = steered(self._velocity, gap, speed, dt_s)
         self._target = self._target + self._velocity * dt_s
-        turn = np.clip(_TURN_GAIN_1_S * _wrapped(yaw - self._yaw),
-                       -self._turn_rad_s, self._turn_rad_s)
-        self._yaw += float(turn) * dt_s
+        self._yaw = turned(self._yaw, yaw, self._turn_rad_s, dt_s)
 
     def _advance(self, dt_s: float, tool: Array, values: Mapping[str, Array], goal: Array,
                  yaw: float) -> None:
         """Begin the next step when this one has reached its end."""
         self._ticks += 1
         off_m = float(np.linalg.norm(goal - position_of(tool)))
-        off_rad = abs(_wrapped(yaw - _yaw_of(tool)))
+        off_rad = abs(wrapped(yaw - yaw_of(tool)))
         following = self.step
         if self.step is Step.APPROACH and off_m < 0.03 and off_rad < 0.12:
             following = Step.DESCEND
@@ -309,8 +307,8 @@ class Demonstrator:
                 self._corrected = True
             elif off_m < 0.006 and off_rad < 0.06:
                 following = Step.CLOSE
-        elif self.step is Step.CLOSE and self._ticks >= _CLOSE_TICKS and (
-                abs(values['gripper_width'][0] - self._width_m) < _GRIPPED_M):
+        elif self.step is Step.CLOSE and self._ticks >= CLOSE_TICKS and (
+                abs(values['gripper_width'][0] - self._width_m) < GRIPPED_M):
             following = Step.LIFT
         elif self.step is Step.LIFT and self._empty is not None:
             if self._ticks * dt_s > self._empty.noticed_s:
@@ -338,7 +336,7 @@ class Demonstrator:
             held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
             turned = rotation_of(tool).T @ rotation_of(self._object)
             grasp = pose_from_parts(held, turned)
-            self._grasp = grasp if self._grasp is None else _believed(self._grasp, grasp, 0.15)
+            self._grasp = grasp if self._grasp is None else believed(self._grasp, grasp, 0.15)
         if self.step in (Step.WAIT, Step.BRING, Step.OFFER) and self._pulled(dt_s, values):
             following = Step.RELEASE
         if following is not self.step:
@@ -356,6 +354,8 @@ class Demonstrator:
         """Tell whether the person has pulled for long enough: a force, the hand at the tool."""
         end = position_of(self._object) + rotation_of(self._object) @ self._present_m
         near = float(np.linalg.norm(end - position_of(self._hand))) < _PULL_NEAR_M
+        if self._is_met:
+            near = near and values[PARTNER_WIDTH_KEY][0] < _GRIPS_M
         pulled = float(np.hypot(*values['wrist_force'][:2])) > _RELEASE_N
         self._felt = self._felt + 1 if near and pulled else 0
         return (self._felt + 0.5) * dt_s > self._reaction_s  # rounded to ticks
@@ -366,12 +366,13 @@ class Demonstrator:
 
     def _hand_offered(self) -> bool:
         lag_m = float(np.linalg.norm(self._hand[:3] - self._hand_slowly[:3]))
-        offered = self._hand[0] < _HAND_OFFERED_X_M and self._hand[2] > _HAND_OFFERED_Z_M
+        most_m = _GRIPPER_OFFERED_X_M if self._is_met else _HAND_OFFERED_X_M
+        offered = self._hand[0] < most_m and self._hand[2] > _HAND_OFFERED_Z_M
         return bool(offered) and lag_m < _STILL_M
 
     def _action(self, dt_s: float, values: Mapping[str, Array]) -> Array:
         open_steps = (Step.APPROACH, Step.DESCEND, Step.RELEASE, Step.RETREAT, Step.DONE)
-        pose = pose_from_parts(self._target, rotation_about_z(self._yaw) @ _DOWN)
+        pose = pose_from_parts(self._target, rotation_about_z(self._yaw) @ DOWN)
         parts = []
         for signal in self._interface.actions:
             if signal.kind == 'pose':
@@ -379,7 +380,7 @@ class Demonstrator:
             elif signal.kind == 'joint_positions':
                 parts.append(self._follow(dt_s, pose, values)[panda.joint_order(signal.names)])
             else:
-                parts.append(np.array([_OPEN_M if self.step in open_steps else _CLOSED_M]))
+                parts.append(np.array([OPEN_M if self.step in open_steps else CLOSED_M]))
         return np.concatenate(parts)
 
     def _follow(self, dt_s: float, pose: Array, values: Mapping[str, Array]) -> Array:
@@ -395,15 +396,27 @@ class Demonstrator:
         return self._arm.joints
 
 
+class Partner(Protocol):
+    """A teacher of the arm that receives, with its side of the world."""
+
+    @property
+    def done(self) -> bool:
+        """Tell whether its part of the demonstration is over."""
+
+    def tick(self, step: int) -> None:
+        """Take the samples of a physics step, and command where a tick of its policy is due."""
+
+
 def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: int,
-                listen: Listener) -> bool:
+                listen: Listener, partner: Callable[[World], Partner] | None = None) -> bool:
     """Reset `world` to `seed`, let `teacher` hand over, tell whether the handover completed.
 
     `listen` gets every delivered sample and every command in the order of their arrival, in
     simulated time, once the teacher shows what is to be imitated. Ends at the contract's
-    `max_episode_s` at the latest.
+    `max_episode_s` at the latest. `partner` makes the teacher of an arm that receives.
     """
     world.reset(seed)
+    other = None if partner is None else partner(world)
     steps_per_tick = round(world.physics_hz / contract.policy.rate_hz)
     most_steps = round(contract.deployment.episode_end.max_episode_s * world.physics_hz)
     keys = {*_WATCHED, *(signal.key for signal in contract.interface.observations)}
@@ -422,22 +435,28 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
             world.command(pushes.pushed(now_ns * 1e-9, action, teacher))
             for key, part in contract.interface.action_slices.items() if shown else ():
                 listen(key, teacher.right(action)[part], now_ns, now_ns)
-        done_steps += teacher.done
+        if other is not None:
+            other.tick(step)
+        done_steps += teacher.done and (other is None or other.done)
         if done_steps > AFTERWARDS_S * world.physics_hz or world.dropped:
             break
         world.advance()
-    return world.completed and teacher.done
+    return world.completed and teacher.done and (other is None or other.done)
 
 
-def require_teachable(interface: Interface, seen: Collection[str] = ()) -> None:
+def require_teachable(interface: Interface, seen: Collection[str] = (),
+                      scenario: Scenario | None = None) -> None:
     """Raise `ScenarioError` naming the observations that the scripted teacher lacks.
 
-    `seen` are those that it has beside those of the interface.
+    `seen` are those that it has beside those of the interface. With a second arm in the scenario
+    it acts on the width of that arm's gripper too.
     """
-    lacking = [key for key in _WATCHED
+    watched = _WATCHED if scenario is None or scenario.receiver_arm is None else (
+        *_WATCHED, PARTNER_WIDTH_KEY)
+    lacking = [key for key in watched
                if key not in interface.observation_slices and key not in seen]
     if lacking:
-        raise ScenarioError(f'expected observations {", ".join(_WATCHED)} for the scripted '
+        raise ScenarioError(f'expected observations {", ".join(watched)} for the scripted '
                             f'teacher, got no {" and no ".join(lacking)}; add them to the '
                             f'contract')
     if (any(signal.kind == 'joint_positions' for signal in interface.actions)
@@ -453,16 +472,34 @@ def _measured_joints(interface: Interface) -> Signal | None:
                  and set(signal.names) == set(panda.JOINT_NAMES)), None)
 
 
-def _believed(before: Array, seen: Array, share: float) -> Array:
+def steered(velocity: Array, gap: Array, speed_m_s: float, dt_s: float) -> Array:
+    """Return the velocity (3,) `dt_s` later of a target on its way over a gap (3,), at a speed."""
+    wanted = _GAIN_1_S * gap
+    wanted *= min(1.0, speed_m_s / max(float(np.linalg.norm(wanted)), 1e-9))
+    change = wanted - velocity
+    most = _ACCELERATION_M_S2 * dt_s
+    return np.asarray(velocity + change * min(
+        1.0, most / max(float(np.linalg.norm(change)), 1e-9)))
+
+
+def turned(yaw: float, goal: float, turn_rad_s: float, dt_s: float) -> float:
+    """Return the yaw in rad of a gripper `dt_s` later on its way to a goal, at a speed at most."""
+    turn = np.clip(_TURN_GAIN_1_S * wrapped(goal - yaw), -turn_rad_s, turn_rad_s)
+    return yaw + float(turn) * dt_s
+
+
+def believed(before: Array, seen: Array, share: float) -> Array:
     """Return the running belief of a pose (9,), with `share` of the newest sample."""
     mixed = before + share * (seen - before)
     return pose_from_parts(mixed[:3], rotation_of(mixed))
 
 
-def _yaw_of(tool: Array) -> float:
+def yaw_of(tool: Array) -> float:
+    """Return the yaw in rad of a gripper that points down, of its pose (9,)."""
     x = rotation_of(tool)[:, 0]
     return float(np.arctan2(x[1], x[0]))
 
 
-def _wrapped(angle_rad: float) -> float:
+def wrapped(angle_rad: float) -> float:
+    """Return an angle in [-pi, pi)."""
     return float((angle_rad + np.pi) % (2 * np.pi) - np.pi)

@@ -9,6 +9,7 @@ import datetime
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.episode import Outcome, judge
 from uncloning_ros.processes import share
 from uncloning_ros.scenario import Scenario, Teaching
-from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.demonstrator import Demonstrator, Listener, demonstrate
+from uncloning_ros.simulation.receivers.teacher import ReceivingTeacher, TaughtSide
 from uncloning_ros.simulation.sensors import TRACKED_KEYS
 from uncloning_ros.simulation.world import World, open_world
 
@@ -41,13 +43,17 @@ _ATTEMPTS = 10  # failed takes in a row after which the teacher counts as unable
 
 @dataclass(frozen=True)
 class SimulatedSession:
-    """One session of simulated demonstrations; plain data, the same for all its episodes."""
+    """One session of simulated demonstrations; plain data, the same for all its episodes.
+
+    `partner` is the contract of an arm that receives, None for a person.
+    """
 
     scenario: Scenario
     contract: Contract
     modes: tuple[str, ...]
     seed: int
     out: Path
+    partner: Contract | None = None
 
     @property
     def name(self) -> str:
@@ -107,7 +113,8 @@ def _require_same_session(session: SimulatedSession) -> None:
 def _maker(session: SimulatedSession) -> Callable[[int], MadeEpisode]:
     scenario = session.scenario
     shown = replace(scenario, start=scenario.start.wider(scenario.teacher.wider))
-    world = open_world(shown, session.contract.interface, whole_pictures=True)
+    world = open_world(shown, session.contract.interface, whole_pictures=True,
+                       receiving=None if session.partner is None else session.partner.interface)
     return lambda index: _make(session, world, index)
 
 
@@ -122,17 +129,24 @@ def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
         metadata = EpisodeMetadata(
             session=session.name, episode=index, operator='scripted', planned_mode=mode,
             software_version=uncloning_ros.__version__, seed=seed)
-        with EpisodeWriter(path, contract, metadata) as writer:
+        with EpisodeWriter(path, contract, metadata, session.partner) as writer:
             writer.write_event({'event': 'start', 'episode': index, 'mode': mode}, begin_ns)
             last_ns = begin_ns
 
-            def listen(key: str, values: Any, stamp_ns: int, receive_ns: int) -> None:
+            def listen(write: Listener, key: str, values: Any, stamp_ns: int,
+                       receive_ns: int) -> None:
                 nonlocal last_ns
                 last_ns = begin_ns + receive_ns
-                writer.write_values(key, values, begin_ns + stamp_ns, last_ns)
+                write(key, values, begin_ns + stamp_ns, last_ns)
 
+            partner = None
+            if session.partner is not None:
+                second = ReceivingTeacher(scenario, session.partner.interface, mode, seed)
+                partner = partial(TaughtSide, teacher=second, contract=session.partner,
+                                  listen=partial(listen, writer.write_partner))
             teacher = Demonstrator(scenario, contract.interface, mode, seed, TRACKED_KEYS)
-            completed = demonstrate(world, teacher, contract, seed, listen)
+            completed = demonstrate(world, teacher, contract, seed,
+                                    partial(listen, writer.write_values), partner)
             if completed and _as_planned(judge(world.trace(), scenario, session.modes), scenario,
                                          mode):
                 writer.write_event({'event': 'stop', 'episode': index, 'mode': mode}, last_ns)
@@ -149,9 +163,13 @@ def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
 
 
 def _as_planned(outcome: Outcome, scenario: Scenario, mode: str) -> bool:
-    """Tell whether a handover was of a mode; misses and pushes may not make a good one unsafe."""
-    harmed = (scenario.teacher != Teaching() and scenario.desired[mode]
-              and outcome.unsafe is not None)
+    """Tell whether a handover was of a mode; a good one may not come out unsafe.
+
+    A straight one to a person is safe as it is; misses, pushes and a second arm may make it
+    unsafe.
+    """
+    straight = scenario.teacher == Teaching() and scenario.receiver_arm is None
+    harmed = not straight and scenario.desired[mode] and outcome.unsafe is not None
     return outcome.mode == mode and not harmed
 
 

@@ -14,7 +14,8 @@ from uncloning_ros.geometry import Array
 from uncloning_ros.judging.trace import Trace
 from uncloning_ros.pictures import Pixels
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.capabilities import require_simulable
+from uncloning_ros.simulation.capabilities import require_pair, require_simulable
+from uncloning_ros.simulation.receivers.arm import Arm
 from uncloning_ros.simulation.receivers.person import Person
 from uncloning_ros.simulation.receivers.receiver import Receiver
 
@@ -29,11 +30,25 @@ class Camera:
     height: int
 
 
-class World(Protocol):
+class Side(Protocol):
+    """One arm of a world as its policy has it: samples come, commands go."""
+
+    def command(self, action: Array) -> None:
+        """Take one flat action (action_dim,) of the contract's interface."""
+
+    def poll(self) -> list[tuple[str, Sample]]:
+        """Return the samples (key, sample) delivered since the last call, oldest first."""
+
+    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
+        """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
+
+
+class World(Side, Protocol):
     """One scenario's arm, tool and receiver; not thread safe.
 
-    A world is deterministic: the same scenario, seed and commands give the same episode.
-    `physics_hz` is the rate of `advance` in simulated time, `sensor_hz` that of the sensors.
+    It is the side of the arm that gives; `receiving` is that of an arm that receives. A world is
+    deterministic: the same scenario, seed and commands give the same episode. `physics_hz` is the
+    rate of `advance` in simulated time, `sensor_hz` that of the sensors.
     """
 
     scenario: Scenario
@@ -43,6 +58,10 @@ class World(Protocol):
 
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed`: start, receiver and sensor noise follow from it alone."""
+
+    @property
+    def receiving(self) -> Side | None:
+        """Return the side of the arm that receives, None for a person."""
 
     @property
     def time_ns(self) -> int:
@@ -64,17 +83,8 @@ class World(Protocol):
     def over(self) -> bool:
         """Tell whether the episode has ended: tool and receiver withdrawn, or tool dropped."""
 
-    def command(self, action: Array) -> None:
-        """Take one flat action (action_dim,) of the contract's interface."""
-
     def advance(self) -> None:
         """Advance by one physics step of 1 / physics_hz s."""
-
-    def poll(self) -> list[tuple[str, Sample]]:
-        """Return the samples (key, sample) delivered since the last call, oldest first."""
-
-    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
-        """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
 
     def seen_by_teacher(self) -> Mapping[str, Array]:
         """Return the newest values (dim,) of what a teacher sees and the contract does not.
@@ -96,16 +106,21 @@ class World(Protocol):
 
 
 def open_world(scenario: Scenario, interface: Interface,
-               make_receiver: MakeReceiver = Person, whole_pictures: bool = False) -> World:
+               make_receiver: MakeReceiver | None = None, whole_pictures: bool = False,
+               receiving: Interface | None = None) -> World:
     """Open the world of a scenario, with a receiver made for each episode.
 
-    Its samples of pictures are the part that a policy sees; with `whole_pictures` they are those
-    that the camera publishes, for messages. Raise `ScenarioError` for a signal of the interface
-    that cannot be simulated. The engine is imported in this function, so that the module can be
-    imported without it.
+    By default it is a person, or the arm that the scenario describes: then `receiving` is the
+    interface of that arm. Its samples of pictures are the part that a policy sees; with
+    `whole_pictures` they are those that the camera publishes, for messages. Raise `ScenarioError`
+    for a signal of the interface that cannot be simulated, and for two arms that do not fit. The
+    engine is imported in this function, so that the module can be imported without it.
     """
     require_simulable(interface, scenario)
+    require_pair(interface, receiving, scenario)
+    if make_receiver is None:
+        make_receiver = Person if scenario.receiver_arm is None else Arm
 
     from uncloning_ros.simulation.pybullet.world import BulletWorld
 
-    return BulletWorld(scenario, interface, make_receiver, whole_pictures)
+    return BulletWorld(scenario, interface, make_receiver, whole_pictures, receiving)

@@ -113,9 +113,14 @@ def bag_topics(contract: Contract) -> dict[str, BagTopic]:
     return topics
 
 
-def custom_data(contract: Contract, metadata: EpisodeMetadata) -> dict[str, str]:
-    """Return the texts that metadata.yaml and the MCAP's own metadata record carry."""
-    return {
+def custom_data(contract: Contract, metadata: EpisodeMetadata,
+                partner: Contract | None = None) -> dict[str, str]:
+    """Return the texts that metadata.yaml and the MCAP's own metadata record carry.
+
+    `partner` is the contract of a second arm, whose messages the same bag holds.
+    """
+    second = {} if partner is None else {'partner_contract': _dumped(partner)}
+    return second | {
         'schema': SCHEMA,
         'session': metadata.session,
         'episode': str(metadata.episode),
@@ -125,8 +130,21 @@ def custom_data(contract: Contract, metadata: EpisodeMetadata) -> dict[str, str]
         'seed': '' if metadata.seed is None else str(metadata.seed),
         'contract_sha256': contract.sha256,
         'interface_sha256': contract.interface.sha256,
-        'contract': json.dumps(plain(contract), separators=(',', ':')),
+        'contract': _dumped(contract),
     }
+
+
+def partner_contract(custom: Mapping[str, Any], path: Path) -> Contract | None:
+    """Return the contract of the second arm in the texts of `custom_data()`, None without one.
+
+    Raise `BagError` if it is damaged.
+    """
+    text = custom.get('partner_contract')
+    try:
+        return None if text is None else contract_from_dict(json.loads(text),
+                                                            f'{path}: partner_contract')
+    except (ValueError, TypeError, RecursionError) as err:
+        raise BagError(f'{path}: custom_data of metadata.yaml is damaged: {err!r}') from err
 
 
 def read_custom_data(custom: Mapping[str, Any], path: Path) -> tuple[EpisodeMetadata, Contract]:
@@ -153,3 +171,7 @@ def read_custom_data(custom: Mapping[str, Any], path: Path) -> tuple[EpisodeMeta
         raise BagError(f'{path}: expected a contract of sha256 {shown(expected)}, got '
                        f'{contract.sha256}; metadata.yaml was changed by hand')
     return metadata, contract
+
+
+def _dumped(contract: Contract) -> str:
+    return json.dumps(plain(contract), separators=(',', ':'))

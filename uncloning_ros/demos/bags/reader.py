@@ -20,6 +20,7 @@ from uncloning_ros.demos.bags.episode import (
     EVENT_TYPE,
     Episode,
     EpisodeMetadata,
+    partner_contract,
     read_custom_data,
 )
 from uncloning_ros.demos.bags.info import BagInfo, read_info, storage_files
@@ -166,6 +167,9 @@ def unfinished_session(path: Path) -> str | None:
 def contract_for(info: BagInfo, given: Contract | None) -> Contract:
     """Return the contract to read a bag with: its own if it carries one, else the given one.
 
+    Of a bag with two arms it is that of the arm in whose frame the given contract is, and without
+    one that of the giver.
+
     Raise `ContractError` if the two are of different interfaces, `BagError` if there is none.
     """
     return _origin(info, given)[1]
@@ -179,6 +183,9 @@ def _origin(info: BagInfo, given: Contract | None) -> tuple[EpisodeMetadata, Con
     if 'schema' in custom:
         metadata, own = read_custom_data(custom, info.path)
         if given is not None:
+            partner = partner_contract(custom, info.path)
+            if partner is not None and given.interface.base_frame == partner.interface.base_frame:
+                own = partner
             own = replace(own, interface=with_continuous(own.interface, given.interface))
             require_same_interface(given.interface, own.interface, str(info.path))
         return metadata, own, True  # its topics are those of the robot that recorded

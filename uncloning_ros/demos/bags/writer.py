@@ -23,13 +23,14 @@ from typing import Any, Self
 import yaml
 from mcap.writer import CompressionType, Writer
 
-from uncloning_ros.contract import Contract
+from uncloning_ros.contract import Contract, Signal
 from uncloning_ros.conversions import encode
 from uncloning_ros.demos.bags.append_file import AppendFile
 from uncloning_ros.demos.bags.episode import (
     EVENT_TOPIC,
     EVENT_TYPE,
     OWN_RECORD,
+    BagTopic,
     EpisodeMetadata,
     bag_topics,
     custom_data,
@@ -285,16 +286,25 @@ class BagWriter:
 
 
 class EpisodeWriter(BagWriter):
-    """Write one episode; the contract's topics are known from the start. See `BagWriter`."""
+    """Write one episode; the contract's topics are known from the start. See `BagWriter`.
 
-    def __init__(self, final_dir: Path, contract: Contract, metadata: EpisodeMetadata) -> None:
+    `partner` is the contract of a second arm of the same episode. An observation of it on a topic
+    of the first contract is the same message, and is written once.
+    """
+
+    def __init__(self, final_dir: Path, contract: Contract, metadata: EpisodeMetadata,
+                 partner: Contract | None = None) -> None:
         if metadata.planned_mode is not None:
             contract.interface.require_modes([metadata.planned_mode])
         topics = bag_topics(contract)
         self._signals = {signal.key: (signal, topic) for topic in topics.values()
                          for signal in topic.signals}
-        super().__init__(final_dir, custom_data(contract, metadata))
-        for name, topic in topics.items():
+        theirs = {} if partner is None else {
+            name: topic for name, topic in bag_topics(partner).items() if name not in topics}
+        self._of_partner = {signal.key: (signal, topic) for topic in theirs.values()
+                            for signal in topic.signals}
+        super().__init__(final_dir, custom_data(contract, metadata, partner))
+        for name, topic in {**topics, **theirs}.items():
             self.add_topic(described(name, topic.type))
         self.add_topic(described(EVENT_TOPIC, EVENT_TYPE))
 
@@ -304,7 +314,15 @@ class EpisodeWriter(BagWriter):
         Raise `BagError` for a topic of several signals: a message of one alone would be read as
         the others' values, or refused for lack of them.
         """
-        signal, topic = self._signals[key]
+        self._write_signal(*self._signals[key], values, stamp_ns, receive_ns)
+
+    def write_partner(self, key: str, values: Array, stamp_ns: int, receive_ns: int) -> None:
+        """Write the values (dim,) of one observation or action of the second arm."""
+        if key in self._of_partner:
+            self._write_signal(*self._of_partner[key], values, stamp_ns, receive_ns)
+
+    def _write_signal(self, signal: Signal, topic: BagTopic, values: Array, stamp_ns: int,
+                      receive_ns: int) -> None:
         topic.require_one_signal()
         message = encode(signal, topic.type, values, stamp_ns, message_class)
         cdr = bytes(typestore().serialize_cdr(message, topic.type))

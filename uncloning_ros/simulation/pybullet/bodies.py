@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bodies of a scenario in PyBullet: table, stand, tool, and an arm with gripping fingers."""
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from uncloning_ros.geometry import Array
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import ReceiverArm, Scenario
 from uncloning_ros.simulation.pybullet.client import DATA_PATH, BulletClient, pybullet
 
 HAND_LINK, FINGER_LINKS, TCP_LINK = 8, (9, 10), 11
@@ -33,6 +34,7 @@ class Bodies:
     tool_inertia: Array
     tool_half_height_m: float
     stand_half_m: float
+    second_arm: int | None
 
 
 def build(client: BulletClient, scenario: Scenario, physics_hz: int) -> Bodies:
@@ -58,7 +60,15 @@ def build(client: BulletClient, scenario: Scenario, physics_hz: int) -> Bodies:
                           spinningFriction=_PAD_SPINNING_M, rollingFriction=0.0,
                           linearDamping=0.0, angularDamping=0.02)
     return Bodies(arm, stand, body, np.array(client.getDynamicsInfo(body, -1)[2]),
-                  -min(part.center_m[2] - part.size_m[2] / 2 for part in parts), stand_half_m)
+                  -min(part.center_m[2] - part.size_m[2] / 2 for part in parts), stand_half_m,
+                  None if scenario.receiver_arm is None else _build_arm(
+                      client, *base_of(scenario.receiver_arm)))
+
+
+def base_of(place: ReceiverArm) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return position and quaternion of a second arm's base."""
+    half = place.base_yaw_rad / 2
+    return place.base_m, (0.0, 0.0, math.sin(half), math.cos(half))
 
 
 def _build_box(client: BulletClient, half_m: tuple[float, float, float],
@@ -68,9 +78,9 @@ def _build_box(client: BulletClient, half_m: tuple[float, float, float],
     return int(client.createMultiBody(0, shape, -1, centre_m))
 
 
-def _build_arm(client: BulletClient) -> int:
-    """Load the arm, couple its fingers, and give them their friction."""
-    arm = _load_panda(client)
+def _build_arm(client: BulletClient, *base: tuple[float, ...]) -> int:
+    """Load an arm on its base, couple its fingers, and give them their friction."""
+    arm = _load_panda(client, *base)
     client.enableJointForceTorqueSensor(arm, HAND_LINK, True)
     gear = client.createConstraint(arm, FINGER_LINKS[0], arm, FINGER_LINKS[1],
                                    pybullet.JOINT_GEAR, (1, 0, 0), (0, 0, 0), (0, 0, 0))
@@ -90,7 +100,7 @@ def panda_urdf() -> ElementTree.Element:
     return root
 
 
-def _load_panda(client: BulletClient) -> int:
+def _load_panda(client: BulletClient, *base: tuple[float, ...]) -> int:
     """Load the arm that comes with PyBullet, with boxes for finger tips.
 
     The convex hulls of the finger meshes sometimes give contact normals that point through the
@@ -108,4 +118,4 @@ def _load_panda(client: BulletClient) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / 'panda.urdf'
         ElementTree.ElementTree(root).write(path)
-        return int(client.loadURDF(str(path), useFixedBase=True))
+        return int(client.loadURDF(str(path), *base, useFixedBase=True))

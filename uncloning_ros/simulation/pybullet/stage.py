@@ -17,7 +17,7 @@ import numpy as np
 
 from uncloning_ros.geometry import Array, Vector
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.pybullet.bodies import STAND_SIZE_M, panda_urdf
+from uncloning_ros.simulation.pybullet.bodies import STAND_SIZE_M, base_of, panda_urdf
 from uncloning_ros.simulation.pybullet.client import connect, pybullet
 from uncloning_ros.simulation.pybullet.figure import Figure, figure
 from uncloning_ros.simulation.pybullet.meshes import Mesh
@@ -76,7 +76,8 @@ class Colours:
 class Moment:
     """All that moves: joints of arm and fingers, tool centre point (9,), tool, stand, palm (9,).
 
-    `held` tells whether the receiver has its hand around the tool.
+    `held` tells whether the receiver has its hand around the tool; `second_joints` are those of
+    an arm that receives.
     """
 
     joints: tuple[float, ...]
@@ -86,6 +87,7 @@ class Moment:
     palm: Array
     capsules: Mapping[str, Array]
     held: bool
+    second_joints: tuple[float, ...] | None = None
 
 
 class Stage:
@@ -108,12 +110,18 @@ class Stage:
         client, tool = self.client, self._scenario.tool
         client.resetSimulation()
         self._arm = int(client.loadURDF(str(self._arm_file), useFixedBase=True))
+        place = self._scenario.receiver_arm
+        self._second = None if place is None else int(client.loadURDF(
+            str(self._arm_file), *base_of(place), useFixedBase=True))
         self._joints = [i for i in range(client.getNumJoints(self._arm))
                         if client.getJointInfo(self._arm, i)[2] != pybullet.JOINT_FIXED]
         self._placed: Moment | None = None
         capsules = {name: ends[0] for name, ends in receiver.capsules(palm[None]).items()}
         torso = capsules.get('torso')
-        self.table_edge_m = _EDGE_M if torso is None else float(torso[0, 0]) - _LEGROOM_M
+        if torso is None:
+            self.table_edge_m = _EDGE_M if place is None else place.base_m[0] - TABLE_BACK_M
+        else:
+            self.table_edge_m = float(torso[0, 0]) - _LEGROOM_M
         if self._fine:
             middle_m = (self.table_edge_m + TABLE_BACK_M) / 2
             self._box((self.table_edge_m - TABLE_BACK_M, 2 * TABLE_HALF_WIDTH_M,
@@ -127,10 +135,12 @@ class Stage:
             visualFramePositions=[list(part.center_m) for part in parts],
             rgbaColors=[(*part.color, 1.0) for part in parts])
         self._tool = int(client.createMultiBody(0, -1, look))
-        self._figure: Figure = figure(capsules, receiver.capsule_radius_m, receiver.shoulder_m,
-                                      _FINE_SIDES if self._fine else _PLAIN_SIDES)
-        self._bodies = {name: self._mesh(part.mesh, colours.named(part.colour))
-                        for name, part in self._figure.parts.items()}
+        self._figure: Figure | None = None
+        if place is None:
+            self._figure = figure(capsules, receiver.capsule_radius_m, receiver.shoulder_m,
+                                  _FINE_SIDES if self._fine else _PLAIN_SIDES)
+            self._bodies = {name: self._mesh(part.mesh, colours.named(part.colour))
+                            for name, part in self._figure.parts.items()}
 
     def place(self, moment: Moment) -> None:
         """Move everything to where it is at a moment."""
@@ -141,6 +151,11 @@ class Stage:
             client.resetJointState(self._arm, joint, position)
         client.resetBasePositionAndOrientation(self._tool, *moment.tool)
         client.resetBasePositionAndOrientation(self._stand, *moment.stand)
+        if self._second is not None and moment.second_joints is not None:
+            for joint, position in zip(self._joints, moment.second_joints, strict=True):
+                client.resetJointState(self._second, joint, position)
+        if self._figure is None:
+            return
         for name, place, turn in self._figure.places(moment.palm, moment.capsules, moment.held):
             client.resetBasePositionAndOrientation(self._bodies[name], place, turn)
 

@@ -22,29 +22,29 @@ from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.pictures import Pixels
 from uncloning_ros.scenario import PHYSICS_HZ, Scenario, ToolPart
 from uncloning_ros.simulation import panda
+from uncloning_ros.simulation.capabilities import PARTNER_WIDTH_KEY
+from uncloning_ros.simulation.pybullet.arm import BulletArm, BulletSide, pose_and_rotation
 from uncloning_ros.simulation.pybullet.bodies import (
     FINGER_LINKS,
     GRAVITY_M_S2,
     HAND_LINK,
-    TCP_LINK,
     build,
 )
 from uncloning_ros.simulation.pybullet.cameras import Cameras
 from uncloning_ros.simulation.pybullet.client import connect, pybullet
 from uncloning_ros.simulation.pybullet.render import Filmer
 from uncloning_ros.simulation.pybullet.stage import Moment
-from uncloning_ros.simulation.receivers.receiver import ToolState
+from uncloning_ros.simulation.receivers.arm import palm_of
+from uncloning_ros.simulation.receivers.receiver import HandState, ToolState
 from uncloning_ros.simulation.sensors import TEACHER_SIGNALS, Sensors
 from uncloning_ros.simulation.world import Camera, MakeReceiver
 
 _SENSOR_HZ, _CONTROL_HZ = 40, 120
 _SENSOR_EVERY, _CONTROL_EVERY = PHYSICS_HZ // _SENSOR_HZ, PHYSICS_HZ // _CONTROL_HZ
 _TEACHER_STREAM = 0x7E  # of the draws of a seed: noise of the poses that only a teacher sees
+_SECOND_STREAM = 0x2A  # of the draws of a seed: start and noise of the second arm
+_LINK_OF_SECOND = 4  # place of the second body's link in a contact of PyBullet
 
-_ARM_FORCE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
-_GRIP_FORCE_N = 20.0  # of each finger
-_FINGER_SPEED_M_S = 0.2  # of the width
-_WRENCH_SMOOTHING = 0.15  # share of a new reading in the filtered force: about 25 ms
 _HOLD_RAD_S = 25.0  # rate of the receiver's hold: a critically damped spring for any tool
 # The gripper as one sphere: height (m) of its centre above the tool centre point, radius (m).
 _GRIPPER_CENTRE_M, _GRIPPER_RADIUS_M = 0.09, 0.05
@@ -58,7 +58,8 @@ class BulletWorld:
     physics_hz, sensor_hz = PHYSICS_HZ, _SENSOR_HZ
 
     def __init__(self, scenario: Scenario, interface: Interface,
-                 make_receiver: MakeReceiver, whole_pictures: bool) -> None:
+                 make_receiver: MakeReceiver, whole_pictures: bool,
+                 receiving: Interface | None) -> None:
         self.scenario = scenario
         self._interface = interface
         self._make_receiver = make_receiver
@@ -67,7 +68,16 @@ class BulletWorld:
                             if signal.key not in self._signals}
         self._parts = tuple(scenario.tool.parts)
         self._client = connect()
-        self._bodies = build(self._client, scenario, PHYSICS_HZ)
+        self._bodies = bodies = build(self._client, scenario, PHYSICS_HZ)
+        self._arm = BulletArm(self._client, bodies.arm, bodies.tool, interface)
+        self._arms = [self._arm]
+        self._second: BulletSide | None = None
+        if scenario.receiver_arm is not None and bodies.second_arm is not None:
+            assert receiving is not None
+            second = BulletArm(self._client, bodies.second_arm, bodies.tool, receiving)
+            self._arms.append(second)
+            self._second = BulletSide(second, scenario.receiver_arm, receiving, scenario.tracking,
+                                      lambda: (self.time_ns, self._object, self._arm.width_m))
         self._cameras = Cameras(scenario, interface.cameras, whole_pictures)
         self._filmer: Filmer | None = None
         self.reset(0)
@@ -95,13 +105,12 @@ class BulletWorld:
         self._seen: dict[str, Array] = {}
 
         position, rotation, _ = panda.forward(panda.READY_RAD)
-        joints = panda.solve(pose_from_parts(position + jitter, rotation))
-        in_joints = any(s.kind == 'joint_positions' for s in self._interface.actions)
-        self._controller: panda.CartesianController | panda.JointController = (
-            panda.JointController(joints) if in_joints else panda.CartesianController(joints))
-        for i, q in enumerate((*joints, 0.0, 0.0, panda.FINGER_TRAVEL_M, panda.FINGER_TRAVEL_M)):
-            client.resetJointState(bodies.arm, i, q)
-        self._width_m = self._width_target_m = 2 * panda.FINGER_TRAVEL_M
+        self._arm.reset(panda.solve(pose_from_parts(position + jitter, rotation)))
+        if self._second is not None:
+            jitter_rng, noise_rng = map(
+                np.random.default_rng, np.random.SeedSequence((seed, _SECOND_STREAM)).spawn(2))
+            self._second.begin(jitter_rng.uniform(-1.0, 1.0, size=3)
+                               * ranges.arm_position_jitter_m, noise_rng)
         quaternion = quaternion_from_rotation(rotation_about_z(yaw))
         client.resetBasePositionAndOrientation(bodies.stand, (*xy, bodies.stand_half_m),
                                                quaternion)
@@ -110,22 +119,28 @@ class BulletWorld:
                                                quaternion)
         client.resetBaseVelocity(bodies.tool, (0, 0, 0), (0, 0, 0))
         self._step = 0
-        self._wrench = np.zeros(3)
         self._lying_s = 0.0
         self._grip: tuple[Array, Array, Array] | None = None
         # One row for each physics step: tool centre point, tool, palm, width, contact of the
         # fingers, held part, pull.
         self._rows: list[tuple[Array, Array, Array, float, bool, int, float]] = []
-        self._command_motors()
+        self._arms_touch: list[bool] = []
+        for arm in self._arms:
+            arm.drive()
         for _ in range(_SETTLE_STEPS):
             client.stepSimulation()
             self._read()
-        # As on a robot, the sensor is zeroed with the empty hand.
-        self._tare_n = self._wrench
+        for arm in self._arms:
+            arm.zero()
         self._cameras.begin(seed, self.receiver, self._palm)
         if self._filmer is not None:
             self._filmer.begin(self.receiver, self._palm)
         self._measure()
+
+    @property
+    def receiving(self) -> BulletSide | None:
+        """Return the side of the arm that receives, None for a person."""
+        return self._second
 
     @property
     def time_ns(self) -> int:
@@ -154,21 +169,13 @@ class BulletWorld:
 
     def command(self, action: Array) -> None:
         """Take one flat action (action_dim,): target pose of the tool or joints, and width."""
-        slices = self._interface.action_slices
-        for signal in self._interface.actions:
-            values = action[slices[signal.key]]
-            if signal.kind == 'pose':
-                self._controller.command(values)
-            elif signal.kind == 'joint_positions':
-                self._controller.command(panda.in_arm_order(signal.names, values))
-            elif signal.kind == 'gripper_width':
-                self._width_target_m = float(np.clip(values[0], 0.0, 2 * panda.FINGER_TRAVEL_M))
+        self._arm.command(action)
 
     def advance(self) -> None:
         """Advance by one physics step."""
         if self._step % _CONTROL_EVERY == 0:
-            self._controller.step(1 / _CONTROL_HZ)
-            self._command_motors()
+            for arm in self._arms:
+                arm.control(1 / _CONTROL_HZ)
         if self._grip is not None:
             self._apply_receiver(*self._grip)
         self._client.stepSimulation()
@@ -176,17 +183,18 @@ class BulletWorld:
         self._read()
         receiver, now_s = self.receiver, self.time_ns * 1e-9
         held = (NO_PART if receiver.held_part is None else self._parts.index(receiver.held_part))
-        self._rows.append((self._tcp, self._object, self._palm, self._width_m, self._in_fingers,
-                           held, receiver.pull_n(now_s)))
+        self._rows.append((self._arm.tcp, self._object, self._palm, self._arm.width_m,
+                           self._arm.touch, held, receiver.pull_n(now_s)))
+        self._arms_touch.append(self._in_contact())
         receiver.update(now_s, 1 / PHYSICS_HZ, ToolState(
             self._part_distances(), math.hypot(*self._velocity),
-            float(self._object[2]) - self._rest_z_m, self._in_fingers))
-        if receiver.held_part is not None and self._grip is None:
+            float(self._object[2]) - self._rest_z_m, self._arm.touch, self._hand()))
+        if receiver.held_part is not None and self._grip is None and self._second is None:
             rotation = self._object_rotation
             point = rotation.T @ (self._palm[:3] - self._object[:3])
             self._grip = (point, rotation, self._palm.copy())
         lying = self._object[2] < self._rest_z_m - 0.5 * self._bodies.stand_half_m
-        free = not self._in_fingers and receiver.held_part is None
+        free = not self._arm.touch and receiver.held_part is None
         self._lying_s = self._lying_s + 1 / PHYSICS_HZ if lying and free else 0.0
         self._measure()
 
@@ -197,6 +205,8 @@ class BulletWorld:
             truth = self._truth()
             self._sensors.measure(now_ns, truth)
             self._teacher_sensors.measure(now_ns, truth)
+            if self._second is not None:
+                self._second.measure()
         self._sensors.deliver(self._cameras.measure(self._step, now_ns, self._moment))
 
     def poll(self) -> list[tuple[str, Sample]]:
@@ -227,7 +237,9 @@ class BulletWorld:
         return Trace(
             physics_hz=float(PHYSICS_HZ), part_names=self._parts, tool_pose=tool,
             object_pose=tool_object, hand_pose=hand, gripper_width_m=width,
-            finger_contact=fingers, arm_contact=_gripper_touches(tool, capsules, radius_m),
+            finger_contact=fingers,
+            arm_contact=(_gripper_touches(tool, capsules, radius_m) if self._second is None
+                         else np.array(self._arms_touch)),
             held_part=held.astype(np.int8), pull_n=pull, capsule_ends=capsules,
             capsule_radius_m=dict(radius_m), object_rest_z_m=self._rest_z_m)
 
@@ -241,20 +253,11 @@ class BulletWorld:
     def _moment(self) -> Moment:
         """Return all that a picture of this moment shows."""
         client, bodies = self._client, self._bodies
-        states = client.getJointStates(bodies.arm, (*range(7), *FINGER_LINKS))
-        return Moment(tuple(state[0] for state in states), self._tcp,
+        return Moment(self._arm.joints, self._arm.tcp,
                       client.getBasePositionAndOrientation(bodies.tool),
                       client.getBasePositionAndOrientation(bodies.stand), self._palm,
-                      self.capsules(), self.receiver.held_part is not None)
-
-    def _command_motors(self) -> None:
-        self._client.setJointMotorControlArray(
-            self._bodies.arm, range(7), pybullet.POSITION_CONTROL,
-            targetPositions=self._controller.joints.tolist(), forces=_ARM_FORCE_NM)
-        for link in FINGER_LINKS:
-            self._client.setJointMotorControl2(
-                self._bodies.arm, link, pybullet.POSITION_CONTROL, self._width_target_m / 2,
-                force=_GRIP_FORCE_N, maxVelocity=_FINGER_SPEED_M_S / 2)
+                      self.capsules(), self.receiver.held_part is not None,
+                      None if self._second is None else self._second.arm.joints)
 
     def _apply_receiver(self, held: Array, rotation: Array, palm: Array) -> None:
         """Apply the receiver's force to the tool: a pull, then a hold that carries it away.
@@ -264,7 +267,7 @@ class BulletWorld:
         """
         tool, now_s = self._bodies.tool, self.time_ns * 1e-9
         point = self._object[:3] + self._object_rotation @ held
-        if self._in_fingers and not self.receiver.has_tool:
+        if self._arm.touch and not self.receiver.has_tool:
             force = -self.receiver.pull_n(now_s) * palm[3:6]
         else:
             goal = palm[:3] + self.receiver.withdrawal(now_s) * (
@@ -284,23 +287,20 @@ class BulletWorld:
 
     def _read(self) -> None:
         """Read the state after a physics step into plain arrays."""
-        client, arm, tool = self._client, self._bodies.arm, self._bodies.tool
-        link = client.getLinkState(arm, TCP_LINK, computeForwardKinematics=True)
-        self._tcp, tcp_rotation = _pose(link[4], link[5])
-        self._object, self._object_rotation = _pose(*client.getBasePositionAndOrientation(tool))
+        for arm in self._arms:
+            arm.read()
+        client, tool = self._client, self._bodies.tool
+        self._object, self._object_rotation = pose_and_rotation(
+            *client.getBasePositionAndOrientation(tool))
         self._velocity, self._spin = map(np.array, client.getBaseVelocity(tool))
-        fingers = client.getJointStates(arm, FINGER_LINKS)
-        self._width_m = fingers[0][0] + fingers[1][0]
-        self._in_fingers = all(client.getContactPoints(arm, tool, link) for link in FINGER_LINKS)
-        if self._grip is None:
+        if self._second is not None:
+            self._palm = palm_of(self._second.arm.tcp)
+        elif self._grip is None:
             self._palm = self.receiver.palm(self.time_ns * 1e-9)
         else:
             held, _, palm = self._grip
             point = self._object[:3] + self._object_rotation @ held
             self._palm = np.concatenate([point, palm[3:]])
-        # The force that the flange carries; the hand's frame is turned as the tool centre point's.
-        raw = tcp_rotation @ client.getJointState(arm, HAND_LINK)[2][:3]
-        self._wrench = self._wrench + _WRENCH_SMOOTHING * (raw - self._wrench)
 
     def _part_distances(self) -> Mapping[str, float]:
         """Return the distances from the palm to the surfaces of the tool's parts, in m."""
@@ -311,23 +311,31 @@ class BulletWorld:
     def _truth(self) -> dict[str, Array]:
         """Return the true values (dim,) of everything that can be measured, by key."""
         truth = {
-            'tool_pose': self._tcp,
-            'gripper_width': np.array([self._width_m]),
+            'tool_pose': self._arm.tcp,
+            'gripper_width': np.array([self._arm.width_m]),
             'object_pose': self._object,
             'hand_pose': self._palm,
-            'wrist_force': self._wrench - self._tare_n,
+            'wrist_force': self._arm.force_n,
         }
-        joints = self._signals.get('joint_positions')
-        if joints is not None:
-            states = self._client.getJointStates(self._bodies.arm, panda.joint_order(joints.names))
-            truth[joints.key] = np.array([state[0] for state in states])
-        return truth
+        if self._second is not None:
+            truth[PARTNER_WIDTH_KEY] = np.array([self._second.arm.width_m])
+        return truth | self._arm.measured_joints(self._signals)
 
+    def _hand(self) -> HandState | None:
+        """Return the gripper of the second arm, None without one."""
+        if self._second is None:
+            return None
+        arm = self._second.arm
+        return HandState(self._palm, arm.touch, math.hypot(*arm.force_n[:2].tolist()))
 
-def _pose(position: Sequence[float], quaternion: Sequence[float]) -> tuple[Array, Array]:
-    """Return a pose (9,) and its rotation matrix (3, 3) of PyBullet's position and quaternion."""
-    rows = pybullet.getMatrixFromQuaternion(quaternion)
-    return np.array((*position, *rows[::3], *rows[1::3])), np.array(rows).reshape(3, 3)
+    def _in_contact(self) -> bool:
+        """Tell whether the arms touch, or the tool an arm that receives beside its hand."""
+        client, bodies = self._client, self._bodies
+        if bodies.second_arm is None:
+            return False
+        return bool(client.getContactPoints(bodies.arm, bodies.second_arm)) or any(
+            point[_LINK_OF_SECOND] not in (HAND_LINK, *FINGER_LINKS)
+            for point in client.getContactPoints(bodies.tool, bodies.second_arm))
 
 
 def _box_distance(point: Sequence[float], part: ToolPart) -> float:

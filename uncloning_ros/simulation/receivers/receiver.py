@@ -14,17 +14,32 @@ from uncloning_ros.geometry import Array
 
 
 @dataclass(frozen=True)
+class HandState:
+    """The gripper of an arm that receives, which the world moves as its policy commands.
+
+    `pose` (9,) is the palm's, `touches` whether both fingers touch the tool, `pull_n` the
+    horizontal force at the wrist.
+    """
+
+    pose: Array
+    touches: bool
+    pull_n: float
+
+
+@dataclass(frozen=True)
 class ToolState:
     """The tool as the receiver sees and feels it, in the base frame.
 
     `distance_m[part]` is from the palm to the surface of each part, `speed_m_s` the tool's,
     `lift_m` its height above its place on the stand, `in_fingers` whether the gripper touches it.
+    `hand` is the receiver's own gripper where the world has one: None for a person.
     """
 
     distance_m: Mapping[str, float]
     speed_m_s: float
     lift_m: float
     in_fingers: bool
+    hand: HandState | None = None
 
 
 class Receiver(Protocol):
