@@ -35,9 +35,9 @@ def pressed(text: str) -> list[str | None]:
 
 
 def test_each_key_is_one_service() -> None:
-    assert pressed('se du12hq') == [
+    assert pressed('se du12tghq') == [
         'start_episode', 'stop_episode', 'stop_episode', 'discard_episode', 'undo_last',
-        'label_handle_first', 'label_blade_first', 'help', 'quit']
+        'label_handle_first', 'label_blade_first', 'take_over', 'give_back', 'help', 'quit']
 
 
 def test_a_digit_after_p_plans_and_the_next_one_labels_again() -> None:
@@ -48,13 +48,14 @@ def test_a_digit_after_p_plans_and_the_next_one_labels_again() -> None:
 @given(st.characters())
 def test_any_other_key_does_nothing(key: str) -> None:
     action = Keys(['a', 'b']).press(key)
-    assert (action is None) == (key not in 'se du12hq?\x04')
+    assert (action is None) == (key not in 'se du12tghq?\x04')
 
 
 def test_the_help_names_every_key_and_mode() -> None:
     text = Keys(['handle_first', 'blade_first']).help()
     for words in ('s        start', 'e, space stop', 'd        discard', 'u        undo',
-                  '1        label', '2        label', 'p 1/2', 'q        quit'):
+                  't        take', 'g        give', '1        label', '2        label',
+                  'p 1/2', 'q        quit'):
         assert words in text
     assert 'handle_first' in text and 'blade_first' in text
 
@@ -237,6 +238,25 @@ def test_without_a_recorder_it_says_so(terminal: tuple[int, int], graph: Any) ->
     typist.until('! no node offers /other/start_episode; start the recorder')
     typist.type('1')
     typist.until('or its contract with -p contract_path:=FILE')
+    typist.type('\x04')
+    assert typist.ended() == 0
+
+
+def test_a_key_takes_the_arm_over_from_the_policy(
+        terminal: tuple[int, int], graph: Any, robot: Any) -> None:
+    def answer(_: Any, response: Any) -> Any:
+        response.success, response.message = True, 'the policy holds'
+        return response
+
+    robot.create_service(Trigger, '/left/policy/take_over', answer)
+    typist = Typist(terminal, graph, '--ros-args', '-p', 'policy:=/left/policy')
+    typist.until('q        quit')
+    while 'the policy holds' not in typist.shown:  # discovery may take long
+        seen = typist.shown.count('/left/policy/take_over;') + typist.shown.count('policy holds')
+        typist.type('t')
+        typist.until('policy', times=seen + 1)
+    typist.type('g')
+    typist.until('! no node offers /left/policy/give_back; start the policy')
     typist.type('\x04')
     assert typist.ended() == 0
 

@@ -19,7 +19,8 @@ from uncloning_ros.nodes.policy import PolicyNode, main
 from uncloning_ros.runtime.control_loop import ControlLoop
 
 # service -> success in the states unconfigured, inactive and finalized
-ANSWERS = {'start': False, 'reset': False, 'stop': True, 'dump': False}
+ANSWERS = {'start': False, 'reset': False, 'stop': True, 'dump': False, 'take_over': False,
+           'give_back': False}
 
 
 def test_every_service_answers_with_a_sentence_in_every_lifecycle_state(

@@ -19,7 +19,14 @@ import pytest
 import seeing
 from rosbags.typesys import Stores, get_typestore
 
-from uncloning_ros.contract import Contract, Enable, FaultSignal, Signal, load_contract
+from uncloning_ros.contract import (
+    Contract,
+    Enable,
+    FaultSignal,
+    Signal,
+    Teleoperation,
+    load_contract,
+)
 from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
@@ -41,7 +48,8 @@ def guarded(contract: Contract) -> Contract:
                                      max_unchanged_s=UNCHANGED_S, **SPEEDS.get(signal.kind, {}))
     return replace(contract, deployment=replace(
         contract.deployment, observations=topics, enable=Enable('enable', ENABLE_S),
-        fault=FaultSignal('fault', True)))
+        fault=FaultSignal('fault', True),
+        teleoperation=Teleoperation('teleoperation', 'switch', ENABLE_S)))
 
 
 POSES, JOINTS = (guarded(load_contract(share_path('config') / name))

@@ -22,6 +22,7 @@ from uncloning_ros.runtime.control_loop import (
     PlanRequest,
     answer,
 )
+from uncloning_ros.runtime.take_over import NOBODY
 
 PERIOD_NS = CONTRACT.policy.period_ns
 CYCLE_NS = CONTRACT.deployment.command_period_ns
@@ -108,6 +109,7 @@ class Run:
         self.cycle_ns = contract.deployment.command_period_ns
         self.latency_ns = latency_ns
         self.now_ns = begin_ns
+        self.person = NOBODY  # heard anew in each cycle
         self.asked: list[PlanRequest] = []
         self._under_way: list[tuple[int, PlanAnswer]] = []
 
@@ -116,6 +118,7 @@ class Run:
         for due in [item for item in self._under_way if item[0] <= self.now_ns]:
             self._under_way.remove(due)
             self.loop.deliver(due[1], self.now_ns)
+        options.setdefault('person', replace(self.person, receive_ns=self.now_ns))
         decision = self.loop.step(self.now_ns, samples(self.now_ns) if inputs is None else inputs,
                                   **options)
         if decision.request is not None:

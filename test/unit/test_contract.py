@@ -15,6 +15,7 @@ from uncloning_ros.contract import (
     Enable,
     FaultSignal,
     Signal,
+    Teleoperation,
     contract_from_dict,
     load_contract,
     require_same_interface,
@@ -140,7 +141,8 @@ def test_every_shipped_contract_can_be_run(path: Path) -> None:
 
 
 GUARDED = {'enable': {'topic': 'enable', 'max_age_s': 0.2},
-           'fault': {'topic': 'robot/fault', 'fault_when': True}}
+           'fault': {'topic': 'robot/fault', 'fault_when': True},
+           'teleoperation': {'node': 'pad', 'topic': 'pad/enable', 'max_age_s': 0.1}}
 
 
 def test_what_is_optional_survives_the_way_through_plain_data() -> None:
@@ -155,6 +157,7 @@ def test_what_is_optional_survives_the_way_through_plain_data() -> None:
     deployment = contract.deployment
     assert deployment.enable == Enable('enable', 0.2)
     assert deployment.fault == FaultSignal('robot/fault', True)
+    assert deployment.teleoperation == Teleoperation('pad', 'pad/enable', 0.1)
     assert deployment.observations['hand_pose'].child_frame == 'hand'
     assert deployment.observations['wrist_force'].stamped is False
     assert deployment.observations['wrist_force'].max_unchanged_s == 3.0
@@ -168,7 +171,7 @@ def test_what_is_optional_is_off_unless_asked_for() -> None:
     for topic in data['deployment']['observations'].values():
         topic.pop('max_unchanged_s', None)
     deployment = contract_from_dict(data).deployment
-    assert (deployment.enable, deployment.fault) == (None, None)
+    assert (deployment.enable, deployment.fault, deployment.teleoperation) == (None,) * 3
     for topic in deployment.observations.values():
         assert (topic.max_unchanged_s, topic.child_frame, topic.stamped) == (None, None, True)
         assert (topic.max_speed_m_s, topic.max_speed_rad_s) == (None, None)
@@ -237,6 +240,9 @@ def test_commands_come_a_whole_number_of_times_for_each_tick(contract: Contract)
     ('deployment.limits.joint_limits_rad', {'a': [0, 1]}, "unknown key 'a'"),
     ('deployment.enable', {'topic': 'enable'}, "enable: missing key 'max_age_s'"),
     ('deployment.enable', True, 'enable: .*True'),
+    ('deployment.teleoperation', {'node': 'my pad', 'topic': 'pad', 'max_age_s': 0.1},
+     "teleoperation.node: expected a name of a node, got 'my pad'"),
+    ('deployment.teleoperation', {'topic': 'pad'}, "teleoperation: missing key 'node'"),
     ('deployment.fault', {'topic': 'fault', 'fault_when': 1}, 'fault.fault_when: .*got 1'),
     ('interface.base_frame', '\ud800', r"interface.base_frame: .*'\\ud800'"),
     ('deployment.episode_end.max_episode_s', REMOVE, "missing key 'max_episode_s'"),
@@ -258,6 +264,8 @@ def test_wrong_contract_is_refused_with_its_place_and_culprit(place: str, value:
      'actions.target_pose and enable'),
     ('deployment.enable', {'topic': 'hand_pose', 'max_age_s': 0.2},
      'observations.hand_pose and enable'),
+    ('deployment.teleoperation', {'node': 'pad', 'topic': 'target_pose', 'max_age_s': 0.2},
+     'actions.target_pose and teleoperation'),
 ])
 def test_what_is_commanded_measured_and_switched_has_topics_of_its_own(
         place: str, value: object, sentence: str) -> None:

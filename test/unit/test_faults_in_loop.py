@@ -30,6 +30,7 @@ from uncloning_ros.contract import Contract, FaultSignal
 from uncloning_ros.geometry import Array
 from uncloning_ros.policy_io import Plan
 from uncloning_ros.runtime.control_loop import RESUME_S, Decision, State
+from uncloning_ros.runtime.take_over import Person
 
 FAULT = 30  # the cycle in which faults begin
 
@@ -177,6 +178,7 @@ def in_state(state: State, contract: Contract = POSES) -> tuple[Run, int]:
         given = healthy(contract, cycle)
         if state is State.HOLD and cycle == FAULT - 1:
             given = given.having('hand_pose', values=np.full(9, math.nan))
+        run.person = Person(pressed=state is State.TAKEN_OVER and cycle == FAULT - 1)
         if state is State.FAULT and cycle == FAULT - 1:
             run.loop.fault('test', 'for a test')
         step(run, given)
@@ -239,6 +241,9 @@ def test_clocks_and_switches_are_minded_in_every_state(row: Row, state: State) -
     elif state is State.WAITING:
         assert (decision.state, decision.reason) == (state, row.reason)
         assert decision.command is None
+    elif state is State.TAKEN_OVER:  # only the person can stop the arm
+        assert (decision.state, decision.reason) == (state, 'person')
+        assert decision.command is None and 'warning: ' in decision.sentence
     else:
         assert (decision.state, decision.reason) == (State.HOLD, row.reason)
         if before is not None:
@@ -253,7 +258,9 @@ def test_a_clock_that_stands_still_is_minded_in_every_state(state: State) -> Non
                  for k in range(20)]
     expected = {State.ACTIVE: State.HOLD}.get(state, state)
     assert decisions[-1].state is expected
-    if state not in (State.DONE, State.FAULT):
+    if state is State.TAKEN_OVER:
+        assert 'warning: ROS time has stood still' in decisions[-1].sentence
+    elif state not in (State.DONE, State.FAULT):
         assert decisions[-1].reason == 'clock_stopped'
     assert expected is State.HOLD or decisions[-1].command is None
 

@@ -16,6 +16,7 @@ from uncloning_ros.contract.deployment import (
     FaultSignal,
     Limits,
     ObservedTopic,
+    Teleoperation,
     Topic,
 )
 from uncloning_ros.contract.interface import (
@@ -32,6 +33,6 @@ from uncloning_ros.contract.messages import TRANSFORMS
 __all__ = [
     'HAND_KEY', 'KINDS', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment',
     'Enable', 'EpisodeEnd', 'FaultSignal', 'Interface', 'Kind', 'Limits', 'ObservedTopic',
-    'PolicyTiming', 'Signal', 'Topic', 'contract_from_dict', 'load_contract',
+    'PolicyTiming', 'Signal', 'Teleoperation', 'Topic', 'contract_from_dict', 'load_contract',
     'require_same_interface', 'with_continuous', 'with_modes',
 ]

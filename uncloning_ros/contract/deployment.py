@@ -13,7 +13,7 @@ from uncloning_ros.contract.kinds import KINDS, Signal
 from uncloning_ros.contract.messages import ARRAY, JOINT_STATE, TRANSFORMS
 from uncloning_ros.errors import ContractError, near_miss
 from uncloning_ros.geometry import Vector
-from uncloning_ros.schema import Range, Span, canonical_sha256, plain
+from uncloning_ros.schema import Pattern, Range, Span, canonical_sha256, plain
 
 # Limits that the actions of a kind need; a pair of joint limits for each joint comes to these.
 _NEEDED = {'pose': ('workspace_min_m', 'workspace_max_m', 'speed_m_s', 'rotation_speed_rad_s',
@@ -88,6 +88,19 @@ class FaultSignal:
 
     topic: str
     fault_when: bool
+
+
+@dataclass(frozen=True)
+class Teleoperation:
+    """The node with which a person takes the arm over from the policy, and its dead man's switch.
+
+    `node`, relative to the policy's namespace, alone may publish commands beside the policy. The
+    person commands while `true` arrives on `topic` at least every `max_age_s`.
+    """
+
+    node: Annotated[str, Pattern(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', 'name of a node')]
+    topic: str
+    max_age_s: Seconds
 
 
 @dataclass(frozen=True)
@@ -220,6 +233,7 @@ class Deployment:
     limits: Limits = field(default_factory=Limits)
     enable: Enable | None = None
     fault: FaultSignal | None = None
+    teleoperation: Teleoperation | None = None
 
     @property
     def command_period_ns(self) -> int:
@@ -240,7 +254,8 @@ class Deployment:
         uses = [(f'observations.{key}', t.topic, t.type) for key, t in self.observations.items()]
         uses += [(f'actions.{key}', t.topic, '') for key, t in self.actions.items()]
         uses += [(name, switch.topic, '') for name, switch
-                 in (('enable', self.enable), ('fault', self.fault)) if switch is not None]
+                 in (('enable', self.enable), ('fault', self.fault),
+                     ('teleoperation', self.teleoperation)) if switch is not None]
         seen: dict[str, tuple[str, str]] = {}
         for use, topic, type_name in uses:
             before, before_type = seen.setdefault(topic, (use, type_name))

@@ -10,7 +10,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.session import RecordingSession
 
-_LEVELS = {'hold': DiagnosticStatus.WARN, 'fault': DiagnosticStatus.ERROR}
+_LEVELS = {'hold': DiagnosticStatus.WARN, 'taken_over': DiagnosticStatus.WARN,
+           'fault': DiagnosticStatus.ERROR}
 
 
 def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) -> DiagnosticArray:

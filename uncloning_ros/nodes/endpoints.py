@@ -11,6 +11,8 @@ from rclpy.topic_endpoint_info import TopicEndpointTypeEnum
 
 # Name of the node of an endpoint that no ROS node is known to have made.
 _NO_NODE = '_NODE_NAME_UNKNOWN_'
+# Words for an endpoint without a known node; discovery may learn its name later.
+NAMELESS = 'without a ROS node'
 # Name of the node of `ros2 bag record`.
 _BAG_RECORDER = 'rosbag2_recorder'
 
@@ -38,17 +40,21 @@ def endpoint_name(info: Any) -> str:
     """Return the full name of an endpoint's node, or words for an endpoint without a node."""
     if info.node_name in ('', _NO_NODE):
         kind = 'writer' if info.endpoint_type == TopicEndpointTypeEnum.PUBLISHER else 'reader'
-        return f'a DDS {kind} without a ROS node (gid {bytes(info.endpoint_gid).hex()})'
+        return f'a DDS {kind} {NAMELESS} (gid {bytes(info.endpoint_gid).hex()})'
     return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
 
 
-def second_publisher(node: Any, topics: Iterable[str]) -> str | None:
+def second_publisher(node: Any, topics: Iterable[str], spared: str = '') -> str | None:
     """Return the sentence that names a second publisher of a command topic, None without one.
 
     `topics` are those of the contract, before any remapping: the search for publishers remaps.
+    One publisher of the node `spared`, a full name, is allowed.
     """
     for topic in topics:
         found = list(node.get_publishers_info_by_topic(topic))
+        allowed = [info for info in found if endpoint_name(info) == spared]
+        if len(allowed) == 1:
+            found.remove(allowed[0])
         if len(found) > 1:
             # Discovery may not know our name yet: then one of those without a name is ours.
             ours = node.get_fully_qualified_name()

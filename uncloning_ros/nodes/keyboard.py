@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run the recorder from a terminal, over SSH as well: one key for each of its services.
+"""Run recorder and policy from a terminal, over SSH as well: one key for each service.
 
 Start it in a terminal of its own, `ros2 run uncloning_ros keyboard`; `ros2 launch` gives its
 nodes no keyboard.
@@ -28,7 +28,8 @@ from uncloning_ros.nodes.process import declare, refuse, run_node, steady_timer
 from uncloning_ros.nodes.recorder import service_words
 
 _KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'discard_episode',
-         'u': 'undo_last'}
+         'u': 'undo_last', 't': 'take_over', 'g': 'give_back'}
+_OF_POLICY = ('take_over', 'give_back')
 _END = '\x04'  # Ctrl-D
 _SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
 # Period (s) at which typed keys are read.
@@ -58,6 +59,8 @@ class Keys:
                           '  u        undo: put the last kept take aside',
                           *modes,
                           f'{plans}plan the mode of the next takes',
+                          '  t        take the arm over from the policy',
+                          '  g        give it back, with the switch let go',
                           '  h        show this list',
                           '  q        quit'])
 
@@ -75,7 +78,7 @@ class Keys:
 
 
 class Keyboard(Node):
-    """Call the recorder's services at the press of a key and print their answers.
+    """Call the services of recorder and policy at the press of a key; print their answers.
 
     `source` is the file descriptor that keys are read from. Ctrl-C, q and the end of the
     terminal end it; the recorder goes on, and an open take with it, which q asks about first.
@@ -88,6 +91,7 @@ class Keyboard(Node):
         modes = contract_at(values['contract_path']).interface.mode_names
         self._keys = Keys(modes)
         self._recorder: str = values['recorder'].rstrip('/')
+        self._policy: str = values['policy'].rstrip('/')
         self._callers: dict[str, Any] = {}
         self._typed = ''
         self._waiting: tuple[str, Any, int] | None = None
@@ -110,7 +114,7 @@ class Keyboard(Node):
             name, future, since_ns = self._waiting
             if not future.done() and time.monotonic_ns() - since_ns > _PATIENCE_S * 1e9:
                 self._waiting = None
-                self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is the recorder busy?')
+                self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is its node busy?')
         if select.select([self._source], [], [], 0)[0]:
             self._typed += self._read()
         while self._typed and self._waiting is None:
@@ -139,14 +143,16 @@ class Keyboard(Node):
         return _SEQUENCE.sub('', typed) if typed else _END
 
     def _call(self, name: str) -> None:
-        full = f'{self._recorder}/{name}'
+        kind, node = (('policy', self._policy) if name in _OF_POLICY
+                      else ('recorder', self._recorder))
+        full = f'{node}/{name}'
         if name not in self._callers:
             self._callers[name] = self.create_client(Trigger, full)
         if not self._callers[name].wait_for_service(timeout_sec=_DISCOVERY_S):
             modes = (', or its contract with -p contract_path:=FILE'
                      if name.startswith(('label_', 'plan_')) else '')
-            self._say(f'! no node offers {full}; start the recorder, or name it with '
-                      f'-p recorder:=/NAME{modes}')
+            self._say(f'! no node offers {full}; start the {kind}, or name it with '
+                      f'-p {kind}:=/NAME{modes}')
             return
         future = self._callers[name].call_async(Trigger.Request())
         self._waiting = name, future, time.monotonic_ns()

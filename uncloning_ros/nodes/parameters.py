@@ -116,6 +116,7 @@ RECORDER = (
 )
 KEYBOARD = (
     Parameter('recorder', '/recorder', 'name of the recorder node'),
+    Parameter('policy', '/policy', 'name of the policy node'),
     Parameter('contract_path', '', "the recorder's contract, whose modes the digits stand for; "
                                    "'' is the shipped one"),
 )

@@ -11,21 +11,21 @@ from typing import Any
 
 from rclpy.duration import Duration
 
-from uncloning_ros.contract import Signal
-from uncloning_ros.conversions import decode
-from uncloning_ros.errors import ContractError, OtherJointsError, UncloningError
-from uncloning_ros.geometry import Array
+from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.endpoints import (
+    NAMELESS,
     listener_mismatch,
     publisher_mismatch,
     second_publisher,
 )
+from uncloning_ros.nodes.person import PersonTopics
 from uncloning_ros.nodes.policy_model import DeployedModel
 from uncloning_ros.nodes.topics import (
     COMMAND_QOS,
+    OBSERVATION_QOS,
     Commands,
     Observations,
-    message_class,
+    full_node_name,
 )
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
@@ -33,6 +33,7 @@ from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 from uncloning_ros.runtime.inference_worker import InferenceWorker
 from uncloning_ros.runtime.shadow import ShadowReport, distances
+from uncloning_ros.runtime.take_over import NOBODY
 from uncloning_ros.runtime.watchdog import CLOCK_TOPIC
 
 # Time (s) after which a control thread that has not ended hangs.
@@ -55,7 +56,7 @@ class PolicyRun:
         contract = model.contract
         self._node, self._model, self._contract = node, model, contract
         self._observations, self._seed, self._status = observations, seed, status
-        self._shadow = ShadowReport() if shadow else None
+        self._shadow = shadow
         self._loop = ControlLoop(contract, seed)
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
@@ -71,13 +72,18 @@ class PolicyRun:
         # The newest plan with the observation that it answers; for any thread.
         self.planned: tuple[Observation, Plan] | None = None
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
-        self._demonstrated: dict[str, Array] = {}
+        self._suspect: str | None = None  # a second publisher of which the name is not known yet
         self._commands = Commands(node.create_publisher, contract, shadow)
-        self._listening = [] if self._shadow is None else [
-            node.create_subscription(message_class(topic.type), topic.topic,
-                                     partial(self._on_demonstrated, signal), COMMAND_QOS)
-            for signal in contract.interface.actions
-            for topic in [contract.deployment.actions[signal.key]]]
+        # A person who demonstrates beside the shadow, or who may take the arm over.
+        self._person: PersonTopics | None = None
+        self._would: Commands | None = None
+        if shadow:
+            self._person = PersonTopics(node, contract, None, observations.now_ns)
+        elif contract.deployment.teleoperation is not None:
+            self._person = PersonTopics(node, contract, contract.deployment.teleoperation,
+                                        observations.now_ns)
+            self._would = Commands(node.create_publisher, contract, shadow=True)
+        self._report = None if self._person is None else ShadowReport()
         logger = node.get_logger()
         self._thread = ControlThread(self._cycle, contract.deployment.command_period_ns,
                                      self._on_crash, logger.warning, realtime_priority,
@@ -109,15 +115,40 @@ class PolicyRun:
     def close(self) -> None:
         """Destroy the topics and end the worker."""
         self._worker.end()
-        for publisher in self._commands.publishers.values():
-            self._node.destroy_publisher(publisher)
-        for subscription in self._listening:
-            self._node.destroy_subscription(subscription)
+        for commands in filter(None, (self._commands, self._would)):
+            for publisher in commands.publishers.values():
+                self._node.destroy_publisher(publisher)
+        if self._person is not None:
+            self._person.destroy()
 
     def start(self) -> tuple[bool, State]:
         """Allow motion; return whether it is allowed, and the state before."""
         state, allowed = self._thread.call(lambda: (self._loop.state, self._loop.start()))
         return allowed, state
+
+    def require_person(self) -> str:
+        """Return which switch a person has to press; raise `ContractError` if none can."""
+        source = self._contract.deployment.teleoperation
+        if source is None:
+            raise ContractError('expected teleoperation in the deployment of the contract, got '
+                                'none; name the node of the person, topic and '
+                                'max_age_s there, and give the file with contract_path')
+        if self._shadow:
+            raise ContractError('shadow mode commands nothing, so there is nothing to take over; '
+                                'command the arm')
+        unheard = publisher_mismatch(self._node, source.topic, 'std_msgs/msg/Bool',
+                                     OBSERVATION_QOS)
+        return f'waits for the switch on {source.topic}' + (
+            '' if unheard is None else f' (warning: {unheard})')
+
+    def take_over(self) -> tuple[bool, State]:
+        """Hold for a person; return whether there is motion to take over, and the state before."""
+        state, held = self._thread.call(lambda: (self._loop.state, self._loop.take_over()))
+        return held, state
+
+    def give_back(self) -> tuple[bool, Decision]:
+        """Let the policy go on; return whether it will, and the decision before."""
+        return self._thread.call(self._loop.give_back), self._decision
 
     def stop(self) -> None:
         """End motion with one hold command."""
@@ -140,7 +171,7 @@ class PolicyRun:
         return self._incident_of(*self._thread.call(self._record.snapshot))
 
     def take_incidents(self) -> list[tuple[State, str, Callable[[], Incident]]]:
-        """Return (state, reason, maker of the incident) of each HOLD and FAULT since last time."""
+        """Return (state, reason, maker of the incident) of each HOLD, FAULT and take-over."""
         taken: list[tuple[State, str, Callable[[], Incident]]] = []
         while not self._incidents.empty():
             state, reason, snapshot = self._incidents.get()
@@ -164,7 +195,11 @@ class PolicyRun:
         clock that is too coarse.
         """
         second = self.second_publisher()
-        if second is not None and self._loop.motion_allowed:
+        # The person's node may begin now, and discovery learns its name a little later.
+        unnamed = (self._would is not None and second is not None and NAMELESS in second
+                   and second != self._suspect)
+        self._suspect = second
+        if second is not None and self._loop.motion_allowed and not unnamed:
             self.fault('second_publisher', second)
         before = self._warnings
         self._warnings = {**self._coarse_clock(), **self._observations.look(),
@@ -185,16 +220,19 @@ class PolicyRun:
 
     def _unheard_commands(self) -> dict[str, str]:
         """Return why commands reach no node; in shadow mode, why a teacher's do not arrive."""
-        matching = publisher_mismatch if self._shadow is not None else listener_mismatch
+        matching = publisher_mismatch if self._shadow else listener_mismatch
         return {topic.topic: str(found) for topic in self._contract.deployment.actions.values()
                 if (found := matching(self._node, topic.topic, topic.type, COMMAND_QOS))}
 
     def second_publisher(self) -> str | None:
         """Return the sentence that names a second publisher of a command topic, None without."""
-        if self._shadow is not None:
+        if self._shadow:
             return None
-        topics = self._contract.deployment.actions.values()
-        return second_publisher(self._node, (topic.topic for topic in topics))
+        deployment = self._contract.deployment
+        spared = '' if deployment.teleoperation is None else full_node_name(
+            self._node, deployment.teleoperation.node)
+        return second_publisher(self._node, (topic.topic for topic in deployment.actions.values()),
+                                spared)
 
     def health(self) -> dict[str, Any]:
         """Return the values of the diagnostics: state, inputs, timing, counters."""
@@ -204,7 +242,7 @@ class PolicyRun:
             'state': self._decision.state.value, 'reason': self._decision.reason,
             'sentence': self._decision.sentence, 'model_sha256': self._model.policy.sha256,
             'seed': self._seed, 'counters': self._loop.counters,
-            'shadow': None if self._shadow is None else self._shadow.summary(),
+            'shadow': None if self._report is None else self._report.summary(),
             'ages_s': {key: None if key not in samples
                        else round((now_ns - samples[key].receive_ns) * 1e-9, 3)
                        for key in topics},
@@ -244,13 +282,17 @@ class PolicyRun:
     def _cycle(self) -> None:
         now_ns, steady_ns = self._observations.now_ns(), time.monotonic_ns()
         stamp_ns, samples = self._observations.ros_now_ns(), self._observations.newest()
+        person = NOBODY if self._person is None else self._person.newest()
         decision = self._loop.step(now_ns, samples, stamp_ns, steady_ns,
-                                   self._observations.guards())
+                                   self._observations.guards(), person)
         if decision.command is not None:
             self._commands.publish(decision.command, stamp_ns, decision.state is State.ACTIVE)
-            if self._shadow is not None:
-                self._shadow.add(distances(self._contract.interface, decision.command,
-                                           self._demonstrated))
+        if decision.would is not None and self._would is not None:
+            self._would.publish(decision.would, stamp_ns)
+        thought = decision.command if self._shadow else decision.would
+        if thought is not None and self._report is not None:
+            self._report.add(distances(self._contract.interface, thought, {
+                key: sample.values for key, sample in person.commands.items()}))
         if decision.request is not None:
             self._worker.submit(decision.request)
             age_ns = now_ns - max(sample.receive_ns for sample in samples.values())
@@ -269,28 +311,21 @@ class PolicyRun:
         self._publish_status(decision)
         if changed:
             self._node.get_logger().info(f'{decision.state.name}: {decision.sentence}')
-        if decision.state is not before.state and decision.state in (State.HOLD, State.FAULT):
+        taken = decision.state is State.TAKEN_OVER and before.state is State.ACTIVE
+        if taken or (decision.state is not before.state
+                     and decision.state in (State.HOLD, State.FAULT)):
             self._incidents.put((decision.state, decision.reason, self._record.snapshot()))
 
     def _publish_status(self, decision: Decision) -> None:
         self._status(
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._model.policy.sha256,
-             'warnings': list(self._warnings.values()), 'shadow': self._shadow is not None,
+             'warnings': list(self._warnings.values()), 'shadow': self._shadow,
              'overruns': self._thread.misses, 'counters': self._loop.counters})
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
         return incident_of(answers, events, self._model.path, self._model.policy,
                            self._contract.sha256, self._seed)
-
-    def _on_demonstrated(self, signal: Signal, message: Any) -> None:
-        try:
-            self._demonstrated[signal.key] = decode(signal, message, 0).values
-        except OtherJointsError:
-            return
-        except UncloningError as err:
-            self._node.get_logger().error(f'refused a command of the demonstrator: {err}',
-                                          throttle_duration_sec=1.0)
 
     def _on_crash(self, sentence: str) -> None:
         """Hold and fall silent; log first, for the crash may repeat itself."""

@@ -25,11 +25,12 @@ _STARTED = {
     State.DONE: 'motion begins once every input is fresh',
     State.ACTIVE: 'motion was started already and goes on',
     State.HOLD: 'motion was started already; it goes on once the cause in ~/status is gone',
+    State.TAKEN_OVER: 'motion was started already; it goes on after ~/give_back',
 }
 
 
 class PolicyServices:
-    """Answer ~/start, ~/stop, ~/reset, ~/dump and ~/set_shadow in the executor's thread.
+    """Answer ~/start, ~/stop, ~/take_over, ~/give_back and others in the executor's thread.
 
     `run` returns the run while the node is active, else None. With `shadow` the next run
     commands nothing. With `motion_requested` motion starts after discovery.
@@ -43,6 +44,8 @@ class PolicyServices:
         self._born_ns = time.monotonic_ns()
         serve(node, '~/start', self._start)
         serve(node, '~/stop', self._stop)
+        serve(node, '~/take_over', self._take_over)
+        serve(node, '~/give_back', self._give_back)
         serve(node, '~/reset', self._reset)
         serve(node, '~/dump', self._dump)
         serve(node, '~/set_shadow', self._set_shadow, SetBool)
@@ -94,6 +97,23 @@ class PolicyServices:
             return True, 'not active, so nothing moves'
         run.stop()
         return True, 'motion ends; an arm that was commanded gets one hold command'
+
+    def _take_over(self, _: Any) -> tuple[bool, str]:
+        run = self._active()
+        waits_for = run.require_person()
+        held, state = run.take_over()
+        if not held:
+            return False, (f'nothing to take over in state {state.value}: the policy commands '
+                           f'nothing; command the arm, or call ~/start first')
+        return True, f'the policy holds and {waits_for}; ~/give_back returns the arm to it'
+
+    def _give_back(self, _: Any) -> tuple[bool, str]:
+        given, before = self._active().give_back()
+        if given:
+            return True, 'the policy goes on once every input is fresh'
+        if before.state is State.TAKEN_OVER:
+            return False, f'the person still has the arm: {before.sentence}'
+        return False, 'the arm was not taken over; ~/take_over asks for it'
 
     def _reset(self, _: Any) -> tuple[bool, str]:
         run = self._active()

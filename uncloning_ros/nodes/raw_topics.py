@@ -261,7 +261,7 @@ def _topics_of(contract: Contract) -> list[tuple[str, str]]:
     found = {source.topic: source.type for source in sources}
     found |= {static_topic(source.topic): TRANSFORMS for source in sources
               if source.type == TRANSFORMS}
-    for guard in (deployment.enable, deployment.fault):
+    for guard in (deployment.enable, deployment.fault, deployment.teleoperation):
         if guard is not None:
             found[guard.topic] = 'std_msgs/msg/Bool'
     return list(found.items())

@@ -83,6 +83,11 @@ def ros_now_ns(node: Any) -> int:
     return now
 
 
+def full_node_name(node: Any, name: str) -> str:
+    """Return the full name of a node whose name is relative to the namespace of `node`."""
+    return name if name.startswith('/') else f'{node.get_namespace().rstrip("/")}/{name}'
+
+
 def by_topic(signals: Sequence[Signal], topics: Mapping[str, Topic]) -> dict[str, list[Signal]]:
     """Return the signals that each topic carries: arm and gripper may share a joint state."""
     carried: dict[str, list[Signal]] = {}

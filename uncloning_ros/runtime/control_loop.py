@@ -19,6 +19,7 @@ from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.release import release_rule
+from uncloning_ros.runtime.take_over import NOBODY, Person, TakeOver
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
 # Largest value of an action: far beyond real commands, and its square does not overflow.
@@ -34,6 +35,7 @@ class State(Enum):
     WAITING = 'waiting'  # no motion: not started, stopped, or inputs not there yet; silent
     ACTIVE = 'active'    # the policy commands
     HOLD = 'hold'        # an input cannot be trusted: one latched pose is repeated
+    TAKEN_OVER = 'taken_over'  # a person commands; silent
     DONE = 'done'        # the episode is over: one hold command, then silence
     FAULT = 'fault'      # policy or robot is unusable: one hold command, then silence
 
@@ -65,7 +67,8 @@ class Decision:
     """The decision of one cycle.
 
     `reason` is a code, `sentence` the same in words. `command` (action_dim,) is to be published;
-    None means silence. `request` is to be answered soon, with `ControlLoop.deliver`.
+    None means silence. `request` is to be answered soon, with `ControlLoop.deliver`. `would`
+    (action_dim,) is the command that the policy would have given, were it not for the person.
     """
 
     state: State
@@ -73,6 +76,7 @@ class Decision:
     sentence: str
     command: Array | None = None
     request: PlanRequest | None = None
+    would: Array | None = None
 
 
 def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray[np.float32]:
@@ -113,6 +117,11 @@ class ControlLoop:
     release is noticed, or after `max_episode_s`. FAULT when the policy fails or its answer is
     not a command, on the robot's fault topic, and on `fault()`; only `reset` ends it.
 
+    A person takes the arm over: after `take_over()` -> HOLD; while the person presses the switch
+    of the contract's teleoperation -> TAKEN_OVER, from ACTIVE and HOLD alike; let go -> HOLD where
+    the person left the arm, with the gripper as the person commanded it, until `give_back()`. The
+    time of the episode stands still meanwhile.
+
     Turns of continuous joints are counted here, as `align` counts them for a dataset: an episode
     begins with each within half a turn of 0, and while it lasts a measurement is taken at the
     turn that is nearest to the last command or, where none moves the joint, to the measurement
@@ -138,6 +147,7 @@ class ControlLoop:
         self._history: deque[Array] = deque(maxlen=timing.history)
         self._limiter = Limiter(contract)
         self._watchdog = Watchdog(contract)
+        self._take_over = TakeOver(contract)
         self._flicker = Flicker(round(RESUME_S * 1e9))
         # Largest deviation (ns) of a cycle from its time: half a period.
         self._slack_ns = deployment.command_period_ns // 2
@@ -210,6 +220,14 @@ class ControlLoop:
             self._motion_allowed = True
         return self._motion_allowed
 
+    def take_over(self) -> bool:
+        """Hold for a person, until `give_back`; tell whether there is motion to take over."""
+        return self._take_over.ask(self._state in (State.ACTIVE, State.HOLD, State.TAKEN_OVER))
+
+    def give_back(self) -> bool:
+        """Let the policy go on; refused unless a person asked for the arm and holds it no more."""
+        return self._state is not State.TAKEN_OVER and self._take_over.end()
+
     def stop(self) -> None:
         """End motion: the next step gives one hold command if the arm was commanded, then none."""
         self._motion_allowed = False
@@ -236,7 +254,8 @@ class ControlLoop:
         self._queue.put(self._counted_plan(plan), request.tick_ns, now_ns, self._resting)
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
-             steady_ns: int | None = None, guards: Guards = NO_GUARDS) -> Decision:
+             steady_ns: int | None = None, guards: Guards = NO_GUARDS,
+             person: Person = NOBODY) -> Decision:
         """Decide one cycle from the newest sample of every observation.
 
         `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their
@@ -252,9 +271,10 @@ class ControlLoop:
             complaints.insert(0, coarse)
         # In WAITING and HOLD it counts as present; in ACTIVE the first complaint holds.
         lasting = self._flicker.lasting(complaints, now_ns, self._watchdog.ros_time.step_ns)
-        # If the clock goes back, the age of the episode stays.
-        self._began_ns += min(0, now_ns - self._now_ns)
-        self._now_ns = now_ns
+        # If the clock goes back, and while a person has the arm, the age of the episode stays.
+        passed_ns, self._now_ns = now_ns - self._now_ns, now_ns
+        self._began_ns += passed_ns if self._take_over.asked else min(0, passed_ns)
+        self._take_over.hear(person, now_ns, self._watchdog.ros_time.step_ns)
         if self._state is State.FAULT:
             return Decision(self._state, *self._why)
         fault = self._fault(guards)
@@ -272,6 +292,10 @@ class ControlLoop:
             self._state = State.ACTIVE
         self._turns |= {signal.key: samples[signal.key].values for signal in self._continuous
                         if all(complaint.key != signal.key for complaint in complaints)}
+        yielding = self._yield(now_ns, samples, complaints, person)
+        if yielding is not None:
+            return yielding
+        complaints = [*self._take_over.complaints(), *complaints]
         most_s = self._contract.deployment.episode_end.max_episode_s
         if (now_ns - self._began_ns) * 1e-9 >= most_s:
             return self._end(State.DONE, 'timeout', f'the episode reached max_episode_s of '
@@ -338,14 +362,57 @@ class ControlLoop:
         return Decision(State.WAITING, 'not_started', 'every input is fresh; motion begins on '
                                                       'start')
 
+    def _yield(self, now_ns: int, samples: Mapping[str, Sample], complaints: Sequence[Complaint],
+               person: Person) -> Decision | None:
+        """Be silent while a person commands, and plan along; None when the loop may command.
+
+        An arm that the person left where it cannot be held is not commanded: it would leap.
+        """
+        if self._last is None and complaints:
+            return None
+        left = ''
+        if not self._take_over.pressed:
+            if self._state is not State.TAKEN_OVER:
+                return None
+            left = self._not_holdable(samples, complaints)
+            if not left:
+                self._state = State.ACTIVE  # from here the next lines of `step` hold
+                return None
+        if complaints or self._late(now_ns):
+            self._forget_plans()
+        self._state = State.TAKEN_OVER
+        self._last = self._take_over.gripped(
+            self._measured(samples) if self._last is None else self._last, person)
+        self._last = self._resting = self._latch(samples, complaints)
+        told = self._take_over.told(left, complaints)
+        if complaints:
+            return Decision(State.TAKEN_OVER, *told)
+        if self._release is not None:  # for the time after the person
+            self._release.noticed(now_ns, samples)
+        action, request = self._queue.at(now_ns), self._ask(now_ns, samples)
+        return Decision(State.TAKEN_OVER, *told, None, request,
+                        self._take_over.would(action, self._measured(samples)))
+
+    def _not_holdable(self, samples: Mapping[str, Sample],
+                      complaints: Sequence[Complaint]) -> str:
+        """Return the measured state of the arm that cannot be commanded as it is, '' without."""
+        unusable = {complaint.key for complaint in complaints}
+        return next((key for signal in self._contract.interface.actions
+                     if (key := self._held_by.get(signal.key)) is not None
+                     and signal.kind != 'gripper_width' and (
+                         key in unusable
+                         or not self._limiter.inside(signal, samples[key].values))), '')
+
+    def _late(self, now_ns: int) -> bool:
+        """Tell whether the plan that was requested comes too late to be of use."""
+        return self._pending is not None and now_ns - self._pending.tick_ns > self._patience_ns
+
     def _hold(self, now_ns: int, samples: Mapping[str, Sample],
               complaints: Sequence[Complaint],
               lasting: Complaint | None) -> Decision | None:
         """Enter, keep or leave HOLD; None when the policy may command again in this cycle."""
         if self._state is State.ACTIVE:
-            self._queue.clear()
-            self._history.clear()
-            self._pending = None
+            self._forget_plans()
             self._good_ns = None
             if self._last is None:
                 # Without a command before it there is nothing to hold.
@@ -374,8 +441,7 @@ class ControlLoop:
     def _act(self, now_ns: int, samples: Mapping[str, Sample]) -> Decision:
         """Command the plan's action for now, and request a new plan when one is due."""
         action = self._queue.at(now_ns)
-        planning = self._queue.replan_ns is None and (
-            self._pending is None or now_ns - self._pending.tick_ns <= self._patience_ns)
+        planning = self._queue.replan_ns is None and not self._late(now_ns)
         if action is None and not planning:
             coarse = self.clock_step_ns > self._contract.policy.period_ns
             late = Complaint('policy', 'late_chunk', f'the newest plan is of an observation older '
@@ -454,7 +520,7 @@ class ControlLoop:
              complaints: Sequence[Complaint]) -> Decision:
         """Go to a silent state, with one hold command if the arm was commanded."""
         command = None
-        if self._last is not None:
+        if self._last is not None and self._state is not State.TAKEN_OVER:
             command = (self._last if self._state is State.HOLD
                        else self._latch(samples, complaints))
         self._forget_episode()
@@ -492,12 +558,16 @@ class ControlLoop:
                                if signal.key in self._held_by else self._still[signal.key]
                                for signal in self._contract.interface.actions])
 
-    def _forget_episode(self) -> None:
+    def _forget_plans(self) -> None:
         self._queue.clear()
         self._history.clear()
+        self._pending = None
+
+    def _forget_episode(self) -> None:
+        self._forget_plans()
+        self._take_over.reset()
         self._turns: dict[str, Array] = {}
         self._last = None
-        self._pending = None
         self._motion_allowed = False
         if self._release is not None:
             self._release.reset()

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A person takes the arm over from the policy node, in a graph: services, silence, diagnostics."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from live_policy import CONTRACT, FakePolicy, Live, deployed
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_msgs.msg import Bool
+
+from uncloning_ros.contract import Teleoperation
+from uncloning_ros.nodes import policy as policy_module
+from uncloning_ros.nodes.topics import Commands
+
+SOURCE = Teleoperation('teleoperation', 'teleoperation/enable', 3.0)
+MANNED = deployed(CONTRACT, teleoperation=SOURCE)
+
+
+class Pad(Node):
+    """A person with a dead man's switch, who commands while it is pressed, at 50 Hz."""
+
+    def __init__(self, action: Any, **node_options: Any) -> None:
+        super().__init__('teleoperation', **node_options)
+        self.action, self.pressed = action, False
+        self._switch = self.create_publisher(Bool, SOURCE.topic, 10)
+        self._commands = Commands(self.create_publisher, MANNED)
+        self.create_timer(0.02, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _tick(self) -> None:
+        self._switch.publish(Bool(data=self.pressed))
+        if self.pressed:
+            self._commands.publish(self.action, self.get_clock().now().nanoseconds)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have diagnostics and the look at the graph more often, so that no test waits for them."""
+    monkeypatch.setattr(policy_module, '_DIAGNOSTICS_S', 0.1)
+
+
+@pytest.fixture
+def manned(load: Any, activate: Any) -> Live:
+    load(FakePolicy(MANNED))
+    return activate()
+
+
+@pytest.fixture
+def pad(graph: Any, tools: Any) -> Pad:
+    return graph.add(lambda **options: Pad(np.append(tools.pose(0.5), 0.01), **options))
+
+
+def test_a_person_takes_the_moving_arm_and_gives_it_back(
+        manned: Live, pad: Pad, graph: Any) -> None:
+    told: list[DiagnosticStatus] = []
+    manned.robot.create_subscription(DiagnosticArray, '/diagnostics',
+                                     lambda array: told.append(array.status[0]), 10)
+    would: list[Any] = []
+    manned.robot.create_subscription(type(manned.robot.message('tool_pose')),
+                                     '/policy/shadow_command/target_pose', would.append, 100)
+    manned.moving()
+    answer = manned.call('take_over')
+    assert answer.success and SOURCE.topic in answer.message
+    manned.reach('hold', 'take_over')
+    manned.commands(0.4)  # where the arm was measured
+    assert not would
+    pad.pressed = True
+    manned.reach('taken_over', 'person')
+    manned.until(lambda: told and told[-1].level == DiagnosticStatus.WARN and (
+        told[-1].values[0].value == 'taken_over'))
+    refused = manned.call('give_back')
+    assert not refused.success and 'person' in refused.message
+    assert manned.call('start').message.endswith('~/give_back')
+    # From here on every command is the person's, and the policy tells what it would do.
+    manned.let_rounds_pass()
+    seen = len(manned.poses)
+    would.clear()
+    manned.let_rounds_pass(20)
+    assert {float(pose[0]) for pose in manned.poses[seen:]} == {0.5}
+    manned.until(lambda: would and abs(would[-1].pose.position.x - 0.41) < 1e-6)
+    pad.pressed = False
+    manned.reach('hold', 'let_go')
+    manned.commands(0.4)
+    assert manned.widths[-1] == pytest.approx(0.01)
+    assert manned.call('give_back').success
+    manned.reach('active', 'policy')
+    manned.follows()
+    # The pad is still in the graph, and no second publisher.
+    manned.until(lambda: any(value.key == 'shadow_target_pose_m_mean'
+                             for value in told[-1].values))
+    assert 'fault' not in {state for state, _ in manned.told}
+    assert [*manned.incident_dir.glob('*hold_take_over*')]
+    assert not manned.call('give_back').success
+
+
+def test_a_press_in_motion_takes_the_arm_without_a_service(manned: Live, pad: Pad) -> None:
+    manned.moving()
+    pad.pressed = True
+    manned.reach('taken_over', 'person')
+    assert ('hold', 'take_over') not in manned.told
+    manned.until(lambda: [*manned.incident_dir.glob('*taken_over_person*')])
+
+
+def test_a_node_of_another_name_is_a_second_publisher(manned: Live, graph: Any) -> None:
+    manned.moving()
+    other = graph.add(lambda **options: Node('stranger', **options))
+    Commands(other.create_publisher, MANNED)
+    manned.reach('fault', 'second_publisher')
+    assert '/stranger' in manned.status['sentence']
+
+
+def test_a_second_node_of_the_same_name_is_a_second_publisher(
+        manned: Live, pad: Pad, graph: Any) -> None:
+    manned.moving()
+    Commands(graph.add(lambda **options: Node('teleoperation', **options)).create_publisher,
+             MANNED)
+    manned.reach('fault', 'second_publisher')
+
+
+def test_a_take_over_that_cannot_be_gets_a_sentence(activate: Any, load: Any) -> None:
+    live = activate()
+    answer = live.call('take_over')
+    assert not answer.success
+    assert 'teleoperation' in answer.message and 'contract_path' in answer.message
+    live.graph.remove(live.node)
+    load(FakePolicy(MANNED))
+    live = activate()
+    live.reach('waiting', 'not_started')
+    answer = live.call('take_over')
+    assert not answer.success and 'waiting' in answer.message
+    answer = live.call('give_back')
+    assert not answer.success and '~/take_over' in answer.message
+    live.moving()
+    answer = live.call('take_over')
+    assert answer.success and 'warning' in answer.message  # there is no such node
+    live.graph.remove(live.node)
+    answer = activate(shadow=True).call('take_over')
+    assert not answer.success and 'shadow' in answer.message
