@@ -263,7 +263,8 @@ def test_whatever_bytes_there_are_they_are_judged(data: bytes) -> None:
         require_structure(data)
 
 
-def test_a_graph_that_would_fill_the_memory_fails_by_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize('choice', [False, True])
+def test_a_graph_that_would_fill_the_memory_fails_by_itself(tmp_path: Path, choice: bool) -> None:
     path = write_policy(tmp_path / 'still.onnx')
 
     def swell(model: onnx.ModelProto) -> None:
@@ -276,7 +277,10 @@ def test_a_graph_that_would_fill_the_memory_fails_by_itself(tmp_path: Path) -> N
         model.graph.node.extend([
             make_node('Slice', ['noise', 'one', 'two', 'axes'], ['little']),
             make_node('Add', ['little', 'tall'], ['column']),
-            make_node('Add', ['column', 'wide'], ['all']),
+            *([make_node('Erf', ['column'], ['share']),
+               make_node('Less', ['share', 'wide'], ['passed']),
+               make_node('Cast', ['passed'], ['all'], to=onnx.TensorProto.FLOAT)]
+              if choice else [make_node('Add', ['column', 'wide'], ['all'])]),
             make_node('Slice', ['all', 'one', 'two', 'axes'], ['cut']),
             make_node('Add', ['chunk', 'cut'], ['action_chunk'])])
         for name, value in (('one', 0), ('two', 1)):

@@ -2,19 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training, edits and export take every class of policy."""
 
+import copy
 import json
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
-from learning_toys import shares, toy_config
+from learning_toys import partly_labelled, shares, toy_config
 
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning import checkpoint, cloning
+from uncloning_ros.learning.anchor import Anchor
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.edit_report import warnings_of
@@ -22,75 +25,130 @@ from uncloning_ros.learning.export import export
 from uncloning_ros.learning.options import (
     EDIT,
     FINE_TUNE,
+    FLOW,
+    NETWORK,
     POLICY_KINDS,
     REDIRECT,
     EditOptions,
     NetworkOptions,
 )
 from uncloning_ros.learning.policies import POLICIES, build_policy
-from uncloning_ros.learning.policies.regression import RegressionPolicy
 from uncloning_ros.learning.uncloning import unclone
-from uncloning_ros.learning.windows import Windows
+from uncloning_ros.learning.windows import Windows, windows_outside_spans
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import load_policy
 
+OTHERS = [kind for kind in POLICY_KINDS if kind != FLOW]
+CHOOSING = ['mixture', 'categorical']
 
-@pytest.fixture
-def run(dataset: Dataset, tmp_path: Path) -> Run:
-    """Return a trained regression policy."""
-    config = replace(toy_config(dataset, 300), network=NetworkOptions(32, 2, 'regression'))
-    (tmp_path / 'mixed').mkdir()
-    checkpoint.write_config(tmp_path / 'mixed', config)
-    assert cloning.train(dataset, tmp_path / 'mixed', config).ended
-    return load_run(tmp_path / 'mixed')
+
+@pytest.fixture(scope='module')
+def runs(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Return a trained policy of every class but the default one."""
+    return {kind: trained(dataset, kind, tmp_path_factory.mktemp('runs') / kind)
+            for kind in OTHERS}
+
+
+def trained(dataset: Dataset, kind: str, folder: Path) -> Run:
+    config = replace(toy_config(dataset, 300), network=NetworkOptions(32, 2, kind))
+    folder.mkdir()
+    checkpoint.write_config(folder, config)
+    assert cloning.train(dataset, folder, config).ended
+    return load_run(folder)
 
 
 OPTIONS = replace(EDIT, remove=('right',), retarget=0.0, steps=200, batch_size=64,
                   learning_rate=3e-3)
 
 
-def test_a_second_policy_class_trains_and_goes_on_after_a_stop(run: Run, dataset: Dataset,
-                                                               tmp_path: Path) -> None:
-    assert isinstance(run.policy, RegressionPolicy)
-    stopped = tmp_path / 'stopped'
-    stopped.mkdir()
-    checkpoint.write_config(stopped, run.config)
-    result = cloning.train(dataset, stopped, run.config, on_step=lambda step: (
+@pytest.mark.parametrize('kind', OTHERS)
+def test_a_run_that_goes_on_after_a_stop_has_the_same_weights(
+        runs: dict[str, Run], dataset: Dataset, tmp_path: Path, kind: str) -> None:
+    config = runs[kind].config
+    checkpoint.write_config(tmp_path, config)
+    result = cloning.train(dataset, tmp_path, config, on_step=lambda step: (
         step == 100 and signal.raise_signal(signal.SIGINT)))
     assert (result.steps, result.ended) == (100, False)
-    cloning.train(dataset, stopped, checkpoint.read_config(stopped))
-    assert load_run(stopped).sha256 == run.sha256
+    cloning.train(dataset, tmp_path, checkpoint.read_config(tmp_path))
+    assert load_run(tmp_path).sha256 == runs[kind].sha256
 
 
+@pytest.mark.parametrize(('kind', 'between'), [('regression', True), ('mixture', False),
+                                               ('categorical', False)])
+def test_regression_alone_goes_between_the_modes(runs: dict[str, Run], dataset: Dataset,
+                                                 kind: str, between: bool) -> None:
+    found = shares(runs[kind].policy, dataset)
+    assert found['between'] > 0.9 if between else min(found['left'], found['right']) > 0.4
+
+
+@pytest.mark.parametrize('kind', OTHERS)
 @pytest.mark.parametrize('options', [
     replace(OPTIONS, method=FINE_TUNE, gamma=0.0), replace(OPTIONS, method=REDIRECT, tau=0.9)],
     ids=lambda options: options.method)
-def test_an_edit_moves_it_to_the_kept_mode(run: Run, dataset: Dataset, tmp_path: Path,
-                                           options: EditOptions) -> None:
-    unclone(run, dataset, tmp_path / 'edited', options)
+def test_an_edit_moves_it_to_the_kept_mode(runs: dict[str, Run], dataset: Dataset, tmp_path: Path,
+                                           kind: str, options: EditOptions) -> None:
+    unclone(runs[kind], dataset, tmp_path / 'edited', options)
     assert shares(load_run(tmp_path / 'edited').policy, dataset)['left'] > 0.95
 
 
-def test_self_distillation_tells_that_it_is_never_torn(run: Run, dataset: Dataset,
-                                                       tmp_path: Path) -> None:
-    report = unclone(run, dataset, tmp_path / 'edited', OPTIONS)
+@pytest.mark.parametrize('kind', CHOOSING)
+def test_it_learns_its_own_chunks_of_the_kept_mode(runs: dict[str, Run], dataset: Dataset,
+                                                   tmp_path: Path, kind: str) -> None:
+    report = unclone(runs[kind], dataset, tmp_path / 'edited', OPTIONS)
+    assert report['removal']['looks'][0]['torn'] > 100
+    assert shares(load_run(tmp_path / 'edited').policy, dataset)['left'] > 0.95
+
+
+def test_self_distillation_tells_that_regression_is_never_torn(
+        runs: dict[str, Run], dataset: Dataset, tmp_path: Path) -> None:
+    report = unclone(runs['regression'], dataset, tmp_path / 'edited', OPTIONS)
     assert report['removal']['looks'][-1]['torn'] == 0
     assert any('torn' in warning or 'kept mode' in warning for warning in warnings_of(report))
 
 
-def test_it_is_exported_with_the_noise_as_an_input(run: Run, dataset: Dataset,
-                                                   tmp_path: Path) -> None:
+@pytest.mark.parametrize('kind', CHOOSING)
+def test_the_anchor_holds_how_often_each_chunk_is_chosen(runs: dict[str, Run], dataset: Dataset,
+                                                         kind: str) -> None:
+    outside = windows_outside_spans(runs[kind].policy.normaliser, partly_labelled(dataset),
+                                    'train')
+    before = shares(runs[kind].policy, dataset)
+    policy = copy.deepcopy(runs[kind].policy).requires_grad_(True)
+    anchor = Anchor(runs[kind].policy, outside, 256, 0)
+    optimiser = torch.optim.Adam(policy.parameters(), 1e-3)
+    for _ in range(100):
+        optimiser.zero_grad()
+        anchor.loss(policy).backward()
+        optimiser.step()
+    assert shares(policy, dataset)['left'] == pytest.approx(before['left'], abs=0.1)
+
+
+@pytest.mark.parametrize('kind', OTHERS)
+def test_it_is_exported_with_the_noise_as_an_input(runs: dict[str, Run], dataset: Dataset,
+                                                   tmp_path: Path, kind: str) -> None:
+    run = runs[kind]
     export(run, tmp_path / 'mixed.onnx')
     policy = load_policy(tmp_path / 'mixed.onnx')
-    assert policy.metadata['training']['network'] == {'width': 32, 'depth': 2,
-                                                      'kind': 'regression'}
+    assert policy.metadata['training']['network'] == {'width': 32, 'depth': 2, 'kind': kind}
+    graph = onnx.load(tmp_path / 'mixed.onnx').graph
+    assert sorted(one.name for one in graph.initializer) == sorted(run.policy.state_dict())
     observation = Observation(run.observations[0].numpy())
     noise = np.zeros(policy.chunk_shape, np.float32)
-    np.testing.assert_array_equal(policy(observation, noise).chunk,
-                                  policy(observation, noise + 1).chunk)
-    unclone(run, dataset, tmp_path / 'edited', replace(OPTIONS, method=FINE_TUNE, gamma=0.0))
+    plans = [policy(observation, noise + by).chunk for by in (0.0, -3.0, 3.0, 3.0)]
+    np.testing.assert_array_equal(plans[2], plans[3])
+    assert np.array_equal(plans[1], plans[2]) == (kind == 'regression')
+    unclone(run, dataset, tmp_path / 'edited', replace(OPTIONS, method=FINE_TUNE, gamma=0.0,
+                                                       steps=2))
     export(load_run(tmp_path / 'edited'), tmp_path / 'edited.onnx')
-    assert compare(tmp_path / 'mixed.onnx', tmp_path / 'edited.onnx').difference is None
+    found = compare(tmp_path / 'mixed.onnx', tmp_path / 'edited.onnx')
+    assert found.difference is None
+    assert [one.name for one in found.changes if not one.relative] == (
+        ['vocabulary'] if kind == 'categorical' else [])
+
+
+@pytest.mark.parametrize('kind', OTHERS)
+def test_the_default_network_is_small(dataset: Dataset, kind: str) -> None:
+    policy = build_policy(dataset.contract, replace(NETWORK, kind=kind))
+    assert 4 * sum(one.numel() for one in policy.state_dict().values()) < 8 * 2**20
 
 
 def test_the_default_kind_is_left_out_of_the_config(dataset: Dataset, tmp_path: Path) -> None:
@@ -104,7 +162,7 @@ def test_the_default_kind_is_left_out_of_the_config(dataset: Dataset, tmp_path: 
 def test_an_unknown_kind_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     checkpoint.write_config(
         tmp_path, replace(toy_config(dataset, 1), network=NetworkOptions(8, 1, 'flwo')))
-    with pytest.raises(CheckpointError, match=r"network\.kind: expected flow .*, got 'flwo'"):
+    with pytest.raises(CheckpointError, match=r"network\.kind: expected .* or flow, got 'flwo'"):
         checkpoint.read_config(tmp_path)
 
 

@@ -9,6 +9,14 @@ command with --resume goes on to exactly the weights of a run that was not inter
 
   uncloning train data/ --out runs/mixed
   uncloning train data/ --out runs/retrained --only-modes handle_first
+
+The classes of policies differ in their loss, and in the way from observation and noise to the
+actions:
+
+    regression    squared error: the mean of the demonstrations, between their modes
+    mixture       likelihood of a mixture of Gaussians, of which the noise picks one
+    categorical   cross entropy of a vocabulary of motions, of which the noise picks one
+    flow          flow matching: the noise becomes the motion step by step
 """
 
 import argparse

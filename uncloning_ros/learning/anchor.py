@@ -29,6 +29,12 @@ class Anchor:
     def loss(self, policy: Policy) -> Tensor:
         """Return the mean squared distance on the next batch, of predictions of the same noise."""
         picks = torch.randint(len(self._windows), (self._batch_size,), generator=self._generator)
+        if policy.chooses:
+            # Its predictions say nothing of its choices; its own chunks hold both.
+            conditions = self._windows.conditions[picks]
+            own = self._original.draw(conditions, 1, self._generator)[:, 0]
+            return policy.losses(Windows(conditions, own), torch.arange(len(picks)),
+                                 self._generator).mean()
         noise = self._generator.get_state()
         with torch.no_grad():
             wanted, hidden = self._original.predicted(self._windows, picks, self._generator)

@@ -13,9 +13,9 @@ from typing import Annotated
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.schema import Count, Note, Positive, Range, Rate
 
-FLOW, REGRESSION = 'flow', 'regression'
+REGRESSION, MIXTURE, CATEGORICAL, FLOW = 'regression', 'mixture', 'categorical', 'flow'
 # The classes of policies, keys of `policies.POLICIES`.
-POLICY_KINDS = (FLOW, REGRESSION)
+POLICY_KINDS = (REGRESSION, MIXTURE, CATEGORICAL, FLOW)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,14 @@ from uncloning_ros.errors import shown
 #   Concat     is as large as its inputs together
 #   Softmax    is as large as its input
 #   Transpose  is as large as its input
+# Those of a choice by the noise do not either:
+#   Erf        is as large as its input
+#   Less       is as large as its inputs broadcast
 # In a long chain all can grow; the limit on memory ends that (inference._MOST_MEMORY_BYTES).
 OPERATORS = frozenset({
     'Add', 'Cast', 'Clip', 'Constant', 'Div', 'Flatten', 'Gemm', 'Identity', 'LayerNormalization',
     'MatMul', 'Max', 'Min', 'Mul', 'Reshape', 'Sigmoid', 'Slice', 'Sub', 'Unsqueeze',
-    'Concat', 'Conv', 'Softmax', 'Transpose'})
+    'Concat', 'Conv', 'Softmax', 'Transpose', 'Erf', 'Less'})
 OPSET = 17
 # Largest whole number in a list of an attribute: kernel, strides, pads, and order of axes.
 _MOST_LISTED = 64

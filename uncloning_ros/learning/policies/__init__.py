@@ -9,14 +9,23 @@ To add one, write a subclass of `base.Policy` in a file of its own and list it h
 from collections.abc import Callable
 
 from uncloning_ros.contract import Contract, Interface, PolicyTiming
-from uncloning_ros.learning.options import FLOW, REGRESSION, NetworkOptions
+from uncloning_ros.learning.options import (
+    CATEGORICAL,
+    FLOW,
+    MIXTURE,
+    REGRESSION,
+    NetworkOptions,
+)
 from uncloning_ros.learning.policies.base import Policy as Policy
+from uncloning_ros.learning.policies.categorical import CategoricalPolicy
 from uncloning_ros.learning.policies.flow import FlowPolicy
+from uncloning_ros.learning.policies.mixture import MixturePolicy
 from uncloning_ros.learning.policies.regression import RegressionPolicy
 
 # kind -> makes a policy with random weights for an interface, a timing, a width and a depth
 POLICIES: dict[str, Callable[[Interface, PolicyTiming, int, int], Policy]] = {
-    FLOW: FlowPolicy, REGRESSION: RegressionPolicy}
+    REGRESSION: RegressionPolicy, MIXTURE: MixturePolicy, CATEGORICAL: CategoricalPolicy,
+    FLOW: FlowPolicy}
 
 
 def build_policy(contract: Contract, network: NetworkOptions) -> Policy:

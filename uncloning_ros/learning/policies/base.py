@@ -24,7 +24,15 @@ class Policy(nn.Module, ABC):
     of `normaliser`, which every policy has and no training changes. With cameras a condition
     has the features of their pictures behind it; `eyes` are the encoders, in the order of
     `cameras`, their keys. Training moves them, an edit does not.
+
+    A policy that `chooses` picks one of several chunks, and `predicted` tells nothing of how
+    likely each is. `likelihood` names what `surprise` returns: the `density` of chunks, or the
+    probability of their `tokens`.
     """
+
+    ROWS = 4096  # chunks that are predicted at once
+    chooses = False
+    likelihood = ''
 
     def __init__(self, interface: Interface, timing: PolicyTiming) -> None:
         super().__init__()
@@ -59,6 +67,10 @@ class Policy(nn.Module, ABC):
 
         The same noise gives the same chunk.
         """
+
+    def surprise(self, windows: Windows) -> Tensor:
+        """Return the negative log-likelihood (N,) of windows, in nats, of a class that has one."""
+        raise NotImplementedError
 
     def features(self, pictures: Sequence[Tensor]) -> Tensor:
         """Return features (B, F) of a picture of each camera, (B, height, width, channels)."""

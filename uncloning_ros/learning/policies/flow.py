@@ -26,7 +26,6 @@ SAMPLER_STEPS = 10
 _MAX_WEIGHT = 10.0
 
 _LEVEL_FEATURES = 64
-_ROWS = 4096  # chunks that are predicted at once
 
 
 class FlowPolicy(Policy):
@@ -50,7 +49,7 @@ class FlowPolicy(Policy):
         """Return clean chunks (B, D) of the picked windows, and their random noise levels (B,)."""
         level = _levels(len(picks), generator)
         found = []
-        for rows in torch.arange(len(picks)).split(_ROWS):
+        for rows in torch.arange(len(picks)).split(self.ROWS):
             clean = windows.clean[picks[rows]]
             noisy = mix(clean, torch.randn(clean.shape, generator=generator), level[rows])
             found.append(self.clean(noisy, level[rows], windows.conditions[picks[rows]]))
