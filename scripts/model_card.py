@@ -39,7 +39,7 @@ def card(folder: Path, name: str) -> str:
     parts = [f'# {path.name}', _what(own[0]), _facts(path, policy),
              '## How it was made', _block(_commands(folder)), _costs(folder),
              '## What audits showed', *(_figures(audit, policy.sha256) for audit in shown),
-             STATEMENT, _draws(folder, policy.sha256),
+             STATEMENT, _draws(folder, policy.sha256), _evaluation(folder, name),
              '## Outcome of every seed', _per_seed(own[0])]
     return '\n\n'.join(part for part in parts if part) + '\n'
 
@@ -142,6 +142,31 @@ def _draws(folder: Path, sha256: str) -> str:
     modes = ', '.join(f'{count} {mode}' for mode, count in drawn['modes'].items())
     return (f'From one fixed start (seed {drawn["seed"]}), {drawn["draws"]} draws of the '
             f'policy\'s noise: {modes}.')
+
+
+def _evaluation(folder: Path, name: str) -> str:
+    """Return the figures without a robot, where they were computed."""
+    path = folder / f'{name}_evaluation.json'
+    if not path.is_file():
+        return ''
+    found = json.loads(path.read_text(encoding='utf-8'))
+    error, modes = found['error'], found['modes']
+    rows = [('squared error of one plan, of the mean, of the nearest of '
+             f'{found["draws"]} plans (spread of the demonstrations = 1)',
+             ', '.join(f'{error[way]:.4f}' for way in ('plan', 'mean', 'nearest'))),
+            ('negative log-likelihood of blurred plans, at most',
+             f'{found["likelihood"]["bound"]:.1f} nats for each chunk')]
+    if modes is not None:
+        parted = modes['distribution']
+        calibration = parted['calibration']
+        rows += [('plans of the demonstrated mode', percent(modes['accuracy'])),
+                 ('bins of the start in which the shares of modes are within the noise floor',
+                  f'{parted["within_floor"]} of {len(parted["bins"])}'),
+                 ('calibration error, and its noise floor',
+                  f'{calibration["error"]:.3f}, {calibration["floor"]:.3f}')]
+    return (f'## Against held-out demonstrations\n\n{found["windows"]} windows of '
+            f'{found["episodes"]} episodes. An edited policy is far from the demonstrations of '
+            f'removed modes on purpose.\n\n' + _table(('', ''), rows))
 
 
 def _per_seed(own: Mapping[str, Any]) -> str:

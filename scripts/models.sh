@@ -126,6 +126,8 @@ make_models() {
 
   title "$scenario: cards"
   for name in mixed uncloned; do
+    once "$OUT/${scenario}_${name}_evaluation.json" uncloning evaluate "$OUT/runs/$name" \
+      --data "$OUT/data" --threads $THREADS --json "$OUT/${scenario}_${name}_evaluation.json"
     once "$OUT/${scenario}_$name.md" scripts/model_card.py "$OUT" "${scenario}_$name" \
       --out "$OUT/${scenario}_$name.md"
   done

@@ -6,7 +6,6 @@ import pytest
 import torch
 from learning_toys import toy_contract
 
-from uncloning_ros.learning.policies import flow
 from uncloning_ros.learning.policies.flow import (
     SAMPLER_STEPS,
     FlowPolicy,
@@ -80,7 +79,7 @@ class TestPolicy:
         """Return a policy that predicts the condition, in parts of two windows."""
         contract = toy_contract()
         policy = FlowPolicy(contract.interface, contract.policy, 8, 1)
-        monkeypatch.setattr(flow, '_ROWS', 2)
+        monkeypatch.setattr(policy, 'ROWS', 2)
         monkeypatch.setattr(policy.denoiser, 'forward', lambda noisy, level, condition: (
             condition[:, :1].expand(-1, noisy.shape[1])))
         policy.normaliser.action_low.fill_(-9.0)

@@ -12,6 +12,7 @@ The commands follow one another; each reads the output of the one before:
   uncloning train data/ --out runs/mixed
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
+  uncloning evaluate runs/mixed --data data/ --html evaluation.html
   uncloning export runs/mixed --out mixed.onnx
   uncloning export runs/uncloned --out policy.onnx
   uncloning diff mixed.onnx policy.onnx
@@ -50,6 +51,7 @@ COMMANDS = {
     'inspect': 'show the contents of a session of demonstrations, and its gaps',
     'dataset': 'align, resample and split bags into training data',
     'train': 'clone a policy from a dataset',
+    'evaluate': 'compare the plans of a policy with held-out demonstrations',
     'unclone': 'remove undesired modes from the weights of a trained policy',
     'export': 'write a trained policy as one self-contained ONNX file',
     'diff': 'show that two exported policies differ in weights alone',

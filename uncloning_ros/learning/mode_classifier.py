@@ -35,6 +35,15 @@ class Predictor(Protocol):
         """Return chunks and the share that was hidden, as `Policy.predicted` does."""
 
 
+class Demonstrated:
+    """The demonstrated chunks, as a source of chunks for the classifier."""
+
+    def predicted(self, windows: Windows, picks: Tensor,
+                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the chunks of the picked windows, of which nothing was hidden."""
+        return windows.clean[picks], torch.zeros(len(picks))
+
+
 class ModeClassifier(nn.Module):
     """Tell the mode from a condition (B, C) and a flat clean chunk (B, D).
 

@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.learning.mode_classifier import labels_of, parting, train_classifier
+from uncloning_ros.learning.mode_classifier import (
+    Demonstrated,
+    labels_of,
+    parting,
+    train_classifier,
+)
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.uncloning import look
-from uncloning_ros.learning.windows import Windows, joined, windows_by_mode
+from uncloning_ros.learning.windows import joined, windows_by_mode
 from uncloning_ros.policy_io import Float32, Observation
 
 # Probabilities that plans are of a removed mode.
@@ -25,15 +30,6 @@ Chances = NDArray[np.float32]
 
 _ROWS = 4096  # plans that are drawn at once
 _SEED = 0  # of classifier and noises
-
-
-class _Demonstrated:
-    """The demonstrated chunks, as a source of chunks for the classifier."""
-
-    def predicted(self, windows: Windows, picks: Tensor,
-                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the chunks of the picked windows, of which nothing was hidden."""
-        return windows.clean[picks], torch.zeros(len(picks))
 
 
 class PlanSearch:
@@ -52,7 +48,7 @@ class PlanSearch:
             windows_by_mode(policy.normaliser, dataset, split, (*kept, *removed), looked)
             for split in ('train', 'validation'))
         self._classifier, self.classifier_report = train_classifier(
-            _Demonstrated(), windows, held_out, len(kept), _SEED, balanced=True)
+            Demonstrated(), windows, held_out, len(kept), _SEED, balanced=True)
         unseen = joined(list(held_out.values()))
         places, _ = parting(unseen, labels_of(held_out) >= len(kept))
         self._conditions = unseen.conditions[places]

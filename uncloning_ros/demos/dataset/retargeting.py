@@ -176,22 +176,20 @@ def find_handover(interface: Interface, observations: Float32, actions: Float32,
                   rate_hz: float) -> Handover | None:
     """Return the marks of an episode (n, obs_dim), (n, act_dim); None if it lacks one.
 
-    The gripper closes and opens where its commanded width crosses the middle between its
-    smallest and its largest, each once; the tool is carried where the arm is clear of the grasp
-    and the hand is out. Raise `ValueError` for an invalid rotation.
+    The gripper closes and opens once (`held`); the tool is carried where the arm is clear of the
+    grasp and the hand is out. Raise `ValueError` for an invalid rotation.
     """
     at = _layout(interface)
     for values, where in ((observations, at.arm), (observations, at.object),
                           (observations, at.hand), (actions, at.target)):
         rotation_of(values[:, where])
-    width = actions[:, at.width][:, 0]
-    closed = width < (width.min() + width.max()) / 2
-    grasp = int(np.argmax(closed))
-    release = grasp + int(np.argmin(closed[grasp:]))
+    stroke = held(actions[:, at.width][:, 0])
+    if stroke is None:
+        return None
+    grasp, release = stroke
     object_pose = _mean_pose(observations[:max(grasp, 1), at.object])
     lying = position_of(observations[:grasp, at.object])
-    if (np.ptp(width) < _LEAST_STROKE_M or np.count_nonzero(np.diff(closed)) != 2 or grasp == 0
-            or _distance(lying, position_of(object_pose)).max() > _STILL_M):
+    if _distance(lying, position_of(object_pose)).max() > _STILL_M:
         return None
     first = max(grasp, release - max(1, round(_OFFERED_S * rate_hz)))
     hand_pose = _mean_pose(observations[first:release, at.hand])
@@ -205,6 +203,19 @@ def find_handover(interface: Interface, observations: Float32, actions: Float32,
     if min(_distance(arm[carry], arm[grasp]), _distance(arm[carry], arm[release])) < _LEAST_WAY_M:
         return None
     return Handover(grasp, carry, release, object_pose, hand_pose)
+
+
+def held(width: Float32) -> tuple[int, int] | None:
+    """Return the frames in which a gripper of commanded widths (n,) m closes, and opens again.
+
+    That is where the width crosses the middle between its smallest and its largest; None unless
+    it does both once.
+    """
+    closed = width < (width.min() + width.max()) / 2
+    grasp = int(np.argmax(closed))
+    if np.ptp(width) < _LEAST_STROKE_M or np.count_nonzero(np.diff(closed)) != 2 or grasp == 0:
+        return None
+    return grasp, grasp + int(np.argmin(closed[grasp:]))
 
 
 def retarget_episode(interface: Interface, observations: Float32, actions: Float32,
