@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-trials results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -76,6 +76,9 @@ bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/bench
 bench-cameras: $(INSTALLED) ## the same for policies that see: docs/benchmarks/cameras.md and its JSON
 	@$(ENV) cd bench; python -m comparison --cameras $(BENCH_ARGS)
 
+bench-cloning: $(INSTALLED) ## compare the classes of policies: the tables of docs/cloning.md
+	@$(ENV) cd bench; python -m cloning $(BENCH_ARGS)
+
 bench-trials: $(INSTALLED) ## try out the statistics of trials: docs/benchmarks/trials.md and its figure
 	@$(ENV) cd bench; python -m trials $(BENCH_ARGS)
 
@@ -83,3 +86,4 @@ results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and
 	@$(ENV) cd bench; python -m comparison --page
 	@$(ENV) cd bench; python -m comparison --cameras --page
 	@$(ENV) cd bench; python -m outside run ../runs/outside --page
+	@$(ENV) cd bench; python -m cloning --page

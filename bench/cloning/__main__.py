@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compare the classes of policies, and fill the tables of docs/cloning.md.
+
+Each case is made from nothing: demonstrations, policy, evaluation, closed-loop episodes. Ctrl-C
+stops the comparison and the same command continues it: intermediate files lie in runs/cloning/,
+and results and page are written after each case. Run it in bench/:
+
+  python -m cloning
+  python -m cloning --only scenario=knife,kept=all
+  python -m cloning --list
+  python -m cloning --short      some minutes, in runs/cloning-short/ alone
+"""
+
+import argparse
+import signal
+import sys
+from typing import Any
+
+from comparison.__main__ import wanted_cases
+from comparison.plan import Case
+from comparison.processes import BENCH, STOPPED, Pool
+from comparison.results import Record, add, find, load, save
+
+from cloning.page import with_tables
+from cloning.plan import FULL, SHORT, Schedule, plan
+from uncloning_ros.audit.wording import percent
+from uncloning_ros.cli.arguments import count
+from uncloning_ros.errors import UncloningError, counted
+from uncloning_ros.files import alone_in, write_whole
+from uncloning_ros.scenario import find_scenario
+
+_REPOSITORY = BENCH.parent
+
+
+def main() -> int:
+    """Make the missing cases; return 0, 1 if one failed, 2 for bad input, 130 on Ctrl-C."""
+    parser = argparse.ArgumentParser(prog='python -m cloning', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--short', action='store_true',
+                        help='a tiny schedule that only checks that everything runs')
+    parser.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
+                        help='make only the cases with these values of scenario, kept, seed, '
+                             'method: the parts of their names')
+    parser.add_argument('--workers', type=count(64), default=2, metavar='N',
+                        help='number of cases made at the same time, one thread each '
+                             '(default: %(default)s)')
+    parser.add_argument('--list', action='store_true',
+                        help='print the missing cases and make none')
+    parser.add_argument('--page', action='store_true', help='write the page and make no case')
+    args = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return _run(args)
+    except UncloningError as err:
+        print(f'cloning: error: {err}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\ncloning: stopped; the same command continues it', file=sys.stderr)
+        return STOPPED
+
+
+def _run(args: argparse.Namespace) -> int:
+    schedule = SHORT if args.short else FULL
+    work = _REPOSITORY / 'runs' / schedule.name
+    results_file = (work if schedule.is_short else _REPOSITORY / 'docs') / schedule.results
+    cases = wanted_cases(plan(schedule), args.only)
+    results = load(results_file, schedule)
+    missing = [case for case in cases if not is_done(results, case, schedule)]
+    if args.list:
+        print('\n'.join(case.key for case in missing))
+        return 0
+    work.mkdir(parents=True, exist_ok=True)
+
+    def write() -> None:
+        save(results_file, results)
+        page = (_REPOSITORY / 'docs' / 'cloning.md').read_text(encoding='utf-8')
+        write_whole(results_file.with_name('cloning.md'), with_tables(page, results).encode())
+
+    with alone_in(work):
+        write()
+        if args.page:
+            return 0
+        print(f'{counted(len(missing), "case")} of {len(cases)} to make in {work}', flush=True)
+        waiting, left = list(missing), len(missing)
+
+        def take() -> tuple[Case, list[str]] | None:
+            return (case := waiting.pop(0), [
+                sys.executable, '-m', 'cloning.workshop', case.key, '--work', str(work),
+                '--schedule', schedule.name]) if waiting else None
+
+        def done(case: Case, record: dict[str, Any]) -> bool:
+            nonlocal left
+            left -= 1
+            add(results, record)
+            write()
+            print(f'done    {case.key}: {_summary(record)}; {counted(left, "case")} left',
+                  flush=True)
+            return bool(record['status'] == 'failed')
+
+        return 1 if Pool(work / 'records', args.workers, take, done).run() else 0
+
+
+def is_done(results: Record, case: Case, schedule: Schedule) -> bool:
+    """Tell whether a case failed or has all its episodes, in this version of the scenario."""
+    record = find(results, case)
+    if record is None or record['scenario_sha256'] != find_scenario(case.scenario).sha256:
+        return False
+    return bool(record['status'] == 'failed' or (
+        record['steps'], record['audit']['episodes']) == (schedule.steps, schedule.episodes))
+
+
+def _summary(record: Record) -> str:
+    if record['status'] == 'failed':
+        return f'FAILED: {record["sentence"]}'
+    return ', '.join(f'{rate.upper()} {percent(record["audit"][rate])}'
+                     for rate in ('tcr', 'sr', 'umr'))
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

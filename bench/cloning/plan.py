@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""List the cases: a class of policy at a point of a curve. This module runs nothing.
+
+Cases are those of the other comparison: `kept` names the point, `method` the class.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from comparison.plan import ALL, SEEDS_APART, Case
+
+from uncloning_ros.learning.options import FLOW, POLICY_KINDS, REGRESSION
+
+# First seeds of the demonstrations and of judged episodes; none was looked at before.
+DEMO_SEED, JUDGED_SEED = 0, 600_000
+
+
+@dataclass(frozen=True)
+class Point:
+    """Conditions of a training: number of demonstrations, and parts of the contract's policy."""
+
+    words: str
+    demonstrations: int = 400
+    timing: Mapping[str, int] = field(default_factory=dict)
+
+
+POINTS = {
+    ALL: Point('400 demonstrations, the timing of the contract'),
+    **{f'demonstrations_{n}': Point(f'{n} demonstrations', n) for n in (10, 30, 100)},
+    **{f'history_{n}': Point(f'{n} observations of history', timing={'history': n})
+       for n in (1, 4)},
+    **{f'horizon_{n}': Point(f'chunks of {n} actions', timing={'horizon': n}) for n in (8, 32)},
+    **{f'execute_{n}': Point(f'{n} executed actions', timing={'execute': n}) for n in (1, 8, 16)}}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Numbers of steps and episodes, the same for all classes."""
+
+    name: str
+    scenarios: tuple[str, ...]
+    steps: int
+    episodes: int
+    most_demonstrations: int = 400
+    seeds: tuple[int, ...] = (0,)
+    results: str = 'benchmarks_cloning.json'
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether the schedule only checks that everything runs."""
+        return self.name.endswith('short')
+
+
+FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=150)
+SHORT = Schedule('cloning-short', ('knife',), steps=60, episodes=2, most_demonstrations=10)
+SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
+
+
+def plan(schedule: Schedule) -> list[Case]:
+    """Return all cases: every class on every scenario, then the curves on the first scenario."""
+    cases = [Case(scenario, ALL, seed, kind) for seed in schedule.seeds
+             for scenario in schedule.scenarios for kind in POLICY_KINDS]
+    for name, point in POINTS.items():
+        if name != ALL:
+            # Timing is compared in two classes: with one motion, and with several.
+            kinds = (REGRESSION, FLOW) if point.timing else POLICY_KINDS
+            cases += [Case(schedule.scenarios[0], name, schedule.seeds[0], kind)
+                      for kind in kinds]
+    return cases
+
+
+def first_seed(case: Case) -> int:
+    """Return the seed of the episodes that judge a case; each training seed has its own."""
+    return JUDGED_SEED + SEEDS_APART * case.seed

@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make and judge one case in a process of its own; complete files in the folder are used again.
+
+  python -m cloning.workshop knife/all/0/mixture --work DIR --out record.json
+"""
+
+import argparse
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import measure  # noqa: F401 - limits the threads, so it comes before numpy
+import numpy as np
+import yaml
+from comparison.plan import ALL, Case
+from comparison.processes import locked, run_command
+from comparison.workshop import finished, learned, write_record
+
+from cloning.plan import DEMO_SEED, FULL, POINTS, SCHEDULES, Schedule, first_seed, plan
+from uncloning_ros.demos.dataset.store import load_dataset
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import read_json, write_whole
+from uncloning_ros.learning import checkpoint
+from uncloning_ros.policy_io import Observation
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.schema import plain
+
+_PLANS = 300  # of a measured time
+
+
+def main() -> int:
+    """Make one case and write its record; return 0, or 130 on Ctrl-C."""
+    parser = argparse.ArgumentParser(prog='python -m cloning.workshop', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('case', help='scenario/point/seed/class')
+    parser.add_argument('--work', type=Path, required=True, help='folder for all files')
+    parser.add_argument('--schedule', choices=SCHEDULES, default=FULL.name,
+                        help='schedule of the case (default: %(default)s)')
+    parser.add_argument('--out', type=Path, required=True, help='file for the record')
+    args = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
+    schedule = SCHEDULES[args.schedule]
+    known = {case.key: case for case in plan(schedule)}
+    if args.case not in known:
+        parser.error(f'expected a case such as {next(iter(known))}, got {args.case}')
+    case = known[args.case]
+    shop = Workshop(args.work.absolute(), schedule, find_scenario(case.scenario))
+    return write_record(args.out, lambda: shop.record(case), lambda sentence: (
+        shop.finished(case) | {'status': 'failed', 'sentence': sentence}))
+
+
+class Workshop:
+    """Makes demonstrations, policies and records of one scenario, each once, in `work`."""
+
+    def __init__(self, work: Path, schedule: Schedule, scenario: Scenario) -> None:
+        self.schedule, self.scenario = schedule, scenario
+        # Each version of a scenario has a folder of its own.
+        self.root = work / f'{scenario.name}-{scenario.sha256[:8]}'
+
+    def record(self, case: Case) -> dict[str, Any]:
+        """Make and judge a case; return its record."""
+        run, data = self._run(case), self._data(case)
+        model, audit, evaluation = (run.with_name(name) for name in (
+            'model.onnx', 'audit.json', 'evaluation.json'))
+        self._made(model, ['export', str(run), '--out', str(model)])
+        self._made(evaluation, ['evaluate', str(run), '--data', str(data), '--threads', '1',
+                                '--json', str(evaluation)])
+        more = ['--resume'] if audit.with_name(f'{audit.name}.partial').exists() else []
+        self._made(audit, ['audit', str(model), '--scenario', case.scenario, '--episodes',
+                           str(self.schedule.episodes), '--seed', str(first_seed(case)),
+                           '--workers', '1', '--json', str(audit), *more])
+        policy, found = load_policy(model), read_json(audit, UncloningError, f'{audit} is missing')
+        return self.finished(case) | learned(run) | {
+            'model_sha256': policy.sha256, 'bytes': model.stat().st_size,
+            'plan_ms': _planning_ms(policy), 'first_seed': first_seed(case),
+            'evaluation': read_json(evaluation, UncloningError, f'{evaluation} is missing'),
+            'audit': {key: found[key] for key in (
+                'episodes', 'tcr', 'sr', 'umr', 'umr_upper95', 'modes', 'failures')}}
+
+    def finished(self, case: Case) -> dict[str, Any]:
+        """Return the fields of every record of a case."""
+        return finished(case, {}, self.scenario.sha256)
+
+    def _made(self, out: Path, words: list[str]) -> None:
+        with locked(out):
+            if not out.exists():
+                run_command(out, words)
+
+    def _data(self, case: Case) -> Path:
+        """Return the dataset of a point: of some demonstrations, in some timing."""
+        point = POINTS[case.kept]
+        count = min(point.demonstrations, self.schedule.most_demonstrations)
+        demos = self.root / f'demos_{count}'
+        ended = demos.with_name(f'{demos.name}.made')
+        with locked(demos):
+            if not ended.exists():
+                run_command(demos, ['demos', '--scenario', case.scenario, '--episodes',
+                                    str(count), '--seed', str(DEMO_SEED), '--out', str(demos),
+                                    *(['--resume'] if demos.exists() else [])])
+                ended.touch()
+        data, options = self.root / f'data_{case.kept}', []
+        if point.timing:
+            contract = load_dataset(self._data(replace(case, kept=ALL))).contract
+            timed = replace(contract, policy=replace(contract.policy, **point.timing))
+            file = self.root / f'contract_{case.kept}.yaml'
+            write_whole(file, yaml.safe_dump(plain(timed), sort_keys=False).encode())
+            options = ['--contract', str(file)]
+        self._made(data, ['dataset', str(demos), '--scenario', case.scenario, '--out', str(data),
+                          *options])
+        return data
+
+    def _run(self, case: Case) -> Path:
+        run = self.root / case.kept / f's{case.seed}' / case.method / 'run'
+        data = self._data(case)
+        with locked(run):
+            if not checkpoint.has_ended(run):
+                more = (['--resume'] if run.exists() else
+                        ['--policy', case.method, '--seed', str(case.seed), '--threads', '1',
+                         '--steps', str(self.schedule.steps)])
+                run_command(run, ['train', str(data), '--out', str(run), *more], resumable=True)
+        return run
+
+
+def _planning_ms(policy: OnnxPolicy) -> float:
+    """Return the median processor time (ms) of one plan; a session has one thread, this one."""
+    rng = np.random.default_rng(0)
+    observation, noise = (rng.standard_normal(shape, np.float32)
+                          for shape in (policy.observation_shape, policy.chunk_shape))
+    taken = []
+    for _ in range(_PLANS):
+        began_s = time.thread_time()
+        policy(Observation(observation), noise)
+        taken.append(time.thread_time() - began_s)
+    return 1e3 * float(np.median(taken))
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
