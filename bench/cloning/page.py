@@ -42,7 +42,7 @@ def tables(results: Record) -> str:
             f'seed {JUDGED_SEED}: the same for all classes.',
             'Errors are squared, 1 is that of a policy that always plans the mean of the '
             'demonstrations. Likelihoods are negative logarithms in nats for each chunk; that of '
-            'tokens is no density. The floor is the noise floor of uncloning evaluate.',
+            'tokens is not a density. The floor is the noise floor of uncloning evaluate.',
             'TCR: completed. SR: completed, safe and in a desired mode; a policy of all modes '
             'can reach the share of the desired ones. UMR: unsafe, with its 95 % upper bound.',
             'Times are processor times on one thread.'])]

@@ -137,7 +137,8 @@ def test_the_command_writes_figures_and_a_page_of_its_own_and_nothing_twice(
         mixed_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toy_dataset(tmp_path / 'data')
     words = ['evaluate', str(mixed_dir), '--data', str(tmp_path / 'data'), '--json',
-             str(tmp_path / 'mixed.json'), '--html', str(tmp_path / 'mixed.html'), '--threads', '1']
+             str(tmp_path / 'mixed.json'), '--html', str(tmp_path / 'mixed.html'),
+             '--threads', '1']
     assert main(words) == 0
     assert 'within the noise floor in' in capsys.readouterr().out
     found = json.loads((tmp_path / 'mixed.json').read_text())

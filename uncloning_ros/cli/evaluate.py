@@ -5,8 +5,8 @@
 Prints how far plans are from the demonstrated actions, how likely the demonstrated actions are,
 and how often each mode is planned where demonstrations begin. The distances between planned and
 demonstrated shares have a noise floor: with as few demonstrations, a policy without fault stays
-below it in 19 of 20 cases. A good figure here is no evidence that a handover succeeds; an audit
-gives that.
+below it in 19 of 20 cases. A good figure here does not show that a handover succeeds; an audit
+does.
 
   uncloning evaluate runs/mixed --data data/ --json mixed.json --html mixed.html
 """

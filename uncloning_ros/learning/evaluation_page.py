@@ -19,8 +19,7 @@ def page_of(name: str, found: Mapping[str, Any]) -> str:
         page.header('evaluation without a robot', name,
                     f'{found["policy"]} policy, {found["windows"]} windows of '
                     f'{found["episodes"]} held-out episodes, {found["draws"]} plans each'),
-        page.notice('Good figures here are no evidence that a handover succeeds; an audit gives '
-                    'that.'),
+        page.notice('Good figures here do not show that a handover succeeds; an audit does.'),
         _errors(found), _likelihood(found['likelihood']), _modes(found['modes']),
         page.section('Files', page.table(('', ''), [
             page.row('weights', page.code(found['weights_sha256'])),
@@ -58,7 +57,7 @@ def _likelihood(found: Mapping[str, Any]) -> str:
         'Negative log-likelihood', page.words(
             'In nats for each chunk; less is better. Blurred plans give an upper bound for every '
             'class of policy; of regression they are a Gaussian with the variance of its '
-            'residuals. The probability of tokens is no density, and is compared with that of '
+            'residuals. The probability of tokens is not a density, and is compared with that of '
             'other policies with the same vocabulary only.'),
         page.table(('', 'nats'), rows, 'figures'))
 
