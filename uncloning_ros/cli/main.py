@@ -8,6 +8,7 @@ The commands follow one another; each reads the output of the one before:
   uncloning recover demos/
   uncloning label demos/ --rule --scenario knife
   uncloning inspect demos/ --html session.html
+  uncloning compare demos/ --scenario knife
   uncloning dataset demos/ --out data/
   uncloning train data/ --out runs/mixed
   uncloning unclone runs/mixed --data data/ --remove blade_first \
@@ -49,6 +50,7 @@ COMMANDS = {
     'recover': 'finish the recordings that a crash or a full disk left unfinished',
     'label': 'say which mode each episode shows: by hand, by rule, by clustering',
     'inspect': 'show the contents of a session of demonstrations, and its gaps',
+    'compare': 'ask people which of two handovers is better, and learn their reward',
     'dataset': 'align, resample and split bags into training data',
     'train': 'clone a policy from a dataset',
     'evaluate': 'compare the plans of a policy with held-out demonstrations',

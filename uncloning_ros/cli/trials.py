@@ -5,7 +5,6 @@
 import argparse
 import math
 import random
-import re
 import secrets
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import count, error_rate, fraction, new_path, seed
 from uncloning_ros.cli.output import filled, print_warnings
+from uncloning_ros.cli.serving import add_serving, opened, serve
 from uncloning_ros.errors import TrialError, counted
 from uncloning_ros.files import require_folder, whole_folder, write_whole
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from uncloning_ros.trials.starts import Axis, Start
 
 _MOST_TRIALS = 10_000
-_MOST_PORT = 65535
 
 
 def add_plan_arguments(plan: argparse.ArgumentParser) -> None:
@@ -64,20 +63,12 @@ def add_plan_arguments(plan: argparse.ArgumentParser) -> None:
                            '(default: 0.05)')
 
 
-def add_serve_arguments(serve: argparse.ArgumentParser) -> None:
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of serve."""
-    from uncloning_ros.page_server import HOST, PORT
-
-    serve.add_argument('plan', type=Path, metavar='PLAN', help='plan.json of trial-plan')
-    serve.add_argument('--results', type=Path, required=True, metavar='FILE',
-                       help='CSV file to write the outcomes into')
-    serve.add_argument('--host', default=HOST, metavar='ADDRESS',
-                       help='address to serve at; 0.0.0.0 lets telephones in the same network '
-                            'reach it (default: %(default)s, this machine alone)')
-    serve.add_argument('--port', type=_port, default=PORT, metavar='N',
-                       help='port; 0 is any that is free (default: %(default)s)')
-    serve.add_argument('--token', type=_token, metavar='TEXT',
-                       help='end of the address, 8 letters or digits at least (default: random)')
+    parser.add_argument('plan', type=Path, metavar='PLAN', help='plan.json of trial-plan')
+    parser.add_argument('--results', type=Path, required=True, metavar='FILE',
+                        help='CSV file to write the outcomes into')
+    add_serving(parser)
 
 
 def add_trials_arguments(trials: argparse.ArgumentParser) -> None:
@@ -149,7 +140,6 @@ def run_plan(args: argparse.Namespace) -> int:
 
 def run_serve(args: argparse.Namespace) -> int:
     """Serve the pages of a plan until Ctrl-C."""
-    from uncloning_ros.page_server import PageServer, new_token
     from uncloning_ros.trials.phone import TrialPages
     from uncloning_ros.trials.plan import read_plan
 
@@ -161,9 +151,7 @@ def run_serve(args: argparse.Namespace) -> int:
 
     pages = TrialPages(plan, args.results, tell)
     print(f'{len(pages.found())} of {len(plan.trials)} trials are answered', flush=True)
-    server = PageServer(pages, args.host, args.port, args.token or new_token())
-    print(f'open {server.address}', flush=True)
-    server.run()
+    serve(opened(pages, args))
     return 0
 
 
@@ -267,15 +255,3 @@ def _axis(text: str, form: str, parts: int) -> 'Axis':
         raise argparse.ArgumentTypeError(f'expected {form}, as in x_cm=0:40'
                                          f'{":5" if parts == 3 else ""}, got {text!r}')
     return Axis(name.strip(), low, high, number)
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and int(text) <= _MOST_PORT):
-        raise argparse.ArgumentTypeError(f'expected a port from 0 to {_MOST_PORT}, got {text!r}')
-    return int(text)
-
-
-def _token(text: str) -> str:
-    if not re.fullmatch('[A-Za-z0-9]{8,64}', text):
-        raise argparse.ArgumentTypeError(f'expected 8 to 64 letters or digits, got {text!r}')
-    return text

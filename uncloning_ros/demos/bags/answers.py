@@ -18,6 +18,7 @@ episodes before it. The digest tells a recording from a later one of the same na
 
 import datetime
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ SingleAnswer = Literal['good', 'bad']
 PAIR_ANSWERS: tuple[PairAnswer, ...] = get_args(PairAnswer)
 SINGLE_ANSWERS: tuple[SingleAnswer, ...] = get_args(SingleAnswer)
 WITHDRAWN = 'withdrawn'
-_MOST_NAME = 60  # characters of a rater's name
+_NAME = r"\w[\w .'-]{0,59}"  # of a rater; it stands in the address of a page as well
 _FILE = 'preferences.json'
 
 
@@ -91,9 +92,9 @@ class _Sidecar:
 
 def require_rater(name: str) -> str:
     """Return the name of a rater; raise `BagError` unless it is one line of words."""
-    if not name or name != ' '.join(name.split()) or len(name) > _MOST_NAME or '/' in name:
-        raise BagError(f'expected the name of the rater, one line of at most {_MOST_NAME} '
-                       f'characters without /, got {shown(name)}; give a name, or a pseudonym')
+    if name != ' '.join(name.split()) or not re.fullmatch(_NAME, name):
+        raise BagError(f'expected the name of the rater, at most 60 letters, digits, spaces and '
+                       f".-', got {shown(name)}; give a name, or a pseudonym")
     return name
 
 
