@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.answers or answers_path(args.folder)
     require_folder(path.parent, f'cannot write {path}', DatasetError, 'give --answers FILE')
     read_answers(path)
-    pages: list[ComparePages] = []  # made once all episodes are read: a used port is told before
+    pages: list[ComparePages] = []  # made after the port is ours, which takes no time
     server = opened(lambda request: pages[0](request), args)
     handovers, left_out = each_usable(
         partial(handover_of, reading=reading, scenario=scenario), args.folder, listing,

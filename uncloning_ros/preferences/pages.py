@@ -193,7 +193,7 @@ class ComparePages:
         head = self._head(tab, rater, title)
         if not names:
             return Response(page.html('All answered', [
-                head, notice, page.notice('There is no other question for you.', 'good'),
+                head, notice, page.notice('You have answered every question.', 'good'),
                 self._last(rater)], _STYLE), status)
         buttons = _PAIR_BUTTONS if pairs else _SINGLE_BUTTONS
         sides = ('left', 'right')[:len(names)]

@@ -19,7 +19,7 @@ _SHOWN = 10  # items of a list that are shown
 def result_sections(known: Judged, gone: Sequence[str]) -> list[str]:
     """Return the sections; `gone` are sentences on answers that do not count."""
     if not known.answers:
-        return [_doubts(known, gone), page.notice('There is no answer on these handovers yet.')]
+        return [_doubts(known, gone), page.notice('These handovers have no answers yet.')]
     return [_doubts(known, gone), _weights(known), _handovers(known), _raters(known)]
 
 

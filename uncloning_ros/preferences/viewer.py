@@ -12,7 +12,7 @@ const canvases = [...document.querySelectorAll('canvas')];
 const slider = document.getElementById('time');
 const play = document.getElementById('play');
 const clock = document.getElementById('clock');
-const view = {turn: 1.15, tilt: 0.4, near: 1};  // from the right of the robot, which is on the left
+const view = {turn: 1.15, tilt: 0.4, near: 1};  // the robot is on the left
 const SKIN = [0.85, 0.66, 0.54], STEEL = [0.45, 0.5, 0.55], EDGE = '#c1121f';
 // Boxes [center, size] in m: of the gripper in the frame of its tool centre point, whose +z points
 // out of the fingers, and of the hand, whose +x points out of the palm.
