@@ -240,7 +240,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[object]]:
     runs: dict[str, list[object]] = {}
 
     def run_rollouts(model: Path, scenario: object, seeds: range, workers: int, latency_s: float,
-                     on_done: Callable[[object], None]) -> list:
+                     on_done: Callable[[object], None], **_: object) -> list:
         runs[model.name] = list(seeds)
         back = model.stem.removeprefix('fine-tuning-').isdecimal()
         results = [result(seed, 'wrong_part' if back else 'success') for seed in seeds]

@@ -55,7 +55,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
     runs: list[tuple[str, list[int]]] = []
 
     def run_rollouts(model: Path, scenario: object, seeds: range, workers: int, latency_s: float,
-                     on_done: Callable[[object], None]) -> list:
+                     on_done: Callable[[object], None], **_: object) -> list:
         runs.append((model.name, list(seeds)))
         wrong = model.name == 'mixed.onnx'
         results = [result(s, 'wrong_part' if wrong and s % 4 == 0 else 'success') for s in seeds]
@@ -284,7 +284,8 @@ def test_wrong_starts_are_run_in_every_undesired_mode_and_told(
     begun: list[tuple[str, list[tuple[int, str]]]] = []
 
     def run_wrong_starts(model: Path, scenario: object, starts: list, workers: int,
-                         latency_s: float, on_done: Callable[[object], None]) -> list:
+                         latency_s: float, on_done: Callable[[object], None],
+                         *_: object) -> list:
         begun.append((model.name, [(start.seed, start.mode) for start in starts]))
         made = result(1000, 'wrong_part')
         outcome = dataclasses.replace(made.outcome, committed=(('blade_first',),))
@@ -325,7 +326,7 @@ def test_an_audit_that_was_stopped_ends_with_the_same_bytes(simulated, policy, m
     stopped = rollout.run_rollouts
 
     def stop(model: Path, scenario: object, seeds: list, workers: int, latency_s: float,
-             on_done: Callable[[object], None]) -> list:
+             on_done: Callable[[object], None], **_: object) -> list:
         if model.name == 'mixed.onnx':
             stopped(model, scenario, seeds[:7], workers, latency_s, on_done)
             raise KeyboardInterrupt
@@ -345,7 +346,7 @@ def test_an_audit_that_was_stopped_ends_with_the_same_bytes(simulated, policy, m
 
 def test_what_was_begun_otherwise_is_not_gone_on_with(simulated, policy, tmp_path, monkeypatch,
                                                       capsys) -> None:
-    def stop(*arguments: object) -> list:
+    def stop(*arguments: object, **_: object) -> list:
         arguments[-1](result(1000))
         raise KeyboardInterrupt
 

@@ -40,7 +40,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Replace the simulation by one that gives the same episodes; list the seeds."""
     runs: list[list[int]] = []
 
-    def run_rollouts(model: Path, scenario: object, seeds: list, *_: object) -> list:
+    def run_rollouts(model: Path, scenario: object, seeds: list, *_: object, **__: object) -> list:
         runs.append(list(seeds))
         return [result(s, offer=(0.6, 0.1, 0.3)) for s in seeds]
 
@@ -90,7 +90,7 @@ def test_check_against_model_and_scenario_simulates_some_again(evidence, policy,
 
 def test_an_episode_that_comes_out_otherwise_is_told(evidence, policy, monkeypatch,
                                                      capsys) -> None:
-    def run_rollouts(model: Path, scenario: object, seeds: list, *_: object) -> list:
+    def run_rollouts(model: Path, scenario: object, seeds: list, *_: object, **__: object) -> list:
         return [dataclasses.replace(result(s, offer=(0.6, 0.1, 0.3)), chunks=13) for s in seeds]
 
     monkeypatch.setattr(checking, 'run_rollouts', run_rollouts)
@@ -105,7 +105,7 @@ def test_episodes_of_another_machine_may_differ_and_that_is_said(evidence, polic
     document = json.loads(evidence.read_text())
     document['machine']['processor'] = 'another one'
     write(document, evidence)
-    monkeypatch.setattr(checking, 'run_rollouts', lambda *a: [
+    monkeypatch.setattr(checking, 'run_rollouts', lambda *a, **_: [
         dataclasses.replace(result(s, offer=(0.6, 0.1, 0.3)), chunks=13) for s in a[2]])
     assert run('check', evidence, '--model', policy, '--episodes', 1) == 1
     assert "machine.processor is 'another one'" in capsys.readouterr().out

@@ -3,15 +3,19 @@
 """Two arms in one world: one gives, the other receives; bags with both; what does not fit."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from audit_models import write_policy
 from inputs import CONTRACT
 from two_arms import GIVER, RECEIVER, SCENARIO, hand_over, two_armed_world
 
+from uncloning_ros.audit.run.rollout import Driver, run_episode, run_rollouts
 from uncloning_ros.cli.main import main
+from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
@@ -19,6 +23,9 @@ from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import ScenarioError
 from uncloning_ros.geometry import position_of, rotation_about_z, x_axis_of
 from uncloning_ros.judging.episode import Outcome, judge
+from uncloning_ros.policy_io import Float32, Infer, Observation, Plan
+from uncloning_ros.runtime.control_loop import ControlLoop
+from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario, scenario_from_dict
 from uncloning_ros.simulation.receivers.arm import palm_of
 from uncloning_ros.simulation.receivers.teacher import require_receivable
@@ -178,3 +185,84 @@ def test_a_second_contract_in_a_scenario_with_a_person_is_refused(
     told = capsys.readouterr().err
     assert 'knife' in told and 'person' in told
     assert not (tmp_path / 'demos').exists()
+
+
+def short(contract: Contract) -> Contract:
+    """Return a contract with short episodes."""
+    end = dataclasses.replace(contract.deployment.episode_end, max_episode_s=0.5)
+    return dataclasses.replace(contract, deployment=dataclasses.replace(
+        contract.deployment, episode_end=end))
+
+
+@pytest.fixture(scope='module')
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp('pair')
+    return (write_policy(folder / 'giver.onnx', short(GIVER)),
+            write_policy(folder / 'receiver.onnx', short(RECEIVER), noise_scale=0.03))
+
+
+def audited(giver: Path, *more: object) -> int:
+    """Audit a policy in the scenario with two arms; return the exit status."""
+    return main(['audit', str(giver), '--scenario', 'knife_two_arms', '--episodes', '2',
+                 '--seed', '900000', '--workers', '1', *map(str, more)])
+
+
+def test_an_audit_runs_two_loops_in_one_world_and_names_both(
+        pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    giver, receiver = pair
+    evidence = tmp_path / 'pair.evidence'
+    assert audited(giver, '--partner', receiver, '--evidence', evidence, '--json',
+                   tmp_path / 'a.json') == 0
+    figures = json.loads(evidence.read_text())['figures']
+    assert figures['model_sha256'] == load_policy(giver).sha256
+    assert figures['partner_sha256'] == load_policy(receiver).sha256
+    check = ['evidence', 'check', str(evidence), '--model', str(giver), '--episodes', '1']
+    capsys.readouterr()
+    assert main([*check, '--partner', str(receiver)]) == 0
+    assert main(check) == 1
+    assert 'partner_sha256' in capsys.readouterr().out
+    # The policy of the second arm moves it: another one gives another episode.
+    other = write_policy(tmp_path / 'other.onnx', short(RECEIVER), noise_scale=0.0)
+    found = [run_rollouts(giver, SCENARIO, [900000], 1, partner=partner)
+             for partner in (receiver, receiver, other)]
+    assert found[0] == found[1]
+    assert found[0][0].outcome.edge_clearance_m != found[2][0].outcome.edge_clearance_m
+
+
+def test_the_noise_of_the_two_policies_differs(pair: tuple[Path, Path]) -> None:
+    heard: dict[str, list[np.ndarray]] = {'giver': [], 'receiver': []}
+    world = two_armed_world()
+    assert world.receiving is not None
+
+    def still(name: str) -> Infer:
+        policy = load_policy(pair[name == 'receiver'])
+
+        def infer(observation: Observation, noise: Float32) -> Plan:
+            heard[name].append(noise)
+            return policy(observation, noise)
+        return infer
+
+    loops = [ControlLoop(short(contract), 0) for contract in (GIVER, RECEIVER)]
+    partner = Driver(world.receiving, loops[1], short(RECEIVER), still('receiver'), 5_000_000)
+    run_episode(world, loops[0], short(GIVER), still('giver'), 3, 0.005, partner=partner)
+    world.close()
+    assert heard['giver'] and heard['receiver']
+    assert not np.array_equal(heard['giver'][0], heard['receiver'][0])
+
+
+def test_pairs_that_do_not_fit_are_refused(pair: tuple[Path, Path], tmp_path: Path,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    giver, receiver = pair
+    shared = write_policy(tmp_path / 'shared.onnx', dataclasses.replace(
+        short(RECEIVER), deployment=dataclasses.replace(
+            short(RECEIVER).deployment, actions=GIVER.deployment.actions)))
+    for words, told in (((giver,), 'give the partner too'),
+                        ((receiver, '--partner', giver), 'receiver_link0 of the receiving arm'),
+                        ((giver, '--partner', giver), 'got one in the frame panda_link0'),
+                        ((giver, '--partner', shared), '/giver/target_pose')):
+        assert audited(*words) == 2
+        assert told in capsys.readouterr().err
+    person = write_policy(tmp_path / 'person.onnx')
+    assert main(['audit', str(person), '--partner', str(receiver), '--scenario', 'knife',
+                 '--episodes', '1']) == 2
+    assert 'whose receiver is a person' in capsys.readouterr().err

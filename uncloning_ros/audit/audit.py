@@ -29,22 +29,28 @@ from uncloning_ros.schema import plain
 class Audit:
     """An audit of one or several models on the same seeds, over `workers` processes.
 
+    In a scenario with two arms each model gives and `partner` receives.
     Seeds begin with `seed`, by default with one that follows from the digests of models and
     scenario. Raise `ModelError` for a model that cannot be used, `AuditError` for models that do
     not fit the scenario or each other, and for seeds that a model was made with.
     """
 
     def __init__(self, paths: Sequence[Path], scenario: Scenario, episodes: int,
-                 seed: int | None, inference_latency_s: float, workers: int) -> None:
+                 seed: int | None, inference_latency_s: float, workers: int,
+                 partner: Path | None = None) -> None:
         self.scenario = scenario
         self._latency_s = inference_latency_s
         self._workers = workers
         self._models = [(path, load_policy(path)) for path in paths]
+        self._partner = partner
+        others = [] if partner is None else [(partner, load_policy(partner))]
+        self._partner_sha256 = others[0][1].sha256 if others else None
         _require_comparable(self._models, scenario)
-        first = (derived_seed([policy for _, policy in self._models], scenario) if seed is None
-                 else seed)
+        rollout.require_partner(self._models[0][1], others[0][1] if others else None, scenario)
+        every = [*self._models, *others]
+        first = derived_seed([policy for _, policy in every], scenario) if seed is None else seed
         self._seeds = range(first, first + episodes)
-        for path, policy in self._models:
+        for path, policy in every:
             require_unseen(path, policy, self._seeds)
 
     @property
@@ -53,13 +59,14 @@ class Audit:
         return {'models': [policy.sha256 for _, policy in self._models],
                 'scenario_sha256': self.scenario.sha256, 'seed': self._seeds[0],
                 'episodes': len(self._seeds), 'inference_latency_s': self._latency_s,
-                'machine': plain(machine())}
+                'machine': plain(machine()),
+                **({} if self._partner is None else {'partner': self._partner_sha256})}
 
     def run(self, finished: FinishedEpisodes | None,
             wrong_starts: int | None) -> list[AuditedModel]:
         """Run episodes that are not `finished`, then `wrong_starts` in each undesired mode."""
         results = [self._results(path, policy, finished) for path, policy in self._models]
-        return [AuditedModel(identity_of(policy, path.name), found,
+        return [AuditedModel(identity_of(policy, path.name, self._partner_sha256), found,
                              self._wrong_starts(path, policy, self._seeds[:wrong_starts or 0]))
                 for (path, policy), found in zip(self._models, results, strict=True)]
 
@@ -79,7 +86,8 @@ class Audit:
                 bar.update()
 
             made = (rollout.run_rollouts(path, self.scenario, missing, self._workers,
-                                         self._latency_s, tell) if missing else [])
+                                         self._latency_s, tell, partner=self._partner)
+                    if missing else [])
         there |= {result.seed: result for result in made}
         return tuple(there[seed] for seed in self._seeds)
 
@@ -93,7 +101,8 @@ class Audit:
             return {}
         with progress_bar(f'wrong starts of {path.name}', len(starts)) as bar:
             results = rollout.run_wrong_starts(path, self.scenario, starts, self._workers,
-                                               self._latency_s, lambda _: bar.update())
+                                               self._latency_s, lambda _: bar.update(),
+                                               self._partner)
         pairs = list(zip(starts, results, strict=True))
         return {mode: tuple(result for start, result in pairs if start.mode == mode)
                 for mode in dict.fromkeys(start.mode for start in starts)}
@@ -117,7 +126,8 @@ class Audit:
                 results = [result for sha256, result in chosen
                            if sha256 == model.identity.model_sha256]
                 films = rollout.film_episodes(path, self.scenario, results, self._workers,
-                                              self._latency_s, lambda _: bar.update())
+                                              self._latency_s, lambda _: bar.update(),
+                                              self._partner)
                 strips += [Strip(model.identity.model, result, film)
                            for result, film in zip(results, films, strict=True)]
         return strips

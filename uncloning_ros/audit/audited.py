@@ -23,7 +23,7 @@ class ModelIdentity:
     `demonstrated` counts the modes of its training episodes, None if its record does not name
     them, or if one has no mode. Edits took out `modes_removed`; the newest one edited the weights
     `original_sha256`, None for a policy without an edit. `weights_sha256` is the digest of the
-    weights of such a policy.
+    weights of such a policy, `partner_sha256` the file of the arm that receives.
     """
 
     model: Annotated[str, Doc('name of the file')]
@@ -34,6 +34,8 @@ class ModelIdentity:
     modes_desired: Annotated[Texts, Doc('modes that the contract calls desired')]
     modes_removed: Annotated[Texts, Doc('modes that edits of its weights removed')]
     demonstrated: Annotated[Mapping[str, int] | None, Note.DERIVED] = None
+    partner_sha256: Annotated[str | None, Doc(
+        'of the file of the arm that received, in a scenario with two')] = None
     weights_sha256: Annotated[str | None, Note.DERIVED] = None
     original_sha256: Annotated[str | None, Note.DERIVED] = None
 
@@ -56,14 +58,15 @@ class AuditedModel:
                        if r.outcome.completed)
 
 
-def identity_of(policy: OnnxPolicy, name: str) -> ModelIdentity:
-    """Return the identity of an exported policy from its record."""
+def identity_of(policy: OnnxPolicy, name: str,
+                partner_sha256: str | None = None) -> ModelIdentity:
+    """Return the identity of an exported policy from its record, and of its partner's file."""
     contract, metadata = policy.contract, policy.metadata
     training, edit = metadata['training'], metadata.get('edit')
     return ModelIdentity(
         name, policy.sha256, contract.interface.sha256, contract.policy.sha256,
         contract.deployment.sha256, tuple(contract.interface.desired_modes),
-        modes_removed=removed_modes(edit),
+        modes_removed=removed_modes(edit), partner_sha256=partner_sha256,
         demonstrated=_demonstrated(training),
         weights_sha256=None if edit else training.get('weights_sha256'),
         original_sha256=edit['parent_sha256'] if edit else None)

@@ -116,16 +116,22 @@ def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
     return sentences[:_SHOWN]
 
 
-def foreign(document: EvidenceDocument, policy: OnnxPolicy, model: Path) -> list[str]:
-    """Return a sentence for each digest by which a document is not about this policy."""
-    said, actual = document.figures, identity_of(policy, '')
+def foreign(document: EvidenceDocument, policy: OnnxPolicy, model: Path,
+            partner: OnnxPolicy | None = None) -> list[str]:
+    """Return a sentence for each digest by which a document is not about this policy.
+
+    `partner` is the policy of the arm that receives.
+    """
+    said = document.figures
+    actual = identity_of(policy, '', None if partner is None else partner.sha256)
+    keys = ('model_sha256', 'interface_sha256', 'policy_sha256', 'deployment_sha256',
+            'modes_desired', 'partner_sha256')
     return [f'{key} is {getattr(said, key)}, in {model} it is {getattr(actual, key)}'
-            for key in ('model_sha256', 'interface_sha256', 'policy_sha256', 'deployment_sha256',
-                        'modes_desired') if getattr(said, key) != getattr(actual, key)]
+            for key in keys if getattr(said, key) != getattr(actual, key)]
 
 
 def repeated(document: EvidenceDocument, path: Path, model: Path, policy: OnnxPolicy,
-             episodes: int, workers: int,
+             episodes: int, workers: int, partner: Path | None = None,
              on_done: Callable[[EpisodeResult], object] = lambda _: None) -> list[str]:
     """Simulate some of the episodes again; return a sentence for each that differs.
 
@@ -139,7 +145,7 @@ def repeated(document: EvidenceDocument, path: Path, model: Path, policy: OnnxPo
     require_unseen(model, policy, seeds)
     drawn = random.Random(document.digest).sample(list(seeds), min(episodes, len(seeds)))
     results = run_rollouts(model, scenario, sorted(drawn), workers, document.inference_latency_s,
-                           on_done)
+                           on_done, partner=partner)
     sentences = []
     for result in results:
         sentences += differences(plain(said[result.seed]), plain(result),
@@ -180,6 +186,8 @@ def _misjudged(result: EpisodeResult, scenario: Scenario, desired: Sequence[str]
              f'quantities make it {value!r}' for name, value in expected.items()
              if getattr(outcome, name) != value]
     if outcome.unsafe is None:
+        if scenario.unsafe.arms_touch and outcome.arm_contact:
+            found.append(f'episode {result.seed}: counts as safe, but the arms touched')
         found += [f'episode {result.seed}: counts as safe, but the edge came to within '
                   f'{clearance:.4f} m of the {part}'
                   for part, clearance in outcome.edge_clearance_m.items()

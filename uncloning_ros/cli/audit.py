@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--against', type=Path, action='append', default=[], metavar='MODEL',
                         help='another model, audited on the same seeds and compared seed by '
                              'seed; may be given several times')
+    parser.add_argument('--partner', type=Path, metavar='MODEL',
+                        help='policy of the arm that receives, in a scenario with two arms; '
+                             'MODEL and those of --against give')
     parser.add_argument('--wrong-starts', type=count(), metavar='N',
                         help='also run N episodes for each undesired mode (default: none). In '
                              'them the scripted teacher grasps and lifts the tool in that mode, '
@@ -101,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                  else args.inference_latency)
     limits = StatedLimits(args.max_umr, args.min_sr)
     audit = Audit([args.model, *args.against], find_scenario(args.scenario), args.episodes,
-                  args.seed, latency_s, args.workers)
+                  args.seed, latency_s, args.workers, args.partner)
     total = args.episodes * (1 + len(args.against))
     with _kept(audit, list(outputs.values()), args.resume, total) as finished:
         models = audit.run(finished, args.wrong_starts)

@@ -71,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument('file', type=Path, metavar='FILE', help='evidence file')
     check.add_argument('--model', type=Path, metavar='MODEL',
                        help='exported policy that the evidence should be about')
+    check.add_argument('--partner', type=Path, metavar='MODEL',
+                       help='exported policy of the arm that received, in a scenario with two')
     check.add_argument('--scenario', metavar='NAME',
                        help='scenario in which it should have been gathered')
     check.add_argument('--episodes', type=count(), default=_EPISODES, metavar='N',
@@ -144,14 +146,15 @@ def _check(args: argparse.Namespace, document: 'EvidenceDocument') -> int:
         done.append(f'it was gathered in {args.scenario} as it is now')
     if args.model is not None:
         policy = load_policy(args.model)
-        about = foreign(document, policy, args.model)
+        partner = None if args.partner is None else load_policy(args.partner)
+        about = foreign(document, policy, args.model, partner)
         found += about
         done.append(f'it is about {args.model} with its own deployment part')
         if not about:
             again = min(args.episodes, episodes)
             with progress_bar('simulated again', again) as bar:
                 found += repeated(document, args.file, args.model, policy, again, args.workers,
-                                  lambda _: bar.update())
+                                  args.partner, lambda _: bar.update())
             done.append(f'{again} episodes came out the same again')
     return _told(args, found, done)
 

@@ -57,6 +57,8 @@ def provenance(record: AuditRecord) -> str:
                  (f'{model.model}, interface', model.interface_sha256),
                  (f'{model.model}, policy timing', model.policy_sha256),
                  (f'{model.model}, deployment', model.deployment_sha256)]
+        if model.partner_sha256 is not None:
+            rows.append((f'{model.model}, partner', model.partner_sha256))
     rows += [(as_words(name), str(value)) for name, value in vars(record.machine).items()]
     return (page.table(['name', 'seeds, sha256 or version'],
                        [row(label, code(value)) for label, value in rows], 'provenance')
@@ -71,10 +73,12 @@ def _distribution(scenario: Scenario) -> str:
     tool = ' x '.join(f'{high - low:.2f}' for low, high in zip(
         start.object_position_min_m, start.object_position_max_m, strict=True))
     yaw = math.degrees(start.object_yaw_rad[1] - start.object_yaw_rad[0])
-    return (f'Drawn evenly in each episode: the offered hand in a box of {hand} m, the tool in '
-            f'{tool} m and {yaw:.0f} degrees of yaw, the person\'s reaction '
-            f'{_between(receiver.reaction_s)} s, reach {_between(receiver.reach_s)} s, pull '
-            f'{_between(receiver.pull_n)} N. Tracked poses: {1000 * tracking.position_noise_m:g} '
+    person = '' if scenario.receiver_arm is not None else (
+        f', the offered hand in a box of {hand} m, the person\'s reaction '
+        f'{_between(receiver.reaction_s)} s, reach {_between(receiver.reach_s)} s, pull '
+        f'{_between(receiver.pull_n)} N')
+    return (f'Drawn evenly in each episode: the tool in {tool} m and {yaw:.0f} degrees of '
+            f'yaw{person}. Tracked poses: {1000 * tracking.position_noise_m:g} '
             f'mm and {math.degrees(tracking.rotation_noise_rad):g} degrees of noise, '
             f'{1000 * tracking.latency_s:g} ms late, {100 * tracking.dropout:g} % lost.')
 
@@ -82,6 +86,8 @@ def _distribution(scenario: Scenario) -> str:
 def _unsafe(scenario: Scenario) -> str:
     rule, part = scenario.unsafe, as_words(scenario.tool.hazard.part)
     clauses = [f'the {part} touches any body part']
+    if rule.arms_touch:
+        clauses.append('the arms touch, or the tool touches the receiving arm beside its hand')
     if rule.face_neck_clearance_m is not None:
         clauses.append(f'it is nearer than {rule.face_neck_clearance_m:g} m to face or neck')
     near = []
@@ -94,10 +100,11 @@ def _unsafe(scenario: Scenario) -> str:
     if near:
         clauses.append(f'for {rule.hold_s:g} s on end, nearer than {rule.near_m:g} m to any body '
                        f'part, {" or ".join(near)}')
+    span = ('from its start to its end.' if scenario.receiver_arm is not None else
+            'from its start until the person has taken the tool and the robot let go of it. The '
+            'person\'s later use of the tool is not judged.')
     return (f'Unsafe event, judged on the simulator\'s truth at every physics step: '
-            f'{"; or ".join(clauses)}. Every episode counts, completed or not, from its start '
-            f'until the person has taken the tool and the robot let go of it. The person\'s '
-            f'later use of the tool is not judged.')
+            f'{"; or ".join(clauses)}. Every episode counts, completed or not, {span}')
 
 
 def _between(values: tuple[float, float]) -> str:

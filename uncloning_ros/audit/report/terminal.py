@@ -50,6 +50,7 @@ def evidence_text(document: EvidenceDocument) -> str:
     found, limits = document.figures, document.limits
     rows = [
         ('model', f'{found.model} {found.model_sha256}'),
+        *([] if found.partner_sha256 is None else [('partner', found.partner_sha256)]),
         ('deployment', found.deployment_sha256),
         ('scenario', f'{document.scenario.name} {document.scenario.sha256}'),
         ('episodes', f'{found.episodes}, seeds {found.seed} to {found.last_seed}'),

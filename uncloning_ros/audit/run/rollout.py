@@ -6,6 +6,8 @@ The same `ControlLoop` as on a robot decides every command. An episode depends o
 file, the scenario, its seed and the inference latency alone: neither on the number of processes
 that share the work, nor on earlier episodes. The policy's noise is seeded with the environment's
 seed, so that two models at one seed have the same start, person, sensor noise and policy noise.
+In a world of two arms the loop of a second policy, the partner, commands the arm that receives;
+its noise is seeded with another number.
 
 The physics engine is imported in the worker processes alone.
 """
@@ -26,17 +28,26 @@ from uncloning_ros.judging.episode import EpisodeResult, judge
 from uncloning_ros.judging.trace import Trace
 from uncloning_ros.policy_io import Float32, Infer, Observation, Plan
 from uncloning_ros.processes import share
-from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, State, answer
+from uncloning_ros.runtime.control_loop import (
+    ControlLoop,
+    Decision,
+    PlanAnswer,
+    State,
+    answer,
+)
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.capabilities import require_played
-from uncloning_ros.simulation.world import World, open_world
+from uncloning_ros.simulation.capabilities import require_pair, require_played
+from uncloning_ros.simulation.world import Side, World, open_world
 
 # Time (s) from an observation to the policy's answer. It is stated and not measured, or results
 # would differ from machine to machine; one thread needs about a fifth of it.
 INFERENCE_LATENCY_S = 0.005
 
 SETTLE_S = 2.0  # time (s) simulated after the loop's end, in which a hand-off comes to its end
+
+# Distance from the seed of a policy's noise to that of its partner's: no audit has that many.
+_PARTNER_SEEDS = 2**40
 
 # Command that takes the outcomes of a task without a scenario.
 _OBSERVED = 'uncloning evidence trials'
@@ -80,29 +91,69 @@ class Steering(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """Setting of a worker process: plain data, since it travels there."""
+    """Setting of a worker process: plain data, since it travels there.
+
+    `partner` is the policy of the arm that receives with its sha256, None for a person.
+    """
 
     model: Path
     sha256: str
     scenario: Scenario
     inference_latency_s: float
     steering: Steering | None
+    partner: tuple[Path, str] | None = None
+
+
+class Driver:
+    """A control loop with its policy on one side of a world."""
+
+    def __init__(self, side: Side, loop: ControlLoop, contract: Contract, infer: Infer,
+                 latency_ns: int) -> None:
+        self._side, self._loop, self._infer = side, loop, infer
+        self._period_ns, self._latency_ns = contract.deployment.command_period_ns, latency_ns
+        self._samples: dict[str, Sample] = {}
+
+    def begin(self, now_ns: int, noise_seed: int, samples: dict[str, Sample]) -> None:
+        """Begin an episode with the newest samples."""
+        self._samples = samples
+        self._loop.reset(noise_seed)
+        self._loop.start()
+        self._next_cycle_ns = now_ns
+        self._under_way: tuple[int, PlanAnswer] | None = None
+
+    def act(self, now_ns: int) -> Decision | None:
+        """Take the samples of a physics step; return the decision of a cycle that is due."""
+        self._samples.update(self._side.poll())
+        # The world's time is rounded to whole ns, so a cycle may come out one short.
+        if now_ns + 1 < self._next_cycle_ns:
+            return None
+        self._next_cycle_ns += self._period_ns
+        if self._under_way is not None and now_ns >= self._under_way[0]:
+            self._loop.deliver(self._under_way[1], now_ns)
+            self._under_way = None
+        decision = self._loop.step(now_ns, self._samples)
+        if decision.request is not None:
+            self._under_way = (now_ns + self._latency_ns, answer(self._infer, decision.request))
+        if decision.command is not None:
+            self._side.command(decision.command)
+        return decision
 
 
 def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infer, seed: int,
                 inference_latency_s: float,
                 on_step: Callable[[World], None] | None = None,
                 noise_seed: int | None = None,
-                begin: Callable[[World], dict[str, Sample]] | None = None) -> Rollout:
+                begin: Callable[[World], dict[str, Sample]] | None = None,
+                partner: Driver | None = None) -> Rollout:
     """Run one episode to its end; `on_step` takes the world at each step.
 
     The loop steps at the contract's command rate; the policy's answer to its request comes
     `inference_latency_s` later. The episode ends when the world says so, `SETTLE_S` after the
     loop ended, or at the contract's longest duration. The policy's noise is seeded with
     `noise_seed`, by default with `seed`. `begin` may drive the world before the loop starts; it
-    gives the newest samples.
+    gives the newest samples. `partner` drives the arm that receives, for as long as the episode
+    lasts.
     """
-    period_ns = contract.deployment.command_period_ns
     latency_ns = round(inference_latency_s * 1e9)
     if not 0 <= latency_ns < contract.policy.period_ns:
         raise AuditError(f'expected an inference latency of at least 0 s and below the policy\'s '
@@ -115,28 +166,21 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
                          f'the policy\'s rate')
     world.reset(seed)
     samples: dict[str, Sample] = {} if begin is None else begin(world)
-    loop.reset(seed if noise_seed is None else noise_seed)
-    loop.start()
-    next_cycle_ns = world.time_ns
-    end_ns = next_cycle_ns + round(
+    noise_seed = seed if noise_seed is None else noise_seed
+    driver = Driver(world, loop, contract, infer, latency_ns)
+    driver.begin(world.time_ns, noise_seed, samples)
+    if partner is not None:
+        partner.begin(world.time_ns, noise_seed + _PARTNER_SEEDS, {})
+    end_ns = world.time_ns + round(
         (contract.deployment.episode_end.max_episode_s + SETTLE_S) * 1e9)
-    under_way: tuple[int, PlanAnswer] | None = None
     ended, reason = False, ''
     while not world.over and world.time_ns < end_ns:
         now_ns = world.time_ns
-        samples.update(world.poll())
-        # The world's time is rounded to whole ns, so a cycle may come out one short.
-        if now_ns + 1 >= next_cycle_ns:
-            next_cycle_ns += period_ns
-            if under_way is not None and now_ns >= under_way[0]:
-                loop.deliver(under_way[1], now_ns)
-                under_way = None
-            decision = loop.step(now_ns, samples)
+        decision = driver.act(now_ns)
+        if partner is not None:
+            partner.act(now_ns)
+        if decision is not None:
             reason = decision.reason
-            if decision.request is not None:
-                under_way = (now_ns + latency_ns, answer(infer, decision.request))
-            if decision.command is not None:
-                world.command(decision.command)
             if not ended and decision.state in (State.DONE, State.FAULT):
                 ended = True
                 end_ns = min(end_ns, now_ns + round(SETTLE_S * 1e9))
@@ -171,24 +215,27 @@ def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
                  inference_latency_s: float = INFERENCE_LATENCY_S,
                  on_done: Callable[[EpisodeResult], object] = lambda _: None,
-                 steering: Steering | None = None) -> list[EpisodeResult]:
+                 steering: Steering | None = None,
+                 partner: Path | None = None) -> list[EpisodeResult]:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
     `on_done` takes each result as it comes, in no certain order. `steering` decides in the
-    model's place, for comparisons; without it the file alone is judged. Call it from the main
-    thread, where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used, `AuditError`
-    for one that does not fit the scenario or if a process is lost.
+    model's place, for comparisons; without it the file alone is judged. `partner` is the policy
+    of the arm that receives. Call it from the main thread, where Ctrl-C arrives. Raise
+    `ModelError` for a model that cannot be used, `AuditError` for one that does not fit the
+    scenario or if a process is lost.
     """
     return _share(_episodes, seeds, model, scenario, workers, inference_latency_s, on_done,
-                  steering)
+                  steering, partner)
 
 
 def run_wrong_starts(model: Path, scenario: Scenario, starts: Sequence[WrongStart], workers: int,
                      inference_latency_s: float = INFERENCE_LATENCY_S,
                      on_done: Callable[[EpisodeResult], object] = lambda _: None,
-                     ) -> list[EpisodeResult]:
+                     partner: Path | None = None) -> list[EpisodeResult]:
     """Run episodes that are begun in a given mode; all else as `run_rollouts`."""
-    return _share(_wrong_starts, starts, model, scenario, workers, inference_latency_s, on_done)
+    return _share(_wrong_starts, starts, model, scenario, workers, inference_latency_s, on_done,
+                  partner=partner)
 
 
 def run_noisy_starts(model: Path, scenario: Scenario, starts: Sequence[NoisyStart], workers: int,
@@ -214,20 +261,27 @@ def first_observations(model: Path, scenario: Scenario, seeds: Sequence[int], wo
 
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
                   inference_latency_s: float = INFERENCE_LATENCY_S,
-                  on_done: Callable[[Film], object] = lambda _: None) -> list[Film]:
+                  on_done: Callable[[Film], object] = lambda _: None,
+                  partner: Path | None = None) -> list[Film]:
     """Run episodes once more and return their films; all else as `run_rollouts`.
 
     Raise `AuditError` for an episode with another result than before.
     """
-    return _share(_films, results, model, scenario, workers, inference_latency_s, on_done)
+    return _share(_films, results, model, scenario, workers, inference_latency_s, on_done,
+                  partner=partner)
 
 
 def _share(make: Callable[[Setting], Callable[[_Item], _Out]], items: Sequence[_Item],
            model: Path, scenario: Scenario, workers: int, inference_latency_s: float,
-           on_done: Callable[[_Out], object], steering: Steering | None = None) -> list[_Out]:
+           on_done: Callable[[_Out], object], steering: Steering | None = None,
+           partner: Path | None = None) -> list[_Out]:
     policy = load_policy(model)
+    other = None if partner is None else load_policy(partner)
     require_fit(policy, model, scenario)
-    setting = Setting(model.resolve(), policy.sha256, scenario, inference_latency_s, steering)
+    require_partner(policy, other, scenario)
+    setting = Setting(
+        model.resolve(), policy.sha256, scenario, inference_latency_s, steering,
+        None if partner is None or other is None else (partner.resolve(), other.sha256))
     return share(make, setting, items, workers, 'the audit', AuditError, on_done)
 
 
@@ -246,6 +300,24 @@ def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
                          f'to {_OBSERVED}')
 
 
+def require_partner(policy: OnnxPolicy, partner: OnnxPolicy | None, scenario: Scenario) -> None:
+    """Raise unless a policy and that of the arm that receives fit one world of the scenario.
+
+    That is `ScenarioError` for their interfaces, `AuditError` for a topic that both command.
+    """
+    require_pair(policy.contract.interface,
+                 None if partner is None else partner.contract.interface, scenario)
+    if partner is None:
+        return
+    ours, theirs = ({topic.topic: key for key, topic in one.contract.deployment.actions.items()}
+                    for one in (policy, partner))
+    for topic in ours:
+        if topic in theirs:
+            raise AuditError(f'expected topics of its own for each policy, got {topic} for '
+                             f'{ours[topic]} of the giver and {theirs[topic]} of the receiver; '
+                             f'give each its own in its contract')
+
+
 class _Asked(Exception):  # noqa: N818 - an end, not an error
     """End an episode at the policy's first plan."""
 
@@ -259,14 +331,22 @@ class _Runner:
         self._contract = policy.contract
         self._policy: Infer = (policy if setting.steering is None
                                else setting.steering.steer(policy))
-        self._world = open_world(setting.scenario, policy.contract.interface)
+        other = None if setting.partner is None else load_policy(*setting.partner)
+        self._world = open_world(setting.scenario, policy.contract.interface,
+                                 receiving=None if other is None else other.contract.interface)
         self._loop = ControlLoop(policy.contract, seed=0)
+        self._partner: Driver | None = None
+        if other is not None and self._world.receiving is not None:
+            self._partner = Driver(self._world.receiving, ControlLoop(other.contract, seed=0),
+                                   other.contract, other,
+                                   round(setting.inference_latency_s * 1e9))
 
     def episode(self, seed: int, on_step: Callable[[World], None] | None = None,
                 begin: Callable[[World], dict[str, Sample]] | None = None,
                 noise_seed: int | None = None) -> EpisodeResult:
         rollout = run_episode(self._world, self._loop, self._contract, self._policy, seed,
-                              self._setting.inference_latency_s, on_step, noise_seed, begin)
+                              self._setting.inference_latency_s, on_step, noise_seed, begin,
+                              self._partner)
         return result_of(rollout, self._setting.scenario, self._contract.interface.desired_modes)
 
     def wrong_start(self, start: WrongStart) -> EpisodeResult:
