@@ -69,7 +69,7 @@ def test_start_distribution_is_not_narrower_than_promised(name: str) -> None:
     start, tracking = find_scenario(name).start, find_scenario(name).tracking
     hand = [b - a for a, b in zip(start.hand_position_min_m, start.hand_position_max_m,
                                   strict=True)]
-    # Of an arm that receives it is no condition: its policy decides where it holds out its gripper.
+    # Where an arm holds out its gripper is up to its policy.
     if find_scenario(name).receiver_arm is None:
         assert all(side >= least - 1e-9
                    for side, least in zip(hand, (0.3, 0.3, 0.2), strict=True))
