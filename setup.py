@@ -71,6 +71,7 @@ setup(
             'recorder = uncloning_ros.entry:recorder',
             'keyboard = uncloning_ros.entry:keyboard',
             'gripper = uncloning_ros.entry:gripper',
+            'teleoperation = uncloning_ros.entry:teleoperation',
             'policy = uncloning_ros.entry:policy',
         ],
     },

@@ -146,8 +146,20 @@ GRIPPER = (
     Parameter('step_m', 0.01, 'a command that differs less from the last goal is none of its own',
               above=0),
 )
+TELEOPERATION = (
+    _CONTRACT_PATH,
+    Parameter('axes', '1 0 4 . . 3', 'numbers of the axes for x, y, z and the turns about them, '
+                                     'in the base frame; -3 reverses axis 3, a . leaves one out'),
+    Parameter('switch_button', 4, "number of the button that is the dead man's switch", least=0),
+    Parameter('gripper_button', 0, 'number of the button that closes and opens the gripper',
+              least=0),
+    Parameter('speed_m_s', 0.15, 'speed at full deflection', above=0, most=2),
+    Parameter('turn_rad_s', 0.8, 'speed of a turn at full deflection', above=0, most=8),
+    Parameter('open_width_m', 0.08, 'width of the open gripper', above=0, most=1),
+)
 NODES = {'policy': POLICY, 'recorder': RECORDER, 'keyboard': KEYBOARD, 'simulator': SIMULATOR,
-         'demonstrator': DEMONSTRATOR, 'gripper': GRIPPER}
+         'demonstrator': DEMONSTRATOR, 'gripper': GRIPPER,
+         'teleoperation': TELEOPERATION}
 
 
 def _all_texts(value: object) -> bool:
