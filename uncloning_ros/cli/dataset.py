@@ -18,6 +18,9 @@ the rate of the policy and the modes. --topic names a topic that differs in the 
   uncloning dataset monday/ rosbag2_2026_01_31/ --contract my_contract.yaml \
       --topic hand_pose=/tracker/hand --out data/
 
+A correction, in which a person took the arm over from a policy, keeps the part
+that the person commanded, alone: the recorder marked it. It is listed as such.
+
 --cut finds several episodes in one bag. They are named after the bag, as in
 monday#3, and labelled and split like any other episode. Parts of the bag that belong
 to no episode are reported. The three ways to cut:
@@ -124,6 +127,11 @@ def summary(report: 'BuildReport') -> str:
         outside = sum(len(dataset.frames_without_mode(split, labelled=True)) for split in SPLITS)
         lines.append(f'{counted(len(spans), "label")} with a span; {outside} of '
                      f'{len(dataset.observations)} windows lie outside and have no mode')
+    corrections = [one for one in dataset.episodes if one.correction_s is not None]
+    if corrections:
+        lines.append(filled(f'{counted(len(corrections), "correction")}: of an episode in which a '
+                            f'person took the arm over, the frames are those that the person '
+                            f'commanded, {sum(one.frames for one in corrections)} in all'))
     lines += _cut_lines(report)
     lines += listed(f'left out {len(dataset.left_out)}',
                     [f'{one.name}: {one.reason}' for one in dataset.left_out], _NAMED)

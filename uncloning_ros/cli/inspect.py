@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, new_path
-from uncloning_ros.cli.output import each_usable, print_warnings
+from uncloning_ros.cli.output import SHOWN, each_usable, more, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
-from uncloning_ros.errors import UncloningError
+from uncloning_ros.errors import UncloningError, counted
 
 if TYPE_CHECKING:
 
@@ -96,7 +96,15 @@ def _modes(session: 'Session') -> list[str]:
     by = ', '.join(f'{source} {n}' for source, n in sources.items())
     spans = sum(one.label is not None and one.label.has_span for one in session.episodes)
     part = f', {spans} of them for a part of the episode' if spans else ''
-    return [*lines, f'* desired; labels by {by or "-"}{part}']
+    lines.append(f'* desired; labels by {by or "-"}{part}')
+    corrections = [one for one in session.episodes if one.correction_s is not None]
+    if corrections:
+        lines.append(counted(len(corrections), 'correction') + ', in which a person took the arm '
+                     'over from a policy:')
+        lines += [f'  {one.name}: from {one.correction_s[0]:.1f} to {one.correction_s[1]:.1f} s'
+                  for one in corrections[:SHOWN] if one.correction_s is not None]
+        lines += more(len(corrections))
+    return lines
 
 
 def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:

@@ -106,6 +106,10 @@ RECORDER = (
     Parameter('planned_mode', '', "planned mode of the first takes; '' if none"),
     _CONTRACT_PATH,
     Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),
+    Parameter('policy', '/policy', 'name of the policy node whose take-overs are recorded, where '
+                                   'the contract names a teleoperation'),
+    Parameter('before_s', 5.0, 'seconds before a take-over with which its recording begins',
+              least=0, most=60),
     Parameter('record_all', False, 'record every other topic of the graph as well'),
     Parameter('exclude', '', 'topics that record_all leaves out: names with commas between, * '
                              'stands for anything'),

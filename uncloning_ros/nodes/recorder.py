@@ -13,18 +13,21 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from std_msgs.msg import String
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.recording.gate import StartGate
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.recovery import leftovers
+from uncloning_ros.demos.recording.ring import Kept, Ring
 from uncloning_ros.demos.recording.session import RecordingSession
+from uncloning_ros.demos.recording.take_overs import GIVEN_BACK, TAKEN, TakeOverWatch
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.nodes.diagnostics import recorder_diagnostics
 from uncloning_ros.nodes.parameters import RECORDER, contract_at, path_of
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.raw_topics import RawTopics
-from uncloning_ros.nodes.topics import json_topic, ros_now_ns
+from uncloning_ros.nodes.topics import LATCHED_QOS, json_topic, ros_now_ns
 from uncloning_ros.runtime.ros_time import RosTime
 from uncloning_ros.runtime.watchdog import CLOCK_TOPIC
 
@@ -72,6 +75,15 @@ class Recorder(Node):
         self._autostart: bool = values['autostart']
         self._told_room = False
         self._waits_for = ''  # the reason why autostart has not started yet
+        self._ring: Ring | None = None
+        self._before_ns = round(values['before_s'] * 1e9)
+        self._correction = ''  # name of the open episode, if a take-over began it
+        if contract.deployment.teleoperation is not None:
+            # Half of the queue: a correction begins with all of it at once.
+            self._ring = Ring(values['before_s'], values['queue_mib'] * 2**19)
+            self._take_overs = TakeOverWatch()
+            status = f'{values["policy"].rstrip("/")}/status'
+            self.create_subscription(String, status, self._on_status, LATCHED_QOS)
         self._serve(contract)
         for period_s, call in ((_TAKE_S, self._take), (_CHECK_S, self._check),
                                (1.0, self._on_second)):
@@ -107,13 +119,15 @@ class Recorder(Node):
         self.get_logger().info(sentence)
         return True, sentence
 
-    def _start(self) -> str:
+    def _start(self, correction: bool = False) -> str:
         self._take()
+        before = None if self._ring is None or not correction else (
+            self._ring.since(ros_now_ns(self) - self._before_ns))
         now_ns = self._now_ns()
         sentence = self._recording.start(
             ros_now_ns(self), self._watch.silent(self._limits_s, now_ns),
             self._gate.refusals(now_ns), self._topics.recorded(), self._watch.usual_hz,
-            self._topics.lost)
+            self._topics.lost, before)
         self._topics.latched_again(self._now_ns(), ros_now_ns(self))
         return '; '.join(filter(None, (sentence,
                                        self._recording.room(self._watch.usual_bytes_s))))
@@ -125,6 +139,17 @@ class Recorder(Node):
     def _discard(self) -> str:
         self._take()
         return self._recording.discard(ros_now_ns(self), self._topics.lost)
+
+    def _on_status(self, message: Any) -> None:
+        """Mark a take-over in the open episode; without one record it as an episode of its own."""
+        now_ns = ros_now_ns(self)
+        for event in self._take_overs.see(message.data):
+            if (event == TAKEN and self._recording.open_name is None
+                    and self._try(partial(self._start, True))[0]):
+                self._correction = self._recording.open_name or ''
+            self._recording.mark(event, now_ns)
+            if event == GIVEN_BACK and self._recording.open_name == self._correction != '':
+                self._try(self._stop)
 
     def _label(self, mode: str) -> str:
         return self._recording.label(mode, ros_now_ns(self))
@@ -147,9 +172,14 @@ class Recorder(Node):
         for name in self._gate.see(topic, cdr, self._take_ns):
             self._watch.seen(name, 1, self._take_ns)
         if not self._simulated:
-            self._recording.put(topic, cdr, info['received_timestamp'], info['source_timestamp'])
+            times_ns = info['received_timestamp'], info['source_timestamp']
         elif self._take_ns > 0:  # else no ROS time has arrived yet
-            self._recording.put(topic, cdr, self._take_ns, self._take_ns)
+            times_ns = self._take_ns, self._take_ns
+        else:
+            return
+        self._recording.put(topic, cdr, *times_ns)
+        if self._ring is not None:
+            self._ring.add(Kept(topic, cdr, *times_ns))
 
     def _check(self) -> None:
         self._topics.look()

@@ -144,7 +144,8 @@ def _records(usable: Sequence[Loaded], contract: Contract,
     held_out = _held_out([one.mode for one in usable], contract.interface.mode_names, split)
     return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest,
                                'validation' if i in held_out else 'train',
-                               len(one.frames.ticks_ns), one.seed, one.span)
+                               len(one.frames.ticks_ns), one.seed, one.span,
+                               one.correction_s)
                  for i, one in enumerate(usable))
 
 

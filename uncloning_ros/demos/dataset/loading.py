@@ -12,7 +12,8 @@ from uncloning_ros.demos.bags.info import read_info
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.reader import episode_digest
-from uncloning_ros.demos.dataset.alignment import Aligned, align
+from uncloning_ros.demos.dataset.alignment import Aligned
+from uncloning_ros.demos.dataset.corrections import align_taught, seconds_of
 from uncloning_ros.demos.dataset.recipe import Recipe
 from uncloning_ros.demos.dataset.spans import frames_in_span
 from uncloning_ros.demos.episodes.find import EpisodeRef
@@ -24,7 +25,8 @@ from uncloning_ros.errors import ContractError, DatasetError, UncloningError
 class Loaded:
     """One aligned episode, as a worker returns it.
 
-    It has no mode and no source without a label. `span` is that of `EpisodeRecord`.
+    It has no mode and no source without a label. `span` and `correction_s` are those of
+    `EpisodeRecord`.
     """
 
     ref: EpisodeRef
@@ -35,6 +37,7 @@ class Loaded:
     digest: str
     seed: int | None
     frames: Aligned
+    correction_s: tuple[float, float] | None
 
 
 def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded | LeftOut:
@@ -51,10 +54,10 @@ def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded 
                             f'--contract')
     try:
         mode, source, label = _mode(ref, episode, recipe, contract)
-        frames = align(episode, contract)
+        frames, taught = align_taught(episode, contract)
         span = None if label is None else frames_in_span(label, episode, frames.ticks_ns)
         return Loaded(ref, mode, source, span, episode.metadata.planned_mode, _digest(ref.path),
-                      episode.metadata.seed, frames)
+                      episode.metadata.seed, frames, seconds_of(taught, episode))
     except UncloningError as err:
         return LeftOut(ref.name, f'{err}{_hint(episode, recipe, contract)}')
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import Label
-from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.corrections import align_taught
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.episodes.tracks import Times
@@ -45,6 +45,6 @@ def require_windows(ref: EpisodeRef, label: Label, reading: Reading) -> None:
     """
     episode = ref.read(reading)
     try:
-        frames_in_span(label, episode, align(episode, episode.contract).ticks_ns)
+        frames_in_span(label, episode, align_taught(episode, episode.contract)[0].ticks_ns)
     except DatasetError as err:
         raise DatasetError(f'{ref.name}: {err}') from err

@@ -57,7 +57,9 @@ class EpisodeRecord:
     """One episode of a dataset; `digest` is the sha256 of its bag, `seed` the simulator's.
 
     Mode and source are None for an episode without a label. `span` is (first, end): the frames of
-    the episode, from 0, whose windows belong to its mode; None for all of them.
+    the episode, from 0, whose windows belong to its mode; None for all of them. `correction_s` is
+    the begin and end, in s since the episode began, of the part that a person commanded, who had
+    taken the arm over from a policy; the frames are of that part alone.
     """
 
     name: str
@@ -68,6 +70,7 @@ class EpisodeRecord:
     frames: Positive
     seed: Count | None
     span: tuple[Count, Count] | None = None
+    correction_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if (self.mode is None) != (self.label_source is None):

@@ -13,7 +13,7 @@ from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.verdict import recorded_health
-from uncloning_ros.demos.dataset.alignment import align
+from uncloning_ros.demos.dataset.corrections import align_taught, seconds_of
 from uncloning_ros.demos.dataset.spans import frames_in_span
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
@@ -68,6 +68,7 @@ class EpisodeFacts:
     `left_out` tells why a dataset would leave it out though it has a label; '' if it would not.
     `findings` are those of the recorder's verdict, none for a good take; None without a verdict.
     `scene` is None without a tracked object and hand. `strips` are those of the cameras.
+    `correction_s` is the begin and end of the part that a person commanded after a take-over.
     """
 
     name: str
@@ -82,6 +83,7 @@ class EpisodeFacts:
     findings: tuple[str, ...] | None
     scene: Scene | None
     strips: tuple[Strip, ...] = ()
+    correction_s: tuple[float, float] | None = None
 
     @property
     def label(self) -> Label | None:
@@ -111,9 +113,10 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         labels = ref.labels(episode.contract.interface)
     except UncloningError as err:
         return LeftOut(ref.name, str(err))
-    left_out = episode.clock_fault
+    left_out, correction_s = episode.clock_fault, None
     try:
-        frames, label = align(episode, episode.contract), standing_label(labels)
+        (frames, taught), label = align_taught(episode, episode.contract), standing_label(labels)
+        correction_s = seconds_of(taught, episode)
         if label is not None:
             frames_in_span(label, episode, frames.ticks_ns)
     except DatasetError as err:
@@ -127,7 +130,7 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         None if health is None else tuple(map(str, health.findings)),
         scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None,
         tuple(strip_of(signal.key, episode.samples[signal.key], begin_ns)
-              for signal in episode.contract.interface.cameras))
+              for signal in episode.contract.interface.cameras), correction_s)
 
 
 def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:

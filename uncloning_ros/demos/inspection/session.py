@@ -132,6 +132,7 @@ def _as_data(one: EpisodeFacts) -> dict[str, Any]:
         'begin': begin.isoformat(), 'length_s': round(one.length_s, 3),
         'planned_mode': one.planned_mode, 'mode': one.mode,
         'label': None if one.label is None else vars(one.label), 'opinions': one.opinions,
+        **({} if one.correction_s is None else {'correction_s': list(one.correction_s)}),
         'left_out': one.left_out or None,
         'findings': None if one.findings is None else list(one.findings),
         'hand_m': None if one.scene is None else [round(float(v), 4) for v in one.scene.hand],

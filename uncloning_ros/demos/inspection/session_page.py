@@ -194,7 +194,9 @@ def _episodes(session: Session) -> str:
 
 def _remarks(one: EpisodeFacts) -> str:
     findings = ('no verdict',) if one.findings is None else one.findings
-    return '; '.join(filter(None, [one.left_out, *findings]))
+    correction = '' if one.correction_s is None else (
+        'a correction: a person commanded from {:.1f} to {:.1f} s'.format(*one.correction_s))
+    return '; '.join(filter(None, [correction, one.left_out, *findings]))
 
 
 def _by(one: EpisodeFacts) -> str:

@@ -25,6 +25,8 @@ from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge
+from uncloning_ros.demos.recording.ring import Kept
+from uncloning_ros.demos.recording.take_overs import COMMANDS, TAKEN
 from uncloning_ros.errors import BagError, ContractError, OutputExistsError, counted
 from uncloning_ros.files import require_folder
 from uncloning_ros.schema import plain
@@ -43,6 +45,7 @@ class _Open:
         self.thread, self.index, self.mode, self.start_ns = thread, index, mode, start_ns
         self.lost_before = Counter(lost)
         self.labels: list[Label] = []
+        self.marks: list[str] = []  # events of take-overs
 
     @property
     def name(self) -> str:
@@ -128,9 +131,10 @@ class RecordingSession:
 
     def start(self, now_ns: int, silent: Mapping[str, str], refused: Sequence[str],
               topics: Sequence[RecordedTopic], usual_hz: Mapping[str, float],
-              lost: Mapping[str, int]) -> str:
+              lost: Mapping[str, int], before: Sequence[Kept] | None = None) -> str:
         """Open the next episode, unless an observation is silent or refused, or the disk is full.
 
+        It begins with the messages `before`, those of a take-over, which has no planned mode.
         `silent` has the age of each silent topic in words, `refused` the sentences with which
         messages are refused; `lost` counts the messages that never arrived on each topic since
         the beginning.
@@ -147,16 +151,20 @@ class RecordingSession:
             raise BagError('no ROS time yet; start the publisher of /clock, or unset use_sim_time')
         if trouble := self._disk_trouble():
             raise BagError(trouble)
-        index, writer = self._begin()
+        planned_mode = self.planned_mode if before is None else None
+        index, writer = self._begin(planned_mode)
         for topic in topics:
             writer.add_topic(topic)
         judge = EpisodeJudge(self._contract, usual_hz)
         thread = EpisodeThread(writer, judge, self._queue_bytes)
-        self._open, self._failed = _Open(thread, index, self.planned_mode, now_ns, lost), ''
-        self._record_event(self._open.event('start'), now_ns)
+        begin_ns = min(now_ns, before[0].receive_ns) if before else now_ns
+        self._open, self._failed = _Open(thread, index, planned_mode, begin_ns, lost), ''
+        self._record_event(self._open.event('start'), begin_ns)
+        for message in before or ():
+            self.put(*message)
         return f'recording {writer.final_dir}'
 
-    def _begin(self) -> tuple[int, EpisodeWriter]:
+    def _begin(self, planned_mode: str | None) -> tuple[int, EpisodeWriter]:
         """Claim the next number; return it and its writer."""
         if self._made and not self._out.is_dir():
             # A folder of the same name on another disk would hide that the first one is gone.
@@ -164,7 +172,7 @@ class RecordingSession:
                            f'restart the recorder to record into a new folder')
         for _ in range(_ATTEMPTS):
             index = next_episode_index(self._out)
-            metadata = EpisodeMetadata(self._session, index, self._operator, self.planned_mode,
+            metadata = EpisodeMetadata(self._session, index, self._operator, planned_mode,
                                        uncloning_ros.__version__)
             with contextlib.suppress(OutputExistsError):  # another recorder was quicker
                 writer = EpisodeWriter(self._out / episode_name(index), self._contract, metadata)
@@ -182,6 +190,8 @@ class RecordingSession:
         length_s = (now_ns - episode.start_ns) * 1e-9
         sentence = (f'kept {path} ({length_s:.1f} s, {counted(count, "message")}): '
                     f'{health.sentence()}')
+        if TAKEN in episode.marks and COMMANDS not in episode.marks:
+            sentence += '; the person took the arm over and commanded nothing: no dataset uses it'
         return sentence + add_recorded_labels(path, episode.labels, self._contract.interface)
 
     def discard(self, now_ns: int, lost: Mapping[str, int]) -> str:
@@ -233,6 +243,12 @@ class RecordingSession:
         add_label(path, label, self._contract.interface)
         self._tell({'event': 'label', 'episode': int(path.name[-6:]), 'mode': mode})
         return f'{path.name} is labelled {mode}'
+
+    def mark(self, event: str, now_ns: int) -> None:
+        """Write an event of a take-over to the open episode, if there is one."""
+        if self._open is not None:
+            self._open.marks.append(event)
+            self._record_event(self._open.event(event), now_ns)
 
     def check(self, now_ns: int, lost: Mapping[str, int]) -> str | None:
         """End the open episode if it failed or the disk is nearly full; return why, else None."""

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder keeps a take-over by itself: the seconds before, the person's part, the end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from live_policy import CONTRACT, deployed
+from rclpy.clock import Clock, ClockType
+from std_msgs.msg import String
+
+from uncloning_ros.contract import Teleoperation
+from uncloning_ros.demos.bags.layout import list_episodes
+from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.dataset.corrections import align_taught
+from uncloning_ros.nodes.recorder import Recorder
+from uncloning_ros.nodes.topics import LATCHED_QOS, Commands
+from uncloning_ros.schema import plain
+
+MANNED = deployed(CONTRACT, teleoperation=Teleoperation('teleoperation', 'switch', 0.2))
+BEFORE_S = 1.0
+
+
+class Taken:
+    """A recorder of a manned contract, and a policy whose status is said here."""
+
+    def __init__(self, graph: Any, robot: Any, tools: Any, folder: Path) -> None:
+        self.graph, self.robot, self.out = graph, robot, folder / 'demos'
+        path = folder / 'manned.yaml'
+        path.write_text(yaml.safe_dump(plain(MANNED)))
+        self.events = robot.listen('/recorder/episode_event')
+        self.node = graph.add(Recorder, out=str(self.out), contract_path=str(path),
+                              before_s=BEFORE_S, planned_mode='blade_first')
+        self._status = robot.create_publisher(String, '/policy/status', LATCHED_QOS)
+        self.x, commands = 0.5, Commands(robot.create_publisher, MANNED)
+        robot.create_timer(0.05, lambda: commands.publish(
+            np.append(tools.pose(self.x), 0.08), robot.get_clock().now().nanoseconds),
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.say('active', 'policy')
+        self.let_rounds_pass(100)
+
+    def say(self, state: str, reason: str) -> None:
+        self._status.publish(String(data=json.dumps({'state': state, 'reason': reason})))
+
+    def let_rounds_pass(self, count: int) -> None:
+        goal = self.robot.rounds + count
+        self.graph.until(lambda: self.robot.rounds >= goal, lambda: self.robot.rounds)
+
+    def until_event(self, kind: str) -> None:
+        self.graph.until(lambda: self.events and json.loads(self.events[-1])['event'] == kind,
+                         lambda: self.events)
+
+
+@pytest.fixture
+def taken(graph: Any, robot: Any, tools: Any, tmp_path: Path) -> Taken:
+    return Taken(graph, robot, tools, tmp_path)
+
+
+def test_a_take_over_is_an_episode_that_begins_before_it(taken: Taken) -> None:
+    taken.say('hold', 'take_over')
+    taken.until_event('take_over')
+    taken.say('taken_over', 'person')
+    taken.until_event('person')
+    taken.x = 0.6
+    taken.let_rounds_pass(100)
+    taken.say('hold', 'let_go')
+    taken.until_event('let_go')
+    taken.say('active', 'policy')
+    taken.until_event('stop')
+    [path] = list_episodes(taken.out)
+    episode = read_episode(path, MANNED)
+    assert episode.metadata.planned_mode is None
+    times = {event['event']: time_ns for time_ns, event in episode.events}
+    assert [*times] == ['start', 'take_over', 'person', 'let_go', 'give_back', 'stop']
+    before_s = (times['take_over'] - episode.bounds_ns[0]) * 1e-9
+    assert 0.5 * BEFORE_S < before_s <= 1.5 * BEFORE_S
+    numbers = [int(sample.values[0]) for sample in episode.samples['wrist_force']]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    frames, [(begin_ns, end_ns)] = align_taught(episode, MANNED)
+    assert (begin_ns, end_ns) == (times['person'], times['let_go'])
+    assert frames.actions[-1, 0] == pytest.approx(0.6)
+    assert not taken.graph.call(taken.robot, '/recorder/stop_episode').success
+
+
+def test_without_a_command_it_is_kept_and_said(taken: Taken, capfd: Any) -> None:
+    taken.say('hold', 'take_over')
+    taken.until_event('take_over')
+    taken.let_rounds_pass(20)
+    taken.say('hold', 'recovering')
+    taken.until_event('stop')
+    assert len(list_episodes(taken.out)) == 1
+    assert 'commanded nothing' in capfd.readouterr().err
+
+
+def test_in_an_open_episode_it_is_marked_and_the_operator_ends_it(taken: Taken) -> None:
+    assert taken.graph.call(taken.robot, '/recorder/start_episode').success
+    taken.say('taken_over', 'person')
+    taken.until_event('person')
+    taken.let_rounds_pass(30)
+    taken.say('done', 'released')
+    taken.until_event('give_back')
+    taken.let_rounds_pass(10)
+    assert taken.graph.call(taken.robot, '/recorder/stop_episode').success
+    episode = read_episode(list_episodes(taken.out)[0], MANNED)
+    assert episode.metadata.planned_mode == 'blade_first'
+    assert [event['event'] for _, event in episode.events] == [
+        'start', 'take_over', 'person', 'let_go', 'give_back', 'stop']
+
+
+def test_an_episode_that_the_operator_discards_is_not_stopped_again(taken: Taken) -> None:
+    taken.say('taken_over', 'person')
+    taken.until_event('person')
+    assert taken.graph.call(taken.robot, '/recorder/discard_episode').success
+    taken.say('active', 'policy')
+    taken.let_rounds_pass(20)
+    assert list_episodes(taken.out) == []
+    assert json.loads(taken.events[-1])['event'] == 'discard'
+
+
+def test_a_take_over_that_cannot_be_recorded_gets_a_sentence(taken: Taken, capfd: Any) -> None:
+    taken.robot.silent.add('hand_pose')
+    taken.let_rounds_pass(200)
+    taken.say('hold', 'take_over')
+    taken.let_rounds_pass(20)
+    assert 'nothing arrives on /hand_pose' in capfd.readouterr().err
+    assert not taken.events
