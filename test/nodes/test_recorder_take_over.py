@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from live_policy import CONTRACT, deployed
+from policies import written
 from rclpy.clock import Clock, ClockType
 from std_msgs.msg import String
 
@@ -19,7 +19,6 @@ from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.dataset.corrections import align_taught
 from uncloning_ros.nodes.recorder import Recorder
 from uncloning_ros.nodes.topics import LATCHED_QOS, Commands
-from uncloning_ros.schema import plain
 
 MANNED = deployed(CONTRACT, teleoperation=Teleoperation('teleoperation', 'switch', 0.2))
 BEFORE_S = 1.0
@@ -30,8 +29,7 @@ class Taken:
 
     def __init__(self, graph: Any, robot: Any, tools: Any, folder: Path) -> None:
         self.graph, self.robot, self.out = graph, robot, folder / 'demos'
-        path = folder / 'manned.yaml'
-        path.write_text(yaml.safe_dump(plain(MANNED)))
+        path = written(MANNED, folder / 'manned.yaml')
         self.events = robot.listen('/recorder/episode_event')
         self.node = graph.add(Recorder, out=str(self.out), contract_path=str(path),
                               before_s=BEFORE_S, planned_mode='blade_first')

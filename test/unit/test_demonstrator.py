@@ -76,6 +76,37 @@ class Bench:
         self.hand = pose_from_parts(OFFER_M, rotation_about_z(np.pi))
 
 
+def seen(bench: Bench) -> dict[str, Array]:
+    return {'tool_pose': bench.tool, 'gripper_width': np.array([bench.width_m]),
+            'object_pose': pose_from_parts(bench.object_m, rotation_about_z(np.radians(115)))}
+
+
+def test_a_tool_that_another_hand_holds_already_is_not_let_go_but_handed_over() -> None:
+    first = Bench()
+    first.until(lambda: first.teacher.step is Step.LIFT)
+    first.hold()
+    first.until(lambda: first.teacher.step is Step.WAIT)
+    second = Bench(seed=9)
+    second.tool, second.object_m, second.width_m = first.tool, first.object_m, first.width_m
+    second.teacher.take_over(seen(second))
+    second.hold()
+    second.offer()
+    begun, widths = second.tool.copy(), []
+    while second.teacher.step is not Step.OFFER and len(widths) < 400:
+        widths.append(float(second.tick()[WIDTH][0]))
+        if len(widths) == 1:  # from where the arm is
+            assert np.linalg.norm(second.tool[:3] - begun[:3]) < 0.02
+    assert second.teacher.step is Step.OFFER
+    assert set(widths) == {0.0}
+
+
+def test_with_open_fingers_a_teacher_who_takes_over_begins_with_the_grasp() -> None:
+    bench = Bench()
+    bench.tool = pose_from_parts(STAND_M, np.diag([1.0, -1.0, -1.0]))
+    bench.teacher.take_over(seen(bench))
+    assert bench.teacher.step is Step.APPROACH
+
+
 def test_a_grasp_that_missed_is_made_once_more_with_the_gripper_open() -> None:
     bench = Bench()
     bench.held_m = 0.0

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scripted teacher on the robot's topics: it stands in for a person who teleoperates."""
+"""The scripted teacher on the robot's topics: it stands in for a person who teleoperates.
+
+Where the contract names this node as its teleoperation, it takes the arm over from a policy.
+"""
 
 import sys
 import time
@@ -9,12 +12,20 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from std_msgs.msg import Bool
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract
 from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.parameters import DEMONSTRATOR, contract_at
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
-from uncloning_ros.nodes.topics import Commands, Observations, json_topic, ros_now_ns
+from uncloning_ros.nodes.topics import (
+    SENSOR_QOS,
+    Commands,
+    Observations,
+    full_node_name,
+    json_topic,
+    ros_now_ns,
+)
 from uncloning_ros.runtime.watchdog import Watchdog
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.demonstrator import AFTERWARDS_S, Demonstrator
@@ -36,6 +47,11 @@ class DemonstratorNode(Node):
         self._observations = Observations(self, self._contract)
         self._watchdog = Watchdog(self._contract)
         self._commands = Commands(self.create_publisher, self._contract)
+        source = self._contract.deployment.teleoperation
+        self._switch: Any = None  # of a teleoperation
+        if source is not None and (full_node_name(self, source.node)
+                                   == self.get_fully_qualified_name()):
+            self._switch = self.create_publisher(Bool, source.topic, SENSOR_QOS)
         self._running: bool = values['autostart']
         self._prepare()
         self._say('waiting')
@@ -44,7 +60,8 @@ class DemonstratorNode(Node):
         self.create_timer(1.0 / self._contract.policy.rate_hz, self._on_tick)
 
     def close(self) -> None:
-        """Destroy the node; the arm keeps the last command."""
+        """Let the switch go, destroy the node; the arm keeps the last command."""
+        self._press(False)
         self._observations.destroy()
         self.destroy_node()
 
@@ -56,6 +73,11 @@ class DemonstratorNode(Node):
         self._teacher = Demonstrator(self._scenario, self._contract.interface, self._mode_now,
                                      self._seed)
         self._rest_ticks = 0
+        self._began = False
+
+    def _press(self, pressed: bool) -> None:
+        if self._switch is not None:
+            self._switch.publish(Bool(data=pressed))
 
     def _start(self, _: Any) -> tuple[bool, str]:
         if self._running:
@@ -66,17 +88,23 @@ class DemonstratorNode(Node):
 
     def _on_tick(self) -> None:
         if not self._running:
+            self._press(False)
             return
         now_ns, samples = self._observations.now_ns(), self._observations.newest()
         ros_ns = ros_now_ns(self)
         complaints = self._watchdog.judge(samples, now_ns, ros_ns, time.monotonic_ns(),
                                           self._observations.guards())
+        self._press(not complaints)
         if complaints:
             self.get_logger().info(f'waiting: {complaints[0].sentence}',
                                    throttle_duration_sec=2.0)
             return
         self._say('demonstrating')
-        action = self._teacher.act(now_ns * 1e-9, {k: s.values for k, s in samples.items()})
+        values = {key: sample.values for key, sample in samples.items()}
+        if self._switch is not None and not self._began:
+            self._teacher.take_over(values)
+        self._began = True
+        action = self._teacher.act(now_ns * 1e-9, values)
         self._commands.publish(action, ros_ns)
         self._rest_ticks += self._teacher.done
         if self._rest_ticks > AFTERWARDS_S * self._contract.policy.rate_hz:

@@ -57,6 +57,9 @@ _PUSH_M, _PUSH_NEAR_TOOL, _PUSH_S = (0.03, 0.10), 0.4, (0.4, 1.2)
 _PUSH_PAST = 0.3  # share of those that go past the hand
 _PUSH_RATE_1_S = 5.0  # at which they set in
 _PUSH_STREAM = 0x9054
+# A tool may be held by fingers closer together (m) than this, with its origin this near (m); if it
+# is not, the teacher notices it after the lift.
+_HOLDS_M, _IN_HAND_M = 0.06, 0.15
 _LEFT_BEHIND_M = 0.08  # distance (m) from grasp to fingers at which the grasp is made again
 _ROOM_M = 0.025  # room (m) beside a finger; with less of it the aim is more careful
 _GAIN_1_S = 4.0
@@ -221,6 +224,16 @@ class Demonstrator:
     def feels_a_pull(self) -> bool:
         """Tell whether the person seems to pull at the tool."""
         return self._felt > 0
+
+    def take_over(self, values: Mapping[str, Array]) -> None:
+        """Go on, before the first action, where another hand has brought arm and tool.
+
+        A tool between closed fingers stays there: the teacher goes on with the lift.
+        """
+        self._empty = None
+        apart_m = np.linalg.norm(position_of(values[OBJECT_KEY]) - position_of(values[TOOL_KEY]))
+        if values['gripper_width'][0] < _HOLDS_M and apart_m < _IN_HAND_M:
+            self.step = Step.LIFT
 
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
