@@ -30,11 +30,33 @@ class Observation:
     pictures: Mapping[str, Pixels] = field(default_factory=dict)
 
 
+# The poses of the arm that a policy with an intent says, in the order in which they come.
+KEY_POSES = ('grasp', 'presentation', 'release')
+
+
+@dataclass(frozen=True, eq=False)
+class Intent:
+    """The procedure that a policy says before it acts.
+
+    `mode` is the one that it follows, drawn from the `probabilities` by mode; `key_poses` are
+    the poses (9,) of the arm by name of `KEY_POSES`, in the base frame. Their last six values are
+    predicted, and no exact rotation.
+    """
+
+    mode: str
+    probabilities: Mapping[str, float]
+    key_poses: Mapping[str, Float32]
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A plan: the actions `chunk` (horizon, action_dim) float32, in the contract's units."""
+    """A plan: the actions `chunk` (horizon, action_dim) float32, in the contract's units.
+
+    `intent` is None for a policy that says none.
+    """
 
     chunk: Float32
+    intent: Intent | None = None
 
 
 # A policy: an observation and standard normal noise (horizon, action_dim) float32 to a plan.
