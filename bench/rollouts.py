@@ -113,7 +113,7 @@ def _against_bare(scenario: Scenario, policy: OnnxPolicy,
                   seeds: range) -> tuple[Array, Array, Array]:
     """Return in s for each episode the processor time with policy and bare, and its own time."""
     world: Any = _Listening(open_world(scenario, policy.contract.interface))
-    loop = ControlLoop(policy.contract, 0)
+    loop = ControlLoop(policy.contract, 0, policy.episode_noise)
     rolled, bare, simulated = (np.empty(len(seeds)) for _ in range(3))
     for i, seed in enumerate(seeds):
         rollout, rolled[i], simulated[i] = timed_episode(world, loop, policy, seed)

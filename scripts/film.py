@@ -37,7 +37,7 @@ def film(model: Path, scenario_name: str, seed: int, width: int, height: int) ->
             pictures.append(world.picture(Camera(width, height)))
         steps += 1
 
-    loop = ControlLoop(policy.contract, seed)
+    loop = ControlLoop(policy.contract, seed, policy.episode_noise)
     run_episode(world, loop, policy.contract, policy, seed, INFERENCE_LATENCY_S, look)
     world.close()
     return pictures

@@ -7,7 +7,7 @@ loop, its worker thread, incidents, replay and audits. A further input of polici
 `Observation`, a further output a field of `Plan`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,26 @@ class Intent:
     mode: str
     probabilities: Mapping[str, float]
     key_poses: Mapping[str, Float32]
+
+    @classmethod
+    def of(cls, values: Float32, modes: Sequence[str]) -> 'Intent':
+        """Return the intent in the values (`intent_size`,) of a policy with these modes.
+
+        They are the probabilities, 1 for the mode that is followed and 0 for others, and the key
+        poses. Raise `ValueError` for values that are none of these.
+        """
+        count = len(modes)
+        odds, drawn, poses = values[:count], values[count:2 * count], values[2 * count:]
+        if not np.isfinite(values).all() or (odds < 0).any() or np.count_nonzero(drawn) == 0:
+            raise ValueError(f'expected an intent of finite numbers and one mode, got '
+                             f'{values.tolist()}')
+        return cls(modes[int(np.argmax(drawn))], dict(zip(modes, odds.tolist(), strict=True)),
+                   dict(zip(KEY_POSES, poses.reshape(-1, 9), strict=True)))
+
+
+def intent_size(modes: Sequence[str]) -> int:
+    """Return the number of values of an intent."""
+    return 2 * len(modes) + 9 * len(KEY_POSES)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     print(f'{"weight":{width}}  {"shape":>12}  moved, % of its length')
     for change in found.changes:
         shape = ' x '.join(map(str, change.shape))
-        print(f'{change.name:{width}}  {shape:>12}  {100 * change.relative:7.3f}')
+        rows = ', '.join(map(str, change.rows))
+        print(f'{change.name:{width}}  {shape:>12}  {100 * change.relative:7.3f}'
+              + (f'  rows {rows} alone' if rows else ''))
     moved = sum(change.relative > 0 for change in found.changes)
     encoders = [change.relative for change in found.changes if change.name.startswith(ENCODERS)]
     seen = '' if not encoders else f', {"other" if any(encoders) else "same"} encoders'

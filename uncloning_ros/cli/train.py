@@ -26,6 +26,7 @@ from pathlib import Path
 
 from uncloning_ros.cli.arguments import available_cores, names, new_path
 from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.cli.output import print_warnings
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning.options import (
     CAMERA_TRAINING,
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)
 
+    if without := cloning.left_out(dataset, config):
+        print_warnings([without])
     go_on = f'go on with:\n  uncloning train {args.data} --out {args.out} --resume'
     try:
         result = cloning.train(dataset, args.out, config)

@@ -52,7 +52,10 @@ from uncloning_ros.learning.options import (
     EDIT_OF_SPANS,
     FEW_DEMONSTRATIONS,
     FROM_INCIDENTS,
+    LOCK,
+    LOCKED,
     METHODS,
+    PLAN,
     REDIRECT,
     EditOptions,
 )
@@ -79,9 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='modes to remove; all others are kept')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the edited run')
-    parser.add_argument('--method', choices=METHODS,
+    parser.add_argument('--method', choices=(*METHODS, LOCK),
                         help=f'method of the edit (default: {EDIT.method}, where labels have '
-                             f'spans {EDIT_OF_SPANS.method})')
+                             f'spans {EDIT_OF_SPANS.method}, of a {PLAN} policy {LOCK})')
     parser.add_argument('--gamma', type=positive_float, metavar='WEIGHT',
                         help=f'weight of the method\'s loss ({_defaults("gamma")}; from incidents '
                              f'{FROM_INCIDENTS.gamma:g})')
@@ -119,11 +122,14 @@ def run(args: argparse.Namespace) -> int:
         report = _from_incidents(run, args, out)
     else:
         from uncloning_ros.demos.dataset.store import load_dataset
+        from uncloning_ros.learning.lock import lock
         from uncloning_ros.learning.uncloning import unclone
 
         dataset = load_dataset(args.data)
         spans = bool(len(dataset.frames_without_mode('train', labelled=True)))
-        report = unclone(run, dataset, out, _options(args, EDIT_OF_SPANS if spans else EDIT))
+        options = _options(args, LOCKED if run.config.network.kind == PLAN else
+                           EDIT_OF_SPANS if spans else EDIT)
+        report = (lock if options.method == LOCK else unclone)(run, dataset, out, options)
     print('\n'.join(_lines(out, report)))
     print_warnings(edit_report.warnings_of(report))
     return 0
@@ -164,8 +170,17 @@ def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
 
 def _options(args: argparse.Namespace, default: EditOptions) -> EditOptions:
     """Return the options; raise for one that the method does not have."""
-    if args.method is not None:
+    if args.method == LOCK:
+        default = LOCKED
+    elif args.method is not None:
         default = replace(EDIT, method=args.method, **vars(METHODS[args.method]))
+    if default.method == LOCK:
+        for name in [name for name, value in given(args, EditOptions).items()
+                     if value is not False and name not in ('remove', 'method')]:
+            option = {'learning_rate': 'lr'}.get(name, name.replace('_', '-'))
+            raise UncloningError(f'--{option} goes with a method that takes steps, got it with '
+                                 f'{LOCK}; leave it out, or choose another --method')
+        return replace(LOCKED, remove=args.remove)
     return replace(default, **{'threads': available_cores()} | given(args, EditOptions))
 
 

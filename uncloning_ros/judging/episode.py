@@ -21,6 +21,7 @@ from uncloning_ros.judging import measures
 from uncloning_ros.judging.commitment import committed_modes
 from uncloning_ros.judging.letting_go import LettingGo, letting_go
 from uncloning_ros.judging.measures import Offer
+from uncloning_ros.judging.said import Said
 from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.judging.unsafe import UnsafeEvent, unsafe_event
 from uncloning_ros.scenario import Exchange, Scenario
@@ -99,6 +100,7 @@ class EpisodeResult:
     chunks: Annotated[Count, Doc('action chunks planned')]
     hardware_limits: Annotated[Mapping[str, Count], Doc('commands that each limit changed')]
     outcome: Annotated[Outcome, Note.INLINE]
+    said: Annotated[Said | None, Doc('intents of its plans; left out: the model says none')] = None
 
 
 def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> Outcome:

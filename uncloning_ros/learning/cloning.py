@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 import uncloning_ros
 from uncloning_ros.demos.dataset.store import Dataset, Frames
-from uncloning_ros.errors import CheckpointError, DatasetError
+from uncloning_ros.errors import CheckpointError, DatasetError, counted
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import RunConfig, dataset_record
 from uncloning_ros.learning.encoder import require_encodable
 from uncloning_ros.learning.interruption import interruption
 from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import NETWORK, NetworkOptions, TrainingOptions
-from uncloning_ros.learning.policies import Policy, build_policy
+from uncloning_ros.learning.policies import POLICIES, Policy, build_policy
 from uncloning_ros.learning.seeing import features_of, pictures_of, varied
 from uncloning_ros.learning.step_log import StepLog
 from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
@@ -30,11 +31,13 @@ from uncloning_ros.learning.windows import (
     to_windows,
     windows_of_frames,
     with_features,
+    with_intents,
 )
 from uncloning_ros.progress import progress_bar
 
 _LOG_EVERY, _SAVE_EVERY = 100, 1000
 _RECORDED_OBSERVATIONS = 64  # kept in the run, for comparing the exported policy with torch
+_SHOWN = 5  # left out episodes that are named
 _SEEN_WINDOWS = 1024  # of a validation loss with cameras
 
 COLUMNS = ('loss', 'validation_loss', 'learning_rate', 'gradient_norm', 'elapsed_s')
@@ -59,12 +62,26 @@ def new_config(dataset: Dataset, options: TrainingOptions,
     """
     for camera in dataset.contract.interface.cameras:
         require_encodable(camera)
-    if not len(_frames(dataset, 'train', options)):
+    config = RunConfig(uncloning_ros.__version__, dataset.contract, network, options,
+                       dataset_record(dataset))
+    if not len(_frames(dataset, 'train', config)):
+        if without := left_out(dataset, config):
+            raise DatasetError(f'the dataset has no training episode for the policy '
+                               f'{network.kind}: {without}')
         modes = options.only_modes or dataset.contract.interface.mode_names
         raise DatasetError(f'the dataset has no training episode of mode {" or ".join(modes)}; '
                            f'add demonstrations, or name other modes')
-    return RunConfig(uncloning_ros.__version__, dataset.contract, network, options,
-                     dataset_record(dataset))
+    return config
+
+
+def left_out(dataset: Dataset, config: RunConfig) -> str:
+    """Return the sentence that names the episodes that this class of policy cannot learn from."""
+    reasons = POLICIES[config.network.kind].obstacles(dataset)
+    if not reasons:
+        return ''
+    shown = '; '.join(f'{dataset.episodes[i].name}: {reason}'
+                      for i, reason in list(reasons.items())[:_SHOWN])
+    return f'{counted(len(reasons), "episode")} took no part: {shown}'
 
 
 def config_to_resume(folder: Path, dataset: Dataset, given: Mapping[str, Any],
@@ -108,10 +125,10 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)  # the first weights
     policy = build_policy(config.contract, config.network)
-    frames, others = (_frames(dataset, split, options) for split in ('train', 'validation'))
+    frames, others = (_frames(dataset, split, config) for split in ('train', 'validation'))
     observations, chunks = tensors_of_frames(dataset, frames)
     policy.normaliser.fit(observations, chunks)
-    windows = to_windows(policy.normaliser, observations, chunks)
+    windows = with_intents(to_windows(policy.normaliser, observations, chunks), dataset, frames)
     policy.fit(windows, torch.Generator().manual_seed(options.seed))
     batches = _Batches(dataset, frames, windows, options)
     held_out = _SeenWindows(
@@ -141,10 +158,15 @@ def train(dataset: Dataset, folder: Path, config: RunConfig,
     return TrainingResult(step, ended, state.elapsed_s, held_out.loss(average))
 
 
-def _frames(dataset: Dataset, split: str, options: TrainingOptions) -> Frames:
-    """Return the frames to train on: of all episodes, or of whole episodes of some modes."""
-    return (dataset.frames_of_episodes(split, options.only_modes) if options.only_modes else
-            dataset.window_frames(split))
+def _frames(dataset: Dataset, split: str, config: RunConfig) -> Frames:
+    """Return the frames to train on: of all episodes, or of whole episodes of some modes.
+
+    Episodes that the class of policy cannot learn from are not among them.
+    """
+    only = config.training.only_modes
+    frames = dataset.frames_of_episodes(split, only) if only else dataset.window_frames(split)
+    without = list(POLICIES[config.network.kind].obstacles(dataset))
+    return frames[~np.isin(dataset.episode_of(frames), without)]
 
 
 @dataclass

@@ -18,16 +18,21 @@ from uncloning_ros.files import read_bytes
 from uncloning_ros.runtime.inference import DIGEST_MARK, read_checked
 
 _NORMALISER = 'normaliser.'
+_FEW = 10  # fewer changed rows of a weight are named
 ENCODERS = 'eyes.'  # first part of the names of their weights
 
 
 @dataclass(frozen=True)
 class WeightChange:
-    """The change of one weight: its L2 norm, relative to that of the first weight."""
+    """The change of one weight: its L2 norm, relative to that of the first weight.
+
+    `rows` are the rows that changed, from 0, where these are a few of them.
+    """
 
     name: str
     shape: tuple[int, ...]
     relative: float
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def compare(one: Path, two: Path) -> Comparison:
     difference = _first_difference(a, b)
     if difference is not None:
         return Comparison(difference, nodes, ())
-    changes = tuple(WeightChange(name, first.shape, _relative(first, second))
+    changes = tuple(WeightChange(name, first.shape, _relative(first, second),
+                                 _rows(first, second))
                     for (name, first), (_, second) in zip(_weights(a), _weights(b), strict=True)
                     if not name.startswith(_NORMALISER))
     return Comparison(None, nodes, changes)
@@ -108,6 +114,13 @@ def _relative(first: NDArray[Any], second: NDArray[Any]) -> float:
     moved = float(np.linalg.norm((second.astype(np.float64) - first).ravel()))
     length = float(np.linalg.norm(first.astype(np.float64).ravel()))
     return moved / length if length > 0 else (0.0 if moved == 0 else float('inf'))
+
+
+def _rows(first: NDArray[Any], second: NDArray[Any]) -> tuple[int, ...]:
+    """Return the rows that changed, where these are a few of them."""
+    rows = len(first) if first.ndim else 0
+    found = [i for i in range(rows) if first[i].tobytes() != second[i].tobytes()]
+    return tuple(found) if len(found) < min(rows, _FEW) else ()
 
 
 def _signature(values: Sequence[onnx.ValueInfoProto]) -> str:

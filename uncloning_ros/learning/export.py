@@ -21,7 +21,9 @@ from uncloning_ros.learning.edit_record import edits
 from uncloning_ros.pictures import decoder, decoder_digest
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
+    EPISODE_NOISE,
     INPUTS,
+    INTENT,
     OUTPUT,
     PICTURE_KEYS,
     SCHEMA,
@@ -68,6 +70,7 @@ def _graph(run: Run) -> onnx.ModelProto:
     noise = torch.zeros(2, timing.horizon, interface.action_dim)
     pictures = [torch.zeros(2, *camera.shape, dtype=torch.uint8) for camera in interface.cameras]
     inputs = (*INPUTS, *run.policy.cameras)
+    outputs = [OUTPUT, INTENT] if run.policy.says_intent else [OUTPUT]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript, folds weights into unnamed constants, and so
@@ -79,8 +82,8 @@ def _graph(run: Run) -> onnx.ModelProto:
         torch.onnx.export(run.policy, (observation, noise, *pictures),
                           buffer,  # type: ignore[arg-type]
                           dynamo=False, opset_version=_OPSET, do_constant_folding=False,
-                          input_names=list(inputs), output_names=[OUTPUT],
-                          dynamic_axes={name: {0: 'batch'} for name in (*inputs, OUTPUT)})
+                          input_names=list(inputs), output_names=outputs,
+                          dynamic_axes={name: {0: 'batch'} for name in (*inputs, *outputs)})
     model = onnx.load_from_string(buffer.getvalue())
     if len(model.graph.input) < len(inputs):  # the exporter drops a noise that is not used
         model.graph.input.append(onnx.helper.make_tensor_value_info(
@@ -103,6 +106,8 @@ def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
         'training': training, 'seeds': seeds, 'software_version': uncloning_ros.__version__}
     if contract.interface.cameras:
         records |= dict(zip(PICTURE_KEYS, (decoder(), decoder_digest()), strict=True))
+    if run.policy.episode_noise:
+        records[EPISODE_NOISE] = run.policy.episode_noise
     if config.edit is not None:
         records['edit'] = dict(config.edit)
     return {key: value if isinstance(value, str) else json.dumps(value, allow_nan=False)
@@ -140,8 +145,11 @@ def _differences(run: Run, exported: OnnxPolicy) -> tuple[float, float]:
         noise = rng.standard_normal((len(observations), *exported.chunk_shape), np.float32)
         with torch.no_grad():
             ours = run.policy(*map(torch.from_numpy, (observations, noise, *pictures.values())))
-        theirs = exported.batch(observations, noise, pictures)
-        difference = float(np.abs(ours.numpy() - theirs).max())
+        pairs = [(ours[0] if exported.says_intent else ours,
+                  exported.batch(observations, noise, pictures))]
+        if exported.says_intent:
+            pairs.append((ours[1], exported.intents(observations, noise, pictures)))
+        difference = max(float(np.abs(one.numpy() - two).max()) for one, two in pairs)
         if not difference <= PARITY_TOLERANCE:
             raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {what} '
                              f'inputs, at most {PARITY_TOLERANCE:g} is allowed; the weights of '

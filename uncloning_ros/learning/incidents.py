@@ -154,7 +154,7 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
             'retained_loss': {'before': policy.validation_loss(held_out),
                               'after': optimiser.average.validation_loss(held_out),
                               'windows': len(held_out)}}
-        write_edited(run, optimiser, report, partial)
+        write_edited(run, optimiser.policy, optimiser.average, report, partial)
     return report
 
 

@@ -13,9 +13,10 @@ from typing import Annotated
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.schema import Count, Note, Positive, Range, Rate
 
-REGRESSION, MIXTURE, CATEGORICAL, FLOW = 'regression', 'mixture', 'categorical', 'flow'
+REGRESSION, MIXTURE, CATEGORICAL, FLOW, PLAN = (
+    'regression', 'mixture', 'categorical', 'flow', 'plan')
 # The classes of policies, keys of `policies.POLICIES`.
-POLICY_KINDS = (REGRESSION, MIXTURE, CATEGORICAL, FLOW)
+POLICY_KINDS = (REGRESSION, MIXTURE, CATEGORICAL, FLOW, PLAN)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ CAMERA_TRAINING = replace(TRAINING, steps=10000, batch_size=64,
                           pictures=PictureOptions(draws=4, shift_px=2, light=0.1))
 
 SELF_DISTILLATION, REDIRECT, FINE_TUNE = 'self-distillation', 'redirect', 'fine-tune'
+# The method without steps, of policies that draw their mode.
+LOCK = 'lock'
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,8 @@ class EditOptions:
     trust_labels: bool = False
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise CheckpointError(f'expected a method of {", ".join(METHODS)}, got '
+        if self.method not in (*METHODS, LOCK):
+            raise CheckpointError(f'expected a method of {", ".join((*METHODS, LOCK))}, got '
                                   f'{self.method!r}')
         if not 0.0 <= self.retarget < 1.0:
             raise CheckpointError(f'expected retarget in [0, 1), got {self.retarget}; '
@@ -132,6 +135,9 @@ class EditOptions:
                                   f'weigh, got {self.gamma:g}; leave it out')
 
 
+# Nothing but `remove` has a meaning.
+LOCKED = EditOptions(remove=(), method=LOCK, gamma=0.0, tau=None, retarget=0.0, steps=0,
+                     batch_size=0, learning_rate=0.0, seed=0, threads=1)
 EDIT = EditOptions(remove=(), method=SELF_DISTILLATION, **vars(METHODS[SELF_DISTILLATION]),
                    steps=450, batch_size=256, learning_rate=3e-4, seed=0, threads=1)
 # From incidents alone there are no demonstrations to retarget. Own chunks are all that moves the

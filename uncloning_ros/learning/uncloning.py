@@ -11,6 +11,8 @@ weights of the encoders: an edit looks at a picture once at most, of many frames
     redirect            have the classifier see a kept mode, as published (Wang et al. 2026,
                         Behavior Uncloning, arXiv 2606.29201)
     fine-tune           nothing: the reference that an edit has to beat
+
+A policy that draws its mode is edited without steps (`lock`).
 """
 
 import copy
@@ -135,10 +137,7 @@ def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions, kept: S
         steps = take_steps(optimiser, kept_loss, removal, partial, options)
         kept_held_out = joined([*(held_out[mode] for mode in kept), windows_outside_spans(
             run.policy.normaliser, dataset, 'validation', looked)])
-        source = dataset_record(dataset)
-        record = record_of(run, options, {
-            key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans')
-            if key in source})
+        record = record_of(run, options, data_of(dataset))
         report = {
             'schema': edit_report.SCHEMA, 'edit': record, 'kept': list(kept),
             'labels': None if labels is None else labels.report(),
@@ -147,7 +146,7 @@ def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions, kept: S
             'retained_loss': {'before': run.policy.validation_loss(kept_held_out),
                               'after': optimiser.average.validation_loss(kept_held_out),
                               'windows': len(kept_held_out)}}
-        write_edited(run, optimiser, report, partial)
+        write_edited(run, optimiser.policy, optimiser.average, report, partial)
     return report
 
 
@@ -223,6 +222,13 @@ def _require_left(dataset: Dataset, modes: Sequence[str], found: Opinions) -> No
                 f'or edit with --trust-labels')
 
 
+def data_of(dataset: Dataset) -> dict[str, Any]:
+    """Return the part of a dataset's record that the record of an edit has."""
+    source = dataset_record(dataset)
+    return {key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans')
+            if key in source}
+
+
 def record_of(run: Run, options: EditOptions, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of the edit, which the edited run and its exported file carry."""
     record = {'parent_sha256': run.sha256, **asdict(options), 'remove': list(options.remove),
@@ -237,13 +243,13 @@ def optimiser_of(run: Run, options: EditOptions) -> Optimiser:
     return Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
 
 
-def write_edited(run: Run, optimiser: Optimiser, report: Mapping[str, Any], folder: Path) -> None:
+def write_edited(run: Run, newest: Policy, average: Policy, report: Mapping[str, Any],
+                 folder: Path) -> None:
     """Write the edited run and its report, which has the record of the edit."""
     write_json(folder / 'report.json', report)
     checkpoint.write_config(folder, replace(run.config, edit=report['edit'],
                                             software_version=uncloning_ros.__version__))
-    checkpoint.save_weights(folder, optimiser.policy, optimiser.average, run.observations,
-                            run.pictures)
+    checkpoint.save_weights(folder, newest, average, run.observations, run.pictures)
 
 
 def take_steps(optimiser: Optimiser, kept_loss: Retained, removal: Removal | None, folder: Path,

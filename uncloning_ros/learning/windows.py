@@ -3,12 +3,13 @@
 """Windows of a dataset as a network sees them: conditions and clean chunks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from uncloning_ros.demos.dataset.key_poses import intents
 from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.learning.normaliser import Normaliser
 
@@ -18,17 +19,20 @@ class Windows:
     """Windows in the units of a normaliser: conditions (N, C), flat clean chunks (N, D).
 
     With cameras the conditions have features behind them, unless it is said that they lack them.
+    `intents` (N, modes + 27) are those of `demos.dataset.key_poses`, None where no one knows them.
     """
 
     conditions: Tensor
     clean: Tensor
+    intents: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.clean)
 
     def picked(self, picks: Tensor) -> 'Windows':
         """Return the windows of some indices (B,)."""
-        return Windows(self.conditions[picks], self.clean[picks])
+        return Windows(self.conditions[picks], self.clean[picks],
+                       None if self.intents is None else self.intents[picks])
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,10 @@ class Looked:
 
 def joined(parts: Sequence[Windows]) -> Windows:
     """Return the windows of all parts, one after another."""
+    intents = [part.intents for part in parts if part.intents is not None]
     return Windows(torch.cat([part.conditions for part in parts]),
-                   torch.cat([part.clean for part in parts]))
+                   torch.cat([part.clean for part in parts]),
+                   torch.cat(intents) if len(intents) == len(parts) else None)
 
 
 def tensors_of_frames(dataset: Dataset, frames: Frames) -> tuple[Tensor, Tensor]:
@@ -80,7 +86,8 @@ def windows_outside_spans(normaliser: Normaliser, dataset: Dataset, split: str,
 def windows_of_frames(normaliser: Normaliser, dataset: Dataset, frames: Frames,
                       looked: Looked | None = None) -> Windows:
     """Return the windows of some frames of a dataset; see `dataset_windows`."""
-    windows = to_windows(normaliser, *tensors_of_frames(dataset, frames))
+    windows = with_intents(to_windows(normaliser, *tensors_of_frames(dataset, frames)), dataset,
+                           frames)
     if looked is None:
         return windows
     there = np.flatnonzero(np.isin(frames, looked.frames))
@@ -90,7 +97,13 @@ def windows_of_frames(normaliser: Normaliser, dataset: Dataset, frames: Frames,
 
 def with_features(windows: Windows, features: Tensor) -> Windows:
     """Return windows that lack their features with these (N, F)."""
-    return Windows(torch.cat([windows.conditions, features], 1), windows.clean)
+    return replace(windows, conditions=torch.cat([windows.conditions, features], 1))
+
+
+def with_intents(windows: Windows, dataset: Dataset, frames: Frames) -> Windows:
+    """Return the windows of some frames with the intents that the dataset shows."""
+    found = intents(dataset, frames)
+    return windows if found is None else replace(windows, intents=torch.from_numpy(found))
 
 
 def windows_by_mode(normaliser: Normaliser, dataset: Dataset, split: str, modes: Sequence[str],

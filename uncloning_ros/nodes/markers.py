@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of a running policy in RViz: plan, blade axis and the person's zone as markers."""
+"""The picture of a running policy in RViz: plan, blade axis, the person's zone and the intent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
-from std_msgs.msg import ColorRGBA
+from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, x_axis_of
-from uncloning_ros.policy_io import Plan
+from uncloning_ros.policy_io import KEY_POSES, Intent, Plan
 
 # Radius of the person's zone and length of the arrow (m): for orientation only.
 _ZONE_M, _AXIS_M = 0.15, 0.2
+_LEAST = 1e-6  # length of a predicted axis below which it is not made longer
 # Life of a marker (s): some periods of the picture. A killed node takes nothing out of it.
 _LIFE_S = 1
 
@@ -44,13 +45,50 @@ def markers(interface: Interface, plan: Plan | None, samples: Mapping[str, Sampl
         Marker(ns='person_zone', type=Marker.SPHERE,
                scale=Vector3(x=2 * _ZONE_M, y=2 * _ZONE_M, z=2 * _ZONE_M),
                color=ColorRGBA(r=0.95, g=0.8, b=0.1, a=0.25))])
+    header = Header(frame_id=interface.base_frame, stamp=stamp)
     for marker, points in zip(array.markers, (path, blade, zone), strict=True):
-        marker.header.frame_id, marker.header.stamp = interface.base_frame, stamp
-        marker.action = Marker.ADD if points else Marker.DELETE
-        marker.lifetime = Duration(sec=_LIFE_S)
-        marker.pose.orientation.w = 1.0
+        _marked(header, marker, bool(points))
     array.markers[2].pose.position = zone[0] if zone else Point()
     return array
+
+
+def add_intent(shown: MarkerArray, intent: Intent | None) -> None:
+    """Add an intent to what `markers` returns: key poses as arrows, the mode above the grasp.
+
+    An arrow goes to its key pose along the fingers. Before motion this is all there is of a plan.
+    """
+    frame = shown.markers[0].header
+    poses = {} if intent is None else intent.key_poses
+    for name in KEY_POSES:
+        tip = [] if name not in poses else [
+            _point(poses[name][:3] - _AXIS_M * _approach(poses[name])), _point(poses[name])]
+        shown.markers.append(_marked(frame, Marker(
+            ns=f'intent/{name}', type=Marker.ARROW, scale=Vector3(x=0.01, y=0.02, z=0.03),
+            color=ColorRGBA(r=0.2, g=0.7, b=0.3, a=1.0), points=tip), bool(tip)))
+    words = '' if intent is None else ', '.join(
+        [intent.mode, *(f'{mode} {100 * odds:.0f} %' for mode, odds
+                        in intent.probabilities.items())])
+    text = Marker(ns='intent/mode', type=Marker.TEXT_VIEW_FACING, scale=Vector3(z=0.03),
+                  color=ColorRGBA(r=0.2, g=0.7, b=0.3, a=1.0), text=words)
+    if intent is not None:
+        text.pose.position = _point(intent.key_poses[KEY_POSES[0]])
+        text.pose.position.z += _AXIS_M
+    shown.markers.append(_marked(frame, text, bool(words)))
+
+
+def _approach(pose: Array) -> Array:
+    """Return the direction (3,) of the fingers: the z axis of a pose, which may be inexact."""
+    z = np.cross(pose[3:6], pose[6:9])
+    return np.asarray(z / max(float(np.linalg.norm(z)), _LEAST))
+
+
+def _marked(header: Any, marker: Marker, there: bool) -> Marker:
+    """Return the marker with a header, to be drawn if it is there, else deleted."""
+    marker.header = header
+    marker.action = Marker.ADD if there else Marker.DELETE
+    marker.lifetime = Duration(sec=_LIFE_S)
+    marker.pose.orientation.w = 1.0
+    return marker
 
 
 def _point(state: Array) -> Point:

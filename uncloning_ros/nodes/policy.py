@@ -18,7 +18,7 @@ from uncloning_ros.contract import HAND_KEY, Interface
 from uncloning_ros.errors import ContractError, ModelError, UncloningError
 from uncloning_ros.nodes.debug_picture import debug_picture, picture_message
 from uncloning_ros.nodes.diagnostics import policy_diagnostics
-from uncloning_ros.nodes.markers import markers
+from uncloning_ros.nodes.markers import add_intent, markers
 from uncloning_ros.nodes.parameters import POLICY, path_of
 from uncloning_ros.nodes.policy_model import DeployedModel, deployed_model
 from uncloning_ros.nodes.policy_run import PolicyRun
@@ -185,9 +185,11 @@ class PolicyNode(LifecycleNode):
     def _on_view(self) -> None:
         if self._run is not None and self._model is not None and self._observations is not None:
             self._write_incidents(self._run)
-            self._markers.publish(markers(self._model.contract.interface, self._run.plan,
-                                          self._observations.newest(),
-                                          self.get_clock().now().to_msg()))
+            shown = markers(self._model.contract.interface, self._run.plan,
+                            self._observations.newest(), self.get_clock().now().to_msg())
+            if self._model.policy.says_intent:
+                add_intent(shown, self._run.intent())
+            self._markers.publish(shown)
             self._publish_debug_pictures(self._model.contract.interface, self._run)
 
     def _publish_debug_pictures(self, interface: Interface, run: PolicyRun) -> None:

@@ -27,7 +27,7 @@ from uncloning_ros.nodes.topics import (
     Observations,
     full_node_name,
 )
-from uncloning_ros.policy_io import Observation, Plan
+from uncloning_ros.policy_io import Intent, Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
@@ -57,7 +57,7 @@ class PolicyRun:
         self._node, self._model, self._contract = node, model, contract
         self._observations, self._seed, self._status = observations, seed, status
         self._shadow = shadow
-        self._loop = ControlLoop(contract, seed)
+        self._loop = ControlLoop(contract, seed, model.policy.episode_noise)
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
@@ -71,6 +71,10 @@ class PolicyRun:
         self.plan: Plan | None = None  # the one in use; for any thread
         # The newest plan with the observation that it answers; for any thread.
         self.planned: tuple[Observation, Plan] | None = None
+        # The question for an intent before motion, whether one is due, and the newest intent.
+        self._preview: PlanRequest | None = None
+        self._preview_due = False
+        self._said: Intent | None = None
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
         self._suspect: str | None = None  # a second publisher of which the name is not known yet
         self._commands = Commands(node.create_publisher, contract, shadow)
@@ -169,6 +173,13 @@ class PolicyRun:
     def incident(self) -> Incident:
         """Return the incident of this moment."""
         return self._incident_of(*self._thread.call(self._record.snapshot))
+
+    def intent(self) -> Intent | None:
+        """Return the intent of the plan in use; before motion, of the first plan as it would be."""
+        self._preview_due = self._model.policy.says_intent
+        if self._decision.reason == 'not_started':
+            return self._said
+        return None if self.plan is None else self.plan.intent
 
     def take_incidents(self) -> list[tuple[State, str, Callable[[], Incident]]]:
         """Return (state, reason, maker of the incident) of each HOLD, FAULT and take-over."""
@@ -269,6 +280,9 @@ class PolicyRun:
     def _take_answers(self, due_ns: int) -> None:
         """Deliver the answers of the policy, for the cycle that is due at `due_ns`."""
         for timed in self._worker.take():
+            if timed.answer.request is self._preview:
+                self._said = None if timed.answer.plan is None else timed.answer.plan.intent
+                continue
             ahead_ns = due_ns - time.monotonic_ns()
             self._loop.deliver(timed.answer, self._observations.now_ns() + ahead_ns)
             self._record.add_answer(timed.answer)
@@ -297,6 +311,9 @@ class PolicyRun:
             self._worker.submit(decision.request)
             age_ns = now_ns - max(sample.receive_ns for sample in samples.values())
             self._asked = decision.request, steady_ns - age_ns
+        elif self._preview_due and decision.reason == 'not_started':
+            self._preview, self._preview_due = self._loop.preview(samples), False
+            self._worker.submit(self._preview)
         self._tell(decision, now_ns)
 
     def _tell(self, decision: Decision, now_ns: int) -> None:

@@ -128,8 +128,9 @@ class ControlLoop:
     before it. So limits, plans and history never see a driver leap by a turn.
     """
 
-    def __init__(self, contract: Contract, seed: int) -> None:
-        self._contract = contract
+    def __init__(self, contract: Contract, seed: int, episode_noise: int = 0) -> None:
+        """Take the seed of the noise, of which so many last values stay through an episode."""
+        self._contract, self._episode_noise = contract, episode_noise
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
         # The command in a hold of each vector that is not measured.
         self._still = {key: np.array(one.hold) for key, one in deployment.limits.vectors.items()
@@ -157,6 +158,7 @@ class ControlLoop:
         self._last: Array | None = None
         self._resting = np.zeros(interface.action_dim)  # set before the first request
         self._pending: PlanRequest | None = None
+        self._stays: NDArray[np.float32] | None = None  # the noise that stays, once it is drawn
         self._foreign_fault: tuple[str, str] | None = None
         self._good_ns: int | None = None
         self._began_ns = self._next_tick_ns = self._now_ns = 0
@@ -227,6 +229,12 @@ class ControlLoop:
     def give_back(self) -> bool:
         """Let the policy go on; refused unless a person asked for the arm and holds it no more."""
         return self._state is not State.TAKEN_OVER and self._take_over.end()
+
+    def preview(self, samples: Mapping[str, Sample]) -> PlanRequest:
+        """Return the first request of an episode that would begin now; nothing changes by it."""
+        return PlanRequest(self._chunks, self._now_ns,
+                           self._observed([self._flat(self._counted(samples))], samples),
+                           self._draw_noise())
 
     def stop(self) -> None:
         """End motion: the next step gives one hold command if the arm was commanded, then none."""
@@ -469,33 +477,43 @@ class ControlLoop:
         soon_ns = now_ns + self._slack_ns
         if soon_ns < self._next_tick_ns:
             return None
-        timing, interface = self._contract.policy, self._contract.interface
+        timing = self._contract.policy
         # A cycle that was skipped skips its tick: ticks stay on their grid.
         self._next_tick_ns += timing.period_ns * (
             1 + (soon_ns - self._next_tick_ns) // timing.period_ns)
-        observation = flat_observation(interface.vectors, samples)
-        if not self._history:
-            self._history.extend([observation] * timing.history)
-        else:
-            self._history.append(observation)
+        self._history.append(self._flat(samples))
         # The tick nearest to its time: ticks are early and late themselves.
         replan_ns = self._queue.replan_ns
         if self._pending is not None or (replan_ns is not None
                                          and now_ns + timing.period_ns // 2 < replan_ns):
             return None
         self._pending = PlanRequest(
-            self._chunks, now_ns,
-            Observation(np.array(self._history, dtype=np.float32),
-                        {one.key: samples[one.key].values for one in interface.cameras}),
-            self._draw_noise() if self._noise is None else self._noise)
+            self._chunks, now_ns, self._observed(self._history, samples),
+            self._of_episode(self._draw_noise() if self._noise is None else self._noise))
         self._chunks += 1
         self._noise = None
         return self._pending
+
+    def _flat(self, samples: Mapping[str, Sample]) -> Array:
+        return flat_observation(self._contract.interface.vectors, samples)
+
+    def _observed(self, history: Sequence[Array], samples: Mapping[str, Sample]) -> Observation:
+        """Return the observation of a history, oldest first; a short one repeats its oldest."""
+        missing = [history[0]] * (self._contract.policy.history - len(history))
+        return Observation(np.array([*missing, *history], dtype=np.float32), {
+            one.key: samples[one.key].values for one in self._contract.interface.cameras})
 
     def _draw_noise(self) -> NDArray[np.float32]:
         """Return the noise of the next request."""
         return chunk_noise(self._seed, self._chunks, self._contract.policy.horizon,
                            self._contract.interface.action_dim)
+
+    def _of_episode(self, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the noise with the values that stay through the episode, once they are drawn."""
+        if self._stays is None:
+            self._stays = noise.ravel()[noise.size - self._episode_noise:].copy()
+        noise.ravel()[noise.size - self._episode_noise:] = self._stays
+        return noise
 
     def _checked(self, answered: PlanAnswer) -> Plan:
         """Return the plan; raise `ValueError` without one, or for one that cannot be executed."""
@@ -568,6 +586,7 @@ class ControlLoop:
         self._take_over.reset()
         self._turns: dict[str, Array] = {}
         self._last = None
+        self._stays = None
         self._motion_allowed = False
         if self._release is not None:
             self._release.reset()

@@ -23,7 +23,7 @@ from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError, shown
 from uncloning_ros.files import read_bytes
 from uncloning_ros.pictures import Pixels, decoder, decoder_digest
-from uncloning_ros.policy_io import Float32, Observation, Plan
+from uncloning_ros.policy_io import Float32, Intent, Observation, Plan, intent_size
 from uncloning_ros.runtime.model_structure import require_structure
 
 # Results depend on these beside model and processor.
@@ -33,9 +33,12 @@ THREADS = 1
 SCHEMA = 'uncloning/policy@1'
 DIGEST_MARK = 'uncloning-sha256:'
 INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
+INTENT = 'intent'  # a further output of a policy that says one
 
+# Metadata of a policy that draws its mode: the number of values at the end of the noise that do.
+EPISODE_NOISE = 'episode_noise'
 # Metadata in JSON; `edit` exists only after an edit of the weights.
-_JSON_KEYS = ('contract', 'training', 'edit', 'seeds')
+_JSON_KEYS = ('contract', 'training', 'edit', 'seeds', EPISODE_NOISE)
 PICTURE_KEYS = 'pictures_decoder', 'pictures_sha256'  # with cameras only
 _KEYS = ('schema', 'contract', 'interface_sha256', 'policy_sha256', 'training', 'seeds',
          'software_version')
@@ -52,7 +55,9 @@ class OnnxPolicy:
 
     `contract` is the one of its training; `metadata` its records by name, as plain data;
     `sha256` that of the whole file, as sha256sum prints it; `picture_shapes` are those of the
-    pictures by camera. Not thread-safe.
+    pictures by camera; `says_intent` tells whether its plans have an intent, and `episode_noise`
+    is the number of values at the end of the noise that have to stay through an episode.
+    Not thread-safe.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: Contract,
@@ -65,15 +70,19 @@ class OnnxPolicy:
         self.picture_shapes = {camera.key: camera.shape for camera in interface.cameras}
         self.observation_shape = (timing.history, interface.observation_dim)
         self.chunk_shape = (timing.horizon, interface.action_dim)
+        self.says_intent = any(port.name == INTENT for port in session.get_outputs())
+        self.episode_noise: int = metadata.get(EPISODE_NOISE, 0)
 
     def __call__(self, observation: Observation, noise: Float32) -> Plan:
         """Plan once, from standard normal `noise` (horizon, action_dim).
 
         The same inputs give the same plan.
         """
-        return Plan(self.batch(observation.vector[None], noise[None],
-                               {key: observation.pictures[key][None]
-                                for key in self.picture_shapes})[0])
+        chunks, *intents = self._run(
+            [OUTPUT, INTENT] if self.says_intent else [OUTPUT], observation.vector[None],
+            noise[None], {key: observation.pictures[key][None] for key in self.picture_shapes})
+        return Plan(chunks[0], *(Intent.of(one[0], self.contract.interface.mode_names)
+                                 for one in intents))
 
     def batch(self, observations: Float32, noises: Float32,
               pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
@@ -81,9 +90,18 @@ class OnnxPolicy:
 
         `pictures` are uint8 (B, height, width, channels) of each camera of the contract.
         """
-        chunks: Float32 = self._session.run(
-            [OUTPUT], {INPUTS[0]: observations, INPUTS[1]: noises, **pictures})[0]
-        return chunks
+        return self._run([OUTPUT], observations, noises, pictures)[0]
+
+    def intents(self, observations: Float32, noises: Float32,
+                pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
+        """Return the values of intents (B, `intent_size`); all else as `batch`."""
+        return self._run([INTENT], observations, noises, pictures)[0]
+
+    def _run(self, outputs: list[str], observations: Float32, noises: Float32,
+             pictures: Mapping[str, Pixels]) -> list[Float32]:
+        found: list[Float32] = self._session.run(
+            outputs, {INPUTS[0]: observations, INPUTS[1]: noises, **pictures})
+        return found
 
     def warm_up(self) -> None:
         """Run a few times, so that the first real call is as fast as the next.
@@ -135,6 +153,7 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
             raise ModelError(f'{path}: expected {key} {found} of its contract, got '
                              f'{shown(metadata[key])}; export it again')
     _require_decoder(path, contract, metadata)
+    _require_episode_noise(path, contract, metadata)
     policy = OnnxPolicy(session, contract, metadata, sha256)
     _require_signature(path, ports, policy)
     return policy
@@ -219,6 +238,15 @@ def _require_decoder(path: Path, contract: Contract, metadata: Mapping[str, Any]
                          f'decodes it to {found}; install the version of the training')
 
 
+def _require_episode_noise(path: Path, contract: Contract, metadata: Mapping[str, Any]) -> None:
+    """Raise `ModelError` where more of the noise has to stay than there is."""
+    most = contract.policy.horizon * contract.interface.action_dim
+    found = metadata.get(EPISODE_NOISE, 0)
+    if type(found) is not int or not 0 <= found <= most:
+        raise ModelError(f'{path}: expected metadata {EPISODE_NOISE} from 0 to {most}, got '
+                         f'{shown(found)}; export it again')
+
+
 def _ports(session: onnxruntime.InferenceSession) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """Return type and shape, but for the batch, of every input and output by its name."""
     return {port.name: (port.type, tuple(port.shape[1:]))
@@ -232,6 +260,9 @@ def _require_signature(path: Path, found: Mapping[str, tuple[str, tuple[Any, ...
                 OUTPUT: policy.chunk_shape}
     wanted = ({name: ('tensor(float)', shape) for name, shape in expected.items()}
               | {key: ('tensor(uint8)', shape) for key, shape in policy.picture_shapes.items()})
+    if policy.says_intent:
+        modes = policy.contract.interface.mode_names
+        wanted[INTENT] = 'tensor(float)', (intent_size(modes),)
     if found != wanted:
         raise ModelError(f'{path}: expected inputs and output {wanted}, got {found}; export a '
                          f'policy of this contract')

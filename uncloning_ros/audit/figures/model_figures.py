@@ -19,6 +19,8 @@ from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel, ModelIdenti
 from uncloning_ros.audit.figures.calibration import Distance, distance, expected_modes
 from uncloning_ros.audit.figures.commitment import Commitment, commitment
 from uncloning_ros.audit.figures.diversity import Diversity, diversity
+from uncloning_ros.audit.figures.intent import SaidAndDone, said_and_done
+from uncloning_ros.audit.figures.measured import Measured, measured
 from uncloning_ros.audit.figures.statistics import Interval, interval, upper_bound
 from uncloning_ros.audit.figures.strata import Stratum, constant, strata, worst
 from uncloning_ros.audit.wording import percent
@@ -53,16 +55,6 @@ class Notable:
     interval95: Annotated[Interval, Doc('exact interval of their share')]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The range of one measured quantity over the episodes."""
-
-    least: Annotated[float, Doc('over the episodes')]
-    median: Annotated[float, Doc('over the episodes')]
-    most: Annotated[float, Doc('over the episodes')]
-    count: Annotated[Count, Doc('episodes in which it was measured')]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Figures(ModelIdentity):
     """The figures of one model, without its episodes."""
@@ -92,6 +84,8 @@ class Figures(ModelIdentity):
     strata: Annotated[tuple[Stratum, ...], Note.MAY_BE_EMPTY, Doc('rates by condition')]
     worst_stratum: Annotated[str | None, Doc('the one with the highest UMR, then the least SR')]
     constant_conditions: Annotated[Mapping[str, float], Doc('conditions that never varied')]
+    said_and_done: Annotated[SaidAndDone | None, Doc(
+        'intents against episodes; left out: the model says none')] = None
 
     @property
     def last_seed(self) -> int:
@@ -148,6 +142,7 @@ def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> 
         strata=cut,
         worst_stratum=None if picked is None else picked.stratum,
         constant_conditions=constant(results),
+        said_and_done=said_and_done(results, tuple(scenario.modes)),
     )
 
 
@@ -197,14 +192,7 @@ def _spreads(results: Sequence[EpisodeResult]) -> dict[str, Measured | None]:
         'taken_s', 'released_s', 'release_latency_s', 'over_hold_n', 'peak_pull_n')}
     found['transfer_s'] = [o.released_s - o.taken_s for o in done
                            if o.released_s is not None and o.taken_s is not None]
-    return {name: _spread(sorted(v for v in values if v is not None))
-            for name, values in found.items()}
-
-
-def _spread(ordered: Sequence[float]) -> Measured | None:
-    if not ordered:
-        return None
-    return Measured(ordered[0], ordered[len(ordered) // 2], ordered[-1], len(ordered))
+    return {name: measured(values) for name, values in found.items()}
 
 
 def _counted(names: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:

@@ -48,6 +48,9 @@ def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]
                        f'count in the last bar.'),
             *(sections.clearances(model) for model in models)),
         page.section('Behaviour', sections.behaviour(models)),
+        *(page.section('Said and done', page.words(
+            'Before it moves, a plan policy says the mode that it follows and where it will '
+            'grasp.'), said) for said in [sections.said_and_done(models)] if said),
         *(page.section('Wrong starts', table)
           for table in [sections.wrong_starts(models)] if table),
         page.section('Measured', sections.measured(models, scenario)),

@@ -132,6 +132,12 @@ def wrong_starts(models: Sequence[ModelRecord]) -> str:
                          'the policy itself would hardly make such a start.'))
 
 
+def said_and_done(models: Sequence[ModelRecord]) -> str:
+    """Return how policies did what they had said, '' where none says anything."""
+    return page.bullets(f'{model.model}: {model.said_and_done.words}.'
+                        for model in models if model.said_and_done)
+
+
 def measured(models: Sequence[ModelRecord], scenario: Scenario) -> str:
     """Return least, median and most of every measured quantity."""
     hazard = as_words(scenario.tool.hazard.part)

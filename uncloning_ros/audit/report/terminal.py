@@ -31,6 +31,11 @@ def audit_text(record: AuditRecord) -> str:
             f'{found.stratum}, {found.unsafe_episodes} of {found.episodes} unsafe, below '
             f'{percent(found.umr_upper95_any)} corrected for {len(model.strata)} strata; SR '
             f'{percent(found.sr)}'), '  ', '    ')
+    if any(model.said_and_done for model in record.models):
+        lines.append('said and done')
+    for model in record.models:
+        if said := model.said_and_done:
+            lines += _wrapped(f'{_shortened(model.model)}: {said.words}', '  ', '    ')
     if first.wrong_starts:
         lines.append('begun in an undesired mode, then left to the policy')
     for model in record.models:

@@ -25,8 +25,9 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult, judge
+from uncloning_ros.judging.said import said_of
 from uncloning_ros.judging.trace import Trace
-from uncloning_ros.policy_io import Float32, Infer, Observation, Plan
+from uncloning_ros.policy_io import Float32, Infer, Intent, Observation, Plan
 from uncloning_ros.processes import share
 from uncloning_ros.runtime.control_loop import (
     ControlLoop,
@@ -63,7 +64,8 @@ _Out = TypeVar('_Out')
 class Rollout:
     """One episode as it ran: the simulator's truth, the loop's last reason and its counters.
 
-    `drawn` has the values drawn for the episode, by name with their unit.
+    `drawn` has the values drawn for the episode, by name with their unit; `intents` those of the
+    plans, each with the time (s) since the start at which it was there.
     """
 
     seed: int
@@ -72,6 +74,7 @@ class Rollout:
     drawn: Mapping[str, float]
     ended: str
     counters: Mapping[str, int]
+    intents: Sequence[tuple[float, Intent]] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,10 @@ class Setting:
 
 
 class Driver:
-    """A control loop with its policy on one side of a world."""
+    """A control loop with its policy on one side of a world.
+
+    `intents` are those of the episode's plans, each with the time (ns) at which it was there.
+    """
 
     def __init__(self, side: Side, loop: ControlLoop, contract: Contract, infer: Infer,
                  latency_ns: int) -> None:
@@ -120,6 +126,7 @@ class Driver:
         self._loop.start()
         self._next_cycle_ns = now_ns
         self._under_way: tuple[int, PlanAnswer] | None = None
+        self.intents: list[tuple[int, Intent]] = []
 
     def act(self, now_ns: int) -> Decision | None:
         """Take the samples of a physics step; return the decision of a cycle that is due."""
@@ -130,6 +137,8 @@ class Driver:
         self._next_cycle_ns += self._period_ns
         if self._under_way is not None and now_ns >= self._under_way[0]:
             self._loop.deliver(self._under_way[1], now_ns)
+            if (plan := self._under_way[1].plan) is not None and plan.intent is not None:
+                self.intents.append((now_ns, plan.intent))
             self._under_way = None
         decision = self._loop.step(now_ns, self._samples)
         if decision.request is not None:
@@ -165,6 +174,7 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
                          f'the simulated physics, got {rate_hz:g}; give a smaller multiple of '
                          f'the policy\'s rate')
     world.reset(seed)
+    start_ns = world.time_ns
     samples: dict[str, Sample] = {} if begin is None else begin(world)
     noise_seed = seed if noise_seed is None else noise_seed
     driver = Driver(world, loop, contract, infer, latency_ns)
@@ -188,18 +198,21 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
         if on_step is not None:
             on_step(world)
     x, y, z = (float(value) for value in world.receiver.offer_m)
-    return Rollout(seed, world.trace(), (x, y, z), world.drawn, reason, loop.counters)
+    return Rollout(seed, world.trace(), (x, y, z), world.drawn, reason, loop.counters,
+                   [((at_ns - start_ns) * 1e-9, intent) for at_ns, intent in driver.intents])
 
 
 def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]) -> EpisodeResult:
     """Return the judged result of an episode."""
     counters = rollout.counters
+    outcome = judge(rollout.trace, scenario, desired_modes)
     return EpisodeResult(
         seed=rollout.seed, hand_offer_m=rollout.hand_offer_m,
         conditions=_conditions(rollout, scenario),
-        outcome=judge(rollout.trace, scenario, desired_modes), ended=rollout.ended,
+        outcome=outcome, ended=rollout.ended,
         holds=counters['holds'], chunks=counters['chunks'],
-        hardware_limits={name: n for name, n in counters.items() if name not in _NO_LIMITS})
+        hardware_limits={name: n for name, n in counters.items() if name not in _NO_LIMITS},
+        said=said_of(rollout.intents, rollout.trace, outcome.mode))
 
 
 def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
@@ -334,10 +347,11 @@ class _Runner:
         other = None if setting.partner is None else load_policy(*setting.partner)
         self._world = open_world(setting.scenario, policy.contract.interface,
                                  receiving=None if other is None else other.contract.interface)
-        self._loop = ControlLoop(policy.contract, seed=0)
+        self._loop = ControlLoop(policy.contract, 0, policy.episode_noise)
         self._partner: Driver | None = None
         if other is not None and self._world.receiving is not None:
-            self._partner = Driver(self._world.receiving, ControlLoop(other.contract, seed=0),
+            self._partner = Driver(self._world.receiving,
+                                   ControlLoop(other.contract, 0, other.episode_noise),
                                    other.contract, other,
                                    round(setting.inference_latency_s * 1e9))
 

@@ -10,17 +10,15 @@ The gripper closes and opens where its commanded width crosses the middle betwee
 its largest. Before the release the arm rests while it stays near the place of the release.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from uncloning_ros.contract import TOOL_KEY, Interface
-from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.errors import DatasetError, counted
+from uncloning_ros.demos.dataset.store import Dataset, Frames
+from uncloning_ros.errors import DatasetError
 from uncloning_ros.geometry import position_of, rotation_of
 from uncloning_ros.policy_io import KEY_POSES, Float32
 
-LEAST_STROKE_M = 0.005  # change (m) of the commanded width: a smaller one is not a grasp
+_LEAST_STROKE_M = 0.005  # change (m) of the commanded width: a smaller one is not a grasp
 _RESTS_M = 0.02  # distance (m) from the place of the release up to which the arm rests there
 _REST_S = 0.1  # shortest rest (s) before the release
 
@@ -32,11 +30,11 @@ def key_poses(interface: Interface, observations: Float32, actions: Float32,
     Raise `DatasetError` for one that cannot be found.
     """
     arm = observations[:, interface.observation_slices[TOOL_KEY]]
-    width = actions[:, interface.action_slices[_width_key(interface)]][:, 0]
+    width = actions[:, interface.action_slices[_width_keys(interface)[0]]][:, 0]
     closed = width < (width.min() + width.max()) / 2
     closings = np.flatnonzero(~closed[:-1] & closed[1:]) + 1
     openings = np.flatnonzero(closed[:-1] & ~closed[1:]) + 1
-    if np.ptp(width) < LEAST_STROKE_M or not len(closings):
+    if np.ptp(width) < _LEAST_STROKE_M or not len(closings):
         raise DatasetError('it has no grasp: the gripper never closes')
     if not len(openings) or openings[-1] < closings[0]:
         raise DatasetError('it has no release: the gripper never opens after it closed')
@@ -61,7 +59,7 @@ def require_key_poses(interface: Interface) -> None:
     lacking = [what for what, there in (
         ('modes', bool(interface.modes)), (f'an observed pose {TOOL_KEY}',
                                            interface.arm_pose_key is not None),
-        ('a commanded gripper width', _width_key(interface) is not None)) if not there]
+        ('a commanded gripper width', bool(_width_keys(interface)))) if not there]
     if lacking:
         raise DatasetError(f'a plan policy says which mode it follows and where it will grasp, '
                            f'present and release; the contract lacks {" and ".join(lacking)}; '
@@ -85,7 +83,7 @@ def unplanned(dataset: Dataset) -> dict[int, str]:
     return found
 
 
-def intents(dataset: Dataset, frames: Sequence[int] | np.ndarray) -> Float32 | None:
+def intents(dataset: Dataset, frames: Frames) -> Float32 | None:
     """Return what the window of each frame (B,) is about: (B, modes + 27), NaN where unknown.
 
     The mode of the window as 0 and 1, then the key poses of its episode. None for a contract of
@@ -107,16 +105,9 @@ def intents(dataset: Dataset, frames: Sequence[int] | np.ndarray) -> Float32 | N
             of_episode[i, modes:] = _of_episode(dataset, i).ravel()
         except DatasetError:
             continue
-    found = of_episode[dataset.episode_of(np.asarray(frames))]
+    found = of_episode[dataset.episode_of(frames)]
     found[~in_span[frames], :modes] = np.nan
     return found
-
-
-def left_out_sentence(dataset: Dataset, reasons: dict[int, str]) -> str:
-    """Return the sentence that names the episodes from which nothing is learned."""
-    shown = '; '.join(f'{dataset.episodes[i].name}: {reason}'
-                      for i, reason in list(reasons.items())[:5])
-    return f'{counted(len(reasons), "episode")} took no part: {shown}'
 
 
 def _of_episode(dataset: Dataset, index: int) -> Float32:
@@ -125,5 +116,5 @@ def _of_episode(dataset: Dataset, index: int) -> Float32:
                      dataset.actions[frames], dataset.contract.policy.rate_hz)
 
 
-def _width_key(interface: Interface) -> str | None:
-    return next((one.key for one in interface.actions if one.kind == 'gripper_width'), None)
+def _width_keys(interface: Interface) -> list[str]:
+    return [one.key for one in interface.actions if one.kind == 'gripper_width']

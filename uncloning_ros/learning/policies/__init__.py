@@ -6,13 +6,15 @@ To add one, write a subclass of `base.Policy` in a file of its own and list it h
 `network.kind` of a run's config.json. Training, edits and export take any of them.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from uncloning_ros.contract import Contract, Interface, PolicyTiming
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.options import (
     CATEGORICAL,
     FLOW,
     MIXTURE,
+    PLAN,
     REGRESSION,
     NetworkOptions,
 )
@@ -20,12 +22,24 @@ from uncloning_ros.learning.policies.base import Policy as Policy
 from uncloning_ros.learning.policies.categorical import CategoricalPolicy
 from uncloning_ros.learning.policies.flow import FlowPolicy
 from uncloning_ros.learning.policies.mixture import MixturePolicy
+from uncloning_ros.learning.policies.plan import PlanPolicy
 from uncloning_ros.learning.policies.regression import RegressionPolicy
 
-# kind -> makes a policy with random weights for an interface, a timing, a width and a depth
-POLICIES: dict[str, Callable[[Interface, PolicyTiming, int, int], Policy]] = {
+
+class PolicyClass(Protocol):
+    """A class of policies: makes one with random weights."""
+
+    def __call__(self, interface: Interface, timing: PolicyTiming, width: int,
+                 depth: int) -> Policy:
+        """Return a policy with a network of a width and a depth."""
+
+    def obstacles(self, dataset: Dataset) -> dict[int, str]:
+        """Return the reason for each episode, by its index, that the class cannot learn from."""
+
+
+POLICIES: dict[str, PolicyClass] = {
     REGRESSION: RegressionPolicy, MIXTURE: MixturePolicy, CATEGORICAL: CategoricalPolicy,
-    FLOW: FlowPolicy}
+    FLOW: FlowPolicy, PLAN: PlanPolicy}
 
 
 def build_policy(contract: Contract, network: NetworkOptions) -> Policy:

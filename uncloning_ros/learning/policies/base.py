@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from uncloning_ros.contract import Interface, PolicyTiming
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.encoder import FEATURES, Encoder
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.learning.windows import Windows
@@ -33,6 +34,7 @@ class Policy(nn.Module, ABC):
     ROWS = 4096  # chunks that are predicted at once
     chooses = False
     likelihood = ''
+    says_intent = False  # whether `forward` returns intents too
 
     def __init__(self, interface: Interface, timing: PolicyTiming) -> None:
         super().__init__()
@@ -47,6 +49,16 @@ class Policy(nn.Module, ABC):
 
         With cameras the windows lack their features.
         """
+
+    @classmethod
+    def obstacles(cls, dataset: Dataset) -> dict[int, str]:
+        """Return the reason for each episode, by its index, that the class cannot learn from."""
+        return {}
+
+    @property
+    def episode_noise(self) -> int:
+        """The number of values at the end of the noise that have to stay through an episode."""
+        return 0
 
     @abstractmethod
     def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
@@ -92,15 +104,21 @@ class Policy(nn.Module, ABC):
         picks = torch.randint(len(windows), (_VALIDATION_WINDOWS,), generator=generator)
         return float(self.losses(windows, picks, generator).mean())
 
-    def forward(self, observation: Tensor, noise: Tensor, *pictures: Tensor) -> Tensor:
+    def forward(self, observation: Tensor, noise: Tensor,
+                *pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return action chunks (B, horizon, action_dim), float32, in the contract's units.
 
         `observation` is (B, history, obs_dim), oldest first; `noise` is standard normal,
         (B, horizon, action_dim); `pictures` are uint8 (B, height, width, channels), one of each
-        camera. This is the graph that is exported.
+        camera. A policy that says an intent returns intents beside them. This is the graph that is
+        exported.
         """
+        clean = self.plan(self.condition(observation, pictures), noise.flatten(1))
+        return self.normaliser.restore(observation, clean)
+
+    def condition(self, observation: Tensor, pictures: Sequence[Tensor]) -> Tensor:
+        """Return the condition (B, C) of inputs as `forward` takes them."""
         condition = self.normaliser.condition(observation)
         if self.cameras:
             condition = torch.cat([condition, self.features(pictures)], 1)
-        clean = self.plan(condition, noise.flatten(1))
-        return self.normaliser.restore(observation, clean)
+        return condition

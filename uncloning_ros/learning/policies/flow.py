@@ -29,12 +29,15 @@ _LEVEL_FEATURES = 64
 
 
 class FlowPolicy(Policy):
-    """A policy whose residual MLP takes the noise from a chunk in ten steps."""
+    """A policy whose residual MLP takes the noise from a chunk in ten steps.
+
+    A subclass may give it more than the condition: `further` values behind it.
+    """
 
     def __init__(self, interface: Interface, timing: PolicyTiming, width: int,
-                 depth: int) -> None:
+                 depth: int, further: int = 0) -> None:
         super().__init__(interface, timing)
-        self.denoiser = Denoiser(self.condition_dim, self.chunk_dim, width, depth)
+        self.denoiser = Denoiser(self.condition_dim + further, self.chunk_dim, width, depth)
 
     def losses(self, windows: Windows, picks: Tensor, generator: torch.Generator) -> Tensor:
         """Return the flow-matching loss (B,) of each picked window at a random noise level."""
