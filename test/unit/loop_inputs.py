@@ -102,9 +102,9 @@ class Run:
     """
 
     def __init__(self, infer: Infer | None = None, seed: int = 0, contract: Contract = CONTRACT,
-                 latency_ns: int = 0, begin_ns: int = 0) -> None:
+                 latency_ns: int = 0, begin_ns: int = 0, episode_noise: int = 0) -> None:
         self.infer = infer or constant_policy(action(0.41, 0.0))
-        self.loop = ControlLoop(contract, seed)
+        self.loop = ControlLoop(contract, seed, episode_noise)
         self.loop.start()
         self.cycle_ns = contract.deployment.command_period_ns
         self.latency_ns = latency_ns

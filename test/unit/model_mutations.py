@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from uncloning_ros import pictures
 from uncloning_ros.contract import Contract
+from uncloning_ros.policy_io import intent_size
 from uncloning_ros.runtime.inference import DIGEST_MARK, PICTURE_KEYS, SCHEMA, digest_of
 from uncloning_ros.runtime.model_structure import OPERATORS
 from uncloning_ros.schema import plain
@@ -33,8 +34,11 @@ ANY_OPERATOR = tuple(sorted({schema.name for schema in onnx.defs.get_all_schemas
                              if schema.domain == ''}))
 
 
-def small_policy(contract: Contract) -> onnx.ModelProto:
-    """Return a valid policy, of operators that the export writes: it stays where it is."""
+def small_policy(contract: Contract, intent: bool = False) -> onnx.ModelProto:
+    """Return a valid policy, of operators that the export writes: it stays where it is.
+
+    It may say an intent.
+    """
     timing, interface = contract.policy, contract.interface
     window = timing.history * interface.observation_dim
     chunk = [timing.horizon, interface.action_dim]
@@ -87,6 +91,11 @@ def small_policy(contract: Contract) -> onnx.ModelProto:
         make('MatMul', ['newest', 'pose'], ['here']),
         make('Add', ['here', 'little'], ['action_chunk'])]
 
+    said = intent_size(interface.mode_names)
+    if intent:
+        constants['w4'] = 0.1 * rng.normal(size=(HIDDEN, said)).astype(np.float32)
+        nodes += [make('MatMul', ['h3', 'w4'], ['odds']), make('Softmax', ['odds'], ['intent'])]
+
     def value(name: str, dims: Sequence[int],
               kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, ['batch', *dims])
@@ -95,11 +104,13 @@ def small_policy(contract: Contract) -> onnx.ModelProto:
         nodes, 'small', [value('observation', [timing.history, interface.observation_dim]),
                          value('noise', chunk),
                          *(value(camera.key, camera.shape, TensorProto.UINT8)
-                           for camera in cameras)], [value('action_chunk', chunk)],
+                           for camera in cameras)],
+        [value('action_chunk', chunk), *([value('intent', [said])] if intent else [])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     decoder = dict(zip(PICTURE_KEYS, (pictures.decoder(), pictures.decoder_digest()), strict=True))
-    helper.set_model_props(model, (decoder if cameras else {}) | {
+    drawn = {'episode_noise': str(2 * len(interface.modes))} if intent else {}
+    helper.set_model_props(model, (decoder if cameras else {}) | drawn | {
         'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'seeds': '{}', 'software_version': '0',
@@ -298,7 +309,8 @@ def wrong_dtype(rng: Generator, model: onnx.ModelProto) -> None:
 
 
 def wrong_name(rng: Generator, model: onnx.ModelProto) -> None:
-    _value(rng, model).name = _pick(rng, ('observation', 'noise', 'action_chunk', 'x', ''))
+    _value(rng, model).name = _pick(
+        rng, ('observation', 'noise', 'action_chunk', 'intent', 'x', ''))
 
 
 def missing_value(rng: Generator, model: onnx.ModelProto) -> None:
@@ -375,7 +387,7 @@ def _other_bytes(rng: Generator, blank: bytes) -> bytes:
 
 def mutated_model(rng: Generator, contract: Contract) -> bytes:
     """Return the bytes of a changed policy of `contract`, with a right digest."""
-    model = small_policy(contract)
+    model = small_policy(contract, intent=bool(rng.random() < 0.5))
     if rng.random() < 0.15:
         return with_digest(_other_bytes(rng, model.SerializeToString(deterministic=True)))
     for change in [_pick(rng, STRUCTURE) for _ in range(_pick(rng, (1, 1, 1, 2, 3)))]:

@@ -169,7 +169,7 @@ def driven(policy: OnnxPolicy) -> str:
     Raise `AssertionError` for any command that is not allowed.
     """
     contract = policy.contract
-    run, previous = Run(policy, contract=contract), action(0.4)
+    run, previous = Run(policy, contract=contract, episode_noise=policy.episode_noise), action(0.4)
     for _ in range(CYCLES):
         decision = run.step()
         assert decision.reason and decision.sentence

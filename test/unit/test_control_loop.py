@@ -154,6 +154,42 @@ def test_noise_is_a_function_of_seed_and_chunk_alone() -> None:
     assert not np.array_equal(first, chunk_noise(8, 0, *first.shape))
 
 
+def test_the_end_of_the_noise_stays_through_an_episode_where_the_policy_asks_for_it() -> None:
+    run, plain = Run(seed=7, episode_noise=4), Run(seed=7)
+    for one in (run, plain):
+        one.steps(2 * PLAN_CYCLES + 1)
+        # A hold belongs to the episode.
+        one.step(without(samples(one.now_ns), 'hand_pose'))
+        one.until(lambda decision: decision.request is not None)
+        one.loop.stop()
+        one.steps(2)
+        one.loop.start()
+        one.steps(PLAN_CYCLES + 1)
+    assert run.loop.counters['holds'] == 1
+    noises, drawn = ([request.noise.ravel() for request in one.asked] for one in (run, plain))
+    assert len(noises) == len(drawn) >= 6
+    first = len(noises) - 2  # of the second episode
+    for i, (noise, own) in enumerate(zip(noises, drawn, strict=True)):
+        assert np.array_equal(own, chunk_noise(7, i, TIMING.horizon, 10).ravel())
+        assert np.array_equal(noise[:-4], own[:-4])
+        assert np.array_equal(noise[-4:], drawn[first if i >= first else 0][-4:])
+
+
+def test_a_preview_is_the_first_request_of_the_episode_to_come() -> None:
+    run = Run(seed=7, episode_noise=4)
+    run.steps(PLAN_CYCLES + 1)
+    run.loop.stop()
+    run.steps(3)
+    counters = run.loop.counters
+    preview = run.loop.preview(samples(run.now_ns))
+    assert run.loop.counters == counters
+    run.loop.start()
+    run.until(lambda decision: decision.request is not None)
+    request = run.asked[-1]
+    assert (preview.index, preview.noise.tolist()) == (request.index, request.noise.tolist())
+    assert preview.observation.vector.shape == request.observation.vector.shape
+
+
 def test_reset_repeats_a_run_exactly() -> None:
     def noisy(observation: Observation, noise: np.ndarray) -> Plan:
         return Plan(np.tile(action(0.41), (TIMING.horizon, 1)) + 0.01 * noise)

@@ -17,6 +17,7 @@ actions:
     mixture       likelihood of a mixture of Gaussians, of which the noise picks one
     categorical   cross entropy of a vocabulary of motions, of which the noise picks one
     flow          flow matching: the noise becomes the motion step by step
+    plan          mode and key poses first, then a flow that follows them
 """
 
 import argparse

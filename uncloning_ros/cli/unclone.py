@@ -25,6 +25,9 @@ incidents show:
 
   uncloning unclone runs/mixed --incidents tuesday/ --out runs/uncloned
 
+A policy of the class plan draws its mode in a head of its own. There the default is `lock`,
+which takes no step: the head never draws the removed modes again.
+
 Other methods, to compare with: `redirect` is the published one (Wang et al. 2026), `fine-tune`
 the filtered fine-tune on demonstrations of kept modes alone.
 """

@@ -58,7 +58,8 @@ def add_intent(shown: MarkerArray, intent: Intent | None) -> None:
     An arrow goes to its key pose along the fingers. Before motion this is all there is of a plan.
     """
     frame = shown.markers[0].header
-    poses = {} if intent is None else intent.key_poses
+    poses = {} if intent is None else {
+        name: np.asarray(pose, dtype=np.float64) for name, pose in intent.key_poses.items()}
     for name in KEY_POSES:
         tip = [] if name not in poses else [
             _point(poses[name][:3] - _AXIS_M * _approach(poses[name])), _point(poses[name])]
@@ -71,7 +72,7 @@ def add_intent(shown: MarkerArray, intent: Intent | None) -> None:
     text = Marker(ns='intent/mode', type=Marker.TEXT_VIEW_FACING, scale=Vector3(z=0.03),
                   color=ColorRGBA(r=0.2, g=0.7, b=0.3, a=1.0), text=words)
     if intent is not None:
-        text.pose.position = _point(intent.key_poses[KEY_POSES[0]])
+        text.pose.position = _point(poses[KEY_POSES[0]])
         text.pose.position.z += _AXIS_M
     shown.markers.append(_marked(frame, text, bool(words)))
 

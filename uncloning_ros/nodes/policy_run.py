@@ -175,7 +175,7 @@ class PolicyRun:
         return self._incident_of(*self._thread.call(self._record.snapshot))
 
     def intent(self) -> Intent | None:
-        """Return the intent of the plan in use; before motion, of the first plan as it would be."""
+        """Return the intent of the plan in use, before motion that of the first one to come."""
         self._preview_due = self._model.policy.says_intent
         if self._decision.reason == 'not_started':
             return self._said

@@ -134,8 +134,8 @@ def wrong_starts(models: Sequence[ModelRecord]) -> str:
 
 def said_and_done(models: Sequence[ModelRecord]) -> str:
     """Return how policies did what they had said, '' where none says anything."""
-    return page.bullets(f'{model.model}: {model.said_and_done.words}.'
-                        for model in models if model.said_and_done)
+    lines = [f'{one.model}: {one.said_and_done.words}.' for one in models if one.said_and_done]
+    return page.bullets(lines) if lines else ''
 
 
 def measured(models: Sequence[ModelRecord], scenario: Scenario) -> str:
