@@ -25,9 +25,12 @@ def script(name: str) -> ModuleType:
 class Process:
     """One node's process; its output goes to a file."""
 
-    def __init__(self, name: str, log: Path, parameters: dict[str, object]) -> None:
+    def __init__(self, name: str, log: Path, parameters: dict[str, object],
+                 namespace: str) -> None:
         words = [word for key, value in parameters.items()
                  for word in ('-p', f'{key}:={value}')]
+        if namespace:
+            words += ['-r', f'__ns:={namespace}']
         environment = dict(os.environ, PYTHONUNBUFFERED='1', PYTHONPATH=os.pathsep.join(
             [str(REPOSITORY), *filter(None, [os.environ.get('PYTHONPATH')])]))
         self._log = log
@@ -74,10 +77,10 @@ class Processes:
         self._folder = folder
         self.all: list[Process] = []
 
-    def start(self, name: str, **parameters: object) -> Process:
+    def start(self, name: str, namespace: str = '', **parameters: object) -> Process:
         if name == 'policy':  # not into the home of whoever runs the tests
             parameters = {'incident_dir': self._folder / 'incidents', **parameters}
         log = self._folder / f'{len(self.all)}_{name}.log'
-        process = Process(name, log, parameters)
+        process = Process(name, log, parameters, namespace)
         self.all.append(process)
         return process

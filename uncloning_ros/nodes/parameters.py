@@ -128,6 +128,8 @@ SIMULATOR = (
     _SCENARIO,
     Parameter('seed', 0, 'seed of the first episode; ~/reset goes on to the next', least=0),
     _CONTRACT_PATH,
+    Parameter('partner_contract_path', '',
+              "contract of the second arm, in a scenario with two; '' is the shipped one"),
     Parameter('real_time_factor', 1.0, 'simulated seconds per second', above=0, most=10),
     Parameter('publish_clock', False, 'publish /clock and stamp in simulated time'),
     Parameter('faults', [''], 'faults to inject, each as `key:kind[=value][@from_s[+for_s]]`'),
@@ -179,6 +181,6 @@ def path_of(text: str) -> Path:
                             f'path') from err
 
 
-def contract_at(path: str) -> Contract:
-    """Return the contract at `path`, the shipped one for ''."""
-    return load_contract(path_of(path) if path else share_path('config') / 'contract.yaml')
+def contract_at(path: str, shipped: str = 'contract.yaml') -> Contract:
+    """Return the contract at `path`, for '' the `shipped` one."""
+    return load_contract(path_of(path) if path else share_path('config') / shipped)
