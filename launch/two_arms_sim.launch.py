@@ -22,7 +22,9 @@ def generate_launch_description() -> LaunchDescription:
                    description=f'exported policy of the {role}, a .onnx file') for role in ROLES),
         argument('simulator', 'scenario', default_value='knife_two_arms'),
         argument('simulator', 'seed', description='seed of start and sensors'),
-        *(argument('policy', 'seed', f'{role}_seed') for role in ROLES),
+        # Another seed for each, or their noise would be equal.
+        *(argument('policy', 'seed', f'{role}_seed', default_value=str(number))
+          for number, role in enumerate(ROLES)),
         *(argument('simulator', path, description=f"contract of the {role}; '' is the shipped one "
                    f"for the simulator, the model's own for the policy")
           for role, path in ROLES.items()),

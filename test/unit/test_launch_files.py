@@ -108,9 +108,21 @@ def arguments(description: StandIn) -> dict[str, dict[str, Any]]:
     return {one.words[0]: one.options for one in within(description, 'DeclareLaunchArgument')}
 
 
-def test_the_three_launch_files_are_there() -> None:
+def test_the_four_launch_files_are_there() -> None:
     assert [path.name for path in LAUNCH_FILES] == [
-        'handover.launch.py', 'handover_sim.launch.py', 'record.launch.py']
+        'handover.launch.py', 'handover_sim.launch.py', 'record.launch.py',
+        'two_arms_sim.launch.py']
+
+
+def test_two_arms_are_two_policies_in_two_namespaces_with_other_noise(
+        launching: ModuleType) -> None:
+    path = ROOT / 'launch' / 'two_arms_sim.launch.py'
+    description = runpy.run_path(str(path))['generate_launch_description']()
+    started = {node.get('namespace', ''): node['executable'] for node in nodes(description)}
+    assert started == {'': 'simulator', 'giver': 'policy', 'receiver': 'policy'}
+    declared = arguments(description)
+    assert declared['giver']['default_value'] is None
+    assert declared['giver_seed']['default_value'] != declared['receiver_seed']['default_value']
 
 
 def test_every_executable_is_installed_by_setup_py_and_has_a_main(description: StandIn) -> None:
