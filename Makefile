@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials bench-preferences results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -81,6 +81,9 @@ bench-cloning: $(INSTALLED) ## compare the classes of policies: the tables of do
 
 bench-trials: $(INSTALLED) ## try out the statistics of trials: docs/benchmarks/trials.md and its figure
 	@$(ENV) cd bench; python -m trials $(BENCH_ARGS)
+
+bench-preferences: $(INSTALLED) ## try out the reward that answers tell: docs/benchmarks/preferences.md
+	@$(ENV) cd bench; python preferences.py $(BENCH_ARGS)
 
 results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and the README's table
 	@$(ENV) cd bench; python -m comparison --page

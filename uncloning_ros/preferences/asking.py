@@ -11,8 +11,8 @@ import numpy as np
 from uncloning_ros.geometry import Array
 from uncloning_ros.preferences.reward import Belief, pair_chances, single_chances
 
-_DRAWS = 100  # parameters from the belief that a question is judged by
-_CANDIDATES = 1000  # pairs that are looked at: of 400 episodes there are 79,800
+_DRAWS = 64  # parameters from the belief that a question is judged by
+_CANDIDATES = 500  # pairs that are looked at: of 400 episodes there are 79,800
 
 
 def next_pair(belief: Belief, features: Array, asked: set[tuple[int, int]], rater: int,

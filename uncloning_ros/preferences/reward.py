@@ -23,6 +23,7 @@ each rater's rate, in this order.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,12 +36,15 @@ LEFT, RIGHT, EQUAL = range(3)
 GOOD, BAD = range(2)
 
 # Means and standard deviations of the normal priors: no feature is known to matter, one pair in
-# three of equal episodes is called equal, and a rater lapses in one answer of eight.
+# three of equal episodes is called equal, and lapses are one answer in four.
 _STEEPNESS, _THRESHOLD = (0.0, 3.0), (0.0, 4.0)
-_LN_NU, _LOGIT = (0.0, 1.0), (-2.0, 1.0)
-_MOST_STEPS, _SETTLED = 60, 1e-4  # of the ascent, and the change of a parameter that ends it
+_LN_NU, _LOGIT = (0.0, 1.0), (-1.0, 1.0)
+_MOST_STEPS, _SETTLED = 60, 1e-3  # of the ascent, and the change of a parameter that ends it
+_MOST_DAMPING = 1e9  # beyond it no step is upwards
+_STEEPER, _CARELESS = 4.0, 0.0  # factor of v, and logit of the lapse rates, at the other start
 
 Indices = NDArray[np.int64]
+_Judgement = tuple[float, Array, Array]
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,16 @@ class Belief:
 
 
 def infer(answers: Answers) -> Belief:
-    """Return the belief after answers; raise nothing: without answers it is the prior."""
+    """Return the belief after answers; without any it is the prior.
+
+    The posterior may have two peaks, careful raters with a flat reward and careless ones with a
+    steep reward, so the ascent begins at both, and the higher peak counts.
+    """
     dim = answers.pair.shape[1]
     mean, spread = (np.concatenate([
         np.full(dim, _STEEPNESS[i]), [_THRESHOLD[i], _LN_NU[i]],
         np.full(answers.raters, _LOGIT[i])]) for i in range(2))
     prior = np.diag(spread ** -2)
-    at = mean.copy()
 
     def judged(theta: Array) -> tuple[float, Array, Array]:
         """Return log posterior, its gradient and the expected information."""
@@ -118,22 +125,31 @@ def infer(answers: Answers) -> Belief:
         return (float(np.log(chosen).sum() - 0.5 * away @ prior @ away),
                 (slopes / chosen[:, None]).sum(axis=0) - prior @ away, information + prior)
 
-    value, gradient, information = judged(at)
+    flat = _peak(mean, judged, prior)
+    start = flat[0].copy()
+    start[:dim + 1] *= _STEEPER
+    start[dim + 2:] = _CARELESS
+    at, (_, _, information) = max(flat, _peak(start, judged, prior), key=lambda peak: peak[1][0])
+    return Belief(at, np.asarray(np.linalg.inv(information), dtype=np.float64), dim)
+
+
+def _peak(at: Array, judged: Callable[[Array], _Judgement],
+          prior: Array) -> tuple[Array, _Judgement]:
+    """Ascend from parameters to a peak by damped Fisher scoring; return it and its judgement."""
+    value = judged(at)
     damping = 0.0
     for _ in range(_MOST_STEPS):
-        step = np.linalg.solve(information + damping * prior, gradient)
+        step = np.linalg.solve(value[2] + damping * prior, value[1])
         better = judged(at + step)
-        if better[0] < value:
+        if better[0] < value[0]:
             damping = max(4.0 * damping, 1.0)
-            if damping > 1e9:
+            if damping > _MOST_DAMPING:
                 break
             continue
-        at = at + step
-        value, gradient, information = better
-        damping /= 4.0
+        at, value, damping = at + step, better, damping / 4.0
         if np.abs(step).max() < _SETTLED:
             break
-    return Belief(at, np.asarray(np.linalg.inv(information), dtype=np.float64), dim)
+    return at, value
 
 
 def pair_chances(parameters: Array, difference: Array, dim: int, rater: int) -> Array:
