@@ -35,9 +35,10 @@ def pressed(text: str) -> list[str | None]:
 
 
 def test_each_key_is_one_service() -> None:
-    assert pressed('se du12tghq') == [
+    assert pressed('se du12+-tghq') == [
         'start_episode', 'stop_episode', 'stop_episode', 'discard_episode', 'undo_last',
-        'label_handle_first', 'label_blade_first', 'take_over', 'give_back', 'help', 'quit']
+        'label_handle_first', 'label_blade_first', 'judge_good', 'judge_bad', 'take_over',
+        'give_back', 'help', 'quit']
 
 
 def test_a_digit_after_p_plans_and_the_next_one_labels_again() -> None:
@@ -48,14 +49,14 @@ def test_a_digit_after_p_plans_and_the_next_one_labels_again() -> None:
 @given(st.characters())
 def test_any_other_key_does_nothing(key: str) -> None:
     action = Keys(['a', 'b']).press(key)
-    assert (action is None) == (key not in 'se du12tghq?\x04')
+    assert (action is None) == (key not in 'se du12+-tghq?\x04')
 
 
 def test_the_help_names_every_key_and_mode() -> None:
     text = Keys(['handle_first', 'blade_first']).help()
     for words in ('s        start', 'e, space stop', 'd        discard', 'u        undo',
-                  't        take', 'g        give', '1        label', '2        label',
-                  'p 1/2', 'q        quit'):
+                  '+, -     the receiver', 't        take', 'g        give', '1        label',
+                  '2        label', 'p 1/2', 'q        quit'):
         assert words in text
     assert 'handle_first' in text and 'blade_first' in text
 

@@ -17,6 +17,7 @@ from sensor_msgs.msg import JointState
 
 from uncloning_ros.contract.messages import POSE
 from uncloning_ros.conversions import encode
+from uncloning_ros.demos.bags.answers import answers_path, read_answers
 from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, verify_episode
@@ -60,7 +61,7 @@ class Session:
 
 @pytest.fixture
 def session(graph: Any, robot: Any, tools: Any, tmp_path: Path) -> Session:
-    return Session(graph, robot, tools, tmp_path / 'demos', operator='ada',
+    return Session(graph, robot, tools, tmp_path / 'demos', operator='ada', rater='Ben',
                    planned_mode='handle_first', session='tuesday')
 
 
@@ -251,6 +252,17 @@ def test_a_label_and_a_plan_are_a_service_each_for_every_mode(session: Session) 
     assert session.call('label_blade_first').success
     assert [label.mode for label in read_labels(path, interface)] == ['handle_first',
                                                                       'blade_first']
+
+
+def test_good_and_bad_are_services_that_write_the_answer_of_the_receiver(
+        session: Session) -> None:
+    assert not session.call('judge_good').success  # nothing was handed over yet
+    session.start()
+    session.let_rounds_pass()
+    assert session.call('stop_episode').success
+    assert session.call('judge_bad').success
+    [found] = read_answers(answers_path(session.out))
+    assert (found.names, found.said, found.rater) == (('episode_000000',), 'bad', 'Ben')
 
 
 def test_modes_of_any_name_have_services_of_their_own() -> None:

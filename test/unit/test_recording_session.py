@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mcap.reader import make_reader
 
+from uncloning_ros.demos.bags.answers import answers_path, read_answers, standing
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, bag_topics
 from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
 from uncloning_ros.demos.bags.message_types import message_text
-from uncloning_ros.demos.bags.reader import read_episode, verify_episode
+from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
 from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.bags.writer import BagWriter, EpisodeWriter, RecordedTopic
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
@@ -223,6 +224,43 @@ def test_a_label_goes_to_the_open_take_or_to_the_last_kept_one(session: Session)
         [label] = read_labels(path, INTERFACE)
         assert (label.mode, label.source, label.by, label.at) == (
             mode, 'operator', 'Ada', '2026-01-31T12:00:00.000+00:00')
+
+
+def test_the_receiver_judges_the_open_take_or_the_last_kept_one(tmp_path: Path) -> None:
+    session = Session(tmp_path / 'demos', rater='Ben')
+    with pytest.raises(BagError, match='no episode is open'):
+        session.recording.judge('good')
+    first = session.take()
+    assert session.recording.judge('good') == 'episode_000000 is called good by Ben'
+    assert session.recording.judge('bad') == 'episode_000000 is called bad by Ben'
+    session.start()
+    session.messages()
+    for said in ('bad', 'good'):
+        assert 'when it is kept' in session.recording.judge(said)
+    assert 'episode_000001 is called good by Ben' in session.stop()
+    session.start()
+    session.recording.judge('bad')
+    session.discard()  # with its answer
+    found = standing(read_answers(answers_path(session.out)))
+    assert [(one.names, one.said, one.rater, one.at) for one in found] == [
+        (('episode_000000',), 'bad', 'Ben', NOON.isoformat(timespec='milliseconds')),
+        (('episode_000001',), 'good', 'Ben', NOON.isoformat(timespec='milliseconds'))]
+    assert found[0].shown[0].digest == episode_digest(first)
+
+
+def test_an_answer_needs_a_rater_and_one_that_fails_does_not_cost_the_take(
+        session: Session, tmp_path: Path) -> None:
+    session.take()
+    with pytest.raises(BagError, match='parameter rater'):
+        session.recording.judge('good')
+    named = Session(tmp_path / 'named', rater='Ben')
+    named.start()
+    named.messages()
+    named.recording.judge('bad')
+    answers_path(named.out).write_text('{')
+    sentence = named.stop()
+    assert 'kept' in sentence and 'answer bad is lost' in sentence
+    assert list_episodes(named.out)
 
 
 def test_a_take_that_somebody_moved_away_gets_no_label_beside_nothing(session: Session) -> None:

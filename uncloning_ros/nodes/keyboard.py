@@ -28,7 +28,7 @@ from uncloning_ros.nodes.process import declare, refuse, run_node, steady_timer
 from uncloning_ros.nodes.recorder import service_words
 
 _KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'discard_episode',
-         'u': 'undo_last', 't': 'take_over', 'g': 'give_back'}
+         'u': 'undo_last', '+': 'judge_good', '-': 'judge_bad', 't': 'take_over', 'g': 'give_back'}
 _OF_POLICY = ('take_over', 'give_back')
 _END = '\x04'  # Ctrl-D
 _SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
@@ -59,6 +59,7 @@ class Keys:
                           '  u        undo: put the last kept take aside',
                           *modes,
                           f'{plans}plan the mode of the next takes',
+                          '  +, -     the receiver calls the open or the last take good, bad',
                           '  t        take the arm over from the policy',
                           '  g        give it back, with the switch let go',
                           '  h        show this list',

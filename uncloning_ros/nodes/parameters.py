@@ -103,6 +103,7 @@ RECORDER = (
               'folder of the episodes, made with the first take; nothing is overwritten'),
     Parameter('session', '', "name of this session; '' is the time at which the node began"),
     Parameter('operator', 'unknown', 'name of the demonstrator'),
+    Parameter('rater', '', 'name or pseudonym of the receiver who says good or bad'),
     Parameter('planned_mode', '', "planned mode of the first takes; '' if none"),
     _CONTRACT_PATH,
     Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 
 from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bags.answers import SINGLE_ANSWERS
 from uncloning_ros.demos.recording.gate import StartGate
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.recovery import leftovers
@@ -60,7 +61,7 @@ class Recorder(Node):
         self._recording = RecordingSession(
             self._out, contract, session, values['operator'], values['planned_mode'] or None,
             values['min_free_mib'] * 2**20, values['queue_mib'] * 2**20,
-            json_topic(self, '~/episode_event'))
+            json_topic(self, '~/episode_event'), rater=values['rater'])
         self._gate = StartGate(contract)
         self._limits_s = self._gate.limits_s
         self._watch = RateWatch()
@@ -103,6 +104,8 @@ class Recorder(Node):
         for mode, word in service_words(contract.interface.mode_names).items():
             actions[f'~/plan_{word}'] = partial(self._recording.plan, mode)
             actions[f'~/label_{word}'] = partial(self._label, mode)
+        for said in SINGLE_ANSWERS:
+            actions[f'~/judge_{said}'] = partial(self._recording.judge, said)
         for name, action in actions.items():
             serve(self, name, partial(self._try, action))
 

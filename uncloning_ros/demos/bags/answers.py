@@ -33,7 +33,7 @@ PairAnswer = Literal['left', 'right', 'equal', 'cannot tell']
 SingleAnswer = Literal['good', 'bad']
 PAIR_ANSWERS: tuple[PairAnswer, ...] = get_args(PairAnswer)
 SINGLE_ANSWERS: tuple[SingleAnswer, ...] = get_args(SingleAnswer)
-WITHDRAWN = 'withdrawn'
+WITHDRAWN: Literal['withdrawn'] = 'withdrawn'
 _NAME = r"\w[\w .'-]{0,59}"  # of a rater; it stands in the address of a page as well
 _FILE = 'preferences.json'
 

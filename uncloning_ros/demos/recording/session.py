@@ -7,11 +7,23 @@ import datetime
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import uncloning_ros
 from uncloning_ros.contract import Contract
+from uncloning_ros.demos.bags.answers import (
+    WITHDRAWN,
+    Answer,
+    Shown,
+    SingleAnswer,
+    add_answer,
+    answers_path,
+    read_answers,
+    require_rater,
+    standing,
+)
 from uncloning_ros.demos.bags.episode import EVENT_TOPIC, EpisodeMetadata
 from uncloning_ros.demos.bags.labels import Label, add_label, add_recorded_labels
 from uncloning_ros.demos.bags.layout import (
@@ -21,13 +33,20 @@ from uncloning_ros.demos.bags.layout import (
     place_aside,
     set_aside,
 )
+from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.bags.verdict import Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge
 from uncloning_ros.demos.recording.ring import Kept
 from uncloning_ros.demos.recording.take_overs import COMMANDS, TAKEN
-from uncloning_ros.errors import BagError, ContractError, OutputExistsError, counted
+from uncloning_ros.errors import (
+    BagError,
+    ContractError,
+    OutputExistsError,
+    UncloningError,
+    counted,
+)
 from uncloning_ros.files import require_folder
 from uncloning_ros.schema import plain
 
@@ -45,6 +64,7 @@ class _Open:
         self.thread, self.index, self.mode, self.start_ns = thread, index, mode, start_ns
         self.lost_before = Counter(lost)
         self.labels: list[Label] = []
+        self.said: SingleAnswer | None = None
         self.marks: list[str] = []  # events of take-overs
 
     @property
@@ -66,13 +86,13 @@ class RecordingSession:
                  planned_mode: str | None, min_free_bytes: int, queue_bytes: int,
                  tell: Callable[[dict[str, Any]], None],
                  free_bytes: Callable[[], int] | None = None,
-                 wall: Callable[[], datetime.datetime] | None = None) -> None:
+                 wall: Callable[[], datetime.datetime] | None = None, rater: str = '') -> None:
         require_folder(out, f'episodes cannot be written to {out}', BagError,
                        'name another folder with out')
         if planned_mode is not None:
             contract.interface.require_modes([planned_mode])
         self._out, self._contract = out, contract
-        self._session, self._operator = session, operator
+        self._session, self._operator, self._rater = session, operator, rater
         self.planned_mode = planned_mode
         self._min_free_bytes, self._queue_bytes = min_free_bytes, queue_bytes
         self._tell = tell
@@ -192,6 +212,11 @@ class RecordingSession:
                     f'{health.sentence()}')
         if TAKEN in episode.marks and COMMANDS not in episode.marks:
             sentence += '; the person took the arm over and commanded nothing: no dataset uses it'
+        if episode.said is not None:
+            try:
+                sentence += f'; {self._add_answer(path, episode.said)}'
+            except UncloningError as err:
+                sentence += f'; the answer {episode.said} is lost: {err}'
         return sentence + add_recorded_labels(path, episode.labels, self._contract.interface)
 
     def discard(self, now_ns: int, lost: Mapping[str, int]) -> str:
@@ -231,15 +256,7 @@ class RecordingSession:
             self._record_event({'event': 'label', 'episode': self._open.index, 'mode': mode},
                                now_ns)
             return f'{self._open.name} is labelled {mode} when it is kept'
-        if self._failed:  # the label is not for the episode before it
-            raise BagError(f'{self._failed} failed; label it with uncloning label once uncloning '
-                           f'recover {self._out} has finished it')
-        if not self.kept:
-            raise BagError('no episode is open, and none was kept since the recorder began; '
-                           'start one first')
-        path = self.kept[-1]
-        if not path.is_dir():
-            raise BagError(f'{path} was moved; label it with uncloning label at its new place')
+        path = self._last_kept('label it with uncloning label')
         add_label(path, label, self._contract.interface)
         self._tell({'event': 'label', 'episode': int(path.name[-6:]), 'mode': mode})
         return f'{path.name} is labelled {mode}'
@@ -249,6 +266,43 @@ class RecordingSession:
         if self._open is not None:
             self._open.marks.append(event)
             self._record_event(self._open.event(event), now_ns)
+
+    def judge(self, said: SingleAnswer) -> str:
+        """Note that the receiver calls the open episode, or the last kept one, good or bad.
+
+        The newest answer on an episode replaces the one before it.
+        """
+        if not self._rater:
+            raise BagError(f'expected the name of the receiver who says {said}, got none; set '
+                           f'the parameter rater of the recorder')
+        require_rater(self._rater)
+        if self._open is not None:
+            self._open.said = said
+            return f'{self._open.name} is called {said} when it is kept'
+        return self._add_answer(self._last_kept('judge it with uncloning compare'), said)
+
+    def _add_answer(self, path: Path, said: SingleAnswer) -> str:
+        answers = answers_path(self._out)
+        answer = Answer((Shown(path.name, episode_digest(path)),), said, self._rater,
+                        self._wall().isoformat(timespec='milliseconds'))
+        if any((one.names, one.rater) == (answer.names, answer.rater)
+               for one in standing(read_answers(answers))):
+            add_answer(answers, replace(answer, said=WITHDRAWN))
+        add_answer(answers, answer)
+        return f'{path.name} is called {said} by {self._rater}'
+
+    def _last_kept(self, remedy: str) -> Path:
+        """Return the path of the last kept episode; raise `BagError` with the remedy if gone."""
+        if self._failed:  # the answer is not for the episode before it
+            raise BagError(f'{self._failed} failed; {remedy} once uncloning recover {self._out} '
+                           f'has finished it')
+        if not self.kept:
+            raise BagError('no episode is open, and none was kept since the recorder began; '
+                           'start one first')
+        path = self.kept[-1]
+        if not path.is_dir():
+            raise BagError(f'{path} was moved; {remedy} at its new place')
+        return path
 
     def check(self, now_ns: int, lost: Mapping[str, int]) -> str | None:
         """End the open episode if it failed or the disk is nearly full; return why, else None."""
