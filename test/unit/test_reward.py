@@ -152,3 +152,11 @@ def test_information_is_nothing_where_all_draws_agree() -> None:
     split = np.array([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])
     assert information(agreed) == pytest.approx([0.0], abs=1e-12)
     assert information(split) == pytest.approx([math.log(2.0)])
+
+
+def test_of_two_peaks_the_higher_one_counts() -> None:
+    """A careless rater with a steep reward is not taken for a careful one with a flat reward."""
+    pair, said = compared(160, 0.2, np.random.default_rng(2))
+    near = np.where(np.arange(160)[:, None] % 5 == 0, 4.0, 0.25)  # most pairs are hard
+    belief = infer(answers(near * pair, said))
+    assert belief.lapses[0] > 0.1 and belief.weights @ TRUE > 0.97
