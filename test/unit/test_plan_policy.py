@@ -129,7 +129,7 @@ def test_windows_without_a_mode_or_key_poses_are_learned_from_too(handovers: Dat
         assert torch.isfinite(losses).all()
         gradients = {name: one.grad for name, one in policy.named_parameters()}
         assert all(grad is None or torch.isfinite(grad).all() for grad in gradients.values())
-        found = gradients['mode_head.4.bias']
+        found = gradients['mode_head.3.bias']
         assert found is not None and bool(found.any()) == (some is windows)
 
 
@@ -186,7 +186,7 @@ class TestLock:
         found = compare(tmp_path / 'one.onnx', tmp_path / 'two.onnx')
         assert found.difference is None
         moved = {one.name: one.rows for one in found.changes if one.relative > 0}
-        assert moved == {'mode_head.4.weight': (1,), 'mode_head.4.bias': (1,)}
+        assert moved == {'mode_head.3.weight': (1,), 'mode_head.3.bias': (1,)}
         assert all(torch.isfinite(one).all() for one in locked.policy.state_dict().values())
 
     def test_the_record_names_the_lock_and_a_second_one_may_not_teach_it_again(

@@ -5,13 +5,16 @@
 A head predicts the probabilities of the modes at the condition, and noise draws one of them. A
 second head predicts the key poses. The flow's denoiser sees mode and key poses beside the
 condition. It is trained with the demonstrated mode, and with the key poses that the second head
-predicts, for these it will be given.
+predicts, for these it will be given. In demonstrations that the head has seen it is surer of them
+than it ever will be, so they are made uncertain.
 
 The mode is the first arrival of a race (exponential clocks): mode k takes E_k / p_k, where
 2 E_k = z^2 + z'^2 of two standard normal values of the noise. Of the modes that the observation
 leaves open, the first one stays the first while their odds stay, so fixed values draw one mode
 through an episode, and late in it the one that the observation shows.
 """
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +27,14 @@ from uncloning_ros.learning.policies.network import Network
 from uncloning_ros.learning.windows import Windows
 from uncloning_ros.policy_io import KEY_POSES
 
-_WIDTH, _DEPTH = 128, 2  # of the head of the modes; that of the key poses is as wide as the rest
+_WIDTH, _DEPTH = 128, 1  # of both heads: larger ones cost time, and learn episodes by heart
 # Spreads of the noise on conditions from which the heads learn: without it they know the start of
 # each demonstration by heart, and what followed. Places have to be told more exactly than modes.
-_MODE_BLUR, _POSE_BLUR = 0.6, 0.1
+_MODE_BLUR, _POSE_BLUR = 0.6, 0.3
+# Spread of the noise on key poses from which the denoiser learns: about their error in
+# demonstrations that the head has not seen, a few cm. Without it two of thirty episodes never
+# went to the hand.
+_DOUBT = 0.5
 _WEIGHT = 0.1  # of the heads' losses: their gradients must not use up the limit of the chunk's
 _LEAST_WAIT = 1e-6  # so that noise of zeros draws the most probable mode
 _SHARPNESS = 1e6  # of the step that tells the first arrival
@@ -49,7 +56,7 @@ class PlanPolicy(FlowPolicy):
         super().__init__(interface, timing, width, depth, modes + poses)
         self.modes = modes
         self.mode_head = Network(self.condition_dim, self.modes, _WIDTH, _DEPTH)
-        self.pose_head = _Poses(self.condition_dim + modes, poses, width)
+        self.pose_head = _Poses(self.condition_dim + modes, poses)
         self.register_buffer('pose_mean', torch.zeros(poses))
         self.register_buffer('pose_std', torch.ones(poses))
 
@@ -87,6 +94,9 @@ class PlanPolicy(FlowPolicy):
         said = self.pose_head(torch.cat([conditions + _POSE_BLUR * blur, followed], 1))
         wanted = (poses - self.pose_mean) / self.pose_std
         of_poses = (said - wanted.where(~wanted.isnan(), said.detach())).square().mean(1)
+        doubt = torch.zeros_like(guided.conditions)
+        doubt[:, self.condition_dim + self.modes:].normal_(0.0, _DOUBT, generator=generator)
+        guided = replace(guided, conditions=guided.conditions + doubt)
         chunks = super().losses(guided, torch.arange(len(picks)), generator)
         return chunks + _WEIGHT * (of_mode + of_poses)
 
@@ -152,10 +162,10 @@ class PlanPolicy(FlowPolicy):
 class _Poses(nn.Module):
     """A line and what it lacks: places of tool and hand are among the inputs."""
 
-    def __init__(self, inputs: int, outputs: int, width: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.line = nn.Linear(inputs, outputs)
-        self.rest = Network(inputs, outputs, width, _DEPTH)
+        self.rest = Network(inputs, outputs, _WIDTH, _DEPTH)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return normalised key poses (B, outputs)."""
