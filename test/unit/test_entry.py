@@ -54,7 +54,8 @@ def test_every_program_begins_here() -> None:
     assert [(module, function) for _, module, function in PROGRAMS] == [
         ('entry', name) for name, _, _ in PROGRAMS]
     assert {name for name, _, _ in PROGRAMS} == {
-        'uncloning', 'simulator', 'demonstrator', 'recorder', 'keyboard', 'policy'}
+        'uncloning', 'simulator', 'demonstrator', 'recorder', 'keyboard', 'gripper',
+        'teleoperation', 'policy'}
 
 
 @pytest.mark.parametrize('number', SIGNALS)
