@@ -246,16 +246,16 @@ def test_without_a_recorder_it_says_so(terminal: tuple[int, int], graph: Any) ->
 def test_a_key_takes_the_arm_over_from_the_policy(
         terminal: tuple[int, int], graph: Any, robot: Any) -> None:
     def answer(_: Any, response: Any) -> Any:
-        response.success, response.message = True, 'the policy holds'
+        response.success, response.message = True, 'did take_over'
         return response
 
     robot.create_service(Trigger, '/left/policy/take_over', answer)
     typist = Typist(terminal, graph, '--ros-args', '-p', 'policy:=/left/policy')
     typist.until('q        quit')
-    while 'the policy holds' not in typist.shown:  # discovery may take long
-        seen = typist.shown.count('/left/policy/take_over;') + typist.shown.count('policy holds')
+    while 'did take_over' not in typist.shown:  # discovery may take long
+        seen = typist.shown.count('take_over')
         typist.type('t')
-        typist.until('policy', times=seen + 1)
+        typist.until('take_over', times=seen + 1)
     typist.type('g')
     typist.until('! no node offers /left/policy/give_back; start the policy')
     typist.type('\x04')

@@ -14,6 +14,7 @@ from std_msgs.msg import Bool
 
 from uncloning_ros.contract import Teleoperation
 from uncloning_ros.nodes import policy as policy_module
+from uncloning_ros.nodes import policy_run
 from uncloning_ros.nodes.topics import Commands
 
 SOURCE = Teleoperation('teleoperation', 'teleoperation/enable', 3.0)
@@ -139,3 +140,24 @@ def test_a_take_over_that_cannot_be_gets_a_sentence(activate: Any, load: Any) ->
     live.graph.remove(live.node)
     answer = activate(shadow=True).call('take_over')
     assert not answer.success and 'shadow' in answer.message
+
+
+def test_a_publisher_whose_name_is_not_known_yet_delays_motion_and_is_a_fault_if_it_stays_so(
+        manned: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    nameless = 'a DDS writer without a ROS node (gid 01) publishes on /target_pose as well'
+    found: list[str | None] = [nameless]
+    monkeypatch.setattr(policy_run, 'second_publisher', lambda *_: found[0])
+    monkeypatch.setattr(policy_run, '_NAMING_NS', 10**15)
+    manned.reach('waiting', 'not_started')
+    answer = manned.call('start')
+    assert answer.success and 'discovery' in answer.message
+    manned.let_rounds_pass(30)
+    assert manned.status['state'] == 'waiting' and manned.poses == []
+    found[0] = None
+    manned.reach('active', 'policy')
+    found[0] = nameless
+    manned.let_rounds_pass(30)
+    assert manned.status['state'] == 'active'
+    monkeypatch.setattr(policy_run, '_NAMING_NS', 0)
+    manned.reach('fault', 'second_publisher')
+    assert nameless in manned.status['sentence']

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from inputs import JOINT_CONTRACT
 from loop_inputs import CONTRACT, pose
 
-from uncloning_ros.contract import Contract, contract_from_dict
+from uncloning_ros.contract import Contract, Teleoperation, contract_from_dict
 from uncloning_ros.contract.kinds import TURN_RAD, Signal, nearest_turn, turns_counted
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.pieces import Piece
@@ -36,6 +36,7 @@ from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State, answer
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.shadow import distances
+from uncloning_ros.runtime.take_over import Person
 from uncloning_ros.runtime.watchdog import leap
 from uncloning_ros.schema import plain
 
@@ -192,6 +193,22 @@ def test_an_untold_seam_holds_the_arm_and_names_the_key_to_write() -> None:
     assert np.abs(np.diff(commands, axis=0)).max() < 0.1
     arm.loop.reset(0)
     assert arm.loop.start() and arm.step().state is State.ACTIVE
+
+
+def test_a_person_who_turns_a_joint_on_leaves_it_at_the_turn_where_it_is() -> None:
+    manned = replace(COUNTED, deployment=replace(
+        COUNTED.deployment, teleoperation=Teleoperation('pad', 'switch', 0.2)))
+    arm = Arm(manned, wraps=True)
+    arm.commands(60)
+    for _ in range(100):  # by more than half a turn
+        arm.true = arm.true + 0.05 * np.array([-1, 0, 0, 0, 0, 0, 1])
+        taken = arm.loop.step(arm.now_ns, sampled(wrapped(arm.true), arm.now_ns),
+                              person=Person(True, arm.now_ns))
+        assert taken.state is State.TAKEN_OVER
+        arm.now_ns += manned.deployment.command_period_ns
+    held = arm.loop.step(arm.now_ns, sampled(wrapped(arm.true), arm.now_ns))
+    assert held.reason == 'let_go' and held.command is not None
+    np.testing.assert_allclose(held.command[:7], arm.true, atol=1e-9)
 
 
 def test_a_hold_over_the_seam_keeps_and_resumes_on_the_same_turn() -> None:

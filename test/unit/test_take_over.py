@@ -11,6 +11,7 @@ import pytest
 from loop_inputs import (
     CONTRACT,
     CYCLE_NS,
+    PLAN_CYCLES,
     RESUME_CYCLES,
     Run,
     action,
@@ -189,6 +190,14 @@ def test_it_tells_what_the_policy_would_have_done() -> None:
     assert len(told) > 50
     assert told[-1] == pytest.approx(action(0.41, 0.03), abs=1e-6)
     assert all(d.command is None for d in decisions)
+
+
+def test_a_plan_that_never_comes_is_asked_for_again() -> None:
+    run = taken(moving())
+    run.latency_ns = 10**12
+    asked = len(run.asked)
+    run.steps(4 * PLAN_CYCLES)
+    assert len(run.asked) > asked + 1
 
 
 def test_an_input_that_fails_leaves_the_arm_to_the_person_and_is_told() -> None:

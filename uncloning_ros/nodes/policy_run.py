@@ -38,6 +38,8 @@ from uncloning_ros.runtime.watchdog import CLOCK_TOPIC
 
 # Time (s) after which a control thread that has not ended hangs.
 _JOIN_TIMEOUT_S = 2.0
+# Longest time (ns) until discovery knows the name of a publisher.
+_NAMING_NS = 2 * 10**9
 # Longest wait for the robot's acknowledgement of the last command.
 _ACK_TIMEOUT = Duration(seconds=1)
 
@@ -56,7 +58,7 @@ class PolicyRun:
         contract = model.contract
         self._node, self._model, self._contract = node, model, contract
         self._observations, self._seed, self._status = observations, seed, status
-        self._shadow = shadow
+        self._shadow, self._source = shadow, contract.deployment.teleoperation
         self._loop = ControlLoop(contract, seed, model.policy.episode_noise)
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
@@ -76,16 +78,16 @@ class PolicyRun:
         self._preview_due = False
         self._said: Intent | None = None
         self._counted: tuple[int, Counter[str]] = (time.monotonic_ns(), Counter())
-        self._suspect: str | None = None  # a second publisher of which the name is not known yet
+        # A second publisher without a known name, and since when.
+        self._nameless: tuple[str, int] | None = None
         self._commands = Commands(node.create_publisher, contract, shadow)
         # A person who demonstrates beside the shadow, or who may take the arm over.
         self._person: PersonTopics | None = None
         self._would: Commands | None = None
         if shadow:
             self._person = PersonTopics(node, contract, None, observations.now_ns)
-        elif contract.deployment.teleoperation is not None:
-            self._person = PersonTopics(node, contract, contract.deployment.teleoperation,
-                                        observations.now_ns)
+        elif self._source is not None:
+            self._person = PersonTopics(node, contract, self._source, observations.now_ns)
             self._would = Commands(node.create_publisher, contract, shadow=True)
         self._report = None if self._person is None else ShadowReport()
         logger = node.get_logger()
@@ -132,7 +134,7 @@ class PolicyRun:
 
     def require_person(self) -> str:
         """Return which switch a person has to press; raise `ContractError` if none can."""
-        source = self._contract.deployment.teleoperation
+        source = self._source
         if source is None:
             raise ContractError('expected teleoperation in the deployment of the contract, got '
                                 'none; name the node of the person, topic and '
@@ -206,11 +208,7 @@ class PolicyRun:
         clock that is too coarse.
         """
         second = self.second_publisher()
-        # The person's node may begin now, and discovery learns its name a little later.
-        unnamed = (self._would is not None and second is not None and NAMELESS in second
-                   and second != self._suspect)
-        self._suspect = second
-        if second is not None and self._loop.motion_allowed and not unnamed:
+        if second is not None and self._loop.motion_allowed:
             self.fault('second_publisher', second)
         before = self._warnings
         self._warnings = {**self._coarse_clock(), **self._observations.look(),
@@ -240,10 +238,21 @@ class PolicyRun:
         if self._shadow:
             return None
         deployment = self._contract.deployment
-        spared = '' if deployment.teleoperation is None else full_node_name(
-            self._node, deployment.teleoperation.node)
-        return second_publisher(self._node, (topic.topic for topic in deployment.actions.values()),
-                                spared)
+        topics, source = [one.topic for one in deployment.actions.values()], self._source
+        if source is None:
+            return second_publisher(self._node, topics)
+        found = second_publisher(self._node, topics, full_node_name(self._node, source.node))
+        if found is None or NAMELESS not in found:
+            self._nameless = None
+            return found
+        # It may be the person's node, of which discovery learns the name a little later.
+        if self._nameless is None or self._nameless[0] != found:
+            self._nameless = found, time.monotonic_ns()
+        return found if time.monotonic_ns() - self._nameless[1] >= _NAMING_NS else None
+
+    def undiscovered(self) -> bool:
+        """Tell whether a second publisher has no known name yet; motion has to wait for it."""
+        return self.second_publisher() is None and self._nameless is not None
 
     def health(self) -> dict[str, Any]:
         """Return the values of the diagnostics: state, inputs, timing, counters."""

@@ -60,7 +60,7 @@ class PolicyServices:
     def _start(self, _: Any) -> tuple[bool, str]:
         run = self._active()
         run.require_one_publisher()
-        if not self._discovered():
+        if not self._discovered() or run.undiscovered():
             self.motion_requested = True
             return True, (f'{_STARTED[State.WAITING]}, unless discovery finds another node that '
                           f'commands the arm; see ~/status')
@@ -78,7 +78,8 @@ class PolicyServices:
     def _start_requested(self) -> None:
         """Start a requested motion after discovery; the status tells if it cannot begin."""
         run = self._run()
-        if not self.motion_requested or run is None or not self._discovered():
+        if (not self.motion_requested or run is None or not self._discovered()
+                or run.undiscovered()):
             return
         self.motion_requested = False
         second = run.second_publisher()

@@ -41,7 +41,7 @@ from uncloning_ros.errors import DatasetError
 from uncloning_ros.files import disk_errors, parse_json, read_bytes, require_new
 from uncloning_ros.pictures import Pixels
 from uncloning_ros.policy_io import Float32
-from uncloning_ros.schema import Count, Note, Positive, Rate, Sha256, plain, read
+from uncloning_ros.schema import Count, Note, Positive, Rate, Sha256, Span, plain, read
 
 SplitName = Literal['train', 'validation']
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -70,7 +70,7 @@ class EpisodeRecord:
     frames: Positive
     seed: Count | None
     span: tuple[Count, Count] | None = None
-    correction_s: tuple[float, float] | None = None
+    correction_s: Span | None = None
 
     def __post_init__(self) -> None:
         if (self.mode is None) != (self.label_source is None):
