@@ -43,7 +43,7 @@ def planning(run: Run, share_of_left: float, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_trained_policy_is_near_the_demonstrations_and_knows_both_modes(
         run: Run, dataset: Dataset) -> None:
-    found = evaluate(run, dataset)
+    found = evaluate(run, dataset, 1)
     error = found['error']
     assert error['nearest'] < error['mean'] < error['plan']
     assert found['modes']['classifier_accuracy'] > 0.95
@@ -51,26 +51,26 @@ def test_a_trained_policy_is_near_the_demonstrations_and_knows_both_modes(
     parted = found['modes']['distribution']
     assert (parted['tick'], parted['episodes'], len(parted['bins'])) == (0, 40, 4)
     assert parted['within_floor'] >= 3
-    assert json.loads(json.dumps(found, allow_nan=False)) == evaluate(run, dataset)
+    assert json.loads(json.dumps(found, allow_nan=False)) == evaluate(run, dataset, 1)
 
 
 def test_errors_are_told_by_step_and_by_phase(run: Run, dataset: Dataset) -> None:
     actions = dataset.actions.copy()
     for start in dataset.bounds[:-1]:
         actions[start:start + 12, 9] = [0.08] * 3 + [0.02] * 5 + [0.08] * 4
-    found = evaluate(run, replace(dataset, actions=actions))
+    found = evaluate(run, replace(dataset, actions=actions), 1)
     assert [part['windows'] for part in found['error_by_phase'].values()] == [24, 40, 32]
     assert list(found['error_by_phase']) == ['reach', 'carry', 'release']
     assert np.mean(found['error_by_step']['plan']) == pytest.approx(found['error']['plan'])
-    assert list(evaluate(run, dataset)['error_by_phase']) == ['other']
+    assert list(evaluate(run, dataset, 1)['error_by_phase']) == ['other']
 
 
 def test_a_policy_that_plans_a_mode_too_often_is_beyond_the_noise_floor(
         run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    even = evaluate(planning(run, 0.5, monkeypatch), dataset)['modes']['distribution']
+    even = evaluate(planning(run, 0.5, monkeypatch), dataset, 1)['modes']['distribution']
     assert even['within_floor'] == len(even['bins'])
     assert even['calibration']['error'] <= even['calibration']['floor']
-    odd = evaluate(planning(run, 0.97, monkeypatch), dataset)['modes']['distribution']
+    odd = evaluate(planning(run, 0.97, monkeypatch), dataset, 1)['modes']['distribution']
     assert odd['within_floor'] < len(odd['bins'])
     assert odd['calibration']['error'] > 0.4 > odd['calibration']['floor']
 
@@ -111,10 +111,10 @@ def test_a_policy_without_fault_is_within_the_floor_in_nineteen_of_twenty_cases(
 def test_without_held_out_episodes_or_modes(run: Run, dataset: Dataset, cut) -> None:
     other = replace(dataset, episodes=tuple(cut(one) for one in dataset.episodes))
     if other.episodes[0].mode is None:
-        assert evaluate(run, other)['modes'] is None
+        assert evaluate(run, other, 1)['modes'] is None
         return
     with pytest.raises(DatasetError, match='no held-out episode'):
-        evaluate(run, other)
+        evaluate(run, other, 1)
 
 
 def test_episodes_of_the_training_are_no_test(run: Run, dataset: Dataset) -> None:
@@ -122,7 +122,7 @@ def test_episodes_of_the_training_are_no_test(run: Run, dataset: Dataset) -> Non
         replace(one, split='validation' if one.split == 'train' else 'train')
         for one in dataset.episodes))
     with pytest.raises(CheckpointError, match='trained on 32 of the 32 held-out .*episode_000000'):
-        evaluate(run, swapped)
+        evaluate(run, swapped, 1)
 
 
 def test_a_dataset_of_another_timing_is_refused(run: Run, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_dataset_of_another_timing_is_refused(run: Run, tmp_path: Path) -> Non
     other = toy_dataset(tmp_path / 'data', contract=replace(
         contract, policy=replace(contract.policy, rate_hz=5.0)))
     with pytest.raises(CheckpointError, match='build the dataset with the same contract'):
-        evaluate(run, other)
+        evaluate(run, other, 1)
 
 
 def test_the_command_writes_figures_and_a_page_of_its_own_and_nothing_twice(

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from camera_toys import camera_config, camera_dataset
 from learning_toys import partly_labelled, shares, toy_config
 
 from uncloning_ros.demos.dataset.store import Dataset
@@ -21,6 +22,7 @@ from uncloning_ros.learning.anchor import Anchor
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.edit_report import warnings_of
+from uncloning_ros.learning.evaluation import evaluate
 from uncloning_ros.learning.export import export
 from uncloning_ros.learning.options import (
     EDIT,
@@ -188,3 +190,15 @@ def test_a_run_is_not_resumed_as_another_class(dataset: Dataset, tmp_path: Path)
     with pytest.raises(CheckpointError, match='begun with --policy flow, got regression'):
         cloning.config_to_resume(tmp_path, dataset, {}, 'regression')
     assert cloning.config_to_resume(tmp_path, dataset, {}, 'flow').network.kind == 'flow'
+
+
+def test_a_mixture_sees_is_exported_and_evaluated_with_cameras(tmp_path: Path) -> None:
+    seen = camera_dataset(tmp_path / 'data', episodes=10)
+    config = replace(camera_config(seen, 3), network=NetworkOptions(16, 1, 'mixture'))
+    (tmp_path / 'run').mkdir()
+    checkpoint.write_config(tmp_path / 'run', config)
+    cloning.train(seen, tmp_path / 'run', config)
+    run = load_run(tmp_path / 'run')
+    export(run, tmp_path / 'seen.onnx')
+    assert load_policy(tmp_path / 'seen.onnx').picture_shapes
+    assert evaluate(run, seen, 1)['likelihood']['exact'] is not None

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.cli.arguments import available_cores, count, new_path
+from uncloning_ros.cli.arguments import MOST_PROCESSES, available_cores, count, new_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='dataset whose held-out episodes the run was not trained on')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write a page with plots')
-    parser.add_argument('--threads', type=count(1024), metavar='N', default=available_cores(),
+    parser.add_argument('--threads', type=count(MOST_PROCESSES), metavar='N',
+                        default=available_cores(),
                         help='threads of torch (default: one for each core)')
 
 
@@ -36,16 +37,13 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             new_path(path)
 
-    import torch
-
     from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.files import write_json, write_whole
     from uncloning_ros.learning.checkpoint import load_run
     from uncloning_ros.learning.evaluation import evaluate
     from uncloning_ros.learning.evaluation_page import page_of
 
-    torch.set_num_threads(args.threads)
-    found = evaluate(load_run(args.run), load_dataset(args.data))
+    found = evaluate(load_run(args.run), load_dataset(args.data), args.threads)
     if args.json is not None:
         write_json(args.json, found)
     if args.html is not None:

@@ -59,13 +59,14 @@ _SEED = 0
 _WIDTHS = torch.logspace(math.log10(0.01), math.log10(3.0), 60)
 
 
-def evaluate(run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Return the record of an evaluation as plain data.
+def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
+    """Return the record of an evaluation as plain data; `threads` are those of torch.
 
     Raise `CheckpointError` for a dataset of another timing or with held-out episodes that the run
     was trained on, `DatasetError` without held-out episodes, `ContractError` for another
     interface.
     """
+    torch.set_num_threads(threads)
     contract = run.config.contract
     require_same_interface(contract.interface, dataset.contract.interface, 'the dataset')
     if contract.policy != dataset.contract.policy:
