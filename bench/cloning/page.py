@@ -20,7 +20,7 @@ _HELD_OUT = ('class', 'one plan', 'mean of plans', 'nearest plan', 'likelihood o
              'blurred plans, at most', 'demonstrated mode', 'bins within the floor',
              'calibration error (floor)')
 _CLOSED = ('class', 'TCR', 'SR', 'UMR (at most)', 'modes of completed', 'why not completed',
-           'training, s', 'a plan, ms', 'file, MiB')
+           'steps', 'training, s', 'a plan, ms', 'file, MiB')
 
 
 def with_tables(page: str, results: Record) -> str:
@@ -37,9 +37,9 @@ def tables(results: Record) -> str:
         f'stopped comparison, from [{schedule.results}]({schedule.results}).',
         bullets([
             f'{schedule.most_demonstrations} demonstrations from seed {DEMO_SEED}, '
-            f'{schedule.steps} training steps, training seed '
+            f'{schedule.steps} training steps unless a row says otherwise, training seed '
             f'{", ".join(map(str, schedule.seeds))}, {schedule.episodes} judged episodes from '
-            f'seed {JUDGED_SEED}: the same for all classes.',
+            f'seed {JUDGED_SEED}.',
             'Errors are squared, 1 is that of a policy that always plans the mean of the '
             'demonstrations. Likelihoods are negative logarithms in nats for each chunk; that of '
             'tokens is not a density. The floor is the noise floor of uncloning evaluate.',
@@ -95,7 +95,8 @@ def _closed(record: Record) -> list[str]:
     return [percent(audit['tcr']), percent(audit['sr']),
             f'{percent(audit["umr"])} ({percent(audit["umr_upper95"])})',
             _counted(audit['modes']), _counted(audit['failures']),
-            '' if learning is None else f'{learning["cpu_s"]:.0f}', f'{record["plan_ms"]:.1f}',
+            str(record['steps']), '' if learning is None else f'{learning["cpu_s"]:.0f}',
+            f'{record["plan_ms"]:.1f}',
             f'{record["bytes"] / 2**20:.1f}']
 
 

@@ -52,7 +52,7 @@ class Schedule:
         return self.name.endswith('short')
 
 
-FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=150)
+FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=100)
 SHORT = Schedule('cloning-short', ('knife',), steps=60, episodes=2, most_demonstrations=10)
 SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
 

@@ -63,7 +63,7 @@ def test_tables_show_what_was_made_and_list_what_was_not() -> None:
     assert page.endswith('More.\n')
     assert 'old' not in page
     for part in ('| `regression` | 71.3 % | 50.0 % | 40.0 % (47.0 %) | 80 handle_first, '
-                 '55 blade_first | 15 dropped | 166 | 0.4 | 4.0 |',
+                 '55 blade_first | 15 dropped | 6000 | 166 | 0.4 | 4.0 |',
                  '| `flow` | 0.0371 | 0.0242 | 0.0053 |  | -172 | 98.7 % | 8 of 10 | '
                  '0.050 (0.080) |', '| 10 demonstrations |', '33.3 %', 'the disk is full',
                  f'Not run ({len(plan(FULL)) - 4} of {len(plan(FULL))} cases)',

@@ -149,3 +149,10 @@ def test_the_command_writes_figures_and_a_page_of_its_own_and_nothing_twice(
     HTMLParser().feed(html)
     assert main(words) == 2
     assert 'exists already' in capsys.readouterr().err
+
+
+def test_one_file_for_both_outputs_is_refused_before_any_work(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / 'out')
+    assert main(['evaluate', 'run', '--data', 'data', '--json', out, '--html', out]) == 2
+    assert 'different names' in capsys.readouterr().err

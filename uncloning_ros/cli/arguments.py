@@ -5,10 +5,11 @@
 import argparse
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import require_new
 
 MOST_EPISODES = 1_000_000
@@ -78,6 +79,18 @@ def counts(text: str) -> tuple[int, ...]:
 def new_path(text: str | Path) -> Path:
     """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
     return require_new(Path(text))
+
+
+def require_new_files(paths: Sequence[Path]) -> None:
+    """Raise `UncloningError` before long work if its results could not be written."""
+    for path in paths:
+        new_path(path)
+        if not path.parent.is_dir():
+            raise UncloningError(f'{path}: expected the folder {path.parent}, got nothing; make '
+                                 f'it first')
+    if len(paths) != len({path.resolve() for path in paths}):
+        raise UncloningError(f'expected outputs with different names, got {paths[0]} twice; give '
+                             f'each a name of its own')
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

@@ -36,6 +36,7 @@ from uncloning_ros.cli.arguments import (
     fraction,
     new_path,
     non_negative_float,
+    require_new_files,
     seed,
 )
 from uncloning_ros.errors import AuditError
@@ -143,14 +144,7 @@ def _kept(audit: 'Audit', outputs: Sequence[Path], resume: bool,
 
 def _require_writable(paths: Sequence[Path], resume: bool) -> None:
     """Raise before hours of simulation if the results could not be written."""
-    for path in paths:
-        new_path(path)
-        if not path.parent.is_dir():
-            raise AuditError(f'{path}: expected the folder {path.parent}, got '
-                             f'nothing; make it first')
-    if len(paths) != len({path.resolve() for path in paths}):
-        raise AuditError(f'expected outputs with different names, got {paths[0]} twice; give each '
-                         f'a name of its own')
+    require_new_files(paths)
     if resume and not paths:
         raise AuditError('expected --json, --evidence or --html with --resume, got none of them; '
                          'repeat the command that was '

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.cli.arguments import MOST_PROCESSES, available_cores, count, new_path
+from uncloning_ros.cli.arguments import MOST_PROCESSES, available_cores, count, require_new_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate one run, print and write the figures."""
-    for path in (args.json, args.html):
-        if path is not None:
-            new_path(path)
+    require_new_files([path for path in (args.json, args.html) if path is not None])
 
     from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.files import write_json, write_whole
