@@ -27,7 +27,6 @@ from uncloning_ros.learning.export import export
 from uncloning_ros.learning.options import (
     EDIT,
     FINE_TUNE,
-    FLOW,
     NETWORK,
     POLICY_KINDS,
     REDIRECT,
@@ -40,7 +39,7 @@ from uncloning_ros.learning.windows import Windows, windows_outside_spans
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import load_policy
 
-OTHERS = [kind for kind in POLICY_KINDS if kind != FLOW]
+OTHERS = ['regression', 'mixture', 'categorical']
 CHOOSING = ['mixture', 'categorical']
 
 
