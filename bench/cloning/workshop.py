@@ -70,10 +70,11 @@ class Workshop:
         self._made(model, ['export', str(run), '--out', str(model)])
         self._made(evaluation, ['evaluate', str(run), '--data', str(data), '--threads', '1',
                                 '--json', str(evaluation)])
-        more = ['--resume'] if audit.with_name(f'{audit.name}.partial').exists() else []
+        # Another version of the code may have begun it, with which an audit does not go on.
+        audit.with_name(f'{audit.name}.partial').unlink(missing_ok=True)
         self._made(audit, ['audit', str(model), '--scenario', case.scenario, '--episodes',
                            str(self.schedule.episodes), '--seed', str(first_seed(case)),
-                           '--workers', '1', '--json', str(audit), *more])
+                           '--workers', '1', '--json', str(audit)])
         policy, found = load_policy(model), read_json(audit, UncloningError, f'{audit} is missing')
         return self.finished(case) | learned(run) | {
             'model_sha256': policy.sha256, 'bytes': model.stat().st_size,
