@@ -110,7 +110,8 @@ def _methods(results: Record) -> list[str]:
             f'that change the weights are tuned with {schedule.tuned_among} kept demonstrations, '
             f'since with all of them nearly every setting always succeeds. The setting with the '
             f'best SR, then the best UMR, is used in all cases.',
-            'The edit runs with its default options. Its development used more development '
+            'The edit runs by own chunks with their default options; now the default is chosen '
+            'by measures. Its development used more development '
             'episodes than another method had; [uncloning.md](uncloning.md) describes it.',
             '[audit.md](audit.md) explains TCR, SR and UMR. *At most* is the 95 % upper bound of '
             'UMR.',

@@ -53,7 +53,9 @@ METHODS = {
                         'demonstrations alone', ('--only-modes', '{kept}')),
     'finetuned': Method('edit', 'filtered fine-tune: the mixed policy, trained further on the '
                         'kept demonstrations', ('--method', 'fine-tune')),
-    'uncloned': Method('edit', 'the edit: `uncloning unclone` with its default options'),
+    # The default when these cases were planned; now it is chosen by measures.
+    'uncloned': Method('edit', 'the edit by own chunks, on retargeted copies too where '
+                       'demonstrations are few', ('--method', 'self-distillation')),
     'retargeted': Method('edit', 'fine-tune on the kept demonstrations and their retargeted '
                          'copies: the edit without its own chunks',
                          ('--method', 'fine-tune', '--retarget',
@@ -69,7 +71,8 @@ METHODS = {
                       'chunks'),
     'fixed_noise': Method('steering', 'the mixed policy with one fixed noise, found by search '
                           '(arXiv 2603.15757)'),
-    'uncloned_pair': Method('edit', 'the edit with two kept modes', pair=True),
+    'uncloned_pair': Method('edit', 'the same with two kept modes',
+                            ('--method', 'self-distillation'), pair=True),
     'retrained_pair': Method('train', 'filtered retrain with two kept modes',
                              ('--only-modes', '{kept}'), pair=True),
     'retrained_short': Method('train', 'filtered retrain with two thirds of the steps',

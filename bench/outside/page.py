@@ -6,11 +6,11 @@ from collections import Counter
 
 from comparison.detail import target_row
 from comparison.markdown import STATEMENT, bullets, listed, table
-from comparison.plan import METHODS, SEEDS_APART
+from comparison.plan import SEEDS_APART
 from comparison.results import Record, case_of, removed
 from comparison.statistics import EDIT, pooled
 
-from outside.plan import COMPARED, JUDGED_SEED, PLACES, Place, plan
+from outside.plan import COMPARED, JUDGED_SEED, METHODS, PLACES, Place, plan
 from outside.records import absent, of_place, open_cases, schedule_of
 from outside.targets import REQUIREMENTS, against, rate, shows, targets
 from uncloning_ros.audit.wording import percent, points

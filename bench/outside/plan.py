@@ -4,18 +4,21 @@
 
 A place is a task, its demonstrations, and the modes to remove. The mixed policy of a task does
 not depend on them: its case is named after the demonstrations alone. Cases, methods and their
-options are those of the other comparison.
+options are those of the other comparison, but for the edit, which has its default options.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from comparison.plan import ALL, SEEDS_APART, Case
+from comparison.plan import ALL, SEEDS_APART, Case, Method
+from comparison.plan import METHODS as COMMON
 
 from outside.tasks import TASKS
 
 # Seeds below were looked at while the edit where labels have spans was chosen.
 JUDGED_SEED = 400_000
+METHODS = COMMON | {
+    'uncloned': Method('edit', 'the edit: `uncloning unclone` with its default options')}
 COMPARED = ('uncloned', 'redirected', 'finetuned', 'retrained')  # beside the mixed policy
 
 
@@ -37,7 +40,7 @@ class Place:
     def compared(self) -> tuple[str, ...]:
         """Return the methods beside the mixed policy.
 
-        Labels of Push-T have spans, so there the edit is the redirect.
+        Labels of Push-T have spans, so there the edit comes to the redirect.
         """
         return tuple(method for method in COMPARED
                      if not (self.task == 'push_t' and method == 'redirected'))

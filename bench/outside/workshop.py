@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from comparison.plan import METHODS, Case
+from comparison.plan import Case
 from comparison.processes import locked, run_command
 from comparison.workshop import finished, learned, write_record
 
 from outside.demonstrations import make
-from outside.plan import FULL, SCHEDULES, Schedule, first_seed, place_of, plan
+from outside.plan import FULL, METHODS, SCHEDULES, Schedule, first_seed, place_of, plan
 from outside.records import rolled
 from outside.rolling import Roll, roll
 from outside.task import Task

@@ -35,7 +35,7 @@ def mixed(mixed_dir: Path) -> Run:
 
 
 def judged(mixed: Run, dataset: Dataset, seed: int = 0) -> Opinions:
-    return opinions(mixed.policy.normaliser, dataset, MODES, seed)
+    return opinions(mixed.policy.normaliser, dataset, MODES, 1, seed)
 
 
 def relabelled(dataset: Dataset, wrong: Iterable[int]) -> Dataset:
@@ -136,7 +136,8 @@ def test_an_edit_learns_from_unlabelled_episodes_and_leaves_wrong_labels_out(
 
 
 def opinions_with(**changes: Any) -> dict[str, Any]:
-    opinion = Opinions({}, {}, unlabelled=0, labelled=40, judged=30, agreement=1.0, trusted='')
+    opinion = Opinions({}, {}, unlabelled=0, labelled=40, judged=30, agreement=1.0, trusted='',
+                       told=1.0, spans={})
     return replace(opinion, **changes).report()
 
 
@@ -214,6 +215,48 @@ def test_without_a_window_of_a_labelled_episode_there_is_no_opinion(
         mixed: Run, dataset: Dataset) -> None:
     few = labelled_alone(dataset, range(6))
     frames = np.arange(6 * 12, 40 * 12)  # the unlabelled episodes alone were looked at
-    found = opinions(mixed.policy.normaliser, few, MODES, 0,
+    found = opinions(mixed.policy.normaliser, few, MODES, 1, 0,
                      Looked(frames, torch.zeros(len(frames), 0)))
     assert (found.given, found.doubted, found.judged) == ({}, {}, 0)
+
+
+def undecided_from(dataset: Dataset, frame: int) -> Dataset:
+    """Return the toy dataset where episodes of right go left from a frame on, as those of left."""
+    actions = dataset.actions.copy()
+    for i, one in enumerate(dataset.episodes):
+        if one.mode == 'right':
+            actions[dataset.bounds[i] + frame:dataset.bounds[i + 1], 1] += 0.2
+    return replace(dataset, actions=actions)
+
+
+def test_spans_are_found_where_labels_hold_for_the_begin_alone(mixed: Run,
+                                                               dataset: Dataset) -> None:
+    begin = undecided_from(dataset, 4)
+    found = judged(mixed, begin)
+    assert found.told is not None
+    assert 0.5 < found.told < 0.8
+    assert found.report()['spans'] == 40 - len(found.doubted)
+    spans = {one.span for one in found.applied(begin).episodes if one.mode}
+    assert len(spans) == 1, 'all have the same time'
+    (first, end), = spans
+    assert first == 0
+    assert 3 <= end <= 6
+
+
+def test_spans_are_not_found_where_labels_hold_or_people_gave_spans(mixed: Run,
+                                                                    dataset: Dataset) -> None:
+    assert judged(mixed, dataset).told == 1.0
+    assert not judged(mixed, dataset).spans
+    given = undecided_from(dataset, 4)
+    given = replace(given, episodes=(replace(given.episodes[0], span=(0, 12)),
+                                     *given.episodes[1:]))
+    assert not judged(mixed, given).spans
+
+
+def test_an_edit_holds_the_policy_outside_of_found_spans(mixed: Run, dataset: Dataset,
+                                                         tmp_path: Path) -> None:
+    report = unclone(mixed, undecided_from(dataset, 4), tmp_path / 'run', OPTIONS)
+    assert report['outside_spans'] > 0
+    lines = '\n'.join(command._lines(tmp_path, report))
+    assert f'spans found in {report["labels"]["spans"]} episodes' in lines
+    assert max(map(len, lines.splitlines()[1:])) <= 80

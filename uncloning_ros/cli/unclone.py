@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Remove modes from the weights of a trained policy.
 
-A mode classifier learns to read the mode from the policy's predictions. Then a few hundred steps
-move the weights. Demonstrations of the kept modes hold the skill; few demonstrations are joined by
-retargeted copies, with tool and hand moved to other places. At observations of removed modes where
-the policy is torn between modes, it learns its own plans of a kept mode. The result is a run like
-the original one: same network, same normaliser, other weights.
+A few hundred steps move the weights; the result is a run like the original one: same network, same
+normaliser, other weights. Demonstrations of the kept modes hold the skill; few demonstrations are
+joined by retargeted copies, with tool and hand moved to other places.
 
-Where labels have spans, the edit redirects the policy within them, and holds it to what it was
-outside of them.
+The method is chosen by measures: fine-tuning on kept modes, and where that leaves plans of removed
+modes, own chunks (`self-distillation`: the policy learns its own plans of a kept mode where it is
+torn), or the published `redirect` (Wang et al. 2026: a classifier steers plans to a kept mode).
+The report has the reason. Outside of the spans of labels the policy is held to what it was; where
+labels do not hold for whole episodes and have no spans, these are found.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
@@ -27,9 +28,6 @@ incidents show:
 
 A policy of the class plan draws its mode in a head of its own. There the default is `lock`,
 which takes no step: the head never draws the removed modes again.
-
-Other methods, to compare with: `redirect` is the published one (Wang et al. 2026), `fine-tune`
-the filtered fine-tune on demonstrations of kept modes alone.
 """
 
 import argparse
@@ -52,8 +50,8 @@ from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.options import (
     EDIT,
-    EDIT_OF_SPANS,
     FEW_DEMONSTRATIONS,
+    FINE_TUNE,
     FROM_INCIDENTS,
     LOCK,
     LOCKED,
@@ -86,8 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the edited run')
     parser.add_argument('--method', choices=(*METHODS, LOCK),
-                        help=f'method of the edit (default: {EDIT.method}, where labels have '
-                             f'spans {EDIT_OF_SPANS.method}, of a {PLAN} policy {LOCK})')
+                        help=f'method of the edit (default: {FINE_TUNE}, and if it leaves '
+                             f'removed modes in the plans, the method that fits; of a {PLAN} '
+                             f'policy {LOCK})')
     parser.add_argument('--gamma', type=positive_float, metavar='WEIGHT',
                         help=f'weight of the method\'s loss ({_defaults("gamma")}; from incidents '
                              f'{FROM_INCIDENTS.gamma:g})')
@@ -125,14 +124,18 @@ def run(args: argparse.Namespace) -> int:
         report = _from_incidents(run, args, out)
     else:
         from uncloning_ros.demos.dataset.store import load_dataset
+        from uncloning_ros.learning import choice
         from uncloning_ros.learning.lock import lock
-        from uncloning_ros.learning.uncloning import unclone
+        from uncloning_ros.learning.uncloning import prepared
 
         dataset = load_dataset(args.data)
-        spans = bool(len(dataset.frames_without_mode('train', labelled=True)))
-        options = _options(args, LOCKED if run.config.network.kind == PLAN else
-                           EDIT_OF_SPANS if spans else EDIT)
-        report = (lock if options.method == LOCK else unclone)(run, dataset, out, options)
+        options = _options(args, LOCKED if run.config.network.kind == PLAN else EDIT)
+        if options.method == LOCK:
+            report = lock(run, dataset, out, options)
+        else:
+            edit = prepared(run, dataset, options)
+            report = (edit.edit(out, options) if args.method else
+                      choice.unclone(edit, out, options))
     print('\n'.join(_lines(out, report)))
     print_warnings(edit_report.warnings_of(report))
     return 0
@@ -144,6 +147,10 @@ def _require_consistent(args: argparse.Namespace) -> None:
         if args.remove is None:
             raise UncloningError('--data needs --remove: the dataset shows several modes; name '
                                  'those to remove')
+        for option in ('gamma', 'tau'):
+            if getattr(args, option) is not None and args.method is None:
+                raise UncloningError(f'--{option} belongs to a method; name it with --method, or '
+                                     f'leave --{option} out')
         for option in ('normal', 'scenario'):
             if getattr(args, option):
                 raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
@@ -215,6 +222,9 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
             rows += [('without a label', f'{counted(labels["unlabelled"], "episode")}, '
                                          f'{sum(given.values())} given a mode'),
                      *(('', f'{count} {mode}') for mode, count in sorted(given.items()))]
+        if labels['spans']:
+            rows.append(('', f'right in {_percent(labels["told"])} % of unseen windows; spans '
+                             f'found in {counted(labels["spans"], "episode")}'))
     if report['outside_spans']:
         rows.append(('outside of spans', f'{report["outside_spans"]} windows, held to the '
                                          f'original plans'))
@@ -230,6 +240,15 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         if part is not None:
             rows.append(('  where modes part', f'{_percent(part["right"])} % right, follows a '
                                                f'swapped chunk in {_percent(part["swapped"])} %'))
+    if chosen := report.get('choice'):
+        rows += [('removed modes left', 'at starts %  on the way %  retained loss'),
+                 ('  before', f'{_percent(chosen["before"]["starts"]):>11}  '
+                              f'{_percent(chosen["before"]["way"]):>12}'),
+                 *((f'  {one["method"]}', f'{_percent(one["left"]["starts"]):>11}  '
+                    f'{_percent(one["left"]["way"]):>12}  ' + (
+                        '-' if one['retained_loss'] is None else f'{one["retained_loss"]:.4f}'))
+                   for one in chosen['tried']),
+                 ('chosen', edit['method']), ('', chosen['reason'])]
     if removal is not None:
         rows.append(('', ''))
         if 'looks' in removal:

@@ -7,7 +7,7 @@ from typing import Any
 
 from uncloning_ros.errors import counted
 
-SCHEMA = 'uncloning/edit@5'
+SCHEMA = 'uncloning/edit@6'
 
 # Least share of windows where modes part in which the classifier must be right: one that cannot
 # tell the modes apart there gives no direction.
@@ -15,7 +15,7 @@ _LEAST_RIGHT = 0.9
 # Least agreement with unseen labels: below it the classifier has no opinion about labels.
 LEAST_AGREEMENT = 0.7
 _SHOWN = 5  # doubted labels, or recordings, that a warning names
-# Share of plans of removed modes after an edit from incidents, from which on they are not gone.
+# Share of plans of removed modes after an edit, from which on they are not gone.
 _STILL = 0.01
 
 
@@ -29,6 +29,8 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
                      f'that was wanted was possible: {reason}')
     if incidents := report.get('incidents'):
         found += _of_incidents(incidents)
+    if chosen := report.get('choice'):
+        found += _of_choice(report['edit']['method'], chosen)
     classifier, removal = report['classifier'], report['removal']
     if classifier is None:
         return found
@@ -54,6 +56,17 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     if removal.get('open') == 0:
         found.append('the gate never opened, so nothing was redirected; try a higher --tau')
     return found
+
+
+def _of_choice(method: str, chosen: Mapping[str, Any]) -> list[str]:
+    """Return a warning if plans of removed modes are left."""
+    left = next(one['left'] for one in chosen['tried'] if one['method'] == method)
+    most = max(left['starts'], left['way'])
+    if most <= _STILL:
+        return []
+    return [f'{most:.1%} of the plans at the starts or on the way of kept demonstrations are of a '
+            f'removed mode still; audit the result, give labels their spans, or add '
+            f'demonstrations of a kept mode']
 
 
 def _of_incidents(incidents: Mapping[str, Any]) -> list[str]:

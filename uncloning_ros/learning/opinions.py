@@ -9,6 +9,9 @@ they give to a mode over its windows. It is sure of a mode from a probability of
 Episodes without a label get the mode that it is sure of. Labels that it is sure are wrong are
 doubted: their episodes belong to no mode then, and a person should look at them. A classifier that
 agrees with too few of the labels has no opinion.
+
+Where it is right in too few windows of unseen episodes, kept or removed, the labels do not hold
+for whole episodes. Then their spans are found: the time since the begin in which it is right.
 """
 
 from collections import Counter
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uncloning_ros.demos.dataset.store import Dataset, Frames
@@ -36,6 +40,7 @@ _ENOUGH = 10
 _FOLDS = 5
 _ROUNDS = 2  # the second one learns from the modes that the first one gave, too
 _WINDOWS = 32  # of an episode, evenly spread
+_TOLD = 0.8  # least share of unseen windows that are right where labels hold for whole episodes
 _STEPS, _BATCH, _RATE, _DECAY = 200, 256, 3e-4, 1e-2
 _NOISE = 0.05  # of inputs, in the normaliser's units: few episodes are few places
 
@@ -57,7 +62,9 @@ class Opinions:
     `given` are modes of episodes without a label, of which there are `unlabelled`. Of `labelled`
     episodes the classifier was sure of `judged` ones, before it doubted any, and saw the mode of
     their label in the share `agreement`; None where it was sure of none. `trusted` is the reason
-    why all labels are taken as they are, '' where the wrong ones are doubted.
+    why all labels are taken as they are, '' where the wrong ones are doubted. `told` is the share
+    of unseen windows in which it was right, kept or removed; None if it saw all episodes. `spans`
+    are those that were found, none where labels hold for whole episodes.
     """
 
     given: Mapping[int, str]
@@ -67,12 +74,14 @@ class Opinions:
     judged: int
     agreement: float | None
     trusted: str
+    told: float | None
+    spans: Mapping[int, tuple[int, int]]
 
     def report(self) -> dict[str, Any]:
         """Return the opinions as plain data."""
         return {'unlabelled': self.unlabelled, 'given': dict(Counter(self.given.values())),
                 'labelled': self.labelled, 'judged': self.judged, 'agreement': self.agreement,
-                'trusted': self.trusted,
+                'trusted': self.trusted, 'told': self.told, 'spans': len(self.spans),
                 'doubted': [vars(one) for one in self.doubted.values()]}
 
     def applied(self, dataset: Dataset) -> Dataset:
@@ -82,14 +91,16 @@ class Opinions:
             episodes[index] = replace(episodes[index], mode=mode, label_source=SOURCE)
         for index in self.doubted:
             episodes[index] = replace(episodes[index], mode=None, label_source=None, span=None)
+        for index, span in self.spans.items():
+            episodes[index] = replace(episodes[index], span=span)
         return replace(dataset, episodes=tuple(episodes))
 
 
-def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], seed: int,
-             looked: Looked | None = None) -> Opinions:
+def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], kept: int,
+             seed: int, looked: Looked | None = None) -> Opinions:
     """Judge the episodes of a dataset that have a label of these modes, or none.
 
-    `looked` is as `dataset_windows` takes it.
+    The first `kept` modes are the kept ones. `looked` is as `dataset_windows` takes it.
     """
     judge = _Judge(normaliser, dataset, modes, seed, looked)
     labels = {index: modes.index(one.mode) for index, one in enumerate(dataset.episodes)
@@ -104,7 +115,7 @@ def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], see
                 if int(share.argmax()) != labels[index]}
 
     with progress_bar('judging labels', _FOLDS, 'part', delay_s=2.0) as bar:
-        sure = judge.sure_of_unseen(labels, labels, folds, bar.update)
+        sure, unseen = judge.sure_of_unseen(labels, labels, folds, bar.update)
         wrong = contradicted(sure)
         agreement = 1.0 - len(wrong) / len(sure) if sure else None
         able = agreement is None or agreement >= LEAST_AGREEMENT
@@ -114,11 +125,13 @@ def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], see
         if doubted:
             bar.total += _FOLDS
             # Without these wrong labels the classifier finds more of them.
-            doubted = contradicted(judge.sure_of_unseen(right, labels, folds, bar.update))
+            surer, unseen = judge.sure_of_unseen(right, labels, folds, bar.update)
+            doubted = contradicted(surer)
             right = {index: label for index, label in labels.items() if index not in doubted}
-        given = judge.sure_of_unlabelled(right) if able else {}
+        told, spans = judge.spans(unseen, right, kept) if able else (None, {})
+        given = judge.sure_of_unlabelled(right) if able and not spans else {}
     return Opinions({index: modes[mode] for index, mode in given.items()}, doubted,
-                    len(judge.unlabelled), len(labels), len(sure), agreement, trusted)
+                    len(judge.unlabelled), len(labels), len(sure), agreement, trusted, told, spans)
 
 
 def _trusted(agreement: float | None, able: bool, least: int) -> str:
@@ -142,7 +155,8 @@ class _Judge:
 
     def __init__(self, normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], seed: int,
                  looked: Looked | None) -> None:
-        frames = np.concatenate(list(_judged_frames(dataset, modes, looked)))
+        self._frames = frames = np.concatenate(list(_judged_frames(dataset, modes, looked)))
+        self._dataset = dataset
         self._windows = windows_of_frames(normaliser, dataset, frames, looked)
         self._episodes = torch.from_numpy(dataset.episode_of(frames))
         self._count, self._modes, self._seed = len(dataset.episodes), len(modes), seed
@@ -151,34 +165,62 @@ class _Judge:
 
     def sure_of_unseen(self, taught: Mapping[int, int], judged: Mapping[int, int],
                        folds: Mapping[int, int], on_fold: Callable[[], object],
-                       ) -> dict[int, Tensor]:
+                       ) -> tuple[dict[int, Tensor], Tensor]:
         """Return the probability (M,) of each mode for episodes that are judged and sure.
 
-        Those of a fold are judged by what the other folds of `taught` teach.
+        Those of a fold are judged by what the other folds of `taught` teach. Return too the
+        probability (N, M) of each mode in each window, NaN for those of episodes in no fold.
         """
         found: dict[int, Tensor] = {}
+        unseen = torch.full((len(self._windows), self._modes), torch.nan)
         for fold in range(_FOLDS):
             held_out = [index for index in judged if folds.get(index) == fold]
             if held_out:
-                shares = self._shares({index: label for index, label in taught.items()
-                                       if folds.get(index) != fold})
+                shares, logs = self._shares({index: label for index, label in taught.items()
+                                             if folds.get(index) != fold})
+                theirs = torch.isin(self._episodes, torch.tensor(held_out))
+                unseen[theirs] = logs[theirs].exp()
                 found |= {index: shares[index] for index in held_out
                           if float(shares[index].max()) >= SURE}
             on_fold()
-        return found
+        return found, unseen
+
+    def spans(self, unseen: Tensor, labels: Mapping[int, int],
+              kept: int) -> tuple[float | None, dict[int, tuple[int, int]]]:
+        """Return the share of right windows, kept or removed, and the spans of labels.
+
+        `unseen` are probabilities (N, M). Spans are the part of the time since the begin of an
+        episode in which most windows are right: each one counts `_TOLD` less, right or wrong.
+        None are returned where labels hold for whole episodes, or have spans.
+        """
+        of_kept = torch.zeros(self._count, dtype=torch.bool)
+        of_kept[[index for index, label in labels.items() if label < kept]] = True
+        right = (unseen[:, :kept].sum(1) > 0.5) == of_kept[self._episodes]
+        judged = ~unseen[:, 0].isnan() & torch.isin(self._episodes, torch.tensor(sorted(labels)))
+        told = float(right[judged].float().mean()) if judged.any() else None
+        if told is None or told >= _TOLD or any(one.span for one in self._dataset.episodes):
+            return told, {}
+        since = torch.from_numpy(self._frames - self._dataset.bounds[self._episodes])
+        gains = since[judged].bincount(right[judged].float() - _TOLD)
+        first, end = _best_part(np.asarray(gains))
+        return told, {index: (first, min(end, frames)) for index in sorted(labels)
+                      if (frames := self._dataset.episodes[index].frames) > first}
 
     def sure_of_unlabelled(self, labels: Mapping[int, int]) -> dict[int, int]:
         """Return the modes of unlabelled episodes that are sure."""
         if not self.unlabelled:
             return {}
-        return self._sure(self._shares(labels))
+        return self._sure(self._shares(labels)[0])
 
     def _sure(self, shares: Tensor) -> dict[int, int]:
         return {index: int(shares[index].argmax()) for index in self.unlabelled
                 if float(shares[index].max()) >= SURE}
 
-    def _shares(self, labels: Mapping[int, int]) -> Tensor:
-        """Return the probability (E, M) of each mode for each episode, learned from `labels`."""
+    def _shares(self, labels: Mapping[int, int]) -> tuple[Tensor, Tensor]:
+        """Return the probability (E, M) of each mode for each episode, learned from `labels`.
+
+        Return its logarithm for each window (N, M) too.
+        """
         known = dict(labels)
         for _ in range(_ROUNDS if self.unlabelled else 1):
             logs = self._classified(known)
@@ -186,7 +228,7 @@ class _Judge:
             windows = self._episodes.bincount(minlength=self._count).clamp(min=1)
             shares = (total / windows[:, None]).softmax(1)
             known = self._sure(shares) | dict(labels)
-        return shares
+        return shares, logs
 
     def _classified(self, labels: Mapping[int, int]) -> Tensor:
         """Return the log probability (N, M) of each mode for each window."""
@@ -201,6 +243,15 @@ class _Judge:
                               self._seed)
         with torch.no_grad():
             return classifier(self._windows.conditions, self._windows.clean).log_softmax(1)
+
+
+def _best_part(values: NDArray[np.float64]) -> tuple[int, int]:
+    """Return (first, end) of the part of values (N,) with the greatest sum, one value at least."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    gains = sums[None] - sums[:, None]
+    gains[np.tri(len(sums), dtype=bool)] = -np.inf
+    first, end = np.unravel_index(gains.argmax(), gains.shape)
+    return int(first), int(end)
 
 
 def _judged_frames(dataset: Dataset, modes: Sequence[str],

@@ -138,11 +138,8 @@ class EditOptions:
 # Nothing but `remove` has a meaning.
 LOCKED = EditOptions(remove=(), method=LOCK, gamma=0.0, tau=None, retarget=0.0, steps=0,
                      batch_size=0, learning_rate=0.0, seed=0, threads=1)
-EDIT = EditOptions(remove=(), method=SELF_DISTILLATION, **vars(METHODS[SELF_DISTILLATION]),
-                   steps=450, batch_size=256, learning_rate=3e-4, seed=0, threads=1)
+EDIT = EditOptions(remove=(), method=FINE_TUNE, gamma=0.0, tau=None, retarget=0.75, steps=450,
+                   batch_size=256, learning_rate=3e-4, seed=0, threads=1)
 # From incidents alone there are no demonstrations to retarget. Own chunks are all that moves the
 # policy: on knife, with a gamma of 1 three times as many plans of the removed mode were left.
-FROM_INCIDENTS = replace(EDIT, gamma=4.0, retarget=0.0)
-
-# Where labels have spans: own chunks choose between plans, this opens one that the policy lacks.
-EDIT_OF_SPANS = replace(EDIT, method=REDIRECT, **vars(METHODS[REDIRECT]))
+FROM_INCIDENTS = replace(EDIT, method=SELF_DISTILLATION, gamma=4.0, retarget=0.0)

@@ -18,7 +18,7 @@ A policy that draws its mode is edited without steps (`lock`).
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -91,14 +91,32 @@ REMOVALS: Mapping[str, Callable[[ModeClassifier, Mapping[str, Windows], EditOpti
     MappingProxyType({SELF_DISTILLATION: SelfDistillation, REDIRECT: Redirection}))
 
 
-def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
-    """Edit the run's policy, write the edited run to the new `folder`, return its report.
+@dataclass(frozen=True)
+class Prepared:
+    """A run and the dataset of its edit, with the labels that the edit believes.
 
-    Unless the options trust the labels, a classifier judges them first, and gives modes to
-    episodes without a label (`opinions`). Raise if a mode is unknown, is not in the dataset, or
-    none would be kept, if an earlier edit removed one that would be, or that episodes without a
-    label may show, if all labels of a mode look wrong, and if the dataset has another interface
-    or timing than the run. Nothing is left behind by Ctrl-C.
+    `looked` is what `look` returns; `labels` are None where they are taken as they are.
+    """
+
+    run: Run
+    dataset: Dataset
+    kept: tuple[str, ...]
+    looked: Looked | None
+    labels: Opinions | None
+
+    def edit(self, folder: Path, options: EditOptions) -> dict[str, Any]:
+        """Write the edited run to the new `folder` and return its report."""
+        return edit(self.run, self.dataset, folder, options, self.kept, self.looked, self.labels)
+
+
+def prepared(run: Run, dataset: Dataset, options: EditOptions) -> Prepared:
+    """Check a dataset, and have a classifier judge its labels unless the options trust them.
+
+    The classifier gives modes to episodes without a label, and spans to labels that do not hold
+    for whole episodes (`opinions`). Raise if a mode is unknown, is not in the dataset, or none
+    would be kept, if an earlier edit removed one that would be, or that episodes without a label
+    may show, if all labels of a mode look wrong, and if the dataset has another interface or
+    timing than the run.
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
@@ -106,18 +124,26 @@ def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> d
     if not options.trust_labels:
         modes = (*kept, *options.remove)
         _require_known(run, dataset, modes)
-        found = opinions(run.policy.normaliser, dataset, modes, options.seed, looked)
+        found = opinions(run.policy.normaliser, dataset, modes, len(kept), options.seed, looked)
         dataset = found.applied(dataset)
         _require_left(dataset, modes, found)
-    return edit(run, dataset, folder, options, kept, looked, found)
+    return Prepared(run, dataset, kept, looked, found)
+
+
+def unclone(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict[str, Any]:
+    """Edit the run's policy, write the edited run to the new `folder`, return its report.
+
+    Raise as `prepared` does. Nothing is left behind by Ctrl-C.
+    """
+    return prepared(run, dataset, options).edit(folder, options)
 
 
 def edit(run: Run, dataset: Dataset, folder: Path, options: EditOptions, kept: Sequence[str],
          looked: Looked | None, labels: Opinions | None = None) -> dict[str, Any]:
     """Edit as `unclone` does, with the cloning loss on `kept` modes of the dataset.
 
-    They may be modes that an earlier edit removed, and which are taught again. `looked` is what
-    `look` returns, and `labels` goes into the report.
+    They may be modes that an earlier edit removed, and which are taught again. `looked` and
+    `labels` are as in `Prepared`.
     """
     torch.set_num_threads(options.threads)
     windows, held_out = (windows_by_mode(run.policy.normaliser, dataset, split,

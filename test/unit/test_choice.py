@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An edit without a named method uses the one that measures call for, and says why."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from learning_toys import partly_labelled, shares, toy_dataset
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.learning import choice, mode_classifier
+from uncloning_ros.learning.checkpoint import Run, load_run
+from uncloning_ros.learning.choice import Judge, Left
+from uncloning_ros.learning.edit_report import warnings_of
+from uncloning_ros.learning.options import EDIT, FINE_TUNE, REDIRECT, SELF_DISTILLATION
+from uncloning_ros.learning.uncloning import prepared
+
+OPTIONS = replace(EDIT, remove=('right',), steps=300, batch_size=64, learning_rate=3e-3,
+                  trust_labels=True)
+HARDLY = replace(OPTIONS, steps=2, learning_rate=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train the classifiers in fewer steps, and let the toy's small network leave a little."""
+    monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 100)
+    monkeypatch.setattr(choice, '_ENOUGH', 0.01)
+
+
+@pytest.fixture(scope='module')
+def mixed(mixed_dir: Path) -> Run:
+    return load_run(mixed_dir)
+
+
+def tried(report: dict[str, Any]) -> list[str]:
+    return [one['method'] for one in report['choice']['tried']]
+
+
+def test_a_fine_tune_is_the_edit_where_it_is_enough(mixed: Run, dataset: Dataset,
+                                                    tmp_path: Path) -> None:
+    report = choice.unclone(prepared(mixed, dataset, OPTIONS), tmp_path / 'run', OPTIONS)
+    before, after = report['choice']['before'], report['choice']['tried'][0]['left']
+    assert tried(report) == [FINE_TUNE]
+    assert before['starts'] > 0.3
+    assert before['torn'] > 0.9
+    assert max(after['starts'], after['way']) <= 0.01
+    assert json.loads((tmp_path / 'run' / 'report.json').read_text()) == report
+    assert not list((tmp_path / 'run').glob('fine-tune*'))
+    edited = load_run(tmp_path / 'run')
+    assert edited.config.edit == report['edit']
+    assert shares(edited.policy, dataset)['right'] < 0.01
+    # It is the fine-tune that the method of this name makes.
+    prepared(mixed, dataset, OPTIONS).edit(tmp_path / 'named', OPTIONS)
+    assert load_run(tmp_path / 'named').sha256 == edited.sha256
+
+
+def test_a_torn_policy_is_tried_with_own_chunks_and_one_with_spans_with_the_redirect(
+        mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    for name, data, method in (('whole', dataset, SELF_DISTILLATION),
+                               ('begin', partly_labelled(dataset), REDIRECT)):
+        report = choice.unclone(prepared(mixed, data, HARDLY), tmp_path / name, HARDLY)
+        assert tried(report) == [FINE_TUNE, method]
+        assert report['edit']['method'] in (FINE_TUNE, method)
+
+
+def test_a_committed_policy_is_redirected(mixed: Run, dataset: Dataset, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Judge, 'left', lambda self, policy: Left(0.4, 0.0, 0.1))
+    report = choice.unclone(prepared(mixed, dataset, HARDLY), tmp_path / 'run', HARDLY)
+    assert tried(report) == [FINE_TUNE, REDIRECT]
+    assert report['edit']['method'] == FINE_TUNE, 'as much is left'
+    assert 'leaves no fewer' in report['choice']['reason']
+    assert any('40.0% of the plans' in warning for warning in warnings_of(report))
+
+
+@pytest.mark.parametrize(('left', 'retained', 'method'), [
+    (0.1, 1.04, REDIRECT), (0.1, 1.06, FINE_TUNE), (0.4, 1.0, FINE_TUNE), (0.1, None, REDIRECT)])
+def test_a_removal_is_used_if_it_removes_and_holds_the_skill(left: float, retained: float | None,
+                                                             method: str) -> None:
+    def one(name: str, share: float, loss: float | None) -> choice._Tried:
+        return choice._Tried({'edit': {'method': name}, 'retained_loss': {'after': loss}},
+                             Left(share, 0.0, 0.0))
+
+    chosen, reason = choice._chosen([one(FINE_TUNE, 0.4, None if retained is None else 1.0),
+                                     one(REDIRECT, left, retained)])
+    assert chosen.method == method
+    assert method == REDIRECT or 'loses skill' in reason or 'no fewer' in reason
+
+
+def test_what_is_left_is_told_on_the_way_of_kept_demonstrations(mixed: Run,
+                                                                dataset: Dataset) -> None:
+    left = Judge(prepared(mixed, dataset, OPTIONS), OPTIONS).left(mixed.policy)
+    assert left.way > 0.3, 'the toy has the choice everywhere'
+    assert left.most == max(left.starts, left.way)
+
+
+def test_the_command_chooses_and_says_why(mixed_dir: Path, data_dir: Path, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch,
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ['unclone', str(mixed_dir), '--data', str(data_dir), '--remove', 'right', '--threads',
+             '1', '--steps', '300', '--batch-size', '64', '--lr', '3e-3', '--trust-labels']
+    assert main([*words, '--out', 'run']) == 0
+    out = capsys.readouterr().out
+    assert 'chosen              fine-tune\n' in out
+    assert 'the fine-tune leaves hardly any plan of a removed mode' in out
+    assert max(map(len, out.splitlines())) <= 80, out
+    assert main([*words, '--out', 'other', '--gamma', '0.5']) == 2
+    assert '--gamma belongs to a method' in capsys.readouterr().err
+
+
+def test_without_held_out_episodes_a_method_is_chosen_too(mixed: Run, tmp_path: Path) -> None:
+    data = toy_dataset(tmp_path / 'data', episodes=2)
+    report = choice.unclone(prepared(mixed, data, HARDLY), tmp_path / 'run', HARDLY)
+    assert report['choice']['tried'][0]['retained_loss'] is None
