@@ -98,7 +98,7 @@ class Judge:
         self._conditions = torch.cat([starts, found.conditions[places[~removed[places]]]])
 
     def left(self, policy: Policy) -> Left:
-        """Return what is left of removed modes in the plans of a policy."""
+        """Return the share of removed modes that is left in the plans of a policy."""
         generator = torch.Generator().manual_seed(self._seed)
         plans = policy.draw(self._conditions, _DRAWS, generator)
         kept = self._classifier.kept_probability(
