@@ -129,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
         from uncloning_ros.learning.uncloning import prepared
 
         dataset = load_dataset(args.data)
+        if run.config.network.kind != PLAN:
+            _require_no_weight(args)
         options = _options(args, LOCKED if run.config.network.kind == PLAN else EDIT)
         if options.method == LOCK:
             report = lock(run, dataset, out, options)
@@ -147,10 +149,6 @@ def _require_consistent(args: argparse.Namespace) -> None:
         if args.remove is None:
             raise UncloningError('--data needs --remove: the dataset shows several modes; name '
                                  'those to remove')
-        for option in ('gamma', 'tau'):
-            if getattr(args, option) is not None and args.method is None:
-                raise UncloningError(f'--{option} belongs to a method; name it with --method, or '
-                                     f'leave --{option} out')
         for option in ('normal', 'scenario'):
             if getattr(args, option):
                 raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
@@ -160,6 +158,14 @@ def _require_consistent(args: argparse.Namespace) -> None:
              '--tau': args.tau is not None, '--trust-labels': args.trust_labels}
     for option in (name for name, there in given.items() if there):
         raise UncloningError(f'{option} goes with --data; leave it out with --incidents')
+
+
+def _require_no_weight(args: argparse.Namespace) -> None:
+    """Raise for an option of a method's loss where no method is named."""
+    for option in ('gamma', 'tau'):
+        if args.method is None and getattr(args, option) is not None:
+            raise UncloningError(f'--{option} belongs to a method; name it with --method, or '
+                                 f'leave --{option} out')
 
 
 def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str, Any]:
