@@ -28,6 +28,7 @@ from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.options import (
     EDIT,
     FINE_TUNE,
+    LOCK,
     METHODS,
     REDIRECT,
     SELF_DISTILLATION,
@@ -457,7 +458,7 @@ class TestCommand:
         with pytest.raises(SystemExit):
             main(['unclone', '--help'])
         told = ' '.join(re.sub(r'-\n *', '-', capsys.readouterr().out).split())
-        for words in (f'{{{",".join(METHODS)}}}', f'default: {METHODS[REDIRECT].tau:g}',
+        for words in (f'{{{",".join((*METHODS, LOCK))}}}', f'default: {METHODS[REDIRECT].tau:g}',
                       *(f'{value:g} for {name}' for name, method in METHODS.items()
                         for value in (method.gamma, method.retarget) if value)):
             assert words in told

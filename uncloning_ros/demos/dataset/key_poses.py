@@ -84,9 +84,11 @@ def unplanned(dataset: Dataset) -> dict[int, str]:
 
 
 def intents(dataset: Dataset, frames: Frames) -> Float32 | None:
-    """Return what the window of each frame (B,) is about: (B, modes + 27), NaN where unknown.
+    """Return mode and key poses of the window of each frame (B,): (B, modes + 27).
 
-    The mode of the window as 0 and 1, then the key poses of its episode. None for a contract of
+    Unknown values are NaN.
+
+    First the mode of the window as 0 and 1, then the key poses of its episode. None for a contract of
     which no episode has key poses.
     """
     interface = dataset.contract.interface
