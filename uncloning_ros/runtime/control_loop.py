@@ -129,7 +129,7 @@ class ControlLoop:
     """
 
     def __init__(self, contract: Contract, seed: int, episode_noise: int = 0) -> None:
-        """Take the seed of the noise, and the number of its last values that stay in an episode."""
+        """Take the seed of the noise, and the number of last values that stay in an episode."""
         self._contract, self._episode_noise = contract, episode_noise
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
         # The command in a hold of each vector that is not measured.

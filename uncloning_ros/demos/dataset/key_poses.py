@@ -86,10 +86,8 @@ def unplanned(dataset: Dataset) -> dict[int, str]:
 def intents(dataset: Dataset, frames: Frames) -> Float32 | None:
     """Return mode and key poses of the window of each frame (B,): (B, modes + 27).
 
-    Unknown values are NaN.
-
-    First the mode of the window as 0 and 1, then the key poses of its episode. None for a contract of
-    which no episode has key poses.
+    The mode as 0 and 1, then the key poses of the episode; unknown values are NaN. None for a
+    contract of which no episode has key poses.
     """
     interface = dataset.contract.interface
     try:
