@@ -105,6 +105,16 @@ def test_a_press_in_motion_takes_the_arm_without_a_service(manned: Live, pad: Pa
     manned.until(lambda: [*manned.incident_dir.glob('*taken_over_person*')])
 
 
+def test_commands_that_the_person_alone_hears_move_nothing(
+        manned: Live, pad: Pad, robot: Any) -> None:
+    # The policy and the person's node listen, to know each other's commands.
+    for subscription in [one for one in robot.subscriptions if one.topic_name == '/target_pose']:
+        robot.destroy_subscription(subscription)
+    pad.create_subscription(type(robot.message('tool_pose')), '/target_pose', print, 1)
+    manned.until(lambda: any('expected a subscription' in one and '/target_pose' in one
+                             for one in manned.status.get('warnings', [])))
+
+
 def test_a_node_of_another_name_is_a_second_publisher(manned: Live, graph: Any) -> None:
     manned.moving()
     other = graph.add(lambda **options: Node('stranger', **options))

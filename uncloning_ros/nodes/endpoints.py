@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask the graph which node publishes or listens on a topic, with which type and QoS."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,15 +84,16 @@ def publishers_of(node: Any, topic: str, type_name: str) -> list[Any]:
             if info.topic_type == type_name]
 
 
-def listener_mismatch(node: Any, topic: str, type_name: str,
-                      qos: QoSProfile) -> Mismatch | None:
+def listener_mismatch(node: Any, topic: str, type_name: str, qos: QoSProfile,
+                      watchers: Collection[str] = ()) -> Mismatch | None:
     """Return the reason why commands move nothing, None if a subscription matches them.
 
-    A recorder or a command of a terminal that listens moves nothing.
+    A recorder or a command of a terminal that listens moves nothing, nor do the nodes with the
+    full names `watchers`.
     """
     return _mismatch('subscription', node.resolve_topic_name(topic), type_name,
                      [info for info in node.get_subscriptions_info_by_topic(topic)
-                      if not _only_looks(node, info)],
+                      if not _only_looks(node, info) and endpoint_name(info) not in watchers],
                      lambda asked: _clash(qos, asked))
 
 

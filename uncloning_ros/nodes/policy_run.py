@@ -59,6 +59,8 @@ class PolicyRun:
         self._node, self._model, self._contract = node, model, contract
         self._observations, self._seed, self._status = observations, seed, status
         self._shadow, self._source = shadow, contract.deployment.teleoperation
+        self._person_name = '' if self._source is None else full_node_name(node,
+                                                                           self._source.node)
         self._loop = ControlLoop(contract, seed, model.policy.episode_noise)
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
@@ -229,7 +231,8 @@ class PolicyRun:
 
     def _unheard_commands(self) -> dict[str, str]:
         """Return why commands reach no node; in shadow mode, why a teacher's do not arrive."""
-        matching = publisher_mismatch if self._shadow else listener_mismatch
+        matching = publisher_mismatch if self._shadow else partial(
+            listener_mismatch, watchers=(self._node.get_fully_qualified_name(), self._person_name))
         return {topic.topic: str(found) for topic in self._contract.deployment.actions.values()
                 if (found := matching(self._node, topic.topic, topic.type, COMMAND_QOS))}
 
@@ -241,7 +244,7 @@ class PolicyRun:
         topics, source = [one.topic for one in deployment.actions.values()], self._source
         if source is None:
             return second_publisher(self._node, topics)
-        found = second_publisher(self._node, topics, full_node_name(self._node, source.node))
+        found = second_publisher(self._node, topics, self._person_name)
         if found is None or NAMELESS not in found:
             self._nameless = None
             return found
