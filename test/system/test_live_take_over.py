@@ -84,14 +84,12 @@ def record_a_correction(observer: Observer, out: Path) -> Path:
     checks.policy_moves_the_simulated_arm(observer)
     assert observer.call('/demonstrator/start').success
     observer.until_policy('taken_over')
-    observer.until(lambda: observer.of('/demonstrator/status', 'phase') == 'done'
-                   or observer.of('/simulator/outcome', 'phase') == 'over',
-                   'the end of the correction')
     observer.until(lambda: observer.of('/simulator/outcome', 'phase') in ('completed', 'over'),
                    'the outcome of the handover')
-    if (observer.of('/demonstrator/status', 'phase') != 'done'
-            or not observer.of('/simulator/outcome', 'completed')):
+    if not observer.of('/simulator/outcome', 'completed'):
         raise DatasetError(f'the teacher failed: {observer.said}')
+    observer.until(lambda: observer.of('/demonstrator/status', 'phase') == 'done',
+                   'the end of the correction')
     observer.until(lambda: observer.status['reason'] == 'let_go', 'a switch that is let go')
     assert observer.call('/policy/give_back').success
     observer.until(lambda: out.is_dir() and list_episodes(out), 'a recorded correction')
