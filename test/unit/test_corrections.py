@@ -13,6 +13,7 @@ from episodes import BEGIN_NS, CONTRACT, KNIFE, METADATA, MS, Samples, episode, 
 
 from uncloning_ros.cli.dataset import summary
 from uncloning_ros.cli.inspect import summary as inspected
+from uncloning_ros.contract import Teleoperation
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.building import build_dataset
@@ -27,6 +28,8 @@ from uncloning_ros.demos.recording.ring import Kept, Ring
 from uncloning_ros.demos.recording.take_overs import TakeOverWatch
 from uncloning_ros.errors import DatasetError
 
+MANNED = replace(CONTRACT, deployment=replace(
+    CONTRACT.deployment, teleoperation=Teleoperation('teleoperation', 'switch', 0.2)))
 PERIOD_NS = CONTRACT.policy.period_ns
 ASKED_S, PRESSED_S, LET_GO_S, BACK_S = 0.8, 1.0, 2.5, 2.8
 
@@ -105,12 +108,15 @@ def test_a_recording_that_ends_in_the_hands_of_the_person_ends_there() -> None:
     assert corrected_spans(made) == ((at(PRESSED_S), made.bounds_ns[1]),)
 
 
-def written(folder: Path, index: int, marks: Sequence[tuple[float, str]]) -> Path:
+def written(folder: Path, index: int, marks: Sequence[tuple[float, str]],
+            samples: Samples | None = None) -> Path:
     metadata = replace(METADATA, episode=index, planned_mode=None, seed=None)
-    with EpisodeWriter(folder / f'episode_{index:06d}', CONTRACT, metadata) as writer:
+    contract = MANNED if marks else CONTRACT  # demonstrations from before and corrections
+    with EpisodeWriter(folder / f'episode_{index:06d}', contract, metadata) as writer:
+        made = samples or handover(seed=index)
         for receive_ns, key, one in sorted(
-                ((one.receive_ns, key, one) for key, found in handover(seed=index).items()
-                 for one in found), key=lambda item: item[0]):
+                ((one.receive_ns, key, one) for key, found in made.items() for one in found),
+                key=lambda item: item[0]):
             writer.write_values(key, one.values, one.stamp_ns, receive_ns)
         for second, kind in marks:
             writer.write_event({'event': kind, 'episode': index, 'mode': None}, at(second))
@@ -140,6 +146,16 @@ def test_dataset_and_inspection_find_a_correction_as_such(tmp_path: Path) -> Non
     assert 'never pressed' in found[2].left_out
     text = inspected(Session('demos', CONTRACT, tuple(found), (), ()))
     assert 'episode_000001: from 1.0 to 2.5 s' in text and '1 correction, in which' in text
+
+
+def test_a_correction_that_a_dataset_leaves_out_is_shown_as_one(tmp_path: Path) -> None:
+    samples = {key: [one for one in found if key != 'target_pose'
+                     or not at(1.5) < one.receive_ns < at(2.1)]
+               for key, found in handover().items()}
+    path = written(tmp_path, 1, TAKE_OVER, samples)
+    facts = facts_of(EpisodeRef(path, path.name), Reading(CONTRACT))
+    assert isinstance(facts, EpisodeFacts) and 'no target_pose for 0.' in facts.left_out
+    assert facts.correction_s == pytest.approx((PRESSED_S, LET_GO_S), abs=0.01)
 
 
 # --- what the recorder keeps and marks ---

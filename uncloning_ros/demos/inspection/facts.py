@@ -13,7 +13,7 @@ from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.labels import SOURCES, Label, newest_label, standing_label
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.bags.verdict import recorded_health
-from uncloning_ros.demos.dataset.corrections import align_taught, seconds_of
+from uncloning_ros.demos.dataset.corrections import align_taught, corrected_spans, seconds_of
 from uncloning_ros.demos.dataset.spans import frames_in_span
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
@@ -115,8 +115,8 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         return LeftOut(ref.name, str(err))
     left_out, correction_s = episode.clock_fault, None
     try:
-        (frames, taught), label = align_taught(episode, episode.contract), standing_label(labels)
-        correction_s = seconds_of(taught, episode)
+        correction_s = seconds_of(corrected_spans(episode), episode)
+        (frames, _), label = align_taught(episode, episode.contract), standing_label(labels)
         if label is not None:
             frames_in_span(label, episode, frames.ticks_ns)
     except DatasetError as err:
