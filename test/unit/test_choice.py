@@ -28,7 +28,7 @@ HARDLY = replace(OPTIONS, steps=2, learning_rate=1e-6)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train the classifiers in fewer steps, and let the toy's small network leave a little."""
     monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 100)
-    monkeypatch.setattr(choice, '_ENOUGH', 0.01)
+    monkeypatch.setattr(choice, 'ENOUGH', 0.01)
 
 
 @pytest.fixture(scope='module')

@@ -26,6 +26,11 @@ incidents show:
 
   uncloning unclone runs/mixed --incidents tuesday/ --out runs/uncloned
 
+How hard to remove? A sweep makes edits of several strengths, judges each in a few episodes, and
+draws suppression against success:
+
+  uncloning unclone runs/mixed --data data/ --remove blade_first --sweep --out sweep/
+
 A policy of the class plan draws its mode in a head of its own. There the default is `lock`,
 which takes no step: the head never draws the removed modes again.
 """
@@ -38,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 from uncloning_ros.cli.arguments import (
     available_cores,
+    count,
     fraction,
     names,
     new_path,
@@ -61,6 +67,8 @@ from uncloning_ros.learning.options import (
     EditOptions,
 )
 
+_EPISODES = 100  # of the audit of each strength of a sweep
+
 if TYPE_CHECKING:
     from uncloning_ros.learning.checkpoint import Run
 
@@ -78,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='recordings of normal operation, beside --incidents')
     parser.add_argument('--scenario', metavar='NAME',
                         help='scenario whose rule recognises the modes of --incidents and '
-                             '--normal (default: that of the run)')
+                             '--normal, and that judges a --sweep (default: that of the run)')
     parser.add_argument('--remove', type=names, metavar='MODE[,MODE]',
                         help='modes to remove; all others are kept')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
@@ -101,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='take all labels as they are; without it, labels that look wrong '
                              'are named and left out, and episodes without a label get the mode '
                              'that a classifier is sure of')
+    parser.add_argument('--sweep', action='store_true',
+                        help='try several strengths of the removal in the folder --out, and '
+                             'recommend one; the same command continues a stopped sweep')
+    parser.add_argument('--episodes', type=count(), metavar='N',
+                        help='episodes of the scenario that judge each strength of a --sweep '
+                             f'(default: {_EPISODES}; none without a scenario)')
     add_optimisation(parser, EDIT, EDIT)
 
 
@@ -113,6 +127,9 @@ def _defaults(option: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Edit one run and print what the edit did."""
+    _require_sweep(args)
+    if args.sweep:
+        return _sweep(args)
     out = new_path(args.out)
     new_path(out.with_name(out.name + '.partial'))
     _require_consistent(args)
@@ -149,7 +166,7 @@ def _require_consistent(args: argparse.Namespace) -> None:
         if args.remove is None:
             raise UncloningError('--data needs --remove: the dataset shows several modes; name '
                                  'those to remove')
-        for option in ('normal', 'scenario'):
+        for option in ('normal', *(() if args.sweep else ('scenario',))):
             if getattr(args, option):
                 raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
                                      f'--incidents in place of --data')
@@ -158,6 +175,40 @@ def _require_consistent(args: argparse.Namespace) -> None:
              '--tau': args.tau is not None, '--trust-labels': args.trust_labels}
     for option in (name for name, there in given.items() if there):
         raise UncloningError(f'{option} goes with --data; leave it out with --incidents')
+
+
+def _require_sweep(args: argparse.Namespace) -> None:
+    """Raise for an option that does not go with a sweep, or without one."""
+    if not args.sweep:
+        if args.episodes is not None:
+            raise UncloningError('--episodes goes with --sweep; leave it out')
+        return
+    if args.incidents or args.gamma is not None or args.method in (LOCK, FINE_TUNE):
+        raise UncloningError('--sweep varies the weight of a removal with --data; leave out '
+                             f'--incidents, --gamma and --method {LOCK} or {FINE_TUNE}')
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    """Make a sweep and print its table."""
+    _require_consistent(args)
+    from uncloning_ros.demos.dataset.store import load_dataset
+    from uncloning_ros.learning.checkpoint import load_run
+    from uncloning_ros.learning.uncloning import prepared
+    from uncloning_ros.scenario import find_scenario
+    from uncloning_ros.sweep.page import text
+    from uncloning_ros.sweep.sweep import sweep
+
+    run = load_run(args.run)
+    options = replace(EDIT, threads=available_cores(), **{
+        name: value for name, value in given(args, EditOptions).items()
+        if name not in ('method', 'tau')})
+    name = args.scenario or run.config.data.get('scenario')
+    found = sweep(prepared(run, load_dataset(args.data), options), args.out, options, args.method,
+                  None if name is None else find_scenario(name), args.episodes or _EPISODES,
+                  args.threads or available_cores())
+    print(text(found))
+    print(f'{args.out / "index.html"} has the page')
+    return 0
 
 
 def _require_no_weight(args: argparse.Namespace) -> None:

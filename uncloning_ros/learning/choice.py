@@ -40,9 +40,9 @@ from uncloning_ros.learning.windows import Windows, joined, windows_by_mode, win
 
 # Greatest share of plans of removed modes with which a fine-tune is enough: of 400
 # demonstrations of knife it left 0.2 %, and own chunks nothing.
-_ENOUGH = 0.001
+ENOUGH = 0.001
 # Greatest retained loss of a removal, over that of the fine-tune.
-_MOST_LOST = 1.05
+MOST_LOST = 1.05
 # Least share of places with a removed plan where the policy has a kept one too: own chunks.
 _TORN = 0.5
 _MOST = 5000  # windows among which the places are looked for
@@ -118,9 +118,8 @@ def unclone(edit: Prepared, folder: Path, options: EditOptions) -> dict[str, Any
     before = judge.left(edit.run.policy)
     with whole_folder(folder) as partial:
         tried = [_Tried.of(edit, judge, partial, options)]
-        if tried[0].left.most > _ENOUGH:
-            method = (SELF_DISTILLATION if before.torn >= _TORN and not tried[0].spans
-                      else REDIRECT)
+        if tried[0].left.most > ENOUGH:
+            method = removal_for(before, edit.has_spans)
             tried.append(_Tried.of(edit, judge, partial, replace(
                 options, method=method, gamma=METHODS[method].gamma, tau=METHODS[method].tau)))
         chosen, reason = _chosen(tried)
@@ -132,6 +131,11 @@ def unclone(edit: Prepared, folder: Path, options: EditOptions) -> dict[str, Any
             shutil.rmtree(partial / one.method)
         write_json(partial / 'report.json', report)
     return report
+
+
+def removal_for(before: Left, has_spans: bool) -> str:
+    """Return the method that removes modes from a policy, of which so much was there `before`."""
+    return SELF_DISTILLATION if before.torn >= _TORN and not has_spans else REDIRECT
 
 
 @dataclass(frozen=True)
@@ -149,10 +153,6 @@ class _Tried:
     @property
     def method(self) -> str:
         return str(self.report['edit']['method'])
-
-    @property
-    def spans(self) -> bool:
-        return bool(self.report['outside_spans'])
 
     @property
     def retained(self) -> float | None:
@@ -174,7 +174,7 @@ def _chosen(tried: list[_Tried]) -> tuple[_Tried, str]:
         return fine_tune, (f'{removal.method} leaves no fewer plans of removed modes than the '
                            f'fine-tune')
     if (removal.retained is not None and fine_tune.retained is not None
-            and removal.retained > _MOST_LOST * fine_tune.retained):
+            and removal.retained > MOST_LOST * fine_tune.retained):
         return fine_tune, (f'{removal.method} loses skill: its retained loss is '
                            f'{removal.retained / fine_tune.retained - 1:.0%} above that of the '
                            f'fine-tune')

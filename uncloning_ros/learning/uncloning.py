@@ -104,6 +104,11 @@ class Prepared:
     looked: Looked | None
     labels: Opinions | None
 
+    @property
+    def has_spans(self) -> bool:
+        """Tell whether windows lie outside of the spans of labels."""
+        return bool(len(self.dataset.frames_without_mode('train', labelled=True)))
+
     def edit(self, folder: Path, options: EditOptions) -> dict[str, Any]:
         """Write the edited run to the new `folder` and return its report."""
         return edit(self.run, self.dataset, folder, options, self.kept, self.looked, self.labels)

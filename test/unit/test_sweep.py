@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A sweep edits with several strengths, goes on where it stopped, and recommends one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import read_json
+from uncloning_ros.learning import mode_classifier
+from uncloning_ros.learning.checkpoint import load_run
+from uncloning_ros.learning.choice import Left
+from uncloning_ros.learning.options import EDIT
+from uncloning_ros.learning.uncloning import Prepared, prepared
+from uncloning_ros.schema import read
+from uncloning_ros.sweep.page import page, text
+from uncloning_ros.sweep.record import Episodes, Strength, Sweep
+from uncloning_ros.sweep.sweep import recommended, sweep
+
+OPTIONS = replace(EDIT, remove=('right',), steps=3, batch_size=16, trust_labels=True)
+LEFT = Left(0.0, 0.0, 0.0)
+
+
+def strength(gamma: float, success: int, removed: int = 0, count: int = 100) -> Strength:
+    def digits(ones: int) -> str:
+        return '1' * ones + '0' * (count - ones)
+
+    return Strength(gamma, 'redirect', LEFT, 1.0,
+                    Episodes(5, digits(success), digits(0), digits(removed)))
+
+
+@pytest.mark.parametrize(('found', 'place'), [
+    ([(99, 0), (98, 0), (70, 0)], 0),          # the fine-tune is enough
+    ([(60, 40), (97, 1), (98, 0), (50, 0)], 1),  # it is not, and too much costs the skill
+    ([(60, 30), (90, 30), (80, 0)], 1)])       # each is beaten; the most successes
+def test_the_weakest_strength_that_is_not_beaten_is_recommended(
+        found: list[tuple[int, int]], place: int) -> None:
+    assert recommended([strength(i, *one) for i, one in enumerate(found)])[0] == place
+
+
+@pytest.mark.parametrize(('left', 'losses', 'place'), [
+    ((0.3, 0.0, 0.0), (1.0, 1.0, 1.0), 1), ((0.3, 0.2, 0.1), (1.0, 1.04, 1.06), 1),
+    ((0.3, 0.0), (1.0, 1.06), 0), ((0.3, 0.2), (None, None), 1)])
+def test_without_episodes_measures_recommend(left: tuple[float, ...],
+                                             losses: tuple[float | None, ...],
+                                             place: int) -> None:
+    found = [Strength(i, 'redirect', Left(share, 0.0, 0.0), loss, None)
+             for i, (share, loss) in enumerate(zip(left, losses, strict=True))]
+    assert recommended(found)[0] == place
+
+
+def test_a_sweep_goes_on_where_it_stopped(mixed_dir: Path, dataset: Dataset, tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 20)
+    edit, made = prepared(load_run(mixed_dir), dataset, OPTIONS), []
+    whole = Prepared.edit
+
+    def stopping(self: Prepared, folder: Path, options: object) -> object:
+        made.append(folder.parent.name)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return whole(self, folder, options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Prepared, 'edit', stopping)
+    out = tmp_path / 'sweep'
+    with pytest.raises(KeyboardInterrupt):
+        sweep(edit, out, OPTIONS, None, None, 100, 1)
+    found = sweep(edit, out, OPTIONS, None, None, 100, 1)
+    assert made == [f'gamma_{one}' for one in ('0', '0.125', '0.5', '0.5', '2', '8')]
+    assert [one.gamma for one in found.strengths] == [0.0, 0.125, 0.5, 2.0, 8.0]
+    assert found.strengths[0].method == 'fine-tune'
+    written = read_json(out / 'sweep.json', UncloningError)
+    assert read(Sweep, written, 'it', UncloningError) == found
+    assert (out / 'gamma_2' / 'model.onnx').exists()
+    assert 'recommended: ' in text(found)
+    assert text(found).count(' *') == 1
+    with pytest.raises(UncloningError, match='has a sweep with another options'):
+        sweep(edit, out, replace(OPTIONS, seed=1), None, None, 100, 1)
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'letter').touch()
+    with pytest.raises(UncloningError, match='not of a sweep'):
+        sweep(edit, tmp_path / 'other', OPTIONS, None, None, 100, 1)
+
+
+def test_the_page_draws_each_strength_with_its_intervals() -> None:
+    found = Sweep('0' * 64, ('right',), ('left',), 'knife', 100, LEFT,
+                  (strength(0.0, 60, 40), strength(0.02, 97), strength(0.08, 100)), 1, 'so')
+    whole = page(found)
+    assert whole.count('<circle') == 3
+    assert whole.count('fill="#b3471d"') == 1, 'the recommended one stands out'
+    assert 'strength 0.02: suppression 100' in whole
+    assert '<svg' not in page(replace(found, scenario=None, episodes=None, strengths=tuple(
+        replace(one, audit=None) for one in found.strengths)))
+    assert max(map(len, text(found).splitlines())) <= 120
+
+
+@pytest.mark.parametrize('more', [['--sweep', '--gamma', '1'], ['--sweep', '--method', 'lock'],
+                                  ['--sweep', '--method', 'fine-tune'], ['--episodes', '3']])
+def test_options_that_do_not_go_with_a_sweep_are_refused(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path, more: list[str],
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['unclone', str(mixed_dir), '--data', str(data_dir), '--remove', 'right', '--out',
+                 str(tmp_path / 'x'), *more]) == 2
+    assert '--sweep' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
