@@ -163,7 +163,7 @@ def test_the_default_kind_is_left_out_of_the_config(dataset: Dataset, tmp_path: 
 def test_an_unknown_kind_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     checkpoint.write_config(
         tmp_path, replace(toy_config(dataset, 1), network=NetworkOptions(8, 1, 'flwo')))
-    with pytest.raises(CheckpointError, match=r"network\.kind: expected .* or flow, got 'flwo'"):
+    with pytest.raises(CheckpointError, match=r"network\.kind: expected .* or plan, got 'flwo'"):
         checkpoint.read_config(tmp_path)
 
 
