@@ -33,11 +33,11 @@ PAIR = {'knife_route': ('handle_low', 'handle_face')}
 class Method:
     """One method that removes a mode.
 
-    `kind` tells how it is made: 'train' and 'edit' by a command with `options`, 'contrastive' by
-    `methods.contrastive`, 'steering' by a module of `methods` that leaves the weights as they are;
+    `kind` tells how it is made: 'train' and 'edit' by a command with `options`, 'loss' by a
+    module of `methods`, 'steering' by a module of `methods` that leaves the weights as they are;
     a 'shift' is the edit, judged in other conditions. `{...}` in the options is filled in from the
     case. With `pair` the modes of `PAIR` are kept. A training takes the share `of_steps` of the
-    schedule's steps.
+    schedule's steps. An edit begins from the policy that the method `of` made.
     """
 
     kind: str
@@ -45,6 +45,7 @@ class Method:
     options: tuple[str, ...] = ()
     pair: bool = False
     of_steps: float = 1.0
+    of: str = 'mixed'
 
 
 METHODS = {
@@ -63,8 +64,17 @@ METHODS = {
     'published': Method('edit', 'the published redirect (arXiv 2606.29201), tuned; steps and '
                         'learning rate as for the edit',
                         ('--method', 'redirect', '--gamma', '{gamma}')),
-    'contrastive': Method('contrastive', 'contrastive preference learning (arXiv 2310.13639), '
+    'contrastive': Method('loss', 'contrastive preference learning (arXiv 2310.13639), '
                           'tuned; steps and learning rate as for the edit'),
+    'npo': Method('loss', 'negative preference optimisation (arXiv 2404.05868) beside the retain '
+                  'loss, tuned; steps and learning rate as for the edit'),
+    'kto': Method('loss', 'preferences without pairs (arXiv 2404.04465, a part of RKO, arXiv '
+                  '2602.09583) beside the retain loss, tuned; steps and learning rate as for the '
+                  'edit'),
+    'planning': Method('train', 'a policy that draws its mode first, cloned from all '
+                       'demonstrations', ('--policy', 'plan')),
+    'conditional': Method('edit', 'the same, which draws the kept modes alone: conditioned on a '
+                          'mode, with the mode fixed', ('--method', 'lock'), of='planning'),
     'guidance': Method('steering', 'the mixed policy; the mode classifier guides each step of the '
                        'sampler (after arXiv 2506.13922), tuned'),
     'best_of': Method('steering', 'the mixed policy; the mode classifier picks one of 16 '
@@ -89,6 +99,10 @@ TUNING: Mapping[str, tuple[Mapping[str, float], ...]] = {
     'published': tuple({'gamma': gamma} for gamma in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)),
     'contrastive': tuple({'alpha': alpha, 'bias': bias}
                          for alpha in (0.03, 0.1, 0.3) for bias in (0.5, 1.0)),
+    'npo': tuple({'beta': beta, 'weight': weight}
+                 for beta in (0.03, 0.1, 0.3) for weight in (0.01, 0.1)),
+    'kto': tuple({'beta': beta, 'weight': weight}
+                 for beta in (0.03, 0.1, 0.3) for weight in (0.1, 1.0)),
     'guidance': tuple({'scale': scale, 'inner_steps': inner}
                       for scale in (0.5, 1.5, 5.0) for inner in (1, 4)),
     'fixed_noise': tuple({'noise_seed': seed} for seed in range(6)),
@@ -105,7 +119,9 @@ _BASIC = ('mixed', 'retrained', 'finetuned', 'uncloned')
 _SCARCE = ('retrained', 'finetuned', 'uncloned')
 _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
 # Other methods that change the weights; compared with scarce demonstrations too.
-OTHER_EDITS = ('published', 'contrastive')
+OTHER_EDITS = ('published', 'contrastive', 'npo', 'kto')
+# A policy that is trained to draw its mode, and the same with its modes fixed.
+_DRAWN = ('planning', 'conditional')
 
 
 @dataclass(frozen=True)
@@ -216,6 +232,8 @@ def plan(schedule: Schedule) -> list[Case]:
     cases += [Case(scenario, ALL, first, method) for method in _STEERINGS
               for scenario in schedule.headline[:1 if method == 'fixed_noise' else None]]
     cases.append(Case(schedule.headline[0], ALL, first, LATENCY))
+    cases += [Case(scenario, ALL, first, method) for method in _DRAWN
+              for scenario in schedule.headline]
     cases += [Case(scenario, ALL, first, method) for scenario in schedule.headline
               if scenario in PAIR for method, made in METHODS.items() if made.pair]
     cases += [Case(scenario, str(count), first, method) for method in OTHER_EDITS

@@ -24,9 +24,8 @@ from typing import Any
 import yaml
 
 import uncloning_ros
+from comparison.methods import contrastive, unpaired
 from comparison.methods.best_of import BestOf
-from comparison.methods.contrastive import Options as ContrastiveOptions
-from comparison.methods.contrastive import edit as contrastive_edit
 from comparison.methods.fixed_noise import FixedNoise
 from comparison.methods.guidance import Guidance
 from comparison.methods.verifier import train_verifier
@@ -63,7 +62,7 @@ from uncloning_ros.files import write_whole
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import dataset_record
 from uncloning_ros.learning.diff import compare
-from uncloning_ros.learning.options import EDIT
+from uncloning_ros.learning.options import EDIT, LOCK
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario, load_scenario
 from uncloning_ros.share import share_path
@@ -162,8 +161,8 @@ class Workshop:
                    learned(self._run_of(case)))
         model = self._exported(self._of(case, 'mixed') if made.kind == 'steering' else case)
         found: dict[str, Any] = {'model_sha256': load_policy(model).sha256, **made_by}
-        if made.kind in ('edit', 'contrastive'):
-            mixed = self._exported(self._of(case, 'mixed'))
+        if made.kind in ('edit', 'loss'):
+            mixed = self._exported(self._of(case, made.of))
             found['same_graph'] = compare(mixed, model).difference is None
         steering = self._steer(case) if made.kind == 'steering' else None
         return self._finished(case) | found | self._judge(case, model, steering)
@@ -244,11 +243,11 @@ class Workshop:
     def _run_of(self, case: Case) -> Path:
         run = self._folder(case) / 'run'
         kind = METHODS[case.method].kind
-        make = {'train': self._train, 'edit': self._edit, 'contrastive': self._contrastive}[kind]
+        make = {'train': self._train, 'edit': self._edit, 'loss': self._by_loss}[kind]
         if not checkpoint.has_ended(run):
             needed = [self._data(case.kept)]
             if kind != 'train':
-                needed.append(self._run_of(self._of(case, 'mixed')))
+                needed.append(self._run_of(self._of(case, METHODS[case.method].of)))
             with locked(run):
                 if not checkpoint.has_ended(run):
                     make(case, run, *needed)
@@ -270,23 +269,26 @@ class Workshop:
 
     def _edit(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
         _remove(run.with_name('run.partial'))  # left by a killed process
+        options = self._options(case)
+        if LOCK not in options:  # which takes no step
+            options += ['--seed', str(case.seed), '--threads', '1', *self.schedule.edit_options]
         run_command(run, ['unclone', str(mixed), '--data', str(data), '--remove',
-                        ','.join(self._removed(case)), '--seed', str(case.seed), '--threads', '1',
-                        *self._options(case), *self.schedule.edit_options, '--out', str(run)])
+                          ','.join(self._removed(case)), *options, '--out', str(run)])
 
-    def _contrastive(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
+    def _by_loss(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
         partial = run.with_name('run.partial')
         _remove(partial)
         partial.mkdir()
         original, dataset = checkpoint.load_run(mixed), load_dataset(data)
-        chunk = original.policy.normaliser.action_low.numel()
-        setting = self._setting(case)
-        options = ContrastiveOptions(
-            setting['alpha'], setting['bias'], float(chunk), self.schedule.contrastive_steps,
-            EDIT.batch_size, EDIT.learning_rate, case.seed, threads=1)
-        removed = self._removed(case)
+        removed, setting = self._removed(case), self._setting(case)
+        steps = {'steps': self.schedule.contrastive_steps, 'batch_size': EDIT.batch_size,
+                 'learning_rate': EDIT.learning_rate, 'seed': case.seed, 'threads': 1}
+        method: Any = contrastive if case.method == 'contrastive' else unpaired
+        own = ({'bc': float(original.policy.normaliser.action_low.numel())}
+               if method is contrastive else {'loss': case.method})
+        options = method.Options(**own, **setting, **steps)
         with timed(run):
-            policy = contrastive_edit(original, dataset, removed, options)
+            policy = method.edit(original, dataset, removed, options)
         record = dataset_record(dataset)
         edit = {'parent_sha256': original.sha256, **asdict(options), 'remove': list(removed),
                 'data': {key: record[key] for key in ('sha256', 'scenario', 'seeds')}}

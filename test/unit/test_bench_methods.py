@@ -8,11 +8,12 @@ import sys
 from dataclasses import dataclass, replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from comparison.methods import contrastive
+from comparison.methods import contrastive, unpaired
 from comparison.methods.best_of import BestOf, noises
 from comparison.methods.fixed_noise import FixedNoise
 from comparison.methods.guidance import Guidance, slope
@@ -110,6 +111,35 @@ class TestContrastive:
         contrasted = contrastive.edit(mixed, dataset, ('right',), few)
         cloned = contrastive.edit(mixed, dataset, ('right',), replace(few, alpha=0.0))
         assert unlikely(contrasted) > 1.2 * unlikely(cloned)
+
+
+@pytest.mark.slow
+class TestUnpaired:
+    """Losses from labels alone."""
+
+    def test_losses_are_those_of_the_papers(self) -> None:
+        kept, removed = torch.tensor([1.0, -0.5]), torch.tensor([0.2, -2.0, 3.0])
+        for beta in (0.1, 1.0):
+            ratio = removed.exp() ** beta
+            torch.testing.assert_close(unpaired.npo(removed, beta),
+                                       2 / beta * torch.log(1 + ratio).mean())
+        same = torch.zeros(4)
+        torch.testing.assert_close(unpaired.kto(same, same, 0.3), torch.tensor(1.0))
+        assert unpaired.kto(kept + 5, removed - 5, 1.0) < unpaired.kto(kept, removed, 1.0)
+        assert unpaired.kto(kept - 5, removed + 5, 1.0) > unpaired.kto(kept, removed, 1.0)
+
+    @pytest.mark.parametrize('loss', ['npo', 'kto'])
+    def test_removed_chunks_become_less_likely_than_by_cloning_alone(
+            self, mixed: Run, dataset: Dataset, loss: Literal['npo', 'kto']) -> None:
+        rights = dataset_windows(mixed.policy.normaliser, dataset, 'validation', ['right'])
+
+        def unlikely(weight: float) -> float:
+            policy = unpaired.edit(mixed, dataset, ('right',), unpaired.Options(
+                loss, 0.1, weight, steps=60, batch_size=64, learning_rate=1e-3, seed=0, threads=1))
+            return float(policy.losses(rights, torch.arange(len(rights)),
+                                       torch.Generator().manual_seed(1)).mean())
+
+        assert unlikely(1.0) > 1.1 * unlikely(0.0)
 
 
 @pytest.mark.slow

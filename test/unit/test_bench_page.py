@@ -100,7 +100,7 @@ def test_other_methods_are_compared_with_the_fine_tune_where_demonstrations_are_
                                   published='S' * 60 + 'F' * 40))
     found = rows(scarce_page(results), '5')[1]
     assert found[1:4] == ['0', '60.0 % [49.7, 69.7]', 'not run']
-    assert found[4].startswith('-40.0 [')
+    assert found[6].startswith('-40.0 [')
 
 
 def test_every_method_is_explained() -> None:

@@ -53,7 +53,8 @@ def test_all_cases_of_the_targets_are_planned() -> None:
             assert Case(scenario, ALL, seed, 'mixed') in planned
     for scenario in ('scissors', 'screwdriver', 'mug'):
         assert headline_methods(FULL, scenario) == [
-            'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive']
+            'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive', 'npo',
+            'kto']
     assert Case('knife_route', ALL, 0, 'retrained_pair') in planned
     assert {case.scenario for case in planned if case.method == 'fixed_noise'} == {
         'knife'}, 'where the noise was searched'
@@ -77,7 +78,8 @@ def test_every_tuned_method_has_the_same_budget_of_tuning() -> None:
 
 def test_edits_are_tuned_where_demonstrations_are_scarce() -> None:
     assert {(case.kept, case.method) for case in trials(FULL)} == {
-        ('5', 'published'), ('5', 'contrastive'), (ALL, 'guidance'), (ALL, 'fixed_noise')}
+        ('5', 'published'), ('5', 'contrastive'), ('5', 'npo'), ('5', 'kto'),
+        (ALL, 'guidance'), (ALL, 'fixed_noise')}
 
 
 def test_no_episode_that_judges_was_seen_before() -> None:
