@@ -33,9 +33,16 @@ draws suppression against success:
 
 A policy of the class plan draws its mode in a head of its own. There the default is `lock`,
 which takes no step: the head never draws the removed modes again.
+
+The answers of people in place of named modes: the episodes that they do not accept are listed with
+the probability of that, and go once you confirm them; those that are unsure take no part.
+
+  uncloning unclone runs/mixed --data data/ \
+      --preferences demos/preferences.json --out runs/uncloned
 """
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -86,9 +93,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='recordings of normal operation, beside --incidents')
     parser.add_argument('--scenario', metavar='NAME',
                         help='scenario whose rule recognises the modes of --incidents and '
-                             '--normal, and that judges a --sweep (default: that of the run)')
+                             '--normal, that judges a --sweep, and that has the tool of '
+                             '--preferences (default: that of the run)')
     parser.add_argument('--remove', type=names, metavar='MODE[,MODE]',
                         help='modes to remove; all others are kept')
+    parser.add_argument('--preferences', type=Path, metavar='FILE',
+                        help='answers of uncloning compare, in place of --remove: the episodes '
+                             'of --data go that people do not accept, of whichever mode')
+    parser.add_argument('--yes', action='store_true',
+                        help='with --preferences: remove without asking')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
                         help='folder of the edited run')
     parser.add_argument('--method', choices=(*METHODS, LOCK),
@@ -139,6 +152,8 @@ def run(args: argparse.Namespace) -> int:
     run = load_run(args.run)
     if args.incidents:
         report = _from_incidents(run, args, out)
+    elif args.preferences:
+        report = _by_preferences(run, args, out)
     else:
         from uncloning_ros.demos.dataset.store import load_dataset
         from uncloning_ros.learning import choice
@@ -162,17 +177,27 @@ def run(args: argparse.Namespace) -> int:
 
 def _require_consistent(args: argparse.Namespace) -> None:
     """Raise for an option that does not go with the source of the edit."""
+    if args.yes and args.preferences is None:
+        raise UncloningError('--yes goes with --preferences, which asks before it removes; leave '
+                             'it out')
+    if args.trust_labels and args.preferences is not None:
+        raise UncloningError('--trust-labels is about labels, which --preferences does not use; '
+                             'leave it out')
     if args.data is not None:
-        if args.remove is None:
-            raise UncloningError('--data needs --remove: the dataset shows several modes; name '
-                                 'those to remove')
-        for option in ('normal', *(() if args.sweep else ('scenario',))):
+        if (args.remove is None) == (args.preferences is None):
+            raise UncloningError(f'expected --remove or --preferences with --data, got '
+                                 f'{"neither" if args.remove is None else "both"}; name the modes '
+                                 f'to remove, or give the answers of people')
+        if args.sweep and args.preferences is not None:
+            raise UncloningError('--sweep goes with --remove; leave it out with --preferences')
+        for option in ('normal', *(() if args.sweep or args.preferences else ('scenario',))):
             if getattr(args, option):
                 raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
                                      f'--incidents in place of --data')
         return
     given = {'--method': args.method is not None, '--retarget': args.retarget is not None,
-             '--tau': args.tau is not None, '--trust-labels': args.trust_labels}
+             '--tau': args.tau is not None, '--trust-labels': args.trust_labels,
+             '--preferences': args.preferences is not None}
     for option in (name for name, there in given.items() if there):
         raise UncloningError(f'{option} goes with --data; leave it out with --incidents')
 
@@ -233,6 +258,56 @@ def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
     shown = shown_by(run, incidents, normal, options.remove)
     shown = replace(shown, left_out=[*unusable, *others, *shown.left_out])
     return unclone_incidents(run, shown, out, replace(options, remove=shown.remove))
+
+
+def _by_preferences(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """Edit a run by the answers of people, once the user has confirmed the episodes."""
+    from uncloning_ros.demos.dataset.store import load_dataset
+    from uncloning_ros.files import write_json
+    from uncloning_ros.learning import choice
+    from uncloning_ros.learning.uncloning import Prepared, kept_modes, look
+    from uncloning_ros.preferences.removal import ACCEPTED, REFUSED, divided
+    from uncloning_ros.scenario import find_scenario
+
+    _require_no_weight(args)
+    options = _options(args, EDIT)
+    if options.method == LOCK or run.config.network.kind == PLAN:
+        raise UncloningError(f'--preferences goes with a method that takes steps, got a {PLAN} '
+                             f'policy, whose modes have names; remove them with --remove')
+    dataset = load_dataset(args.data)
+    kept_modes(run, dataset, ())
+    name = args.scenario or dataset.scenario
+    if name is None:
+        raise UncloningError('expected the scenario of the dataset, which has the tool, got none; '
+                             'name it with --scenario')
+    division = divided(dataset, find_scenario(name), args.preferences)
+    print_warnings(division.warnings)
+    refused = division.of(REFUSED)
+    print(f'{"episode":<34} {"mode":<22} {"reward":>7} {"not accepted":>14}')
+    for one in refused:
+        print(f'{one.name:<34.34} {one.mode or "-":<22.22} {one.reward:>+7.2f} '
+              f'{one.refused:>14.0%}')
+    print(f'{len(refused)} to be removed, {len(division.of(ACCEPTED))} kept, '
+          f'{len(division.of(None))} unsure and left out')
+    if not args.yes and not _confirmed():
+        raise UncloningError('nothing was removed; give --yes to remove these episodes')
+    sides, options = division.applied(dataset), replace(
+        options, remove=(REFUSED,), trust_labels=True)
+    edit = Prepared(run, sides, (ACCEPTED,), look(run.policy, sides), None)
+    report = (edit.edit(out, options) if args.method else choice.unclone(edit, out, options)) | {
+        'preferences': division.report()}
+    write_json(out / 'report.json', report)
+    return report
+
+
+def _confirmed() -> bool:
+    """Ask in the terminal; without one, or at its end, the answer is no."""
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return input('Remove these episodes? [y/N] ').strip().lower() in ('y', 'yes')
+    except EOFError:
+        return False
 
 
 def _options(args: argparse.Namespace, default: EditOptions) -> EditOptions:

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Answers of people divide a dataset, and the edit removes the episodes that they refuse."""
+
+import json
+from pathlib import Path
+
+import episodes
+import pytest
+
+from uncloning_ros.cli.main import main
+from uncloning_ros.demos.bags.answers import Answer, Shown, add_answer
+from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.dataset.store import Dataset, load_dataset
+from uncloning_ros.errors import DatasetError
+from uncloning_ros.preferences import removal
+from uncloning_ros.preferences.removal import ACCEPTED, REFUSED, divided
+
+NOON = '2026-01-31T12:00:00+00:00'
+BLADE, HANDLE = range(0, 20, 2), range(1, 20, 2)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a dataset, all of whose labels say handle first, and a run of it."""
+    found = tmp_path_factory.mktemp('preferences')
+    for i in range(20):
+        way = episodes.BLADE_FIRST if i in BLADE else episodes.HANDLE_FIRST
+        add_label(episodes.write(found / 'demos', episodes.handover(way, seed=i), i),
+                  Label('handle_first', 'operator', 1.0, NOON), episodes.CONTRACT.interface)
+    assert main(['dataset', str(found / 'demos'), '--out', str(found / 'data'), '--scenario',
+                 'knife', '--workers', '1']) == 0
+    assert main(['train', str(found / 'data'), '--out', str(found / 'run'), '--steps', '1',
+                 '--batch-size', '8', '--threads', '1']) == 0
+    return found
+
+
+@pytest.fixture(scope='module')
+def dataset(folder: Path) -> Dataset:
+    return load_dataset(folder / 'data')
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / 'preferences.json'
+
+
+def answer(file: Path, dataset: Dataset, said: str, *places: int) -> None:
+    shown = {one.name: Shown(one.name, one.digest) for one in dataset.episodes}
+    add_answer(file, Answer(tuple(shown[f'episode_{i:06d}'] for i in places),
+                            said, 'Anna', NOON))  # type: ignore[arg-type]
+
+
+def answer_much(file: Path, dataset: Dataset) -> None:
+    for handle in HANDLE:
+        for blade in (0, 6, 12):
+            answer(file, dataset, 'left', handle, blade)
+        answer(file, dataset, 'good', handle)
+    for blade in BLADE:
+        answer(file, dataset, 'bad', blade)
+
+
+def test_episodes_are_divided_by_answers_whichever_mode_their_label_names(
+        dataset: Dataset, file: Path) -> None:
+    answer_much(file, dataset)
+    found = divided(dataset, episodes.KNIFE, file)
+    blades = {f'episode_{i:06d}' for i in BLADE}
+    assert {one.name for one in found.of(REFUSED)} <= blades
+    assert {one.name for one in found.of(ACCEPTED)}.isdisjoint(blades)
+    assert len(found.of(REFUSED)) > 2 and len(found.of(ACCEPTED)) > 2
+    chances = [one.refused for one in found.verdicts]
+    assert chances == sorted(chances, reverse=True) and len(chances) == 20
+    applied = found.applied(dataset)
+    assert applied.contract.interface.mode_names == (ACCEPTED, REFUSED)
+    assert {one.name: one.mode for one in applied.episodes} == {
+        one.name: one.side for one in found.verdicts}
+    assert dataset.contract.interface.mode_names == ('handle_first', 'blade_first')
+
+
+def test_an_episode_that_is_not_surely_on_a_side_takes_no_part(
+        dataset: Dataset, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_much(file, dataset)
+    third = divided(dataset, episodes.KNIFE, file).verdicts[2]
+    monkeypatch.setattr(removal, 'SURE', third.refused)
+    found = divided(dataset, episodes.KNIFE, file)
+    assert len(found.of(REFUSED)) == 3 and found.of(None)
+    assert {one.label_source for one in found.applied(dataset).episodes
+            if one.mode is None} == {None}
+
+
+def test_answers_that_do_not_tell_a_limit_are_refused(dataset: Dataset, file: Path) -> None:
+    answer(file, dataset, 'left', 1, 0)
+    answer(file, dataset, 'good', 1)
+    with pytest.raises(DatasetError, match='1 good and 0 bad'):
+        divided(dataset, episodes.KNIFE, file)
+    answer(file, dataset, 'bad', 1)
+    with pytest.raises(DatasetError, match='probability of 80%, got none of 20'):
+        divided(dataset, episodes.KNIFE, file)
+
+
+def run(folder: Path, file: Path, *more: str) -> int:
+    return main(['unclone', str(folder / 'run'), '--data', str(folder / 'data'), '--preferences',
+                 str(file), '--method', 'fine-tune', '--steps', '1', '--batch-size', '8',
+                 '--threads', '1', *more])
+
+
+def test_the_edit_lists_the_episodes_first_and_reports_them(
+        folder: Path, dataset: Dataset, file: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_much(file, dataset)
+    assert run(folder, file, '--out', str(tmp_path / 'run')) == 2
+    shown = capsys.readouterr()
+    assert 'nothing was removed; give --yes' in shown.err and not (tmp_path / 'run').exists()
+    first = divided(dataset, episodes.KNIFE, file).verdicts[0]
+    assert f'{first.name}' in shown.out and f'{first.refused:.0%}' in shown.out
+    monkeypatch.setattr('sys.stdin.isatty', lambda: True)
+    for said, status in (('', 2), ('n', 2), ('y', 0)):
+        monkeypatch.setattr('builtins.input', lambda _, said=said: said)
+        assert run(folder, file, '--out', str(tmp_path / 'run')) == status
+    report = json.loads((tmp_path / 'run' / 'report.json').read_text())
+    assert report['edit']['remove'] == [REFUSED] and report['kept'] == [ACCEPTED]
+    part = report['preferences']
+    assert part['episodes'][0]['name'] == first.name and part['answers'] == 50
+    assert run(folder, file, '--yes', '--out', str(tmp_path / 'again')) == 0
+
+
+@pytest.mark.parametrize(('more', 'said'), [
+    (('--remove', 'blade_first'), 'got both'), (('--trust-labels',), 'does not use'),
+    (('--scenario', 'spoon'), "'spoon'")])
+def test_options_that_do_not_go_together_are_refused(
+        folder: Path, dataset: Dataset, file: Path, tmp_path: Path, more: tuple[str, ...],
+        said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answer_much(file, dataset)
+    assert run(folder, file, '--yes', '--out', str(tmp_path / 'run'), *more) == 2
+    assert said in capsys.readouterr().err
+    assert main(['unclone', 'run', '--data', 'data', '--remove', 'a', '--yes', '--out',
+                 str(tmp_path / 'run')]) == 2
+    assert '--yes goes with' in capsys.readouterr().err
