@@ -301,7 +301,7 @@ def _by_preferences(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
 
 
 def _confirmed() -> bool:
-    """Ask in the terminal; without one, or at its end, the answer is no."""
+    """Ask in the terminal; without one, or at its end, nothing is confirmed."""
     if not sys.stdin.isatty():
         return False
     try:
