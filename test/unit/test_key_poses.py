@@ -99,15 +99,12 @@ def test_episodes_without_a_plan_are_told_apart_and_their_windows_lack_it() -> N
         INTERFACE, *handover(), RATE_HZ))
 
 
-@pytest.mark.parametrize(('change', 'lacking'), [
-    ({'modes': {}}, 'modes'),
-    ({'observations': [{'key': 'object_pose', 'kind': 'pose', 'unit': 'm'}]}, 'tool_pose')])
-def test_a_contract_without_key_poses_gets_a_sentence(change: Any, lacking: str) -> None:
+@pytest.mark.parametrize(('part', 'key', 'lacking'), [
+    ('observations', 'tool_pose', 'tool_pose'), ('actions', 'target_width', 'gripper width')])
+def test_a_contract_without_key_poses_gets_a_sentence(part: str, key: str, lacking: str) -> None:
     contract = toy_contract()
-    interface = replace(contract.interface, **{
-        key: {} if key == 'modes' else tuple(
-            one for one in contract.interface.observations if one.key != 'tool_pose')
-        for key in change})
+    interface = replace(contract.interface, **{part: tuple(
+        one for one in getattr(contract.interface, part) if one.key != key)})
     dataset = replace(dataset_of((MODES[0], handover())),
                       contract=replace(contract, interface=interface))
     assert intents(dataset, np.arange(3)) is None

@@ -55,10 +55,9 @@ def key_poses(interface: Interface, observations: Float32, actions: Float32,
 
 
 def require_key_poses(interface: Interface) -> None:
-    """Raise `DatasetError` for an interface whose episodes have no key poses, or no modes."""
+    """Raise `DatasetError` for an interface whose episodes have no key poses."""
     lacking = [what for what, there in (
-        ('modes', bool(interface.modes)), (f'an observed pose {TOOL_KEY}',
-                                           interface.arm_pose_key is not None),
+        (f'an observed pose {TOOL_KEY}', interface.arm_pose_key is not None),
         ('a commanded gripper width', bool(_width_keys(interface)))) if not there]
     if lacking:
         raise DatasetError(f'a plan policy says which mode it follows and where it will grasp, '
