@@ -11,6 +11,7 @@ import pytest
 from live_policy import CONTRACT, deployed
 from policies import written
 from rclpy.clock import Clock, ClockType
+from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 
 from uncloning_ros.contract import Teleoperation
@@ -43,6 +44,10 @@ class Taken:
 
     def say(self, state: str, reason: str) -> None:
         self._status.publish(String(data=json.dumps({'state': state, 'reason': reason})))
+
+    def cdr(self, topic: str) -> bytes:
+        key = 'hand_pose' if topic == '/hand_pose' else 'tool_pose'
+        return serialize_message(self.robot.message(key))
 
     def let_rounds_pass(self, count: int) -> None:
         goal = self.robot.rounds + count
@@ -117,6 +122,19 @@ def test_an_episode_that_the_operator_discards_is_not_stopped_again(taken: Taken
     taken.let_rounds_pass(20)
     assert list_episodes(taken.out) == []
     assert json.loads(taken.events[-1])['event'] == 'discard'
+
+
+def test_commands_of_two_nodes_that_are_handed_over_late_arrived_then(taken: Taken) -> None:
+    """Several publishers have several threads of the middleware; no clock was set back."""
+    kept: list[tuple[str, int]] = []
+    taken.node._recording.put = lambda topic, cdr, receive_ns, source_ns: kept.append(
+        (topic, receive_ns))
+    for topic, receive_ns in (('/target_pose', 10**18), ('/target_pose', 10**18 - 39 * 10**6),
+                              ('/hand_pose', 10**18), ('/hand_pose', 10**18 - 39 * 10**6),
+                              ('/target_pose', 10**18 - 10**9)):
+        taken.node._receive(topic, taken.cdr(topic), {'received_timestamp': receive_ns,
+                                                      'source_timestamp': 0})
+    assert [at_ns - 10**18 for _, at_ns in kept] == [0, 0, 0, -39 * 10**6, -10**9]
 
 
 def test_a_take_over_that_cannot_be_recorded_gets_a_sentence(taken: Taken, capfd: Any) -> None:

@@ -42,6 +42,8 @@ def test_a_teacher_takes_over_mid_motion_and_the_correction_becomes_data(
     for take in range(checks.TAKES):
         out, seed = tmp_path / f'demos{take}', 3 + take
         given = {'contract_path': written(contract, tmp_path / 'contract.yaml')}
+        for _ in range(5 * take):  # nothing of the take before is under way
+            observer.drain()
         for seen in (observer.said, observer.commands, observer.poses, observer.history,
                      observer.statuses):
             seen.clear()
@@ -81,7 +83,9 @@ def record_a_correction(observer: Observer, out: Path) -> Path:
 
     Raise `DatasetError` if the teacher fails.
     """
-    checks.policy_moves_the_simulated_arm(observer)
+    observer.until_policy('active')
+    observer.until(lambda: observer.of('/simulator/outcome', 'phase') == 'running', 'motion')
+    observer.let_commands_pass(100)
     assert observer.call('/demonstrator/start').success
     observer.until_policy('taken_over')
     observer.until(lambda: observer.of('/simulator/outcome', 'phase') in ('completed', 'over'),

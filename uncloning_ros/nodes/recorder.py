@@ -38,6 +38,9 @@ _TAKE_S = 0.005
 _CHECK_S = 0.2
 # Standstill (ns) of simulated time that is worth a warning.
 _STANDSTILL_NS = 10**9
+# Longest time (ns) by which the middleware hands a command over later than one that came after it
+# from another node: it arrived when it was handed over.
+_LATE_NS = 250_000_000
 # Period (s) at which a lasting warning is repeated.
 _REPEAT_S = 5.0
 
@@ -77,12 +80,14 @@ class Recorder(Node):
         self._told_room = False
         self._waits_for = ''  # the reason why autostart has not started yet
         self._ring: Ring | None = None
+        self._shared: dict[str, int] = {}  # newest arrival on each topic of policy and person
         self._before_ns = round(values['before_s'] * 1e9)
         self._correction = ''  # name of the open episode, if a take-over began it
         if contract.deployment.teleoperation is not None:
             # Half of the queue: a correction begins with all of it at once.
             self._ring = Ring(values['before_s'], values['queue_mib'] * 2**19)
             self._take_overs = TakeOverWatch()
+            self._shared = {topic.bag_name: 0 for topic in contract.deployment.actions.values()}
             status = f'{values["policy"].rstrip("/")}/status'
             self.create_subscription(String, status, self._on_status, LATCHED_QOS)
         self._serve(contract)
@@ -180,6 +185,11 @@ class Recorder(Node):
             times_ns = self._take_ns, self._take_ns
         else:
             return
+        if topic in self._shared:
+            newest_ns = max(self._shared[topic], times_ns[0])
+            if newest_ns - times_ns[0] < _LATE_NS:
+                times_ns = newest_ns, times_ns[1]
+            self._shared[topic] = times_ns[0]
         self._recording.put(topic, cdr, *times_ns)
         if self._ring is not None:
             self._ring.add(Kept(topic, cdr, *times_ns))

@@ -41,6 +41,5 @@ class Ring:
             self._bytes -= len(self._kept.popleft().cdr)
 
     def since(self, begin_ns: int) -> list[Kept]:
-        """Return the kept messages that arrived from `begin_ns` on, oldest first."""
-        return sorted((one for one in self._kept if one.receive_ns >= begin_ns),
-                      key=lambda one: one.receive_ns)
+        """Return the kept messages that arrived from `begin_ns` on, in the order of `add`."""
+        return [message for message in self._kept if message.receive_ns >= begin_ns]

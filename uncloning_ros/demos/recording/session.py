@@ -177,7 +177,7 @@ class RecordingSession:
             writer.add_topic(topic)
         judge = EpisodeJudge(self._contract, usual_hz)
         thread = EpisodeThread(writer, judge, self._queue_bytes)
-        begin_ns = min(now_ns, before[0].receive_ns) if before else now_ns
+        begin_ns = min((now_ns, *(message.receive_ns for message in before or ())))
         self._open, self._failed = _Open(thread, index, planned_mode, begin_ns, lost), ''
         self._record_event(self._open.event('start'), begin_ns)
         for message in before or ():
