@@ -4,6 +4,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from uncloning_ros.learning.choice import Left
 from uncloning_ros.learning.options import EDIT
 from uncloning_ros.learning.uncloning import Prepared, prepared
 from uncloning_ros.schema import read
+from uncloning_ros.sweep import sweep as sweeping
 from uncloning_ros.sweep.page import page, text
 from uncloning_ros.sweep.record import Episodes, Strength, Sweep
 from uncloning_ros.sweep.sweep import recommended, sweep
@@ -95,10 +97,30 @@ def test_the_page_draws_each_strength_with_its_intervals() -> None:
     assert 'strength 0.02: suppression 100' in whole
     assert '<svg' not in page(replace(found, scenario=None, episodes=None, strengths=tuple(
         replace(one, audit=None) for one in found.strengths)))
-    assert max(map(len, text(found).splitlines())) <= 120
+    assert '--development-seeds 5:105' in text(found)
+
+
+def test_the_command_passes_on_what_was_asked(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[Any] = []
+
+    def found(edit: Prepared, out: Path, *others: Any) -> Sweep:
+        asked.extend(others)
+        return Sweep('0' * 64, ('right',), ('left',), 'knife', 7, LEFT, (strength(0.0, 7),), 0, '')
+
+    monkeypatch.setattr(sweeping, 'sweep', found)
+    assert main(['unclone', str(mixed_dir), '--data', str(data_dir), '--remove', 'right', '--out',
+                 str(tmp_path / 'x'), '--sweep', '--threads', '1', '--steps', '9', '--episodes',
+                 '7', '--scenario', 'knife', '--method', 'redirect', '--trust-labels']) == 0
+    options, method, scenario, episodes, workers = asked
+    assert (options.threads, options.steps, options.trust_labels) == (1, 9, True)
+    assert (method, scenario.name, episodes, workers) == ('redirect', 'knife', 7, 1)
+    assert 'index.html has the page' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('more', [['--sweep', '--gamma', '1'], ['--sweep', '--method', 'lock'],
+                                  ['--sweep', '--tau', '0.5'],
                                   ['--sweep', '--method', 'fine-tune'], ['--episodes', '3']])
 def test_options_that_do_not_go_with_a_sweep_are_refused(
         mixed_dir: Path, data_dir: Path, tmp_path: Path, more: list[str],

@@ -29,7 +29,8 @@ incidents show:
 How hard to remove? A sweep makes edits of several strengths, judges each in a few episodes, and
 draws suppression against success:
 
-  uncloning unclone runs/mixed --data data/ --remove blade_first --sweep --out sweep/
+  uncloning unclone runs/mixed --data data/ --remove blade_first --sweep \
+      --out sweep/
 
 A policy of the class plan draws its mode in a head of its own. There the default is `lock`,
 which takes no step: the head never draws the removed modes again.
@@ -208,9 +209,10 @@ def _require_sweep(args: argparse.Namespace) -> None:
         if args.episodes is not None:
             raise UncloningError('--episodes goes with --sweep; leave it out')
         return
-    if args.incidents or args.gamma is not None or args.method in (LOCK, FINE_TUNE):
+    if (args.incidents or args.gamma is not None or args.tau is not None
+            or args.method in (LOCK, FINE_TUNE)):
         raise UncloningError('--sweep varies the weight of a removal with --data; leave out '
-                             f'--incidents, --gamma and --method {LOCK} or {FINE_TUNE}')
+                             f'--incidents, --gamma, --tau, and --method {LOCK} or {FINE_TUNE}')
 
 
 def _sweep(args: argparse.Namespace) -> int:
@@ -224,9 +226,8 @@ def _sweep(args: argparse.Namespace) -> int:
     from uncloning_ros.sweep.sweep import sweep
 
     run = load_run(args.run)
-    options = replace(EDIT, threads=available_cores(), **{
-        name: value for name, value in given(args, EditOptions).items()
-        if name not in ('method', 'tau')})
+    asked = {name: value for name, value in given(args, EditOptions).items() if name != 'method'}
+    options = replace(EDIT, **{'threads': available_cores()} | asked)
     name = args.scenario or run.config.data.get('scenario')
     found = sweep(prepared(run, load_dataset(args.data), options), args.out, options, args.method,
                   None if name is None else find_scenario(name), args.episodes or _EPISODES,

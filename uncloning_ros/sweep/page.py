@@ -33,7 +33,12 @@ def text(sweep: Sweep) -> str:
     widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
              for row in table]
-    return '\n'.join([*lines, f'* recommended: {sweep.reason}'])
+    lines.append(f'* recommended: {sweep.reason}')
+    if audit := sweep.strengths[sweep.recommended].audit:
+        last = audit.seed + len(audit.success)
+        lines.append(f'these episodes chose it: export it with --development-seeds '
+                     f'{audit.seed}:{last}, and audit that file')
+    return '\n'.join(lines)
 
 
 def page(sweep: Sweep) -> str:
@@ -55,8 +60,8 @@ def page(sweep: Sweep) -> str:
             'starts of demonstrations and on the way of kept ones.',
             'Suppression is the share of episodes that were not in a removed mode. Lines are 95 % '
             'intervals of each rate alone; strengths are compared on the same seeds.',
-            'A short audit chooses; it does not approve. Audit the file that you use, on other '
-            'seeds.'])),
+            'A short audit chooses and does not approve. Export the run that you use with '
+            '--development-seeds of these episodes, and audit that file.'])),
         html.notice(STATEMENT)])
 
 

@@ -17,7 +17,7 @@ from uncloning_ros.audit.figures.statistics import paired_difference
 from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
 from uncloning_ros.audit.run.seeds import derived_seed
 from uncloning_ros.errors import UncloningError
-from uncloning_ros.files import alone_in, read_json, write_json, write_whole
+from uncloning_ros.files import alone_in, disk_errors, read_json, write_json, write_whole
 from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.choice import ENOUGH, MOST_LOST, Judge, removal_for
@@ -43,7 +43,8 @@ def sweep(edit: Prepared, out: Path, options: EditOptions, method: str | None,
     """
     asked = {'parent': edit.run.sha256, 'options': plain(options), 'method': method,
              'scenario': None if scenario is None else scenario.sha256, 'episodes': episodes}
-    out.mkdir(parents=True, exist_ok=True)
+    with disk_errors(f'cannot make {out}', UncloningError, 'give another --out'):
+        out.mkdir(parents=True, exist_ok=True)
     with alone_in(out):
         _require_same(out / 'asked.json', asked)
         original = out / 'original.onnx'
