@@ -147,6 +147,11 @@ def test_random_pairs_are_distinct_and_of_both_sides() -> None:
     assert 10 < np.count_nonzero(pairs[:, 0] < pairs[:, 1]) < 55
 
 
+def test_of_very_many_episodes_the_pairs_of_some_are_looked_at() -> None:
+    pairs = random_pairs(10_000, set(), 500, np.random.default_rng(0))
+    assert len(pairs) == 500 and pairs.max() < 10_000 and len(np.unique(pairs)) > 300
+
+
 def test_information_is_nothing_where_all_draws_agree() -> None:
     agreed = np.tile([0.9, 0.1, 0.0], (5, 1, 1))
     split = np.array([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])

@@ -13,6 +13,7 @@ from uncloning_ros.preferences.reward import Belief, pair_chances, single_chance
 
 _DRAWS = 64  # parameters from the belief that a question is judged by
 _CANDIDATES = 500  # pairs that are looked at: of 400 episodes there are 79,800
+_MOST_EPISODES = 1000  # whose pairs are drawn from; there are half a million
 
 
 def next_pair(belief: Belief, features: Array, asked: set[tuple[int, int]], rater: int,
@@ -46,11 +47,13 @@ def next_single(belief: Belief, features: Array, asked: set[int], rater: int,
 def random_pairs(episodes: int, asked: set[tuple[int, int]], count: int,
                  rng: np.random.Generator) -> np.ndarray:
     """Return up to `count` distinct pairs (P, 2), with random sides, that were not asked."""
-    total = episodes * (episodes - 1) // 2
-    firsts, seconds = np.triu_indices(episodes, 1)
-    keep = rng.permutation(total)[:count + len(asked)]
-    pairs = [(i, j) for i, j in zip(firsts[keep].tolist(), seconds[keep].tolist(), strict=True)
-             if (i, j) not in asked][:count]
+    some = np.arange(episodes)
+    if episodes > _MOST_EPISODES:
+        some = np.sort(rng.permutation(episodes)[:_MOST_EPISODES])
+    firsts, seconds = np.triu_indices(len(some), 1)
+    keep = rng.permutation(len(firsts))[:count + len(asked)]
+    pairs = [pair for pair in zip(some[firsts[keep]].tolist(), some[seconds[keep]].tolist(),
+                                  strict=True) if pair not in asked][:count]
     turned = rng.random(len(pairs)) < 0.5
     return np.array([pair[::-1] if turn else pair
                      for pair, turn in zip(pairs, turned, strict=True)],

@@ -61,11 +61,11 @@ class Answer:
         names = [one.name for one in self.shown]
         if len(names) > 2 or len(set(names)) < len(names):
             raise BagError(f'expected an answer on one episode or on two different ones, got '
-                           f'{", ".join(names)}')
+                           f'{", ".join(names)}; compare two')
         fitting = (*(PAIR_ANSWERS if len(names) == 2 else SINGLE_ANSWERS), WITHDRAWN)
         if self.said not in fitting:
             raise BagError(f'expected {", ".join(fitting)} on {" and ".join(names)}, got '
-                           f'{shown(self.said)}')
+                           f'{shown(self.said)}; give one of them')
 
     @property
     def names(self) -> tuple[str, ...]:
