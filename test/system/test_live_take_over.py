@@ -102,10 +102,11 @@ def record_a_correction(observer: Observer, out: Path) -> Path:
 
 
 def no_leap(observer: Observer) -> None:
-    """Commands follow each other within a step of the teacher, who is quick and may skip a tick.
-
-    Those of both are looked at, in the order in which they were published.
-    """
-    commands = np.array([item for _, item in sorted(observer.history, key=lambda one: one[0])
-                         if isinstance(item, np.ndarray)])
-    assert np.max(np.linalg.norm(np.diff(commands[:, :3], axis=0), axis=1)) <= MOST_STEP_M
+    """The teacher's first commands lie within a step of the policy's last ones."""
+    taken_ns = next(at_ns for at_ns, said in observer.history
+                    if isinstance(said, dict) and said['state'] == 'taken_over')
+    commands = sorted(((at_ns, command) for at_ns, command in observer.history
+                       if isinstance(command, np.ndarray)), key=lambda one: one[0])
+    first = next(i for i, (at_ns, _) in enumerate(commands) if at_ns > taken_ns)
+    around = np.array([command[:3] for _, command in commands[first - 5:first + 3]])
+    assert np.max(np.linalg.norm(np.diff(around, axis=0), axis=1)) <= MOST_STEP_M
