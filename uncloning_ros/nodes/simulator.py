@@ -56,6 +56,7 @@ class _Arm:
         self.side, self.contract = side, contract
         interface, deployment = contract.interface, contract.deployment
         self.signals = {signal.key: signal for signal in interface.observations}
+        self._require_own_topics()
         self.publishers = {
             key: node.create_publisher(message_class(topic.type), topic.topic, SENSOR_QOS)
             for key, topic in deployment.observations.items() if topic.topic not in taken}
@@ -68,7 +69,7 @@ class _Arm:
             node.create_subscription(message_class(actions[signals[0].key].type), topic,
                                      partial(on_command, self, signals), COMMAND_QOS)
 
-    def require_own_topics(self) -> None:
+    def _require_own_topics(self) -> None:
         """Raise `ContractError` for a topic that cannot be published here."""
         observations = self.contract.deployment.observations
         for topic, signals in by_topic(tuple(self.signals.values()), observations).items():
@@ -123,8 +124,6 @@ class Simulator(Node):
         if second is not None and self._world.receiving is not None:
             taken = [topic.topic for topic in contract.deployment.observations.values()]
             self._arms.append(_Arm(self, self._world.receiving, second, taken))
-        for arm in self._arms:
-            arm.require_own_topics()
         self._clock_publisher = (
             self.create_publisher(message_class('rosgraph_msgs/msg/Clock'), '/clock', SENSOR_QOS)
             if values['publish_clock'] else None)
