@@ -32,7 +32,7 @@ _WIDTH, _DEPTH = 128, 1  # of both heads: larger ones cost time, and learn episo
 # each demonstration by heart, and what followed. Places have to be told more exactly than modes.
 _MODE_BLUR, _POSE_BLUR = 0.6, 0.3
 # Spread of the noise on key poses from which the denoiser learns: about their error in
-# demonstrations that the head has not seen, a few cm. Without it two of thirty episodes never
+# demonstrations that the head has not seen, a few cm. Without it two of forty episodes never
 # went to the hand.
 _DOUBT = 0.5
 _WEIGHT = 0.1  # of the heads' losses: their gradients must not use up the limit of the chunk's
