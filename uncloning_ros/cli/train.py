@@ -13,9 +13,9 @@ command with --resume goes on to exactly the weights of a run that was not inter
 The classes of policies differ in their loss, and in the way from observation and noise to the
 actions:
 
-    regression    squared error: the mean of the demonstrations, between their modes
-    mixture       likelihood of a mixture of Gaussians, of which the noise picks one
-    categorical   cross entropy of a vocabulary of motions, of which the noise picks one
+    regression    squared error: the mean of the demonstrations
+    mixture       likelihood of Gaussians, of which the noise picks one
+    categorical   cross entropy of motions, of which the noise picks one
     flow          flow matching: the noise becomes the motion step by step
     plan          mode and key poses first, then a flow that follows them
 """
