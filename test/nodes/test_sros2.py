@@ -70,7 +70,7 @@ def test_the_keyboard_has_what_it_is_allowed_once_every_key_was_pressed(
         graph: Any, robot: Any, tmp_path: Path) -> None:
     keys, person = os.pipe()
     try:
-        os.write(person, b'sedu12p1p2tg')
+        os.write(person, b'sedu12p1p2+-tg')
         graph.add(Recorder, out=str(tmp_path))
         keyboard = graph.add(partial(Keyboard, keys))
         require_the_same(graph, robot, keyboard, 'keyboard')
