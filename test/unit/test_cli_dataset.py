@@ -11,7 +11,7 @@ import episodes
 import foreign_bags
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from uncloning_ros.cli import reading
@@ -157,6 +157,7 @@ NAMES = sorted({one.topic for one in MESSAGES})
 @given(st.lists(st.tuples(st.sampled_from(KEYS) | st.text(max_size=5),
                           st.sampled_from(NAMES) | st.text(max_size=5)), max_size=3),
        st.sampled_from([[], ['--cut', 'gripper'], ['--cut', 'idle'], ['--cut', 'event']]))
+@example([('tool_pose', '/current_pose'), ('target_pose', '/current_pose')], [])
 def test_any_mapping_of_topics_gives_a_dataset_or_a_sentence(
         bags: Path, contract: str, tmp_path: Path, capsys: Capture,
         mapping: list[tuple[str, str]], cut: list[str]) -> None:

@@ -240,7 +240,7 @@ def test_spans_are_found_where_labels_hold_for_the_begin_alone(mixed: Run,
     assert len(spans) == 1, 'all have the same time'
     (first, end), = spans
     assert first == 0
-    assert 3 <= end <= 6
+    assert 2 <= end <= 6
 
 
 def test_spans_are_not_found_where_labels_hold_or_people_gave_spans(mixed: Run,

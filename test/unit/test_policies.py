@@ -32,6 +32,7 @@ from uncloning_ros.learning.options import (
     NETWORK,
     POLICY_KINDS,
     REDIRECT,
+    SELF_DISTILLATION,
     EditOptions,
     NetworkOptions,
 )
@@ -60,8 +61,8 @@ def trained(dataset: Dataset, kind: str, folder: Path) -> Run:
     return load_run(folder)
 
 
-OPTIONS = replace(EDIT, remove=('right',), retarget=0.0, steps=200, batch_size=64,
-                  learning_rate=3e-3)
+OPTIONS = replace(EDIT, remove=('right',), method=SELF_DISTILLATION, gamma=0.5, retarget=0.0,
+                  steps=200, batch_size=64, learning_rate=3e-3)
 
 
 @pytest.mark.parametrize('kind', OTHERS)

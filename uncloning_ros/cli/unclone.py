@@ -356,8 +356,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
                                          f'{sum(given.values())} given a mode'),
                      *(('', f'{count} {mode}') for mode, count in sorted(given.items()))]
         if labels['spans']:
-            rows.append(('', f'right in {_percent(labels["told"])} % of unseen windows; spans '
-                             f'found in {counted(labels["spans"], "episode")}'))
+            rows += [('', f'right in {_percent(labels["told"])} % of unseen windows'),
+                     ('', f'spans found in {counted(labels["spans"], "episode")}')]
     if report['outside_spans']:
         rows.append(('outside of spans', f'{report["outside_spans"]} windows, held to the '
                                          f'original plans'))

@@ -60,8 +60,9 @@ class FinishedEpisodes:
 
     def add(self, model_sha256: str, result: EpisodeResult) -> None:
         """Keep one finished episode."""
-        self._write(plain(_Line(model_sha256, result)))
+        # In this order: after Ctrl-C between the two a file without episodes would be removed.
         self.done[model_sha256, result.seed] = result
+        self._write(plain(_Line(model_sha256, result)))
 
     def finish(self) -> None:
         """Remove the file, once its episodes are written elsewhere."""

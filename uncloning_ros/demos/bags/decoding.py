@@ -166,7 +166,7 @@ def carried_signals(contract: Contract, keys: Collection[str] | None = None
 def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
     """Return the contract with other topic names for some of its keys.
 
-    Raise `ContractError` for a key that it does not have.
+    Raise `ContractError` for a key that it does not have, and for a topic with two uses.
     """
     deployment = contract.deployment
     known = (*deployment.observations, *deployment.actions)
@@ -181,7 +181,7 @@ def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
 
     return replace(contract, deployment=replace(
         deployment, observations=renamed(deployment.observations),
-        actions=renamed(deployment.actions)))
+        actions=renamed(deployment.actions)).as_read())
 
 
 def listed(there: Mapping[str, str], types: Collection[str]) -> str:
