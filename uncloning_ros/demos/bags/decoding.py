@@ -168,6 +168,8 @@ def with_topics(contract: Contract, names: Mapping[str, str]) -> Contract:
 
     Raise `ContractError` for a key that it does not have, and for a topic with two uses.
     """
+    if not names:
+        return contract
     deployment = contract.deployment
     known = (*deployment.observations, *deployment.actions)
     for key in names:
