@@ -109,7 +109,7 @@ class Run:
         self.cycle_ns = contract.deployment.command_period_ns
         self.latency_ns = latency_ns
         self.now_ns = begin_ns
-        self.person = NOBODY  # heard anew in each cycle
+        self.person = NOBODY  # heard again in each cycle
         self.asked: list[PlanRequest] = []
         self._under_way: list[tuple[int, PlanAnswer]] = []
 
