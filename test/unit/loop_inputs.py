@@ -22,7 +22,7 @@ from uncloning_ros.runtime.control_loop import (
     PlanRequest,
     answer,
 )
-from uncloning_ros.runtime.take_over import NOBODY
+from uncloning_ros.runtime.take_over import ABSENT
 
 PERIOD_NS = CONTRACT.policy.period_ns
 CYCLE_NS = CONTRACT.deployment.command_period_ns
@@ -109,7 +109,7 @@ class Run:
         self.cycle_ns = contract.deployment.command_period_ns
         self.latency_ns = latency_ns
         self.now_ns = begin_ns
-        self.person = NOBODY  # heard again in each cycle
+        self.person = ABSENT  # heard again in each cycle
         self.asked: list[PlanRequest] = []
         self._under_way: list[tuple[int, PlanAnswer]] = []
 

@@ -28,7 +28,7 @@ from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import State
-from uncloning_ros.runtime.take_over import NOBODY, Person
+from uncloning_ros.runtime.take_over import ABSENT, Person
 
 AGE_S = 0.2
 SOURCE = Teleoperation('teleoperation', 'switch', AGE_S)
@@ -54,7 +54,7 @@ def taken(run: Run, **commands: Array) -> Run:
 
 
 def let_go(run: Run) -> Any:
-    run.person = NOBODY
+    run.person = ABSENT
     return run.step()
 
 
@@ -99,7 +99,7 @@ def test_a_switch_that_is_let_go_holds_where_the_person_left_the_arm(stale: bool
     assert {d.state for d in silent} <= {State.TAKEN_OVER}
     decision = step()
     assert (decision.state, decision.reason) == (State.HOLD, 'let_go')
-    run.person = NOBODY
+    run.person = ABSENT
     assert commanded(decision)[:9] == pytest.approx(there)
     later = run.step(samples(run.now_ns, tool_pose=pose(0.5)))
     assert np.array_equal(commanded(later), commanded(decision))
@@ -132,7 +132,7 @@ def test_after_the_return_the_policy_goes_on_from_there_without_a_leap() -> None
 
     for _ in range(30):
         step()
-    run.person = NOBODY
+    run.person = ABSENT
     held = step()
     assert run.loop.give_back()
     recovering = [step() for _ in range(RESUME_CYCLES)]
@@ -171,7 +171,7 @@ def test_pressed_again_it_is_silent_again() -> None:
 def test_an_arm_left_where_it_cannot_be_held_is_not_commanded(how: str) -> None:
     run = taken(moving())
     there = pose(0.9) if how == 'outside' else np.full(9, math.nan)
-    run.person = NOBODY
+    run.person = ABSENT
     for _ in range(20):
         decision = run.step(samples(run.now_ns, tool_pose=there))
         assert (decision.state, decision.reason) == (State.TAKEN_OVER, 'left_outside')

@@ -33,7 +33,7 @@ from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 from uncloning_ros.runtime.inference_worker import InferenceWorker
 from uncloning_ros.runtime.shadow import ShadowReport, distances
-from uncloning_ros.runtime.take_over import NOBODY
+from uncloning_ros.runtime.take_over import ABSENT
 from uncloning_ros.runtime.watchdog import CLOCK_TOPIC
 
 # Time (s) after which a control thread that has not ended hangs.
@@ -308,7 +308,7 @@ class PolicyRun:
     def _cycle(self) -> None:
         now_ns, steady_ns = self._observations.now_ns(), time.monotonic_ns()
         stamp_ns, samples = self._observations.ros_now_ns(), self._observations.newest()
-        person = NOBODY if self._person is None else self._person.newest()
+        person = ABSENT if self._person is None else self._person.newest()
         decision = self._loop.step(now_ns, samples, stamp_ns, steady_ns,
                                    self._observations.guards(), person)
         if decision.command is not None:

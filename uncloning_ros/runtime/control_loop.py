@@ -19,7 +19,7 @@ from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.release import release_rule
-from uncloning_ros.runtime.take_over import NOBODY, Person, TakeOver
+from uncloning_ros.runtime.take_over import ABSENT, Person, TakeOver
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
 # Largest value of an action: far beyond real commands, and its square does not overflow.
@@ -263,7 +263,7 @@ class ControlLoop:
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
              steady_ns: int | None = None, guards: Guards = NO_GUARDS,
-             person: Person = NOBODY) -> Decision:
+             person: Person = ABSENT) -> Decision:
         """Decide one cycle from the newest sample of every observation.
 
         `now_ns` is on the clock of the samples' `receive_ns`, `ros_now_ns` on that of their

@@ -25,7 +25,7 @@ class Person:
     commands: Mapping[str, Sample] = field(default_factory=dict)
 
 
-NOBODY = Person()
+ABSENT = Person()
 
 
 class TakeOver:
