@@ -23,8 +23,8 @@ OBSERVED_SCHEMA = 'uncloning/observed_evidence@1'
 KINDS = ('simulated', 'observed')
 Kind = Literal['simulated', 'observed']
 
-# Largest evidence file (bytes): a thousand episodes take about 2 MB.
-_MOST_BYTES = 256 * 2**20
+# Largest file of evidence, or of a shard of it (bytes): a thousand episodes take about 2 MB.
+MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,17 @@ def read_evidence(path: Path) -> Evidence | ObservedEvidence:
 def read_document(path: Path) -> dict[str, Any]:
     """Return an evidence file as plain data; raise `EvidenceError` for a wrong digest."""
     remedy = 'make it with uncloning audit or uncloning evidence trials, and --evidence'
-    document = read_json(path, EvidenceError, remedy, _MOST_BYTES)
+    document = read_json(path, EvidenceError, remedy, MOST_BYTES)
     found = document.get('schema') if isinstance(document, dict) else type(document).__name__
     if found not in (SCHEMA, OBSERVED_SCHEMA):
         raise EvidenceError(f'{path}: expected schema {SCHEMA!r} or {OBSERVED_SCHEMA!r}, got '
                             f'{shown(found)}; {remedy}')
+    require_digest(document, path)
+    return document
+
+
+def require_digest(document: Mapping[str, Any], path: Path) -> None:
+    """Raise `EvidenceError` for a document that has not the digest of its contents."""
     try:
         said, actual = document.get('digest'), digest_of(document)
     except (ValueError, RecursionError) as err:  # half a character, an infinite number
@@ -193,7 +199,6 @@ def read_document(path: Path) -> dict[str, Any]:
     if said != actual:
         raise EvidenceError(f'{path} is damaged: expected the digest {shown(said)}, got {actual}; '
                             f'copy it again, or audit again')
-    return document
 
 
 def digest_of(document: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mutated files: contracts, scenarios, evidence, the finished episodes of an audit, incidents."""
+"""Mutated files: contracts, scenarios, evidence, shards of an audit, incidents."""
 
 import copy
 import json
@@ -27,7 +27,10 @@ from uncloning_ros.audit.evidence import (
     read_evidence_document,
 )
 from uncloning_ros.audit.figures.model_figures import StatedLimits
+from uncloning_ros.audit.record.audit_record import audit_record
 from uncloning_ros.audit.record.finished_episodes import finished_episodes
+from uncloning_ros.audit.run.seeds import Shard
+from uncloning_ros.audit.shards import Merged, merged, shard_document
 from uncloning_ros.contract import Contract, Signal, contract_from_dict, load_contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import UncloningError
@@ -219,6 +222,58 @@ def _identity(document: Mapping[str, Any]) -> dict[str, Any]:
     return {key: document['figures'].get(key) for key in vars(identity())}
 
 
+class ShardFile(Kind):
+    """The second shard of an audit with other bytes, or with other data and the right digest."""
+
+    reader = 'uncloning evidence merge'
+    weight = 200
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.first = folder / 'first.shard'
+        texts = []
+        for number in (1, 2):
+            shard, seeds = Shard(number, 2), range(1000, 1020)
+            results = tuple(result(seed) for seed in shard.of(seeds))
+            texts.append(json.dumps(shard_document(
+                [AuditedModel(identity(), results)], KNIFE, 0.005, StatedLimits(0.4, 0.5), seeds,
+                shard)))
+        self.first.write_text(texts[0])
+        self.text = texts[1]
+
+    def mutated(self, rng: Generator, folder: Path) -> tuple[Path, bool]:
+        path, sealed = folder / 'second.shard', rng.random() < 0.7
+        if not sealed:
+            path.write_bytes(mutated_json(rng, self.text))
+            return path, False
+        data = json.loads(self.text)
+        where = pick(rng, ('models', 'scenario', None))
+        if where is None:
+            data = mutated_data(rng, data)
+        else:
+            data[where] = mutated_data(rng, data[where])
+        if isinstance(data, dict):
+            try:
+                data['digest'] = digest_of(data)
+            except (ValueError, TypeError, UnicodeError):  # NaN and the like have none
+                sealed = False
+        path.write_text(json.dumps(data))
+        return path, sealed
+
+    def read(self, changed: tuple[Path, bool]) -> Merged:
+        found = merged([self.first, changed[0]])
+        audit_record(found.models, found.scenario, found.inference_latency_s, found.limits)
+        return found
+
+    def require_right(self, changed: tuple[Path, bool], result: Merged) -> str:
+        path, sealed = changed
+        assert sealed or json.loads(path.read_text()) == json.loads(self.text)
+        one, = result.models
+        assert [episode.seed for episode in one.results] == list(range(1000, 1020))
+        assert (one.identity, result.scenario.sha256) == (identity(), KNIFE.sha256)
+        return 'merged'
+
+
 class FinishedAudit(Kind):
     """The file of a stopped audit with other lines or other bytes."""
 
@@ -326,5 +381,5 @@ class IncidentOfPictures(IncidentFile):
     function = incidents.SeeingFunction
 
 
-KINDS = (ContractFile, ScenarioFile, EvidenceFile, FinishedAudit, IncidentFile,
+KINDS = (ContractFile, ScenarioFile, EvidenceFile, ShardFile, FinishedAudit, IncidentFile,
          IncidentOfPictures)

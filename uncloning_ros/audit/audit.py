@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Audit exported policies: run their episodes, keep the finished ones, make the files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from uncloning_ros.audit.record.provenance import machine
 from uncloning_ros.audit.report.episodes import Strip, worth_a_picture
 from uncloning_ros.audit.report.page import html_report
 from uncloning_ros.audit.run import rollout
-from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
+from uncloning_ros.audit.run.seeds import Shard, derived_seed, require_unseen
 from uncloning_ros.audit.run.wrong_starts import WrongStart
+from uncloning_ros.audit.shards import shard_document
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.progress import progress_bar
@@ -29,7 +30,8 @@ from uncloning_ros.schema import plain
 class Audit:
     """An audit of one or several models on the same seeds, over `workers` processes.
 
-    In a scenario with two arms each model gives and `partner` receives.
+    In a scenario with two arms each model gives and `partner` receives. Of the episodes a `shard`
+    runs its own alone.
     Seeds begin with `seed`, by default with one that follows from the digests of models and
     scenario. Raise `ModelError` for a model that cannot be used, `AuditError` for models that do
     not fit the scenario or each other, and for seeds that a model was made with.
@@ -37,7 +39,7 @@ class Audit:
 
     def __init__(self, paths: Sequence[Path], scenario: Scenario, episodes: int,
                  seed: int | None, inference_latency_s: float, workers: int,
-                 partner: Path | None = None) -> None:
+                 partner: Path | None = None, shard: Shard | None = None) -> None:
         self.scenario = scenario
         self._latency_s = inference_latency_s
         self._workers = workers
@@ -50,6 +52,11 @@ class Audit:
         every = [*self._models, *others]
         first = derived_seed([policy for _, policy in every], scenario) if seed is None else seed
         self._seeds = range(first, first + episodes)
+        self._shard = shard
+        self._own_seeds = self._seeds if shard is None else shard.of(self._seeds)
+        if shard is not None and shard.count > episodes:
+            raise AuditError(f'expected at most {episodes} shards for {episodes} episodes, got '
+                             f'{shard.count}; give fewer to --shard')
         for path, policy in every:
             require_unseen(path, policy, self._seeds)
 
@@ -60,7 +67,14 @@ class Audit:
                 'scenario_sha256': self.scenario.sha256, 'seed': self._seeds[0],
                 'episodes': len(self._seeds), 'inference_latency_s': self._latency_s,
                 'machine': plain(machine()),
-                **({} if self._partner is None else {'partner': self._partner_sha256})}
+                **({} if self._partner is None else {'partner': self._partner_sha256}),
+                **({} if self._shard is None else {
+                    'shard': f'{self._shard.number}/{self._shard.count}'})}
+
+    @property
+    def total(self) -> int:
+        """Return the number of episodes to run, of all models."""
+        return len(self._models) * len(self._own_seeds)
 
     def run(self, finished: FinishedEpisodes | None,
             wrong_starts: int | None) -> list[AuditedModel]:
@@ -74,9 +88,9 @@ class Audit:
                  finished: FinishedEpisodes | None) -> tuple[EpisodeResult, ...]:
         there = {} if finished is None else {seed: result for (sha256, seed), result
                                              in finished.done.items() if sha256 == policy.sha256}
-        missing = [seed for seed in self._seeds if seed not in there]
+        missing = [seed for seed in self._own_seeds if seed not in there]
         unsafe = sum(result.outcome.unsafe is not None for result in there.values())
-        with progress_bar(f'audit of {path.name}', len(self._seeds), done=len(there)) as bar:
+        with progress_bar(f'audit of {path.name}', len(self._own_seeds), done=len(there)) as bar:
             def tell(result: EpisodeResult) -> None:
                 nonlocal unsafe
                 if finished is not None:
@@ -89,7 +103,7 @@ class Audit:
                                          self._latency_s, tell, partner=self._partner)
                     if missing else [])
         there |= {result.seed: result for result in made}
-        return tuple(there[seed] for seed in self._seeds)
+        return tuple(there[seed] for seed in self._own_seeds)
 
     def _wrong_starts(self, path: Path, policy: OnnxPolicy,
                      seeds: Sequence[int]) -> dict[str, tuple[EpisodeResult, ...]]:
@@ -111,11 +125,15 @@ class Audit:
               limits: StatedLimits, outputs: Mapping[str, Path]) -> dict[Path, str]:
         """Return the text of each file in `outputs`, whose keys are json, evidence and html."""
         make = {
-            'json': lambda: json_text(plain(record)) + '\n',
-            'evidence': lambda: json_text(evidence_document(
-                models[0], self.scenario, self._latency_s, limits)) + '\n',
+            **texts(models, record, self.scenario, limits),
             'html': lambda: html_report(record, self.scenario, self._strips(models))}
         return {path: make[kind]() for kind, path in outputs.items()}
+
+    def shard_text(self, models: Sequence[AuditedModel], limits: StatedLimits,
+                   shard: Shard) -> str:
+        """Return the text of the file of a shard."""
+        return json_text(shard_document(models, self.scenario, self._latency_s, limits,
+                                        self._seeds, shard)) + '\n'
 
     def _strips(self, models: Sequence[AuditedModel]) -> list[Strip]:
         """Return the pictures and films that the report shows."""
@@ -131,6 +149,14 @@ class Audit:
                 strips += [Strip(model.identity.model, result, film)
                            for result, film in zip(results, films, strict=True)]
         return strips
+
+
+def texts(models: Sequence[AuditedModel], record: AuditRecord, scenario: Scenario,
+          limits: StatedLimits) -> dict[str, Callable[[], str]]:
+    """Return by 'json' and 'evidence' the functions that make the text of these files."""
+    return {'json': lambda: json_text(plain(record)) + '\n',
+            'evidence': lambda: json_text(evidence_document(
+                models[0], scenario, record.inference_latency_s, limits)) + '\n'}
 
 
 def _require_comparable(models: Sequence[tuple[Path, OnnxPolicy]], scenario: Scenario) -> None:

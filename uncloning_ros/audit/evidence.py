@@ -76,9 +76,8 @@ def read_evidence_document(path: Path) -> EvidenceDocument:
     return read(EvidenceDocument, document, str(path), EvidenceError)
 
 
-def scenario_of(document: EvidenceDocument, path: Path) -> Scenario:
-    """Return the scenario that a document holds; raise `EvidenceError` if it is not itself."""
-    stored = document.scenario
+def scenario_of(stored: StoredScenario, path: Path) -> Scenario:
+    """Return the scenario that a file holds; raise `EvidenceError` if it is not itself."""
     try:
         scenario = scenario_from_dict(stored.data, f'{path}: scenario.data')
         sha256 = canonical_sha256(stored.data)
@@ -96,7 +95,7 @@ def contradictions(document: EvidenceDocument, path: Path) -> list[str]:
     Raise `EvidenceError` for a document whose scenario or seeds are not those that it names, and
     for episodes of which one has other measured quantities than the first.
     """
-    scenario = scenario_of(document, path)
+    scenario = scenario_of(document.scenario, path)
     said, results = document.figures, document.per_seed
     if [r.seed for r in results] != list(range(said.seed, said.seed + said.episodes)):
         raise EvidenceError(f'{path}: expected the episodes of seeds {said.seed} to '
@@ -138,7 +137,7 @@ def repeated(document: EvidenceDocument, path: Path, model: Path, policy: OnnxPo
     The digest of the document draws them; `on_done` gets each finished one. Bits may differ on
     another machine, and then the sentences name the differences of the machines.
     """
-    scenario = scenario_of(document, path)
+    scenario = scenario_of(document.scenario, path)
     require_fit(policy, model, scenario)
     said = {result.seed: result for result in document.per_seed}
     seeds = range(document.figures.seed, document.figures.last_seed + 1)

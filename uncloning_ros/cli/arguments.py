@@ -76,6 +76,15 @@ def counts(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(_whole(number, 1, MOST_EPISODES) for number in text.split(',')))
 
 
+def shard_of(text: str) -> tuple[int, int]:
+    """Return the number of a shard and the count of shards in a text 'I/N', from 1 on."""
+    number, slash, of = text.partition('/')
+    if not slash or _whole(number, 1, MOST_EPISODES) > _whole(of, 1, MOST_EPISODES):
+        raise argparse.ArgumentTypeError(f'expected I/N with I from 1 to N, as in 3/8, got '
+                                         f'{text!r}')
+    return int(number), int(of)
+
+
 def new_path(text: str | Path) -> Path:
     """Return a path that does not exist yet; raise `OutputExistsError` if it does."""
     return require_new(Path(text))

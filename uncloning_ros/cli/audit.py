@@ -16,6 +16,9 @@ Ctrl-C interrupts the audit and keeps the finished episodes beside the first out
 same command with --resume continues it, and writes exactly the same files as an audit that was
 not interrupted.
 
+Several machines share an audit with --shard: each runs some of the episodes, and uncloning
+evidence merge writes the files that one machine would have written.
+
 Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input.
 
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
@@ -25,7 +28,7 @@ Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +41,7 @@ from uncloning_ros.cli.arguments import (
     non_negative_float,
     require_new_files,
     seed,
+    shard_of,
 )
 from uncloning_ros.errors import AuditError
 from uncloning_ros.files import write_whole
@@ -85,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='continue an interrupted audit')
     parser.add_argument('--inference-latency', type=non_negative_float, metavar='S',
                         help='time from planning to the first command, in s (default: 0.005)')
+    parser.add_argument('--shard', type=shard_of, metavar='I/N',
+                        help='run shard I of N of the episodes, and write its episodes to the '
+                             'file of --evidence, for uncloning evidence merge')
     add_workers(parser)
 
 
@@ -93,22 +100,32 @@ def run(args: argparse.Namespace) -> int:
     outputs: dict[str, Path] = {kind: path for kind in ('json', 'evidence', 'html')
                                 if (path := getattr(args, kind)) is not None}
     _require_writable(list(outputs.values()), args.resume)
+    if args.shard is not None:
+        _require_shard_options(args, outputs)
 
     from uncloning_ros.audit.audit import Audit
     from uncloning_ros.audit.figures.model_figures import StatedLimits
     from uncloning_ros.audit.record.audit_record import audit_record
     from uncloning_ros.audit.report import terminal
     from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
+    from uncloning_ros.audit.run.seeds import Shard
     from uncloning_ros.scenario import find_scenario
 
     latency_s = (INFERENCE_LATENCY_S if args.inference_latency is None
                  else args.inference_latency)
     limits = StatedLimits(args.max_umr, args.min_sr)
+    shard = None if args.shard is None else Shard(*args.shard)
     audit = Audit([args.model, *args.against], find_scenario(args.scenario), args.episodes,
-                  args.seed, latency_s, args.workers, args.partner)
-    total = args.episodes * (1 + len(args.against))
-    with _kept(audit, list(outputs.values()), args.resume, total) as finished:
+                  args.seed, latency_s, args.workers, args.partner, shard)
+    with _kept(audit, list(outputs.values()), args.resume) as finished:
         models = audit.run(finished, args.wrong_starts)
+        if shard is not None:
+            write_whole(new_path(args.evidence), audit.shard_text(models, limits, shard).encode())
+            if finished is not None:
+                finished.finish()
+            print(f'shard {shard.number} of {shard.count} is in {args.evidence}; give all shards '
+                  f'to uncloning evidence merge')
+            return 0
         record = audit_record(models, audit.scenario, latency_s, limits)
         texts = audit.files(models, record, limits, outputs)
         try:
@@ -123,8 +140,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _kept(audit: 'Audit', outputs: Sequence[Path], resume: bool,
-          total: int) -> 'Iterator[FinishedEpisodes | None]':
+def _kept(audit: 'Audit', outputs: Sequence[Path],
+          resume: bool) -> 'Iterator[FinishedEpisodes | None]':
     """Keep finished episodes beside the first output file; give None where there is none."""
     from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
 
@@ -136,10 +153,21 @@ def _kept(audit: 'Audit', outputs: Sequence[Path], resume: bool,
             yield finished
         except BaseException:
             if finished.done and finished.path.exists():
-                print(f'\n{len(finished.done)} of {total} episodes are kept in '
+                print(f'\n{len(finished.done)} of {audit.total} episodes are kept in '
                       f'{finished.path}; continue with the same command and --resume',
                       file=sys.stderr)
             raise
+
+
+def _require_shard_options(args: argparse.Namespace, outputs: Mapping[str, Path]) -> None:
+    """Raise unless a shard has its one output, and nothing is asked of it but episodes."""
+    if set(outputs) != {'evidence'}:
+        raise AuditError(f'expected --evidence alone as the output of --shard, got '
+                         f'{", ".join(f"--{kind}" for kind in outputs) or "none"}; give the '
+                         f'others to uncloning evidence merge')
+    if args.wrong_starts is not None:
+        raise AuditError('expected --shard without --wrong-starts, got both; run the wrong starts '
+                         'in an audit of their own')
 
 
 def _require_writable(paths: Sequence[Path], resume: bool) -> None:

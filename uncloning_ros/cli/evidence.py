@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Show, check and plan evidence: of audits, and of trials on a robot.
+r"""Show, check, merge and plan evidence: of audits, and of trials on a robot.
 
 show prints the contents of an evidence file in words.
 
@@ -10,12 +10,17 @@ compares digests, and simulates some episodes again, chosen by the file's digest
 equal to the last bit on the same processor with the same versions. Exit status: 0 everything
 holds, 1 something does not, 2 the file is damaged or is not evidence.
 
+merge joins the shards of one audit, of uncloning audit --shard, and writes the same files as an
+audit in one piece. The limits are those that the shards were run with. Exit status: 0 done, 1 a
+limit is exceeded, 2 the shards are not all shards of one audit.
+
 plan prints the number of episodes for a claim, and how likely a policy passes.
 
   uncloning audit policy.onnx --scenario knife --max-umr 0.01 \
       --evidence policy.evidence
   uncloning evidence show policy.evidence
   uncloning evidence check policy.evidence --model policy.onnx --episodes 20
+  uncloning evidence merge shard_*.json --evidence policy.evidence
   uncloning evidence plan --max-umr 0.005
 
 The other actions are for trials on a robot, whose outcomes people observe.
@@ -38,9 +43,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli import trials
-from uncloning_ros.cli.arguments import add_workers, count, fraction
+from uncloning_ros.cli.arguments import (
+    add_workers,
+    count,
+    fraction,
+    new_path,
+    require_new_files,
+)
 from uncloning_ros.cli.output import WIDTH
 from uncloning_ros.errors import EvidenceError
+from uncloning_ros.files import write_whole
 
 if TYPE_CHECKING:
     from uncloning_ros.audit.evidence import EvidenceDocument
@@ -58,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser('show', help='print an evidence file in words')
     check = actions.add_parser(
         'check', help='compute the figures again, and simulate some episodes again')
+    merge = actions.add_parser(
+        'merge', help='join the shards of one audit, of uncloning audit --shard')
     plan = actions.add_parser('plan', help='print the number of episodes for a claim')
     trials.add_plan_arguments(actions.add_parser(
         'trial-plan', help='fix the trials of one or two models on a robot',
@@ -79,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='number of episodes to simulate again, with --model (default: '
                             '%(default)s)')
     add_workers(check)
+    merge.add_argument('shards', type=Path, nargs='+', metavar='FILE',
+                       help='file of a shard; give those of all shards, in any order')
+    merge.add_argument('--evidence', type=Path, metavar='FILE',
+                       help='write the evidence about the first model to this file')
+    merge.add_argument('--json', type=Path, metavar='FILE',
+                       help='write all figures and episodes to this file')
     plan.add_argument('--max-umr', type=fraction, required=True, metavar='RATE',
                       help='the claim: the unsafe rate is below RATE')
     plan.add_argument('--models', type=count(_MOST_MODELS), default=1, metavar='N',
@@ -89,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
     """Show, check or plan evidence; return 1 if evidence does not hold."""
     if args.action == 'plan':
         return _plan(args.max_umr, args.models)
+    if args.action == 'merge':
+        return _merge(args)
     if args.action in (actions := {'trial-plan': trials.run_plan, 'serve': trials.run_serve,
                                    'trials': trials.run_trials}):
         return actions[args.action](args)
@@ -171,6 +193,25 @@ def _told(args: argparse.Namespace, found: list[str], done: list[str]) -> int:
     if args.model is None:
         print('not checked: the model that it is about (--model)')
     return 0
+
+
+def _merge(args: argparse.Namespace) -> int:
+    outputs = {kind: path for kind in ('evidence', 'json')
+               if (path := getattr(args, kind)) is not None}
+    require_new_files(list(outputs.values()))
+
+    from uncloning_ros.audit.audit import texts
+    from uncloning_ros.audit.record.audit_record import audit_record
+    from uncloning_ros.audit.report.terminal import audit_text
+    from uncloning_ros.audit.shards import merged
+
+    whole = merged(args.shards)
+    record = audit_record(whole.models, whole.scenario, whole.inference_latency_s, whole.limits)
+    make = texts(whole.models, record, whole.scenario, whole.limits)
+    for kind, path in outputs.items():
+        write_whole(new_path(path), make[kind]().encode())
+    print(audit_text(record))
+    return 1 if record.limits.exceeded else 0
 
 
 def _plan(claim: float, models: int) -> int:

@@ -59,7 +59,7 @@ COMMANDS = {
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'simulate many handovers and count the unsafe ones',
     'attack': 'attack an edited policy and count how often a removed mode comes back',
-    'evidence': 'show, check and plan evidence: of audits, and of trials on a robot',
+    'evidence': 'show, check, merge and plan evidence: of audits, and of trials',
     'replay': 'repeat the plans of a policy before an incident',
 }
 

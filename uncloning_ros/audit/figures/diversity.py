@@ -31,6 +31,7 @@ from uncloning_ros.schema import Count, Doc, Note
 LEAST_EPISODES = 20
 _EPISODES_PER_NUMBER = 3
 _Z_95 = 1.959963984540054
+_MOST_LOG_ERROR = 100.0  # error of the log of a spread, beyond which no interval is given
 _NOTHING_M2 = 1e-18  # square (m²) of a nanometre: below it a spread is rounding
 
 # Conditions that a handover has to follow. The person's timing and pull come after the path.
@@ -121,6 +122,8 @@ def spread(features_m: Sequence[Sequence[float]],
     # Student's quantile is wider than the normal one, to first order by this.
     wider = 1 + (_Z_95 ** 2 + 1) / (4 * (n - fitted))
     value, log_error = math.sqrt(total / (n - fitted)), error * wider
+    if not log_error < _MOST_LOG_ERROR:
+        return None  # values far outside of any workspace have no interval
     factor = math.exp(_Z_95 * log_error)
     return Spread(value, (value / factor, value * factor), n, log_error)
 

@@ -4,6 +4,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from uncloning_ros.errors import AuditError
@@ -12,6 +13,19 @@ from uncloning_ros.scenario import Scenario
 
 # Records of a model that name seeds of environments; training seeds draw weights and batches.
 _SEED_RECORDS = ('demonstrations', 'development')
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts of an audit's episodes, counted from 1."""
+
+    number: int
+    count: int
+
+    def of(self, seeds: range) -> range:
+        """Return the seeds of this shard; sizes of shards differ by one at most."""
+        first, end = (part * len(seeds) // self.count for part in (self.number - 1, self.number))
+        return seeds[first:end]
 
 
 def require_unseen(path: Path, policy: OnnxPolicy, seeds: range) -> None:
