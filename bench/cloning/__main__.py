@@ -22,8 +22,9 @@ from comparison.plan import Case
 from comparison.processes import BENCH, STOPPED, Pool
 from comparison.results import Record, add, find, load, save
 
-from cloning.page import with_tables
-from cloning.plan import FULL, SHORT, Schedule, plan
+from cloning.page import drawing, with_tables
+from cloning.picture import PICTURE
+from cloning.plan import FULL, SHORT, Schedule, is_edit, plan
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.cli.arguments import count
 from uncloning_ros.errors import UncloningError, counted
@@ -77,6 +78,7 @@ def _run(args: argparse.Namespace) -> int:
         save(results_file, results)
         page = (_REPOSITORY / 'docs' / 'cloning.md').read_text(encoding='utf-8')
         write_whole(results_file.with_name('cloning.md'), with_tables(page, results).encode())
+        write_whole(results_file.with_name(PICTURE), drawing(results).encode())
 
     with alone_in(work):
         write()
@@ -107,13 +109,16 @@ def is_done(results: Record, case: Case, schedule: Schedule) -> bool:
     record = find(results, case)
     if record is None or record['scenario_sha256'] != find_scenario(case.scenario).sha256:
         return False
-    return bool(record['status'] == 'failed' or (
-        record['steps'], record['audit']['episodes']) == (schedule.steps, schedule.episodes))
+    made = not is_edit(case) and record.get('steps') != schedule.steps
+    judged = record.get('audit', {}).get('episodes', schedule.episodes)
+    return bool(record['status'] == 'failed' or (not made and judged == schedule.episodes))
 
 
 def _summary(record: Record) -> str:
     if record['status'] == 'failed':
         return f'FAILED: {record["sentence"]}'
+    if 'audit' not in record:
+        return 'evaluated'
     return ', '.join(f'{rate.upper()} {percent(record["audit"][rate])}'
                      for rate in ('tcr', 'sr', 'umr'))
 

@@ -2,27 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """List the cases: a class of policy at a point of a curve. This module runs nothing.
 
-Cases are those of the other comparison: `kept` names the point, `method` the class.
+Cases are those of the other comparison: `kept` names the point, `method` the class, or the class
+and the edit of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from comparison.plan import ALL, SEEDS_APART, Case
+from comparison.plan import ALL, PAIR, SEEDS_APART, Case
 
-from uncloning_ros.learning.options import FLOW, POLICY_KINDS, REGRESSION
+from uncloning_ros.learning.options import FLOW, PLAN, POLICY_KINDS, REGRESSION
 
 # First seeds of the demonstrations and of judged episodes; none was looked at before.
 DEMO_SEED, JUDGED_SEED = 0, 600_000
 
 
+_UNCLONED = '_uncloned'  # after the class, the default edit of it
+STARTS = 'starts'
+ASTRAY_EPISODES = 20
+
+
 @dataclass(frozen=True)
 class Point:
-    """Conditions of a training: number of demonstrations, and parts of the contract's policy."""
+    """Conditions of a training: number of demonstrations, and parts of the contract's policy.
+
+    `parted` picks about half of the demonstrations such that the shares of two modes run from
+    90 : 10 to 10 : 90 over the start states. Such a policy is evaluated, and not judged.
+    """
 
     words: str
     demonstrations: int = 400
     timing: Mapping[str, int] = field(default_factory=dict)
+    parted: bool = False
 
 
 POINTS = {
@@ -31,7 +42,9 @@ POINTS = {
     **{f'history_{n}': Point(f'{n} observations of history', timing={'history': n})
        for n in (1, 4)},
     **{f'horizon_{n}': Point(f'chunks of {n} actions', timing={'horizon': n}) for n in (8, 32)},
-    **{f'execute_{n}': Point(f'{n} executed actions', timing={'execute': n}) for n in (1, 8, 16)}}
+    **{f'execute_{n}': Point(f'{n} executed actions', timing={'execute': n}) for n in (1, 8, 16)},
+    STARTS: Point('shares of two modes from 90 : 10 to 10 : 90 over the start states', 800,
+                  parted=True)}
 
 
 @dataclass(frozen=True)
@@ -52,22 +65,36 @@ class Schedule:
         return self.name.endswith('short')
 
 
-FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=100)
-SHORT = Schedule('cloning-short', ('knife',), steps=60, episodes=2, most_demonstrations=10)
+FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=300)
+SHORT = Schedule('cloning-short', ('knife',), steps=60, episodes=2, most_demonstrations=40)
 SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
 
 
 def plan(schedule: Schedule) -> list[Case]:
     """Return all cases: every class on every scenario, then the curves on the first scenario."""
-    cases = [Case(scenario, ALL, seed, kind) for seed in schedule.seeds
-             for scenario in schedule.scenarios for kind in POLICY_KINDS]
+    cases = [Case(scenario, ALL, seed, method) for seed in schedule.seeds
+             for scenario in schedule.scenarios for kind in POLICY_KINDS
+             for method in (kind, kind + _UNCLONED)]
+    cases += [Case(scenario, STARTS, schedule.seeds[0], method)
+              for scenario in schedule.scenarios[:2] for kind in (FLOW, PLAN)
+              for method in ([kind, kind + _UNCLONED] if scenario in PAIR else [kind])]
     for name, point in POINTS.items():
-        if name != ALL:
+        if name not in (ALL, STARTS):
             # Timing is compared in two classes: with one motion, and with several.
             kinds = (REGRESSION, FLOW) if point.timing else POLICY_KINDS
             cases += [Case(schedule.scenarios[0], name, schedule.seeds[0], kind)
                       for kind in kinds]
     return cases
+
+
+def is_edit(case: Case) -> bool:
+    """Tell whether a case is an edit."""
+    return case.method.endswith(_UNCLONED)
+
+
+def unedited(case: Case) -> Case:
+    """Return the case of the policy that an edit began from, or the case itself."""
+    return replace(case, method=case.method.removesuffix(_UNCLONED))
 
 
 def first_seed(case: Case) -> int:

@@ -6,6 +6,7 @@
 """
 
 import argparse
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -15,11 +16,25 @@ from typing import Any
 import measure  # noqa: F401 - limits the threads, so it comes before numpy
 import numpy as np
 import yaml
-from comparison.plan import ALL, Case
+from comparison.plan import ALL, PAIR, Case
 from comparison.processes import locked, run_command
-from comparison.workshop import finished, learned, write_record
+from comparison.workshop import finished, learned, linked, write_record
 
-from cloning.plan import DEMO_SEED, FULL, POINTS, SCHEDULES, Schedule, first_seed, plan
+from cloning.astray import astray
+from cloning.plan import (
+    ASTRAY_EPISODES,
+    DEMO_SEED,
+    FULL,
+    POINTS,
+    SCHEDULES,
+    STARTS,
+    Schedule,
+    first_seed,
+    is_edit,
+    plan,
+    unedited,
+)
+from cloning.starts import parted
 from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import read_json, write_whole
@@ -70,18 +85,25 @@ class Workshop:
         self._made(model, ['export', str(run), '--out', str(model)])
         self._made(evaluation, ['evaluate', str(run), '--data', str(data), '--threads', '1',
                                 '--json', str(evaluation)])
+        found = self.finished(case) | learned(run) | {
+            'model_sha256': (policy := load_policy(model)).sha256,
+            'bytes': model.stat().st_size, 'plan_ms': _planning_ms(policy),
+            'evaluation': read_json(evaluation, UncloningError, f'{evaluation} is missing')}
+        if POINTS[case.kept].parted:
+            return found
+        if case.scenario == self.schedule.scenarios[0] and not is_edit(case):
+            seeds = range(first_seed(case), first_seed(case) + min(ASTRAY_EPISODES,
+                                                                   self.schedule.episodes))
+            found['astray'] = astray(model, checkpoint.load_run(run).policy.normaliser,
+                                     load_dataset(data), self.scenario, seeds)
         # Another version of the code may have begun it, with which an audit does not go on.
         audit.with_name(f'{audit.name}.partial').unlink(missing_ok=True)
         self._made(audit, ['audit', str(model), '--scenario', case.scenario, '--episodes',
                            str(self.schedule.episodes), '--seed', str(first_seed(case)),
                            '--workers', '1', '--json', str(audit)])
-        policy, found = load_policy(model), read_json(audit, UncloningError, f'{audit} is missing')
-        return self.finished(case) | learned(run) | {
-            'model_sha256': policy.sha256, 'bytes': model.stat().st_size,
-            'plan_ms': _planning_ms(policy), 'first_seed': first_seed(case),
-            'evaluation': read_json(evaluation, UncloningError, f'{evaluation} is missing'),
-            'audit': {key: found[key] for key in (
-                'episodes', 'tcr', 'sr', 'umr', 'umr_upper95', 'modes', 'failures')}}
+        judged = read_json(audit, UncloningError, f'{audit} is missing')
+        return found | {'first_seed': first_seed(case), 'audit': {key: judged[key] for key in (
+            'episodes', 'tcr', 'sr', 'umr', 'umr_upper95', 'modes', 'failures')}}
 
     def finished(self, case: Case) -> dict[str, Any]:
         """Return the fields of every record of a case."""
@@ -95,16 +117,15 @@ class Workshop:
     def _data(self, case: Case) -> Path:
         """Return the dataset of a point: of some demonstrations, in some timing."""
         point = POINTS[case.kept]
-        count = min(point.demonstrations, self.schedule.most_demonstrations)
-        demos = self.root / f'demos_{count}'
-        ended = demos.with_name(f'{demos.name}.made')
-        with locked(demos):
-            if not ended.exists():
-                run_command(demos, ['demos', '--scenario', case.scenario, '--episodes',
-                                    str(count), '--seed', str(DEMO_SEED), '--out', str(demos),
-                                    *(['--resume'] if demos.exists() else [])])
-                ended.touch()
+        demos = self._demos(case, min(point.demonstrations, self.schedule.most_demonstrations))
         data, options = self.root / f'data_{case.kept}', []
+        if point.parted:
+            whole = self.root / f'data_{demos.name}'
+            self._made(whole, ['dataset', str(demos), '--scenario', case.scenario, '--out',
+                               str(whole)])
+            modes = PAIR.get(case.scenario) or tuple(self.scenario.modes)
+            demos = linked((demos / name for name in parted(load_dataset(whole), modes)),
+                           self.root / f'demos_{case.kept}')
         if point.timing:
             contract = load_dataset(self._data(replace(case, kept=ALL))).contract
             timed = replace(contract, policy=replace(contract.policy, **point.timing))
@@ -115,9 +136,30 @@ class Workshop:
                           *options])
         return data
 
+    def _demos(self, case: Case, count: int) -> Path:
+        demos = self.root / f'demos_{count}'
+        ended = demos.with_name(f'{demos.name}.made')
+        with locked(demos):
+            if not ended.exists():
+                run_command(demos, ['demos', '--scenario', case.scenario, '--episodes',
+                                    str(count), '--seed', str(DEMO_SEED), '--out', str(demos),
+                                    *(['--resume'] if demos.exists() else [])])
+                ended.touch()
+        return demos
+
     def _run(self, case: Case) -> Path:
         run = self.root / case.kept / f's{case.seed}' / case.method / 'run'
         data = self._data(case)
+        if is_edit(case):
+            mixed = self._run(unedited(case))
+            kept = (PAIR[case.scenario] if case.kept == STARTS else
+                    [mode for mode, wanted in self.scenario.desired.items() if wanted])
+            removed = [mode for mode in self.scenario.modes if mode not in kept]
+            shutil.rmtree(run.with_name('run.partial'), ignore_errors=True)  # of a killed process
+            run.parent.mkdir(parents=True, exist_ok=True)
+            self._made(run, ['unclone', str(mixed), '--data', str(data), '--remove',
+                             ','.join(removed), '--out', str(run)])
+            return run
         with locked(run):
             if not checkpoint.has_ended(run):
                 more = (['--resume'] if run.exists() else

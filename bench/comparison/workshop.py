@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,8 @@ class Workshop:
             many = self._demos('desired', max(schedule.counts), KEPT_SEED, self._modes(True))
             sources = [self._demos('undesired', schedule.removed, REMOVED_SEED,
                                    self._modes(False)),
-                       _first_episodes(many, int(kept), self.root / f'first_{kept}')]
+                       linked(sorted(path for path in many.iterdir() if path.is_dir())[:int(kept)],
+                              self.root / f'first_{kept}')]
             options = ['--validation', '0']
         with locked(out):
             if not out.exists():
@@ -403,20 +404,15 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _first_episodes(demos: Path, count: int, folder: Path) -> Path:
-    """Return a folder of links to the first episodes and their labels."""
+def linked(episodes: Iterable[Path], folder: Path) -> Path:
+    """Return a folder of links to episodes and their labels."""
     with locked(folder):
         if not folder.exists():
             partial = folder.with_name(f'{folder.name}.partial')
             _remove(partial)
             partial.mkdir(parents=True)
-            episodes = sorted(path for path in demos.iterdir() if path.is_dir())[:count]
             for episode in episodes:
                 for path in (episode, episode.with_name(f'{episode.name}.labels.json')):
                     (partial / path.name).symlink_to(path.resolve())
             partial.rename(folder)
     return folder
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

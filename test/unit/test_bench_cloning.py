@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from cloning.__main__ import is_done
-from cloning.page import with_tables
-from cloning.plan import FULL, POINTS, first_seed, plan
+from cloning.page import drawing, with_tables
+from cloning.picture import PICTURE
+from cloning.plan import ASTRAY_EPISODES, FULL, POINTS, STARTS, first_seed, is_edit, plan
+from cloning.starts import parted
 from comparison.plan import ALL, DEVELOPMENT_SEED, Case
 from comparison.results import add, empty, identity, load
+from learning_toys import toy_dataset
 
 from uncloning_ros.learning.options import POLICY_KINDS
 from uncloning_ros.scenario import find_scenario
@@ -41,7 +44,11 @@ def test_every_class_is_planned_on_every_scenario_and_along_the_curves() -> None
     for kind in POLICY_KINDS:
         assert {case.scenario for case in cases if (case.method, case.kept) == (kind, ALL)} == {
             'knife', 'knife_route', 'mug'}
+        assert any(case.method == kind + '_uncloned' for case in cases)
     assert {case.kept for case in cases} == set(POINTS)
+    assert {(case.scenario, case.method) for case in cases if case.kept == STARTS} == {
+        ('knife', 'flow'), ('knife', 'plan'), *(('knife_route', kind + edit) for kind in (
+            'flow', 'plan') for edit in ('', '_uncloned'))}
 
 
 def test_judged_seeds_are_neither_shown_nor_used_to_choose() -> None:
@@ -62,7 +69,7 @@ def test_tables_show_what_was_made_and_list_what_was_not() -> None:
     assert page.startswith('Text.\n')
     assert page.endswith('More.\n')
     assert 'old' not in page
-    for part in ('| `regression` | 71.3 % | 50.0 % | 40.0 % (47.0 %) | 80 handle_first, '
+    for part in ('| `regression` | 300 | 71.3 % | 50.0 % | 40.0 % (47.0 %) | 80 handle_first, '
                  '55 blade_first | 15 dropped | 6000 | 166 | 0.4 | 4.0 |',
                  '| `flow` | 0.0371 | 0.0242 | 0.0053 |  | -172 | 98.7 % | 8 of 10 | '
                  '0.050 (0.080) |', '| 10 demonstrations |', '33.3 %', 'the disk is full',
@@ -71,6 +78,53 @@ def test_tables_show_what_was_made_and_list_what_was_not() -> None:
         assert part in page
     assert '- `knife/all/0/flow`' not in page
     assert with_tables(page, results) == page
+
+
+def test_edits_stand_below_their_class_and_have_no_shares_of_one_mode() -> None:
+    results = empty(FULL)
+    add(results, record(Case('knife', ALL, 0, 'mixture')))
+    edit = record(Case('knife', ALL, 0, 'flow_uncloned'), steps=450)
+    edit['evaluation']['modes'] = None
+    add(results, edit)
+    add(results, record(Case('knife', ALL, 0, 'flow')))
+    rows = [line.split(' | ')[0] for line in with_tables(PAGE, results).splitlines()
+            if line.startswith('| `')]
+    assert rows == 2 * ['| `mixture`', '| `flow`', '| `flow_uncloned`']
+    assert is_edit(Case('knife', ALL, 0, 'flow_uncloned'))
+    assert is_done(results, Case('knife', ALL, 0, 'flow_uncloned'), FULL)
+
+
+def test_distances_by_time_and_shares_by_start_are_shown_and_drawn() -> None:
+    results = empty(FULL)
+    strayed = [{'second': second, 'plans': 100, 'distance': 0.1 + second / 20,
+                'demonstrated': 0.08} for second in range(5)]
+    add(results, record(Case('knife', ALL, 0, 'flow'), 0.97, astray=strayed))
+    add(results, record(Case('knife', 'demonstrations_10', 0, 'flow'), 0.4, astray=strayed[:2]))
+    shares = record(Case('knife', STARTS, 0, 'plan'))
+    del shares['audit']
+    shares['evaluation']['modes']['distribution']['bins'] = 10 * [
+        {'total_variation': 0.11, 'floor': 0.16}]
+    add(results, shares)
+    assert is_done(results, Case('knife', STARTS, 0, 'plan'), FULL)
+    page = with_tables(PAGE, results)
+    for part in ('| `flow` | 400 demonstrations, the timing of the contract | 0.080 | 0.100 | '
+                 '0.200 | 0.300 |', f'Mean over {ASTRAY_EPISODES} ',
+                 '| `knife` | `plan` | 8 of 10 | 0.050 (0.080) | 0.11 (0.16), ', PICTURE):
+        assert part in page
+    for part in ('flow: 97', 'flow: 40', 'flow: 0.3', 'by history'):
+        assert part in drawing(results)
+
+
+def test_shares_of_two_modes_follow_the_start(tmp_path: Path) -> None:
+    data = toy_dataset(tmp_path / 'data', episodes=1000)
+    y = data.contract.interface.observation_slices['object_pose'].start + 1
+    names = set(parted(data, ('left', 'right')))
+    starts = {one.name: (float(start), one.mode) for start, one in zip(
+        data.observations[data.bounds[:-1], y], data.episodes, strict=True) if one.name in names}
+    picked = sorted(starts.values())
+    assert 400 < len(picked) < 750
+    for part, share in ((picked[:50], 0.9), (picked[-50:], 0.1)):
+        assert sum(mode == 'left' for _, mode in part) / 50 == pytest.approx(share, abs=0.12)
 
 
 @pytest.mark.parametrize(('more', 'done'), [

@@ -30,7 +30,7 @@ from comparison.plan import (
 )
 from comparison.processes import run_process, total_times
 from comparison.statistics import headline_methods
-from comparison.workshop import Workshop, _first_episodes
+from comparison.workshop import Workshop, linked
 
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.episode import EpisodeResult
@@ -141,11 +141,12 @@ def test_a_comparison_that_was_begun_goes_on_by_the_same_schedule_alone(tmp_path
         _require_same_schedule(path, SHORT)
 
 
-def test_the_first_episodes_come_with_their_labels(tmp_path: Path) -> None:
+def test_linked_episodes_come_with_their_labels(tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / 'demos' / f'episode_{i:06d}').mkdir(parents=True)
         (tmp_path / 'demos' / f'episode_{i:06d}.labels.json').write_text(str(i))
-    folder = _first_episodes(tmp_path / 'demos', 2, tmp_path / 'first')
+    folder = linked((tmp_path / 'demos' / f'episode_{i:06d}' for i in range(2)),
+                    tmp_path / 'first')
     names = sorted(path.name for path in folder.iterdir())
     assert names == ['episode_000000', 'episode_000000.labels.json',
                      'episode_000001', 'episode_000001.labels.json']

@@ -117,6 +117,26 @@ def test_without_held_out_episodes_or_modes(run: Run, dataset: Dataset, cut) -> 
         evaluate(run, other, 1)
 
 
+def edited(run: Run, *removed: str) -> Run:
+    return replace(run, config=replace(run.config, edit={'remove': list(removed)}))
+
+
+def test_an_edited_policy_is_compared_with_what_it_keeps(run: Run, dataset: Dataset) -> None:
+    whole, found = evaluate(run, dataset, 1), evaluate(edited(run, 'right'), dataset, 1)
+    assert (found['removed'], whole['removed']) == (['right'], [])
+    assert found['episodes'] == whole['episodes'] / 2
+    assert found['modes'] is None
+    assert found['error'] != whole['error'] and found['likelihood'] != whole['likelihood']
+
+
+def test_without_a_held_out_episode_of_a_kept_mode(run: Run, dataset: Dataset) -> None:
+    other = replace(dataset, episodes=tuple(
+        replace(one, split='train') if one.mode == 'left' else one for one in dataset.episodes))
+    trained = replace(run, config=replace(run.config, data={}))
+    with pytest.raises(DatasetError, match='of left, since an edit removed right'):
+        evaluate(edited(trained, 'right'), other, 1)
+
+
 def test_episodes_of_the_training_are_no_test(run: Run, dataset: Dataset) -> None:
     swapped = replace(dataset, episodes=tuple(
         replace(one, split='validation' if one.split == 'train' else 'train')

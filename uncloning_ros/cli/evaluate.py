@@ -5,8 +5,8 @@
 Prints how far plans are from the demonstrated actions, how likely the demonstrated actions are,
 and how often each mode is planned where demonstrations begin. The distances between planned and
 demonstrated shares have a noise floor: with as few demonstrations, a policy without fault stays
-below it in 19 of 20 cases. A good figure here does not show that a handover succeeds; an audit
-does.
+below it in 19 of 20 cases. An edited policy is compared with demonstrations of the modes that it
+keeps. A good figure here does not show that a handover succeeds; an audit does.
 
   uncloning evaluate runs/mixed --data data/ --json mixed.json --html mixed.html
 """
@@ -56,6 +56,8 @@ def _print(found: Mapping[str, Any]) -> None:
           f'{found["draws"]} plans each\n'
           f'squared error, spread of the demonstrations = 1: {error["plan"]:.4f} of one plan, '
           f'{error["mean"]:.4f} of their mean, {error["nearest"]:.4f} of the nearest')
+    if found['removed']:
+        print(f'without demonstrations of removed modes: {", ".join(found["removed"])}')
     for name, part in found['error_by_phase'].items():
         print(f'  {name:8} {part["plan"]:.4f}  {part["mean"]:.4f}  {part["nearest"]:.4f}  '
               f'({part["windows"]} windows)')

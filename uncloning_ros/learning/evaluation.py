@@ -13,6 +13,8 @@ random plans give an upper bound of the negative log-likelihood. The width is th
 demonstrations of the training best. Of regression, whose plans are all alike, the blurred plan is
 a Gaussian with the variance of the residuals.
 
+An edited policy is compared with demonstrations of the kept modes alone.
+
 How often each mode is planned is compared with the demonstrations at one tick of each episode: the
 first one at which a classifier can tell the demonstrated modes apart.
 """
@@ -30,6 +32,7 @@ from uncloning_ros.demos.dataset.retargeting import held
 from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.mode_classifier import (
     Demonstrated,
     ModeClassifier,
@@ -63,8 +66,8 @@ def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
     """Return the record of an evaluation as plain data; `threads` are those of torch.
 
     Raise `CheckpointError` for a dataset of another timing or with held-out episodes that the run
-    was trained on, `DatasetError` without held-out episodes, `ContractError` for another
-    interface.
+    was trained on, `DatasetError` without held-out episodes of what the policy may do,
+    `ContractError` for another interface.
     """
     torch.set_num_threads(threads)
     contract = run.config.contract
@@ -75,7 +78,15 @@ def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
                               f'contract')
     _require_unseen(run, dataset)
     policy, generator = run.policy, torch.Generator().manual_seed(_SEED)
-    frames = _spread(dataset.window_frames('validation'), _WINDOWS)
+    removed = removed_modes(run.config.edit)
+    kept = [mode for mode in contract.interface.mode_names if mode not in removed]
+    # Episodes without a label may show any mode.
+    known, held_out = (dataset.window_frames(split, kept if removed else None)
+                       for split in ('train', 'validation'))
+    if not len(held_out):
+        raise DatasetError(f'expected a held-out episode of {" or ".join(kept)}, since an edit '
+                           f'removed {", ".join(removed)}, got none; give a dataset with one')
+    frames = _spread(held_out, _WINDOWS)
     windows = _seen(policy, dataset, frames)
     plans = policy.draw(windows.conditions, DRAWS, generator)
     phase = _phases(dataset)[frames]
@@ -84,7 +95,7 @@ def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
               for name, chunk in _ways(plans, windows.clean).items()}
     return {
         'schema': SCHEMA, 'policy': run.config.network.kind, 'weights_sha256': run.sha256,
-        'data_sha256': dataset.sha256, 'windows': len(windows),
+        'data_sha256': dataset.sha256, 'removed': list(removed), 'windows': len(windows),
         'episodes': len(np.unique(dataset.episode_of(frames))), 'draws': DRAWS,
         'error': {name: float(error.mean()) for name, error in errors.items()},
         'error_by_step': {name: error.mean(0).tolist() for name, error in errors.items()},
@@ -92,8 +103,9 @@ def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
             name: {'windows': int((phase == i).sum())} | {
                 way: float(error[phase == i].mean()) for way, error in errors.items()}
             for i, name in enumerate(PHASES) if (phase == i).any()},
-        'likelihood': _likelihood(policy, dataset, windows, plans, generator),
-        'modes': _modes(policy, dataset, generator)}
+        'likelihood': _likelihood(policy, _seen(policy, dataset, _spread(known, len(windows))),
+                                  windows, plans, generator),
+        'modes': _modes(policy, dataset, kept, generator)}
 
 
 def _require_unseen(run: Run, dataset: Dataset) -> None:
@@ -143,9 +155,8 @@ def _phases(dataset: Dataset) -> Frames:
     return found
 
 
-def _likelihood(policy: Policy, dataset: Dataset, windows: Windows, plans: Tensor,
+def _likelihood(policy: Policy, known: Windows, windows: Windows, plans: Tensor,
                 generator: torch.Generator) -> dict[str, Any]:
-    known = _seen(policy, dataset, _spread(dataset.window_frames('train'), len(windows)))
     fitted = _blurred(policy.draw(known.conditions, DRAWS, generator), known.clean)
     best = int(fitted.argmin())
     with torch.no_grad():
@@ -163,10 +174,11 @@ def _blurred(plans: Tensor, clean: Tensor) -> Tensor:
          - (-squares / (2.0 * width ** 2)).logsumexp(1)).mean() for width in _WIDTHS])
 
 
-def _modes(policy: Policy, dataset: Dataset, generator: torch.Generator) -> dict[str, Any] | None:
-    """Return the figures about modes; None unless two are both trained on and held out."""
+def _modes(policy: Policy, dataset: Dataset, kept_modes: Sequence[str],
+           generator: torch.Generator) -> dict[str, Any] | None:
+    """Return the figures about kept modes; None unless two are both trained on and held out."""
     interface = dataset.contract.interface
-    modes = [mode for mode in interface.mode_names
+    modes = [mode for mode in kept_modes
              if all(len(dataset.window_frames(split, [mode])) for split in
                     ('train', 'validation'))]
     if len(modes) < 2:

@@ -18,7 +18,9 @@ def page_of(name: str, found: Mapping[str, Any]) -> str:
     return page.html(f'Evaluation of {name}', [
         page.header('evaluation without a robot', name,
                     f'{found["policy"]} policy, {found["windows"]} windows of '
-                    f'{found["episodes"]} held-out episodes, {found["draws"]} plans each'),
+                    f'{found["episodes"]} held-out episodes, {found["draws"]} plans each'
+                    + (f'; without removed modes: {", ".join(found["removed"])}'
+                       if found['removed'] else '')),
         page.notice('Good figures here do not show that a handover succeeds; an audit does.'),
         _errors(found), _likelihood(found['likelihood']), _modes(found['modes']),
         page.section('Files', page.table(('', ''), [
