@@ -4,13 +4,14 @@
 
 # Top-level modules of the extras.
 FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
-               'pybullet_utils', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
+               'pybullet_utils', 'ray', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
                'zstandard')
 # Extra of each command and node; the other commands need [train]. Both hold [run].
 _EXTRAS = {**dict.fromkeys(('demos', 'audit', 'evidence', 'simulator', 'demonstrator'), 'sim'),
            'attack': 'train,sim',
            **dict.fromkeys(('recover', 'label', 'inspect', 'replay', 'recorder', 'keyboard',
                             'policy'), 'run')}
+_OWN_EXTRAS = {'ray': 'ray'}  # extra of each package that one option of a command needs
 _FROM_ROS = ('rclpy', 'interfaces', 'msgs', 'srvs')  # last words of the packages' names
 
 
@@ -18,8 +19,8 @@ def missing(program: str | None, err: ImportError) -> str | None:
     """Return the sentence for the command or node that needs a library, None for a defect."""
     package = (err.name or '').partition('.')[0]
     if package in FROM_EXTRAS:
-        remedy = (f"install it in the package's folder with: pip install "
-                  f"'.[{_EXTRAS.get(program or '', 'train')}]'")
+        extra = _OWN_EXTRAS.get(package) or _EXTRAS.get(program or '', 'train')
+        remedy = f"install it in the package's folder with: pip install '.[{extra}]'"
     elif package.rpartition('_')[2] in _FROM_ROS:
         remedy = 'source ROS 2 first, as in: source /opt/ros/jazzy/setup.bash'
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uncloning_ros.audit.audited import AuditedModel, identity_of
+from uncloning_ros.audit.cluster.handing_out import Cluster, run_on
 from uncloning_ros.audit.evidence import evidence_document
 from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.audit.record.audit_record import AuditRecord
@@ -76,16 +77,19 @@ class Audit:
         """Return the number of episodes to run, of all models."""
         return len(self._models) * len(self._own_seeds)
 
-    def run(self, finished: FinishedEpisodes | None,
-            wrong_starts: int | None) -> list[AuditedModel]:
-        """Run episodes that are not `finished`, then `wrong_starts` in each undesired mode."""
-        results = [self._results(path, policy, finished) for path, policy in self._models]
+    def run(self, finished: FinishedEpisodes | None, wrong_starts: int | None,
+            cluster: Cluster | None = None) -> list[AuditedModel]:
+        """Run episodes that are not `finished`, then `wrong_starts` in each undesired mode.
+
+        A `cluster` runs the episodes, this machine the wrong starts.
+        """
+        results = [self._results(path, policy, finished, cluster) for path, policy in self._models]
         return [AuditedModel(identity_of(policy, path.name, self._partner_sha256), found,
                              self._wrong_starts(path, policy, self._seeds[:wrong_starts or 0]))
                 for (path, policy), found in zip(self._models, results, strict=True)]
 
-    def _results(self, path: Path, policy: OnnxPolicy,
-                 finished: FinishedEpisodes | None) -> tuple[EpisodeResult, ...]:
+    def _results(self, path: Path, policy: OnnxPolicy, finished: FinishedEpisodes | None,
+                 cluster: Cluster | None) -> tuple[EpisodeResult, ...]:
         there = {} if finished is None else {seed: result for (sha256, seed), result
                                              in finished.done.items() if sha256 == policy.sha256}
         missing = [seed for seed in self._own_seeds if seed not in there]
@@ -99,9 +103,14 @@ class Audit:
                 bar.set_postfix(unsafe=unsafe, refresh=False)
                 bar.update()
 
-            made = (rollout.run_rollouts(path, self.scenario, missing, self._workers,
-                                         self._latency_s, tell, partner=self._partner)
-                    if missing else [])
+            if cluster is not None:
+                made = run_on(cluster, path, self.scenario, missing, self._latency_s, tell,
+                              self._partner)
+            elif missing:
+                made = rollout.run_rollouts(path, self.scenario, missing, self._workers,
+                                            self._latency_s, tell, partner=self._partner)
+            else:
+                made = []
         there |= {result.seed: result for result in made}
         return tuple(there[seed] for seed in self._own_seeds)
 

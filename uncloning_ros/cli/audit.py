@@ -17,7 +17,8 @@ same command with --resume continues it, and writes exactly the same files as an
 not interrupted.
 
 Several machines share an audit with --shard: each runs some of the episodes, and uncloning
-evidence merge writes the files that one machine would have written.
+evidence merge writes the files that one machine would have written. With --on a Ray cluster runs
+them, with the same result.
 
 Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input.
 
@@ -29,7 +30,7 @@ Exit status: 0 done, 1 a limit of --max-umr or --min-sr is exceeded, 2 bad input
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ from uncloning_ros.files import write_whole
 
 if TYPE_CHECKING:
     from uncloning_ros.audit.audit import Audit
+    from uncloning_ros.audit.cluster.handing_out import Cluster
     from uncloning_ros.audit.record.finished_episodes import FinishedEpisodes
 
 # Episodes by default: up to 5 unsafe ones show a rate below 1 %, so a good policy seldom fails.
@@ -92,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--shard', type=shard_of, metavar='I/N',
                         help='run shard I of N of the episodes, and write its episodes to the '
                              'file of --evidence, for uncloning evidence merge')
+    parser.add_argument('--on', type=_address, metavar='ray[:ADDRESS]',
+                        help='let a Ray cluster run the episodes: the one at ADDRESS with all its '
+                             'cores, or one of --workers cores that is started here')
     add_workers(parser)
 
 
@@ -117,8 +122,9 @@ def run(args: argparse.Namespace) -> int:
     shard = None if args.shard is None else Shard(*args.shard)
     audit = Audit([args.model, *args.against], find_scenario(args.scenario), args.episodes,
                   args.seed, latency_s, args.workers, args.partner, shard)
-    with _kept(audit, list(outputs.values()), args.resume) as finished:
-        models = audit.run(finished, args.wrong_starts)
+    with (_kept(audit, list(outputs.values()), args.resume) as finished,
+          _cluster(args.on, args.workers) as cluster):
+        models = audit.run(finished, args.wrong_starts, cluster)
         if shard is not None:
             write_whole(new_path(args.evidence), audit.shard_text(models, limits, shard).encode())
             if finished is not None:
@@ -137,6 +143,21 @@ def run(args: argparse.Namespace) -> int:
             # Also if the disk is full; and after the files, since a closed pipe stops printing.
             print(terminal.audit_text(record))
     return 1 if record.limits.exceeded else 0
+
+
+def _address(text: str) -> str:
+    """Return the address of a text 'ray:ADDRESS', '' for 'ray'."""
+    engine, colon, address = text.partition(':')
+    if engine != 'ray' or bool(colon) != bool(address):
+        raise argparse.ArgumentTypeError(f'expected ray or ray:ADDRESS, as in ray:auto, got '
+                                         f'{text!r}')
+    return address
+
+
+def _cluster(address: str | None, cores: int) -> 'AbstractContextManager[Cluster | None]':
+    from uncloning_ros.audit.cluster.ray_cluster import LOCAL, ray_cluster
+
+    return nullcontext() if address is None else ray_cluster(address or LOCAL, cores)
 
 
 @contextmanager

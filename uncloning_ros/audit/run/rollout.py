@@ -238,7 +238,7 @@ def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers:
     `ModelError` for a model that cannot be used, `AuditError` for one that does not fit the
     scenario or if a process is lost.
     """
-    return _share(_episodes, seeds, model, scenario, workers, inference_latency_s, on_done,
+    return _share(episode_runner, seeds, model, scenario, workers, inference_latency_s, on_done,
                   steering, partner)
 
 
@@ -288,14 +288,20 @@ def _share(make: Callable[[Setting], Callable[[_Item], _Out]], items: Sequence[_
            model: Path, scenario: Scenario, workers: int, inference_latency_s: float,
            on_done: Callable[[_Out], object], steering: Steering | None = None,
            partner: Path | None = None) -> list[_Out]:
+    setting = setting_of(model, scenario, inference_latency_s, steering, partner)
+    return share(make, setting, items, workers, 'the audit', AuditError, on_done)
+
+
+def setting_of(model: Path, scenario: Scenario, inference_latency_s: float,
+               steering: Steering | None = None, partner: Path | None = None) -> Setting:
+    """Return the setting of a worker process; raise as `run_rollouts` for models that misfit."""
     policy = load_policy(model)
     other = None if partner is None else load_policy(partner)
     require_fit(policy, model, scenario)
     require_partner(policy, other, scenario)
-    setting = Setting(
+    return Setting(
         model.resolve(), policy.sha256, scenario, inference_latency_s, steering,
         None if partner is None or other is None else (partner.resolve(), other.sha256))
-    return share(make, setting, items, workers, 'the audit', AuditError, on_done)
 
 
 def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
@@ -397,7 +403,8 @@ class _Runner:
         return filming.film()
 
 
-def _episodes(setting: Setting) -> Callable[[int], EpisodeResult]:
+def episode_runner(setting: Setting) -> Callable[[int], EpisodeResult]:
+    """Return the function that runs the episode of a seed in this process."""
     return _Runner(setting).episode
 
 
