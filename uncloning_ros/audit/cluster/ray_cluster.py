@@ -31,7 +31,7 @@ def ray_cluster(address: str, cores: int) -> Iterator[Cluster]:
     own = {'num_cpus': cores, 'include_dashboard': False} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except Exception as err:  # noqa: BLE001 - Ray's errors of a start have no common base
+    except Exception as err:  # Ray's have no common base
         raise AuditError(f'expected a Ray cluster at {address}, got: {err}; start one with ray '
                          f'start --head, or give --on ray for one on this machine') from err
     signal.signal(signal.SIGTERM, at_sigterm)  # Ray has one of its own
