@@ -109,7 +109,8 @@ TUNING: Mapping[str, tuple[Mapping[str, float], ...]] = {
 }
 UNTUNED: Mapping[str, Mapping[str, float]] = {'best_of': {'count': 16}}
 
-HEADLINE = ('uncloned', 'retrained')  # methods with the most episodes: most targets compare them
+# Methods with the most episodes: most targets compare them.
+HEADLINE = ('uncloned', 'retrained', 'conditional')
 # Pairs of each training seed that were looked at before more were planned; the comparison is
 # judged by the later ones alone.
 SEEN = {('finetuned', scenario): 300 for scenario in PAIR}
@@ -122,6 +123,7 @@ _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
 OTHER_EDITS = ('published', 'contrastive', 'npo', 'kto')
 # A policy that is trained to draw its mode, and the same with its modes fixed.
 _DRAWN = ('planning', 'conditional')
+_ANNOUNCED = ('mug',)  # with several kept modes, beside the headline
 
 
 @dataclass(frozen=True)
@@ -232,8 +234,10 @@ def plan(schedule: Schedule) -> list[Case]:
     cases += [Case(scenario, ALL, first, method) for method in _STEERINGS
               for scenario in schedule.headline[:1 if method == 'fixed_noise' else None]]
     cases.append(Case(schedule.headline[0], ALL, first, LATENCY))
-    cases += [Case(scenario, ALL, first, method) for method in _DRAWN
-              for scenario in schedule.headline]
+    cases += [Case(scenario, ALL, seed, method) for seed in schedule.seeds
+              for scenario in schedule.headline for method in _DRAWN]
+    cases += [Case(scenario, ALL, first, _DRAWN[0]) for scenario in schedule.others
+              if scenario in _ANNOUNCED]
     cases += [Case(scenario, ALL, first, method) for scenario in schedule.headline
               if scenario in PAIR for method, made in METHODS.items() if made.pair]
     cases += [Case(scenario, str(count), first, method) for method in OTHER_EDITS

@@ -34,6 +34,7 @@ from comparison.plan import (
 )
 from uncloning_ros.audit.audited import BETWEEN_MODES
 from uncloning_ros.audit.figures.commitment import commitment, is_wrong_start
+from uncloning_ros.audit.figures.intent import said_and_done
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import write_whole
 from uncloning_ros.judging.episode import EpisodeResult
@@ -119,7 +120,7 @@ def began_of(result: EpisodeResult, kept_modes: Sequence[str]) -> str:
 def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[str, Any]:
     """Return the part of a record that its episodes determine."""
     outcomes = [result.outcome for result in results]
-    found = commitment(outcomes, kept_modes)
+    found, said = commitment(outcomes, kept_modes), said_and_done(results, ())
     return {
         'first_seed': results[0].seed,
         'outcomes': ''.join(map(outcome_of, results)),
@@ -130,7 +131,9 @@ def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[
         'unsafe': dict(sorted(Counter(f'{o.unsafe.clause} {o.unsafe.part}' for o in outcomes
                                       if o.unsafe).items())),
         'committed': found.committed, 'bridges': found.bridges,
-    }
+    } | ({} if said is None else {'said': {
+        'completed': said.completed, 'agreed': said.agreed, 'unread': said.unread,
+        'least_read_s': None if said.read_s is None else said.read_s.least}})
 
 
 def identity(case: Case) -> dict[str, Any]:

@@ -9,7 +9,7 @@ better or not worse. The targets about the balance of modes are judged by the va
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from comparison.plan import ALL, LATENCY, PAIR, SEEN, Case, seeds_of
+from comparison.plan import ALL, LATENCY, PAIR, SEEN, Case, plan, seeds_of
 from comparison.results import Record, case_of, find, schedule_of
 from comparison.statistics import (
     EDIT,
@@ -35,6 +35,8 @@ _MOST_UMR, _LESS_TCR = 0.01, -0.02
 _MOST_STEPS, _MOST_TIME = 500, 0.15
 _MOST_DISTANCE = 0.1
 _MOST_RATIO_OFF = 0.05  # of planning times, from 1
+# Of policies that draw their mode first.
+_LESS_OF_PLAN, _AGREED, _READ_S, _MOST_LOCK_S = -0.01, 0.99, 1.0, 10.0
 
 REQUIREMENTS = {
     'retrain': f'SR less than {-100 * _WORSE_SR:g} points below the filtered retrain (lower 95 % '
@@ -56,6 +58,14 @@ REQUIREMENTS = {
                      f'measurement and {100 * _MOST_RATIO_OFF:g} %',
     'balance': f'Total variation between the modes and the kept modes of the mixed policy at most '
                f'{_MOST_DISTANCE:g}, by the value found',
+    'drawn': f'A policy that draws its mode first: TCR less than {-100 * _LESS_OF_PLAN:g} points '
+             f'below the mixed policy (lower 95 % bound)',
+    'said': f'It does the mode that its first plan said in at least {100 * _AGREED:g} % of the '
+            f'completed episodes, and says the done mode from at least {_READ_S:g} s before the '
+            f'grasp on, in each of them',
+    'lock': f'Its mode fixed: no completed episode in a removed mode, SR less than '
+            f'{-100 * _LESS_OF_PLAN:g} points below the filtered retrain (lower 95 % bound), the '
+            f'edit in less than {_MOST_LOCK_S:g} s',
     'bridges': 'Bridge rate not higher than that of the filtered retrain, by the values found',
 }
 
@@ -74,7 +84,7 @@ def targets(results: Record) -> list[Target]:
     """Return all targets."""
     return [*_against_retrained(results), *_scarce(results), *_against_finetuned(results),
             *unsafe_rates(results), *_completed(results), *_cost(results), *same_graphs(results),
-            *_planning_time(results), *_variety(results)]
+            *_planning_time(results), *_drawn(results), *_variety(results)]
 
 
 def target_of(requirement: str, place: str, found: str, met: bool, cause: str = '') -> Target:
@@ -277,6 +287,49 @@ def _planning_time(results: Record) -> Iterator[Target]:
     yield target_of('planning time', f'`{scenario}`', found,
                     itself['low'] <= edited['value'] <= itself['high']
                     and abs(edited['value'] - 1.0) <= _MOST_RATIO_OFF)
+
+
+def _drawn(results: Record) -> Iterator[Target]:
+    """Yield the targets of policies that draw their mode first, and of these with it fixed."""
+    planned = {case.scenario: None for case in plan(schedule_of(results))
+               if case.method == 'planning'}
+    for scenario in planned:
+        place = f'`{scenario}`'
+        pairs = against(results, scenario, ALL, 'planning', 'mixed', 'tcr')
+        records = of_seeds(results, scenario, ALL, 'planning')
+        if pairs is None:
+            why = absent(results, scenario, ALL, 'planning', 'mixed')
+            yield from (Target(requirement, place, why, OPEN) for requirement in ('drawn', 'said'))
+        else:
+            yield of_pairs(pairs, 'drawn', place, difference_of(pairs), pairs.low > _LESS_OF_PLAN,
+                           summed(records, 'failures'))
+            said = [record['said'] for record in records]
+            agreed, completed, unread = (sum(one[key] for one in said)
+                                         for key in ('agreed', 'completed', 'unread'))
+            least_s = min((one['least_read_s'] for one in said
+                           if one['least_read_s'] is not None), default=0.0)
+            found = (f'{agreed} of {completed} as said; said {least_s:.2f} s before the grasp or '
+                     f'earlier, but for {unread} that were not read')
+            yield of_pairs(pairs, 'said', place, found, completed > 0 and unread == 0 and (
+                agreed >= _AGREED * completed) and least_s >= _READ_S)
+        if scenario in schedule_of(results).headline:
+            yield _lock(results, scenario)
+
+
+def _lock(results: Record, scenario: str) -> Target:
+    place, pairs = f'`{scenario}`', against(results, scenario, ALL, 'conditional', 'retrained',
+                                            'sr')
+    if pairs is None:
+        return Target('lock', place, absent(results, scenario, ALL, 'conditional', 'retrained'),
+                      OPEN)
+    records = of_seeds(results, scenario, ALL, 'conditional')
+    removed = [mode for mode, wanted in find_scenario(scenario).desired.items() if not wanted]
+    left = sum(record['modes'].get(mode, 0) for record in records for mode in removed)
+    longest_s = max(record['learning']['wall_s'] for record in records)
+    return of_pairs(pairs, 'lock', place,
+                    f'{left} in a removed mode, SR {difference_of(pairs)}, {longest_s:.0f} s',
+                    left == 0 and pairs.low > _LESS_OF_PLAN and longest_s < _MOST_LOCK_S,
+                    summed(records, 'failures'))
 
 
 def _variety(results: Record) -> Iterator[Target]:

@@ -416,3 +416,7 @@ def linked(episodes: Iterable[Path], folder: Path) -> Path:
                     (partial / path.name).symlink_to(path.resolve())
             partial.rename(folder)
     return folder
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -54,7 +54,10 @@ def test_all_cases_of_the_targets_are_planned() -> None:
     for scenario in ('scissors', 'screwdriver', 'mug'):
         assert headline_methods(FULL, scenario) == [
             'mixed', 'retrained', 'finetuned', 'uncloned', 'published', 'contrastive', 'npo',
-            'kto']
+            'kto'] + ['planning'] * (scenario == 'mug')
+    for method in ('planning', 'conditional'):
+        assert {(case.scenario, case.seed) for case in planned if case.method == method} >= {
+            (scenario, seed) for scenario in ('knife', 'knife_route') for seed in (0, 1, 2)}
     assert Case('knife_route', ALL, 0, 'retrained_pair') in planned
     assert {case.scenario for case in planned if case.method == 'fixed_noise'} == {
         'knife'}, 'where the noise was searched'

@@ -33,7 +33,7 @@ def test_an_episode_is_one_character() -> None:
     def episode(completed: bool, failure: str | None, clause: str | None,
                 mode: str | None = None) -> Any:
         unsafe = None if clause is None else UnsafeEvent(clause, 'hand', 1.0, 0.0)
-        return SimpleNamespace(seed=7, outcome=SimpleNamespace(
+        return SimpleNamespace(seed=7, said=None, outcome=SimpleNamespace(
             completed=completed, failure=failure, unsafe=unsafe, success=failure is None,
             mode=mode, committed=(), taken_s=None))
 

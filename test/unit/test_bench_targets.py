@@ -185,3 +185,30 @@ def test_two_kept_modes_stay_in_balance_and_apart() -> None:
     assert target_of(results, 'bridges', two).state == MISSED
     pair = '`knife_route`, handle_low and handle_face kept'
     assert target_of(results, 'bridges', pair).state == OPEN
+
+
+def test_a_policy_that_draws_its_mode_says_what_it_does_and_loses_nothing() -> None:
+    case = Case('knife', ALL, 0, 'planning')
+    said = {'completed': 100, 'agreed': 99, 'unread': 0, 'least_read_s': 1.2}
+
+    def found(requirement: str, outcomes: str, **more: Any) -> Target:
+        return target_of(results_of(*methods(case, mixed='S' * 100), record(
+            case, outcomes, said=said | more), schedule=ONCE), requirement, '`knife`')
+    assert found('said', 'S' * 100).state == MET
+    for more in ({'agreed': 98}, {'unread': 1}, {'least_read_s': 0.9}, {'least_read_s': None}):
+        assert found('said', 'S' * 100, **more).state == MISSED
+    assert found('drawn', 'S' * 97 + 'F' * 3).state == MISSED
+
+
+def test_a_lock_leaves_nothing_and_is_as_good_as_the_retrain() -> None:
+    case = Case('knife', ALL, 0, 'conditional')
+    large = replace(ONCE, name='large', episodes_headline=500)
+
+    def many(outcomes: str, **more: Any) -> Target:
+        return target_of(results_of(*methods(case, retrained='S' * 500), record(
+            case, outcomes, **({'learning': {'wall_s': 4.0, 'cpu_s': 4.0}} | more)),
+            schedule=large), 'lock', '`knife`')
+    assert many('S' * 500).state == MET
+    assert many('S' * 490 + 'F' * 10).state == MISSED
+    assert many('S' * 500, modes={'handle_first': 499, 'blade_first': 1}).state == MISSED
+    assert many('S' * 500, learning={'wall_s': 12.0, 'cpu_s': 4.0}).state == MISSED
