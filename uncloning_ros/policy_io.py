@@ -72,11 +72,13 @@ def intent_size(modes: Sequence[str]) -> int:
 class Plan:
     """A plan: the actions `chunk` (horizon, action_dim) float32, in the contract's units.
 
-    `intent` is None for a policy that says none.
+    `intent` is None for a policy that says none. `doubt` tells how unlike the training
+    observations the newest one is; None for a policy without a head for it.
     """
 
     chunk: Float32
     intent: Intent | None = None
+    doubt: float | None = None
 
 
 # A policy: an observation and standard normal noise (horizon, action_dim) float32 to a plan.

@@ -56,7 +56,7 @@ class FakePolicy:
         self.observation_shape = (timing.history, interface.observation_dim)
         self.chunk_shape = (timing.horizon, interface.action_dim)
         self.picture_shapes = {camera.key: camera.shape for camera in interface.cameras}
-        self.says_intent, self.episode_noise = False, 0
+        self.says_intent, self.episode_noise, self.doubt = False, 0, None
         self._bad = bad
 
     def warm_up(self) -> None:

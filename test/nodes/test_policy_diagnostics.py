@@ -26,7 +26,7 @@ HEALTH = {
     'state': 'active', 'reason': 'policy', 'sentence': 'the policy commands',
     'model_sha256': 'f' * 64, 'evidence_kind': 'none required', 'evidence': 'none required',
     'seed': 7,
-    'counters': {'cycles': 10, 'holds': 2}, 'shadow': None,
+    'counters': {'cycles': 10, 'holds': 2}, 'shadow': None, 'doubt': {},
     'ages_s': {'tool_pose': 0.01, 'hand_pose': 0.2},
     'max_ages_s': {'tool_pose': 0.15, 'hand_pose': 0.3},
     'rates_hz': {'tool_pose': 100.0, 'hand_pose': 30.0}, 'refused': {}, 'deadline_misses': 0,
@@ -143,7 +143,7 @@ def test_status_comes_with_every_tick_of_the_policy_and_with_every_change(live: 
     per_tick = CONTRACT.deployment.command_rate_hz / CONTRACT.policy.rate_hz
     assert passed <= per_tick * (len(said) - 1)
     assert set(said[-1]) == {'state', 'reason', 'sentence', 'model_sha256', 'warnings', 'shadow',
-                             'overruns', 'counters'}
+                             'overruns', 'counters', 'doubt'}
     live.robot.frozen.add('hand_pose')
     live.reach('hold', 'unchanged_input')
     live.robot.frozen.clear()

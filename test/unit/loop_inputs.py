@@ -22,6 +22,7 @@ from uncloning_ros.runtime.control_loop import (
     PlanRequest,
     answer,
 )
+from uncloning_ros.runtime.doubt import DoubtWatch
 from uncloning_ros.runtime.take_over import ABSENT
 
 PERIOD_NS = CONTRACT.policy.period_ns
@@ -102,9 +103,10 @@ class Run:
     """
 
     def __init__(self, infer: Infer | None = None, seed: int = 0, contract: Contract = CONTRACT,
-                 latency_ns: int = 0, begin_ns: int = 0, episode_noise: int = 0) -> None:
+                 latency_ns: int = 0, begin_ns: int = 0, episode_noise: int = 0,
+                 doubt: DoubtWatch | None = None) -> None:
         self.infer = infer or constant_policy(action(0.41, 0.0))
-        self.loop = ControlLoop(contract, seed, episode_noise)
+        self.loop = ControlLoop(contract, seed, episode_noise, doubt)
         self.loop.start()
         self.cycle_ns = contract.deployment.command_period_ns
         self.latency_ns = latency_ns

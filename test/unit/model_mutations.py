@@ -34,10 +34,11 @@ ANY_OPERATOR = tuple(sorted({schema.name for schema in onnx.defs.get_all_schemas
                              if schema.domain == ''}))
 
 
-def small_policy(contract: Contract, intent: bool = False) -> onnx.ModelProto:
+def small_policy(contract: Contract, intent: bool = False,
+                 doubt: bool = False) -> onnx.ModelProto:
     """Return a valid policy, of operators that the export writes: it stays where it is.
 
-    It may say an intent.
+    It may say an intent and a doubt.
     """
     timing, interface = contract.policy, contract.interface
     window = timing.history * interface.observation_dim
@@ -95,6 +96,9 @@ def small_policy(contract: Contract, intent: bool = False) -> onnx.ModelProto:
     if intent:
         constants['w4'] = 0.1 * rng.normal(size=(HIDDEN, said)).astype(np.float32)
         nodes += [make('MatMul', ['h3', 'w4'], ['odds']), make('Softmax', ['odds'], ['intent'])]
+    if doubt:
+        constants['w5'] = 0.1 * rng.normal(size=(HIDDEN, 1)).astype(np.float32)
+        nodes.append(make('MatMul', ['h3', 'w5'], ['doubt']))
 
     def value(name: str, dims: Sequence[int],
               kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
@@ -105,12 +109,14 @@ def small_policy(contract: Contract, intent: bool = False) -> onnx.ModelProto:
                          value('noise', chunk),
                          *(value(camera.key, camera.shape, TensorProto.UINT8)
                            for camera in cameras)],
-        [value('action_chunk', chunk), *([value('intent', [said])] if intent else [])],
+        [value('action_chunk', chunk), *([value('intent', [said])] if intent else []),
+         *([value('doubt', [1])] if doubt else [])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     decoder = dict(zip(PICTURE_KEYS, (pictures.decoder(), pictures.decoder_digest()), strict=True))
     drawn = {'episode_noise': str(2 * len(interface.modes))} if intent else {}
-    helper.set_model_props(model, (decoder if cameras else {}) | drawn | {
+    record = {'doubt': json.dumps({'demonstrated': {}})} if doubt else {}
+    helper.set_model_props(model, (decoder if cameras else {}) | drawn | record | {
         'schema': SCHEMA, 'contract': json.dumps(plain(contract)),
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'seeds': '{}', 'software_version': '0',
@@ -310,7 +316,7 @@ def wrong_dtype(rng: Generator, model: onnx.ModelProto) -> None:
 
 def wrong_name(rng: Generator, model: onnx.ModelProto) -> None:
     _value(rng, model).name = _pick(
-        rng, ('observation', 'noise', 'action_chunk', 'intent', 'x', ''))
+        rng, ('observation', 'noise', 'action_chunk', 'intent', 'doubt', 'x', ''))
 
 
 def missing_value(rng: Generator, model: onnx.ModelProto) -> None:
@@ -387,7 +393,7 @@ def _other_bytes(rng: Generator, blank: bytes) -> bytes:
 
 def mutated_model(rng: Generator, contract: Contract) -> bytes:
     """Return the bytes of a changed policy of `contract`, with a right digest."""
-    model = small_policy(contract, intent=bool(rng.random() < 0.5))
+    model = small_policy(contract, bool(rng.random() < 0.5), bool(rng.random() < 0.5))
     if rng.random() < 0.15:
         return with_digest(_other_bytes(rng, model.SerializeToString(deterministic=True)))
     for change in [_pick(rng, STRUCTURE) for _ in range(_pick(rng, (1, 1, 1, 2, 3)))]:

@@ -23,6 +23,7 @@ from uncloning_ros.audit.shards import shard_document
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.progress import progress_bar
+from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.schema import plain
@@ -32,7 +33,7 @@ class Audit:
     """An audit of one or several models on the same seeds, over `workers` processes.
 
     In a scenario with two arms each model gives and `partner` receives. Of the episodes a `shard`
-    runs its own alone.
+    runs its own alone. With `ignore_doubt` doubt is judged and holds no arm.
     Seeds begin with `seed`, by default with one that follows from the digests of models and
     scenario. Raise `ModelError` for a model that cannot be used, `AuditError` for models that do
     not fit the scenario or each other, and for seeds that a model was made with.
@@ -40,8 +41,10 @@ class Audit:
 
     def __init__(self, paths: Sequence[Path], scenario: Scenario, episodes: int,
                  seed: int | None, inference_latency_s: float, workers: int,
-                 partner: Path | None = None, shard: Shard | None = None) -> None:
+                 partner: Path | None = None, shard: Shard | None = None,
+                 ignore_doubt: bool = False) -> None:
         self.scenario = scenario
+        self._ignore_doubt = ignore_doubt
         self._latency_s = inference_latency_s
         self._workers = workers
         self._models = [(path, load_policy(path)) for path in paths]
@@ -60,6 +63,7 @@ class Audit:
                              f'{shard.count}; give fewer to --shard')
         for path, policy in every:
             require_unseen(path, policy, self._seeds)
+            watch_of(policy.contract, policy.doubt, not ignore_doubt)
 
     @property
     def setting(self) -> dict[str, Any]:
@@ -70,7 +74,8 @@ class Audit:
                 'machine': plain(machine()),
                 **({} if self._partner is None else {'partner': self._partner_sha256}),
                 **({} if self._shard is None else {
-                    'shard': f'{self._shard.number}/{self._shard.count}'})}
+                    'shard': f'{self._shard.number}/{self._shard.count}'}),
+                **({'ignore_doubt': True} if self._ignore_doubt else {})}
 
     @property
     def total(self) -> int:
@@ -105,10 +110,11 @@ class Audit:
 
             if cluster is not None:
                 made = run_on(cluster, path, self.scenario, missing, self._latency_s, tell,
-                              self._partner)
+                              self._partner, self._ignore_doubt)
             elif missing:
                 made = rollout.run_rollouts(path, self.scenario, missing, self._workers,
-                                            self._latency_s, tell, partner=self._partner)
+                                            self._latency_s, tell, partner=self._partner,
+                                            ignore_doubt=self._ignore_doubt)
             else:
                 made = []
         there |= {result.seed: result for result in made}
@@ -125,7 +131,7 @@ class Audit:
         with progress_bar(f'wrong starts of {path.name}', len(starts)) as bar:
             results = rollout.run_wrong_starts(path, self.scenario, starts, self._workers,
                                                self._latency_s, lambda _: bar.update(),
-                                               self._partner)
+                                               self._partner, self._ignore_doubt)
         pairs = list(zip(starts, results, strict=True))
         return {mode: tuple(result for start, result in pairs if start.mode == mode)
                 for mode in dict.fromkeys(start.mode for start in starts)}
@@ -154,7 +160,7 @@ class Audit:
                            if sha256 == model.identity.model_sha256]
                 films = rollout.film_episodes(path, self.scenario, results, self._workers,
                                               self._latency_s, lambda _: bar.update(),
-                                              self._partner)
+                                              self._partner, self._ignore_doubt)
                 strips += [Strip(model.identity.model, result, film)
                            for result, film in zip(results, films, strict=True)]
         return strips

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.learning.edit_record import removed_modes
+from uncloning_ros.runtime.doubt import Calibration
 from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.schema import Doc, Note, Sha256, Texts
 
@@ -36,6 +37,8 @@ class ModelIdentity:
     demonstrated: Annotated[Mapping[str, int] | None, Note.DERIVED] = None
     partner_sha256: Annotated[str | None, Doc(
         'of the file of the arm that received, in a scenario with two')] = None
+    doubt: Annotated[Calibration | None, Doc(
+        'the threshold of its doubt; left out: none')] = None
     weights_sha256: Annotated[str | None, Note.DERIVED] = None
     original_sha256: Annotated[str | None, Note.DERIVED] = None
 
@@ -67,6 +70,7 @@ def identity_of(policy: OnnxPolicy, name: str,
         name, policy.sha256, contract.interface.sha256, contract.policy.sha256,
         contract.deployment.sha256, tuple(contract.interface.desired_modes),
         modes_removed=removed_modes(edit), partner_sha256=partner_sha256,
+        doubt=None if policy.doubt is None else policy.doubt.calibration,
         demonstrated=_demonstrated(training),
         weights_sha256=None if edit else training.get('weights_sha256'),
         original_sha256=edit['parent_sha256'] if edit else None)

@@ -76,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='also run N episodes for each undesired mode (default: none). In '
                              'them the scripted teacher grasps and lifts the tool in that mode, '
                              'then the policy takes over')
+    parser.add_argument('--ignore-doubt', action='store_true',
+                        help='judge doubt, but let it hold no arm; gives no evidence, for a robot '
+                             'would hold')
     parser.add_argument('--max-umr', type=fraction, metavar='RATE',
                         help='limit of the 95 %% upper bound of UMR; exit with 1 above it')
     parser.add_argument('--min-sr', type=fraction, metavar='RATE',
@@ -104,6 +107,9 @@ def run(args: argparse.Namespace) -> int:
     """Audit models on the same seeds; return 1 if a stated limit of the first is exceeded."""
     outputs: dict[str, Path] = {kind: path for kind in ('json', 'evidence', 'html')
                                 if (path := getattr(args, kind)) is not None}
+    if args.ignore_doubt and args.evidence is not None:
+        raise AuditError('--evidence is about the file as it is deployed, got --ignore-doubt; '
+                         'leave one of them out')
     _require_writable(list(outputs.values()), args.resume)
     if args.shard is not None:
         _require_shard_options(args, outputs)
@@ -121,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
     limits = StatedLimits(args.max_umr, args.min_sr)
     shard = None if args.shard is None else Shard(*args.shard)
     audit = Audit([args.model, *args.against], find_scenario(args.scenario), args.episodes,
-                  args.seed, latency_s, args.workers, args.partner, shard)
+                  args.seed, latency_s, args.workers, args.partner, shard,
+                  args.ignore_doubt)
     with (_kept(audit, list(outputs.values()), args.resume) as finished,
           _cluster(args.on, args.workers) as cluster):
         models = audit.run(finished, args.wrong_starts, cluster)

@@ -16,6 +16,7 @@ The commands follow one another; each reads the output of the one before:
   uncloning evaluate runs/mixed --data data/ --html evaluation.html
   uncloning export runs/mixed --out mixed.onnx
   uncloning export runs/uncloned --out policy.onnx
+  uncloning doubt runs/uncloned --data data/ --out asking.onnx
   uncloning diff mixed.onnx policy.onnx
   uncloning audit policy.onnx --against mixed.onnx --scenario knife \
       --max-umr 0.01 --html audit.html --evidence policy.evidence
@@ -56,6 +57,7 @@ COMMANDS = {
     'evaluate': 'compare the plans of a policy with held-out demonstrations',
     'unclone': 'remove undesired modes from the weights of a trained policy',
     'export': 'write a trained policy as one self-contained ONNX file',
+    'doubt': 'export a policy that holds and asks where it does not know',
     'diff': 'show that two exported policies differ in weights alone',
     'audit': 'simulate many handovers and count the unsafe ones',
     'attack': 'attack an edited policy and count how often a removed mode comes back',

@@ -11,6 +11,7 @@ from uncloning_ros.contract.contract import (
 )
 from uncloning_ros.contract.deployment import (
     Deployment,
+    DoubtStop,
     Enable,
     EpisodeEnd,
     FaultSignal,
@@ -32,7 +33,7 @@ from uncloning_ros.contract.messages import TRANSFORMS
 
 __all__ = [
     'HAND_KEY', 'KINDS', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment',
-    'Enable', 'EpisodeEnd', 'FaultSignal', 'Interface', 'Kind', 'Limits', 'ObservedTopic',
-    'PolicyTiming', 'Signal', 'Teleoperation', 'Topic', 'contract_from_dict', 'load_contract',
-    'require_same_interface', 'with_continuous', 'with_modes',
+    'DoubtStop', 'Enable', 'EpisodeEnd', 'FaultSignal', 'Interface', 'Kind', 'Limits',
+    'ObservedTopic', 'PolicyTiming', 'Signal', 'Teleoperation', 'Topic', 'contract_from_dict',
+    'load_contract', 'require_same_interface', 'with_continuous', 'with_modes',
 ]

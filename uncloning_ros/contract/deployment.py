@@ -104,6 +104,17 @@ class Teleoperation:
 
 
 @dataclass(frozen=True)
+class DoubtStop:
+    """Doubt of the policy above its threshold for `after_s` holds the arm until a person answers.
+
+    `~/start` accepts it for `accepted_s`. The threshold is in the policy's file.
+    """
+
+    after_s: Annotated[float, Range(0.0, 60.0)]
+    accepted_s: Seconds = 10.0
+
+
+@dataclass(frozen=True)
 class VectorLimits:
     """Limits of one commanded vector, in its own unit; lists have a number for each value.
 
@@ -234,6 +245,7 @@ class Deployment:
     enable: Enable | None = None
     fault: FaultSignal | None = None
     teleoperation: Teleoperation | None = None
+    doubt: DoubtStop | None = None
 
     @property
     def command_period_ns(self) -> int:

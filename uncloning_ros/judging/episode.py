@@ -19,6 +19,7 @@ from uncloning_ros.errors import AuditError
 from uncloning_ros.geometry import Array, Vector
 from uncloning_ros.judging import measures
 from uncloning_ros.judging.commitment import committed_modes
+from uncloning_ros.judging.doubted import Doubted
 from uncloning_ros.judging.letting_go import LettingGo, letting_go
 from uncloning_ros.judging.measures import Offer
 from uncloning_ros.judging.said import Said
@@ -101,6 +102,7 @@ class EpisodeResult:
     hardware_limits: Annotated[Mapping[str, Count], Doc('commands that each limit changed')]
     outcome: Annotated[Outcome, Note.INLINE]
     said: Annotated[Said | None, Doc('intents of its plans; left out: the model says none')] = None
+    doubted: Annotated[Doubted | None, Doc('its doubt; left out: the model has none')] = None
 
 
 def judge(trace: Trace, scenario: Scenario, desired_modes: Collection[str]) -> Outcome:

@@ -19,8 +19,10 @@ from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
 from uncloning_ros.learning.edit_record import edits
 from uncloning_ros.pictures import decoder, decoder_digest
+from uncloning_ros.runtime.doubt import DoubtRecord
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
+    DOUBT,
     EPISODE_NOISE,
     INPUTS,
     INTENT,
@@ -49,14 +51,20 @@ class Exported:
     random_difference: float
 
 
-def export(run: Run, path: Path, development_seeds: tuple[int, ...] = ()) -> Exported:
+def export(run: Run, path: Path, development_seeds: tuple[int, ...] = (),
+           doubt: DoubtRecord | None = None, calibration_seeds: tuple[int, ...] = ()) -> Exported:
     """Write the run's averaged weights to `path` once onnxruntime agrees with torch on them.
 
-    `development_seeds` are environment seeds of the episodes used to choose options; the file
-    records them beside those of the demonstrations, and an audit refuses both. Raise `ModelError`
-    where the two differ by more than the tolerance on recorded or random inputs.
+    `development_seeds` are environment seeds of the episodes used to choose options,
+    `calibration_seeds` those that chose the threshold of doubt; the file records them beside
+    those of the demonstrations, and an audit refuses all. `doubt` is the record of the policy's
+    head for doubt, if it has one. Raise `ModelError` where the two differ by more than the
+    tolerance on recorded or random inputs.
     """
-    data = _with_digest(_graph(run), _records(run, development_seeds))
+    records = _records(run, development_seeds, calibration_seeds)
+    if doubt is not None:
+        records[DOUBT] = json.dumps(plain(doubt), allow_nan=False)
+    data = _with_digest(_graph(run), records)
     with whole_file(path) as partial:
         partial.write_bytes(data)
         exported = load_policy(partial)
@@ -70,7 +78,8 @@ def _graph(run: Run) -> onnx.ModelProto:
     noise = torch.zeros(2, timing.horizon, interface.action_dim)
     pictures = [torch.zeros(2, *camera.shape, dtype=torch.uint8) for camera in interface.cameras]
     inputs = (*INPUTS, *run.policy.cameras)
-    outputs = [OUTPUT, INTENT] if run.policy.says_intent else [OUTPUT]
+    outputs = [OUTPUT, *([INTENT] if run.policy.says_intent else []),
+               *([DOUBT] if run.policy.doubt is not None else [])]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript, folds weights into unnamed constants, and so
@@ -93,13 +102,15 @@ def _graph(run: Run) -> onnx.ModelProto:
     return model
 
 
-def _records(run: Run, development_seeds: tuple[int, ...]) -> dict[str, str]:
+def _records(run: Run, development_seeds: tuple[int, ...],
+             calibration_seeds: tuple[int, ...]) -> dict[str, str]:
     config = run.config
     contract = config.contract
     training = {'network': plain(config.network), 'options': plain(config.training),
                 'data': dict(config.data), 'weights_sha256': run.sha256}
     seeds = {'demonstrations': sorted(_demonstration_seeds(config)),
-             'development': list(development_seeds), 'training': config.training.seed}
+             'development': list(development_seeds), 'training': config.training.seed,
+             **({'calibration': list(calibration_seeds)} if calibration_seeds else {})}
     records: dict[str, Any] = {
         'schema': SCHEMA, 'contract': plain(contract),
         'interface_sha256': contract.interface.sha256, 'policy_sha256': contract.policy.sha256,
@@ -145,11 +156,16 @@ def _differences(run: Run, exported: OnnxPolicy) -> tuple[float, float]:
         noise = rng.standard_normal((len(observations), *exported.chunk_shape), np.float32)
         with torch.no_grad():
             ours = run.policy(*map(torch.from_numpy, (observations, noise, *pictures.values())))
-        pairs = [(ours[0] if exported.says_intent else ours,
-                  exported.batch(observations, noise, pictures))]
+        ours = ours if isinstance(ours, tuple) else (ours,)
+        theirs = [exported.batch(observations, noise, pictures)]
         if exported.says_intent:
-            pairs.append((ours[1], exported.intents(observations, noise, pictures)))
-        difference = max(float(np.abs(one.numpy() - two).max()) for one, two in pairs)
+            theirs.append(exported.intents(observations, noise, pictures))
+        pairs = list(zip((one.numpy() for one in ours), theirs, strict=False))
+        if run.policy.doubt is not None:  # far from all demonstrations doubt is large
+            doubts = ours[-1][:, 0].numpy()
+            size = np.maximum(1.0, doubts)
+            pairs.append((doubts / size, exported.doubts(observations, noise, pictures) / size))
+        difference = max(float(np.abs(one - two).max()) for one, two in pairs)
         if not difference <= PARITY_TOLERANCE:
             raise ModelError(f'torch and onnxruntime differ by {difference:.2g} on {what} '
                              f'inputs, at most {PARITY_TOLERANCE:g} is allowed; the weights of '

@@ -34,6 +34,7 @@ def policy_diagnostics(name: str, health: Mapping[str, Any] | None, stamp: Any) 
                     'evidence_kind': health['evidence_kind'], 'evidence': health['evidence'],
                     'seed': health['seed'],
                     **health['counters'],
+                    **{f'doubt_{what}': value for what, value in health['doubt'].items()},
                     **({} if health['shadow'] is None else {
                         f'shadow_{key}_{what}': value
                         for key, found in health['shadow'].items()

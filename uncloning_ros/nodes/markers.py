@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of a running policy in RViz: plan, blade axis, the person's zone and the intent."""
+"""The picture of a running policy in RViz: plan, blade axis, the person's zone, intent, doubt."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +15,7 @@ from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Interface
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, x_axis_of
 from uncloning_ros.policy_io import KEY_POSES, Intent, Plan
+from uncloning_ros.runtime.doubt import Question
 
 # Radius of the person's zone and length of the arrow (m): for orientation only.
 _ZONE_M, _AXIS_M = 0.15, 0.2
@@ -75,6 +76,26 @@ def add_intent(shown: MarkerArray, intent: Intent | None) -> None:
         text.pose.position = _point(poses[KEY_POSES[0]])
         text.pose.position.z += _AXIS_M
     shown.markers.append(_marked(frame, text, bool(words)))
+
+
+def add_question(shown: MarkerArray, question: Question | None,
+                 samples: Mapping[str, Sample]) -> None:
+    """Add a question about a doubt: its words, and a ball around the pose that is strange."""
+    frame, color = shown.markers[0].header, ColorRGBA(r=0.9, g=0.1, b=0.1, a=0.5)
+    strange = None if question is None else samples.get(question.key)
+    poses = [sample.values for sample in (strange, *samples.values())
+             if sample is not None and sample.values.shape == (9,)]
+    ball = Marker(ns='doubt/observation', type=Marker.SPHERE, color=color,
+                  scale=Vector3(x=_AXIS_M, y=_AXIS_M, z=_AXIS_M))
+    words = Marker(ns='doubt/question', type=Marker.TEXT_VIEW_FACING, scale=Vector3(z=0.03),
+                   color=ColorRGBA(r=0.9, g=0.1, b=0.1, a=1.0),
+                   text='' if question is None else question.sentence)
+    if poses:  # without a strange pose the words stand at the first one that there is
+        ball.pose.position = _point(poses[0])
+        words.pose.position = _point(poses[0] + np.eye(9)[2] * _AXIS_M)
+    found = strange is not None and strange.values.shape == (9,)
+    shown.markers += [_marked(frame, ball, question is not None and found),
+                      _marked(frame, words, question is not None)]
 
 
 def _approach(pose: Array) -> Array:

@@ -18,7 +18,7 @@ from uncloning_ros.contract import HAND_KEY, Interface
 from uncloning_ros.errors import ContractError, ModelError, UncloningError
 from uncloning_ros.nodes.debug_picture import debug_picture, picture_message
 from uncloning_ros.nodes.diagnostics import policy_diagnostics
-from uncloning_ros.nodes.markers import add_intent, markers
+from uncloning_ros.nodes.markers import add_intent, add_question, markers
 from uncloning_ros.nodes.parameters import POLICY, path_of
 from uncloning_ros.nodes.policy_model import DeployedModel, deployed_model
 from uncloning_ros.nodes.policy_run import PolicyRun
@@ -55,6 +55,7 @@ class PolicyNode(LifecycleNode):
         super().__init__('policy', **node_options)
         self._values = declare(self, POLICY)
         self._status = json_topic(self, '~/status')
+        self._question = json_topic(self, '~/question')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._markers = self.create_publisher(MarkerArray, '~/markers', 1)
         self._debug_pictures: dict[str, Any] = {}  # publishers by camera
@@ -153,7 +154,7 @@ class PolicyNode(LifecycleNode):
             raise ContractError(f'cannot be activated: {sentence}')
         self._run = PolicyRun(self, model, self._observations, self._values['seed'],
                               self._policy_services.shadow, self._values['realtime_priority'],
-                              self._status)
+                              self._status, self._question)
         try:
             self._run.require_one_publisher()
         except UncloningError:
@@ -189,6 +190,8 @@ class PolicyNode(LifecycleNode):
                             self._observations.newest(), self.get_clock().now().to_msg())
             if self._model.policy.says_intent:
                 add_intent(shown, self._run.intent())
+            if self._model.contract.deployment.doubt is not None:
+                add_question(shown, self._run.question, self._observations.newest())
             self._markers.publish(shown)
             self._publish_debug_pictures(self._model.contract.interface, self._run)
 

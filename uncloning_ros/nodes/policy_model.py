@@ -14,6 +14,7 @@ from uncloning_ros.errors import ContractError, ModelError, shown
 from uncloning_ros.evidence import KINDS, Kind, read_evidence, require_covers
 from uncloning_ros.nodes.parameters import contract_at, path_of
 from uncloning_ros.nodes.topics import contract_class
+from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
 
@@ -39,6 +40,7 @@ def deployed_model(values: Mapping[str, Any]) -> DeployedModel:
     path = path_of(values['model_path']).absolute()
     policy = load_policy(path, values['expected_sha256'] or None)
     contract = _contract_for(policy, values)
+    watch_of(contract, policy.doubt)
     kind, evidence = _evidence_for(policy, contract, values)
     policy.warm_up()
     deployment = contract.deployment

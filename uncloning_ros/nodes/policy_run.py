@@ -30,6 +30,7 @@ from uncloning_ros.nodes.topics import (
 from uncloning_ros.policy_io import Intent, Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
+from uncloning_ros.runtime.doubt import Question, watch_of
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 from uncloning_ros.runtime.inference_worker import InferenceWorker
 from uncloning_ros.runtime.shadow import ShadowReport, distances
@@ -54,14 +55,18 @@ class PolicyRun:
 
     def __init__(self, node: Any, model: DeployedModel, observations: Observations, seed: int,
                  shadow: bool, realtime_priority: int,
-                 status: Callable[[Mapping[str, Any]], None]) -> None:
+                 status: Callable[[Mapping[str, Any]], None],
+                 ask: Callable[[Mapping[str, Any]], None]) -> None:
         contract = model.contract
         self._node, self._model, self._contract = node, model, contract
         self._observations, self._seed, self._status = observations, seed, status
+        self._ask = ask
+        self.question: Question | None = None  # for any thread
         self._shadow, self._source = shadow, contract.deployment.teleoperation
         self._person_name = '' if self._source is None else full_node_name(node,
                                                                            self._source.node)
-        self._loop = ControlLoop(contract, seed, model.policy.episode_noise)
+        self._loop = ControlLoop(contract, seed, model.policy.episode_noise,
+                                 watch_of(contract, model.policy.doubt))
         self._record = FlightRecord()
         self._incidents: queue.SimpleQueue[tuple[State, str, Any]] = queue.SimpleQueue()
         self._inference, self._answers = Latencies(), Latencies()
@@ -100,6 +105,7 @@ class PolicyRun:
 
     def begin(self) -> None:
         """Begin to cycle; motion waits for `start`."""
+        self._ask(_question_data(None))
         self._thread.start()
 
     def give_way(self) -> float:
@@ -129,10 +135,18 @@ class PolicyRun:
         if self._person is not None:
             self._person.destroy()
 
-    def start(self) -> tuple[bool, State]:
-        """Allow motion; return whether it is allowed, and the state before."""
-        state, allowed = self._thread.call(lambda: (self._loop.state, self._loop.start()))
-        return allowed, state
+    def start(self) -> tuple[bool, State, float]:
+        """Allow motion and accept a doubt; return whether it is allowed, and the state before.
+
+        The third value is the time (s) for which a doubt is accepted, 0 without one.
+        """
+        asked = self.question
+        state, allowed, accepted_s = self._thread.call(lambda: (
+            self._loop.state, self._loop.start(), self._loop.accept_doubt()))
+        if accepted_s and asked is not None:
+            self._node.get_logger().warning(f'~/start accepts the doubt for {accepted_s:g} s: '
+                                            f'{asked.sentence}')
+        return allowed, state, accepted_s
 
     def require_person(self) -> str:
         """Return which switch a person has to press; raise `ContractError` if none can."""
@@ -265,6 +279,7 @@ class PolicyRun:
             'state': self._decision.state.value, 'reason': self._decision.reason,
             'sentence': self._decision.sentence, 'model_sha256': self._model.policy.sha256,
             'seed': self._seed, 'counters': self._loop.counters,
+            'doubt': self._doubts(),
             'shadow': None if self._report is None else self._report.summary(),
             'ages_s': {key: None if key not in samples
                        else round((now_ns - samples[key].receive_ns) * 1e-9, 3)
@@ -280,6 +295,16 @@ class PolicyRun:
             'cycle': self._thread.cycles.summary_ms(),
             'inference': self._inference.summary_ms(),
             'observation_to_chunk': self._answers.summary_ms()}
+
+    def _doubts(self) -> dict[str, Any]:
+        """Return newest doubt, threshold, and whether an alarm holds; {} for a policy without."""
+        record = self._model.policy.doubt
+        if record is None:
+            return {}
+        calibration = record.calibration
+        return {'newest': self._loop.doubts.newest, 'greatest': self._loop.doubts.greatest,
+                'threshold': None if calibration is None else calibration.threshold,
+                'stops': self._contract.deployment.doubt is not None}
 
     def _rates_hz(self) -> dict[str, float]:
         """Return the rate at which each observation arrived since the last call."""
@@ -331,6 +356,9 @@ class PolicyRun:
     def _tell(self, decision: Decision, now_ns: int) -> None:
         """Publish the status when it changes, and at every tick of the policy."""
         before, self._decision = self._decision, decision
+        if self._loop.question is not self.question:
+            self.question = self._loop.question
+            self._ask(_question_data(self.question))
         changed = self._record.add_decision(decision, now_ns)
         self._untold += 1
         if not changed and self._untold < self._cycles_per_tick:
@@ -350,7 +378,8 @@ class PolicyRun:
             {'state': decision.state.value, 'reason': decision.reason,
              'sentence': decision.sentence, 'model_sha256': self._model.policy.sha256,
              'warnings': list(self._warnings.values()), 'shadow': self._shadow,
-             'overruns': self._thread.misses, 'counters': self._loop.counters})
+             'overruns': self._thread.misses, 'counters': self._loop.counters,
+             'doubt': self._loop.doubts.newest})
 
     def _incident_of(self, answers: Any, events: Any) -> Incident:
         return incident_of(answers, events, self._model.path, self._model.policy,
@@ -365,3 +394,10 @@ class PolicyRun:
         except Exception as err:  # noqa: BLE001 - nothing is left but to log it
             self._node.get_logger().fatal(f'no hold command could be sent: {err!r}')
 
+
+def _question_data(question: Question | None) -> dict[str, Any]:
+    """Return the JSON of ~/question; without a question its sentence is empty."""
+    if question is None:
+        return {'question': '', 'observation': '', 'doubt': None, 'threshold': None}
+    return {'question': question.sentence, 'observation': question.key, 'doubt': question.doubt,
+            'threshold': question.threshold}

@@ -64,7 +64,9 @@ class PolicyServices:
             self.motion_requested = True
             return True, (f'{_STARTED[State.WAITING]}, unless discovery finds another node that '
                           f'commands the arm; see ~/status')
-        allowed, found = run.start()
+        allowed, found, accepted_s = run.start()
+        if accepted_s:
+            return True, f'the doubt is accepted for {accepted_s:g} s; motion goes on'
         if allowed:
             return True, '; warning: '.join([_STARTED[found], *run.watch_graph()])
         if found is State.FAULT:

@@ -16,6 +16,7 @@ from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
 from uncloning_ros.policy_io import Infer, Observation, Plan
 from uncloning_ros.runtime.action_queue import ActionQueue
+from uncloning_ros.runtime.doubt import DoubtWatch, Question, Tally
 from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.release import release_rule
@@ -122,14 +123,21 @@ class ControlLoop:
     the person left the arm, with the gripper as the person commanded it, until `give_back()`. The
     time of the episode stands still meanwhile.
 
+    A lasting doubt of the policy, where the contract's deployment asks for it -> HOLD with a
+    question, until `accept_doubt()` or until a person commands; the time stands still as well.
+
     Turns of continuous joints are counted here, as `align` counts them for a dataset: an episode
     begins with each within half a turn of 0, and while it lasts a measurement is taken at the
     turn that is nearest to the last command or, where none moves the joint, to the measurement
     before it. So limits, plans and history never see a driver leap by a turn.
     """
 
-    def __init__(self, contract: Contract, seed: int, episode_noise: int = 0) -> None:
-        """Take the seed of the noise, and the number of last values that stay in an episode."""
+    def __init__(self, contract: Contract, seed: int, episode_noise: int = 0,
+                 doubt: DoubtWatch | None = None) -> None:
+        """Take the seed of the noise, and the number of last values that stay in an episode.
+
+        `doubt` hears the doubt of the policy; by default it is not heard.
+        """
         self._contract, self._episode_noise = contract, episode_noise
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
         # The command in a hold of each vector that is not measured.
@@ -149,6 +157,7 @@ class ControlLoop:
         self._limiter = Limiter(contract)
         self._watchdog = Watchdog(contract)
         self._take_over = TakeOver(contract)
+        self._doubt = DoubtWatch(contract) if doubt is None else doubt
         self._flicker = Flicker(round(RESUME_S * 1e9))
         # Largest deviation (ns) of a cycle from its time: half a period.
         self._slack_ns = deployment.command_period_ns // 2
@@ -185,6 +194,16 @@ class ControlLoop:
         return self._queue.plan
 
     @property
+    def question(self) -> Question | None:
+        """Return the question that a person has to answer, None without one."""
+        return self._doubt.question
+
+    @property
+    def doubts(self) -> Tally:
+        """Return the doubts since the reset."""
+        return self._doubt.tally
+
+    @property
     def counters(self) -> dict[str, int]:
         """Return the counts of cycles, chunks and holds, and those of the limiter.
 
@@ -210,6 +229,7 @@ class ControlLoop:
         self._foreign_fault = None
         self._noise: NDArray[np.float32] | None = None
         self._forget_episode()
+        self._doubt.reset()
 
     def start(self) -> bool:
         """Allow motion, for a new episode if the last one is over; tell whether it is allowed.
@@ -229,6 +249,10 @@ class ControlLoop:
     def give_back(self) -> bool:
         """Let the policy go on; refused unless a person asked for the arm and holds it no more."""
         return self._state is not State.TAKEN_OVER and self._take_over.end()
+
+    def accept_doubt(self) -> float:
+        """Let the policy go on in doubt; return the time (s) for which, 0 without a question."""
+        return self._doubt.accept(self._now_ns)
 
     def preview(self, samples: Mapping[str, Sample]) -> PlanRequest:
         """Return the first request of an episode that would begin now; nothing changes by it."""
@@ -260,6 +284,7 @@ class ControlLoop:
             self.fault('policy_failed', f'the policy failed: {err}')
             return
         self._queue.put(self._counted_plan(plan), request.tick_ns, now_ns, self._resting)
+        self._doubt.hear(plan.doubt, request.tick_ns, now_ns, request.observation.vector[-1])
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
              steady_ns: int | None = None, guards: Guards = NO_GUARDS,
@@ -279,9 +304,11 @@ class ControlLoop:
             complaints.insert(0, coarse)
         # In WAITING and HOLD it counts as present; in ACTIVE the first complaint holds.
         lasting = self._flicker.lasting(complaints, now_ns, self._watchdog.ros_time.step_ns)
-        # If the clock goes back, and while a person has the arm, the age of the episode stays.
+        # If the clock goes back, and while a person has the arm or is asked, the age of the
+        # episode stays.
         passed_ns, self._now_ns = now_ns - self._now_ns, now_ns
-        self._began_ns += passed_ns if self._take_over.asked else min(0, passed_ns)
+        waits = self._take_over.asked or self._doubt.asking
+        self._began_ns += passed_ns if waits else min(0, passed_ns)
         self._take_over.hear(person, now_ns, self._watchdog.ros_time.step_ns)
         if self._state is State.FAULT:
             return Decision(self._state, *self._why)
@@ -303,7 +330,7 @@ class ControlLoop:
         yielding = self._yield(now_ns, samples, complaints, person)
         if yielding is not None:
             return yielding
-        complaints = [*self._take_over.complaints(), *complaints]
+        complaints = [*self._take_over.complaints(), *self._doubt.complaints(), *complaints]
         most_s = self._contract.deployment.episode_end.max_episode_s
         if (now_ns - self._began_ns) * 1e-9 >= most_s:
             return self._end(State.DONE, 'timeout', f'the episode reached max_episode_s of '
@@ -392,6 +419,7 @@ class ControlLoop:
         self._last = self._take_over.gripped(
             self._measured(samples) if self._last is None else self._last, person)
         self._last = self._resting = self._latch(samples, complaints)
+        self._doubt.forget()  # the person's commands are the answer
         told = self._take_over.told(left, complaints)
         if complaints:
             return Decision(State.TAKEN_OVER, *told)
@@ -577,6 +605,7 @@ class ControlLoop:
                                for signal in self._contract.interface.actions])
 
     def _forget_plans(self) -> None:
+        self._doubt.interrupt()
         self._queue.clear()
         self._history.clear()
         self._pending = None
@@ -584,6 +613,7 @@ class ControlLoop:
     def _forget_episode(self) -> None:
         self._forget_plans()
         self._take_over.reset()
+        self._doubt.forget()
         self._turns: dict[str, Array] = {}
         self._last = None
         self._stays = None

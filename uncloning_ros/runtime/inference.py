@@ -24,7 +24,9 @@ from uncloning_ros.errors import ModelError, UncloningError, shown
 from uncloning_ros.files import read_bytes
 from uncloning_ros.pictures import Pixels, decoder, decoder_digest
 from uncloning_ros.policy_io import Float32, Intent, Observation, Plan, intent_size
-from uncloning_ros.runtime.model_structure import require_structure
+from uncloning_ros.runtime.doubt import DoubtRecord
+from uncloning_ros.runtime.model_structure import graph_sha256, require_structure
+from uncloning_ros.schema import read
 
 # Results depend on these beside model and processor.
 VERSION: str = onnxruntime.__version__
@@ -34,11 +36,12 @@ SCHEMA = 'uncloning/policy@1'
 DIGEST_MARK = 'uncloning-sha256:'
 INPUTS, OUTPUT = ('observation', 'noise'), 'action_chunk'
 INTENT = 'intent'  # a further output of a policy that says one
+DOUBT = 'doubt'  # a further output of a policy with a head for it, and its metadata
 
 # Metadata of a policy that draws its mode: the number of values at the end of the noise that do.
 EPISODE_NOISE = 'episode_noise'
 # Metadata in JSON; `edit` exists only after an edit of the weights.
-_JSON_KEYS = ('contract', 'training', 'edit', 'seeds', EPISODE_NOISE)
+_JSON_KEYS = ('contract', 'training', 'edit', 'seeds', EPISODE_NOISE, DOUBT)
 PICTURE_KEYS = 'pictures_decoder', 'pictures_sha256'  # with cameras only
 _KEYS = ('schema', 'contract', 'interface_sha256', 'policy_sha256', 'training', 'seeds',
          'software_version')
@@ -56,12 +59,14 @@ class OnnxPolicy:
     `contract` is the one of its training; `metadata` its records by name, as plain data;
     `sha256` that of the whole file, as sha256sum prints it; `picture_shapes` are those of the
     pictures by camera; `says_intent` tells whether its plans have an intent, and `episode_noise`
-    is the number of values at the end of the noise that have to stay through an episode.
+    is the number of values at the end of the noise that have to stay through an episode. `doubt`
+    is the record of its head for doubt, None without one.
     Not thread-safe.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: Contract,
-                 metadata: Mapping[str, Any], sha256: str) -> None:
+                 metadata: Mapping[str, Any], sha256: str,
+                 doubt: DoubtRecord | None = None) -> None:
         self._session = session
         self.contract = contract
         self.metadata = metadata
@@ -72,17 +77,22 @@ class OnnxPolicy:
         self.chunk_shape = (timing.horizon, interface.action_dim)
         self.says_intent = any(port.name == INTENT for port in session.get_outputs())
         self.episode_noise: int = metadata.get(EPISODE_NOISE, 0)
+        self.doubt = doubt
+        self._outputs = [OUTPUT, *([INTENT] if self.says_intent else []),
+                         *([DOUBT] if doubt is not None else [])]
 
     def __call__(self, observation: Observation, noise: Float32) -> Plan:
         """Plan once, from standard normal `noise` (horizon, action_dim).
 
         The same inputs give the same plan.
         """
-        chunks, *intents = self._run(
-            [OUTPUT, INTENT] if self.says_intent else [OUTPUT], observation.vector[None],
-            noise[None], {key: observation.pictures[key][None] for key in self.picture_shapes})
-        return Plan(chunks[0], *(Intent.of(one[0], self.contract.interface.mode_names)
-                                 for one in intents))
+        found = dict(zip(self._outputs, self._run(
+            self._outputs, observation.vector[None], noise[None],
+            {key: observation.pictures[key][None] for key in self.picture_shapes}), strict=True))
+        intent = (Intent.of(found[INTENT][0], self.contract.interface.mode_names)
+                  if INTENT in found else None)
+        doubt = float(found[DOUBT][0, 0]) if DOUBT in found else None
+        return Plan(found[OUTPUT][0], intent, doubt)
 
     def batch(self, observations: Float32, noises: Float32,
               pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
@@ -96,6 +106,11 @@ class OnnxPolicy:
                 pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
         """Return the values of intents (B, `intent_size`); all else as `batch`."""
         return self._run([INTENT], observations, noises, pictures)[0]
+
+    def doubts(self, observations: Float32, noises: Float32,
+               pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
+        """Return the doubts (B,) of B histories; all else as `batch`."""
+        return self._run([DOUBT], observations, noises, pictures)[0][:, 0]
 
     def _run(self, outputs: list[str], observations: Float32, noises: Float32,
              pictures: Mapping[str, Pixels]) -> list[Float32]:
@@ -154,7 +169,7 @@ def load_policy(path: Path | str, expected_sha256: str | None = None) -> OnnxPol
                              f'{shown(metadata[key])}; export it again')
     _require_decoder(path, contract, metadata)
     _require_episode_noise(path, contract, metadata)
-    policy = OnnxPolicy(session, contract, metadata, sha256)
+    policy = OnnxPolicy(session, contract, metadata, sha256, _doubt(path, metadata, data))
     _require_signature(path, ports, policy)
     return policy
 
@@ -247,6 +262,19 @@ def _require_episode_noise(path: Path, contract: Contract, metadata: Mapping[str
                          f'{shown(found)}; export it again')
 
 
+def _doubt(path: Path, metadata: Mapping[str, Any], data: bytes) -> DoubtRecord | None:
+    """Return the record of the head for doubt; raise `ModelError` for one of other weights."""
+    if DOUBT not in metadata:
+        return None
+    record = read(DoubtRecord, metadata[DOUBT], f'{path}: {DOUBT}', ModelError)
+    found = graph_sha256(data)
+    if record.calibration is not None and record.calibration.graph_sha256 != found:
+        raise ModelError(f'{path}: expected the weights {record.calibration.graph_sha256}, for '
+                         f'which its threshold of doubt is calibrated, got {found}; make it '
+                         f'again with uncloning doubt')
+    return record
+
+
 def _ports(session: onnxruntime.InferenceSession) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """Return type and shape, but for the batch, of every input and output by its name."""
     return {port.name: (port.type, tuple(port.shape[1:]))
@@ -263,6 +291,8 @@ def _require_signature(path: Path, found: Mapping[str, tuple[str, tuple[Any, ...
     if policy.says_intent:
         modes = policy.contract.interface.mode_names
         wanted[INTENT] = 'tensor(float)', (intent_size(modes),)
+    if policy.doubt is not None:
+        wanted[DOUBT] = 'tensor(float)', (1,)
     if found != wanted:
         raise ModelError(f'{path}: expected inputs and output {wanted}, got {found}; export a '
                          f'policy of this contract')

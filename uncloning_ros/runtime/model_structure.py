@@ -9,6 +9,7 @@ refused. Field numbers are those of onnx.proto, the encoding is that of Protocol
 Buffers (protobuf.dev/programming-guides/encoding).
 """
 
+import hashlib
 from collections.abc import Iterator
 
 from uncloning_ros.errors import shown
@@ -58,6 +59,15 @@ _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 def require_structure(data: bytes) -> None:
     """Raise `ValueError` for the first part of an ONNX file that no exported policy has."""
     _require(memoryview(data), 'model')
+
+
+def graph_sha256(data: bytes) -> str:
+    """Return the sha256 of the graph in an ONNX file: operators and weights, without records."""
+    digest = hashlib.sha256()
+    for number, value in _fields(memoryview(data)):
+        if _FIELDS['model'].get(number) == 'graph' and not isinstance(value, int):
+            digest.update(value)
+    return digest.hexdigest()
 
 
 def _require(data: memoryview, message: str) -> None:

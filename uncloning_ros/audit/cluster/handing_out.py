@@ -45,12 +45,14 @@ class Cluster(Protocol):
 
 def run_on(cluster: Cluster, model: Path, scenario: Scenario, seeds: Sequence[int],
            inference_latency_s: float, on_done: Callable[[EpisodeResult], object],
-           partner: Path | None) -> list[EpisodeResult]:
+           partner: Path | None, ignore_doubt: bool = False) -> list[EpisodeResult]:
     """Run one episode for each seed on a cluster; all else as `rollout.run_rollouts`."""
-    there = setting_of(model, scenario, inference_latency_s, partner=partner)
+    there = setting_of(model, scenario, inference_latency_s, partner=partner,
+                       ignore_doubt=ignore_doubt)
     setting = json.dumps({
         'model': there.sha256, 'partner': None if there.partner is None else there.partner[1],
-        'scenario': scenario.source, 'inference_latency_s': inference_latency_s})
+        'scenario': scenario.source, 'inference_latency_s': inference_latency_s,
+        'ignore_doubt': ignore_doubt})
     ours, theirs = (None if path is None else cluster.give(path.read_bytes())
                     for path in (model, partner))
     waiting = deque(tuple(seeds[i:i + _EPISODES]) for i in range(0, len(seeds), _EPISODES))
@@ -98,7 +100,7 @@ def _runner(setting: str, model: bytes, partner: bytes | None) -> Callable[[int]
             path.write_bytes(data or b'')
         return episode_runner(Setting(
             paths[0], said['model'], scenario, said['inference_latency_s'], None,
-            None if partner is None else (paths[1], said['partner'])))
+            None if partner is None else (paths[1], said['partner']), said['ignore_doubt']))
 
 
 def _results(text: str) -> list[EpisodeResult]:

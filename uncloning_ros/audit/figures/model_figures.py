@@ -19,6 +19,7 @@ from uncloning_ros.audit.audited import BETWEEN_MODES, AuditedModel, ModelIdenti
 from uncloning_ros.audit.figures.calibration import Distance, distance, expected_modes
 from uncloning_ros.audit.figures.commitment import Commitment, commitment
 from uncloning_ros.audit.figures.diversity import Diversity, diversity
+from uncloning_ros.audit.figures.doubts import Doubts, doubts
 from uncloning_ros.audit.figures.intent import SaidAndDone, said_and_done
 from uncloning_ros.audit.figures.measured import Measured, measured
 from uncloning_ros.audit.figures.statistics import Interval, interval, upper_bound
@@ -86,6 +87,8 @@ class Figures(ModelIdentity):
     constant_conditions: Annotated[Mapping[str, float], Doc('conditions that never varied')]
     said_and_done: Annotated[SaidAndDone | None, Doc(
         'intents against episodes; left out: the model says none')] = None
+    doubts: Annotated[Doubts | None, Doc(
+        'episodes with an alarm of doubt apart; left out: the model has no doubt')] = None
 
     @property
     def last_seed(self) -> int:
@@ -143,6 +146,7 @@ def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> 
         worst_stratum=None if picked is None else picked.stratum,
         constant_conditions=constant(results),
         said_and_done=said_and_done(results, tuple(scenario.modes)),
+        doubts=doubts(results),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from uncloning_ros.audit.figures.doubts import held
 from uncloning_ros.audit.figures.sample_size import plan
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.wording import percent
@@ -66,6 +67,8 @@ class Stratum:
     umr_upper95: Annotated[Rate, Doc('its 95 % upper bound, for this stratum alone')]
     umr_upper95_any: Annotated[Rate, Doc('the same, valid for whichever stratum is picked')]
     claim: Annotated[str, Doc('the claims that this sample carries and does not, in words')]
+    held_episodes: Annotated[Count | None, Doc(
+        'episodes here in which doubt held the arm; left out: the model has no doubt')] = None
 
 
 def strata(results: Sequence[EpisodeResult], scenario: Scenario,
@@ -114,7 +117,7 @@ def _stratum(name: str, factor: Factor, cut: float, members: Sequence[EpisodeRes
              f'below {percent(bound)} with 95 % confidence.')
     return Stratum(name, factor.condition, cut, n, sum(r.outcome.success for r in members) / n,
                    unsafe, unsafe / n, upper_bound(unsafe, n, _ALPHA), bound,
-                   shown + _carried(unsafe / n, bound, looked_at, limit))
+                   shown + _carried(unsafe / n, bound, looked_at, limit), held(members))
 
 
 def _carried(rate: float, bound: float, looked_at: int, limit: float | None) -> str:

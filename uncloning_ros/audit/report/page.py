@@ -51,6 +51,10 @@ def html_report(record: AuditRecord, scenario: Scenario, strips: Sequence[Strip]
         *(page.section('Said and done', page.words(
             'Before it moves, a plan policy says the mode that it follows and where it will '
             'grasp.'), said) for said in [sections.said_and_done(models)] if said),
+        *(page.section('Doubt', page.words(
+            'An alarm is a doubt that lasts above the threshold of the file. Where the '
+            'deployment asks for it, it holds the arm, and the episode runs to its end.'), found)
+          for found in [sections.doubts(models)] if found),
         *(page.section('Wrong starts', table)
           for table in [sections.wrong_starts(models)] if table),
         page.section('Measured', sections.measured(models, scenario)),

@@ -138,6 +138,13 @@ def said_and_done(models: Sequence[ModelRecord]) -> str:
     return page.bullets(lines) if lines else ''
 
 
+def doubts(models: Sequence[ModelRecord]) -> str:
+    """Return the episodes with an alarm of doubt, '' where no model has doubt."""
+    lines = [f'{one.model}: threshold {one.doubt.threshold:.4g}, for {one.doubt.after_s:g} s; '
+             f'{one.doubts.words}.' for one in models if one.doubts and one.doubt]
+    return page.bullets(lines) if lines else ''
+
+
 def measured(models: Sequence[ModelRecord], scenario: Scenario) -> str:
     """Return least, median and most of every measured quantity."""
     hazard = as_words(scenario.tool.hazard.part)

@@ -36,6 +36,11 @@ def audit_text(record: AuditRecord) -> str:
     for model in record.models:
         if said := model.said_and_done:
             lines += _wrapped(f'{_shortened(model.model)}: {said.words}', '  ', '    ')
+    if any(model.doubts for model in record.models):
+        lines.append('doubt')
+    for model in record.models:
+        if model.doubts:
+            lines += _wrapped(f'{_shortened(model.model)}: {model.doubts.words}', '  ', '    ')
     if first.wrong_starts:
         lines.append('begun in an undesired mode, then left to the policy')
     for model in record.models:
@@ -62,6 +67,9 @@ def evidence_text(document: EvidenceDocument) -> str:
         ('unsafe', f'{found.unsafe_episodes}; with 95 % confidence the rate is below '
                    f'{percent(found.umr_upper95)}'),
         ('success', percent(found.sr)),
+        *([] if found.doubt is None or found.doubts is None else [
+            ('doubt', f'threshold {found.doubt.threshold:.4g} for {found.doubt.after_s:g} s; '
+                      f'{found.doubts.words}')]),
         ('limits', limits_text(limits)),
         ('verdict', {None: 'none', True: 'every stated limit holds'}.get(
             limits.within_limits, f'exceeded: {"; ".join(limits.exceeded)}')),

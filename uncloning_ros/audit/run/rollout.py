@@ -24,6 +24,7 @@ from uncloning_ros.audit.run.wrong_starts import WrongStart, begin_as
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
+from uncloning_ros.judging.doubted import Doubted
 from uncloning_ros.judging.episode import EpisodeResult, judge
 from uncloning_ros.judging.said import said_of
 from uncloning_ros.judging.trace import Trace
@@ -36,6 +37,7 @@ from uncloning_ros.runtime.control_loop import (
     State,
     answer,
 )
+from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.capabilities import require_pair, require_played
@@ -65,7 +67,8 @@ class Rollout:
     """One episode as it ran: the simulator's truth, the loop's last reason and its counters.
 
     `drawn` has the values drawn for the episode, by name with their unit; `intents` those of the
-    plans, each with the time (s) since the start at which it was there.
+    plans, each with the time (s) since the start at which it was there; `doubted` is None for a
+    policy without doubt.
     """
 
     seed: int
@@ -75,6 +78,7 @@ class Rollout:
     ended: str
     counters: Mapping[str, int]
     intents: Sequence[tuple[float, Intent]] = ()
+    doubted: Doubted | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Steering(Protocol):
 class Setting:
     """Setting of a worker process: plain data, since it travels there.
 
-    `partner` is the policy of the arm that receives with its sha256, None for a person.
+    `partner` is the policy of the arm that receives with its sha256, None for a person. With
+    `ignore_doubt` no doubt holds an arm.
     """
 
     model: Path
@@ -105,6 +110,7 @@ class Setting:
     inference_latency_s: float
     steering: Steering | None
     partner: tuple[Path, str] | None = None
+    ignore_doubt: bool = False
 
 
 class Driver:
@@ -199,7 +205,18 @@ def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infe
             on_step(world)
     x, y, z = (float(value) for value in world.receiver.offer_m)
     return Rollout(seed, world.trace(), (x, y, z), world.drawn, reason, loop.counters,
-                   [((at_ns - start_ns) * 1e-9, intent) for at_ns, intent in driver.intents])
+                   [((at_ns - start_ns) * 1e-9, intent) for at_ns, intent in driver.intents],
+                   _doubted(loop, start_ns))
+
+
+def _doubted(loop: ControlLoop, start_ns: int) -> Doubted | None:
+    """Return the doubt of an episode that began at a time, None for a policy without doubt."""
+    found = loop.doubts
+    if found.newest is None:
+        return None
+    return Doubted(found.greatest,
+                   None if found.alarmed_ns is None else (found.alarmed_ns - start_ns) * 1e-9,
+                   found.held)
 
 
 def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]) -> EpisodeResult:
@@ -212,7 +229,7 @@ def result_of(rollout: Rollout, scenario: Scenario, desired_modes: Sequence[str]
         outcome=outcome, ended=rollout.ended,
         holds=counters['holds'], chunks=counters['chunks'],
         hardware_limits={name: n for name, n in counters.items() if name not in _NO_LIMITS},
-        said=said_of(rollout.intents, rollout.trace, outcome.mode))
+        said=said_of(rollout.intents, rollout.trace, outcome.mode), doubted=rollout.doubted)
 
 
 def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
@@ -228,27 +245,28 @@ def _conditions(rollout: Rollout, scenario: Scenario) -> dict[str, float]:
 def run_rollouts(model: Path, scenario: Scenario, seeds: Sequence[int], workers: int,
                  inference_latency_s: float = INFERENCE_LATENCY_S,
                  on_done: Callable[[EpisodeResult], object] = lambda _: None,
-                 steering: Steering | None = None,
-                 partner: Path | None = None) -> list[EpisodeResult]:
+                 steering: Steering | None = None, partner: Path | None = None,
+                 ignore_doubt: bool = False) -> list[EpisodeResult]:
     """Run one episode for each seed over processes and return the results in the seeds' order.
 
     `on_done` takes each result as it comes, in no certain order. `steering` decides in the
     model's place, for comparisons; without it the file alone is judged. `partner` is the policy
-    of the arm that receives. Call it from the main thread, where Ctrl-C arrives. Raise
-    `ModelError` for a model that cannot be used, `AuditError` for one that does not fit the
-    scenario or if a process is lost.
+    of the arm that receives; with `ignore_doubt` doubt is judged and holds no arm. Call it from
+    the main thread, where Ctrl-C arrives. Raise `ModelError` for a model that cannot be used,
+    `AuditError` for one that does not fit the scenario or if a process is lost.
     """
     return _share(episode_runner, seeds, model, scenario, workers, inference_latency_s, on_done,
-                  steering, partner)
+                  steering, partner, ignore_doubt)
 
 
 def run_wrong_starts(model: Path, scenario: Scenario, starts: Sequence[WrongStart], workers: int,
                      inference_latency_s: float = INFERENCE_LATENCY_S,
                      on_done: Callable[[EpisodeResult], object] = lambda _: None,
-                     partner: Path | None = None) -> list[EpisodeResult]:
+                     partner: Path | None = None,
+                     ignore_doubt: bool = False) -> list[EpisodeResult]:
     """Run episodes that are begun in a given mode; all else as `run_rollouts`."""
     return _share(_wrong_starts, starts, model, scenario, workers, inference_latency_s, on_done,
-                  partner=partner)
+                  partner=partner, ignore_doubt=ignore_doubt)
 
 
 def run_noisy_starts(model: Path, scenario: Scenario, starts: Sequence[NoisyStart], workers: int,
@@ -275,33 +293,36 @@ def first_observations(model: Path, scenario: Scenario, seeds: Sequence[int], wo
 def film_episodes(model: Path, scenario: Scenario, results: Sequence[EpisodeResult], workers: int,
                   inference_latency_s: float = INFERENCE_LATENCY_S,
                   on_done: Callable[[Film], object] = lambda _: None,
-                  partner: Path | None = None) -> list[Film]:
+                  partner: Path | None = None, ignore_doubt: bool = False) -> list[Film]:
     """Run episodes once more and return their films; all else as `run_rollouts`.
 
     Raise `AuditError` for an episode with another result than before.
     """
     return _share(_films, results, model, scenario, workers, inference_latency_s, on_done,
-                  partner=partner)
+                  partner=partner, ignore_doubt=ignore_doubt)
 
 
 def _share(make: Callable[[Setting], Callable[[_Item], _Out]], items: Sequence[_Item],
            model: Path, scenario: Scenario, workers: int, inference_latency_s: float,
            on_done: Callable[[_Out], object], steering: Steering | None = None,
-           partner: Path | None = None) -> list[_Out]:
-    setting = setting_of(model, scenario, inference_latency_s, steering, partner)
+           partner: Path | None = None, ignore_doubt: bool = False) -> list[_Out]:
+    setting = setting_of(model, scenario, inference_latency_s, steering, partner, ignore_doubt)
     return share(make, setting, items, workers, 'the audit', AuditError, on_done)
 
 
 def setting_of(model: Path, scenario: Scenario, inference_latency_s: float,
-               steering: Steering | None = None, partner: Path | None = None) -> Setting:
+               steering: Steering | None = None, partner: Path | None = None,
+               ignore_doubt: bool = False) -> Setting:
     """Return the setting of a worker process; raise as `run_rollouts` for models that misfit."""
     policy = load_policy(model)
     other = None if partner is None else load_policy(partner)
+    watch_of(policy.contract, policy.doubt, not ignore_doubt)
     require_fit(policy, model, scenario)
     require_partner(policy, other, scenario)
     return Setting(
         model.resolve(), policy.sha256, scenario, inference_latency_s, steering,
-        None if partner is None or other is None else (partner.resolve(), other.sha256))
+        None if partner is None or other is None else (partner.resolve(), other.sha256),
+        ignore_doubt)
 
 
 def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
@@ -353,11 +374,10 @@ class _Runner:
         other = None if setting.partner is None else load_policy(*setting.partner)
         self._world = open_world(setting.scenario, policy.contract.interface,
                                  receiving=None if other is None else other.contract.interface)
-        self._loop = ControlLoop(policy.contract, 0, policy.episode_noise)
+        self._loop = _loop(policy, setting)
         self._partner: Driver | None = None
         if other is not None and self._world.receiving is not None:
-            self._partner = Driver(self._world.receiving,
-                                   ControlLoop(other.contract, 0, other.episode_noise),
+            self._partner = Driver(self._world.receiving, _loop(other, setting),
                                    other.contract, other,
                                    round(setting.inference_latency_s * 1e9))
 
@@ -401,6 +421,11 @@ class _Runner:
             raise AuditError(f'episode {result.seed} is not reproducible; do not use this audit, '
                              f'and report a bug')
         return filming.film()
+
+
+def _loop(policy: OnnxPolicy, setting: Setting) -> ControlLoop:
+    return ControlLoop(policy.contract, 0, policy.episode_noise,
+                       watch_of(policy.contract, policy.doubt, not setting.ignore_doubt))
 
 
 def episode_runner(setting: Setting) -> Callable[[int], EpisodeResult]:

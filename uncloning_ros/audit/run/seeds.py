@@ -12,7 +12,7 @@ from uncloning_ros.runtime.inference import OnnxPolicy
 from uncloning_ros.scenario import Scenario
 
 # Records of a model that name seeds of environments; training seeds draw weights and batches.
-_SEED_RECORDS = ('demonstrations', 'development')
+_SEED_RECORDS = ('demonstrations', 'development', 'calibration')
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ class Policy(nn.Module, ABC):
         self.eyes = nn.ModuleList(Encoder(camera.shape) for camera in interface.cameras)
         self.condition_dim = self.normaliser.condition_dim + FEATURES * len(self.eyes)
         self.chunk_dim = math.prod(self.normaliser.chunk_shape)
+        # From conditions (B, C) to doubts (B, 1): a head of exported policies, no part of a run.
+        self.doubt: nn.Module | None = None
 
     def fit(self, windows: Windows, generator: torch.Generator) -> None:
         """Take from training windows what no step changes; most classes need nothing.
@@ -105,16 +107,24 @@ class Policy(nn.Module, ABC):
         return float(self.losses(windows, picks, generator).mean())
 
     def forward(self, observation: Tensor, noise: Tensor,
-                *pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+                *pictures: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return action chunks (B, horizon, action_dim), float32, in the contract's units.
 
         `observation` is (B, history, obs_dim), oldest first; `noise` is standard normal,
         (B, horizon, action_dim); `pictures` are uint8 (B, height, width, channels), one of each
-        camera. A policy that says an intent returns intents beside them. This is the graph that is
-        exported.
+        camera. Behind the chunks come the intents of a policy that says them, then the doubts
+        (B, 1) of one with a head for them. This is the graph that is exported.
         """
-        clean = self.plan(self.condition(observation, pictures), noise.flatten(1))
-        return self.normaliser.restore(observation, clean)
+        condition = self.condition(observation, pictures)
+        answer = self.answer(observation, condition, noise)
+        if self.doubt is None:
+            return answer if len(answer) > 1 else answer[0]
+        return *answer, self.doubt(condition)
+
+    def answer(self, observation: Tensor, condition: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """Return the chunks, and the intents of a policy that says them, at conditions (B, C)."""
+        clean = self.plan(condition, noise.flatten(1))
+        return (self.normaliser.restore(observation, clean),)
 
     def condition(self, observation: Tensor, pictures: Sequence[Tensor]) -> Tensor:
         """Return the condition (B, C) of inputs as `forward` takes them."""

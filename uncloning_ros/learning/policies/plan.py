@@ -110,14 +110,13 @@ class PlanPolicy(FlowPolicy):
         """Return clean chunks (B, D)."""
         return super().plan(torch.cat([conditions, *self._said(conditions, noise)[1:]], 1), noise)
 
-    def forward(self, observation: Tensor, noise: Tensor,
-                *pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(self, observation: Tensor, condition: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """Return action chunks as the base does, and intents (B, 2 modes + 27), float32.
 
         An intent holds the probabilities of the modes, 1 for the drawn one and 0 for others, and
         the key poses in the contract's units.
         """
-        condition, flat = self.condition(observation, pictures), noise.flatten(1)
+        flat = noise.flatten(1)
         probabilities, drawn, poses = self._said(condition, flat)
         clean = super().plan(torch.cat([condition, drawn, poses], 1), flat)
         intent = torch.cat([probabilities, drawn, poses * self.pose_std + self.pose_mean], 1)

@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/benchmarks/doubt.md: false alarms, failures noticed before they happen, and the cost.
+
+    uncloning export runs/uncloned --out plain.onnx
+    uncloning doubt runs/uncloned --data data/ --out asking.onnx
+    cd bench; python doubt.py ../asking.onnx --plain ../plain.onnx --out ../runs/doubt
+
+Episodes of the scenario of the demonstrations, and of five shifts that no threshold was calibrated
+with, first with doubt that stops nothing. A shift goes on until it has enough failures: unsafe
+events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the others
+would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
+few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 on; these are others.
+Finished episodes are kept in --out; the same command goes on with them.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import measure  # limits the threads, so it comes before numpy
+import numpy as np
+from comparison.markdown import table
+
+from uncloning_ros.audit.figures.statistics import interval, upper_bound
+from uncloning_ros.audit.run.doubt_threshold import threshold_of
+from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, result_of, run_episode
+from uncloning_ros.errors import AuditError
+from uncloning_ros.files import write_whole
+from uncloning_ros.judging import measures
+from uncloning_ros.judging.trace import NO_PART, Trace
+from uncloning_ros.policy_io import Observation
+from uncloning_ros.processes import share
+from uncloning_ros.progress import progress_bar
+from uncloning_ros.runtime.control_loop import ControlLoop
+from uncloning_ros.runtime.doubt import watch_of
+from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.simulation.world import World, open_world
+
+PAGE = Path(__file__).parents[1] / 'docs' / 'benchmarks' / 'doubt.md'
+FIRST_SEED, SEEDS_EACH = 900_000_000, 1_000_000
+BATCH = 50  # episodes after which failures are counted
+AHEAD_S = 1.0  # an alarm as early as this before a failure counts
+TRACKER_OFF_M = 0.04
+USUAL = 'usual'
+# By condition, its words and whether it changes the tracker's poses.
+SHIFTS: Mapping[str, str] = {
+    'tool': 'tool 10 cm outside of its box', 'hand': 'hand 15 cm outside of its box',
+    'tracker': 'tracker of the tool off by 4 cm', 'geometry': "another tool's geometry",
+    'friction': 'finger friction halved'}
+
+Episode = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a worker process needs: plain data."""
+
+    model: Path
+    condition: str
+    holds: bool
+
+
+def scenario_of(condition: str) -> Scenario:
+    """Return the scenario of a condition."""
+    usual = find_scenario('knife')
+    start, tool = usual.start, usual.tool
+    if condition == 'tool':
+        start = replace(start, object_position_min_m=(0.35, 0.19),
+                        object_position_max_m=(0.50, 0.21))
+    if condition == 'hand':
+        start = replace(start, hand_position_min_m=(0.52, 0.39, 0.20),
+                        hand_position_max_m=(0.82, 0.41, 0.40))
+    if condition == 'geometry':
+        tool = find_scenario('scissors').tool
+    if condition == 'friction':
+        tool = replace(tool, friction=tool.friction / 2)
+    return replace(usual, start=start, tool=tool)
+
+
+def with_error(world: World, seed: int) -> Callable[[], Any]:
+    """Return the world's `poll` with the tool's pose off in a direction drawn for the episode."""
+    away = np.random.default_rng(seed).standard_normal(3) * (1.0, 1.0, 0.3)
+    away *= TRACKER_OFF_M / np.linalg.norm(away)
+    poll = type(world).poll
+
+    def wrong() -> Any:
+        found = dict(poll(world))
+        if (sample := found.get('object_pose')) is not None:
+            values = sample.values.copy()
+            values[:3] += away
+            found['object_pose'] = replace(sample, values=values)
+        return found
+    return wrong
+
+
+def dropped_s(trace: Trace) -> float | None:
+    """Return the time at which the tool fell, None if it never was without support."""
+    loose = ~trace.finger_contact & (trace.held_part == NO_PART)
+    loose[:measures.lifted_step(trace) or 0] = False
+    least = measures.steps_of(measures.UNSUPPORTED_S, trace.physics_hz)
+    return next((begin / trace.physics_hz for begin, _ in measures.stretches(loose, least)), None)
+
+
+def episodes_of(setting: Setting) -> Callable[[int], dict[str, Any]]:
+    """Return the function that runs one episode in this process."""
+    policy, scenario = load_policy(setting.model), scenario_of(setting.condition)
+    contract = policy.contract
+    world = open_world(scenario, contract.interface)
+    loop = ControlLoop(contract, 0, policy.episode_noise,
+                       watch_of(contract, policy.doubt, setting.holds))
+
+    def run(seed: int) -> dict[str, Any]:
+        if setting.condition == 'tracker':
+            world.poll = with_error(world, seed)  # type: ignore[method-assign]
+        rollout = run_episode(world, loop, contract, policy, seed, INFERENCE_LATENCY_S)
+        result = result_of(rollout, scenario, contract.interface.desired_modes)
+        outcome, doubted = result.outcome, result.doubted
+        assert doubted is not None, 'a model with doubt'
+        times = [outcome.unsafe.time_s if outcome.unsafe else None,
+                 dropped_s(rollout.trace) if outcome.failure == 'dropped' else None]
+        return {'condition': setting.condition, 'holds': setting.holds, 'seed': seed,
+                'success': outcome.success, 'failure': outcome.failure,
+                'unsafe_s': times[0], 'failed_s': min((t for t in times if t is not None),
+                                                      default=None),
+                'alarmed_s': doubted.alarmed_s, 'held': doubted.held, 'total_s': outcome.total_s}
+    return run
+
+
+class Records:
+    """Finished episodes in a file of one JSON object a line; they are run once."""
+
+    def __init__(self, path: Path, model: Path, workers: int) -> None:
+        self._path, self._model, self._workers = path, model, workers
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.done = {(one['condition'], one['holds'], one['seed']): one
+                     for one in map(json.loads, lines)}
+
+    def run(self, condition: str, holds: bool, seeds: Sequence[int]) -> list[Episode]:
+        """Return the episodes of seeds, of which those that are missing are run."""
+        missing = [seed for seed in seeds if (condition, holds, seed) not in self.done]
+        name = f'{condition}, {"with" if holds else "without"} holds'
+        with self._path.open('a') as file, progress_bar(name, len(missing)) as bar:
+            def keep(one: dict[str, Any]) -> None:
+                file.write(json.dumps(one) + '\n')
+                file.flush()
+                self.done[condition, holds, one['seed']] = one
+                bar.update()
+            share(episodes_of, Setting(self._model, condition, holds), missing, self._workers,
+                  'the benchmark', AuditError, keep)
+        return [self.done[condition, holds, seed] for seed in seeds]
+
+    def judged(self, condition: str, enough: Callable[[list[Episode]], bool],
+               most: int) -> tuple[list[Episode], list[Episode]]:
+        """Return episodes without holds, and the same with them, until there are enough."""
+        first = FIRST_SEED + SEEDS_EACH * [USUAL, *SHIFTS].index(condition)
+        found: list[Episode] = []
+        while len(found) < most and not enough(found):
+            count = min(len(found) + BATCH, most)
+            found = self.run(condition, False, range(first, first + count))
+        again = iter(self.run(condition, True, [one['seed'] for one in found
+                                                if one['alarmed_s'] is not None]))
+        return found, [one if one['alarmed_s'] is None else next(again) for one in found]
+
+
+def failures(episodes: Sequence[Episode]) -> list[Episode]:
+    """Return the episodes with an unsafe event or a drop."""
+    return [one for one in episodes if one['failed_s'] is not None]
+
+
+def of(part: int, whole: int) -> str:
+    """Return a count of a whole with its share and exact interval."""
+    if not whole:
+        return '-'
+    low, high = interval(part, whole)
+    return f'{part} of {whole} ({part / whole:.0%}, {100 * low:.0f} to {100 * high:.0f} %)'
+
+
+def noticed(episodes: Sequence[Episode], alarm: Callable[[Episode], float | None]) -> str:
+    """Return how many failures have an alarm early enough."""
+    failed = failures(episodes)
+    early = [one for one in failed
+             if (at := alarm(one)) is not None and at <= one['failed_s'] - AHEAD_S]
+    return of(len(early), len(failed))
+
+
+def shift_row(words: str, free: Sequence[Episode], holding: Sequence[Episode],
+              clock_s: float) -> list[str]:
+    """Return the row of a shift."""
+    failed = failures(free)
+    leads = [one['failed_s'] - one['alarmed_s'] for one in failed
+             if one['alarmed_s'] is not None and one['alarmed_s'] <= one['failed_s']]
+    rest = [one for one in free if one['failed_s'] is None]
+    unsafe, still = (sum(one['unsafe_s'] is not None for one in some) for some in (free, holding))
+    not_held = [one for one in holding if not one['held']]
+    bad = sum(one['unsafe_s'] is not None for one in not_held)
+    return [words, str(len(free)), noticed(free, lambda one: one['alarmed_s']),
+            noticed(free, lambda one: clock_s), f'{np.median(leads):.1f} s' if leads else '-',
+            of(sum(one['alarmed_s'] is not None for one in rest if not one['success']),
+               sum(not one['success'] for one in rest)),
+            of(sum(one['alarmed_s'] is not None for one in rest if one['success']),
+               sum(one['success'] for one in rest)),
+            f'{unsafe} / {still}', of(sum(one['held'] for one in holding), len(holding)),
+            of(bad, len(not_held))]
+
+
+def latency(model: Path, plain: Path, repeats: int, rounds: int) -> str:
+    """Return the ratio of the planning times with and without doubt, measured in turns."""
+    taken: dict[str, list[Any]] = {'asking': [], 'plain': []}
+    rng = np.random.default_rng(0)
+    for _ in range(repeats):  # where weights lie in memory changes times: load in each repeat
+        files: dict[str, OnnxPolicy] = {'asking': load_policy(model), 'plain': load_policy(plain)}
+        one = files['plain']
+        seen = Observation(rng.standard_normal(one.observation_shape, np.float32), {
+            key: rng.integers(0, 256, shape, np.uint8)
+            for key, shape in one.picture_shapes.items()})
+        noise = rng.standard_normal(one.chunk_shape, np.float32)
+        found = measure.in_turns({name: partial(policy, seen, noise)
+                                  for name, policy in files.items()}, rounds)
+        for name, durations in found.items():
+            taken[name].append(durations)
+    ratio = measure.ratio('asking', taken['asking'], taken['plain'])
+    return f'{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})'
+
+
+def main() -> int:
+    """Run what is missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('model', type=Path, help='file made by uncloning doubt, scenario knife')
+    parser.add_argument('--plain', type=Path, required=True, help='export of the same run')
+    parser.add_argument('--out', type=Path, required=True, help='folder of finished episodes')
+    parser.add_argument('--episodes', type=int, default=1049, help='of the usual condition')
+    parser.add_argument('--failures', type=int, default=100, help='of each shift')
+    parser.add_argument('--most', type=int, default=3000, help='episodes of each shift')
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--rounds', type=int, default=300)
+    parser.add_argument('--page', type=Path, default=PAGE)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    policy = load_policy(args.model)
+    assert policy.doubt is not None and policy.doubt.calibration is not None
+    records = Records(args.out / f'{policy.sha256[:12]}.jsonl', args.model, args.workers)
+    free, holding = records.judged(USUAL, lambda _: False, args.episodes)
+    alarms = sum(one['alarmed_s'] is not None for one in free)
+    clock_s = threshold_of([one['total_s'] for one in free], 0.05)
+    rows = [shift_row(words, *records.judged(
+        name, lambda found: len(failures(found)) >= args.failures, args.most), clock_s)
+        for name, words in SHIFTS.items()]
+    lost = sum(one['success'] for one in free) - sum(one['success'] for one in holding)
+    calibration = policy.doubt.calibration
+    text = [
+        '# Doubt, measured', '',
+        f'{__doc__.splitlines()[6]} Made with `bench/doubt.py`; model sha256 '
+        f'{policy.sha256[:12]}, threshold {calibration.threshold:.4g} for '
+        f'{calibration.after_s:g} s by {calibration.episodes} episodes.', '',
+        table(['undisturbed episodes', ''], [
+            ['episodes', f'{len(free)}, seeds from {FIRST_SEED:,}'],
+            ['with an alarm', of(alarms, len(free))],
+            ['upper bound of that (95 %)', f'{upper_bound(alarms, len(free)):.1%}'],
+            ['success lost to holds', f'{lost} episodes ({lost / len(free):.1%})'],
+            ['planning time with doubt over without', latency(args.model, args.plain,
+                                                              args.repeats, args.rounds)]]), '',
+        table(['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
+               f'alarm by the clock ({clock_s:.1f} s)', 'median lead', 'alarms of timeouts',
+               'alarms of successes', 'unsafe without / with holds', 'held',
+               'unsafe of those not held'], rows), '']
+    write_whole(args.page, '\n'.join(text).encode())
+    print('\n'.join(text))
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

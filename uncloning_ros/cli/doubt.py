@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Export a policy that says how much it doubts, with a threshold at which the arm holds and asks.
+
+Takes the place of uncloning export. A head for doubt is fitted to the observations of the dataset,
+but for those of removed modes. Then the file acts in simulated episodes with seeds of their own,
+and the threshold is chosen so that at most the stated rate of such episodes has an alarm. The file
+names both, and its deployment asks for the hold.
+
+Without a scenario, or with --recordings, held-out episodes of the dataset choose the threshold.
+The policy did not act in them, so no rate of false alarms is promised.
+
+After an edit, fit and calibrate again: an exported file of other weights has no threshold. Ctrl-C
+keeps the finished episodes; the same command with --resume continues.
+
+  uncloning doubt runs/uncloned --data data/ --out policy.onnx
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uncloning_ros.cli.arguments import (
+    add_workers,
+    count,
+    error_rate,
+    non_negative_float,
+    positive_float,
+    require_new_files,
+    seed_range,
+)
+from uncloning_ros.cli.output import print_warnings
+
+if TYPE_CHECKING:
+    from uncloning_ros.scenario import Scenario
+
+_EPISODES, _FALSE_ALARMS, _AFTER_S, _ACCEPTED_S = 500, 0.05, 0.4, 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument('run', type=Path, metavar='RUN', help='folder of a run that has ended')
+    parser.add_argument('--data', required=True, type=Path, metavar='DIR',
+                        help='dataset that the run was trained on')
+    parser.add_argument('--out', required=True, type=Path, metavar='FILE',
+                        help='ONNX file to write')
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--scenario', metavar='NAME',
+                        help='scenario of the episodes that choose the threshold (default: that '
+                             'of the run)')
+    source.add_argument('--recordings', action='store_true',
+                        help='choose the threshold by held-out episodes of the dataset')
+    parser.add_argument('--episodes', type=count(10_000), default=_EPISODES, metavar='N',
+                        help='number of simulated episodes (default: %(default)s)')
+    parser.add_argument('--false-alarms', type=error_rate, default=_FALSE_ALARMS, metavar='RATE',
+                        help='largest share of undisturbed episodes with an alarm (default: '
+                             '%(default)s)')
+    parser.add_argument('--after', type=non_negative_float, default=_AFTER_S, metavar='S',
+                        help='time in s for which doubt has to last (default: %(default)s)')
+    parser.add_argument('--accepted', type=positive_float, default=_ACCEPTED_S, metavar='S',
+                        help='time in s for which ~/start accepts a doubt (default: %(default)s)')
+    parser.add_argument('--development-seeds', type=seed_range, default=(), metavar='FROM:TO',
+                        help='as for uncloning export')
+    parser.add_argument('--resume', action='store_true', help='continue an interrupted command')
+    add_workers(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, calibrate and export one run; print threshold, rate and size."""
+    require_new_files([args.out])
+
+    from uncloning_ros.audit.run.doubt_threshold import threshold_of
+    from uncloning_ros.contract import DoubtStop
+    from uncloning_ros.demos.dataset.store import load_dataset
+    from uncloning_ros.learning.checkpoint import load_run
+    from uncloning_ros.learning.doubt import recorded_scores, with_doubt
+    from uncloning_ros.learning.export import export
+    from uncloning_ros.runtime.doubt import Calibration
+    from uncloning_ros.runtime.model_structure import graph_sha256
+    from uncloning_ros.scenario import find_scenario
+
+    run, dataset = load_run(args.run), load_dataset(args.data)
+    name = None if args.recordings else args.scenario or run.config.data.get('scenario')
+    scenario = None if name is None else find_scenario(name)
+    doubting, record = with_doubt(run, dataset, DoubtStop(args.after, args.accepted))
+    seeds: Sequence[int] = ()
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / args.out.name
+        export(doubting, model, args.development_seeds, record)
+        graph = graph_sha256(model.read_bytes())
+        if scenario is None:
+            scores = recorded_scores(doubting, dataset, args.after)
+        else:
+            seeds, scores = _simulated_scores(model, graph, scenario, args)
+    record = replace(record, calibration=Calibration(
+        threshold_of(scores, args.false_alarms), args.after, args.false_alarms, len(scores), graph,
+        None if scenario is None else scenario.name))
+    done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
+    calibration = record.calibration
+    assert calibration is not None
+    print(f'{args.out}: {done.bytes / 2 ** 20:.2f} MiB, sha256 {done.sha256}\n'
+          f'threshold {calibration.threshold:.4g} for {args.after:g} s, by {len(scores)} '
+          + (f'episodes of {scenario.name}: at most {args.false_alarms:.1%} of such episodes have '
+             f'an alarm' if scenario else 'held-out recordings'))
+    if scenario is None:
+        print_warnings(['recordings show no episode in which this policy acted, so no rate of '
+                        'false alarms is promised; watch the first episodes'])
+    return 0
+
+
+def _simulated_scores(model: Path, graph: str, scenario: 'Scenario',
+                      args: argparse.Namespace) -> tuple[range, list[float]]:
+    """Return the seeds of simulated episodes, and the greatest doubt that lasted in each."""
+    from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
+    from uncloning_ros.audit.record.provenance import machine
+    from uncloning_ros.audit.run.doubt_threshold import calibration_seeds
+    from uncloning_ros.audit.run.rollout import run_rollouts
+    from uncloning_ros.audit.run.seeds import require_unseen
+    from uncloning_ros.judging.episode import EpisodeResult
+    from uncloning_ros.progress import progress_bar
+    from uncloning_ros.runtime.inference import load_policy
+    from uncloning_ros.schema import plain
+
+    seeds = calibration_seeds(graph, scenario, args.episodes)
+    require_unseen(model, load_policy(model), seeds)
+    setting = {'graph_sha256': graph, 'scenario_sha256': scenario.sha256, 'after_s': args.after,
+               'machine': plain(machine())}
+    with finished_episodes(finished_path(args.out), setting, args.resume) as finished:
+        missing = [seed for seed in seeds if (graph, seed) not in finished.done]
+        with progress_bar('doubt in undisturbed episodes', len(seeds),
+                          done=len(seeds) - len(missing)) as bar:
+            def tell(result: EpisodeResult) -> None:
+                finished.add(graph, result)
+                bar.update()
+            if missing:
+                run_rollouts(model, scenario, missing, args.workers, on_done=tell,
+                             ignore_doubt=True)
+        found = [finished.done[graph, seed].doubted for seed in seeds]
+        finished.finish()
+    return seeds, [0.0 if one is None or one.greatest is None else one.greatest for one in found]
