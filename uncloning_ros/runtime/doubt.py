@@ -60,8 +60,8 @@ class Calibration:
 class DoubtRecord:
     """The record of a head for doubt in an exported file.
 
-    `demonstrated` are the ranges of the training observations by key, for the sentences;
-    without a calibration there is no threshold yet.
+    `demonstrated` are the ranges of the training observations by key, for the sentences; the
+    threshold comes with the calibration.
     """
 
     demonstrated: Mapping[str, Box]
