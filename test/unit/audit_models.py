@@ -46,8 +46,11 @@ def short_contract(max_episode_s: float = 0.5, **modes: bool) -> Contract:
 
 
 def write_policy(path: Path, contract: Contract | None = None, noise_scale: float = 0.02,
-                 seeds: Any = None) -> Path:
-    """Write a policy that stays where it is, but for its noise; `seeds` go into its record."""
+                 seeds: Any = None, doubt: bool = False) -> Path:
+    """Write a policy that stays where it is, but for its noise; `seeds` go into its record.
+
+    Its `doubt`, if it has one, is the measured width of the gripper.
+    """
     contract = contract or short_contract()
     timing, interface = contract.policy, contract.interface
     shape = {'observation': ['batch', timing.history, interface.observation_dim],
@@ -59,13 +62,24 @@ def write_policy(path: Path, contract: Contract | None = None, noise_scale: floa
     initializers = [helper.make_tensor(name, TensorProto.INT64, [2], values)
                     for name, values in constants.items()]
     initializers.append(helper.make_tensor('scale', TensorProto.FLOAT, [], [noise_scale]))
+    doubting = []
+    if doubt:
+        at = interface.observation_slices['gripper_width'].start
+        initializers += [helper.make_tensor('from', TensorProto.INT64, [2], [timing.history - 1,
+                                                                             at]),
+                         helper.make_tensor('to', TensorProto.INT64, [2], [timing.history,
+                                                                           at + 1])]
+        doubting = [helper.make_node('Slice', ['observation', 'from', 'to', 'axes'], ['width']),
+                    helper.make_node('Flatten', ['width'], ['doubt'], axis=1)]
     graph = helper.make_graph(
         [helper.make_node('Slice', ['observation', 'first', 'last', 'axes'], ['newest']),
          helper.make_node('Mul', ['noise', 'scale'], ['shaken']),
-         helper.make_node('Add', ['newest', 'shaken'], ['action_chunk'])],
+         helper.make_node('Add', ['newest', 'shaken'], ['action_chunk']), *doubting],
         'still', [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
                   for name, dims in shape.items()],
-        [helper.make_tensor_value_info('action_chunk', TensorProto.FLOAT, shape['noise'])],
+        [helper.make_tensor_value_info('action_chunk', TensorProto.FLOAT, shape['noise']),
+         *([helper.make_tensor_value_info('doubt', TensorProto.FLOAT, ['batch', 1])]
+           if doubt else [])],
         initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     records = {
@@ -73,7 +87,8 @@ def write_policy(path: Path, contract: Contract | None = None, noise_scale: floa
         'interface_sha256': interface.sha256, 'policy_sha256': timing.sha256,
         'training': '{}', 'software_version': '0',
         'seeds': json.dumps(seeds or {'demonstrations': [], 'development': [], 'training': 0}),
-        'digest': DIGEST_MARK + '0' * 64}
+        'digest': DIGEST_MARK + '0' * 64,
+        **({'doubt': json.dumps({'demonstrated': {}})} if doubt else {})}
     helper.set_model_props(model, records)
     onnx.checker.check_model(model)
     blank = model.SerializeToString(deterministic=True)
