@@ -25,6 +25,8 @@ EXTRAS = {
     'train': [*RUN, 'torch>=2.4', 'safetensors>=0.4', 'onnx>=1.16', 'tensorboard'],
     # demonstrations as bags, and audits in simulation
     'sim': [*RUN, 'pybullet>=3.2.6'],
+    # LeRobotDataset v3 in and out, as a file format
+    'lerobot': [*RUN, 'pyarrow>=15', 'av>=14'],
     # audits on a Ray cluster: uncloning audit --on ray
     'ray': ['ray>=2.40'],
     # the tests without the checks of style and types; `colcon test` looks for this name

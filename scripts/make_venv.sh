@@ -45,4 +45,4 @@ if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
     'and needs a C++ compiler (python3.11 has a wheel)'
 fi
 .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet \
-  "$@" --constraint requirements/constraints.txt "${ros[@]}" --editable '.[run,train,sim,dev,docs]'
+  "$@" --constraint requirements/constraints.txt "${ros[@]}" --editable '.[run,train,sim,lerobot,dev,docs]'

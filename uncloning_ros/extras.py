@@ -3,15 +3,16 @@
 """The sentence for a missing library: which extra of setup.py brings it, or ROS 2."""
 
 # Top-level modules of the extras.
-FROM_EXTRAS = ('PIL', 'google', 'mcap', 'onnx', 'onnxruntime', 'pybullet', 'pybullet_data',
-               'pybullet_utils', 'ray', 'rosbags', 'safetensors', 'tensorboard', 'torch', 'tqdm',
-               'zstandard')
+FROM_EXTRAS = ('PIL', 'av', 'google', 'mcap', 'onnx', 'onnxruntime', 'pyarrow', 'pybullet',
+               'pybullet_data', 'pybullet_utils', 'ray', 'rosbags', 'safetensors',
+               'tensorboard', 'torch', 'tqdm', 'zstandard')
 # Extra of each command and node; the other commands need [train]. Both hold [run].
 _EXTRAS = {**dict.fromkeys(('demos', 'audit', 'evidence', 'simulator', 'demonstrator'), 'sim'),
            'attack': 'train,sim',
            **dict.fromkeys(('recover', 'label', 'inspect', 'replay', 'recorder', 'keyboard',
                             'policy'), 'run')}
-_OWN_EXTRAS = {'ray': 'ray'}  # extra of each package that one option of a command needs
+# Extra of each package that some commands or options need.
+_OWN_EXTRAS = {'av': 'lerobot', 'pyarrow': 'lerobot', 'ray': 'ray'}
 _FROM_ROS = ('rclpy', 'interfaces', 'msgs', 'srvs')  # last words of the packages' names
 
 

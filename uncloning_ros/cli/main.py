@@ -6,9 +6,11 @@ The commands follow one another; each reads the output of the one before:
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
   uncloning recover demos/
+  uncloning import-lerobot set/ --contract contract.yaml --out demos/
   uncloning label demos/ --rule --scenario knife
   uncloning inspect demos/ --html session.html
   uncloning compare demos/ --scenario knife
+  uncloning export-lerobot demos/ --out set/
   uncloning dataset demos/ --out data/
   uncloning train data/ --out runs/mixed
   uncloning unclone runs/mixed --data data/ --remove blade_first \
@@ -40,19 +42,22 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import uncloning_ros
 from uncloning_ros.errors import UncloningError, near_miss
 from uncloning_ros.extras import missing
 
-# Command -> its line in the overview. Each is the module of its name.
+# Command -> its line in the overview. Each is the module of its name, _ in place of -.
 COMMANDS = {
     'demos': 'simulate demonstrations and record them as bags',
     'recover': 'finish the recordings that a crash or a full disk left unfinished',
+    'import-lerobot': 'make episodes of a LeRobotDataset v3',
     'label': 'say which mode each episode shows: by hand, by rule, by clustering',
     'inspect': 'show the contents of a session of demonstrations, and its gaps',
     'compare': 'ask people which of two handovers is better, and learn their reward',
     'dataset': 'align, resample and split bags into training data',
+    'export-lerobot': 'write episodes as a LeRobotDataset v3',
     'train': 'clone a policy from a dataset',
     'evaluate': 'compare the plans of a policy with held-out demonstrations',
     'unclone': 'remove undesired modes from the weights of a trained policy',
@@ -87,7 +92,7 @@ def _run(words: Sequence[str]) -> int:
     try:
         command = _command_of(words)
         args = _parser(command).parse_args(words)
-        status = importlib.import_module(f'uncloning_ros.cli.{command}').run(args)
+        status = _module(command).run(args)
         if sys.stdout is not None:  # closed by the caller, as with >&-
             sys.stdout.flush()
         return int(status)
@@ -155,10 +160,14 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         if name != command:
             commands.add_parser(name, help=summary)
             continue
-        module = importlib.import_module(f'uncloning_ros.cli.{name}')
+        module = _module(name)
         module.add_arguments(commands.add_parser(
             name, help=summary, description=module.__doc__, formatter_class=_HelpFormatter))
     return parser
+
+
+def _module(command: str | None) -> Any:
+    return importlib.import_module(f'uncloning_ros.cli.{str(command).replace("-", "_")}')
 
 
 class _HelpFormatter(argparse.HelpFormatter):
