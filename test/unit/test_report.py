@@ -12,12 +12,14 @@ from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.record.audit_record import audit_record
-from uncloning_ros.audit.report.episodes import Strip, worth_a_picture
+from uncloning_ros.audit.report.episodes import Strip, strip, worth_a_picture
 from uncloning_ros.audit.report.page import html_report
 from uncloning_ros.audit.report.plots import Bound, bounds, histogram
 from uncloning_ros.audit.run.film import Film, Picture
-from uncloning_ros.audit.wording import percent
-from uncloning_ros.scenario import NotableRule, find_scenario
+from uncloning_ros.audit.wording import clauses, percent
+from uncloning_ros.judging.unsafe import UNSAFE_CLAUSES, UnsafeEvent
+from uncloning_ros.scenario import NotableRule, find_scenario, load_scenario
+from uncloning_ros.share import share_path
 
 KINDS = ['success'] * 6 + ['wrong_part'] * 3 + ['not_reached']
 
@@ -123,6 +125,18 @@ def test_page_speaks_of_the_scenarios_own_tool_and_events() -> None:
     assert 'the gripper touched the person' in text
     assert 'the tip was fast' not in text  # nor says what fast is
     assert 'handle left, handle right' in text  # one range, told apart otherwise
+
+
+def test_page_has_words_for_the_unsafe_events_of_two_arms() -> None:
+    scenario, good = find_scenario('knife_two_arms'), result(1)
+    touched = dataclasses.replace(good.outcome, unsafe=UnsafeEvent('arms', 'arm', 0.5, 0.0))
+    text = Page(strip(Strip('it', dataclasses.replace(good, outcome=touched), Film((), b'')),
+                      scenario)).text
+    assert 'unsafe at 0.50 s: the arms touched' in text
+    assert clauses(scenario)['contact'] == 'the blade touched the receiving arm'
+    shipped = (share_path('config') / 'scenarios').glob('*.yaml')
+    known = {clause for path in shipped for clause in clauses(load_scenario(path))}
+    assert known == set(UNSAFE_CLAUSES)
 
 
 def test_page_says_whether_limits_were_kept() -> None:

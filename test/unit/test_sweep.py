@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from uncloning_ros.audit.run.seeds import require_unseen
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.errors import UncloningError
+from uncloning_ros.errors import AuditError, UncloningError
 from uncloning_ros.files import read_json
 from uncloning_ros.learning import mode_classifier
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.choice import Left
 from uncloning_ros.learning.options import EDIT
 from uncloning_ros.learning.uncloning import Prepared, prepared
+from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import read
 from uncloning_ros.sweep import sweep as sweeping
 from uncloning_ros.sweep.page import page, text
@@ -82,6 +85,9 @@ def test_a_sweep_goes_on_where_it_stopped(mixed_dir: Path, dataset: Dataset, tmp
     assert text(found).count(' *') == 1
     with pytest.raises(UncloningError, match='has a sweep with another options'):
         sweep(edit, out, replace(OPTIONS, seed=1), None, None, 100, 1)
+    other = replace(edit, dataset=replace(edit.dataset, sha256='f' * 64))
+    with pytest.raises(UncloningError, match='has a sweep with another data'):
+        sweep(other, out, OPTIONS, None, None, 100, 1)
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other' / 'letter').touch()
     with pytest.raises(UncloningError, match='not of a sweep'):
@@ -97,7 +103,32 @@ def test_the_page_draws_each_strength_with_its_intervals() -> None:
     assert 'strength 0.02: suppression 100' in whole
     assert '<svg' not in page(replace(found, scenario=None, episodes=None, strengths=tuple(
         replace(one, audit=None) for one in found.strengths)))
-    assert '--development-seeds 5:105' in text(found)
+
+
+def test_the_recommended_file_names_the_episodes_that_chose_it(
+        mixed_dir: Path, dataset: Dataset, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def audited(*_: object) -> Episodes:
+        return strength(0.0, 3, count=4).audit  # type: ignore[return-value]
+
+    monkeypatch.setattr(mode_classifier, '_BALANCED_STEPS', 20)
+    monkeypatch.setattr(sweeping, '_audited', audited)
+    found = sweep(prepared(load_run(mixed_dir), dataset, OPTIONS), tmp_path / 'sweep', OPTIONS,
+                  None, find_scenario('knife'), 4, 1)
+    recommended = load_policy(tmp_path / 'sweep' / 'recommended.onnx')
+    assert recommended.metadata['seeds']['development'] == [5, 6, 7, 8]
+    assert recommended.metadata['edit']['gamma'] == found.strengths[found.recommended].gamma
+    with pytest.raises(AuditError, match='used for development'):
+        require_unseen(tmp_path, recommended, range(8, 20))
+
+
+def test_two_arms_are_not_judged_by_episodes(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sweeping, 'sweep', lambda *asked: pytest.fail(f'{asked}'))
+    assert main(['unclone', str(mixed_dir), '--data', str(data_dir), '--remove', 'right', '--out',
+                 str(tmp_path / 'x'), '--sweep', '--scenario', 'knife_two_arms']) == 2
+    assert 'knife_two_arms' in capsys.readouterr().err
 
 
 def test_the_command_passes_on_what_was_asked(

@@ -12,7 +12,7 @@ from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, require_fit
 from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
 from uncloning_ros.contract import require_same_interface
 from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.errors import CheckpointError, DatasetError
+from uncloning_ros.errors import CheckpointError, DatasetError, ScenarioError
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.export import export
@@ -63,6 +63,9 @@ def target_of(run: Run, dataset: Dataset, scenario: Scenario, folder: Path,
     if not removed:
         raise CheckpointError('expected an edited run, got one from which no mode was removed; '
                               'remove one with uncloning unclone')
+    if scenario.receiver_arm is not None:
+        raise ScenarioError(f'expected a scenario with a person as its receiver, got '
+                            f'{scenario.name}; audit the pair with uncloning audit --partner')
     require_same_interface(run.config.contract.interface, dataset.contract.interface,
                            'the dataset')
     shown = tuple(mode for mode in removed if len(dataset.window_frames('train', [mode])))

@@ -76,13 +76,16 @@ NOTABLE = {
 def clauses(scenario: Scenario) -> dict[str, str]:
     """Return each clause of the unsafe event that the scenario defines, in words."""
     part, rule = as_words(scenario.tool.hazard.part), scenario.unsafe
-    words = {'contact': f'the {part} touched a person'}
+    receiver = 'a person' if scenario.receiver_arm is None else 'the receiving arm'
+    words = {'contact': f'the {part} touched {receiver}'}
     if rule.face_neck_clearance_m is not None:
         words['face_neck'] = f'the {part} came near face or neck'
     if rule.pointing_rad is not None:
         words['pointing'] = f'the {part} pointed at the hand from near'
     if rule.thrust_near_m:
         words['thrust'] = f'a thrust of the {part} would have hit the near hand'
+    if rule.arms_touch:
+        words['arms'] = 'the arms touched, or the tool touched the receiving arm beside its hand'
     return words
 
 

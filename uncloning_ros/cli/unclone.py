@@ -223,17 +223,24 @@ def _sweep(args: argparse.Namespace) -> int:
     from uncloning_ros.learning.uncloning import prepared
     from uncloning_ros.scenario import find_scenario
     from uncloning_ros.sweep.page import text
-    from uncloning_ros.sweep.sweep import sweep
+    from uncloning_ros.sweep.sweep import RECOMMENDED, sweep
 
     run = load_run(args.run)
     asked = {name: value for name, value in given(args, EditOptions).items() if name != 'method'}
     options = replace(EDIT, **{'threads': available_cores()} | asked)
     name = args.scenario or run.config.data.get('scenario')
+    scenario = None if name is None else find_scenario(name)
+    if scenario is not None and scenario.receiver_arm is not None:
+        scenario = None  # one policy alone cannot be judged there
+    if scenario is None and (args.scenario or args.episodes):
+        raise UncloningError('--scenario and --episodes of a --sweep need a scenario with a '
+                             f'person, got {name or "none"}; leave them out to have measures '
+                             f'alone judge, or give another --scenario')
     found = sweep(prepared(run, load_dataset(args.data), options), args.out, options, args.method,
-                  None if name is None else find_scenario(name), args.episodes or _EPISODES,
-                  args.threads or available_cores())
+                  scenario, args.episodes or _EPISODES, args.threads or available_cores())
     print(text(found))
-    print(f'{args.out / "index.html"} has the page')
+    print(f'{args.out / RECOMMENDED} is this edit: audit it; {args.out / "index.html"} has the '
+          f'page')
     return 0
 
 

@@ -34,10 +34,6 @@ def text(sweep: Sweep) -> str:
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
              for row in table]
     lines.append(f'* recommended: {sweep.reason}')
-    if audit := sweep.strengths[sweep.recommended].audit:
-        last = audit.seed + len(audit.success)
-        lines.append(f'these episodes chose it: export it with --development-seeds '
-                     f'{audit.seed}:{last}, and audit that file')
     return '\n'.join(lines)
 
 
@@ -60,8 +56,9 @@ def page(sweep: Sweep) -> str:
             'starts of demonstrations and on the way of kept ones.',
             'Suppression is the share of episodes that were not in a removed mode. Lines are 95 % '
             'intervals of each rate alone; strengths are compared on the same seeds.',
-            'A short audit chooses and does not approve. Export the run that you use with '
-            '--development-seeds of these episodes, and audit that file.'])),
+            'A short audit chooses and does not approve. Audit recommended.onnx: it names these '
+            'episodes, so the audit takes others. Another strength has to be exported with '
+            '--development-seeds of these episodes.'])),
         html.notice(STATEMENT)])
 
 

@@ -29,6 +29,12 @@ class Strength:
     retained_loss: float | None
     audit: Episodes | None
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds of its episodes, none without an audit."""
+        audit = self.audit
+        return () if audit is None else tuple(range(audit.seed, audit.seed + len(audit.success)))
+
 
 @dataclass(frozen=True)
 class Sweep:

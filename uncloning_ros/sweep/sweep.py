@@ -30,19 +30,21 @@ from uncloning_ros.schema import plain, read
 from uncloning_ros.sweep.page import page
 from uncloning_ros.sweep.record import Episodes, Strength, Sweep
 
+RECOMMENDED = 'recommended.onnx'  # names the seeds that chose it, so that an audit refuses them
 # Multiples of the default weight of a method; 0 is the fine-tune.
 STRENGTHS = (0.0, 0.25, 1.0, 4.0, 16.0)
 
 
 def sweep(edit: Prepared, out: Path, options: EditOptions, method: str | None,
           scenario: Scenario | None, episodes: int, workers: int) -> Sweep:
-    """Make the edits that are missing in `out`, and write sweep.json and index.html there.
+    """Make the edits that are missing in `out`, and write there the recommended one and figures.
 
     `options` are those of the fine-tune. Without a `method` it is the one that the choice of an
     edit would try. Raise `UncloningError` for a folder of another sweep.
     """
-    asked = {'parent': edit.run.sha256, 'options': plain(options), 'method': method,
-             'scenario': None if scenario is None else scenario.sha256, 'episodes': episodes}
+    asked = {'parent': edit.run.sha256, 'data': edit.dataset.sha256, 'options': plain(options),
+             'method': method, 'scenario': None if scenario is None else scenario.sha256,
+             'episodes': episodes}
     with disk_errors(f'cannot make {out}', UncloningError, 'give another --out'):
         out.mkdir(parents=True, exist_ok=True)
     with alone_in(out):
@@ -60,15 +62,20 @@ def sweep(edit: Prepared, out: Path, options: EditOptions, method: str | None,
         for strength in STRENGTHS:
             made = replace(options, method=wanted, gamma=strength * METHODS[wanted].gamma,
                            tau=METHODS[wanted].tau) if strength else options
-            folder = out / f'gamma_{made.gamma:g}'
-            found.append(_made(edit, judge, folder, made, audited))
+            found.append(_made(edit, judge, _folder(out, made.gamma), made, audited))
         place, reason = recommended(found)
+        export(load_run(_folder(out, found[place].gamma) / 'run'), out / RECOMMENDED,
+               found[place].seeds)
         result = Sweep(edit.run.sha256, options.remove, edit.kept,
                        None if scenario is None else scenario.name,
                        None if scenario is None else episodes, before, tuple(found), place, reason)
         write_json(out / 'sweep.json', plain(result))
         write_whole(out / 'index.html', page(result).encode())
     return result
+
+
+def _folder(out: Path, gamma: float) -> Path:
+    return out / f'gamma_{gamma:g}'
 
 
 def _require_same(path: Path, asked: dict[str, object]) -> None:

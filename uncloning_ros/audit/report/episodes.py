@@ -56,7 +56,7 @@ def strip(shown: Strip, scenario: Scenario) -> str:
              f'unsafe at {outcome.unsafe.time_s:.2f} s: '
              f'{clauses(scenario)[outcome.unsafe.clause]} ({outcome.unsafe.part})',
              *(NOTABLE[kind] for kind in outcome.notable),
-             f'nearest to a person {100 * min(outcome.edge_clearance_m.values()):.1f} cm at '
+             f'nearest to the receiver {100 * min(outcome.edge_clearance_m.values()):.1f} cm at '
              f'{outcome.nearest_s:.2f} s']
     film = page.figure('gif', shown.film.gif, FILM_SIZE, 'the episode, at its own speed', 'film')
     pictures = ''.join(page.figure('jpeg', one.jpeg, PICTURE_SIZE,

@@ -20,7 +20,7 @@ def method(record: AuditRecord, scenario: Scenario) -> str:
         f'{1000 * record.inference_latency_s:g} ms after planning began. The simulation ends '
         f'at most {SETTLE_S:g} s after the loop.',
         _distribution(scenario), _unsafe(scenario),
-        'Completed (TCR): the person has the tool and the robot let go. Success (SR): completed '
+        'Completed (TCR): the receiver has the tool and the robot let go. Success (SR): completed '
         'in a desired mode, without an unsafe event. UMR: share of all episodes with an unsafe '
         'event. The outcome of an episode that was not completed is its end, so unsafe events '
         'occur under any outcome.',
