@@ -13,21 +13,19 @@ and results and page are written after each case. Run it in bench/:
 """
 
 import argparse
-import signal
 import sys
 from typing import Any
 
-from comparison.__main__ import wanted_cases
+from comparison.arguments import add_cases, run, wanted_cases
 from comparison.plan import Case
-from comparison.processes import BENCH, STOPPED, Pool
+from comparison.processes import BENCH, Pool
 from comparison.results import Record, add, find, load, save
 
 from cloning.page import drawing, with_tables
 from cloning.picture import PICTURE
 from cloning.plan import FULL, SHORT, Schedule, is_edit, plan
 from uncloning_ros.audit.wording import percent
-from uncloning_ros.cli.arguments import count
-from uncloning_ros.errors import UncloningError, counted
+from uncloning_ros.errors import counted
 from uncloning_ros.files import alone_in, write_whole
 from uncloning_ros.scenario import find_scenario
 
@@ -40,26 +38,9 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--short', action='store_true',
                         help='a tiny schedule that only checks that everything runs')
-    parser.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
-                        help='make only the cases with these values of scenario, kept, seed, '
-                             'method: the parts of their names')
-    parser.add_argument('--workers', type=count(64), default=2, metavar='N',
-                        help='number of cases made at the same time, one thread each '
-                             '(default: %(default)s)')
-    parser.add_argument('--list', action='store_true',
-                        help='print the missing cases and make none')
-    parser.add_argument('--page', action='store_true', help='write the page and make no case')
+    add_cases(parser)
     args = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
-    try:
-        return _run(args)
-    except UncloningError as err:
-        print(f'cloning: error: {err}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\ncloning: stopped; the same command continues it', file=sys.stderr)
-        return STOPPED
+    return run('cloning', lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@
 
 import argparse
 import shutil
-import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import measure  # noqa: F401 - limits the threads, so it comes before numpy
 import numpy as np
 import yaml
+from comparison.arguments import add_case, case_of, take_signals
 from comparison.plan import ALL, PAIR, Case
 from comparison.processes import locked, run_command
 from comparison.workshop import finished, learned, linked, write_record
@@ -51,19 +51,11 @@ def main() -> int:
     """Make one case and write its record; return 0, or 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog='python -m cloning.workshop', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('case', help='scenario/point/seed/class')
-    parser.add_argument('--work', type=Path, required=True, help='folder for all files')
-    parser.add_argument('--schedule', choices=SCHEDULES, default=FULL.name,
-                        help='schedule of the case (default: %(default)s)')
-    parser.add_argument('--out', type=Path, required=True, help='file for the record')
+    add_case(parser, 'scenario/point/seed/class', SCHEDULES, FULL.name)
     args = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
+    take_signals()
     schedule = SCHEDULES[args.schedule]
-    known = {case.key: case for case in plan(schedule)}
-    if args.case not in known:
-        parser.error(f'expected a case such as {next(iter(known))}, got {args.case}')
-    case = known[args.case]
+    case = case_of(parser, args.case, plan(schedule))
     shop = Workshop(args.work.absolute(), schedule, find_scenario(case.scenario))
     return write_record(args.out, lambda: shop.record(case), lambda sentence: (
         shop.finished(case) | {'status': 'failed', 'sentence': sentence}))
@@ -126,6 +118,7 @@ class Workshop:
             modes = PAIR.get(case.scenario) or tuple(self.scenario.modes)
             demos = linked((demos / name for name in parted(load_dataset(whole), modes)),
                            self.root / f'demos_{case.kept}')
+            options = ['--validation', '0.25']  # of 400 episodes, for ten bins of unseen starts
         if point.timing:
             contract = load_dataset(self._data(replace(case, kept=ALL))).contract
             timed = replace(contract, policy=replace(contract.policy, **point.timing))

@@ -19,12 +19,11 @@ At the end write docs/results.md and the table of README.md: make results
 import argparse
 import contextlib
 import json
-import signal
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from comparison.arguments import add_cases, run, wanted_cases
 from comparison.camera_page import camera_pages
 from comparison.page import pages
 from comparison.plan import (
@@ -34,11 +33,10 @@ from comparison.plan import (
     TUNING,
     Case,
     Schedule,
-    matches,
     plan,
     tuned_methods,
 )
-from comparison.processes import BENCH, STOPPED, Pool
+from comparison.processes import BENCH, Pool
 from comparison.results import (
     add,
     best_setting,
@@ -53,27 +51,17 @@ from comparison.results import (
 )
 from comparison.results_page import read_all_shipped, results_page, with_results
 from uncloning_ros.audit.wording import percent
-from uncloning_ros.errors import UncloningError, counted, near_miss
+from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.files import alone_in, write_whole
 from uncloning_ros.scenario import find_scenario
 
 _REPOSITORY = BENCH.parent
-_FIELDS = ('scenario', 'kept', 'seed', 'method')
 
 
 def main() -> int:
     """Make the missing cases; return 0, 1 if one failed, 2 for bad input, 130 on Ctrl-C."""
     args = _parser().parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
-    try:
-        return _run(args)
-    except UncloningError as err:
-        print(f'comparison: error: {err}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\ncomparison: stopped; the same command continues it', file=sys.stderr)
-        return STOPPED
+    return run('comparison', lambda: _run(args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,17 +71,7 @@ def _parser() -> argparse.ArgumentParser:
                         help='a tiny schedule that only checks that everything runs')
     parser.add_argument('--cameras', action='store_true',
                         help='the comparison of policies that see')
-    parser.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
-                        help=f'make only the cases with these values of {", ".join(_FIELDS)}; '
-                             f'several values of a field, and several --only, are alternatives')
-    parser.add_argument('--workers', type=int, default=2, metavar='N',
-                        help='number of cases made at the same time, one thread each '
-                             '(default: %(default)s)')
-    parser.add_argument('--list', action='store_true',
-                        help='print the missing cases and make none')
-    parser.add_argument('--page', action='store_true',
-                        help='write the pages, without --cameras also docs/results.md and the '
-                             'table of README.md, and make no case')
+    add_cases(parser, 'pages, without --cameras also docs/results.md and the table of README.md,')
     parser.add_argument('--again', metavar='WHY',
                         help='make the cases of --only again; their records become superseded '
                              'attempts with this reason')
@@ -105,8 +83,6 @@ def _run(args: argparse.Namespace) -> int:
     schedule = SCHEDULES['-'.join(named) or FULL.name]
     work = _REPOSITORY / 'runs' / '-'.join(['bench', *named])
     docs = work if schedule.is_short else _REPOSITORY / 'docs'
-    if args.workers < 1:
-        raise UncloningError(f'expected at least 1 worker, got {args.workers}; give --workers 1')
     cases = wanted_cases(plan(schedule), args.only)
     if args.again and not args.only:
         raise UncloningError('--again needs --only: it makes the named cases again')
@@ -129,29 +105,6 @@ def _run(args: argparse.Namespace) -> int:
         missing = comparison.missing(cases)
         print(f'{counted(len(missing), "case")} of {len(cases)} to make in {work}', flush=True)
         return comparison.make(missing, args.workers)
-
-
-def wanted_cases(cases: list[Case], only: list[str]) -> list[Case]:
-    """Return the cases that pass at least one filter, all of them without a filter."""
-    if not only:
-        return cases
-    filters = [_filter_of(text) for text in only]
-    found = [case for case in cases if any(matches(case, wanted) for wanted in filters)]
-    if not found:
-        raise UncloningError(f'--only {" --only ".join(only)} leaves no case; see --list for '
-                             f'their names')
-    return found
-
-
-def _filter_of(text: str) -> dict[str, set[str]]:
-    wanted: dict[str, set[str]] = defaultdict(set)
-    for part in text.split(','):
-        field, _, value = part.partition('=')
-        if field not in _FIELDS or not value:
-            raise UncloningError(f'--only: expected FIELD=VALUE, got {part!r}'
-                                 f'{near_miss(field, _FIELDS)}')
-        wanted[field].add(value)
-    return wanted
 
 
 def _require_same_schedule(path: Path, schedule: Schedule) -> None:

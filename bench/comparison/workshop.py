@@ -13,7 +13,6 @@ import copy
 import datetime
 import json
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 import yaml
 
 import uncloning_ros
+from comparison.arguments import add_case, case_of, take_signals
 from comparison.methods import contrastive, unpaired
 from comparison.methods.best_of import BestOf
 from comparison.methods.fixed_noise import FixedNoise
@@ -72,23 +72,13 @@ def main() -> int:
     """Make one case and write its record; return 0, 2 for bad input, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog='python -m comparison.workshop', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('case', help='scenario/kept/seed/method, of a trial with .number')
-    parser.add_argument('--work', type=Path, required=True, help='folder for all files')
-    parser.add_argument('--out', type=Path, required=True, help='file for the record')
-    parser.add_argument('--schedule', choices=SCHEDULES, default=FULL.name,
-                        help='schedule of the case (default: %(default)s)')
+    add_case(parser, 'scenario/kept/seed/method, of a trial with .number', SCHEDULES, FULL.name)
     parser.add_argument('--settings', type=json.loads, default={},
                         help='best settings of the tuned methods, as JSON')
     args = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
+    take_signals()
     schedule = SCHEDULES[args.schedule]
-    known = {case.key: case for case in plan(schedule)}
-    if args.case not in known:
-        print(f'workshop: error: expected a case of the {schedule.name} schedule, for instance '
-              f'{next(iter(known))}, got {args.case}', file=sys.stderr)
-        return 2
-    case = known[args.case]
+    case = case_of(parser, args.case, plan(schedule))
     shop = Workshop(args.work, schedule, find_scenario(case.scenario), args.settings)
     return write_record(args.out, lambda: shop.record(case),
                         lambda sentence: shop.failed(case, sentence))

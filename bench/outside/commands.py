@@ -14,13 +14,10 @@ results and page in docs/ are written after each case.
 """
 
 import argparse
-import signal
-import sys
 from collections import Counter
 from pathlib import Path
 
-from comparison.__main__ import wanted_cases
-from comparison.processes import STOPPED
+from comparison.arguments import add_cases, run, wanted_cases
 
 from outside.demonstrations import make
 from outside.plan import FULL, SHORT, plan
@@ -37,16 +34,7 @@ from uncloning_ros.schema import plain
 def main() -> int:
     """Run a command; return 0, 1 if a case failed, 2 for bad input, 130 on Ctrl-C."""
     args = _parser().parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
-    try:
-        return {'make': _make, 'roll': _roll, 'run': _run}[args.command](args)
-    except UncloningError as err:
-        print(f'outside: error: {err}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\noutside: stopped', file=sys.stderr)
-        return STOPPED
+    return run('outside', lambda: {'make': _make, 'roll': _roll, 'run': _run}[args.command](args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,18 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--data', type=_file_of_task, action='append', default=[],
                      metavar='TASK=FILE', help='file of the demonstrations of a task; without '
                                                'it the cases of the task are left out')
-    one.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
-                     help='make only the cases with these values of scenario, kept, seed, '
-                          'method: the parts of their names')
-    one.add_argument('--workers', type=count(64), default=2, metavar='N',
-                     help='number of cases made at the same time, one thread each '
-                          '(default: %(default)s)')
+    add_cases(one)
     one.add_argument('--short', action='store_true',
                      help='a tiny schedule that only checks that everything runs, with results '
                           'and page in DIR')
-    one.add_argument('--list', action='store_true',
-                     help='print the missing cases and make none')
-    one.add_argument('--page', action='store_true', help='write the page and make no case')
     one.add_argument('--again', metavar='WHY',
                      help='make the cases of --only again; their records become superseded '
                           'attempts with this reason')

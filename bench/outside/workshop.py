@@ -7,11 +7,11 @@
 
 import argparse
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from comparison.arguments import add_case, case_of, take_signals
 from comparison.plan import Case
 from comparison.processes import locked, run_command
 from comparison.workshop import finished, learned, write_record
@@ -33,20 +33,12 @@ def main() -> int:
     """Make one case and write its record; return 0, or 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog='python -m outside.workshop', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('case', help='task/place/seed/method')
-    parser.add_argument('--work', type=Path, required=True, help='folder for all files')
+    add_case(parser, 'task/place/seed/method', SCHEDULES, FULL.name)
     parser.add_argument('--data', type=Path, help="file of the task's demonstrations")
-    parser.add_argument('--schedule', choices=SCHEDULES, default=FULL.name,
-                        help='schedule of the case (default: %(default)s)')
-    parser.add_argument('--out', type=Path, required=True, help='file for the record')
     args = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
+    take_signals()
     schedule = SCHEDULES[args.schedule]
-    known = {case.key: case for case in plan(schedule)}
-    if args.case not in known:
-        parser.error(f'expected a case such as {next(iter(known))}, got {args.case}')
-    case = known[args.case]
+    case = case_of(parser, args.case, plan(schedule))
     shop = Workshop(args.work.absolute(), schedule, TASKS[case.scenario].open(args.data))
     return write_record(args.out, lambda: shop.record(case), lambda sentence: (
         finished(case, {}, shop.task.digest) | {'status': 'failed', 'sentence': sentence}))

@@ -73,6 +73,16 @@ def test_a_width_is_one_goal_and_the_newest_follows_its_end(
     assert driver.goals == [(0.04, 30.0), (0.0, 30.0)]
 
 
+def test_a_driver_that_is_started_again_gets_the_newest_width(
+        gripper: Any, command: Callable[..., None]) -> None:
+    driver = gripper._client
+    command(lambda: len(driver.goals) == 1, 0.08)
+    driver.ready = False  # it ended amid the goal, so the goal never ends
+    command(lambda: gripper._goals.goal_m is None, 0.08)
+    driver.ready = True
+    command(lambda: len(driver.goals) == 2, 0.08)
+
+
 def test_no_driver_and_a_refused_goal_are_told_and_lose_nothing(
         gripper: Any, command: Callable[..., None], caplog: Any,
         monkeypatch: pytest.MonkeyPatch) -> None:

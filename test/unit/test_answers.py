@@ -78,6 +78,17 @@ def test_answers_on_recordings_that_are_gone_do_not_count_and_are_named() -> Non
     assert 'episode_000001 is not there' in about([SINGLE], {})[1][0]
 
 
+def test_an_answer_is_about_recordings_whatever_their_names_are_now() -> None:
+    here = {'demos/episode_000001': ONE.digest, ONE.name: TWO.digest}
+    (found,), sentences = about([PAIR], here)
+    assert [one.name for one in found.shown] == ['demos/episode_000001', ONE.name]
+    assert sentences == []
+    back = replace(found, said=WITHDRAWN)
+    assert standing([PAIR, SINGLE, back]) == [SINGLE]
+    other = replace(SINGLE, shown=(Shown(ONE.name, '9' * 64),), said=WITHDRAWN)
+    assert standing([SINGLE, other]) == [SINGLE], 'on another recording of this name'
+
+
 @pytest.mark.parametrize(('changes', 'culprit'), [
     ({'rater': ''}, 'rater'), ({'rater': ' Anna'}, "' Anna'"), ({'rater': 'a/b'}, 'a/b'),
     ({'rater': 'a\nb'}, 'name of the rater'), ({'said': 'good'}, "'good'"),

@@ -342,10 +342,11 @@ def test_ctrl_c_leaves_nothing(knife: Path, simulated: dict[str, list[object]], 
 
 
 @pytest.mark.parametrize(('words', 'where', 'told'), [
-    ([], {'run': 'mixed'}, 'expected an edited run, got one from which no mode was removed'),
+    ([], {'run': 'mixed'}, 'expected a run from which an edit removed a mode by its name'),
     ([], {'data': 'other'}, 'the dataset was made for another interface'),
     ([], {'data': 'kept'}, 'expected demonstrations of blade_first'),
     (['--attacks', 'search'], {'data': 'trained'}, 'expected held-out episodes of handle_first'),
+    ([], {'scenario': 'knife_two_arms'}, 'audit the pair with uncloning audit --partner'),
     ([], {'scenario': 'mug'}, "expected modes that scenario 'mug' recognises"),
     (['--attacks', 'rounding,melting'], {}, "unknown attack 'melting'"),
     (['--from-demonstrations', '9,1'], {}, 'at most the 8 training episodes of blade_first'),

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 from audit_models import result
-from comparison.__main__ import _require_same_schedule, wanted_cases
+from comparison.__main__ import _require_same_schedule
+from comparison.arguments import wanted_cases
 from comparison.plan import (
     ALL,
     DEMO_SEED,

@@ -49,8 +49,8 @@ def test_a_trained_policy_is_near_the_demonstrations_and_knows_both_modes(
     assert found['modes']['classifier_accuracy'] > 0.95
     assert found['modes']['accuracy'] == pytest.approx(0.5, abs=0.1)
     parted = found['modes']['distribution']
-    assert (parted['tick'], parted['episodes'], len(parted['bins'])) == (0, 40, 4)
-    assert parted['within_floor'] >= 3
+    assert (parted['tick'], parted['episodes'], len(parted['bins'])) == (0, 8, 1)
+    assert parted['within_floor'] == 1
     assert json.loads(json.dumps(found, allow_nan=False)) == evaluate(run, dataset, 1)
 
 
@@ -63,6 +63,15 @@ def test_errors_are_told_by_step_and_by_phase(run: Run, dataset: Dataset) -> Non
     assert list(found['error_by_phase']) == ['reach', 'carry', 'release']
     assert np.mean(found['error_by_step']['plan']) == pytest.approx(found['error']['plan'])
     assert list(evaluate(run, dataset, 1)['error_by_phase']) == ['other']
+
+
+def test_shares_of_modes_are_those_of_episodes_that_the_run_was_not_trained_on(
+        run: Run, dataset: Dataset) -> None:
+    fresh = replace(dataset, episodes=tuple(
+        replace(one, digest='f' + one.digest[1:]) for one in dataset.episodes))
+    parted = evaluate(run, fresh, 1)['modes']['distribution']
+    assert (parted['episodes'], len(parted['bins'])) == (40, 4)
+    assert parted['within_floor'] >= 3
 
 
 def test_a_policy_that_plans_a_mode_too_often_is_beyond_the_noise_floor(

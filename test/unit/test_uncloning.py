@@ -36,7 +36,7 @@ from uncloning_ros.learning.options import (
 )
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.redirect import Redirection
-from uncloning_ros.learning.uncloning import unclone
+from uncloning_ros.learning.uncloning import prepared, unclone
 from uncloning_ros.learning.windows import Windows, to_windows
 from uncloning_ros.runtime.inference import load_policy
 
@@ -67,6 +67,13 @@ def test_removed_mode_is_gone_and_kept_mode_is_everywhere(
     assert before['right'] > 0.3, before
     assert after['right'] < 0.01, after
     assert after['left'] > 0.95, after
+
+
+def test_episodes_that_people_refused_are_not_taught_again_by_an_edit_of_modes(
+        mixed: Run, dataset: Dataset) -> None:
+    refused = {'remove': ['not accepted'], 'data': {'seeds': []}, 'parent_sha256': '0' * 64}
+    with pytest.raises(CheckpointError, match=r'left may teach them again; .*--preferences'):
+        prepared(replace(mixed, config=replace(mixed.config, edit=refused)), dataset, OPTIONS)
 
 
 def test_edit_changes_every_weight_and_nothing_of_the_normaliser(

@@ -59,10 +59,11 @@ def target_of(run: Run, dataset: Dataset, scenario: Scenario, folder: Path,
     Raise if the run was not edited, if the dataset has another interface, lacks the removed
     modes, or is the run's no more, and if the scenario or the seeds do not fit.
     """
-    removed = removed_modes(run.config.edit)
+    removed = tuple(mode for mode in removed_modes(run.config.edit)
+                    if mode in run.config.contract.interface.modes)
     if not removed:
-        raise CheckpointError('expected an edited run, got one from which no mode was removed; '
-                              'remove one with uncloning unclone')
+        raise CheckpointError('expected a run from which an edit removed a mode by its name, got '
+                              'one without; remove one with uncloning unclone --remove')
     if scenario.receiver_arm is not None:
         raise ScenarioError(f'expected a scenario with a person as its receiver, got '
                             f'{scenario.name}; audit the pair with uncloning audit --partner')

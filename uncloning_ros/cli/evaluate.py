@@ -3,7 +3,8 @@
 """Compare the plans of a trained policy with held-out demonstrations, without a robot.
 
 Prints how far plans are from the demonstrated actions, how likely the demonstrated actions are,
-and how often each mode is planned where demonstrations begin. The distances between planned and
+and how often each mode is planned where episodes begin that the run was not trained on: held-out
+ones, or all of a dataset of its own. The distances between planned and
 demonstrated shares have a noise floor: with as few demonstrations, a policy without fault stays
 below it in 19 of 20 cases. An edited policy is compared with demonstrations of the modes that it
 keeps. A good figure here does not show that a handover succeeds; an audit does.
@@ -72,7 +73,8 @@ def _print(found: Mapping[str, Any]) -> None:
     parted = modes['distribution']
     print(f'modes: {modes["accuracy"]:.1%} of plans have the demonstrated mode; the classifier '
           f'is right in {modes["classifier_accuracy"]:.1%} of demonstrations\n'
-          f'shares of modes at tick {parted["tick"]}: within the noise floor in '
+          f'shares of modes at tick {parted["tick"]} of {parted["episodes"]} episodes, of which '
+          f'the classifier reads {parted["accuracy"]:.1%} right: within the noise floor in '
           f'{parted["within_floor"]} of {len(parted["bins"])} bins of the start; calibration '
           f'error {parted["calibration"]["error"]:.3f}, floor '
           f'{parted["calibration"]["floor"]:.3f}')

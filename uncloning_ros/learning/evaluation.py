@@ -15,8 +15,9 @@ a Gaussian with the variance of the residuals.
 
 An edited policy is compared with demonstrations of the kept modes alone.
 
-How often each mode is planned is compared with the demonstrations at one tick of each episode: the
-first one at which a classifier can tell the demonstrated modes apart.
+How often each mode is planned is compared with the demonstrations at one tick of each episode that
+the run was not trained on: a policy knows the starts of its training, and what followed them. It
+is the first tick at which a classifier can tell the demonstrated modes apart.
 """
 
 import math
@@ -50,7 +51,7 @@ from uncloning_ros.learning.windows import (
     with_features,
 )
 
-SCHEMA = 'uncloning/evaluation@1'
+SCHEMA = 'uncloning/evaluation@2'  # 1: shares of modes in episodes of the training, too
 PHASES = ('reach', 'carry', 'release', 'other')
 
 DRAWS = 16  # plans of an observation
@@ -76,7 +77,7 @@ def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
         raise CheckpointError(f'the run was trained for {contract.policy}, the dataset was built '
                               f'for {dataset.contract.policy}; build the dataset with the same '
                               f'contract')
-    _require_unseen(run, dataset)
+    unseen = _unseen(run, dataset)
     policy, generator = run.policy, torch.Generator().manual_seed(_SEED)
     removed = removed_modes(run.config.edit)
     kept = [mode for mode in contract.interface.mode_names if mode not in removed]
@@ -105,10 +106,11 @@ def evaluate(run: Run, dataset: Dataset, threads: int) -> dict[str, Any]:
             for i, name in enumerate(PHASES) if (phase == i).any()},
         'likelihood': _likelihood(policy, _seen(policy, dataset, _spread(known, len(windows))),
                                   windows, plans, generator),
-        'modes': _modes(policy, dataset, kept, generator)}
+        'modes': _modes(policy, dataset, kept, unseen, generator)}
 
 
-def _require_unseen(run: Run, dataset: Dataset) -> None:
+def _unseen(run: Run, dataset: Dataset) -> list[int]:
+    """Return the episodes that the run was not trained on; raise if one is held out and not so."""
     trained = {one['digest'] for one in run.config.data.get('episodes', ())
                if one['split'] == 'train'}
     held_out = [one for one in dataset.episodes if one.split == 'validation']
@@ -120,6 +122,7 @@ def _require_unseen(run: Run, dataset: Dataset) -> None:
         raise CheckpointError(f'the run was trained on {len(seen)} of the {len(held_out)} '
                               f'held-out episodes of the dataset, {seen[0]} for one; give the '
                               f'dataset of the training, or one of other episodes')
+    return [i for i, one in enumerate(dataset.episodes) if one.digest not in trained]
 
 
 def _spread(frames: Frames, most: int) -> Frames:
@@ -160,8 +163,9 @@ def _likelihood(policy: Policy, known: Windows, windows: Windows, plans: Tensor,
     fitted = _blurred(policy.draw(known.conditions, DRAWS, generator), known.clean)
     best = int(fitted.argmin())
     with torch.no_grad():
-        exact = float(policy.surprise(windows).mean()) if policy.likelihood else None
-    return {'of': policy.likelihood or None, 'exact': exact,
+        exact = policy.surprise(windows)
+    return {'of': policy.likelihood or None,
+            'exact': None if exact is None else float(exact.mean()),
             'bound': float(_blurred(plans, windows.clean)[best]), 'width': float(_WIDTHS[best])}
 
 
@@ -174,7 +178,7 @@ def _blurred(plans: Tensor, clean: Tensor) -> Tensor:
          - (-squares / (2.0 * width ** 2)).logsumexp(1)).mean() for width in _WIDTHS])
 
 
-def _modes(policy: Policy, dataset: Dataset, kept_modes: Sequence[str],
+def _modes(policy: Policy, dataset: Dataset, kept_modes: Sequence[str], unseen: Sequence[int],
            generator: torch.Generator) -> dict[str, Any] | None:
     """Return the figures about kept modes; None unless two are both trained on and held out."""
     interface = dataset.contract.interface
@@ -190,12 +194,12 @@ def _modes(policy: Policy, dataset: Dataset, kept_modes: Sequence[str],
     kept = sum(mode in interface.desired_modes for mode in modes)
     classifier, report = train_classifier(Demonstrated(), data, held_out, kept, _SEED,
                                           balanced=True)
-    unseen, labels = joined(list(held_out.values())), labels_of(held_out)
-    planned = _planned(policy, classifier, unseen.conditions, generator)
+    conditions, labels = joined(list(held_out.values())).conditions, labels_of(held_out)
+    planned = _planned(policy, classifier, conditions, generator)
     own = planned.gather(1, labels[:, None])[:, 0]
     return {'names': modes, 'classifier_accuracy': report['accuracy'],
             'accuracy': float(own.mean()),
-            'distribution': _distribution(policy, dataset, classifier, modes, generator)}
+            'distribution': _distribution(policy, dataset, classifier, modes, unseen, generator)}
 
 
 @torch.no_grad()
@@ -209,9 +213,10 @@ def _planned(policy: Policy, classifier: ModeClassifier, conditions: Tensor,
 
 
 def _distribution(policy: Policy, dataset: Dataset, classifier: ModeClassifier,
-                  modes: Sequence[str], generator: torch.Generator) -> dict[str, Any]:
-    """Return how often each mode is planned and demonstrated where episodes begin."""
-    episodes = [i for i, one in enumerate(dataset.episodes) if one.mode in modes]
+                  modes: Sequence[str], unseen: Sequence[int],
+                  generator: torch.Generator) -> dict[str, Any]:
+    """Return how often each mode is planned and demonstrated where unseen episodes begin."""
+    episodes = [i for i in unseen if dataset.episodes[i].mode in modes]
     labels = torch.tensor([modes.index(dataset.episodes[i].mode or '') for i in episodes])
     ticks = min(dataset.episodes[i].frames for i in episodes)
     for tick in range(ticks):

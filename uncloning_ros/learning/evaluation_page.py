@@ -84,8 +84,9 @@ def _modes(found: Mapping[str, Any] | None) -> str:
             f'it; it reads {found["classifier_accuracy"]:.1%} of held-out demonstrations right.'),
         page.heading('Shares of modes by start',
                      f'{", ".join(names)}, at tick {parted["tick"]} of {parted["episodes"]} '
-                     f'episodes; within the noise floor in {parted["within_floor"]} of '
-                     f'{len(bins)} bins'),
+                     f'episodes that the run was not trained on, {parted["accuracy"]:.1%} of '
+                     f'which the classifier reads right; within the noise floor in '
+                     f'{parted["within_floor"]} of {len(bins)} bins'),
         page.table(('bin of starts', 'episodes', 'demonstrated', 'planned', 'total variation',
                     'noise floor'), rows),
         plot([(f'{names[0]} planned', _WAYS['plan'], first, ()),

@@ -125,6 +125,12 @@ def prepared(run: Run, dataset: Dataset, options: EditOptions) -> Prepared:
     """
     torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
+    if any(mode not in run.config.contract.interface.modes
+           for mode in removed_modes(run.config.edit)):
+        raise CheckpointError(f'an earlier edit of this run removed the episodes that people do '
+                              f'not accept, of whichever mode; demonstrations of '
+                              f'{", ".join(kept)} may teach them again; edit it with '
+                              f'--preferences, or remove modes before that')
     looked, found = look(run.policy, dataset), None
     if not options.trust_labels:
         modes = (*kept, *options.remove)

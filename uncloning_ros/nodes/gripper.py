@@ -8,6 +8,7 @@ closed around something.
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,8 +57,9 @@ class GripperNode(Node):
             self.get_logger().warning(str(err), throttle_duration_sec=_AGAIN_S)
             return
         if self._client.server_is_ready():
-            self._send(self._goals.command(width_m))
+            self._send(self._goals.command(width_m, time.monotonic()))
         else:
+            self._goals.lost()
             self.get_logger().warning(
                 f'expected an action server {self._client._action_name}, got none; start the '
                 f"gripper's driver, or correct the parameter action",

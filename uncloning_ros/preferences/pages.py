@@ -149,7 +149,7 @@ class ComparePages:
             answer = Answer(tuple(Shown(name, self._digests[name]) for name in names),
                             cast(Any, said), rater, now())  # which checks the word
             before = next((one for one in self.judged().answers
-                           if (one.names, one.rater) == (answer.names, rater)), None)
+                           if one.question == answer.question), None)
             if (before is None) == (said == WITHDRAWN):
                 raise BagError(f'{rater} has {"not answered this" if before is None else "said"} '
                                f'already: {answer.sentence if before is None else before.sentence}'

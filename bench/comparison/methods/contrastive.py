@@ -17,8 +17,8 @@ cloned policy; here that is the run. Its cloning term may be restricted to prefe
 the term is the retain loss of the edit, on the same windows.
 """
 
-import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.uncloning import kept_modes
-from uncloning_ros.learning.windows import joined, windows_by_mode
+from uncloning_ros.learning.uncloning import kept_modes, optimiser_of
+from uncloning_ros.learning.windows import Windows, joined, windows_by_mode
 
 _ROWS = 1024  # conditions that are compared with all others at once
 
@@ -54,13 +54,9 @@ class Options:
 
 def edit(run: Run, dataset: Dataset, remove: tuple[str, ...], options: Options) -> Policy:
     """Return the policy of a run after contrastive preference learning."""
-    torch.set_num_threads(options.threads)
-    kept, removed = (
-        joined(list(windows_by_mode(run.policy.normaliser, dataset, 'train', modes).values()))
-        for modes in (kept_modes(run, dataset, remove), remove))
+    kept, removed, optimiser = begun(run, dataset, remove, options)
+    policy = optimiser.policy
     partners = nearest(removed.conditions, kept.conditions)
-    policy = copy.deepcopy(run.policy).requires_grad_(True)
-    optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
     # The random streams of the edit: its retain loss sees the same windows and noise.
     retain_stream = torch.Generator().manual_seed(options.seed + 1)
     pair_stream = torch.Generator().manual_seed(options.seed + 2)
@@ -75,6 +71,19 @@ def edit(run: Run, dataset: Dataset, remove: tuple[str, ...], options: Options) 
         other = scale * policy.losses(removed, worse, pair_stream)
         optimiser.update(contrast(preferred, other, options.bias) + options.bc * retain)
     return optimiser.average.eval().requires_grad_(False)
+
+
+def begun(run: Run, dataset: Dataset, remove: tuple[str, ...],
+          options: Any) -> tuple[Windows, Windows, Optimiser]:
+    """Return kept and removed windows, and the optimiser of a copy of the run's policy.
+
+    `options` have steps, learning_rate and threads.
+    """
+    torch.set_num_threads(options.threads)
+    kept, removed = (
+        joined(list(windows_by_mode(run.policy.normaliser, dataset, 'train', modes).values()))
+        for modes in (kept_modes(run, dataset, remove), remove))
+    return kept, removed, optimiser_of(run, options)
 
 
 def contrast(preferred: Tensor, other: Tensor, bias: float) -> Tensor:

@@ -15,19 +15,17 @@ have. A flow has no cheap likelihood: its loss, summed over the numbers of a chu
 -log p, with the same noise for both policies.
 """
 
-import copy
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from comparison.methods.contrastive import begun
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.checkpoint import Run
-from uncloning_ros.learning.optimiser import Optimiser
 from uncloning_ros.learning.policies import Policy
-from uncloning_ros.learning.uncloning import kept_modes
-from uncloning_ros.learning.windows import Windows, joined, windows_by_mode
+from uncloning_ros.learning.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,8 @@ class Options:
 
 def edit(run: Run, dataset: Dataset, remove: tuple[str, ...], options: Options) -> Policy:
     """Return the policy of a run after an edit by a loss without pairs."""
-    torch.set_num_threads(options.threads)
-    kept, removed = (
-        joined(list(windows_by_mode(run.policy.normaliser, dataset, 'train', modes).values()))
-        for modes in (kept_modes(run, dataset, remove), remove))
-    policy = copy.deepcopy(run.policy).requires_grad_(True)
-    optimiser = Optimiser(policy, options.steps, options.learning_rate, from_scratch=False)
+    kept, removed, optimiser = begun(run, dataset, remove, options)
+    policy = optimiser.policy
     # The random streams of the edit: its retain loss sees the same windows and noise.
     retain_stream = torch.Generator().manual_seed(options.seed + 1)
     stream = torch.Generator().manual_seed(options.seed + 2)

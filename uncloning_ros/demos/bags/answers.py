@@ -73,6 +73,11 @@ class Answer:
         return tuple(sorted(one.name for one in self.shown))
 
     @property
+    def question(self) -> tuple[str, frozenset[str]]:
+        """Return the rater and the recordings: two answers to one question are about the same."""
+        return self.rater, frozenset(one.digest for one in self.shown)
+
+    @property
     def sentence(self) -> str:
         """Return the answer in a few words."""
         names = [one.name for one in self.shown]
@@ -131,24 +136,30 @@ def standing(answers: Sequence[Answer]) -> list[Answer]:
             found.append(one)
             continue
         last = next((i for i in reversed(range(len(found)))
-                     if (found[i].names, found[i].rater) == (one.names, one.rater)), None)
+                     if found[i].question == one.question), None)
         if last is not None:
             del found[last]
     return found
 
 
 def about(answers: Sequence[Answer], digests: Mapping[str, str]) -> tuple[list[Answer], list[str]]:
-    """Return the answers on episodes that are there, and a sentence for each that is not."""
+    """Return the answers on episodes that are there, and a sentence for each that is not.
+
+    `digests` are those of the episodes by name. An answer is about recordings, and so it is
+    returned with the names that they have here.
+    """
+    names = {digest: name for name, digest in digests.items()}
     gone: dict[str, list[str]] = {}
     usable = []
     for one in answers:
-        lost = [(each.name, 'is not there' if each.name not in digests else
-                 'is another recording now') for each in one.shown
-                if digests.get(each.name) != each.digest]
+        lost = [(each.name, 'is another recording now' if each.name in digests else 'is not there')
+                for each in one.shown if each.digest not in names]
         for name, why in lost:
             gone.setdefault(f'{name} {why}', []).append(one.rater)
         if not lost:
-            usable.append(one)
+            usable.append(replace(one, shown=tuple(
+                each if digests.get(each.name) == each.digest else
+                Shown(names[each.digest], each.digest) for each in one.shown)))
     return usable, [f'{why}: {len(raters)} of the answers of {", ".join(dict.fromkeys(raters))} '
                     f'do not count' for why, raters in gone.items()]
 

@@ -285,8 +285,7 @@ class RecordingSession:
         answers = answers_path(self._out)
         answer = Answer((Shown(path.name, episode_digest(path)),), said, self._rater,
                         self._wall().isoformat(timespec='milliseconds'))
-        if any((one.names, one.rater) == (answer.names, answer.rater)
-               for one in standing(read_answers(answers))):
+        if any(one.question == answer.question for one in standing(read_answers(answers))):
             add_answer(answers, replace(answer, said=WITHDRAWN))
         add_answer(answers, answer)
         return f'{path.name} is called {said} by {self._rater}'

@@ -82,9 +82,9 @@ class Policy(nn.Module, ABC):
         The same noise gives the same chunk.
         """
 
-    def surprise(self, windows: Windows) -> Tensor:
-        """Return the negative log-likelihood (N,) of windows, in nats, of a class that has one."""
-        raise NotImplementedError
+    def surprise(self, windows: Windows) -> Tensor | None:
+        """Return the negative log-likelihood (N,) of windows in nats; None of most classes."""
+        return None
 
     def features(self, pictures: Sequence[Tensor]) -> Tensor:
         """Return features (B, F) of a picture of each camera, (B, height, width, channels)."""
