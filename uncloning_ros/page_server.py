@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get('Content-Length', '')
-        if not length.isdecimal() or int(length) > _MOST_FORM_BYTES:
+        if not (length.isdecimal() and len(length) < 9 and int(length) <= _MOST_FORM_BYTES):
             self.close_connection = True
             self._send(message('Too long', f'Expected a form of at most {_MOST_FORM_BYTES} '
                                            f'bytes, got more; shorten it.', 413))

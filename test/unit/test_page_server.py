@@ -78,7 +78,8 @@ def _raw(server: PageServer, text: str) -> int:
 
 
 @pytest.mark.parametrize('headers', [
-    {'Content-Length': '99999999'}, {'Content-Length': '-1'}, {'Content-Length': 'x'}])
+    {'Content-Length': '99999999'}, {'Content-Length': '-1'}, {'Content-Length': 'x'},
+    {'Content-Length': '9' * 5000}])
 def test_a_form_that_is_too_long_is_refused(headers: dict[str, str]) -> None:
     with serving(told) as server:
         assert ask(server, 'POST', f'/{TOKEN}/', b'', headers)[0] == 413
