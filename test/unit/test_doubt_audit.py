@@ -169,8 +169,8 @@ def test_the_command_goes_on_where_it_was_stopped(
     stop_after = 20
 
     def pretend(model: Path, scenario: Any, seeds: Any, workers: int, on_done: Any,
-                ignore_doubt: bool) -> None:
-        assert ignore_doubt
+                partner: Path | None, ignore_doubt: bool) -> None:
+        assert ignore_doubt and partner is None
         for i, seed in enumerate(seeds):
             if i == stop_after:
                 raise KeyboardInterrupt
@@ -191,3 +191,16 @@ def test_the_command_goes_on_where_it_was_stopped(
     assert policy.doubt is not None and policy.doubt.calibration is not None
     assert policy.doubt.calibration.threshold == 1.0
     assert [path.name for path in tmp_path.iterdir()] == ['asking.onnx']
+
+
+@pytest.mark.parametrize(('options', 'sentence'), [
+    (['--episodes', '5'], 'expected at least 19 episodes'),
+    (['--after', '100'], '--after and --accepted: after_s: expected'),
+    (['--accepted', '1e-9'], 'accepted_s: expected'), (['--scenario', 'spoon'], 'spoon')])
+def test_options_that_cannot_be_are_refused_before_any_episode(
+        options: list[str], sentence: str, mixed_dir: Path, data_dir: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
+                 '--out', str(tmp_path / 'asking.onnx'), *options]) == 2
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,7 @@ from uncloning_ros.cli.arguments import (
     seed_range,
 )
 from uncloning_ros.cli.output import print_warnings
+from uncloning_ros.errors import UncloningError
 
 if TYPE_CHECKING:
     from uncloning_ros.scenario import Scenario
@@ -53,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'of the run)')
     source.add_argument('--recordings', action='store_true',
                         help='choose the threshold by held-out episodes of the dataset')
+    parser.add_argument('--partner', type=Path, metavar='MODEL',
+                        help='policy of the arm that receives, in a scenario with two arms')
     parser.add_argument('--episodes', type=count(10_000), default=_EPISODES, metavar='N',
                         help='number of simulated episodes (default: %(default)s)')
     parser.add_argument('--false-alarms', type=error_rate, default=_FALSE_ALARMS, metavar='RATE',
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Fit, calibrate and export one run; print threshold, rate and size."""
     require_new_files([args.out])
 
-    from uncloning_ros.audit.run.doubt_threshold import threshold_of
+    from uncloning_ros.audit.run.doubt_threshold import rank_of, threshold_of
     from uncloning_ros.contract import DoubtStop
     from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.learning.checkpoint import load_run
@@ -81,11 +84,16 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.runtime.doubt import Calibration
     from uncloning_ros.runtime.model_structure import graph_sha256
     from uncloning_ros.scenario import find_scenario
+    from uncloning_ros.schema import read
 
+    stop = read(DoubtStop, {'after_s': args.after, 'accepted_s': args.accepted},
+                '--after and --accepted', UncloningError)
     run, dataset = load_run(args.run), load_dataset(args.data)
     name = None if args.recordings else args.scenario or run.config.data.get('scenario')
     scenario = None if name is None else find_scenario(name)
-    doubting, record = with_doubt(run, dataset, DoubtStop(args.after, args.accepted))
+    if scenario is not None:
+        rank_of(args.episodes, args.false_alarms)
+    doubting, record = with_doubt(run, dataset, stop)
     seeds: Sequence[int] = ()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / args.out.name
@@ -127,6 +135,7 @@ def _simulated_scores(model: Path, graph: str, scenario: 'Scenario',
     seeds = calibration_seeds(graph, scenario, args.episodes)
     require_unseen(model, load_policy(model), seeds)
     setting = {'graph_sha256': graph, 'scenario_sha256': scenario.sha256, 'after_s': args.after,
+               'partner': None if args.partner is None else load_policy(args.partner).sha256,
                'machine': plain(machine())}
     with finished_episodes(finished_path(args.out), setting, args.resume) as finished:
         missing = [seed for seed in seeds if (graph, seed) not in finished.done]
@@ -137,7 +146,7 @@ def _simulated_scores(model: Path, graph: str, scenario: 'Scenario',
                 bar.update()
             if missing:
                 run_rollouts(model, scenario, missing, args.workers, on_done=tell,
-                             ignore_doubt=True)
+                             partner=args.partner, ignore_doubt=True)
         found = [finished.done[graph, seed].doubted for seed in seeds]
         finished.finish()
     return seeds, [0.0 if one is None or one.greatest is None else one.greatest for one in found]

@@ -31,7 +31,7 @@ _DIRECTIONS = 64  # most directions of the conditions along which Gaussians are 
 _GAUSSIANS = 32  # most; each has at least as many windows as ten for each direction
 _FLOOR = 1e-4  # least variance along a direction, where a condition has a variance of 1
 _ROUNDS = 15  # of k-means
-_FRAMES = 60_000  # most windows that the head is fitted to: neighbours hardly differ
+_FRAMES = 36_000  # most windows that the head is fitted to: neighbours hardly differ
 _SHARPNESS = 20.0  # of the softmax that picks the nearest Gaussian
 _RARE = 0.001  # share of the values that a box leaves out at each end
 

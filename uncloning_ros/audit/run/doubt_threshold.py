@@ -16,17 +16,19 @@ from uncloning_ros.errors import ModelError
 from uncloning_ros.scenario import Scenario
 
 
-def threshold_of(scores: Sequence[float], rate: float) -> float:
-    """Return the threshold that further episodes exceed with a probability of at most `rate`.
+def rank_of(episodes: int, rate: float) -> int:
+    """Return the rank of the score that is the threshold; raise `ModelError` for too few."""
+    rank = math.ceil((episodes + 1) * (1.0 - rate))
+    if rank > episodes:
+        raise ModelError(f'expected at least {math.ceil(1.0 / rate) - 1} episodes for a rate of '
+                         f'false alarms of {rate:g}, got {episodes}; give more episodes, or a '
+                         f'higher rate')
+    return rank
 
-    Raise `ModelError` for too few scores.
-    """
-    rank = math.ceil((len(scores) + 1) * (1.0 - rate))
-    if rank > len(scores):
-        least = math.ceil(1.0 / rate) - 1
-        raise ModelError(f'expected at least {least} episodes for a rate of false alarms of '
-                         f'{rate:g}, got {len(scores)}; give more episodes, or a higher rate')
-    return sorted(scores)[rank - 1]
+
+def threshold_of(scores: Sequence[float], rate: float) -> float:
+    """Return the threshold that further episodes exceed with a probability of at most `rate`."""
+    return sorted(scores)[rank_of(len(scores), rate) - 1]
 
 
 def calibration_seeds(graph_sha256: str, scenario: Scenario, episodes: int) -> range:
