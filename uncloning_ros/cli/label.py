@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
 
     way = _way(args)
     if way == 'cluster':
-        for file in _cluster_files(args):
+        for file in cluster_files(args):
             new_path(file)
     reading = reading_of(args)
     listing = find_episodes([args.folder], reading, args.workers)
@@ -235,7 +235,7 @@ def _find_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Readi
     from uncloning_ros.demos.labelling.cluster_file import cluster_episodes, write_clustering
     from uncloning_ros.files import write_whole
 
-    file, html = _cluster_files(args)
+    file, html = cluster_files(args)
     found, left_out = each_usable(partial(load_scene, reading=reading), args.folder, listing,
                                   args.workers, 'clustering')
     unused = {one.name for one in left_out}
@@ -283,7 +283,7 @@ def _by_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Reading
     if twice:
         raise UncloningError(f'--name-cluster names cluster {twice[0]} more than once; a cluster '
                              f'has one mode')
-    clustering, sha256 = read_clustering(_cluster_files(args)[0])
+    clustering, sha256 = read_clustering(cluster_files(args)[0])
     opinions, gone = by_clusters(listing.episodes, clustering, sha256, dict(args.name_cluster),
                                  args.operator or '', at, reading)
     new = sorted({one.name for one in listing.episodes}
@@ -293,7 +293,7 @@ def _by_clusters(args: argparse.Namespace, listing: 'Listing', reading: 'Reading
             *listed(f'{len(gone)} of the clusters are no longer there', gone)]
 
 
-def _cluster_files(args: argparse.Namespace) -> tuple[Path, Path]:
+def cluster_files(args: argparse.Namespace) -> tuple[Path, Path]:
     """Return where the clusters and their page lie; never inside a bag."""
     from uncloning_ros.demos.bags.info import is_bag
 

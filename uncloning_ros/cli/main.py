@@ -55,6 +55,7 @@ COMMANDS = {
     'import-lerobot': 'make episodes of a LeRobotDataset v3',
     'label': 'say which mode each episode shows: by hand, by rule, by clustering',
     'inspect': 'show the contents of a session of demonstrations, and its gaps',
+    'studio': 'see and label episodes on pages in the browser',
     'compare': 'ask people which of two handovers is better, and learn their reward',
     'dataset': 'align, resample and split bags into training data',
     'export-lerobot': 'write episodes as a LeRobotDataset v3',

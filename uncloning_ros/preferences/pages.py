@@ -31,7 +31,7 @@ from uncloning_ros.preferences.asking import next_pair, next_single
 from uncloning_ros.preferences.judged import Judged, judged
 from uncloning_ros.preferences.result import result_sections
 from uncloning_ros.preferences.scene import Handover, tool_json
-from uncloning_ros.preferences.viewer import SCRIPT
+from uncloning_ros.preferences.viewer import SCRIPT, STYLE, TIME
 from uncloning_ros.scenario import Scenario
 
 _TABS = {'pairs': 'Compare two', 'one': 'Good or bad', 'answers': 'Result'}
@@ -41,23 +41,7 @@ _PAIR_BUTTONS = {'left': ('Left is better', 'ArrowLeft 1', '←'),
                  'right': ('Right is better', 'ArrowRight 3', '→'),
                  'cannot tell': ('Cannot tell', 'ArrowUp 0 ?', '↑')}
 _SINGLE_BUTTONS = {'good': ('Good', 'ArrowRight g', 'G'), 'bad': ('Bad', 'ArrowLeft b', 'B')}
-_STYLE = """
-main{max-width:1100px}
-header .sub{margin:0}
-nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:.7em 0;border-bottom:1px solid #d9dee3}
-nav a{padding:8px 2px;color:#2b5f8a;text-decoration:none}
-nav a[aria-current]{font-weight:600;color:#1d2329;border-bottom:3px solid #2f7f6f}
-.stage{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px}
-canvas{display:block;width:100%;aspect-ratio:1/1.1;max-height:56vh;border:1px solid #d9dee3;
-border-radius:6px;touch-action:pan-y;cursor:grab}
-.stage figcaption{text-align:center;font-size:.95rem}
-.time{display:flex;align-items:center;gap:12px;margin:.6em 0}
-.time input{flex:1;min-width:0;height:44px}
-#clock{min-width:7.2em;text-align:right;font-variant-numeric:tabular-nums;font-size:.9rem}
-button{font:inherit;font-weight:600;min-height:48px;padding:8px 14px;border:1px solid #8b96a1;
-border-radius:6px;background:#fff;color:#1d2329;cursor:pointer}
-button kbd{font:inherit;font-weight:400;color:#5a6672;margin-left:.5em}
-#play{min-width:6em}
+_STYLE = STYLE + """
 .answers{display:grid;grid-template-columns:repeat(3,1fr);gap:10px}
 .answers [value="cannot tell"]{grid-column:1/-1}
 .answers.single{grid-template-columns:1fr 1fr}
@@ -65,10 +49,6 @@ button kbd{font:inherit;font-weight:400;color:#5a6672;margin-left:.5em}
 [value=good]{background:#1f5c50;color:#fff}
 [value=bad]{background:#8c1214;color:#fff}
 .answers button kbd{color:inherit}
-.saved{display:flex;flex-wrap:wrap;align-items:center;gap:6px 14px;font-size:.9rem;margin:.8em 0}
-.saved button{min-height:44px;padding:4px 12px;font-weight:400}
-input[type=text]{display:block;width:100%;font:inherit;padding:10px;margin:6px 0 12px;
-border:1px solid #8b96a1;border-radius:6px}
 @media (max-width:520px){.answers kbd{display:none}button{padding:8px 6px}}
 """
 
@@ -205,9 +185,7 @@ class ComparePages:
                 f'<figure><canvas role="img" aria-label="handover{side}"></canvas>'
                 f'<figcaption>{side}</figcaption></figure>'
                 for side in ([' left', ' right'] if pairs else [''])) + '</div>',
-            '<div class="time"><button type="button" id="play">Play</button>'
-            '<input type="range" id="time" min="0" step="any" value="0" aria-label="time">'
-            '<span id="clock"></span></div>',
+            TIME,
             f'<form method="post" class="answers{single}">' + ''.join(
                 f'<input type="hidden" name="{side}" value="{page.joined(name)}">'
                 for side, name in zip(sides, names, strict=True)) + ''.join(

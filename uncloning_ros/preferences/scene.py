@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY
+from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
@@ -39,17 +40,33 @@ def handover_of(ref: EpisodeRef, reading: Reading, scenario: Scenario) -> Handov
         features = features_of(episode.contract, scenario, episode)
     except UncloningError as err:
         return LeftOut(ref.name, str(err))
-    # A complete contract of an exchange: `features_of` has seen its gripper.
-    width = str(episode.contract.interface.width_key)
-    tracks = {key: Track.of(episode.samples[key])
-              for key in (TOOL_KEY, OBJECT_KEY, HAND_KEY, width)}
+    motion = motion_json(episode)
+    assert motion is not None  # `features_of` has seen its poses
+    return Handover(ref.name, features, motion)
+
+
+def motion_json(episode: Episode) -> str | None:
+    """Return the JSON of an episode's poses for the page that draws them.
+
+    `start_s` is the time since the episode's first message at which they begin. Tool, hand and
+    width are null without a signal of them. None without the pose of the arm.
+    """
+    keys = {'arm': TOOL_KEY, 'tool': OBJECT_KEY, 'hand': HAND_KEY,
+            'width': episode.contract.interface.width_key}
+    tracks = {name: Track.of(episode.samples[key]) for name, key in keys.items()
+              if key is not None and episode.samples.get(key)}
+    if 'arm' not in tracks:
+        return None
     begin_ns = max(track.stamps_ns[0] for track in tracks.values())
+    # In receive times, of which an episode's begin is one.
+    start_ns = max(episode.samples[str(keys[name])][0].receive_ns for name in tracks)
     end_ns = max(track.stamps_ns[-1] for track in tracks.values())
     times_ns = np.arange(begin_ns, end_ns + 1, _EVERY_NS)
-    drawn = {name: np.round(tracks[key].at(times_ns), _DIGITS).tolist() for name, key in (
-        ('arm', TOOL_KEY), ('tool', OBJECT_KEY), ('hand', HAND_KEY), ('width', width))}
-    return Handover(ref.name, features, json.dumps(
-        {'every_s': _EVERY_NS * 1e-9, **drawn}, separators=(',', ':')))
+    drawn = {name: None if name not in tracks else
+             np.round(tracks[name].at(times_ns), _DIGITS).tolist() for name in keys}
+    return json.dumps({'every_s': _EVERY_NS * 1e-9,
+                       'start_s': round((start_ns - episode.bounds_ns[0]) * 1e-9, _DIGITS),
+                       **drawn}, separators=(',', ':'))
 
 
 def tool_json(scenario: Scenario) -> str:

@@ -1,10 +1,38 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The script of the page that draws handovers in 3D and takes answers by key.
+"""The script and the style of pages that draw handovers in 3D and take answers by key.
 
 It draws boxes into a 2D canvas, the farthest face first: enough for a gripper, a tool and a hand,
 without a library that a robot without Internet could not load.
 """
+
+STYLE = """
+main{max-width:1100px}
+header .sub{margin:0}
+nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:.7em 0;border-bottom:1px solid #d9dee3}
+nav a{padding:8px 2px;color:#2b5f8a;text-decoration:none}
+nav a[aria-current]{font-weight:600;color:#1d2329;border-bottom:3px solid #2f7f6f}
+.stage{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px}
+canvas{display:block;width:100%;aspect-ratio:1/1.1;max-height:56vh;border:1px solid #d9dee3;
+border-radius:6px;touch-action:pan-y;cursor:grab}
+.stage figcaption{text-align:center;font-size:.95rem}
+.time{display:flex;align-items:center;gap:12px;margin:.6em 0}
+.time input{flex:1;min-width:0;height:44px}
+#clock{min-width:7.2em;text-align:right;font-variant-numeric:tabular-nums;font-size:.9rem}
+button{font:inherit;font-weight:600;min-height:48px;padding:8px 14px;border:1px solid #8b96a1;
+border-radius:6px;background:#fff;color:#1d2329;cursor:pointer}
+button kbd{font:inherit;font-weight:400;color:#5a6672;margin-left:.5em}
+#play{min-width:6em}
+.saved{display:flex;flex-wrap:wrap;align-items:center;gap:6px 14px;font-size:.9rem;margin:.8em 0}
+.saved button{min-height:44px;padding:4px 12px;font-weight:400}
+input[type=text]{display:block;width:100%;font:inherit;padding:10px;margin:6px 0 12px;
+border:1px solid #8b96a1;border-radius:6px}
+"""
+
+# The slider of the time.
+TIME = ('<div class="time"><button type="button" id="play">Play</button>'
+        '<input type="range" id="time" min="0" step="any" value="0" aria-label="time">'
+        '<span id="clock"></span></div>')
 
 SCRIPT = r"""'use strict';
 const data = JSON.parse(document.getElementById('motions').textContent);
@@ -18,7 +46,8 @@ const SKIN = [0.85, 0.66, 0.54], STEEL = [0.45, 0.5, 0.55], EDGE = '#c1121f';
 // out of the fingers, and of the hand, whose +x points out of the palm.
 const WRIST = [[[0, 0, -0.09], [0.06, 0.2, 0.07]], [[0, 0, -0.17], [0.09, 0.09, 0.09]]];
 const HAND = [[[-0.015, 0, 0], [0.03, 0.09, 0.1]], [[-0.15, 0, 0], [0.24, 0.06, 0.06]]];
-const length = Math.max(...data.motions.map(one => (one.arm.length - 1) * one.every_s));
+const length = data.length_s || Math.max(
+  ...data.motions.map(one => (one.arm.length - 1) * one.every_s));
 let time = 0, playing = false, before = null;
 
 const add = (a, b) => a.map((v, i) => v + b[i]);
@@ -29,8 +58,11 @@ const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
 const unit = a => scaled(a, 1 / Math.max(Math.hypot(...a), 1e-9));
 
 // The pose at a time as origin and three axes, straight between two recorded ones.
-function poseAt(poses, every) {
-  const at = Math.min(time / every, poses.length - 1), i = Math.floor(at), share = at - i;
+function poseAt(poses, motion) {
+  // With `length_s` the time counts from the episode's first message.
+  const since = data.length_s ? Math.max(time - motion.start_s, 0) : time;
+  const at = Math.min(since / motion.every_s, poses.length - 1), i = Math.floor(at);
+  const share = at - i;
   const one = poses[i], two = poses[Math.min(i + 1, poses.length - 1)];
   const mixed = one.map((v, k) => v + share * (two[k] - v));
   const x = unit(mixed.slice(3, 6));
@@ -40,8 +72,8 @@ function poseAt(poses, every) {
 const placed = (pose, p) => add(pose.o, add(scaled(pose.axes[0], p[0]),
   add(scaled(pose.axes[1], p[1]), scaled(pose.axes[2], p[2]))));
 
-// The middle of all places of the tools, and the reach from it.
-const points = data.motions.flatMap(one => one.tool.map(pose => pose.slice(0, 3)));
+// The middle of all places of the tools, without them of the arm, and the reach from it.
+const points = data.motions.flatMap(one => (one.tool || one.arm).map(pose => pose.slice(0, 3)));
 const low = [0, 1, 2].map(k => Math.min(...points.map(p => p[k])));
 const high = [0, 1, 2].map(k => Math.max(...points.map(p => p[k])));
 const middle = low.map((v, k) => (v + high[k]) / 2);
@@ -91,9 +123,11 @@ function draw(canvas, motion) {
     line([0, k / 10, 0], [1, k / 10, 0], '#e4e8ec', 1);
     line([k / 10 + 0.5, -0.5, 0], [k / 10 + 0.5, 0.5, 0], '#e4e8ec', 1);
   }
-  const arm = poseAt(motion.arm, motion.every_s), tool = poseAt(motion.tool, motion.every_s);
-  const hand = poseAt(motion.hand, motion.every_s);
-  const open = poseAt(motion.width.map(w => [w[0], 0, 0, 1, 0, 0, 0, 1, 0]), motion.every_s).o[0];
+  const arm = poseAt(motion.arm, motion);
+  const tool = data.tool && motion.tool && poseAt(motion.tool, motion);
+  const hand = motion.hand && poseAt(motion.hand, motion);
+  const open = !motion.width ? 0.08 : poseAt(
+    motion.width.map(w => [w[0], 0, 0, 1, 0, 0, 0, 1, 0]), motion).o[0];
   line([0, 0, 0], [0, 0, 0.35], '#c3cad1', 9);  // the arm is drawn as a line to its base
   line([0, 0, 0.35], placed(arm, [0, 0, -0.21]), '#c3cad1', 9);
   const faces = [];
@@ -101,8 +135,10 @@ function draw(canvas, motion) {
   for (const side of [-1, 1]) {
     boxFaces(arm, [0, side * (open / 2 + 0.006), -0.025], [0.02, 0.012, 0.06], STEEL, faces);
   }
-  for (const [center, size] of HAND) boxFaces(hand, center, size, SKIN, faces);
-  for (const box of data.tool.boxes) boxFaces(tool, box.center, box.size, box.color, faces);
+  if (hand) for (const [center, size] of HAND) boxFaces(hand, center, size, SKIN, faces);
+  if (tool) for (const box of data.tool.boxes) {
+    boxFaces(tool, box.center, box.size, box.color, faces);
+  }
   for (const face of faces) {
     face.at = face.corners.map(project);
     face.depth = face.at.reduce((sum, p) => sum + p[2], 0) / 4;
@@ -115,7 +151,7 @@ function draw(canvas, motion) {
     to.fillStyle = face.fill; to.fill();
     to.strokeStyle = 'rgba(29,35,41,.35)'; to.lineWidth = 0.6; to.stroke();
   }
-  line(placed(tool, data.tool.edge[0]), placed(tool, data.tool.edge[1]), EDGE, 2.5);
+  if (tool) line(placed(tool, data.tool.edge[0]), placed(tool, data.tool.edge[1]), EDGE, 2.5);
 }
 
 function show() {
@@ -123,6 +159,7 @@ function show() {
   clock.textContent = `${time.toFixed(1)} of ${length.toFixed(1)} s`;
   play.textContent = playing ? 'Pause' : 'Play';
   canvases.forEach((canvas, i) => draw(canvas, data.motions[i]));
+  document.dispatchEvent(new CustomEvent('shown', {detail: time}));
 }
 function tick(now) {
   if (!playing) return;

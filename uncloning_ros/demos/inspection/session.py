@@ -93,6 +93,16 @@ def disagreements(session: Session) -> list[tuple[str, str, Label]]:
     return found
 
 
+def doubtful(one: EpisodeFacts) -> list[str]:
+    """Return why a person should look at one episode, whatever the others are like."""
+    found = []
+    if one.label is not None and one.label.confidence < _UNSURE:
+        found.append(f'its label is {one.label.confidence:.0%} sure')
+    if one.left_out:
+        found.append(f'a dataset leaves it out: {one.left_out}')
+    return found + list(one.findings or ())
+
+
 def warnings_of(session: Session) -> list[str]:
     """Return the warnings for the person who uses these episodes, a sentence each."""
     found = []

@@ -11,8 +11,8 @@ from uncloning_ros import page
 from uncloning_ros.conversions import Sample
 from uncloning_ros.pictures import Pixels, preview
 
-_PICTURES = 7  # of a strip
-_GAP = 2  # width (px) of the line between two of them
+PICTURES = 7  # of a strip
+GAP = 2  # width (px) of the line between two of them
 _MOST = 128  # height (px) of a strip: higher pictures are thinned
 
 
@@ -34,15 +34,16 @@ class Strip:
         return page.figure('jpeg', self.jpeg, self.size, f'{self.camera}, at {times} s')
 
 
-def strip_of(camera: str, samples: Sequence[Sample], begin_ns: int) -> Strip:
+def strip_of(camera: str, samples: Sequence[Sample], begin_ns: int,
+             pictures: int = PICTURES) -> Strip:
     """Return the strip of a camera, whose samples are in the order of their arrival."""
     arrivals_ns = np.array([sample.receive_ns for sample in samples], dtype=np.int64)
     # Whole nanoseconds since the first one: a float does not hold those since 1970.
-    steps_ns = np.linspace(0, arrivals_ns[-1] - arrivals_ns[0], _PICTURES).astype(np.int64)
+    steps_ns = np.linspace(0, arrivals_ns[-1] - arrivals_ns[0], pictures).astype(np.int64)
     chosen = np.unique(np.searchsorted(arrivals_ns, arrivals_ns[0] + steps_ns, 'right') - 1)
-    pictures = [_thinned(samples[i].values) for i in chosen]
-    line = np.full((pictures[0].shape[0], _GAP, pictures[0].shape[2]), 255, np.uint8)
-    side_by_side = np.concatenate([part for one in pictures for part in (one, line)][:-1], axis=1)
+    seen = [_thinned(samples[i].values) for i in chosen]
+    line = np.full((seen[0].shape[0], GAP, seen[0].shape[2]), 255, np.uint8)
+    side_by_side = np.concatenate([part for one in seen for part in (one, line)][:-1], axis=1)
     return Strip(camera, tuple(float(arrivals_ns[i] - begin_ns) * 1e-9 for i in chosen),
                  (side_by_side.shape[1], side_by_side.shape[0]), preview(side_by_side))
 
