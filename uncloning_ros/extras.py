@@ -8,7 +8,7 @@ FROM_EXTRAS = ('PIL', 'av', 'google', 'mcap', 'onnx', 'onnxruntime', 'pyarrow', 
                'tensorboard', 'torch', 'tqdm', 'zstandard')
 # Extra of each command and node; the other commands need [train]. Both hold [run].
 _EXTRAS = {**dict.fromkeys(('demos', 'audit', 'evidence', 'simulator', 'demonstrator'), 'sim'),
-           'attack': 'train,sim',
+           **dict.fromkeys(('attack', 'dossier'), 'train,sim'),
            **dict.fromkeys(('recover', 'label', 'inspect', 'replay', 'recorder', 'keyboard',
                             'policy'), 'run')}
 # Extra of each package that some commands or options need.

@@ -34,6 +34,7 @@ from uncloning_ros.evidence import (
 )
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import plain, read
+from uncloning_ros.share import share_path
 
 KINDS = ['success'] * 17 + ['wrong_part'] * 2 + ['not_reached']
 # Unlike SCENARIO, its data is what its file holds.
@@ -118,6 +119,12 @@ def test_a_file_that_is_no_evidence_is_refused_with_a_sentence(tmp_path, text, s
         read_evidence(path)
     with pytest.raises(EvidenceError, match='cannot read'):
         read_evidence(tmp_path / 'none.json')
+
+
+@pytest.mark.parametrize('path', sorted(share_path('models').glob('*.evidence')),
+                         ids=lambda path: path.stem)
+def test_shipped_evidence_follows_from_its_episodes(path: Path) -> None:
+    assert contradictions(read_evidence_document(path), path) == []
 
 
 def test_any_change_of_the_contents_breaks_the_digest(document, tmp_path) -> None:

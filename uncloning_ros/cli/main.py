@@ -24,6 +24,8 @@ The commands follow one another; each reads the output of the one before:
       --max-umr 0.01 --html audit.html --evidence policy.evidence
   uncloning attack runs/uncloned --data data/ --scenario knife --out attack/
   uncloning evidence check policy.evidence --model policy.onnx
+  uncloning dossier policy.onnx --evidence policy.evidence \
+      --original mixed.onnx --hazards hazards.yaml --out dossier/
   uncloning replay incident.npz
 
 Every command explains itself, as in: uncloning audit --help. Nothing is ever
@@ -68,6 +70,7 @@ COMMANDS = {
     'audit': 'simulate many handovers and count the unsafe ones',
     'attack': 'attack an edited policy and count how often a removed mode comes back',
     'evidence': 'show, check, merge and plan evidence: of audits, and of trials',
+    'dossier': 'gather model, evidence, change and hazards in a folder for an assessor',
     'replay': 'repeat the plans of a policy before an incident',
 }
 

@@ -129,7 +129,7 @@ def figures(audited: AuditedModel, scenario: Scenario, limits: StatedLimits) -> 
         modes=_counted((*scenario.modes, BETWEEN_MODES), audited.completed_modes),
         failures=_counted(FAILURE_KINDS, Counter(
             r.outcome.failure for r in results if r.outcome.failure)),
-        unsafe_clauses=_counted(UNSAFE_CLAUSES, Counter(
+        unsafe_clauses=_counted(_clauses(scenario), Counter(
             r.outcome.unsafe.clause for r in results if r.outcome.unsafe)),
         notable={kind: Notable(count, interval(count, n)) for kind in NOTABLE_KINDS
                  for count in [sum(kind in r.outcome.notable for r in results)]},
@@ -197,6 +197,12 @@ def _spreads(results: Sequence[EpisodeResult]) -> dict[str, Measured | None]:
     found['transfer_s'] = [o.released_s - o.taken_s for o in done
                            if o.released_s is not None and o.taken_s is not None]
     return {name: measured(values) for name, values in found.items()}
+
+
+def _clauses(scenario: Scenario) -> tuple[str, ...]:
+    """Return the clauses of the unsafe event; evidence without a second arm has none about it."""
+    return tuple(clause for clause in UNSAFE_CLAUSES
+                 if clause != 'arms' or scenario.receiver_arm is not None)
 
 
 def _counted(names: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
