@@ -16,13 +16,13 @@ Finished episodes are kept in --out; the same command goes on with them.
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import measure  # limits the threads, so it comes before numpy
 import numpy as np
 from comparison.markdown import table
 
@@ -33,12 +33,11 @@ from uncloning_ros.errors import AuditError
 from uncloning_ros.files import write_whole
 from uncloning_ros.judging import measures
 from uncloning_ros.judging.trace import NO_PART, Trace
-from uncloning_ros.policy_io import Observation
 from uncloning_ros.processes import share
 from uncloning_ros.progress import progress_bar
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.doubt import watch_of
-from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.world import World, open_world
 
@@ -209,23 +208,14 @@ def shift_row(words: str, free: Sequence[Episode], holding: Sequence[Episode],
             of(bad, len(not_held))]
 
 
-def latency(model: Path, plain: Path, repeats: int, rounds: int) -> str:
+def latency(model: Path, plain: Path, folder: Path, repeats: int, rounds: int) -> str:
     """Return the ratio of the planning times with and without doubt, measured in turns."""
-    taken: dict[str, list[Any]] = {'asking': [], 'plain': []}
-    rng = np.random.default_rng(0)
-    for _ in range(repeats):  # where weights lie in memory changes times: load in each repeat
-        files: dict[str, OnnxPolicy] = {'asking': load_policy(model), 'plain': load_policy(plain)}
-        one = files['plain']
-        seen = Observation(rng.standard_normal(one.observation_shape, np.float32), {
-            key: rng.integers(0, 256, shape, np.uint8)
-            for key, shape in one.picture_shapes.items()})
-        noise = rng.standard_normal(one.chunk_shape, np.float32)
-        found = measure.in_turns({name: partial(policy, seen, noise)
-                                  for name, policy in files.items()}, rounds)
-        for name, durations in found.items():
-            taken[name].append(durations)
-    ratio = measure.ratio('asking', taken['asking'], taken['plain'])
-    return f'{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})'
+    out = folder / 'latency.json'
+    subprocess.run([sys.executable, '-m', 'comparison.latency', plain, model, '--repeats',
+                    str(repeats), '--rounds', str(rounds), '--out', out],
+                   cwd=Path(__file__).parent, check=True)
+    found = {one['name']: one for one in json.loads(out.read_text())['ratios']}['uncloned']
+    return f'{found["value"]:.3f} ({found["low"]:.3f} to {found["high"]:.3f})'
 
 
 def main() -> int:
@@ -265,8 +255,9 @@ def main() -> int:
             ['with an alarm', of(alarms, len(free))],
             ['upper bound of that (95 %)', f'{upper_bound(alarms, len(free)):.1%}'],
             ['success lost to holds', f'{lost} episodes ({lost / len(free):.1%})'],
-            ['planning time with doubt over without', latency(args.model, args.plain,
-                                                              args.repeats, args.rounds)]]), '',
+            ['planning time with doubt over without', latency(
+                args.model.resolve(), args.plain.resolve(), args.out.resolve(), args.repeats,
+                args.rounds)]]), '',
         table(['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
                f'alarm by the clock ({clock_s:.1f} s)', 'median lead', 'alarms of timeouts',
                'alarms of successes', 'unsafe without / with holds', 'held',

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark of doubt counts what it says, and runs no episode twice."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import doubt as bench
+import numpy as np
+import pytest
+
+from uncloning_ros.conversions import Sample
+
+
+def episode(seed: int, failed_s: float | None = None, alarmed_s: float | None = None,
+            **more: Any) -> dict[str, Any]:
+    return {'condition': 'tool', 'holds': False, 'seed': seed, 'success': failed_s is None,
+            'failure': None if failed_s is None else 'dropped', 'unsafe_s': failed_s,
+            'failed_s': failed_s, 'alarmed_s': alarmed_s, 'held': False, 'total_s': 8.0} | more
+
+
+FREE = [episode(1, 5.0, 3.0), episode(2, 5.0, 4.5), episode(3, 5.0), episode(4, None, 2.0),
+        episode(5), episode(6, success=False, failure='timeout')]
+HELD = [episode(1, None, 3.0, held=True, success=False), *FREE[1:]]
+
+
+def test_an_alarm_counts_if_it_is_early_enough_and_timeouts_stand_apart() -> None:
+    row = bench.shift_row('tool', FREE, HELD, 3.5)
+    assert row[:3] == ['tool', '6', '1 of 3 (33%, 1 to 91 %)']
+    assert row[3] == '3 of 3 (100%, 29 to 100 %)'  # by the clock alone, at 3.5 s
+    assert row[4] == '1.2 s'
+    assert row[5].startswith('0 of 1') and row[6].startswith('1 of 2')
+    assert row[7] == '3 / 2' and row[8].startswith('1 of 6') and row[9].startswith('2 of 5')
+
+
+def test_finished_episodes_are_not_run_again_and_only_alarms_are_repeated(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[bool, int]] = []
+
+    def pretend(make: Any, setting: Any, seeds: Any, workers: int, what: str, error: Any,
+                on_done: Any) -> None:
+        for seed in seeds:
+            ran.append((setting.holds, seed))
+            on_done(episode(seed, alarmed_s=1.0 if seed % 2 else None, holds=setting.holds))
+
+    monkeypatch.setattr(bench, 'share', pretend)
+    path = tmp_path / 'episodes.jsonl'
+    for _ in range(2):
+        free, holding = bench.Records(path, Path('m.onnx'), 1).judged('tool', lambda _: False, 4)
+        assert [one['holds'] for one in free] == [False] * 4
+        assert [one['holds'] for one in holding] == [bool(one['seed'] % 2) for one in free]
+    assert len(ran) == len(set(ran)) == 6
+    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 6
+
+
+def test_the_tracker_is_off_by_the_stated_distance_the_same_in_an_episode() -> None:
+    class Still:
+        def poll(self) -> dict[str, Any]:
+            return {'object_pose': Sample(np.zeros(9), 0, 0),
+                    'hand_pose': Sample(np.ones(9), 0, 0)}
+
+    world: Any = Still()
+    poll = bench.with_error(world, 7)
+    world.poll = poll
+    first, second = poll(), poll()
+    assert np.linalg.norm(first['object_pose'].values[:3]) == pytest.approx(bench.TRACKER_OFF_M)
+    np.testing.assert_array_equal(first['object_pose'].values, second['object_pose'].values)
+    np.testing.assert_array_equal(first['hand_pose'].values, np.ones(9))
+
+
+@pytest.mark.parametrize('condition', [bench.USUAL, *bench.SHIFTS])
+def test_every_condition_is_a_scenario_and_only_the_usual_one_is_unchanged(
+        condition: str) -> None:
+    usual, found = bench.scenario_of(bench.USUAL), bench.scenario_of(condition)
+    assert (found == usual) is (condition in (bench.USUAL, 'tracker'))
