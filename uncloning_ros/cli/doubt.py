@@ -38,7 +38,7 @@ from uncloning_ros.errors import UncloningError
 if TYPE_CHECKING:
     from uncloning_ros.scenario import Scenario
 
-_EPISODES, _FALSE_ALARMS, _AFTER_S, _ACCEPTED_S = 500, 0.05, 0.4, 10.0
+_EPISODES, _FALSE_ALARMS, _AFTER_S = 500, 0.05, 0.4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,10 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--false-alarms', type=error_rate, default=_FALSE_ALARMS, metavar='RATE',
                         help='largest share of undisturbed episodes with an alarm (default: '
                              '%(default)s)')
-    parser.add_argument('--after', type=non_negative_float, default=_AFTER_S, metavar='S',
-                        help='time in s for which doubt has to last (default: %(default)s)')
-    parser.add_argument('--accepted', type=positive_float, default=_ACCEPTED_S, metavar='S',
-                        help='time in s for which ~/start accepts a doubt (default: %(default)s)')
+    parser.add_argument('--after', type=non_negative_float, metavar='S',
+                        help="time in s for which doubt has to last (default: that of the run's "
+                             f'contract, or {_AFTER_S})')
+    parser.add_argument('--accepted', type=positive_float, metavar='S',
+                        help='time in s for which ~/start accepts a doubt (default: that of the '
+                             "run's contract, or 10)")
     parser.add_argument('--development-seeds', type=seed_range, default=(), metavar='FROM:TO',
                         help='as for uncloning export')
     parser.add_argument('--resume', action='store_true', help='continue an interrupted command')
@@ -84,13 +86,16 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.runtime.doubt import Calibration
     from uncloning_ros.runtime.model_structure import graph_sha256
     from uncloning_ros.scenario import find_scenario
-    from uncloning_ros.schema import read
+    from uncloning_ros.schema import plain, read
 
-    stop = read(DoubtStop, {'after_s': args.after, 'accepted_s': args.accepted},
-                '--after and --accepted', UncloningError)
     run, dataset = load_run(args.run), load_dataset(args.data)
     name = None if args.recordings else args.scenario or run.config.data.get('scenario')
     scenario = None if name is None else find_scenario(name)
+    asked = run.config.contract.deployment.doubt
+    given = {'after_s': args.after, 'accepted_s': args.accepted}
+    stop = read(DoubtStop, plain(asked or DoubtStop(_AFTER_S)) | {
+        key: value for key, value in given.items() if value is not None},
+        '--after and --accepted', UncloningError)
     if scenario is not None:
         rank_of(args.episodes, args.false_alarms)
     doubting, record = with_doubt(run, dataset, stop)
@@ -100,17 +105,17 @@ def run(args: argparse.Namespace) -> int:
         export(doubting, model, args.development_seeds, record)
         graph = graph_sha256(model.read_bytes())
         if scenario is None:
-            scores = recorded_scores(doubting, dataset, args.after)
+            scores = recorded_scores(doubting, dataset, stop.after_s)
         else:
-            seeds, scores = _simulated_scores(model, graph, scenario, args)
+            seeds, scores = _simulated_scores(model, graph, scenario, stop.after_s, args)
     record = replace(record, calibration=Calibration(
-        threshold_of(scores, args.false_alarms), args.after, args.false_alarms, len(scores), graph,
-        None if scenario is None else scenario.name))
+        threshold_of(scores, args.false_alarms), stop.after_s, args.false_alarms, len(scores),
+        graph, None if scenario is None else scenario.name))
     done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
     calibration = record.calibration
     assert calibration is not None
     print(f'{args.out}: {done.bytes / 2 ** 20:.2f} MiB, sha256 {done.sha256}\n'
-          f'threshold {calibration.threshold:.4g} for {args.after:g} s, by {len(scores)} '
+          f'threshold {calibration.threshold:.4g} for {stop.after_s:g} s, by {len(scores)} '
           + (f'episodes of {scenario.name}: at most {args.false_alarms:.1%} of such episodes have '
              f'an alarm' if scenario else 'held-out recordings'))
     if scenario is None:
@@ -119,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _simulated_scores(model: Path, graph: str, scenario: 'Scenario',
+def _simulated_scores(model: Path, graph: str, scenario: 'Scenario', after_s: float,
                       args: argparse.Namespace) -> tuple[range, list[float]]:
     """Return the seeds of simulated episodes, and the greatest doubt that lasted in each."""
     from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
@@ -134,7 +139,7 @@ def _simulated_scores(model: Path, graph: str, scenario: 'Scenario',
 
     seeds = calibration_seeds(graph, scenario, args.episodes)
     require_unseen(model, load_policy(model), seeds)
-    setting = {'graph_sha256': graph, 'scenario_sha256': scenario.sha256, 'after_s': args.after,
+    setting = {'graph_sha256': graph, 'scenario_sha256': scenario.sha256, 'after_s': after_s,
                'partner': None if args.partner is None else load_policy(args.partner).sha256,
                'machine': plain(machine())}
     with finished_episodes(finished_path(args.out), setting, args.resume) as finished:
