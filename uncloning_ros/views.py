@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Views of a running contract: a layout for Foxglove, and a configuration for RViz.
+
+Names and frames are those of the contract; the policy node has its usual name. Every message is of
+a standard type: the state of policy and recorder is in /diagnostics, and as JSON in a text.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from uncloning_ros.contract import Contract, Signal, Topic
+from uncloning_ros.contract.kinds import KINDS
+from uncloning_ros.contract.messages import ARRAY, JOINT_STATE, POSE, WRENCH
+
+MARKERS, STATUS, DIAGNOSTICS = '/policy/markers', '/policy/status', '/diagnostics'
+CONTROL = '/policy: control'  # entry of the diagnostics
+PICTURE = '/policy/debug_picture/{key}'  # the picture that the policy saw, with its plan
+
+_COLORS = ('#4e98e2', '#f5774d', '#f7df71', '#5cd6a9', '#a395e2', '#e28d4e', '#8fc24e', '#d86ba8')
+_GREY = 90
+_MOST_LINES = 24  # of one plot
+_NO_FRAME = 'map'  # of a contract without poses and forces: RViz wants one
+
+
+def foxglove_layout(contract: Contract) -> dict[str, Any]:
+    """Return a layout for Foxglove: scene, state, values, and a picture of each camera."""
+    frame = contract.interface.base_frame or _NO_FRAME
+    poses = {topic.bag_name: {'visible': True, 'type': 'axis', 'axisScale': 0.1}
+             for _, topic in _poses(contract)}
+    scene = {
+        'followTf': frame, 'followMode': 'follow-none', 'scene': {}, 'transforms': {},
+        'cameraState': {'distance': 2.2, 'perspective': True, 'phi': 60, 'thetaOffset': 45,
+                        'target': [0.5, 0, 0.3], 'targetOffset': [0.5, 0, 0.3],
+                        'targetOrientation': [0, 0, 0, 1], 'fovy': 45, 'near': 0.01, 'far': 100},
+        'topics': {MARKERS: {'visible': True}, **poses},
+        'layers': {'grid': {'layerId': 'foxglove.Grid', 'instanceId': 'grid', 'label': 'Grid',
+                            'visible': True, 'frameLocked': True, 'frameId': frame, 'size': 2,
+                            'divisions': 20, 'color': f'#{_GREY:x}{_GREY:x}{_GREY:x}ff',
+                            'position': [0, 0, 0], 'rotation': [0, 0, 0]}}, 'imageMode': {}}
+    paths = list(dict.fromkeys(_paths(contract)))[:_MOST_LINES]
+    state = f'{DIAGNOSTICS}.status[:]{{name=="{CONTROL}"}}.values[:]{{key=="state"}}.value'
+    panels: dict[str, Any] = {
+        '3D!scene': scene,
+        'DiagnosticSummary!state': {'minLevel': 0, 'pinnedIds': [], 'hardwareIdFilter': '',
+                                    'topicToRender': DIAGNOSTICS, 'sortByLevel': True},
+        'StateTransitions!control': {'isSynced': True, 'paths': [{
+            'value': state, 'label': 'state', 'timestampMethod': 'receiveTime'}]},
+        'RawMessages!status': {'topicPath': f'{STATUS}.data', 'diffEnabled': False,
+                               'diffMethod': 'custom', 'diffTopicPath': '',
+                               'showFullMessageForDiff': False},
+        'Plot!values': {
+            'paths': [{'value': path, 'enabled': True, 'timestampMethod': 'receiveTime',
+                       'color': _COLORS[i % len(_COLORS)]} for i, path in enumerate(paths)],
+            'showXAxisLabels': True, 'showYAxisLabels': True, 'showLegend': True,
+            'legendDisplay': 'floating', 'showPlotValuesInLegend': False, 'isSynced': True,
+            'xAxisVal': 'timestamp', 'sidebarDimension': 240},
+        **{f'Image!{camera.key}': {'imageMode': {'imageTopic': contract.deployment.observations[
+            camera.key].bag_name}} for camera in contract.interface.cameras}}
+    left = ['3D!scene', *(name for name in panels if name.startswith('Image!'))]
+    right = [name for name in panels if name not in left]
+    return {'configById': panels, 'globalVariables': {}, 'userNodes': {},
+            'playbackConfig': {'speed': 1},
+            'layout': {'direction': 'row', 'first': _column(left), 'second': _column(right),
+                       'splitPercentage': 60}}
+
+
+def rviz_config(contract: Contract) -> dict[str, Any]:
+    """Return a configuration for RViz: scene, poses, and the pictures that the policy saw."""
+    grid = {'Class': 'rviz_default_plugins/Grid', 'Name': 'Grid', 'Enabled': True,
+            'Cell Size': 0.1, 'Plane Cell Count': 20, 'Color': f'{_GREY}; {_GREY}; {_GREY}'}
+    markers = {'Class': 'rviz_default_plugins/MarkerArray', 'Enabled': True,
+               'Name': "Plan, blade axis, person's zone",
+               'Topic': {'Value': MARKERS, 'Depth': 1, 'Reliability Policy': 'Reliable',
+                         'Durability Policy': 'Volatile'}}
+    commanded = set(contract.deployment.actions)
+    poses = [{'Class': 'rviz_default_plugins/Pose', 'Name': signal.key, 'Enabled': True,
+              'Shape': 'Axes', 'Axes Length': 0.07 if signal.key in commanded else 0.1,
+              'Axes Radius': 0.004 if signal.key in commanded else 0.006,
+              'Topic': {'Value': topic.bag_name, 'Depth': 1, 'Reliability Policy':
+                        'Reliable' if signal.key in commanded else 'Best Effort'}}
+             for signal, topic in _poses(contract)]
+    pictures = [{'Class': 'rviz_default_plugins/Image', 'Name': camera.key, 'Enabled': True,
+                 'Topic': {'Value': PICTURE.format(key=camera.key), 'Depth': 1,
+                           'Reliability Policy': 'Reliable'}}
+                for camera in contract.interface.cameras]
+    return {
+        'Panels': [{'Class': f'rviz_common/{name}', 'Name': name}
+                   for name in ('Displays', 'Views')],
+        'Visualization Manager': {
+            'Class': '',
+            'Global Options': {'Background Color': '48; 48; 48', 'Frame Rate': 30,
+                               'Fixed Frame': contract.interface.base_frame or _NO_FRAME},
+            'Displays': [grid, markers, *poses, *pictures],
+            'Tools': [{'Class': 'rviz_default_plugins/MoveCamera'}],
+            'Views': {'Current': {'Class': 'rviz_default_plugins/Orbit', 'Distance': 2.2,
+                                  'Focal Point': {'X': 0.5, 'Y': 0, 'Z': 0.3}, 'Pitch': 0.5,
+                                  'Yaw': 0.8}}}}
+
+
+def _signals(contract: Contract) -> Iterator[tuple[Signal, Topic]]:
+    deployment = contract.deployment
+    for signal in contract.interface.observations:
+        yield signal, deployment.observations[signal.key]
+    for signal in contract.interface.actions:
+        yield signal, deployment.actions[signal.key]
+
+
+def _poses(contract: Contract) -> Iterator[tuple[Signal, Topic]]:
+    """Yield the poses with their own messages; those of /tf are frames of the scene."""
+    for signal, topic in _signals(contract):
+        if signal.kind == 'pose' and topic.type == POSE:
+            yield signal, topic
+
+
+def _paths(contract: Contract) -> Iterator[str]:
+    """Yield the paths of the values that are plotted, a number of a message each.
+
+    Positions of joints are in the order of the message: Foxglove does not find them by name.
+    """
+    for signal, topic in _signals(contract):
+        name = topic.bag_name
+        if topic.type == WRENCH:
+            yield from (f'{name}.wrench.force.{axis}' for axis in 'xyz')
+        elif topic.type == JOINT_STATE and KINDS[signal.kind].named:
+            yield from (f'{name}.position[{i}]' for i in range(len(signal.names) or signal.size))
+        elif topic.type == ARRAY:
+            yield from (f'{name}.data[{i}]' for i in range(signal.dim))
+
+
+def _column(panels: list[str]) -> Any:
+    """Return panels one below the other as a layout."""
+    first, *rest = panels
+    return first if not rest else {'direction': 'column', 'first': first,
+                                   'second': _column(rest),
+                                   'splitPercentage': round(100 / len(panels))}
