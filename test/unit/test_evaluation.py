@@ -150,8 +150,12 @@ def test_episodes_of_the_training_are_no_test(run: Run, dataset: Dataset) -> Non
     swapped = replace(dataset, episodes=tuple(
         replace(one, split='validation' if one.split == 'train' else 'train')
         for one in dataset.episodes))
-    with pytest.raises(CheckpointError, match='trained on 32 of the 32 held-out .*episode_000000'):
+    with pytest.raises(CheckpointError, match='on 32 of the 32 held-out .*episode_000000'):
         evaluate(run, swapped, 1)
+    elsewhere = {'remove': [], 'data': {'sha256': 'f' * 64, 'seeds': [dataset.episodes[-1].seed]}}
+    edited = replace(run, config=replace(run.config, edit=elsewhere))
+    with pytest.raises(CheckpointError, match='edited, on 1 of the 8 held-out .*episode_000039'):
+        evaluate(edited, dataset, 1)
 
 
 def test_a_dataset_of_another_timing_is_refused(run: Run, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from uncloning_ros.demos.dataset.retargeting import held
 from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning.checkpoint import Run
-from uncloning_ros.learning.edit_record import removed_modes
+from uncloning_ros.learning.edit_record import edits, removed_modes
 from uncloning_ros.learning.mode_classifier import (
     Demonstrated,
     ModeClassifier,
@@ -113,16 +113,20 @@ def _unseen(run: Run, dataset: Dataset) -> list[int]:
     """Return the episodes that the run was not trained on; raise if one is held out and not so."""
     trained = {one['digest'] for one in run.config.data.get('episodes', ())
                if one['split'] == 'train'}
+    # Of the dataset of an edit only the seeds are known.
+    edited = {seed for edit in edits(run.config.edit) if edit['data'].get('sha256') !=
+              dataset.sha256 for seed in edit['data']['seeds']}
     held_out = [one for one in dataset.episodes if one.split == 'validation']
     if not held_out:
         raise DatasetError('the dataset has no held-out episode; make it with a --validation '
                            'above 0')
-    seen = [one.name for one in held_out if one.digest in trained]
+    seen = [one.name for one in held_out if one.digest in trained or one.seed in edited]
     if seen:
-        raise CheckpointError(f'the run was trained on {len(seen)} of the {len(held_out)} '
-                              f'held-out episodes of the dataset, {seen[0]} for one; give the '
-                              f'dataset of the training, or one of other episodes')
-    return [i for i, one in enumerate(dataset.episodes) if one.digest not in trained]
+        raise CheckpointError(f'the run was trained, or edited, on {len(seen)} of the '
+                              f'{len(held_out)} held-out episodes of the dataset, {seen[0]} for '
+                              f'one; give the dataset of the training, or one of other episodes')
+    return [i for i, one in enumerate(dataset.episodes) if one.digest not in trained
+            and one.seed not in edited]
 
 
 def _spread(frames: Frames, most: int) -> Frames:

@@ -11,7 +11,9 @@ doubted: their episodes belong to no mode then, and a person should look at them
 agrees with too few of the labels has no opinion.
 
 Where it is right in too few windows of unseen episodes, kept or removed, the labels do not hold
-for whole episodes. Then their spans are found: the time since the begin in which it is right.
+for whole episodes. Then their spans are found: the time since the begin in which it is right. They
+are whole where observations tell how far an episode is: else the begin of one mode and the rest of
+another may be alike.
 """
 
 from collections import Counter
