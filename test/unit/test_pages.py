@@ -37,9 +37,9 @@ def section(page: Path, heading: str) -> str:
 
 def command_lines(text: str) -> list[list[str]]:
     """Return every uncloning command in the code blocks of a page, as words."""
-    blocks = '\n'.join(block for block in re.findall(r'^ *```\n(.*?)^ *```', text,
-                                                     re.MULTILINE | re.DOTALL)
-                       if '│' not in block)  # a drawing has command names as well
+    found = re.findall(r'^ *```(\w*)\n(.*?)^ *```', text, re.MULTILINE | re.DOTALL)
+    blocks = '\n'.join(block for language, block in found if language in ('', 'bash')
+                       and '│' not in block)  # a drawing has command names as well
     lines = re.findall(r'^ *(uncloning .*)$', blocks.replace('\\\n', ''), re.MULTILINE)
     return [shlex.split(line)[1:] for line in lines]
 
@@ -50,7 +50,7 @@ def small(words: list[str]) -> list[str]:
     for option, value in SMALL.get(words[0], {}).items():
         if option in words:
             words[words.index(option) + 1] = value
-        elif words[:2] != ['evidence', 'plan']:
+        elif words[0] != 'evidence' or words[1] == 'check':
             words += [option, value]
     return words
 
