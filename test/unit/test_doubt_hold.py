@@ -215,6 +215,8 @@ def test_the_sentence_names_the_observation_that_is_farthest_outside() -> None:
         object_pose=pose(0.4, 0.19), wrist_force=np.array([0.0, 0.0, 6.0])))
     assert (key, sentence) == ('wrist_force', 'wrist_force lies 5 N outside of what was '
                                               'demonstrated')
+    assert strangest(CONTRACT.interface, boxes, newest(
+        object_pose=pose(0.4, 0.19), wrist_force=np.array([0.0, 0.0, 1.1])))[0] == 'object_pose'
     assert strangest(CONTRACT.interface, boxes, newest()) == ('', '')
 
 
