@@ -178,6 +178,7 @@ def test_the_command_goes_on_where_it_was_stopped(
             on_done(doubted(seed, None))
 
     monkeypatch.setattr(rollout, 'run_rollouts', pretend)
+    monkeypatch.setattr(rollout, 'require_fit', lambda *_: None)
     words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
              '--episodes', '30', '--out', str(tmp_path / 'asking.onnx')]
     assert main(words) == 130
@@ -204,3 +205,19 @@ def test_options_that_cannot_be_are_refused_before_any_episode(
                  '--out', str(tmp_path / 'asking.onnx'), *options]) == 2
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('option', [['--resume'], ['--episodes', '30'], ['--partner', 'x.onnx']])
+def test_options_of_simulated_episodes_are_refused_with_recordings(
+        option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['doubt', 'run', '--data', 'data', '--recordings', '--out',
+                 str(tmp_path / 'asking.onnx'), *option]) == 2
+    assert f'{option[0]} goes with simulated episodes' in capsys.readouterr().err
+
+
+def test_a_run_whose_modes_the_scenario_does_not_know_is_refused_by_its_own_name(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
+                 '--out', str(tmp_path / 'asking.onnx')]) == 2
+    assert f'{tmp_path / "asking.onnx"}: expected modes' in capsys.readouterr().err

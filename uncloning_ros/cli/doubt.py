@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='choose the threshold by held-out episodes of the dataset')
     parser.add_argument('--partner', type=Path, metavar='MODEL',
                         help='policy of the arm that receives, in a scenario with two arms')
-    parser.add_argument('--episodes', type=count(10_000), default=_EPISODES, metavar='N',
-                        help='number of simulated episodes (default: %(default)s)')
+    parser.add_argument('--episodes', type=count(10_000), metavar='N',
+                        help=f'number of simulated episodes (default: {_EPISODES})')
     parser.add_argument('--false-alarms', type=error_rate, default=_FALSE_ALARMS, metavar='RATE',
                         help='largest share of undisturbed episodes with an alarm (default: '
                              '%(default)s)')
@@ -76,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fit, calibrate and export one run; print threshold, rate and size."""
     require_new_files([args.out])
+    simulated = {'--partner': args.partner, '--episodes': args.episodes,
+                 '--resume': args.resume or None}
+    for option in (option for option, value in simulated.items() if value is not None):
+        if args.recordings:
+            raise UncloningError(f'{option} goes with simulated episodes, got it with '
+                                 f'--recordings; leave one of them out')
+    episodes = args.episodes or _EPISODES
 
     from uncloning_ros.audit.run.doubt_threshold import rank_of, threshold_of
     from uncloning_ros.contract import DoubtStop
@@ -97,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         key: value for key, value in given.items() if value is not None},
         '--after and --accepted', UncloningError)
     if scenario is not None:
-        rank_of(args.episodes, args.false_alarms)
+        rank_of(episodes, args.false_alarms)
     doubting, record = with_doubt(run, dataset, stop)
     seeds: Sequence[int] = ()
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +114,8 @@ def run(args: argparse.Namespace) -> int:
         if scenario is None:
             scores = recorded_scores(doubting, dataset, stop.after_s)
         else:
-            seeds, scores = _simulated_scores(model, graph, scenario, stop.after_s, args)
+            seeds, scores = _simulated_scores(model, graph, scenario, stop.after_s, episodes,
+                                               args)
     record = replace(record, calibration=Calibration(
         threshold_of(scores, args.false_alarms), stop.after_s, args.false_alarms, len(scores),
         graph, None if scenario is None else scenario.name))
@@ -125,20 +133,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _simulated_scores(model: Path, graph: str, scenario: 'Scenario', after_s: float,
-                      args: argparse.Namespace) -> tuple[range, list[float]]:
+                      episodes: int, args: argparse.Namespace) -> tuple[range, list[float]]:
     """Return the seeds of simulated episodes, and the greatest doubt that lasted in each."""
     from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
     from uncloning_ros.audit.record.provenance import machine
     from uncloning_ros.audit.run.doubt_threshold import calibration_seeds
-    from uncloning_ros.audit.run.rollout import run_rollouts
+    from uncloning_ros.audit.run.rollout import require_fit, run_rollouts
     from uncloning_ros.audit.run.seeds import require_unseen
     from uncloning_ros.judging.episode import EpisodeResult
     from uncloning_ros.progress import progress_bar
     from uncloning_ros.runtime.inference import load_policy
     from uncloning_ros.schema import plain
 
-    seeds = calibration_seeds(graph, scenario, args.episodes)
-    require_unseen(model, load_policy(model), seeds)
+    seeds, policy = calibration_seeds(graph, scenario, episodes), load_policy(model)
+    require_fit(policy, args.out, scenario)
+    require_unseen(args.out, policy, seeds)
     setting = {'graph_sha256': graph, 'scenario_sha256': scenario.sha256, 'after_s': after_s,
                'partner': None if args.partner is None else load_policy(args.partner).sha256,
                'machine': plain(machine())}
