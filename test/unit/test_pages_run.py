@@ -47,12 +47,6 @@ def test_samples(folder: Path) -> None:
     assert [one['mode'] for one in seen['episodes']] == ['handle_first']
 
 
-def test_views(folder: Path) -> None:
-    shutil.copytree(REPOSITORY / 'config', folder / 'config')
-    run_page('viewers.md', 1)
-    assert (folder / 'views/policy.rviz').is_file()
-
-
 def test_scale(folder: Path) -> None:
     write_policy(folder / 'policy.onnx')
     run_page('scale.md', 3)

@@ -4,6 +4,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from uncloning_ros.cli.main import main
 from uncloning_ros.contract import load_contract
-from uncloning_ros.views import CONTROL, foxglove_layout, rviz_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / 'scripts'))
+
+from viewer_files import CONTROL, foxglove_layout, main, rviz_config  # noqa: E402 - scripts/
+
 CONTRACTS = sorted([*(REPOSITORY / 'config').glob('contract*.yaml'),
                     *(REPOSITORY / 'config/arms').glob('*.yaml')])
 # Names of the policy's own topics, as docs/nodes.md lists them; another test holds that page.
@@ -93,19 +96,25 @@ def test_the_state_that_foxglove_shows_is_in_the_diagnostics() -> None:
     assert CONTROL == '/policy: control'
 
 
-def test_shipped_views_are_those_of_the_shipped_contract(tmp_path: Path) -> None:
+def views(monkeypatch: pytest.MonkeyPatch, contract: Path, out: Path) -> int:
+    monkeypatch.setattr(sys, 'argv', ['viewer_files.py', str(contract), '--out', str(out)])
+    return main()
+
+
+def test_shipped_views_are_those_of_the_shipped_contract(tmp_path, monkeypatch) -> None:
     out = tmp_path / 'views'
-    assert main(['views', str(REPOSITORY / 'config/contract.yaml'), '--out', str(out)]) == 0
+    assert views(monkeypatch, REPOSITORY / 'config/contract.yaml', out) == 0
     for name in ('policy.foxglove.json', 'policy.rviz'):
         shipped = (REPOSITORY / 'config' / name).read_text(encoding='utf-8')
         assert shipped.endswith((out / name).read_text(encoding='utf-8')), (
-            f'uncloning views config/contract.yaml, then copy {name}')
+            f'scripts/viewer_files.py config/contract.yaml, then copy {name}')
+    assert yaml.safe_load((out / 'policy.rviz').read_text()) == rviz_config(
+        load_contract(REPOSITORY / 'config/contract.yaml'))
 
 
-def test_other_files_and_folders_that_exist_are_refused(tmp_path: Path, capsys) -> None:
+def test_other_files_and_folders_that_exist_are_refused(tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / 'c.yaml').write_text('schema: x')
-    assert main(['views', str(tmp_path / 'c.yaml'), '--out', str(tmp_path / 'v')]) == 2
+    assert views(monkeypatch, tmp_path / 'c.yaml', tmp_path / 'v') == 2
     assert 'c.yaml' in capsys.readouterr().err
-    assert main(['views', str(REPOSITORY / 'config/contract.yaml'), '--out', str(tmp_path)]) == 2
+    assert views(monkeypatch, REPOSITORY / 'config/contract.yaml', tmp_path) == 2
     assert 'exists already' in capsys.readouterr().err
-    assert yaml.safe_load((tmp_path / 'c.yaml').read_text()) == {'schema': 'x'}

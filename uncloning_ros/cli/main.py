@@ -26,7 +26,6 @@ The commands follow one another; each reads the output of the one before:
   uncloning evidence check policy.evidence --model policy.onnx
   uncloning dossier policy.onnx --evidence policy.evidence \
       --original mixed.onnx --hazards hazards.yaml --out dossier/
-  uncloning views contract.yaml --out views/
   uncloning replay incident.npz
 
 Every command explains itself, as in: uncloning audit --help. Nothing is ever
@@ -72,7 +71,6 @@ COMMANDS = {
     'attack': 'attack an edited policy and count how often a removed mode comes back',
     'evidence': 'show, check, merge and plan evidence: of audits, and of trials',
     'dossier': 'gather model, evidence, change and hazards in a folder for an assessor',
-    'views': 'write a Foxglove layout and an RViz configuration for a contract',
     'replay': 'repeat the plans of a policy before an incident',
 }
 

@@ -10,14 +10,14 @@ not in it. The format is described at https://cyclonedx.org/docs/1.6/json/.
 import importlib.metadata
 import re
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from uncloning_ros.errors import UncloningError
 
 NAME = 'uncloning_ros'
 _EXTRAS = ('run', 'sim')  # those of a robot, and of the check of evidence
-_REQUIREMENT = re.compile(r'(?P<name>[A-Za-z0-9._-]+)(?P<rest>[^;]*)(;(?P<marker>.*))?')
+_REQUIREMENT = re.compile(
+    r'(?P<name>[A-Za-z0-9._-]+)(?P<rest>[^;]*)(;.*extra\s*==\s*[\'"](?P<extra>\w+)[\'"].*)?')
 
 
 def bill_of_materials(model: str, sha256: str) -> dict[str, Any]:
@@ -43,16 +43,12 @@ def bill_of_materials(model: str, sha256: str) -> dict[str, Any]:
 
 def _declared() -> dict[str, str]:
     """Return the requirements by name: the versions that are allowed."""
-    return dict(_wanted())
-
-
-def _wanted() -> Iterator[tuple[str, str]]:
+    found = {}
     for text in importlib.metadata.requires(NAME) or ():
         match = _REQUIREMENT.match(text)
-        marker = (match and match['marker']) or ''
-        extra = re.search(r'extra\s*==\s*[\'"](\w+)[\'"]', marker)
-        if match and (extra is None or extra[1] in _EXTRAS):
-            yield match['name'], match['rest'].strip()
+        if match and match['extra'] in (None, *_EXTRAS):
+            found[match['name']] = match['rest'].strip()
+    return found
 
 
 def _component(name: str, allowed: str) -> dict[str, Any]:

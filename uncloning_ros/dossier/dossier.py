@@ -21,10 +21,8 @@ from uncloning_ros.evidence import Evidence, ObservedEvidence, read_evidence
 from uncloning_ros.files import file_sha256, whole_folder, write_json, write_whole
 from uncloning_ros.learning.diff import Comparison, compare
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
-from uncloning_ros.schema import plain
 from uncloning_ros.trials import evidence as trials
 
-SCHEMA = 'uncloning/dossier@1'
 STATEMENT = ('Facts about one exported policy, gathered for the person who assesses the risk. '
              'This is neither a certificate nor a legal opinion, and decides nothing about '
              'conformity with a law or a standard.')
@@ -73,7 +71,6 @@ def write_dossier(found: Facts, hazards: Path, page: str, out: Path) -> None:
         for name, path in copied.items():
             shutil.copyfile(path, folder / name)
         write_json(folder / 'sbom.json', found.bill)
-        write_json(folder / 'dossier.json', _record(found))
         write_whole(folder / 'index.html', page.encode())
         sums = ''.join(f'{file_sha256(path)}  {path.name}\n' for path in sorted(folder.iterdir()))
         write_whole(folder / 'SHA256SUMS', sums.encode())
@@ -136,17 +133,3 @@ def _change(model: Path, policy: OnnxPolicy, original: Path | None) -> Compariso
                          f'differ in: {found.difference}; export both with one version')
     return found
 
-
-def _record(found: Facts) -> dict[str, Any]:
-    metadata = found.policy.metadata
-    return {
-        'schema': SCHEMA, 'statement': STATEMENT, 'check': commands(found),
-        'model': plain(identity_of(found.policy, found.model.name)) | {
-            'software_version': metadata['software_version'], 'seeds': metadata['seeds'],
-            'edit': metadata.get('edit')},
-        'evidence': {path.name: {'kind': one.KIND, 'sentence': one.sentence,
-                                 'digest': one.digest, 'within_limits': one.limits.within_limits}
-                     for path, one in found.evidence},
-        'change': None if found.change is None else {
-            'nodes': found.change.nodes, 'weights': [plain(one) for one in found.change.changes]},
-        'hazards': plain(found.hazards), 'hazards_without_a_measure': found.hazards.uncovered}

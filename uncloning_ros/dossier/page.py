@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a dossier: one HTML file that reads without anything else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from uncloning_ros.dossier.dossier import STATEMENT, Facts, commands
 from uncloning_ros.dossier.hazards import Hazard
@@ -25,7 +25,7 @@ from uncloning_ros.page import (
 
 def page(found: Facts) -> str:
     """Return the page."""
-    policy, hazards = found.policy, found.hazards
+    hazards = found.hazards
     return html(f'Dossier of {found.model.name}', [
         header('dossier', found.model.name, hazards.application,
                notice(STATEMENT), *(notice(f'No measure covers: {one}', 'bad')
@@ -45,8 +45,7 @@ def page(found: Facts) -> str:
                     for one in found.bill['components'] if one['type'] == 'library'])),
         section('Check it', words('These commands compute the figures again, in this folder and '
                                   'without torch; check.sh runs them.'),
-                *(f'<p>{code(one)}</p>' for one in commands(found))),
-        section('Contract', details('interface', *_modes(policy.contract.interface.modes)))])
+                *(f'<p>{code(one)}</p>' for one in commands(found)))])
 
 
 def _model(found: Facts) -> Iterator[list[str]]:
@@ -99,7 +98,3 @@ def _measures(hazard: Hazard) -> Iterator[Html]:
         more = [text for text in (one.evidence, one.tested_by) if text is not None]
         yield joined(one.measure, f' ({", ".join(more)})' if more else '')
 
-
-def _modes(modes: Mapping[str, bool]) -> Iterator[str]:
-    yield bullets(f'{name}: {"desired" if desired else "not desired"}'
-                  for name, desired in modes.items())

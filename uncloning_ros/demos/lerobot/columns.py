@@ -8,7 +8,6 @@ A signal is, the first of these that is there:
     a feature of its key: observation.KEY, observation.images.KEY, action.KEY, KEY
     the numbers of observation.state or action that are named KEY.COMPONENT
     those that are named as its joints, also with a word behind: elbow.pos for elbow
-    observation.state or action as a whole, for the only signal, without names
 """
 
 import re
@@ -56,10 +55,8 @@ def sources(contract: Contract, found: LeRobotSet, given: Mapping[str, str]) -> 
         if key not in keys:
             raise DatasetError(f'--column names {key!r}, expected a key of the contract '
                                f'({", ".join(keys)}); correct it')
-    return [_source(signal, whole, alone, found, given.get(signal.key))
-            for whole, signals, alone in (
-                (STATE, interface.observations, len(interface.vectors) == 1),
-                (ACTION, interface.actions, len(interface.actions) == 1))
+    return [_source(signal, whole, found, given.get(signal.key))
+            for whole, signals in ((STATE, interface.observations), (ACTION, interface.actions))
             for signal in signals]
 
 
@@ -74,8 +71,7 @@ def values(source: Source, feature: Feature, frames: pa.Table) -> NDArray[np.flo
                            f'got others: {err}; the set is damaged') from err
 
 
-def _source(signal: Signal, whole: str, alone: bool, found: LeRobotSet,
-            given: str | None) -> Source:
+def _source(signal: Signal, whole: str, found: LeRobotSet, given: str | None) -> Source:
     camera = KINDS[signal.kind].pictures
     if given is not None:
         return _given(signal, found, given)
@@ -91,8 +87,6 @@ def _source(signal: Signal, whole: str, alone: bool, found: LeRobotSet,
             picks = _picks(wanted, named)
             if picks and len(picks) == signal.dim:
                 return Source(signal, whole, picks)
-        if alone and not signal.names and features[whole].shape == (signal.dim,):
-            return Source(signal, whole, tuple(range(signal.dim)))
     raise DatasetError(f'expected a feature for {signal.key} ({_wanted(signal)}), got '
                        f'{names_shown(list(features))}; name it, as in --column '
                        f'{signal.key}={whole}[0:{signal.dim}]')
@@ -128,5 +122,5 @@ def _given(signal: Signal, found: LeRobotSet, text: str) -> Source:
 
 def _wanted(signal: Signal) -> str:
     if KINDS[signal.kind].pictures:
-        return 'pictures'
+        return 'pictures as a video'
     return f'{signal.dim} numbers' + (f' named {", ".join(signal.names)}' if signal.names else '')

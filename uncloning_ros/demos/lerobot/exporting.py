@@ -23,21 +23,9 @@ from uncloning_ros import __version__
 from uncloning_ros.contract import Contract
 from uncloning_ros.contract.kinds import KINDS
 from uncloning_ros.demos.dataset.loading import Loaded
+from uncloning_ros.demos.lerobot import layout
 from uncloning_ros.demos.lerobot.columns import components
-from uncloning_ros.demos.lerobot.layout import (
-    ACTION,
-    CHUNK,
-    DATA,
-    EPISODES,
-    IMAGES,
-    INDICES,
-    INFO,
-    STATE,
-    STATS,
-    TASKS,
-    VERSION,
-    VIDEO,
-)
+from uncloning_ros.demos.lerobot.layout import ACTION, CHUNK, IMAGES, STATE
 from uncloning_ros.demos.lerobot.statistics import Summary
 from uncloning_ros.demos.lerobot.videos import CODEC, in_colour, pixel_format, write_video
 from uncloning_ros.errors import DatasetError, counted
@@ -120,7 +108,7 @@ class _SetWriter:
             'timestamp': (numbers / self._fps).astype(np.float32), 'frame_index': numbers,
             'episode_index': np.full(count, index), 'index': first + numbers,
             'task_index': np.full(count, task)}
-        summaries = {name: Summary.of(np.reshape(column, (count, -1)))
+        summaries = {name: Summary.of(np.reshape(column, (count, -1)), count)
                      for name, column in columns.items()}
         row = {'episode_index': index, 'tasks': [text], 'length': count,
                'data/chunk_index': self._file // CHUNK, 'data/file_index': self._file % CHUNK,
@@ -129,8 +117,8 @@ class _SetWriter:
         for key, pictures in frames.pictures.items():
             name, place = f'{IMAGES}{key}', {'chunk_index': index // CHUNK,
                                              'file_index': index % CHUNK}
-            psnr_db = write_video(self._folder / VIDEO.format(video_key=name, **place), pictures,
-                                  self._fps)
+            path = self._folder / layout.VIDEO.format(video_key=name, **place)
+            psnr_db = write_video(path, pictures, self._fps)
             self._psnr_db = min(psnr_db, self._psnr_db or psnr_db)
             self._formats[key] = pixel_format(pictures)
             row |= {f'videos/{name}/{part}': value for part, value in {
@@ -153,16 +141,19 @@ class _SetWriter:
 
     def finish(self) -> Exported:
         """Write the files in meta/."""
-        self._write_table(EPISODES.format(chunk_index=0, file_index=0),
+        self._write_table(layout.EPISODES.format(chunk_index=0, file_index=0),
                           pa.Table.from_pylist(self._rows))
-        self._write_table(TASKS, _task_table(self._tasks))
-        write_json(self._folder / STATS, {name: one.plain for name, one in self._all.items()})
-        write_json(self._folder / INFO, {
-            'codebase_version': VERSION, 'robot_type': None, 'total_episodes': len(self._rows),
-            'total_frames': self._frames, 'total_tasks': len(self._tasks), 'chunks_size': CHUNK,
+        self._write_table(layout.TASKS, _task_table(self._tasks))
+        write_json(self._folder / layout.STATS,
+                   {name: one.plain for name, one in self._all.items()})
+        write_json(self._folder / layout.INFO, {
+            'codebase_version': layout.VERSION, 'robot_type': None, 'chunks_size': CHUNK,
+            'total_episodes': len(self._rows), 'total_frames': self._frames,
+            'total_tasks': len(self._tasks),
             'data_files_size_in_mb': _DATA_BYTES // 2 ** 20, 'video_files_size_in_mb': 200,
-            'fps': self._fps, 'splits': {'train': f'0:{len(self._rows)}'}, 'data_path': DATA,
-            'video_path': VIDEO if self._formats else None, 'features': self._features()})
+            'fps': self._fps, 'splits': {'train': f'0:{len(self._rows)}'},
+            'data_path': layout.DATA,
+            'video_path': layout.VIDEO if self._formats else None, 'features': self._features()})
         write_json(self._folder / 'meta/uncloning.json', {
             'schema': SCHEMA, 'software_version': __version__, 'contract': plain(self._contract),
             'least_psnr_db': self._psnr_db, 'episodes': self._kept})
@@ -191,7 +182,7 @@ class _SetWriter:
                         'video.is_depth_map': False, 'video.fps': self._fps, 'video.channels': 3,
                         'has_audio': False}}
         return features | {name: {'dtype': dtype, 'shape': [1], 'names': None}
-                           for name, dtype in INDICES.items()}
+                           for name, dtype in layout.INDICES.items()}
 
     def _write_rows(self, columns: Mapping[str, Any]) -> None:
         arrays = {}
@@ -200,7 +191,7 @@ class _SetWriter:
             width = column.shape[1] if column.ndim == 2 else 1
             arrays[name] = flat if width == 1 else pa.FixedSizeListArray.from_arrays(flat, width)
         rows = pa.table(arrays)
-        path = self._folder / DATA.format(chunk_index=self._file // CHUNK,
+        path = self._folder / layout.DATA.format(chunk_index=self._file // CHUNK,
                                           file_index=self._file % CHUNK)
         if self._data is None:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from uncloning_ros.demos.bags.layout import episode_name
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.lerobot.columns import Source, sources, values
 from uncloning_ros.demos.lerobot.layout import INDICES, EpisodeRow, LeRobotSet
-from uncloning_ros.demos.lerobot.videos import read_stills, read_video
+from uncloning_ros.demos.lerobot.videos import read_video
 from uncloning_ros.errors import DatasetError, shown
 from uncloning_ros.files import file_sha256, whole_folder
 from uncloning_ros.pictures import Pixels
@@ -125,13 +125,10 @@ def _write_frames(writer: EpisodeWriter, found: LeRobotSet, row: EpisodeRow, fra
         feature = found.feature(source.feature)
         if not KINDS[source.signal.kind].pictures:
             streams.append((source, values(source, feature, frames)))
-        elif feature.dtype == 'video':
+        else:
             path, from_s = row.videos[source.feature]
             pictures = read_video(path, from_s, row.length, found.info.fps)
             streams.append((source, _of_size(source, pictures)))
-        else:
-            stills = read_stills(frames[source.feature].to_pylist())
-            streams.append((source, _of_size(source, stills)))
     period_ns = round(1e9 / found.info.fps)  # as ticks of the policy are apart
     for i, one in enumerate(zip(*(stream for _, stream in streams), strict=True)):
         for (source, _), value in zip(streams, one, strict=True):

@@ -51,8 +51,8 @@ class Feature:
 
     @property
     def pictures(self) -> bool:
-        """Tell whether it is a camera."""
-        return self.dtype in ('video', 'image')
+        """Tell whether it is a camera; pictures that are stored one by one are not read."""
+        return self.dtype == 'video'
 
     @property
     def listed_names(self) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class LeRobotSet:
         """Return the episodes in their order."""
         paths = sorted((self.folder / 'meta' / 'episodes').glob('*/*.parquet'))
         rows = [row for path in paths for row in table(path).to_pylist()]
-        cameras = [name for name, one in self.info.features.items() if one.dtype == 'video']
+        cameras = [name for name, one in self.info.features.items() if one.pictures]
         try:
             found = [self._episode(row, cameras) for row in rows]
         except (KeyError, TypeError, ValueError) as err:

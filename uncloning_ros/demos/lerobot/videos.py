@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of a LeRobot set: H.264 files, one for each episode and camera, and files of others."""
 
-import io
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -80,15 +79,3 @@ def read_video(path: Path, from_s: float, count: int, fps: int) -> Iterator[Pixe
     raise DatasetError(f'{path}: expected {count} pictures from {from_s:g} s on at {fps} a '
                        f'second, got {given}; the set is damaged')
 
-
-def read_stills(column: list[dict[str, bytes]]) -> Iterator[Pixels]:
-    """Give the pictures (height, width, 3) of a column of encoded ones."""
-    from PIL import Image
-
-    for i, one in enumerate(column):
-        try:
-            with Image.open(io.BytesIO(one['bytes'])) as image:
-                yield np.asarray(image.convert('RGB'))
-        except (OSError, KeyError, TypeError, ValueError) as err:
-            raise DatasetError(f'expected a picture in frame {i}, got none that can be read: '
-                               f'{err}; the set is damaged') from err

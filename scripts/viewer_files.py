@@ -1,17 +1,29 @@
+#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Views of a running contract: a layout for Foxglove, and a configuration for RViz.
+"""Write a Foxglove layout and an RViz configuration with the names and frames of a contract.
 
-Names and frames are those of the contract; the policy node has its usual name. Every message is of
-a standard type: the state of policy and recorder is in /diagnostics, and as JSON in a text.
+The new folder holds policy.foxglove.json and policy.rviz. The policy node has its usual name.
+Every message is of a standard type: the state of policy and recorder is in /diagnostics, and as
+JSON in a text.
+
+  scripts/viewer_files.py config/contract.yaml --out views
+  rviz2 -d views/policy.rviz
 """
 
+import argparse
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from uncloning_ros.contract import Contract, Signal, Topic
+import yaml
+
+from uncloning_ros.contract import Contract, Signal, Topic, load_contract
 from uncloning_ros.contract.kinds import KINDS
 from uncloning_ros.contract.messages import ARRAY, JOINT_STATE, POSE, WRENCH
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import require_new, whole_folder, write_json
 
 MARKERS, STATUS, DIAGNOSTICS = '/policy/markers', '/policy/status', '/diagnostics'
 CONTROL = '/policy: control'  # entry of the diagnostics
@@ -134,3 +146,26 @@ def _column(panels: list[str]) -> Any:
     return first if not rest else {'direction': 'column', 'first': first,
                                    'second': _column(rest),
                                    'splitPercentage': round(100 / len(panels))}
+
+
+def main() -> int:
+    """Write both files; return 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('contract', type=Path, help='contract file')
+    parser.add_argument('--out', type=Path, required=True, help='folder to make')
+    args = parser.parse_args()
+    try:
+        contract = load_contract(args.contract)
+        with whole_folder(require_new(args.out)) as folder:
+            write_json(folder / 'policy.foxglove.json', foxglove_layout(contract))
+            (folder / 'policy.rviz').write_text(
+                yaml.safe_dump(rviz_config(contract), sort_keys=False), encoding='utf-8')
+    except UncloningError as err:
+        print(f'viewer_files: error: {err}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
