@@ -89,6 +89,8 @@ def test_an_episode_that_is_not_surely_on_a_side_takes_no_part(
 
 
 def test_answers_that_do_not_tell_a_limit_are_refused(dataset: Dataset, file: Path) -> None:
+    with pytest.raises(DatasetError, match=r'preferences\.json, got no file'):
+        divided(dataset, episodes.KNIFE, file)
     answer(file, dataset, 'left', 1, 0)
     answer(file, dataset, 'good', 1)
     with pytest.raises(DatasetError, match='1 good and 0 bad'):

@@ -82,6 +82,9 @@ def divided(dataset: Dataset, scenario: Scenario, file: Path) -> Division:
     Raise `BagError` for a file that is damaged, `DatasetError` without answers good and bad, which
     tell the limit, and where no episode is surely on one of the sides.
     """
+    if not file.is_file():
+        raise DatasetError(f'expected the answers of people in {file}, got no file; check the '
+                           f'path, or give some with uncloning compare')
     features, without = {}, []
     for i, one in enumerate(dataset.episodes):
         try:
