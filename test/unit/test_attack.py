@@ -3,6 +3,7 @@
 """Attacks on an edit, each against toys whose answer is known, and the command as a whole."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,13 @@ from uncloning_ros.learning import mode_classifier
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.edit_record import removed_modes
 from uncloning_ros.learning.export import export
-from uncloning_ros.learning.options import FINE_TUNE, SELF_DISTILLATION, EditOptions
+from uncloning_ros.learning.options import (
+    EDIT,
+    FINE_TUNE,
+    LOCK,
+    SELF_DISTILLATION,
+    EditOptions,
+)
 from uncloning_ros.learning.plan_search import PlanSearch
 from uncloning_ros.learning.rounding import rounded, write_rounded
 from uncloning_ros.learning.uncloning import edit, unclone
@@ -325,6 +332,18 @@ def test_the_default_numbers_are_those_that_the_dataset_has(
                   'fine-tuning') == 0
     assert [name for name in simulated if name[-6].isdecimal()] == [
         'fine-tuning-1.onnx', 'fine-tuning-3.onnx']
+
+
+def test_a_lock_is_attacked_with_the_usual_steps(
+        knife: Path, simulated: dict[str, list[object]], tmp_path: Path) -> None:
+    shutil.copytree(knife / 'edited', tmp_path / 'locked')
+    config = json.loads((tmp_path / 'locked' / 'config.json').read_text())
+    config['edit'] |= {'method': LOCK, 'steps': 0, 'batch_size': 0, 'learning_rate': 0.0}
+    (tmp_path / 'locked' / 'config.json').write_text(json.dumps(config))
+    assert attack(knife, tmp_path / 'attack', '--episodes', 2, '--steps', 1, '--attacks',
+                  'fine-tuning', run=str(tmp_path / 'locked')) == 0
+    found = json.loads((tmp_path / 'attack' / 'attack.json').read_text())
+    assert f'learning rate of the edit, {EDIT.learning_rate:g}' in found['attacks'][0]['did']
 
 
 def test_ctrl_c_leaves_nothing(knife: Path, simulated: dict[str, list[object]], tmp_path: Path,

@@ -92,7 +92,8 @@ def with_demonstrations(dataset: Dataset, modes: Sequence[str], number: int) -> 
 
 def _options(target: Target) -> EditOptions:
     """Return the options of a fine-tune with the learning rate and batches of the edit."""
-    made = next((one for one in edits(target.run.config.edit) if 'learning_rate' in one),
+    # A lock has taken no step.
+    made = next((one for one in edits(target.run.config.edit) if one.get('learning_rate')),
                 vars(EDIT))
     return EditOptions(
         remove=target.shown, method=FINE_TUNE, **vars(METHODS[FINE_TUNE]),
