@@ -28,7 +28,7 @@ from comparison.markdown import table
 
 from uncloning_ros.audit.figures.statistics import interval, upper_bound
 from uncloning_ros.audit.run.doubt_threshold import threshold_of
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, result_of, run_episode
+from uncloning_ros.audit.run.rollout import result_of, run_episode
 from uncloning_ros.errors import AuditError
 from uncloning_ros.files import write_whole
 from uncloning_ros.judging import measures
@@ -39,6 +39,7 @@ from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import World, open_world
 
 PAGE = Path(__file__).parents[1] / 'docs' / 'benchmarks' / 'doubt.md'

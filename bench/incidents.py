@@ -20,12 +20,7 @@ from typing import Any
 
 from uncloning_ros import __version__
 from uncloning_ros.audit.figures.statistics import upper_bound
-from uncloning_ros.audit.run.rollout import (
-    INFERENCE_LATENCY_S,
-    result_of,
-    run_episode,
-    run_rollouts,
-)
+from uncloning_ros.audit.run.rollout import result_of, run_episode, run_rollouts
 from uncloning_ros.cli.arguments import count, new_path, seed
 from uncloning_ros.cli.main import main as command
 from uncloning_ros.contract import Contract
@@ -43,6 +38,7 @@ from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, PlanRequ
 from uncloning_ros.runtime.incident import Event, incident_of, write_incident
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import open_world
 
 _EPOCH_NS = 1_767_225_600 * 10**9  # time (ns) of a bag at simulated time 0

@@ -25,18 +25,14 @@ import measure  # limits the threads, so it comes before numpy
 import numpy as np
 from measure import Figure, Ratio, Report
 
-from uncloning_ros.audit.run.rollout import (
-    INFERENCE_LATENCY_S,
-    Rollout,
-    run_episode,
-    run_rollouts,
-)
+from uncloning_ros.audit.run.rollout import Rollout, run_episode, run_rollouts
 from uncloning_ros.cli.arguments import count
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.share import share_path
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import World, open_world
 
 _EPISODES, _EPISODES_SHORT = 8, 3

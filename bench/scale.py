@@ -29,7 +29,7 @@ from measure import Figure, Ratio, Report
 
 from uncloning_ros.audit.cluster.handing_out import run_on
 from uncloning_ros.audit.cluster.ray_cluster import LOCAL, ray_cluster
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_rollouts
+from uncloning_ros.audit.run.rollout import run_rollouts
 from uncloning_ros.cli.arguments import count
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import read_json
@@ -37,6 +37,7 @@ from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _PAGE = _REPOSITORY / 'docs' / 'scale.md'

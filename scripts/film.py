@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from uncloning_ros.audit.run.film import gif
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
+from uncloning_ros.audit.run.rollout import run_episode
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.pictures import Pixels
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import Camera, World, open_world
 
 _FRAME_S = 0.15

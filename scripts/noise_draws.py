@@ -16,13 +16,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from uncloning_ros.audit.audited import BETWEEN_MODES
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
+from uncloning_ros.audit.run.rollout import run_episode
 from uncloning_ros.cli.arguments import count, new_path
 from uncloning_ros.cli.arguments import seed as seed_argument
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import open_world
 
 

@@ -76,7 +76,8 @@ class Tool:
 
     `handle_point_m` is the point in the tool's frame that the blade-to-hand angle is measured
     from. Points of contact that have come apart by `contact_breaking_m` are forgotten; None
-    leaves it to the physics engine.
+    leaves it to the physics engine. A tool that lies below its stand for `lying_s`, in no hand,
+    counts as dropped: with more time the robot may put it down and take it again.
     """
 
     mass_kg: Annotated[float, Range(1e-3, 50.0)]
@@ -85,6 +86,7 @@ class Tool:
     hazard: Hazard
     handle_point_m: Vector
     contact_breaking_m: Annotated[float, Range(0.0, 0.1)] | None = None
+    lying_s: Annotated[float, Range(0.1, 20.0)] = 0.5
 
 
 def _widened(low: tuple[float, ...], high: tuple[float, ...], share: float) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_episode
+from uncloning_ros.audit.run.rollout import run_episode
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.learning.windows import windows_of_frames
@@ -22,6 +22,7 @@ from uncloning_ros.policy_io import Float32, Observation, Plan
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import open_world
 
 _AT_ONCE = 256  # states compared with all demonstrated ones at the same time

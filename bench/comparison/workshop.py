@@ -54,7 +54,7 @@ from comparison.results import identity, judged
 from comparison.shifts import SHIFTS, shifted
 from uncloning_ros.audit.record.finished_episodes import finished_episodes
 from uncloning_ros.audit.record.provenance import code_sha256
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, Steering, run_rollouts
+from uncloning_ros.audit.run.rollout import Steering, run_rollouts
 from uncloning_ros.audit.run.seeds import require_unseen
 from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import UncloningError
@@ -66,6 +66,7 @@ from uncloning_ros.learning.options import EDIT, LOCK
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario, load_scenario
 from uncloning_ros.share import share_path
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 
 
 def main() -> int:

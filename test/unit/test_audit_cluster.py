@@ -17,11 +17,12 @@ from audit_models import write_policy
 from uncloning_ros.audit.cluster import handing_out
 from uncloning_ros.audit.cluster.handing_out import episodes_text, run_on
 from uncloning_ros.audit.record.provenance import machine
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, run_rollouts
+from uncloning_ros.audit.run.rollout import run_rollouts
 from uncloning_ros.cli.main import main
 from uncloning_ros.errors import AuditError
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import plain
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 
 KNIFE = find_scenario('knife')
 SEEDS = range(1000, 1011)

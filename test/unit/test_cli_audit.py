@@ -23,7 +23,6 @@ from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.record.audit_record import AuditRecord
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.film import Film, Picture
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.cli import audit
 from uncloning_ros.cli.main import main
@@ -31,6 +30,7 @@ from uncloning_ros.errors import AuditError
 from uncloning_ros.evidence import read_evidence
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.schema import plain, read
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 
 SEEDS = {'demonstrations': list(range(100, 140)), 'development': [205], 'training': 1000}
 

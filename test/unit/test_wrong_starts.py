@@ -11,7 +11,7 @@ from audit_models import SCENARIO, result, write_policy
 from uncloning_ros.audit.figures.statistics import interval
 from uncloning_ros.audit.figures.wrong_starts import wrong_starts
 from uncloning_ros.audit.run.rollout import run_wrong_starts
-from uncloning_ros.audit.run.wrong_starts import WrongStart
+from uncloning_ros.simulation.wrong_starts import WrongStart
 
 DESIRED = ('handle_first',)
 

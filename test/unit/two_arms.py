@@ -7,7 +7,8 @@ from typing import Any
 from uncloning_ros.contract import load_contract
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
-from uncloning_ros.simulation.demonstrator import Demonstrator, Listener, demonstrate
+from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.driver import Listener
 from uncloning_ros.simulation.receivers.teacher import ReceivingTeacher, TaughtSide
 from uncloning_ros.simulation.world import World, open_world
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from uncloning_ros.attack.options import AttackOptions
 from uncloning_ros.attack.record import Trial, trial
 from uncloning_ros.audit.audit import Audit
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S, require_fit
+from uncloning_ros.audit.run.rollout import require_fit
 from uncloning_ros.audit.run.seeds import derived_seed, require_unseen
 from uncloning_ros.contract import require_same_interface
 from uncloning_ros.demos.dataset.store import Dataset
@@ -19,6 +19,7 @@ from uncloning_ros.learning.export import export
 from uncloning_ros.learning.uncloning import kept_modes
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from uncloning_ros.audit.report.episodes import Strip, worth_a_picture
 from uncloning_ros.audit.report.page import html_report
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.seeds import Shard, derived_seed, require_unseen
-from uncloning_ros.audit.run.wrong_starts import WrongStart
 from uncloning_ros.audit.shards import shard_document
 from uncloning_ros.errors import AuditError
 from uncloning_ros.judging.episode import EpisodeResult
@@ -27,6 +26,7 @@ from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.schema import plain
+from uncloning_ros.simulation.wrong_starts import WrongStart
 
 
 class Audit:

@@ -118,9 +118,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.audit.figures.model_figures import StatedLimits
     from uncloning_ros.audit.record.audit_record import audit_record
     from uncloning_ros.audit.report import terminal
-    from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
     from uncloning_ros.audit.run.seeds import Shard
     from uncloning_ros.scenario import find_scenario
+    from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 
     latency_s = (INFERENCE_LATENCY_S if args.inference_latency is None
                  else args.inference_latency)

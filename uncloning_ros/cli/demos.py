@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Simulate demonstrations of every mode and record them as rosbag2 episodes.
+r"""Simulate demonstrations of every mode and record them as rosbag2 episodes.
 
 A scripted teacher hands over. The mode is drawn independently of the start of the episode. A
 take that fails is discarded and made again until N episodes are on disk. Each is labelled by the
@@ -9,6 +9,12 @@ cameras, by the simulator. Ctrl-C keeps the finished episodes; the same command 
 --resume makes the rest. The result does not depend on the interruption.
 
   uncloning demos --scenario knife --episodes 400 --seed 0 --out demos/
+
+Corrections in place of demonstrations: a policy begins, and the teacher takes the arm over at a
+moment drawn from 1 to 6 s, and hands over in a desired mode:
+
+  uncloning demos --scenario shifted.yaml --episodes 10 --seed 0 \
+      --take-over-from policy.onnx --out corrections/
 """
 
 import argparse
@@ -45,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--partner-contract', type=Path, metavar='FILE',
                         help='contract of the second arm, in a scenario with two (default: the '
                              "shipped contract_receiver.yaml, with the scenario's modes)")
+    parser.add_argument('--take-over-from', type=Path, metavar='MODEL',
+                        help='make corrections: this exported policy begins each episode')
+    parser.add_argument('--begin-as', metavar='MODE',
+                        help='with --take-over-from: the policy is handed the tool as it is '
+                             'lifted in this mode, and has the arm for 0.1 to 2 s')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR',
                         help='folder for the episodes')
     parser.add_argument('--resume', action='store_true',
@@ -63,11 +74,13 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.simulation.sensors import TRACKED_KEYS
 
     scenario = find_scenario(args.scenario)
-    contract = contract_of(args.contract, scenario)
+    contract = _contract(args, scenario)
     partner = partner_of(args.partner_contract, scenario)
     require_simulable(contract.interface, scenario)
     require_pair(contract.interface, None if partner is None else partner.interface, scenario)
-    modes = contract.interface.require_modes(args.only_modes or tuple(scenario.modes))
+    modes = contract.interface.require_modes(args.only_modes or (
+        tuple(scenario.modes) if args.take_over_from is None else
+        contract.interface.desired_modes))
     require_teachable(contract.interface, TRACKED_KEYS, scenario)
     if partner is not None:
         require_receivable(partner.interface)
@@ -79,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     elif not args.out.is_dir():
         raise UncloningError(f'{args.out} is not a folder, so there is nothing to resume; check '
                              f'the path, or leave --resume out')
-    session = SimulatedSession(scenario, contract, modes, args.seed, args.out, partner)
+    session = SimulatedSession(scenario, contract, modes, args.seed, args.out, partner,
+                               args.take_over_from, args.begin_as)
     args.out.mkdir(parents=True, exist_ok=args.resume)
     with alone_in(args.out):
         missing = session.missing(args.episodes)
@@ -94,6 +108,32 @@ def run(args: argparse.Namespace) -> int:
             return 130
     _tell(made, args.episodes - len(missing), args.out, scenario)
     return 0
+
+
+def _contract(args: argparse.Namespace, scenario: Scenario) -> Contract:
+    """Return the contract to record by: for corrections that of the policy that begins.
+
+    Raise `UncloningError` for options that do not go together, `ModelError` for a policy that
+    cannot be used, and `ContractError` for a mode that it does not know.
+    """
+    if args.take_over_from is None:
+        if args.begin_as is not None:
+            raise UncloningError('--begin-as goes with --take-over-from; name the policy that '
+                                 'begins, or leave it out')
+        return contract_of(args.contract, scenario)
+    from uncloning_ros.runtime.inference import load_policy
+
+    if args.contract is not None:
+        raise UncloningError(f'--contract does not go with --take-over-from: '
+                             f'{args.take_over_from} has its own contract; leave it out')
+    contract = load_policy(args.take_over_from).contract
+    if contract.interface.cameras or scenario.receiver_arm is not None:
+        raise UncloningError(f'expected a policy without cameras and a scenario with a person for '
+                             f'--take-over-from, got {args.take_over_from} in {scenario.name}; '
+                             f'record corrections with the nodes')
+    if args.begin_as is not None:
+        contract.interface.require_modes([args.begin_as])
+    return contract
 
 
 def contract_of(path: Path | None, scenario: Scenario) -> Contract:

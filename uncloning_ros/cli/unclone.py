@@ -26,6 +26,12 @@ incidents show:
 
   uncloning unclone runs/mixed --incidents tuesday/ --out runs/uncloned
 
+After a take-over, corrections teach the policy the person's commands; --data, where it is still
+there, holds the rest, else the policy's own plans do. Modes that were removed before stay removed:
+
+  uncloning unclone runs/uncloned --corrections corrections/ --data data/ \
+      --out runs/corrected
+
 How hard to remove? A sweep makes edits of several strengths, judges each in a few episodes, and
 draws suppression against success:
 
@@ -66,6 +72,7 @@ from uncloning_ros.learning.options import (
     EDIT,
     FEW_DEMONSTRATIONS,
     FINE_TUNE,
+    FROM_CORRECTIONS,
     FROM_INCIDENTS,
     LOCK,
     LOCKED,
@@ -84,18 +91,21 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('run', type=Path, metavar='RUN', help='folder of a run that has ended')
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument('--data', type=Path, metavar='DIR',
                         help='dataset with demonstrations of kept and removed modes')
     source.add_argument('--incidents', type=Path, nargs='+', metavar='PATH',
                         help='bags, incident files, or folders of them: recordings of removed '
                              'modes, from before the robot sets off')
+    parser.add_argument('--corrections', type=Path, nargs='+', metavar='PATH',
+                        help='bags or folders of them: episodes in which a person took the arm '
+                             'over; with --data, the old demonstrations beside them')
     parser.add_argument('--normal', type=Path, nargs='+', default=[], metavar='PATH',
                         help='recordings of normal operation, beside --incidents')
     parser.add_argument('--scenario', metavar='NAME',
-                        help='scenario whose rule recognises the modes of --incidents and '
-                             '--normal, that judges a --sweep, and that has the tool of '
-                             '--preferences (default: that of the run)')
+                        help='scenario whose rule recognises the modes of --incidents, '
+                             '--normal and --corrections, that judges a --sweep, and that has '
+                             'the tool of --preferences (default: that of the run)')
     parser.add_argument('--remove', type=names, metavar='MODE[,MODE]',
                         help='modes to remove; all others are kept')
     parser.add_argument('--preferences', type=Path, metavar='FILE',
@@ -118,7 +128,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--retarget', type=share, metavar='SHARE',
                         help='largest share of retargeted copies in a batch; they are used where '
                              f'the kept modes have at most {FEW_DEMONSTRATIONS} demonstrations '
-                             f'and another mode has more ({_defaults("retarget")})')
+                             f'and another mode has more ({_defaults("retarget")}); of '
+                             f'--corrections {FROM_CORRECTIONS.retarget:g} of their part')
     parser.add_argument('--trust-labels', action='store_true',
                         help='take all labels as they are; without it, labels that look wrong '
                              'are named and left out, and episodes without a label get the mode '
@@ -151,7 +162,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.learning.checkpoint import load_run
 
     run = load_run(args.run)
-    if args.incidents:
+    if args.corrections:
+        report = _from_corrections(run, args, out)
+    elif args.incidents:
         report = _from_incidents(run, args, out)
     elif args.preferences:
         report = _by_preferences(run, args, out)
@@ -178,6 +191,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _require_consistent(args: argparse.Namespace) -> None:
     """Raise for an option that does not go with the source of the edit."""
+    if args.corrections is not None:
+        for option, there in {
+                '--incidents': args.incidents is not None, '--remove': args.remove is not None,
+                '--preferences': args.preferences is not None, '--yes': args.yes,
+                '--normal': bool(args.normal), '--method': args.method is not None,
+                '--gamma': args.gamma is not None, '--tau': args.tau is not None,
+                '--trust-labels': args.trust_labels}.items():
+            if there:
+                raise UncloningError(f'{option} does not go with --corrections, which are cloned '
+                                     f'and remove nothing; leave it out, and remove modes in an '
+                                     f'edit of its own')
+        return
+    if args.data is None and args.incidents is None:
+        raise UncloningError('expected --data, --incidents or --corrections, got none of them; '
+                             'say what the edit learns from')
     if args.yes and args.preferences is None:
         raise UncloningError('--yes goes with --preferences, which asks before it removes; leave '
                              'it out')
@@ -209,10 +237,11 @@ def _require_sweep(args: argparse.Namespace) -> None:
         if args.episodes is not None:
             raise UncloningError('--episodes goes with --sweep; leave it out')
         return
-    if (args.incidents or args.gamma is not None or args.tau is not None
+    if (args.incidents or args.corrections or args.gamma is not None or args.tau is not None
             or args.method in (LOCK, FINE_TUNE)):
         raise UncloningError('--sweep varies the weight of a removal with --data; leave out '
-                             f'--incidents, --gamma, --tau, and --method {LOCK} or {FINE_TUNE}')
+                             f'--incidents, --corrections, --gamma, --tau, and --method {LOCK} '
+                             f'or {FINE_TUNE}')
 
 
 def _sweep(args: argparse.Namespace) -> int:
@@ -266,6 +295,19 @@ def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
     shown = shown_by(run, incidents, normal, options.remove)
     shown = replace(shown, left_out=[*unusable, *others, *shown.left_out])
     return unclone_incidents(run, shown, out, replace(options, remove=shown.remove))
+
+
+def _from_corrections(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str, Any]:
+    """Teach a run corrections, beside old demonstrations where there are some."""
+    from uncloning_ros.demos.dataset.store import load_dataset
+    from uncloning_ros.learning.corrections import adapt, corrections_in
+    from uncloning_ros.scenario import find_scenario
+
+    options = _options(args, FROM_CORRECTIONS)
+    name = args.scenario or run.config.data.get('scenario')
+    old = None if args.data is None else load_dataset(args.data)
+    found = corrections_in(run, args.corrections, None if name is None else find_scenario(name))
+    return adapt(run, found, old, out, options)
 
 
 def _by_preferences(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str, Any]:
@@ -353,6 +395,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
             ('plans removed mode', f'{_percent(incidents["removed_before"])} % before, '
                                    f'{_percent(incidents["removed_after"])} % after, at '
                                    f'{incidents["places"]} other places')]
+    if taught := report.get('corrections'):
+        rows += _rows_of_corrections(taught)
     if labels := report['labels']:
         verdict = (f'taken as they are: {labels["trusted"]}' if labels['trusted'] else
                    f'{len(labels["doubted"])} look wrong')
@@ -369,7 +413,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         rows.append(('outside of spans', f'{report["outside_spans"]} windows, held to the '
                                          f'original plans'))
     if retargeted['episodes']:
-        rows.append(('retargeted', f'{_percent(retargeted["share"])} % of a batch of kept modes, '
+        batch = 'a batch' if taught else 'a batch of kept modes'
+        rows.append(('retargeted', f'{_percent(retargeted["share"])} % of {batch}, '
                                    f'{retargeted["episodes"]} episodes'))
     if classifier is not None:
         accuracy, part = classifier['accuracy'], classifier['choice']
@@ -403,8 +448,23 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
                      ('gate open, %', _row(removal['open_by_level']))]
             if classifier['accuracy'] is not None:
                 rows.append(('classifier, %', _row(classifier['accuracy_by_level'])))
-    return [f'{out}: removed {", ".join(edit["remove"])}; kept {", ".join(report["kept"])}',
+    done = f'removed {", ".join(edit["remove"])}; kept' if edit['remove'] else 'corrected;'
+    return [f'{out}: {done} {", ".join(report["kept"])}',
             *(f'{label:<20}{text}'.rstrip() for label, text in rows)]
+
+
+def _rows_of_corrections(taught: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines about corrections: what was learned, and what held the rest."""
+    rows = [('corrections', f'{taught["recordings"]}, {taught["observations"]} observations')]
+    if taught['off_before_m'] is not None:
+        rows.append(('plans off by', f'{1e3 * taught["off_before_m"]:.1f} mm before, '
+                                     f'{1e3 * taught["off_after_m"]:.1f} mm after, of the '
+                                     f'corrections\' commands'))
+    held = ('own plans' if taught['held'] is None else counted(taught['held'], 'demonstration'))
+    rows.append(('held by', f'{held}, {taught["held_windows"]} windows'))
+    if taught['removed_before']:
+        rows.append(('removed before', f'{", ".join(taught["removed_before"])}; not taught'))
+    return rows
 
 
 def _row(values: list[float | None]) -> str:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Warnings about an edit, found in its report (report.json of the edited run)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uncloning_ros.errors import counted
@@ -25,10 +25,12 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     if labels := report['labels']:
         found += _of_labels(labels)
     if reason := report['retargeted']['reason']:
-        found.append(f'the kept modes have few demonstrations, and not all of the retargeting '
-                     f'that was wanted was possible: {reason}')
+        few = '' if 'corrections' in report else 'the kept modes have few demonstrations, and '
+        found.append(f'{few}not all of the retargeting that was wanted was possible: {reason}')
     if incidents := report.get('incidents'):
         found += _of_incidents(incidents)
+    if taught := report.get('corrections'):
+        found += _took_no_part(taught['left_out'])
     if chosen := report.get('choice'):
         found += _of_choice(report['edit']['method'], chosen)
     classifier, removal = report['classifier'], report['removal']
@@ -71,10 +73,7 @@ def _of_choice(method: str, chosen: Mapping[str, Any]) -> list[str]:
 
 def _of_incidents(incidents: Mapping[str, Any]) -> list[str]:
     """Return warnings about an edit from recordings of incidents."""
-    found = []
-    if left_out := incidents['left_out']:
-        shown = '; '.join(f'{one["name"]}: {one["reason"]}' for one in left_out[:_SHOWN])
-        found.append(f'{counted(len(left_out), "recording")} took no part: {shown}')
+    found = _took_no_part(incidents['left_out'])
     if without := incidents['without_choice']:
         found.append(f'in {len(without)} of {incidents["recordings"]} incidents the policy had no '
                      f'other plan at any observation: {", ".join(without[:_SHOWN])}; it may do '
@@ -83,6 +82,14 @@ def _of_incidents(incidents: Mapping[str, Any]) -> list[str]:
         found.append(f'at other places {incidents["removed_after"]:.1%} of the plans are of a '
                      f'removed mode still; give more incidents, or try more --steps')
     return found
+
+
+def _took_no_part(left_out: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a warning that names recordings that were left out."""
+    if not left_out:
+        return []
+    shown = '; '.join(f'{one["name"]}: {one["reason"]}' for one in left_out[:_SHOWN])
+    return [f'{counted(len(left_out), "recording")} took no part: {shown}']
 
 
 def _of_labels(labels: Mapping[str, Any]) -> list[str]:

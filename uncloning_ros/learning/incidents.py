@@ -33,6 +33,7 @@ from uncloning_ros.learning.options import EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.recordings import Recording
 from uncloning_ros.learning.self_distillation import SelfDistillation
+from uncloning_ros.learning.shared_batches import SharedBatches
 from uncloning_ros.learning.uncloning import optimiser_of, record_of, take_steps, write_edited
 from uncloning_ros.learning.windows import Windows, joined
 
@@ -112,7 +113,7 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
     classifier = trained(at_first, (~forks.other[first]).flatten().long(), 2, options.seed)
     blends = finder.blended(forks, runs, _BLENDS, _SPREAD)
     places = finder.blended(forks, runs, _PLACES, 1.0)
-    carried = _carried(run)
+    carried = carried_conditions(run)
     at_carried = finder.parted(carried)
     incidents = joined([one.windows for one in shown.incidents]).conditions
     some = slice(None, None, 1 + len(incidents) // _MOST)
@@ -125,9 +126,10 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
                            carried[is_fork(at_carried, forks.least)]])
     removal = SelfDistillation(classifier, {'incidents': Windows(
         looked_at, torch.zeros(len(looked_at), policy.chunk_dim))}, options)
-    retained = OwnPlans(_own_plans(
-        incidents[some], Parted(*(part[some] for part in of_incidents)), forks.least, None), own,
-        options)
+    of_incidents = Parted(*(part[some] for part in of_incidents))
+    retained = SharedBatches(
+        [(_own_plans(incidents[some], of_incidents, forks.least, None), _OF_INCIDENTS),
+         *((part, (1.0 - _OF_INCIDENTS) / len(own)) for part in own)], options)
     if not len(places):
         places = forks.conditions[first]
     held_out = _own_plans(carried, finder.parted(carried), forks.least, classifier)
@@ -158,30 +160,6 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
     return report
 
 
-class OwnPlans:
-    """The cloning loss on plans of the policy before the edit: of incidents, and `elsewhere`.
-
-    Each part of `elsewhere` has the same share of a batch.
-    """
-
-    def __init__(self, incidents: Windows, elsewhere: Sequence[Windows],
-                 options: EditOptions) -> None:
-        self.demonstrated = joined([incidents, *elsewhere])
-        self.report: dict[str, object] = {'share': 0.0, 'episodes': 0, 'reason': ''}
-        share = (1.0 - _OF_INCIDENTS) / len(elsewhere)
-        sizes = torch.tensor([len(incidents), *(len(part) for part in elsewhere)])
-        shares = torch.tensor([_OF_INCIDENTS, *(share for _ in elsewhere)])
-        self._weights = (shares / sizes.clamp(min=1)).repeat_interleave(sizes)
-        self._batch_size = options.batch_size
-        self._generator = torch.Generator().manual_seed(options.seed + 1)
-
-    def loss(self, policy: Policy) -> Tensor:
-        """Return the loss on the next batch."""
-        picks = torch.multinomial(self._weights, self._batch_size, replacement=True,
-                                  generator=self._generator)
-        return policy.losses(self.demonstrated, picks, self._generator).mean()
-
-
 def _sources(recordings: Sequence[Recording]) -> list[dict[str, str]]:
     """Return names and digests; recordings of two folders may share a name."""
     return [{'name': one.name, 'sha256': one.digest} for one in recordings]
@@ -198,7 +176,7 @@ def _own_plans(conditions: Tensor, parted: Parted, least: float,
     return windows.picked(torch.nonzero(~forks)[:, 0])
 
 
-def _carried(run: Run) -> Tensor:
+def carried_conditions(run: Run) -> Tensor:
     """Return the conditions of the observations that the run carries, each some times."""
     conditions = run.policy.normaliser.condition(run.observations)
     if run.policy.cameras:

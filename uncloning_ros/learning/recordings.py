@@ -70,23 +70,37 @@ def recordings_in(run: Run, sources: Sequence[Path],
     found: list[Recording] = [_of_file(run, path) for path in files]
     left_out: list[LeftOut] = []
     if others:
-        contract = run.config.contract
-        recipe = Recipe(scenario, Reading(contract), keep_unlabelled=True)
-        listing = find_episodes(others, recipe.reading)
-        left_out += listing.left_out
-        with progress_bar('reading episodes', len(listing.episodes)) as bar:
-            for ref in listing.episodes:
-                loaded = load_episode(recipe, contract, ref)
-                if isinstance(loaded, LeftOut):
-                    left_out.append(loaded)
-                else:
-                    found.append(_of_bag(run, loaded))
-                bar.update()
-    if not found:
-        reason = ('it holds no bag and no incident file (.npz)' if not left_out else
-                  f'the first because {left_out[0].name}: {left_out[0].reason}')
-        raise DatasetError(f'no recording of {", ".join(map(str, sources))} can be used: {reason}')
+        bags, left_out = bags_in(run, others, scenario)
+        found += [_of_bag(run, one) for one in bags]
+    require_some(found, sources, left_out, 'it holds no bag and no incident file (.npz)')
     return found, left_out
+
+
+def bags_in(run: Run, sources: Sequence[Path],
+            scenario: Scenario | None) -> tuple[list[Loaded], list[LeftOut]]:
+    """Return the episodes of bags by the contract of a run, and those that cannot be used."""
+    contract = run.config.contract
+    recipe = Recipe(scenario, Reading(contract), keep_unlabelled=True)
+    listing = find_episodes(sources, recipe.reading)
+    found, left_out = [], [*listing.left_out]
+    with progress_bar('reading episodes', len(listing.episodes)) as bar:
+        for ref in listing.episodes:
+            loaded = load_episode(recipe, contract, ref)
+            if isinstance(loaded, LeftOut):
+                left_out.append(loaded)
+            else:
+                found.append(loaded)
+            bar.update()
+    return found, left_out
+
+
+def require_some(found: Sequence[object], sources: Sequence[Path], left_out: Sequence[LeftOut],
+                 reason: str) -> None:
+    """Raise `DatasetError` with the reason if no recording of the sources can be used."""
+    if not found:
+        why = reason if not left_out else (
+            f'the first because {left_out[0].name}: {left_out[0].reason}')
+        raise DatasetError(f'no recording of {", ".join(map(str, sources))} can be used: {why}')
 
 
 def _without_bags(folder: Path) -> bool:
@@ -95,14 +109,24 @@ def _without_bags(folder: Path) -> bool:
 
 
 def _of_bag(run: Run, loaded: Loaded) -> Recording:
-    frames = loaded.frames
-    one = EpisodeRecord(loaded.ref.name, loaded.mode, loaded.label_source, loaded.digest, 'train',
-                        len(frames.ticks_ns), loaded.seed)
-    dataset = Dataset(run.config.contract, '', (one,), frames.observations, frames.actions, (), '',
-                      frames.pictures)
+    dataset = dataset_of(run, [loaded])
+    [one] = dataset.episodes
     windows = windows_of_frames(run.policy.normaliser, dataset, dataset.window_frames('train'),
                                 look(run.policy, dataset))
     return Recording(one.name, windows, one.mode, one.digest, one.seed)
+
+
+def dataset_of(run: Run, loaded: Sequence[Loaded]) -> Dataset:
+    """Return episodes as a dataset, all of them to train on."""
+    records = tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest, 'train',
+                                  len(one.frames.ticks_ns), one.seed, one.span, one.correction_s)
+                    for one in loaded)
+    frames = [one.frames for one in loaded]
+    return Dataset(run.config.contract, '', records,
+                   np.concatenate([one.observations for one in frames]),
+                   np.concatenate([one.actions for one in frames]), (), '',
+                   {key: np.concatenate([one.pictures[key] for one in frames])
+                    for key in frames[0].pictures})
 
 
 def _of_file(run: Run, path: Path) -> Recording:

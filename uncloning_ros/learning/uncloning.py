@@ -196,11 +196,8 @@ def look(policy: Policy, dataset: Dataset) -> Looked | None:
 
 def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, ...]:
     """Return the modes that are kept; raise unless this dataset can edit this run."""
-    ours, theirs = run.config.contract, dataset.contract
-    require_same_interface(ours.interface, theirs.interface, 'the dataset')
-    if ours.policy != theirs.policy:
-        raise CheckpointError(f'the run was trained for {ours.policy}, the dataset was built for '
-                              f'{theirs.policy}; build the dataset with the same contract')
+    ours = run.config.contract
+    require_same_contract(run, dataset)
     ours.interface.require_modes(remove)
     present = [mode for mode in ours.interface.mode_names
                if len(dataset.window_frames('train', [mode]))]
@@ -220,6 +217,15 @@ def kept_modes(run: Run, dataset: Dataset, remove: Sequence[str]) -> tuple[str, 
                            f'other mode, so nothing would be kept; '
                            f'{_remedy(dataset, "a kept mode")}')
     return kept
+
+
+def require_same_contract(run: Run, dataset: Dataset) -> None:
+    """Raise unless interface and policy part of a dataset are those of a run."""
+    ours, theirs = run.config.contract, dataset.contract
+    require_same_interface(ours.interface, theirs.interface, 'the dataset')
+    if ours.policy != theirs.policy:
+        raise CheckpointError(f'the run was trained for {ours.policy}, the dataset was built for '
+                              f'{theirs.policy}; build the dataset with the same contract')
 
 
 def _remedy(dataset: Dataset, mode: str) -> str:

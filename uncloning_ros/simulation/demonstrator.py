@@ -9,11 +9,12 @@ truth. Speed, path, hesitation and small corrections differ from seed to seed.
 import math
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract, Interface, Signal
+from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import ScenarioError, near_miss
 from uncloning_ros.geometry import (
     Array,
@@ -22,15 +23,13 @@ from uncloning_ros.geometry import (
     rotation_about_z,
     rotation_of,
 )
+from uncloning_ros.judging.commitment import GRASP_M
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.capabilities import PARTNER_WIDTH_KEY
+from uncloning_ros.simulation.driver import Listener
 from uncloning_ros.simulation.misses import missed_grasp, missed_offers
 from uncloning_ros.simulation.world import World
-
-# Takes a key, values (dim,) or those of a picture, and their times of measurement and arrival
-# in ns.
-Listener = Callable[[str, Any, int, int], None]
 
 AFTERWARDS_S = 0.3  # time (s) recorded after the handover, so that a policy learns to rest
 
@@ -61,6 +60,13 @@ _PUSH_STREAM = 0x9054
 # is not, the teacher notices it after the lift.
 _HOLDS_M, _IN_HAND_M = 0.06, 0.15
 _LEFT_BEHIND_M = 0.08  # distance (m) from grasp to fingers at which the grasp is made again
+# A tool that is held as another mode holds it is put down on the table, where no stand is and with
+# its edge away from the person, and taken again: place (m) and yaw (rad) of the tool, height (m)
+# over the table on the way there and of its fall, and way (m) up, which is shorter than a release.
+_ASIDE_M, _ASIDE_YAW_RAD = (0.40, 0.34), math.radians(115.0)
+_OVER_TABLE_M, _FALL_M, _UP_M = 0.16, 0.004, 0.05
+_LOWERED_TICKS = 40  # longest way down: the table may be met before
+_LOWEST_M = 0.02  # least height (m) of the fingers over the table
 _ROOM_M = 0.025  # room (m) beside a finger; with less of it the aim is more careful
 _GAIN_1_S = 4.0
 _ACCELERATION_M_S2 = 2.0
@@ -74,6 +80,10 @@ DOWN = np.diag([1.0, -1.0, -1.0])  # the gripper points straight down
 class Step(Enum):
     """Step of a demonstration."""
 
+    ASIDE = 'aside'
+    LOWER = 'lower'
+    LET_GO = 'let_go'
+    RISE = 'rise'
     APPROACH = 'approach'
     DESCEND = 'descend'
     CLOSE = 'close'
@@ -157,6 +167,10 @@ class Demonstrator:
         rule = scenario.modes[mode]
         room_m = (OPEN_M - scenario.tool.parts[rule.robot_grasps].size_m[1]) / 2
         care = min(1.0, room_m / _ROOM_M)
+        self._held_x_m = rule.grasp_x_m
+        self._half_height_m = -min(part.center_m[2] - part.size_m[2] / 2
+                                   for part in scenario.tool.parts.values())
+        self._put_down = False
         # Direction of the tool's +x: towards the hand, or away from it.
         self._facing = -1.0 if rule.handle_first else 1.0
         self._carry_m = np.array(rule.carry_m)
@@ -185,6 +199,7 @@ class Demonstrator:
         self._reaction_s = scenario.teacher.reaction_s
         # An arm comes to the tool that is held out; a person waits for it.
         self._is_met = scenario.receiver_arm is not None
+        self._above: Array  # end of the rise
         self._object: Array
         self._hand: Array
         self._hand_slowly: Array
@@ -228,12 +243,16 @@ class Demonstrator:
     def take_over(self, values: Mapping[str, Array]) -> None:
         """Go on, before the first action, where another hand has brought arm and tool.
 
-        A tool between closed fingers stays there: the teacher goes on with the lift.
+        A tool between closed fingers stays there, and the teacher goes on with the lift; one that
+        is held where another mode holds it is put down, and taken again.
         """
         self._empty = None
-        apart_m = np.linalg.norm(position_of(values[OBJECT_KEY]) - position_of(values[TOOL_KEY]))
-        if values['gripper_width'][0] < _HOLDS_M and apart_m < _IN_HAND_M:
-            self.step = Step.LIFT
+        apart_m = position_of(values[TOOL_KEY]) - position_of(values[OBJECT_KEY])
+        if values['gripper_width'][0] < _HOLDS_M and np.linalg.norm(apart_m) < _IN_HAND_M:
+            along_m = float(rotation_of(values[OBJECT_KEY])[:, 0] @ apart_m)
+            low_m, high_m = self._held_x_m
+            self.step = (Step.LIFT if low_m - GRASP_M <= along_m <= high_m + GRASP_M
+                         else Step.ASIDE)
 
     def act(self, now_s: float, values: Mapping[str, Array]) -> Array:
         """Return the action (action_dim,) for the newest values (dim,) of each observation."""
@@ -261,13 +280,20 @@ class Demonstrator:
         offer_yaw = float(np.arctan2(-palm_x[1], -palm_x[0])) + self._offer_turn_rad
         grasp = self._grasp_point()
         aim = grasp if self._corrected else grasp + self._first_miss_m
+        if self.step in (Step.ASIDE, Step.LOWER):
+            return self._aside(tool)
+        if self.step is Step.RISE:
+            return self._above, 0.0  # by way of it, since the wrist does not turn on and on
         if self.step is Step.APPROACH:
             return aim + (0, 0, _HOVER_M), grasp_yaw
         if self.step is Step.DESCEND:
             return aim, grasp_yaw
-        if self.step in (Step.CLOSE, Step.RELEASE) or (self.step is Step.OFFER and self._is_met):
+        if self.step in (Step.CLOSE, Step.RELEASE, Step.LET_GO) or (
+                self.step is Step.OFFER and self._is_met):
             return self._target, self._yaw
         if self.step is Step.LIFT:
+            if self._put_down and self._target[2] < _OVER_TABLE_M / 2:
+                return self._target + (0, 0, _OVER_TABLE_M), self._yaw
             return self._carry_m, offer_yaw
         if self.step is Step.WAIT:
             return self._carry_m + (0, 0.3 * self._hand[1], 0), offer_yaw
@@ -275,11 +301,24 @@ class Demonstrator:
             return self._offer(palm_x), offer_yaw
         return self._retreat, self._yaw
 
+    def _aside(self, tool: Array) -> tuple[Array, float]:
+        """Return the tool centre point (3,) and yaw with the held tool over its place aside."""
+        axis = rotation_of(self._object)[:, 0]
+        yaw = yaw_of(tool) + wrapped(_ASIDE_YAW_RAD - float(np.arctan2(axis[1], axis[0])))
+        held = rotation_of(tool).T @ (position_of(self._object) - position_of(tool))
+        height_m = _OVER_TABLE_M if self.step is Step.ASIDE else _FALL_M
+        place = np.array([*_ASIDE_M, self._half_height_m + height_m])
+        point = place - rotation_about_z(yaw) @ DOWN @ held
+        return np.array([*point[:2], max(point[2], _LOWEST_M)]), wrapped(yaw)
+
     def _grasp_point(self) -> Array:
         """Return the place (3,) of the grasp on the tool, by the teacher's belief."""
         miss_m = 0.0 if self._empty is None else self._empty.offset_m
-        return position_of(self._object) + rotation_of(self._object) @ (
+        point = position_of(self._object) + rotation_of(self._object) @ (
             np.array([self._grasp_x_m, 0.0, 0.0]) + miss_m)
+        if self._put_down:
+            point[2] = max(point[2], _LOWEST_M)
+        return np.asarray(point)
 
     def _offer(self, palm_x: Array) -> Array:
         """Return the tool centre point (3,) that brings the offered end to the palm."""
@@ -313,7 +352,15 @@ class Demonstrator:
         off_m = float(np.linalg.norm(goal - position_of(tool)))
         off_rad = abs(wrapped(yaw - yaw_of(tool)))
         following = self.step
-        if self.step is Step.APPROACH and off_m < 0.03 and off_rad < 0.12:
+        if self.step is Step.ASIDE and off_m < 0.03 and off_rad < 0.12:
+            following = Step.LOWER
+        elif self.step is Step.LOWER and (off_m < 0.008 or self._ticks >= _LOWERED_TICKS):
+            following, self._put_down = Step.LET_GO, True
+        elif self.step is Step.LET_GO and values['gripper_width'][0] > 0.065:
+            following, self._above = Step.RISE, self._target + (0, 0, _UP_M)
+        elif self.step is Step.RISE and off_m < 0.02 and off_rad < 0.6:
+            following = Step.APPROACH
+        elif self.step is Step.APPROACH and off_m < 0.03 and off_rad < 0.12:
             following = Step.DESCEND
         elif self.step is Step.DESCEND and off_m < 0.012:
             if not self._corrected:
@@ -384,7 +431,8 @@ class Demonstrator:
         return bool(offered) and lag_m < _STILL_M
 
     def _action(self, dt_s: float, values: Mapping[str, Array]) -> Array:
-        open_steps = (Step.APPROACH, Step.DESCEND, Step.RELEASE, Step.RETREAT, Step.DONE)
+        open_steps = (Step.LET_GO, Step.RISE, Step.APPROACH, Step.DESCEND, Step.RELEASE,
+                      Step.RETREAT, Step.DONE)
         pose = pose_from_parts(self._target, rotation_about_z(self._yaw) @ DOWN)
         parts = []
         for signal in self._interface.actions:
@@ -421,19 +469,24 @@ class Partner(Protocol):
 
 
 def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: int,
-                listen: Listener, partner: Callable[[World], Partner] | None = None) -> bool:
+                listen: Listener, partner: Callable[[World], Partner] | None = None,
+                begin: Callable[[World], Mapping[str, Sample]] | None = None) -> bool:
     """Reset `world` to `seed`, let `teacher` hand over, tell whether the handover completed.
 
     `listen` gets every delivered sample and every command in the order of their arrival, in
     simulated time, once the teacher shows what is to be imitated. Ends at the contract's
-    `max_episode_s` at the latest. `partner` makes the teacher of an arm that receives.
+    `max_episode_s` at the latest. `partner` makes the teacher of an arm that receives. `begin` may
+    drive the world before: then the teacher takes the arm over, with the newest samples.
     """
     world.reset(seed)
+    newest: dict[str, Array] = {}
+    if begin is not None:
+        newest |= {key: sample.values for key, sample in begin(world).items()}
+        teacher.take_over({**newest, **world.seen_by_teacher()})
     other = None if partner is None else partner(world)
     steps_per_tick = round(world.physics_hz / contract.policy.rate_hz)
     most_steps = round(contract.deployment.episode_end.max_episode_s * world.physics_hz)
     keys = {*_WATCHED, *(signal.key for signal in contract.interface.observations)}
-    newest: dict[str, Array] = {}
     pushes = _Pushes(world.scenario, contract, seed)
     done_steps, shown = 0, False
     for step in range(most_steps):

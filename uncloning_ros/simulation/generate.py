@@ -23,13 +23,17 @@ from uncloning_ros.demos.bags.layout import episode_name, list_episodes
 from uncloning_ros.demos.bags.reader import read_episode, unfinished_session
 from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.labelling.rule import label_of_rule, rule_label
+from uncloning_ros.demos.recording.take_overs import GIVEN_BACK, LET_GO
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.episode import Outcome, judge
 from uncloning_ros.processes import share
+from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, Teaching
-from uncloning_ros.simulation.demonstrator import Demonstrator, Listener, demonstrate
+from uncloning_ros.simulation.demonstrator import Demonstrator, demonstrate
+from uncloning_ros.simulation.driver import Listener
 from uncloning_ros.simulation.receivers.teacher import ReceivingTeacher, TaughtSide
 from uncloning_ros.simulation.sensors import TRACKED_KEYS
+from uncloning_ros.simulation.taking_over import Learner
 from uncloning_ros.simulation.world import World, open_world
 
 # Time (ns) of a bag at simulated time 0: episode i is i minutes after this.
@@ -45,7 +49,9 @@ _ATTEMPTS = 10  # failed takes in a row after which the teacher counts as unable
 class SimulatedSession:
     """One session of simulated demonstrations; plain data, the same for all its episodes.
 
-    `partner` is the contract of an arm that receives, None for a person.
+    `partner` is the contract of an arm that receives, None for a person. With a `policy`, an
+    exported file, they are corrections: the policy begins, handed the tool in the mode `begin_as`
+    if there is one, and the teacher takes the arm over.
     """
 
     scenario: Scenario
@@ -54,11 +60,14 @@ class SimulatedSession:
     seed: int
     out: Path
     partner: Contract | None = None
+    policy: Path | None = None
+    begin_as: str | None = None
 
     @property
     def name(self) -> str:
         """Return the session's name, as its bags carry it."""
-        return f'{self.scenario.name}-{self.seed}'
+        beginning = '' if self.policy is None else f'-{self.policy.stem}'
+        return f'{self.scenario.name}-{self.seed}{beginning}'
 
     def missing(self, episodes: int) -> list[int]:
         """Return the indices of the first `episodes` episodes that are not on disk."""
@@ -115,10 +124,13 @@ def _maker(session: SimulatedSession) -> Callable[[int], MadeEpisode]:
     shown = replace(scenario, start=scenario.start.wider(scenario.teacher.wider))
     world = open_world(shown, session.contract.interface, whole_pictures=True,
                        receiving=None if session.partner is None else session.partner.interface)
-    return lambda index: _make(session, world, index)
+    learner = None if session.policy is None else Learner(
+        load_policy(session.policy), scenario, session.begin_as)
+    return lambda index: _make(session, world, learner, index)
 
 
-def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
+def _make(session: SimulatedSession, world: World, learner: Learner | None,
+          index: int) -> MadeEpisode:
     """Make episode `index`: take after take until one completes in the drawn mode."""
     contract, scenario, path = session.contract, session.scenario, session.path(index)
     # A stream of its own, so that mode and start are independent.
@@ -130,26 +142,31 @@ def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
             session=session.name, episode=index, operator='scripted', planned_mode=mode,
             software_version=uncloning_ros.__version__, seed=seed)
         with EpisodeWriter(path, contract, metadata, session.partner) as writer:
-            writer.write_event({'event': 'start', 'episode': index, 'mode': mode}, begin_ns)
-            last_ns = begin_ns
+            mark = partial(_mark, writer, begin_ns, index, mode)
+            mark('start', 0)
+            last_ns = 0
 
             def listen(write: Listener, key: str, values: Any, stamp_ns: int,
                        receive_ns: int) -> None:
                 nonlocal last_ns
-                last_ns = begin_ns + receive_ns
-                write(key, values, begin_ns + stamp_ns, last_ns)
+                last_ns = receive_ns
+                write(key, values, begin_ns + stamp_ns, begin_ns + receive_ns)
 
             partner = None
             if session.partner is not None:
                 second = ReceivingTeacher(scenario, session.partner.interface, mode, seed)
                 partner = partial(TaughtSide, teacher=second, contract=session.partner,
                                   listen=partial(listen, writer.write_partner))
+            heard = partial(listen, writer.write_values)
             teacher = Demonstrator(scenario, contract.interface, mode, seed, TRACKED_KEYS)
-            completed = demonstrate(world, teacher, contract, seed,
-                                    partial(listen, writer.write_values), partner)
+            completed = demonstrate(world, teacher, contract, seed, heard, partner,
+                                    None if learner is None else partial(
+                                        learner.begin, seed=seed, listen=heard, mark=mark))
             if completed and _as_planned(judge(world.trace(), scenario, session.modes), scenario,
                                          mode):
-                writer.write_event({'event': 'stop', 'episode': index, 'mode': mode}, last_ns)
+                for event in (LET_GO, GIVEN_BACK) if learner is not None else ():
+                    mark(event, last_ns)
+                mark('stop', last_ns)
                 writer.commit()
                 break
             writer.discard()
@@ -160,6 +177,12 @@ def _make(session: SimulatedSession, world: World, index: int) -> MadeEpisode:
     if label.mode is not None:
         add_label(path, label, contract.interface)
     return MadeEpisode(path.name, mode, label.mode, attempt)
+
+
+def _mark(writer: EpisodeWriter, begin_ns: int, index: int, mode: str, event: str,
+          now_ns: int) -> None:
+    """Write an event at a time since the begin of the episode."""
+    writer.write_event({'event': event, 'episode': index, 'mode': mode}, begin_ns + now_ns)
 
 
 def _as_planned(outcome: Outcome, scenario: Scenario, mode: str) -> bool:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from uncloning_ros.audit.audit import Audit
 from uncloning_ros.audit.figures.statistics import paired_difference
-from uncloning_ros.audit.run.rollout import INFERENCE_LATENCY_S
 from uncloning_ros.audit.run.seeds import derived_seed
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import alone_in, disk_errors, read_json, write_json, write_whole
@@ -27,6 +26,7 @@ from uncloning_ros.learning.uncloning import Prepared
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.schema import plain, read
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.sweep.page import page
 from uncloning_ros.sweep.record import Episodes, Strength, Sweep
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from uncloning_ros.audit.run.film import Film, Filming
-from uncloning_ros.audit.run.wrong_starts import WrongStart, begin_as
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError
@@ -30,22 +29,14 @@ from uncloning_ros.judging.said import said_of
 from uncloning_ros.judging.trace import Trace
 from uncloning_ros.policy_io import Float32, Infer, Intent, Observation, Plan
 from uncloning_ros.processes import share
-from uncloning_ros.runtime.control_loop import (
-    ControlLoop,
-    Decision,
-    PlanAnswer,
-    State,
-    answer,
-)
+from uncloning_ros.runtime.control_loop import ControlLoop, State
 from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.simulation.capabilities import require_pair, require_played
-from uncloning_ros.simulation.world import Side, World, open_world
-
-# Time (s) from an observation to the policy's answer. It is stated and not measured, or results
-# would differ from machine to machine; one thread needs about a fifth of it.
-INFERENCE_LATENCY_S = 0.005
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S, Driver
+from uncloning_ros.simulation.world import World, open_world
+from uncloning_ros.simulation.wrong_starts import WrongStart, begin_as
 
 SETTLE_S = 2.0  # time (s) simulated after the loop's end, in which a hand-off comes to its end
 
@@ -111,47 +102,6 @@ class Setting:
     steering: Steering | None
     partner: tuple[Path, str] | None = None
     ignore_doubt: bool = False
-
-
-class Driver:
-    """A control loop with its policy on one side of a world.
-
-    `intents` are those of the episode's plans, each with the time (ns) at which it was there.
-    """
-
-    def __init__(self, side: Side, loop: ControlLoop, contract: Contract, infer: Infer,
-                 latency_ns: int) -> None:
-        self._side, self._loop, self._infer = side, loop, infer
-        self._period_ns, self._latency_ns = contract.deployment.command_period_ns, latency_ns
-        self._samples: dict[str, Sample] = {}
-
-    def begin(self, now_ns: int, noise_seed: int, samples: dict[str, Sample]) -> None:
-        """Begin an episode with the newest samples."""
-        self._samples = samples
-        self._loop.reset(noise_seed)
-        self._loop.start()
-        self._next_cycle_ns = now_ns
-        self._under_way: tuple[int, PlanAnswer] | None = None
-        self.intents: list[tuple[int, Intent]] = []
-
-    def act(self, now_ns: int) -> Decision | None:
-        """Take the samples of a physics step; return the decision of a cycle that is due."""
-        self._samples.update(self._side.poll())
-        # The world's time is rounded to whole ns, so a cycle may come out one short.
-        if now_ns + 1 < self._next_cycle_ns:
-            return None
-        self._next_cycle_ns += self._period_ns
-        if self._under_way is not None and now_ns >= self._under_way[0]:
-            self._loop.deliver(self._under_way[1], now_ns)
-            if (plan := self._under_way[1].plan) is not None and plan.intent is not None:
-                self.intents.append((now_ns, plan.intent))
-            self._under_way = None
-        decision = self._loop.step(now_ns, self._samples)
-        if decision.request is not None:
-            self._under_way = (now_ns + self._latency_ns, answer(self._infer, decision.request))
-        if decision.command is not None:
-            self._side.command(decision.command)
-        return decision
 
 
 def run_episode(world: World, loop: ControlLoop, contract: Contract, infer: Infer, seed: int,

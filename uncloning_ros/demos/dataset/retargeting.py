@@ -45,6 +45,7 @@ _OUT = 0.9  # share of its way from which on the hand is out
 _LEAST_WAY_M = 0.03  # length (m) of a way: a shorter one is not retargeted
 _CLEAR = 1 / 3  # share of the way to the exchange from which on the tool is carried
 _DRAWS = 50  # draws of places for each episode that is wanted
+_PAST = (-0.25, 1.25)  # share of the way between two places at which a tool is put
 _RIGID = 0.8  # share of a way from which on everything moves with the place as one body
 
 
@@ -95,14 +96,16 @@ def obstacle(interface: Interface) -> str:
 
 def retarget(dataset: Dataset, modes: Sequence[str], count: int,
              rng: np.random.Generator,
-             on_done: Callable[[], object] = lambda: None) -> tuple[Dataset, str]:
+             on_done: Callable[[], object] = lambda: None,
+             tools: Sequence[Array] = ()) -> tuple[Dataset, str]:
     """Return `count` retargeted training episodes of `modes` as a dataset; if fewer, the reason.
 
     Each is a random one of the episodes of `modes` with the tool where a random other had it, of
     any mode, and the hand where a third had it; where the arm would have to be faster (m/s) than
     in any demonstration, other places are drawn. So each usable episode has its share, and each
     mode; if one of the modes has no usable episode, no episode is retargeted. The dataset carries
-    the `sha256` of the one it was made from. `on_done()` is called after each episode.
+    the `sha256` of the one it was made from. `on_done()` is called after each episode. With
+    `tools`, poses (9,), the tool is at one of them, between two, or a little past.
     """
     interface = dataset.contract.interface
     reason = obstacle(interface)
@@ -126,9 +129,13 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
     observations, actions = [dataset.observations[:0]], [dataset.actions[:0]]
     for _ in range(0 if reason else count):
         source = sources[rng.integers(len(sources))]
-        frames = _frames(dataset, source)
-        for _ in range(_DRAWS):
+        for draw in range(_DRAWS):
+            if tools and draw:  # far from their own places few demonstrations are slow enough
+                source = sources[rng.integers(len(sources))]
+            frames = _frames(dataset, source)
             tool, hand = (places[i] for i in rng.integers(len(places), size=2))
+            if tools:
+                tool = replace(tool, object_pose=_between(tools, rng))
             observed, commanded = retarget_episode(
                 interface, dataset.observations[frames], dataset.actions[frames], marked[source],
                 replace(tool, hand_pose=hand.hand_pose))
@@ -144,6 +151,19 @@ def retarget(dataset: Dataset, modes: Sequence[str], count: int,
                   f'faster arm than any demonstration')
     return replace(dataset, episodes=tuple(records), observations=np.concatenate(observations),
                    actions=np.concatenate(actions)), reason
+
+
+def tool_places(dataset: Dataset) -> list[Array]:
+    """Return where the tool lay, pose (9,), in the training episodes that can be retargeted."""
+    return ([] if obstacle(dataset.contract.interface) else
+            [one.object_pose for one in _marked(dataset).values()])
+
+
+def _between(poses: Sequence[Array], rng: np.random.Generator) -> Array:
+    """Return a pose (9,) on the way from a random one to another, or a little past it."""
+    one, other = (poses[i] for i in rng.integers(len(poses), size=2))
+    share = np.array([rng.uniform(*_PAST)])
+    return np.asarray(_moved(one[None], share, one, other)[0])
 
 
 def fastest_m(interface: Interface, actions: Float32) -> float:

@@ -49,7 +49,6 @@ _HOLD_RAD_S = 25.0  # rate of the receiver's hold: a critically damped spring fo
 # The gripper as one sphere: height (m) of its centre above the tool centre point, radius (m).
 _GRIPPER_CENTRE_M, _GRIPPER_RADIUS_M = 0.09, 0.05
 _SETTLE_STEPS = 60  # steps before an episode: the tool and the force's filter come to rest
-_LOST_S = 0.5  # time (s) on the table after which the tool counts as dropped
 
 
 class BulletWorld:
@@ -160,7 +159,7 @@ class BulletWorld:
     @property
     def dropped(self) -> bool:
         """Tell whether the tool lies below its stand, held by neither robot nor receiver."""
-        return self._lying_s >= _LOST_S
+        return self._lying_s >= self.scenario.tool.lying_s
 
     @property
     def over(self) -> bool:

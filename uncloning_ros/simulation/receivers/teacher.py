@@ -29,13 +29,13 @@ from uncloning_ros.simulation.demonstrator import (
     DOWN,
     GRIPPED_M,
     OPEN_M,
-    Listener,
     believed,
     steered,
     turned,
     wrapped,
     yaw_of,
 )
+from uncloning_ros.simulation.driver import Listener
 from uncloning_ros.simulation.world import World
 
 _WATCHED = (TOOL_KEY, OBJECT_KEY, 'gripper_width', 'wrist_force', PARTNER_WIDTH_KEY)
