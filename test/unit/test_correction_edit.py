@@ -75,9 +75,10 @@ def test_corrections_are_learned_and_the_rest_is_held(
     found = report['corrections']
     assert (found['recordings'], found['observations']) == (4, 48)
     assert found['off_before_m'] > 0.05 > 0.02 > found['off_after_m']
-    assert report['retained_loss']['after'] < 2.0 * report['retained_loss']['before']
+    assert report['retained_loss']['after'] < 0.1
     # THEN the removed mode, which the old data still show, was not taught again
-    assert shares(load_run(folder).policy, dataset)['right'] < 0.1
+    before, after = (shares(one.policy, dataset)['right'] for one in (edited, load_run(folder)))
+    assert after < before + 0.05
     assert found['held'] in (None, 20)
     assert warnings_of(report) == []
 
@@ -176,7 +177,7 @@ def test_commands_that_the_policy_cannot_plan_are_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_corrections_and_another_contract_are_errors(tmp_path: Path,
                                                                       edited: Run) -> None:
-    with pytest.raises(DatasetError, match='holds no bag'):
+    with pytest.raises(DatasetError, match='holds no episode'):
         corrections_in(edited, [tmp_path], None)
     written(tmp_path, 1, TAKE_OVER)
     with pytest.raises(DatasetError, match=r'episode_000001: .*interface'):

@@ -23,6 +23,8 @@ from uncloning_ros.demos.bags.labels import newest_label, read_labels
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, unfinished_session
 from uncloning_ros.demos.bags.writer import EpisodeWriter
+from uncloning_ros.demos.dataset.building import build_dataset
+from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.files import alone_in
 from uncloning_ros.scenario import find_scenario
 from uncloning_ros.share import share_path
@@ -213,3 +215,45 @@ def test_a_full_disk_gets_a_sentence_and_leaves_no_half_episode(tmp_path: Path) 
     assert 'Traceback' not in done.stderr
     assert 'uncloning: error:' in done.stderr
     assert list_episodes(out) == []
+
+
+POLICY = share_path('models') / 'knife_uncloned.onnx'
+
+
+def corrections(out: Path, *options: str) -> int:
+    return main(['demos', '--scenario', 'knife', '--episodes', '1', '--seed', '41', '--out',
+                 str(out), '--take-over-from', str(POLICY), *options])
+
+
+def test_the_teacher_takes_over_from_a_policy_and_the_dataset_finds_the_correction(
+        tmp_path: Path) -> None:
+    assert corrections(tmp_path / 'corrections') == 0
+    data = build_dataset([tmp_path / 'corrections'], tmp_path / 'data', Recipe(None), Split())
+    [one] = data.dataset.episodes
+    begin_s, end_s = one.correction_s or (0.0, 0.0)
+    assert 1.0 <= begin_s <= 6.0 < end_s
+    assert one.mode == 'handle_first'  # a desired one, though none was asked for
+    episode = read_episode(tmp_path / 'corrections' / 'episode_000000')
+    # THEN before the take-over the control loop commanded, at its rate, and after it the teacher
+    taken_ns = episode.bounds_ns[0] + round(begin_s * 1e9)
+    before = [sample for sample in episode.samples['target_pose'] if sample.receive_ns < taken_ns]
+    after = [sample for sample in episode.samples['target_pose'] if sample.receive_ns > taken_ns]
+    assert len(before) > 50 * begin_s and len(after) < 25 * (end_s - begin_s)
+
+
+@pytest.mark.parametrize(('options', 'culprit'), [
+    (['--begin-as', 'sideways'], 'sideways'),
+    (['--contract', 'mine.yaml'], '--contract does not go with --take-over-from'),
+    (['--scenario', 'knife_two_arms'], 'knife_two_arms'),
+    (['--only-modes', 'sideways'], 'sideways'),
+])
+def test_take_overs_that_cannot_be_are_refused(options: list[str], culprit: str, tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    assert corrections(tmp_path / 'out', *options) == 2
+    assert culprit in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_wrong_begin_needs_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments(tmp_path / 'out'), '--begin-as', 'blade_first']) == 2
+    assert '--begin-as goes with --take-over-from' in capsys.readouterr().err

@@ -174,6 +174,7 @@ def test_hash_changes_with_the_data_alone(tmp_path: Path) -> None:
     ('receiver.posture', 'lying', "posture: .*standing.*seated.* got 'lying'"),
     ('tool.hazard.radius_m', -0.1, 'hazard.radius_m: .*-0.1'),
     ('tool.contact_breaking_m', 1.0, 'tool.contact_breaking_m: .*1.0'),
+    ('tool.lying_s', 0.0, 'tool.lying_s: .*0.0'),
     ('modes.handle_first.desired', 'yes', "handle_first.desired: .*'yes'"),
     ('modes.handle_first.desired', False, 'modes: .*desired'),
     ('modes.handle_first.approach_deg', [10], r'approach_deg: .*got \[10\]'),

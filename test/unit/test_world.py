@@ -26,6 +26,7 @@ from uncloning_ros.simulation.panda import (
 )
 from uncloning_ros.simulation.receivers.receiver import ToolState
 from uncloning_ros.simulation.world import Camera, World, open_world
+from uncloning_ros.simulation.wrong_starts import begin_as
 
 KNIFE: Scenario = find_scenario('knife')
 
@@ -93,6 +94,23 @@ def test_old_points_of_contact_do_not_jam_the_opening_gripper() -> None:
     seed = 500027  # with contact_breaking_m of 0.02 the fingers stay shut here
     assert demonstrate(world, Demonstrator(scenario, contract.interface, 'blade_face', seed),
                        contract, seed, ignore)
+    world.close()
+
+
+def test_a_tool_held_as_another_mode_holds_it_is_put_down_and_taken_again() -> None:
+    scenario = dataclasses.replace(KNIFE, tool=dataclasses.replace(
+        KNIFE.tool, lying_s=5.0))
+    world = open_world(scenario, CONTRACT.interface)
+    teacher = Demonstrator(scenario, CONTRACT.interface, 'handle_first', 3)
+    begin = begin_as('blade_first', scenario, CONTRACT, 3)
+    assert demonstrate(world, teacher, CONTRACT, 3, ignore, begin=begin)
+    trace = world.trace()
+    outcome = judge(trace, scenario, ['handle_first'])
+    assert (outcome.completed, outcome.mode) == (True, 'handle_first')
+    assert outcome.committed == (('blade_first',), ('handle_first',))
+    # THEN it lay on the table for longer than a tool may that was dropped
+    lying = ~trace.finger_contact & (trace.object_pose[:, 2] < 0.05)
+    assert lying.sum() > KNIFE.tool.lying_s * world.physics_hz
     world.close()
 
 

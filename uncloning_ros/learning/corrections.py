@@ -47,7 +47,9 @@ from uncloning_ros.learning.windows import Windows, windows_of_frames
 from uncloning_ros.progress import progress_bar
 from uncloning_ros.scenario import Scenario
 
-_HELD = 0.5  # share of a batch that holds the skill
+# Share of a batch that holds the skill: with half of it the retained loss of knife rose by 28 % in
+# place of 15.
+_HELD = 0.75
 _EPISODES = 300  # retargeted episodes
 _DRAWS = 8  # plans at an observation, of which the nearest one counts
 _LOOKED_AT = 512  # observations of corrections at which plans are compared with the person
@@ -82,7 +84,7 @@ def corrections_in(run: Run, sources: Sequence[Path], scenario: Scenario | None)
             left_out.append(LeftOut(one.ref.name, reason))
         else:
             found.append(one)
-    require_some(found, sources, left_out, 'it holds no bag')
+    require_some(found, sources, left_out)
     return Corrections(dataset_of(run, found), left_out)
 
 

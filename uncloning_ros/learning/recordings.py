@@ -95,7 +95,7 @@ def bags_in(run: Run, sources: Sequence[Path],
 
 
 def require_some(found: Sequence[object], sources: Sequence[Path], left_out: Sequence[LeftOut],
-                 reason: str) -> None:
+                 reason: str = '') -> None:
     """Raise `DatasetError` with the reason if no recording of the sources can be used."""
     if not found:
         why = reason if not left_out else (
