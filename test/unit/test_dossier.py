@@ -147,6 +147,9 @@ def test_an_edited_model_needs_its_original(hazards, tmp_path, capsys, small) ->
     other = share_path('models') / 'mug_uncloned.onnx'
     assert 'differ in' in refused(capsys, MODEL, *words, '--original', other)
     assert 'different names' in refused(capsys, MODEL, *words, '--original', MODEL)
+    taken = tmp_path / 'index.html'
+    taken.write_bytes(ORIGINAL.read_bytes())
+    assert 'different names' in refused(capsys, MODEL, *words, '--original', taken)
 
 
 def test_the_form_has_to_be_filled_in(tmp_path, capsys) -> None:

@@ -295,6 +295,7 @@ def test_the_mode_may_stand_in_a_column_and_a_signal_in_another_feature(
     (['--column', 'joints=observation.images.front'], 'expected 3 numbers'),
     (['--column', 'front=action'], 'expected pictures'),
     (['--column', 'elbow=action'], "--column names 'elbow'"),
+    (['--mode', 'left=x', '--mode', 'right=x'], 'expected each of --mode once'),
     (['--mode-column', 'observation.state'], 'expected one mode of episode 0')])
 def test_wrong_options_are_refused_and_nothing_is_left(tmp_path, contract_file, capsys, words,
                                                        told) -> None:

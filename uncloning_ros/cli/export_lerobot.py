@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, new_path
-from uncloning_ros.cli.import_lerobot import pair
+from uncloning_ros.cli.import_lerobot import distinct, pair
 from uncloning_ros.cli.output import listed
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.demos.dataset.recipe import LABELS, Recipe
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     contract = with_topics(recipe.reading.contract or first_contract([args.demos]),
                            recipe.reading.topics)
     require_rate(contract)
-    tasks = dict(args.task)
+    tasks = distinct('--task', args.task)
     contract.interface.require_modes([*tasks])
     listing = find_episodes([args.demos], recipe.reading, args.workers)
     left_out: list[LeftOut] = [*listing.left_out]

@@ -21,11 +21,12 @@ The command lists everything that the bags do not hold as the set does.
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from uncloning_ros.cli.arguments import new_path
 from uncloning_ros.cli.output import listed
-from uncloning_ros.errors import counted
+from uncloning_ros.errors import UncloningError, counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,14 @@ def pair(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def distinct(option: str, given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return pairs by their first; raise `UncloningError` if two have the same."""
+    if len(found := dict(given)) < len(given):
+        raise UncloningError(f'expected each of {option} once, got '
+                             f'{", ".join(one for one, _ in given)}; leave one out')
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Import a set; print its modes, and everything that is lost."""
     from uncloning_ros.contract import load_contract
@@ -61,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.progress import progress_bar
 
     contract, found = load_contract(args.contract), LeRobotSet(args.set)
-    choices = Choices(dict(args.column), {text: mode for mode, text in args.mode},
+    choices = Choices(distinct('--column', args.column),
+                      distinct('--mode', [(text, mode) for mode, text in args.mode]),
                       args.mode_column)
     modes: Counter[str | None] = Counter()
     others: Counter[str] = Counter()

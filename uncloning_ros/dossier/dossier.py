@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from uncloning_ros.audit import evidence as simulated
@@ -22,6 +23,8 @@ from uncloning_ros.files import file_sha256, whole_folder, write_json, write_who
 from uncloning_ros.learning.diff import Comparison, compare
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.trials import evidence as trials
+
+_OWN = ('hazards.yaml', 'sbom.json', 'index.html', 'check.sh', 'SHA256SUMS')
 
 STATEMENT = ('Facts about one exported policy, gathered for the person who assesses the risk. '
              'This is neither a certificate nor a legal opinion, and decides nothing about '
@@ -50,10 +53,11 @@ def facts(model: Path, evidence: Sequence[Path], partner: Path | None, original:
     missing or wrong original, for two files of one name, and for hazards that cannot be used.
     """
     policy = load_policy(model)
-    files = [model, *evidence, *(one for one in (partner, original) if one is not None)]
-    if len({path.name for path in files}) < len(files):
-        raise UncloningError(f'expected files with different names, got '
-                             f'{", ".join(path.name for path in files)}; rename one')
+    files = [one for one in (model, *evidence, partner, original) if one is not None]
+    names = [*_OWN, *(one.name for one in files)]
+    if len(set(names)) < len(names):
+        raise UncloningError(f'expected files with different names, also from those of the '
+                             f'folder, got {", ".join(names)}; rename one')
     stated = read_hazards(hazards, [path.name for path in evidence])
     change = _change(model, policy, original)
     found = tuple((path, _checked(path, policy, model, partner)) for path in evidence)
@@ -72,21 +76,22 @@ def write_dossier(found: Facts, hazards: Path, page: str, out: Path) -> None:
             shutil.copyfile(path, folder / name)
         write_json(folder / 'sbom.json', found.bill)
         write_whole(folder / 'index.html', page.encode())
-        sums = ''.join(f'{file_sha256(path)}  {path.name}\n' for path in sorted(folder.iterdir()))
-        write_whole(folder / 'SHA256SUMS', sums.encode())
         write_whole(folder / 'check.sh', _script(found).encode())
         (folder / 'check.sh').chmod(0o755)
+        sums = ''.join(f'{file_sha256(path)}  {path.name}\n' for path in sorted(folder.iterdir()))
+        write_whole(folder / 'SHA256SUMS', sums.encode())
 
 
 def commands(found: Facts) -> list[str]:
     """Return the commands that compute everything in the folder again, without torch."""
-    model = found.model.name
-    partner = '' if found.partner is None else f' --partner {found.partner.name}'
+    model = quote(found.model.name)
+    partner = '' if found.partner is None else f' --partner {quote(found.partner.name)}'
     return [
         'sha256sum --check SHA256SUMS',
-        *(f'uncloning evidence check {path.name} --model {model}{partner}'
+        *(f'uncloning evidence check {quote(path.name)} --model {model}{partner}'
           for path, _ in found.evidence),
-        *([] if found.original is None else [f'uncloning diff {found.original.name} {model}'])]
+        *([] if found.original is None else
+          [f'uncloning diff {quote(found.original.name)} {model}'])]
 
 
 def _script(found: Facts) -> str:
