@@ -11,6 +11,7 @@ import pytest
 import torch
 from handover_toys import GRASP, INTERFACE, OTHER_OFFER, OTHER_TABLE, dataset_of, handover
 from inputs import CONTRACT
+from learning_toys import classified
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
@@ -23,6 +24,7 @@ from uncloning_ros.learning.lock import lock
 from uncloning_ros.learning.options import EDIT, LOCKED, PLAN, TRAINING, NetworkOptions
 from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.learning.policies.plan import PlanPolicy, first_arrival
+from uncloning_ros.learning.self_distillation import SelfDistillation
 from uncloning_ros.learning.uncloning import unclone
 from uncloning_ros.learning.windows import Windows, windows_of_frames
 from uncloning_ros.policy_io import KEY_POSES, Observation
@@ -115,6 +117,25 @@ def test_the_chunk_is_that_of_the_intent(run: Run) -> None:
     assert ends[1] - ends[0] > 0.01, 'modes part along x'
     grasps = [intents[drawn[:, i] == 1, 4].mean() for i in range(2)]
     assert grasps[1] - grasps[0] > 0.05, 'and so do the grasps that are said'
+
+
+def test_an_own_chunk_is_cloned_with_the_mode_that_was_said_for_it(run: Run) -> None:
+    policy = policy_of(run)
+    start = policy.condition(run.observations[:1], ()).expand(32, -1)
+    chunks, said = policy.own(start, 2, torch.Generator().manual_seed(1))
+    assert torch.equal(chunks, policy.draw(start, 2, torch.Generator().manual_seed(1)))
+    assert said is not None and bool(said[..., 2:].isnan().all())
+    ends, second = chunks[..., -10], said[..., 1] == 1
+    parted = ends[~second].mean(), ends[second].mean()
+    assert parted[0] < parted[1], 'modes part along x'
+    judge = classified(lambda _, clean: 1e3 * torch.stack(
+        [sum(parted) / 2 - clean[:, -10], clean[:, -10] - sum(parted) / 2], 1), 1)
+    edit = SelfDistillation(judge, {MODES[1]: Windows(start, chunks[:, 0])},
+                            replace(EDIT, steps=10))
+    edit.loss(policy, policy, 1)
+    own = edit._recent[0]
+    assert len(own) > 100 and own.intents is not None
+    assert own.intents[:, 0].mean() > 0.9, 'kept chunks are said with the kept mode'
 
 
 def test_windows_without_a_mode_or_key_poses_are_learned_from_too(handovers: Dataset) -> None:

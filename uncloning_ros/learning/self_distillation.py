@@ -99,14 +99,16 @@ class SelfDistillation:
         if len(self._open):
             picks = torch.cat([picks, self._open[self._random(len(self._open), _OBSERVATIONS)]])
         conditions = self._removed.conditions[picks]
-        chunks = policy.draw(conditions, _DRAWS, self._generator)
+        chunks, said = policy.own(conditions, _DRAWS, self._generator)
         kept = self._classifier.kept_probability(
             conditions.repeat_interleave(_DRAWS, 0), chunks.flatten(0, 1)).view(-1, _DRAWS)
         is_open = kept.amax(1) > 0.5
         is_torn = is_open & (kept.amin(1) <= 0.5)
         self._open = torch.unique(torch.cat([self._open, picks[is_open]]))
         chosen = torch.multinomial(kept[is_torn], 1, generator=self._generator)[:, 0]
-        own = Windows(conditions[is_torn], chunks[is_torn][torch.arange(len(chosen)), chosen])
+        rows = torch.nonzero(is_torn)[:, 0]
+        own = Windows(conditions[rows], chunks[rows, chosen],
+                      None if said is None else said[rows, chosen])
         self._recent = [*self._recent, own][-_RECENT:]
         return Look(step, len(picks), int(is_open.sum()), int(is_torn.sum()))
 

@@ -90,12 +90,23 @@ class Policy(nn.Module, ABC):
         """Return features (B, F) of a picture of each camera, (B, height, width, channels)."""
         return torch.cat([eye(seen) for eye, seen in zip(self.eyes, pictures, strict=True)], 1)
 
-    @torch.no_grad()
     def draw(self, conditions: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """Return `count` random clean chunks (B, count, D) for each condition (B, C)."""
+        return self.own(conditions, count, generator)[0]
+
+    @torch.no_grad()
+    def own(self, conditions: Tensor, count: int,
+            generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Return chunks as `draw` does, and the intents of windows of them, None without any."""
         repeated = conditions.repeat_interleave(count, 0)
         noise = torch.randn(len(repeated), self.chunk_dim, generator=generator)
-        return self.plan(repeated, noise).view(len(conditions), count, -1)
+        shape, said = (len(conditions), count, -1), self.said(repeated, noise)
+        return (self.plan(repeated, noise).view(shape),
+                None if said is None else said.view(shape))
+
+    def said(self, conditions: Tensor, noise: Tensor) -> Tensor | None:
+        """Return what windows of the plans (B, D) have to say as intents; None of most classes."""
+        return None
 
     @torch.no_grad()
     def validation_loss(self, windows: Windows) -> float | None:

@@ -110,6 +110,11 @@ class PlanPolicy(FlowPolicy):
         """Return clean chunks (B, D)."""
         return super().plan(torch.cat([conditions, *self._said(conditions, noise)[1:]], 1), noise)
 
+    def said(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Return the drawn modes (B, modes + 27), no key poses: those of a plan may be wrong."""
+        drawn = self._said(conditions, noise)[1]
+        return torch.cat([drawn, torch.full((len(drawn), len(self.pose_mean)), torch.nan)], 1)
+
     def answer(self, observation: Tensor, condition: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         """Return action chunks as the base does, and intents (B, 2 modes + 27), float32.
 
