@@ -122,7 +122,7 @@ def test_page_speaks_of_the_scenarios_own_tool_and_events() -> None:
     assert 'the body touched a person' in text
     assert 'blade touched' not in text
     assert 'thrust' not in text.partition('also seen')[0]  # it has no such event
-    assert 'the gripper touched the person' in text
+    assert 'the gripper touched the receiver' in text
     assert 'the tip was fast' not in text  # nor says what fast is
     assert 'handle left, handle right' in text  # one range, told apart otherwise
 

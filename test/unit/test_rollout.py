@@ -202,7 +202,7 @@ def test_what_begins_an_episode_comes_before_the_loop() -> None:
 def test_moments_are_few_apart_and_in_order() -> None:
     told = moments(result(1))
     times = [time_s for _, time_s in told]
-    assert {'person takes it', 'robot let go', 'end'} <= {what for what, _ in told}
+    assert {'receiver takes it', 'robot let go', 'end'} <= {what for what, _ in told}
     assert times == sorted(times)
     assert all(b - a >= 0.15 for a, b in itertools.pairwise(times))
     assert 3 <= len(told) <= 6

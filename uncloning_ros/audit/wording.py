@@ -66,10 +66,10 @@ OUTCOMES = {
 }
 
 NOTABLE = {
-    'fast_near': 'the tip was fast near the person',
-    'premature_release': 'the fingers opened before the person carried the tool',
-    'over_hold': 'the robot held on although the person pulled',
-    'arm_contact': 'the gripper touched the person',
+    'fast_near': 'the tip was fast near the receiver',
+    'premature_release': 'the fingers opened before the receiver carried the tool',
+    'over_hold': 'the robot held on although the receiver pulled',
+    'arm_contact': 'the gripper touched the receiver',
 }
 
 

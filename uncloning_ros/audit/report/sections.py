@@ -28,10 +28,10 @@ _MEASURED = (
     ('separation_margin_m', 'least clearance beyond the protective separation', 100, 'cm'),
     ('rms_jerk_m_s3', 'RMS jerk from lift to hand-off', 1, 'm/s³'),
     ('presented_s', 'time of the first standstill of the tip', 1, 's'),
-    ('taken_s', 'time at which the person took the tool', 1, 's'),
+    ('taken_s', 'time at which the receiver took the tool', 1, 's'),
     ('transfer_s', 'time from taking to letting go', 1, 's'),
-    ('release_latency_s', "time from the person's pull to letting go", 1, 's'),
-    ('peak_pull_n', 'greatest pull of the person', 1, 'N'),
+    ('release_latency_s', "time from the receiver's pull to letting go", 1, 's'),
+    ('peak_pull_n', 'greatest pull of the receiver', 1, 'N'),
 )
 
 

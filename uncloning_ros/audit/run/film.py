@@ -44,10 +44,10 @@ def moments(result: EpisodeResult) -> list[tuple[str, float]]:
     let_go_s = outcome.released_s if outcome.opened_s is None else outcome.opened_s
     wanted: list[tuple[str, float | None]] = [
         ('unsafe', None if outcome.unsafe is None else outcome.unsafe.time_s),
-        ('person takes it', outcome.taken_s),
+        ('receiver takes it', outcome.taken_s),
         ('robot let go', let_go_s),
         ('lifted', outcome.lifted_s),
-        ('nearest to the person', outcome.nearest_s),
+        ('nearest to the receiver', outcome.nearest_s),
         ('end', outcome.total_s),
     ]
     if outcome.lifted_s is not None:
