@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from audit_models import SCENARIO, identity, result, short_contract, write_policy
+from learning_toys import toy_dataset
 from model_files import forged
 
 from uncloning_ros.audit.audited import AuditedModel, identity_of
@@ -154,6 +155,7 @@ def test_the_command_calibrates_by_held_out_recordings_and_promises_no_rate(
     assert list(tmp_path.iterdir()) == []
     assert main([*words, '--false-alarms', '0.2']) == 0
     printed = capsys.readouterr().out
+    assert 'another dataset' not in printed
     assert 'no rate of false alarms is promised' in ' '.join(printed.split())
     policy = load_policy(tmp_path / 'asking.onnx')
     assert policy.doubt is not None and policy.doubt.calibration is not None
@@ -221,3 +223,11 @@ def test_a_run_whose_modes_the_scenario_does_not_know_is_refused_by_its_own_name
     assert main(['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
                  '--out', str(tmp_path / 'asking.onnx')]) == 2
     assert f'{tmp_path / "asking.onnx"}: expected modes' in capsys.readouterr().err
+
+
+def test_another_dataset_than_that_of_the_training_is_warned_of(
+        mixed_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toy_dataset(tmp_path / 'other', seed=1)
+    assert main(['doubt', str(mixed_dir), '--data', str(tmp_path / 'other'), '--recordings',
+                 '--false-alarms', '0.2', '--out', str(tmp_path / 'asking.onnx')]) == 0
+    assert 'trained on another dataset' in capsys.readouterr().out

@@ -96,6 +96,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.schema import plain, read
 
     run, dataset = load_run(args.run), load_dataset(args.data)
+    if dataset.sha256 != run.config.data.get('sha256'):
+        print_warnings(['the run was trained on another dataset: observations that it knows and '
+                        'this one lacks will be strange to it'])
     name = None if args.recordings else args.scenario or run.config.data.get('scenario')
     scenario = None if name is None else find_scenario(name)
     asked = run.config.contract.deployment.doubt
