@@ -105,7 +105,7 @@ class Policy(nn.Module, ABC):
                 None if said is None else said.view(shape))
 
     def said(self, conditions: Tensor, noise: Tensor) -> Tensor | None:
-        """Return what windows of the plans (B, D) have to say as intents; None of most classes."""
+        """Return the intents of windows of these plans, by their noise (B, D); None of most."""
         return None
 
     @torch.no_grad()
