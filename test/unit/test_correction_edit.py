@@ -29,7 +29,7 @@ from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import find_scenario
 
-OPTIONS = replace(FROM_CORRECTIONS, steps=200, batch_size=64, learning_rate=1e-3, retarget=0.0)
+OPTIONS = replace(FROM_CORRECTIONS, steps=300, batch_size=64, learning_rate=1e-3, retarget=0.0)
 KNIFE = find_scenario('knife')
 
 
@@ -44,17 +44,17 @@ def edited(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp('run')
     observations = dataset.observations.copy()
     observations[dataset.actions[:, 1] < observations[:, 1], 9] -= 0.2
-    train_toy(replace(dataset, observations=observations), folder / 'run', 400)
+    train_toy(replace(dataset, observations=observations), folder / 'run', 300)
     run = load_run(folder / 'run')
     return replace(run, config=replace(run.config, edit={'remove': ['right'], 'data': {}}))
 
 
 def taught(run: Run, dataset: Dataset, mode: str = 'left') -> Corrections:
-    """Return corrections where the tool lies 20 cm farther: there the person goes right."""
+    """Return corrections where the tool lies 40 cm farther: there the person goes right."""
     some = [i for i, one in enumerate(dataset.episodes) if one.mode == mode][:4]
     frames = np.concatenate([np.arange(*dataset.bounds[i:i + 2]) for i in some])
     observations, actions = dataset.observations[frames], dataset.actions[frames]
-    observations[:, 9] += 0.2
+    observations[:, 9] += 0.4
     actions[:, :3] = observations[:, :3] - 0.1
     return Corrections(replace(
         dataset, episodes=tuple(replace(dataset.episodes[i], split='train', correction_s=(0., 1.))
@@ -74,11 +74,10 @@ def test_corrections_are_learned_and_the_rest_is_held(
     folder, report = adapted
     found = report['corrections']
     assert (found['recordings'], found['observations']) == (4, 48)
-    assert found['off_before_m'] > 0.05 > 0.02 > found['off_after_m']
+    assert found['off_before_m'] > 0.1 > 0.05 > found['off_after_m']
     assert report['retained_loss']['after'] < 0.1
     # THEN the removed mode, which the old data still show, was not taught again
-    before, after = (shares(one.policy, dataset)['right'] for one in (edited, load_run(folder)))
-    assert after < before + 0.05
+    assert shares(load_run(folder).policy, dataset)['right'] < 0.2
     assert found['held'] in (None, 20)
     assert warnings_of(report) == []
 
@@ -124,7 +123,7 @@ def test_corrections_are_retargeted_to_places_between_them(tmp_path: Path) -> No
     run = knife()
     found = corrections_in(run, [tmp_path], KNIFE)
     report = adapt(run, found, None, tmp_path / 'run', replace(OPTIONS, steps=2, retarget=0.5))
-    assert report['retargeted'] == {'share': 0.25, 'episodes': 300, 'reason': ''}
+    assert report['retargeted'] == {'share': 0.125, 'episodes': 300, 'reason': ''}
 
 
 # Recordings that teach nothing, and data that do not fit.

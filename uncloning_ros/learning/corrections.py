@@ -183,8 +183,10 @@ def _without(dataset: Dataset, removed: Sequence[str]) -> Dataset:
 
 
 def _copies(taught: Dataset, old: Dataset | None, options: EditOptions) -> tuple[Dataset, str]:
-    """Return retargeted episodes at places of the tool in corrections; if there are none, why."""
-    tools = tool_places(taught) if options.retarget > 0.0 else []
+    """Return retargeted episodes at places of the tool in corrections; if wanted and none, why."""
+    if options.retarget == 0.0:
+        return replace(taught, episodes=()), ''
+    tools = tool_places(taught)
     every = taught if old is None else replace(
         taught, episodes=(*taught.episodes, *old.episodes), pictures={},
         observations=np.concatenate([taught.observations, old.observations]),
