@@ -30,12 +30,13 @@ def ray_cluster(address: str, cores: int) -> Iterator[Cluster]:
     at_sigterm = signal.getsignal(signal.SIGTERM)
     own = {'num_cpus': cores, 'include_dashboard': False} if address == LOCAL else {}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except Exception as err:  # Ray's have no common base
-        raise AuditError(f'expected a Ray cluster at {address}, got: {err}; start one with ray '
-                         f'start --head, or give --on ray for one on this machine') from err
-    signal.signal(signal.SIGTERM, at_sigterm)  # Ray has one of its own
-    try:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception as err:  # Ray's have no common base
+            raise AuditError(f'expected a Ray cluster at {address!r}, got: {err}; start it with '
+                             f'ray start, or run the audit without --on') from err
+        finally:
+            signal.signal(signal.SIGTERM, at_sigterm)  # Ray has one of its own
         yield _RayCluster(ray)
     finally:
         ray.shutdown()

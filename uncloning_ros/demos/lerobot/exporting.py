@@ -10,6 +10,7 @@ bag, digest, mode and label; meta/contract.yaml is a contract with which the set
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,9 @@ def export_set(episodes: Iterable[Loaded], contract: Contract, tasks: Mapping[st
 
     `tasks` are texts by mode; of a mode without one its name is the task.
     """
-    writer = None
-    with whole_folder(out) as folder:
-        try:
-            for loaded in episodes:
-                writer = writer or _SetWriter(folder, contract, tasks)
-                writer.add(loaded)
-        finally:
-            if writer is not None:
-                writer.close()
-        if writer is None:
-            raise DatasetError('expected an episode to export, got none; label the episodes first')
+    with whole_folder(out) as folder, closing(_SetWriter(folder, contract, tasks)) as writer:
+        for loaded in episodes:
+            writer.add(loaded)
         return writer.finish()
 
 
@@ -140,7 +133,9 @@ class _SetWriter:
             self._data.close()
 
     def finish(self) -> Exported:
-        """Write the files in meta/."""
+        """Write the files in meta/; raise `DatasetError` without an episode."""
+        if not self._rows:
+            raise DatasetError('expected an episode to export, got none; label the episodes first')
         self._write_table(layout.EPISODES.format(chunk_index=0, file_index=0),
                           pa.Table.from_pylist(self._rows))
         self._write_table(layout.TASKS, _task_table(self._tasks))
