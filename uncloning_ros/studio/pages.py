@@ -75,7 +75,7 @@ class StudioPages:
         if tab == 'warnings':
             found = self._state.warnings()
             return self._page(tab, person, 'Warnings', self._still_reading(), page.bullets(found)
-                              if found else page.notice('No warning: the session is as it should be.', 'good'))
+                              if found else page.notice('Nothing to warn of.', 'good'))
         return self._list(person, request.query.get('of', ALL))
 
     def _begin(self, request: Request) -> Response:
