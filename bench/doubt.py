@@ -248,9 +248,12 @@ def main() -> int:
     calibration = policy.doubt.calibration
     text = [
         '# Doubt, measured', '',
-        f'{__doc__.splitlines()[6]} Made with `bench/doubt.py`; model sha256 '
-        f'{policy.sha256[:12]}, threshold {calibration.threshold:.4g} for '
-        f'{calibration.after_s:g} s by {calibration.episodes} episodes.', '',
+        f'Episodes of the scenario of the demonstrations, and of five shifts that no threshold was '
+        f'calibrated with. Failures are unsafe events and drops; timeouts stand apart. They are '
+        f'judged with doubt that stops nothing; episodes with an alarm are then repeated with the '
+        f'hold. Made with `bench/doubt.py`; model sha256 {policy.sha256[:12]}, threshold '
+        f'{calibration.threshold:.4g} for {calibration.after_s:g} s by {calibration.episodes} '
+        f'episodes.', '',
         table(['undisturbed episodes', ''], [
             ['episodes', f'{len(free)}, seeds from {FIRST_SEED:,}'],
             ['with an alarm', of(alarms, len(free))],
