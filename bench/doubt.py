@@ -6,8 +6,8 @@
     uncloning doubt runs/uncloned --data data/ --out asking.onnx
     cd bench; python doubt.py ../asking.onnx --plain ../plain.onnx --out ../runs/doubt
 
-Episodes of the scenario of the demonstrations, and of five shifts that no threshold was calibrated
-with, first with doubt that stops nothing. A shift goes on until it has enough failures: unsafe
+Episodes of the scenario of the demonstrations, and of five shifts with which no threshold was
+calibrated, first with doubt that stops nothing. A shift goes on until it has enough failures: unsafe
 events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the others
 would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
 few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 on; these are others.
@@ -248,8 +248,8 @@ def main() -> int:
     calibration = policy.doubt.calibration
     text = [
         '# Doubt, measured', '',
-        f'Episodes of the scenario of the demonstrations, and of five shifts that no threshold was '
-        f'calibrated with. Failures are unsafe events and drops; timeouts stand apart. They are '
+        f'Episodes of the scenario of the demonstrations, and of five shifts with which no '
+        f'threshold was calibrated. Failures are unsafe events and drops; timeouts stand apart. They are '
         f'judged with doubt that stops nothing; episodes with an alarm are then repeated with the '
         f'hold. Made with `bench/doubt.py`; model sha256 {policy.sha256[:12]}, threshold '
         f'{calibration.threshold:.4g} for {calibration.after_s:g} s by {calibration.episodes} '
