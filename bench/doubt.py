@@ -7,9 +7,9 @@
     cd bench; python doubt.py ../asking.onnx --plain ../plain.onnx --out ../runs/doubt
 
 Episodes of the scenario of the demonstrations, and of five shifts with which no threshold was
-calibrated, first with doubt that stops nothing. A shift goes on until it has enough failures: unsafe
-events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the others
-would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
+calibrated, first with doubt that stops nothing. A shift goes on until it has enough failures:
+unsafe events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the
+others would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
 few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 on; these are others.
 Finished episodes are kept in --out; the same command goes on with them.
 """
@@ -249,8 +249,8 @@ def main() -> int:
     text = [
         '# Doubt, measured', '',
         f'Episodes of the scenario of the demonstrations, and of five shifts with which no '
-        f'threshold was calibrated. Failures are unsafe events and drops; timeouts stand apart. They are '
-        f'judged with doubt that stops nothing; episodes with an alarm are then repeated with the '
+        f'threshold was calibrated. Failures are unsafe events and drops; timeouts stand apart. '
+        f'They are judged with doubt that stops nothing; episodes with an alarm are then repeated with the '
         f'hold. Made with `bench/doubt.py`; model sha256 {policy.sha256[:12]}, threshold '
         f'{calibration.threshold:.4g} for {calibration.after_s:g} s by {calibration.episodes} '
         f'episodes.', '',
