@@ -9,9 +9,9 @@
 Episodes of the scenario of the demonstrations, and of five shifts with which no threshold was
 calibrated, first with doubt that stops nothing. A shift goes on until it has enough failures:
 unsafe events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the
-others would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
-few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 on; these are others.
-Finished episodes are kept in --out; the same command goes on with them.
+others would be the same. A rival raises its alarm by the clock of the episode alone, at the time
+that as few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 on; these are
+others. Finished episodes are kept in --out; the same command goes on with them.
 """
 
 import argparse
@@ -250,10 +250,10 @@ def main() -> int:
         '# Doubt, measured', '',
         f'Episodes of the scenario of the demonstrations, and of five shifts with which no '
         f'threshold was calibrated. Failures are unsafe events and drops; timeouts stand apart. '
-        f'They are judged with doubt that stops nothing; episodes with an alarm are then repeated with the '
-        f'hold. Made with `bench/doubt.py`; model sha256 {policy.sha256[:12]}, threshold '
-        f'{calibration.threshold:.4g} for {calibration.after_s:g} s by {calibration.episodes} '
-        f'episodes.', '',
+        f'They are judged with doubt that stops nothing; episodes with an alarm are then repeated '
+        f'with the hold. Made with `bench/doubt.py`; model sha256 {policy.sha256[:12]}, '
+        f'threshold {calibration.threshold:.4g} for {calibration.after_s:g} s by '
+        f'{calibration.episodes} episodes.', '',
         table(['undisturbed episodes', ''], [
             ['episodes', f'{len(free)}, seeds from {FIRST_SEED:,}'],
             ['with an alarm', of(alarms, len(free))],
