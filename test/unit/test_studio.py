@@ -21,10 +21,12 @@ from chromium import Browser, browser
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.bags.labels import Label, add_label, read_labels, standing_label
+from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.episodes.find import find_episodes
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.inspection.facts import facts_of
 from uncloning_ros.errors import BagError
+from uncloning_ros.files import file_sha256
 from uncloning_ros.page_server import PageServer, Request, Response
 from uncloning_ros.studio.cluster_tab import ClusterTab
 from uncloning_ros.studio.pages import StudioPages
@@ -58,7 +60,7 @@ def state(demos: Path) -> State:
 @pytest.fixture
 def pages(state: State, demos: Path) -> StudioPages:
     tab = ClusterTab(state, demos / 'clusters.json', f'uncloning label {demos} --cluster')
-    return StudioPages(state, tab, episodes.KNIFE, 'Anna')
+    return StudioPages(state, tab, episodes.KNIFE)
 
 
 def read_all(state: State) -> None:
@@ -87,7 +89,8 @@ def notice(response: Response) -> str:
 
 def test_a_label_is_in_the_sidecar_and_leads_to_the_next_of_the_list(
         pages: StudioPages, demos: Path) -> None:
-    assert pages(Request('')).go_to == 'list/Anna'
+    assert 'Your name' in pages(Request('')).text
+    assert pages(Request('', form={'person': ' Anna '})).go_to == 'list/Anna'
     assert listed(pages, 'unlabelled') == [f'episode_{i:06d}' for i in range(4)]
     sent = send(pages, 0, 'handle_first', 'unlabelled')
     assert (sent.status, sent.go_to) == (303, 'episode/Anna/1?of=unlabelled')
@@ -127,7 +130,7 @@ def test_a_label_that_is_not_one_is_told_and_not_written(
 
 def test_only_pages_of_people_and_episodes_are_there(pages: StudioPages, state: State) -> None:
     for path in ('list', 'x/Anna', 'episode/Anna', 'episode/Anna/4', 'episode/Anna/-1',
-                 'episode/Anna/x', 'list/Anna/3'):
+                 'episode/Anna/x', 'episode/Anna/' + '9' * 5000, 'list/Anna/3'):
         assert pages(Request(path)).status == 404, path
     assert pages(Request('list/Anna', {'of': '<b>'})).status == 404
     with pytest.raises(BagError, match='name of the rater'):
@@ -160,8 +163,29 @@ def test_labels_of_others_are_seen_at_once_and_a_damaged_one_is_told(
     assert len(listed(pages, 'unlabelled')) == 3
     (demos / 'episode_000002.labels.json').write_text('{')
     assert listed(pages, 'suspicious') == ['episode_000002', 'episode_000003']
-    with pytest.raises(BagError, match='not JSON'):
-        pages(Request('episode/Anna/2'))
+    shown = pages(Request('episode/Anna/2'))
+    assert 'not JSON' in notice(shown) and 'Next' in shown.text
+
+
+def test_a_bag_that_went_is_told_on_a_page_that_leads_on(pages: StudioPages, demos: Path) -> None:
+    shutil.rmtree(demos / 'episode_000001')
+    shown = pages(Request('episode/Anna/1'))
+    assert 'episode_000001' in notice(shown) and 'action="2"' in shown.text
+    assert send(pages, 1, 'handle_first').status == 422
+    assert not (demos / 'episode_000001.labels.json').exists()
+
+
+def test_a_form_without_a_mode_takes_no_label_back(pages: StudioPages, demos: Path) -> None:
+    send(pages, 0, 'handle_first')
+    response = pages(Request('episode/Anna/0', form={'name': 'episode_000000'}))
+    assert response.status == 422 and 'got none' in notice(response)
+    assert len(labels(demos, 0)) == 1
+
+
+def test_bags_that_hold_no_episode_are_among_the_warnings(
+        pages: StudioPages, state: State) -> None:
+    state.listing = replace(state.listing, left_out=(LeftOut('old.bag', 'of ROS 1'),))
+    assert 'old.bag cannot be read: of ROS 1' in pages(Request('warnings/Anna')).text
 
 
 def test_clusters_are_named_once_they_are_there(
@@ -173,13 +197,21 @@ def test_clusters_are_named_once_they_are_there(
     text = pages(Request('clusters/Anna')).text
     numbers = re.findall(r'<select name="(\d+)"', text)
     assert numbers and '../episode/Anna/' in text
-    assert 'Expected a name' in notice(pages(Request('clusters/Anna', form={'0': ''})))
-    named = pages(Request('clusters/Anna', form={numbers[0]: 'handle_first'}))
+    file = {'sha256': file_sha256(demos / 'clusters.json')}
+    assert file['sha256'] in text
+
+    def name(mode: str, number: str = numbers[0], **more: str) -> Response:
+        return pages(Request('clusters/Anna', form=file | {number: mode} | more))
+    for number in ('9' * 5000, numbers[0]):
+        assert 'Expected a name' in notice(name('', number))
+    assert 'other clusters' in notice(name('handle_first', sha256='0' * 64))
+    assert not any(labels(demos, i) for i in range(4))
+    named = name('handle_first')
     assert re.search(r'\d+ labels? added: handle_first', notice(named))
     found = [one for i in range(4) for one in labels(demos, i)]
     assert found and all(mode == 'handle_first' and 'named by Anna' in by
                          for mode, by, _ in found)
-    assert 'sideways' in notice(pages(Request('clusters/Anna', form={numbers[0]: 'sideways'})))
+    assert 'sideways' in notice(name('sideways'))
 
 
 @pytest.fixture
@@ -244,6 +276,12 @@ def test_a_person_scrubs_labels_by_key_and_loses_nothing(
                                 f'"input")); canvases[0].toDataURL()'))
     assert scrub(0.0) != scrub(2.0)
     assert chromium.run('performance.getEntriesByType("resource").length') == asked
+    chromium.run('from.focus()')
+    for kind in ('keyDown', 'keyUp'):  # Enter in a field presses no button
+        chromium.call('Input.dispatchKeyEvent', type=kind, key='Enter', code='Enter', text='\r',
+                      windowsVirtualKeyCode=13)
+    chromium.run('from.blur()')
+    assert labels(demos, 0) == []
     scrub(0.5)
     key(chromium, '[', loads=False)
     scrub(1.5)
@@ -268,10 +306,12 @@ def test_the_command_serves_while_it_reads_until_ctrl_c(demos: Path) -> None:
          '--person', 'Anna', '--port', '0', '--workers', '1'],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(2)]
+    lines = [process.stdout.readline() for _ in range(3)]
     assert lines[0] == f'4 episodes in {demos}\n'
     with urlopen(lines[1].removeprefix('open ').strip()) as answer:  # noqa: S310
         assert answer.url.endswith('/list/Anna')
+    with urlopen(lines[2].removeprefix('other people open ').strip()) as answer:  # noqa: S310
+        assert b'Your name' in answer.read()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and 'Traceback' not in errors

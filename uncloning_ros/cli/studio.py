@@ -18,6 +18,7 @@ import shlex
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from urllib.parse import quote
 
 from uncloning_ros.cli.arguments import add_workers
 from uncloning_ros.cli.reading import add_reading, reading_of
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from uncloning_ros.cli.label import cluster_files
+    from uncloning_ros.demos.bags.answers import require_rater
     from uncloning_ros.demos.bags.decoding import with_topics
     from uncloning_ros.demos.episodes.find import find_episodes, first_contract
     from uncloning_ros.demos.inspection.facts import facts_of
@@ -59,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.studio.pages import StudioPages
     from uncloning_ros.studio.state import State
 
+    if args.person:
+        require_rater(args.person)
     reading = reading_of(args)
     contract = with_topics(first_contract([args.folder], reading.contract), reading.topics)
     reading = replace(reading, contract=contract)
@@ -66,10 +70,11 @@ def run(args: argparse.Namespace) -> int:
     state = State(args.folder.resolve().name, listing, reading, _doubted(args.doubted))
     scenario = None if args.scenario is None else find_scenario(args.scenario)
     command = f'uncloning label {shlex.quote(str(args.folder))} --cluster'
-    pages = StudioPages(state, ClusterTab(state, cluster_files(args)[0], command), scenario,
-                        args.person)
+    pages = StudioPages(state, ClusterTab(state, cluster_files(args)[0], command), scenario)
     server = opened(pages, args)
-    print(f'{counted(len(listing.episodes), "episode")} in {args.folder}\nopen {server.address}',
+    own = f'list/{quote(args.person)}' if args.person else ''
+    print(f'{counted(len(listing.episodes), "episode")} in {args.folder}\n'
+          f'open {server.address}{own}' + (f'\nother people open {server.address}' if own else ''),
           flush=True)
     # Ctrl-C arrives in the main thread, where it stops the reading too.
     serving = Thread(target=server.run, daemon=True)

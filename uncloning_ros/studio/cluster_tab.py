@@ -12,7 +12,7 @@ from uncloning_ros import page
 from uncloning_ros.demos.bags.labels import standing_label
 from uncloning_ros.demos.labelling.cluster_file import Clustering, read_clustering
 from uncloning_ros.demos.labelling.opinions import add_labels, by_clusters
-from uncloning_ros.errors import UncloningError, counted
+from uncloning_ros.errors import DatasetError, UncloningError, counted
 from uncloning_ros.studio.state import State
 
 
@@ -27,7 +27,7 @@ class ClusterTab:
         if not self._file.exists():
             return [page.notice('There are no clusters yet. This command finds them; then reload '
                                 'this page.'), f'<pre>{page.joined(self._command)}</pre>']
-        clustering, _ = read_clustering(self._file)
+        clustering, sha256 = read_clustering(self._file)
         places = {ref.name: i for i, ref in enumerate(self._state.episodes)}
 
         def link(name: str) -> str:
@@ -45,21 +45,24 @@ class ClusterTab:
         return [
             page.words('Each cluster is a way to hand over. Open the most central episode of '
                        'each, then name the clusters that are a mode.'),
-            '<form method="post">' + page.table(
-                ('cluster', 'episodes', 'most central', 'labels now', 'name'), rows)
+            f'<form method="post"><input type="hidden" name="sha256" value="{sha256}">'
+            + page.table(('cluster', 'episodes', 'most central', 'labels now', 'name'), rows)
             + '<p><button>Label the episodes of named clusters</button></p></form>',
             page.words(f'{counted(len(clustering.outliers), "episode")} in no cluster.'),
             f'<p>{", ".join(link(name) for name in clustering.outliers)}</p>']
 
     def save(self, form: Mapping[str, str], person: str) -> str:
         """Label the episodes of the clusters that a form names; return what was done."""
-        modes = {int(number): mode for number, mode in form.items()
-                 if number.isdecimal() and mode}
-        if not modes:
-            return page.notice('Expected a name of a cluster at least, got none.', 'bad')
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
         try:
             clustering, sha256 = read_clustering(self._file)
+            if form.get('sha256') != sha256:
+                raise DatasetError(f'{self._file} has other clusters than the page that was sent; '
+                                   f'name those below')
+            modes = {one.cluster: mode for one in clustering.clusters
+                     if (mode := form.get(str(one.cluster)))}
+            if not modes:
+                return page.notice('Expected a name of a cluster at least, got none.', 'bad')
             opinions, _ = by_clusters(self._state.episodes, clustering, sha256, modes, person,
                                       now, self._state.reading)
             labelled = add_labels(opinions)

@@ -28,6 +28,7 @@ from uncloning_ros.studio.state import ALL, LISTS, SUSPICIOUS, UNLABELLED, State
 
 _TABS = {'list': 'Episodes', 'clusters': 'Clusters', 'warnings': 'Warnings'}
 _TILES, _EVERY_S = 60, 0.2  # most pictures of a camera on a page, and the time between two
+_NOTHING = '{"tool":null,"length_s":0,"motions":[]}'  # of an episode that cannot be read
 _REMEMBERED = 20  # episodes whose motion and pictures stay in memory
 _STYLE = STYLE + """
 .modes,.moves,.span{display:flex;flex-wrap:wrap;gap:8px;margin:.6em 0;align-items:center}
@@ -44,15 +45,13 @@ td.look{color:#8c1214}
 class StudioPages:
     """The pages about the episodes of a state. It is an `Answer` of the page server.
 
-    `scenario` has the tool that is drawn, None draws none. `person` is the name of the one who
-    sits here, '' asks for it. `clusters` shows and names the clusters.
+    `scenario` has the tool that is drawn, None draws none. `clusters` shows and names the
+    clusters.
     """
 
-    def __init__(self, state: State, clusters: ClusterTab, scenario: Scenario | None,
-                 person: str = '') -> None:
+    def __init__(self, state: State, clusters: ClusterTab, scenario: Scenario | None) -> None:
         self._state, self._clusters = state, clusters
         self._tool = 'null' if scenario is None else tool_json(scenario)
-        self._person = require_rater(person) if person else ''
         self._drawn: OrderedDict[int, tuple[str, str]] = OrderedDict()
 
     def __call__(self, request: Request) -> Response:
@@ -79,9 +78,9 @@ class StudioPages:
         return self._list(person, request.query.get('of', ALL))
 
     def _begin(self, request: Request) -> Response:
-        name = ' '.join((request.form or {}).get('person', self._person).split())
         notice = ''
-        if name or request.form is not None:
+        if request.form is not None:
+            name = ' '.join(request.form.get('person', '').split())
             try:
                 return Response(go_to=f'list/{require_rater(name)}', status=303)
             except BagError as err:
@@ -127,7 +126,7 @@ class StudioPages:
     # one episode
 
     def _episode(self, request: Request, person: str, number: str) -> Response:
-        if not number.isdecimal() or int(number) >= len(self._state.episodes):
+        if number not in map(str, range(len(self._state.episodes))):
             return _no_page()
         index, of = int(number), request.query.get('of', ALL)
         notice, status = '', 200
@@ -145,7 +144,10 @@ class StudioPages:
         if form.get('name') != ref.name:
             raise BagError(f'expected a label of {ref.name}, got one of '
                            f'{form.get("name") or "no episode"}; open the episode again')
-        mode = form.get('mode') or None
+        if 'mode' not in form:
+            raise BagError('expected a mode, or an empty one to take a label back, got none; '
+                           'press a button of the page')
+        mode = form['mode'] or None
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
         label = Label(mode, 'operator', 1.0 if mode else 0.0, now, person,
                       from_s=_seconds(form, 'from_s') if mode else None,
@@ -163,9 +165,12 @@ class StudioPages:
 
     def _shown(self, index: int, person: str, of: str, notice: str, status: int) -> Response:
         ref, rows = self._state.episodes[index], self._state.rows()
-        labels = self._state.labels(ref)
-        scene, data = self._drawing(index)
-        row = rows[index]
+        row, labels = rows[index], ()
+        try:
+            labels = self._state.labels(ref)
+            scene, data = self._drawing(index)
+        except UncloningError as err:
+            scene, data = page.notice(str(err), 'bad') + TIME, _NOTHING
         modes = ''.join(
             f'<button name="mode" value="{page.joined(mode)}" data-keys="{key}" '
             f'aria-pressed="{str(mode == row.mode).lower()}">{page.joined(mode)}<kbd>{key}</kbd>'

@@ -23,6 +23,9 @@ const begins = document.getElementById('begins'), ends = document.getElementById
 begins.addEventListener('click', () => { from.value = shown.toFixed(1); });
 ends.addEventListener('click', () => { to.value = shown.toFixed(1); });
 for (const field of [from, to]) {
-  field.addEventListener('keydown', event => event.stopPropagation());
+  field.addEventListener('keydown', event => {
+    event.stopPropagation();
+    if (event.key === 'Enter') event.preventDefault();  // else it presses the first mode
+  });
 }
 """

@@ -101,8 +101,8 @@ class State:
                 or (of == SUSPICIOUS and row.reasons)]
 
     def session(self) -> Session:
-        """Return the episodes whose facts are known, with the labels of now."""
-        episodes, unreadable = [], []
+        """Return the episodes whose facts are known, with the labels of now, and other bags."""
+        episodes, unreadable = [], [*self.listing.left_out]
         for ref in self.episodes:
             facts = self._facts.get(ref.name)
             if isinstance(facts, LeftOut):
