@@ -165,7 +165,7 @@ class StudioPages:
 
     def _shown(self, index: int, person: str, of: str, notice: str, status: int) -> Response:
         ref, rows = self._state.episodes[index], self._state.rows()
-        row, labels = rows[index], ()
+        row, labels = rows[index], tuple[Label, ...]()
         try:
             labels = self._state.labels(ref)
             scene, data = self._drawing(index)
