@@ -296,6 +296,7 @@ def test_the_mode_may_stand_in_a_column_and_a_signal_in_another_feature(
     (['--column', 'front=action'], 'expected pictures'),
     (['--column', 'elbow=action'], "--column names 'elbow'"),
     (['--mode', 'left=x', '--mode', 'right=x'], 'expected each of --mode once'),
+    (['--mode-column', 'observation.images.front'], 'got the pictures'),
     (['--mode-column', 'observation.state'], 'expected one mode of episode 0')])
 def test_wrong_options_are_refused_and_nothing_is_left(tmp_path, contract_file, capsys, words,
                                                        told) -> None:
@@ -313,7 +314,9 @@ def rename(info: dict[str, Any]) -> None:
     (lambda info: info.update(codebase_version='v2.1'), "expected codebase_version 'v3.0'"),
     (lambda info: info.update(fps='x'), 'fps: expected'),
     (lambda info: info.update(data_path='../../{chunk_index}.parquet'), 'outside of the set'),
-    (lambda info: info.update(data_path='{other}'), 'meta/episodes is damaged'),
+    *((lambda info, name=name: info.update(data_path=name), 'meta/episodes is damaged')
+      for name in ('{other}', '{}', '{chunk_index.other}')),
+    (lambda info: info.update(total_episodes=3), 'expected 3 different episodes'),
     (rename, 'expected a feature for joints (3 numbers named shoulder, elbow, gripper)'),
     (lambda info: info['features'].pop('observation.images.front'), 'a feature for front'),
     (lambda info: info.update(fps=10), 'expected 31 pictures')])
@@ -342,6 +345,38 @@ def test_missing_and_damaged_files_get_a_sentence(tmp_path, contract_file, capsy
     assert not list(tmp_path.glob('demos*'))
 
 
+@pytest.mark.parametrize('change', [
+    lambda rows: rows[3].__setitem__(0, float('nan')), lambda rows: rows[3].__setitem__(0, None),
+    lambda rows: [row.append(1.0) for row in rows]], ids=['nan', 'null', 'a fourth number'])
+def test_numbers_that_are_none_or_too_many_are_refused(tmp_path, contract_file, capsys,
+                                                       change) -> None:
+    path = foreign(tmp_path / 'theirs') / 'data/chunk-000/file-000.parquet'
+    frames = pq.read_table(path)
+    rows = frames['action'].to_pylist()
+    change(rows)
+    place = frames.schema.get_field_index('action')
+    pq.write_table(frames.set_column(place, 'action', pa.array(rows)), path)
+    assert 'action: expected 3 finite numbers in each frame' in refused(
+        capsys, 'import-lerobot', tmp_path / 'theirs', '--contract', contract_file, '--out',
+        tmp_path / 'demos')
+
+
+def test_an_episode_that_is_there_twice_is_refused(tmp_path, contract_file, capsys) -> None:
+    path = foreign(tmp_path / 'theirs') / 'meta/episodes/chunk-000/file-000.parquet'
+    rows = pq.read_table(path)
+    pq.write_table(pa.concat_tables([rows, rows.slice(1)]), path)
+    assert 'got 3: [0, 1, 1]' in refused(
+        capsys, 'import-lerobot', tmp_path / 'theirs', '--contract', contract_file, '--out',
+        tmp_path / 'demos')
+
+
+def test_why_no_episode_can_be_exported_is_told(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(globals(), 'picture', lambda i: np.zeros((24, 32, 3), np.uint8))
+    demos = record(tmp_path / 'demos', contract_of())
+    assert 'the first because episode_000000: ' in refused(
+        capsys, 'export-lerobot', demos, '--out', tmp_path / 'set', '--workers', 1)
+
+
 def test_pictures_of_another_size_are_refused(tmp_path, capsys) -> None:
     path = tmp_path / 'contract.yaml'
     path.write_text(yaml.safe_dump(plain(contract_of(size=(64, 48)))))
@@ -360,6 +395,6 @@ def test_a_rate_that_the_format_cannot_hold_is_refused(demos, tmp_path, capsys) 
 def test_an_export_without_a_labelled_episode_leaves_nothing(tmp_path, capsys) -> None:
     folder = record(tmp_path / 'demos', contract_of())
     (folder / 'episode_000000.labels.json').unlink()
-    assert 'expected an episode to export, got none' in refused(
+    assert 'because episode_000000: it has no label' in refused(
         capsys, 'export-lerobot', folder, '--out', tmp_path / 'set', '--workers', 1)
     assert not list(tmp_path.glob('set*'))

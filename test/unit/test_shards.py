@@ -175,6 +175,14 @@ def test_a_shard_of_another_machine_or_with_other_contents_is_refused(
     assert told in refused(capsys, parts[0], edited(parts[1], change))
 
 
+def test_shards_are_merged_on_a_machine_like_theirs(policy, tmp_path, capsys) -> None:
+    parts = [edited(path, lambda d: d['machine'].update(processor='another')).rename(
+        path.with_suffix('.moved')) for path in shards(policy, 2, tmp_path / 'parts')]
+    told = refused(capsys, *parts, '--evidence', tmp_path / 'e')
+    assert 'on a machine like that of the shards' in told and 'another' in told
+    assert not (tmp_path / 'e').exists()
+
+
 def test_a_damaged_shard_and_other_files_are_refused(policy, tmp_path, capsys) -> None:
     parts = shards(policy, 2, tmp_path / 'parts')
     worse = edited(parts[1], lambda d: d['models'][0]['per_seed'][0].update(chunks=99), seal=False)

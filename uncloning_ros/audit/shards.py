@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from uncloning_ros.audit.audited import AuditedModel, ModelIdentity
-from uncloning_ros.audit.evidence import StoredScenario, scenario_of
+from uncloning_ros.audit.evidence import StoredScenario, differences, scenario_of
 from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.audit.record.provenance import AuditMachine, machine
 from uncloning_ros.audit.run.seeds import Shard
@@ -116,6 +116,9 @@ def merged(paths: Sequence[Path]) -> Merged:
     _require_one_audit(list(found.values()))
     in_order = [found[number] for number in sorted(found)]
     first = in_order[0][1]
+    if wrong := differences(plain(first.machine), plain(machine()), 'machine'):
+        raise AuditError(f'expected the merge on a machine like that of the shards, which the '
+                         f'evidence names, got: {wrong[0]}; merge them on one of their machines')
     missing = [number for number in range(1, first.shards + 1) if number not in found]
     if missing:
         raise AuditError(f'expected all {first.shards} shards, got {len(found)} without shard '

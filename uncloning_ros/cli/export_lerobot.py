@@ -24,7 +24,7 @@ from uncloning_ros.cli.import_lerobot import distinct, pair
 from uncloning_ros.cli.output import listed
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.demos.dataset.recipe import LABELS, Recipe
-from uncloning_ros.errors import BagError
+from uncloning_ros.errors import BagError, DatasetError
 
 if TYPE_CHECKING:
     from uncloning_ros.demos.dataset.loading import Loaded
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.demos.bags.decoding import with_topics
     from uncloning_ros.demos.bags.pieces import LeftOut
     from uncloning_ros.demos.dataset.loading import load_episode
-    from uncloning_ros.demos.episodes.find import find_episodes, first_contract
+    from uncloning_ros.demos.episodes.find import find_episodes, first_contract, no_episode
     from uncloning_ros.demos.lerobot.exporting import export_set, lost, require_rate
     from uncloning_ros.processes import in_order
     from uncloning_ros.progress import progress_bar
@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
                     left_out.append(one)
                 else:
                     yield one
+            if len(left_out) == len(listing.left_out) + len(listing.episodes):
+                raise DatasetError(no_episode([args.demos], left_out=left_out))
 
         exported = export_set(usable(), contract, tasks, args.out)
     for text, episodes in exported.tasks.items():

@@ -65,10 +65,14 @@ def values(source: Source, feature: Feature, frames: pa.Table) -> NDArray[np.flo
     try:
         column: Any = frames[source.feature].combine_chunks()
         rows = np.stack([np.atleast_1d(row) for row in column.to_numpy(zero_copy_only=False)])
-        return np.ascontiguousarray(rows[:, list(source.picks)], dtype=np.float64)
+        found = np.ascontiguousarray(rows[:, list(source.picks)], dtype=np.float64)
+        if rows.shape[1:] != feature.shape or not np.isfinite(found).all():
+            raise ValueError(f'{rows.shape[1]} in a frame, {np.sum(~np.isfinite(found))} of the '
+                             f'signal not finite')
+        return found
     except (KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as err:
-        raise DatasetError(f'{source.feature}: expected {feature.shape[0]} numbers in each frame, '
-                           f'got others: {err}; the set is damaged') from err
+        raise DatasetError(f'{source.feature}: expected {feature.shape[0]} finite numbers in each '
+                           f'frame, got others: {err}; the set is damaged') from err
 
 
 def _source(signal: Signal, whole: str, found: LeRobotSet, given: str | None) -> Source:

@@ -62,7 +62,7 @@ def require_rate(contract: Contract) -> int:
 
 def export_set(episodes: Iterable[Loaded], contract: Contract, tasks: Mapping[str, str],
                out: Path) -> Exported:
-    """Write episodes to the new folder `out`; it is whole or absent.
+    """Write episodes, one at least, to the new folder `out`; it is whole or absent.
 
     `tasks` are texts by mode; of a mode without one its name is the task.
     """
@@ -133,9 +133,7 @@ class _SetWriter:
             self._data.close()
 
     def finish(self) -> Exported:
-        """Write the files in meta/; raise `DatasetError` without an episode."""
-        if not self._rows:
-            raise DatasetError('expected an episode to export, got none; label the episodes first')
+        """Write the files in meta/."""
         self._write_table(layout.EPISODES.format(chunk_index=0, file_index=0),
                           pa.Table.from_pylist(self._rows))
         self._write_table(layout.TASKS, _task_table(self._tasks))

@@ -60,8 +60,9 @@ def import_set(found: LeRobotSet, contract: Contract, choices: Choices,
     contract.interface.require_modes([*choices.modes.values()])
     for topic in bag_topics(contract).values():
         topic.require_one_signal()
-    if choices.mode_column is not None:
-        found.feature(choices.mode_column)
+    if choices.mode_column is not None and found.feature(choices.mode_column).pictures:
+        raise DatasetError(f'expected texts or numbers in --mode-column, got the pictures '
+                           f'{choices.mode_column}; name another feature')
     from_set = sources(contract, found, choices.columns)
     digest = file_sha256(found.folder / 'meta/info.json')
     begin_ns = _EPOCH_NS

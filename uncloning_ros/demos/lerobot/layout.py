@@ -74,6 +74,7 @@ class Info:
     features: Mapping[str, Feature]
     data_path: str
     video_path: str | None
+    total_episodes: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,17 @@ class LeRobotSet:
         cameras = [name for name, one in self.info.features.items() if one.pictures]
         try:
             found = [self._episode(row, cameras) for row in rows]
-        except (KeyError, TypeError, ValueError) as err:
+        except (KeyError, IndexError, AttributeError, TypeError, ValueError) as err:
             raise DatasetError(f'{self.folder}: meta/episodes is damaged: {err!r}; copy it '
                                f'again') from err
         if not found:
             raise DatasetError(f'{self.folder}: expected episodes in meta/episodes, got none; '
                                f'{_REMEDY}')
+        numbers = sorted(one.index for one in found)
+        all_of_them = self.info.total_episodes or len(found)
+        if not len(set(numbers)) == len(found) == all_of_them:
+            raise DatasetError(f'{self.folder}: expected {all_of_them} different episodes in '
+                               f'meta/episodes, got {len(found)}: {shown(numbers)}; copy it again')
         return sorted(found, key=lambda one: one.index)
 
     def _episode(self, row: Mapping[str, Any], cameras: Sequence[str]) -> EpisodeRow:
