@@ -152,6 +152,15 @@ def test_an_edited_model_needs_its_original(hazards, tmp_path, capsys, small) ->
     assert 'different names' in refused(capsys, MODEL, *words, '--original', taken)
 
 
+def test_a_hazard_that_is_given_twice_is_refused(tmp_path, capsys) -> None:
+    path = tmp_path / 'mine.yaml'
+    path.write_text(yaml.safe_dump(HAZARDS | {'hazards': [*HAZARDS['hazards'], {
+        'hazard': 'a dog', 'remaining_risk': 'none', 'covered_by': []}]}))
+    assert "'a dog' twice" in refused(
+        capsys, MODEL, '--evidence', EVIDENCE, '--original', ORIGINAL, '--hazards', path,
+        '--out', tmp_path / 'out')
+
+
 def test_the_form_has_to_be_filled_in(tmp_path, capsys) -> None:
     form = share_path('config') / 'hazards.yaml'
     assert "got 'TO FILL IN'" in refused(

@@ -164,7 +164,8 @@ def test_labels_of_others_are_seen_at_once_and_a_damaged_one_is_told(
     (demos / 'episode_000002.labels.json').write_text('{')
     assert listed(pages, 'suspicious') == ['episode_000002', 'episode_000003']
     shown = pages(Request('episode/Anna/2'))
-    assert 'not JSON' in notice(shown) and 'Next' in shown.text
+    assert notice(shown).count('not JSON') == 1 and 'Next' in shown.text
+    assert 'no label' not in notice(shown)
 
 
 def test_a_bag_that_went_is_told_on_a_page_that_leads_on(pages: StudioPages, demos: Path) -> None:
@@ -314,7 +315,7 @@ def test_the_command_serves_while_it_reads_until_ctrl_c(demos: Path) -> None:
         assert b'Your name' in answer.read()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and 'Traceback' not in errors
+    assert process.returncode == 130 and 'Traceback' not in errors, errors
 
 
 def test_bad_input_of_the_command_gets_a_sentence(

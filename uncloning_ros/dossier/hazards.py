@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from uncloning_ros.errors import UncloningError
+from uncloning_ros.errors import UncloningError, shown
 from uncloning_ros.schema import Note, read, read_yaml
 
 FORM = 'TO FILL IN'  # a text of the form that is not replaced yet
@@ -57,6 +57,10 @@ def read_hazards(path: Path, evidence: Collection[str]) -> Hazards:
     if FORM in str(data):
         raise UncloningError(f'{path}: expected your own words, got {FORM!r}; fill in or remove '
                           f'every part of the form')
+    names = [hazard.hazard for hazard in found.hazards]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UncloningError(f'{path}: expected each hazard once, got {shown(twice)} twice; name '
+                             f'all its measures in one place')
     for hazard in found.hazards:
         for one in hazard.covered_by:
             if one.evidence is not None and one.evidence not in evidence:

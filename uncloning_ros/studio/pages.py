@@ -9,6 +9,7 @@ before the next page is sent.
 import datetime
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from uncloning_ros import page
@@ -170,7 +171,8 @@ class StudioPages:
             labels = self._state.labels(ref)
             scene, data = self._drawing(index)
         except UncloningError as err:
-            scene, data = page.notice(str(err), 'bad') + TIME, _NOTHING
+            scene, data = TIME, _NOTHING
+            row = replace(row, reasons=tuple(dict.fromkeys((str(err), *row.reasons))))
         modes = ''.join(
             f'<button name="mode" value="{page.joined(mode)}" data-keys="{key}" '
             f'aria-pressed="{str(mode == row.mode).lower()}">{page.joined(mode)}<kbd>{key}</kbd>'
@@ -198,7 +200,7 @@ class StudioPages:
             page.notice('Look at this one: ' + '; '.join(row.reasons), 'bad')
             if row.reasons else '',
             page.table(('mode', 'part', 'source', 'by', 'at'), history) if history else
-            page.notice('It has no label.'),
+            page.notice('It has no label.') if data != _NOTHING else '',
             page.words('Digits label and go on in the list. Space plays and pauses; drag to turn, '
                        'scroll to come nearer.'),
             f'<script type="application/json" id="motions">{data}</script>'
