@@ -315,7 +315,9 @@ def test_the_command_serves_while_it_reads_until_ctrl_c(demos: Path) -> None:
         assert b'Your name' in answer.read()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and 'Traceback' not in errors, errors
+    # Python itself ends by SIGINT if Ctrl-C came amid code from a text, as of a dataclass.
+    assert process.returncode in (130, -signal.SIGINT), errors
+    assert 'uncloning: stopped' in errors and 'Traceback' not in errors
 
 
 def test_bad_input_of_the_command_gets_a_sentence(
