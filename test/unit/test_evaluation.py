@@ -127,7 +127,8 @@ def test_without_held_out_episodes_or_modes(run: Run, dataset: Dataset, cut) -> 
 
 
 def edited(run: Run, *removed: str) -> Run:
-    return replace(run, config=replace(run.config, edit={'remove': list(removed)}))
+    data = {'sha256': run.config.data.get('sha256', ''), 'seeds': []}
+    return replace(run, config=replace(run.config, edit={'remove': list(removed), 'data': data}))
 
 
 def test_an_edited_policy_is_compared_with_what_it_keeps(run: Run, dataset: Dataset) -> None:

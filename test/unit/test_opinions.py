@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learning_toys import toy_dataset
+from learning_toys import toy_contract, toy_dataset
 
 from uncloning_ros.cli import unclone as command
 from uncloning_ros.demos.dataset.store import Dataset
@@ -188,9 +188,13 @@ def test_a_mode_whose_labels_all_look_wrong_is_named(mixed: Run, tmp_path: Path)
 
 def test_a_mode_that_an_earlier_edit_removed_does_not_come_back_without_a_label(
         mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
-    edited = replace(mixed, config=replace(mixed.config, edit={'remove': ['up']}))
+    contract = toy_contract(modes={'left': {'desired': True}, 'right': {'desired': False},
+                                   'up': {'desired': False}})
+    edited = replace(mixed, config=replace(mixed.config, contract=contract,
+                                           edit={'remove': ['up']}))
+    few = replace(labelled_alone(dataset, range(6)), contract=contract)
     with pytest.raises(CheckpointError, match=r'removed up, .* 34 episodes without a label'):
-        unclone(edited, labelled_alone(dataset, range(6)), tmp_path / 'run', OPTIONS)
+        unclone(edited, few, tmp_path / 'run', OPTIONS)
 
 
 def test_episodes_without_a_label_are_named_where_a_mode_lacks(

@@ -9,6 +9,7 @@ The commands follow one another; each reads the output of the one before:
   uncloning import-lerobot set/ --contract contract.yaml --out demos/
   uncloning label demos/ --rule --scenario knife
   uncloning inspect demos/ --html session.html
+  uncloning studio demos/ --scenario knife
   uncloning compare demos/ --scenario knife
   uncloning export-lerobot demos/ --out set/
   uncloning dataset demos/ --out data/
