@@ -49,7 +49,7 @@ PAGE = Path(__file__).parent.parent / 'docs' / 'benchmarks' / 'corrections.md'
 # The tool lies farther to the left than in any demonstration.
 SHIFT_M = ((0.35, 0.20), (0.50, 0.35))
 LYING_S = 5.0  # time (s) for which a tool may lie on the table where the policy may put it down
-FAR_M = 0.25  # distance (m) from an open gripper to the tool that ends an episode; so it does not end there
+FAR_M = 0.25  # distance (m) between an open gripper and the tool that ends an episode
 CORRECTIONS, DEMONSTRATIONS, TURNED = 'corrections', 'demonstrations', 'turned back'
 KNOWN = 8000  # demonstrated states to which distances are measured
 APART = 1_000_000  # seeds between two uses
