@@ -7,8 +7,8 @@ before the next page is sent.
 """
 
 import datetime
-from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -25,7 +25,7 @@ from uncloning_ros.preferences.viewer import SCRIPT, STYLE, TIME
 from uncloning_ros.scenario import Scenario
 from uncloning_ros.studio.cluster_tab import ClusterTab
 from uncloning_ros.studio.script import STUDIO_SCRIPT
-from uncloning_ros.studio.state import ALL, LISTS, SUSPICIOUS, UNLABELLED, State
+from uncloning_ros.studio.state import ALL, LISTS, Row, State
 
 _TABS = {'list': 'Episodes', 'clusters': 'Clusters', 'warnings': 'Warnings'}
 _TILES, _EVERY_S = 60, 0.2  # most pictures of a camera on a page, and the time between two
@@ -97,22 +97,20 @@ class StudioPages:
     # lists
 
     def _list(self, person: str, of: str) -> Response:
-        if of not in (*LISTS, *self._state.contract.interface.modes):
+        lists = LISTS | {mode: mode for mode in self._state.contract.interface.modes}
+        if of not in lists:
             return _no_page()
         rows = self._state.rows()
-        counts = {ALL: len(rows), UNLABELLED: sum(row.mode is None for row in rows),
-                  SUSPICIOUS: sum(bool(row.reasons) for row in rows),
-                  **Counter(row.mode for row in rows)}
         links = ''.join(
             f'<a href="?of={quote(name)}"{" aria-current=page" if name == of else ""}>'
-            f'{page.joined(words)} ({counts.get(name, 0)})</a>' for name, words in {
-                **LISTS, **{mode: mode for mode in self._state.contract.interface.modes}}.items())
+            f'{page.joined(words)} ({sum(row.is_in(name) for row in rows)})</a>'
+            for name, words in lists.items())
         body = [[f'<a href="../episode/{quote(person)}/{row.index}?of={quote(of)}">'
                  f'{page.joined(row.name)}</a>', page.joined(
                      *_label_words(row.label), '' if row.label is None else
                      f' ({row.label.source})'),
                  '' if row.facts is None else f'{row.facts.length_s:.1f} s',
-                 page.joined('; '.join(row.reasons))] for row in self._state.rows(of)]
+                 page.joined('; '.join(row.reasons))] for row in rows if row.is_in(of)]
         return self._page('list', person, self._state.name, f'<nav>{links}</nav>',
                           self._still_reading(),
                           page.table(('episode', 'label', 'length', 'to look at'), body)
@@ -134,7 +132,8 @@ class StudioPages:
         if request.form is not None:
             try:
                 self._save(index, person, request.form)
-                place = self._next(index, of, 1) if request.form.get('mode') else index
+                place = index if not request.form.get('mode') else self._next(
+                    self._state.rows(), index, of, 1)
                 return Response(go_to=f'episode/{person}/{place}?of={of}', status=303)
             except UncloningError as err:
                 notice, status = page.notice(str(err), 'bad'), 422
@@ -158,9 +157,10 @@ class StudioPages:
             require_windows(ref, label, self._state.reading)
         add_labels([opinion])
 
-    def _next(self, index: int, of: str, step: int) -> int:
+    @staticmethod
+    def _next(rows: Sequence[Row], index: int, of: str, step: int) -> int:
         """Return the next episode of a list in a direction, the same one at its end."""
-        places = [row.index for row in self._state.rows(of)]
+        places = [row.index for row in rows if row.is_in(of)]
         after = [place for place in places[::step] if (place - index) * step > 0]
         return after[0] if after else index
 
@@ -182,7 +182,7 @@ class StudioPages:
         undo = ('' if own is None else '<button name="mode" value="" data-keys="Backspace z">'
                 'Take the label back<kbd>Z</kbd></button>')
         moves = ''.join(
-            f'<form action="{self._next(index, of, step)}"><input type="hidden" name="of" '
+            f'<form action="{self._next(rows, index, of, step)}"><input type="hidden" name="of" '
             f'value="{page.joined(of)}"><button data-keys="{keys}">{words}<kbd>{key}</kbd>'
             f'</button></form>' for step, words, keys, key in (
                 (-1, 'Before', 'ArrowLeft p', '←'), (1, 'Next', 'ArrowRight n', '→')))

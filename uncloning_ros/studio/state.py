@@ -39,6 +39,11 @@ class Row:
         """Return the mode that counts."""
         return None if self.label is None else self.label.mode
 
+    def is_in(self, of: str) -> bool:
+        """Tell whether it is in a list: one of `LISTS`, or that of a mode."""
+        return of == ALL or self.mode == of or (of == UNLABELLED and self.mode is None) or (
+            of == SUSPICIOUS and bool(self.reasons))
+
 
 class State:
     """The episodes of a listing; `doubted` tells by name why an edit doubted a label.
@@ -87,18 +92,15 @@ class State:
             raise known[1]
         return known[1]
 
-    def rows(self, of: str = ALL) -> list[Row]:
-        """Return the episodes of a list: one of `LISTS`, or those of a mode."""
+    def rows(self) -> list[Row]:
+        """Return all episodes, in their order."""
         session = self.session()
         told: dict[str, list[str]] = {}
         for name, opinion, _ in disagreements(session):
             told.setdefault(name, []).append(f'{opinion} differs from the label')
         facts = {one.name: one for one in session.episodes}
-        rows = [self._row(i, ref, facts.get(ref.name), told.get(ref.name, []))
+        return [self._row(i, ref, facts.get(ref.name), told.get(ref.name, []))
                 for i, ref in enumerate(self.episodes)]
-        return [row for row in rows if of == ALL or row.mode == of
-                or (of == UNLABELLED and row.mode is None)
-                or (of == SUSPICIOUS and row.reasons)]
 
     def session(self) -> Session:
         """Return the episodes whose facts are known, with the labels of now, and other bags."""
