@@ -5,6 +5,7 @@
 import importlib
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any, get_origin
 
 import pytest
 import yaml
+from test_pages import PAGES
 
 from uncloning_ros.contract import load_contract
 from uncloning_ros.errors import ContractError
@@ -199,3 +201,31 @@ def test_a_number_that_launch_cannot_read_is_refused_by_the_name_of_the_argument
         return
     with pytest.raises(ContractError, match=f"^policy_seed: .*got '{text}'; {remedy}"):
         value.words[0].perform({'policy_seed': text})
+
+
+def ros2_lines(page: Path) -> list[list[str]]:
+    """Return every ros2 command in the code blocks of a page, as words."""
+    blocks = re.findall(r'^ *```\w*\n(.*?)^ *```', page.read_text('utf-8'), re.M | re.S)
+    lines = re.findall(r'^ *(ros2 .*)$', '\n'.join(blocks).replace('\\\n', ''), re.M)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.parametrize('page', [page for page in PAGES if ros2_lines(page)],
+                         ids=lambda page: page.name)
+def test_the_ros2_commands_of_a_page_name_what_there_is(page: Path,
+                                                        launching: ModuleType) -> None:
+    sources = '\n'.join(path.read_text('utf-8')
+                        for path in (ROOT / 'uncloning_ros' / 'nodes').rglob('*.py'))
+    for _, verb, *words in ros2_lines(page):
+        if verb == 'launch':
+            path = ROOT / 'launch' / words[1]
+            declared = arguments(runpy.run_path(str(path))['generate_launch_description']())
+            assert {word.partition(':=')[0] for word in words[2:]} - set(declared) == set()
+        elif verb == 'run' and words[0] == 'uncloning_ros':
+            known = {row.name for row in (*NODES[words[1]], USE_SIM_TIME)}
+            given = [words[i + 1] for i, word in enumerate(words) if word == '-p']
+            assert {one.partition(':=')[0] for one in given} - known == set()
+        elif verb == 'service':
+            node, service = words[1].removeprefix('/').split('/')
+            assert node in executables()
+            assert f"'~/{service}'" in sources
