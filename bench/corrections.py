@@ -49,7 +49,7 @@ PAGE = Path(__file__).parent.parent / 'docs' / 'benchmarks' / 'corrections.md'
 # The tool lies farther to the left than in any demonstration.
 SHIFT_M = ((0.35, 0.20), (0.50, 0.35))
 LYING_S = 5.0  # time (s) for which a tool may lie on the table where the policy may put it down
-FAR_M = 0.25  # distance (m) between an open gripper and the tool that ends an episode
+HAND_M = 0.4  # distance (m) from the hand up to which a tool that was let go is handed over
 CORRECTIONS, DEMONSTRATIONS, TURNED = 'corrections', 'demonstrations', 'turned back'
 KNOWN = 8000  # demonstrated states to which distances are measured
 APART = 1_000_000  # seeds between two uses
@@ -254,7 +254,7 @@ def main() -> None:
     args = parser.parse_args()
     run = load_run(args.run)
     contract = run.config.contract
-    end = replace(contract.deployment.episode_end, object_distance_m=FAR_M)
+    end = replace(contract.deployment.episode_end, hand_distance_m=HAND_M)
     run = replace(run, config=replace(run.config, contract=replace(
         contract, deployment=replace(contract.deployment, episode_end=end))))
     args.work.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from loop_inputs import Run, deployed, pose, samples
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
+from uncloning_ros.errors import ContractError
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.control_loop import State
 from uncloning_ros.runtime.release import Release, release_lacks, release_rule
@@ -195,6 +196,24 @@ def test_the_loop_ends_with_the_release_and_without_one_at_the_longest_episode()
 def test_the_object_s_pose_decides_where_it_is_observed() -> None:
     assert type(rule_of(by_pull(()))) is type(rule_of(CONTRACT))
     assert type(rule_of(by_pull())) is not type(rule_of(CONTRACT))
+
+
+def test_a_tool_that_was_put_down_is_not_handed_over_where_the_hand_decides() -> None:
+    end = replace(CONTRACT.deployment.episode_end, hand_distance_m=0.3)
+    down, taken = {'object_pose': pose(0.4, y=0.3)}, {'object_pose': pose(0.65)}
+    for contract, ends in ((deployed(episode_end=end), False), (CONTRACT, True)):
+        rule = rule_of(contract)
+        assert not rule.noticed(0, samples(0, 0.02, object_pose=pose(0.4)))
+        assert rule.noticed(1, samples(1, **down)) is ends
+        assert rule.noticed(2, samples(2, **taken))
+
+
+def test_how_near_the_hand_needs_a_hand() -> None:
+    contract = by_pull()
+    end = replace(contract.deployment.episode_end, hand_distance_m=0.3)
+    with pytest.raises(ContractError, match='expected object_pose and hand_pose among the '
+                                            'observations, got gripper_width tool_pose'):
+        end.require_fits(contract.interface)
 
 
 def test_a_contract_without_a_pull_keeps_its_hash() -> None:

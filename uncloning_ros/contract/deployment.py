@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
-from uncloning_ros.contract.interface import Interface
+from uncloning_ros.contract.interface import HAND_KEY, OBJECT_KEY, Interface
 from uncloning_ros.contract.kinds import KINDS, Signal
 from uncloning_ros.contract.messages import ARRAY, JOINT_STATE, TRANSFORMS
 from uncloning_ros.errors import ContractError, near_miss
@@ -208,7 +208,9 @@ class EpisodeEnd:
     """The end of an episode: after `max_episode_s`, or at the end of a handover.
 
     That is the gripper open at least `open_width_m`, and the tool gone. The tool is gone at
-    `object_distance_m` from the tool centre point. Without a pose of the object it is gone if
+    `object_distance_m` from the tool centre point, and, where `hand_distance_m` is given, at most
+    that far from the tracked hand: a tool that the gripper put down lies farther away, and the
+    episode goes on. Without a pose of the object it is gone if
     the gripper opened after a pull of at least `pull_n` (N), and the tool centre point is
     `object_distance_m` from where that was; without `pull_n` no release is noticed then. A
     contract without a gripper's width needs neither of the two, and one without the arm's pose no
@@ -219,9 +221,15 @@ class EpisodeEnd:
     open_width_m: Annotated[float, Range(0.0)] = math.inf
     object_distance_m: Annotated[float, Range(0.0)] = math.inf
     pull_n: AboveZero | None = None
+    hand_distance_m: AboveZero = math.inf
 
     def require_fits(self, interface: Interface) -> None:
         """Raise `ContractError` without a key that a handover's end needs."""
+        keys = {one.key for one in interface.observations}
+        if math.isfinite(self.hand_distance_m) and not {OBJECT_KEY, HAND_KEY} <= keys:
+            raise ContractError(f'episode_end.hand_distance_m: expected {OBJECT_KEY} and '
+                                f'{HAND_KEY} among the observations, got '
+                                f'{" ".join(sorted(keys))}; leave hand_distance_m out')
         for name, about in (('open_width_m', (interface.width_key,)),
                             ('object_distance_m', (interface.width_key, interface.arm_pose_key))):
             if None not in about and math.isinf(getattr(self, name)):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from uncloning_ros.contract import OBJECT_KEY, Contract
+from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array
 
@@ -62,7 +62,7 @@ def release_lacks(contract: Contract) -> tuple[str, ...]:
 
 
 class _ByPose:
-    """The object was between the fingers, and is now let go and out of reach."""
+    """The object was between the fingers, and is now let go, out of reach, and with the hand."""
 
     def __init__(self, contract: Contract) -> None:
         self._end = contract.deployment.episode_end
@@ -78,7 +78,14 @@ class _ByPose:
         opened = float(samples[self._width_key].values[0]) >= self._end.open_width_m
         if not opened and apart_m < self._end.object_distance_m:
             self._grasped = True
-        return self._grasped and opened and apart_m >= self._end.object_distance_m
+        return (self._grasped and opened and apart_m >= self._end.object_distance_m
+                and self._at_hand(samples))
+
+    def _at_hand(self, samples: Mapping[str, Sample]) -> bool:
+        if math.isinf(self._end.hand_distance_m):
+            return True
+        apart_m = samples[OBJECT_KEY].values[:3] - samples[HAND_KEY].values[:3]
+        return math.sqrt(float(apart_m.dot(apart_m))) <= self._end.hand_distance_m
 
 
 class _ByPull:
