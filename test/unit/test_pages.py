@@ -52,7 +52,7 @@ def section(page: Path, heading: str) -> str:
 def command_lines(text: str) -> list[list[str]]:
     """Return every uncloning command in the code blocks of a page, as words."""
     found = re.findall(r'^ *```(\w*)\n(.*?)^ *```', text, re.MULTILINE | re.DOTALL)
-    blocks = '\n'.join(block for language, block in found if language in ('', 'bash')
+    blocks = '\n'.join(block for language, block in found if language in ('', 'bash', 'sh')
                        and '│' not in block)  # a drawing has command names as well
     lines = re.findall(r'^ *(uncloning .*)$', blocks.replace('\\\n', ''), re.MULTILINE)
     return [shlex.split(line)[1:] for line in lines]

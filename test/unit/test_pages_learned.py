@@ -78,6 +78,11 @@ def nobody_comes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return addresses
 
 
+def test_cloning(made: Path) -> None:
+    take(made, 'data')
+    run_page('cloning.md', 4)
+
+
 def test_plan_policies(made: Path) -> None:
     take(made, 'data')
     run_page('plan_policies.md', 4)
