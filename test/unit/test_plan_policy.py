@@ -20,6 +20,7 @@ from uncloning_ros.learning import checkpoint, cloning
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.export import export
+from uncloning_ros.learning.forks import DRAWS, ForkFinder
 from uncloning_ros.learning.lock import lock
 from uncloning_ros.learning.options import EDIT, LOCKED, PLAN, TRAINING, NetworkOptions
 from uncloning_ros.learning.policies import build_policy
@@ -136,6 +137,15 @@ def test_an_own_chunk_is_cloned_with_the_mode_that_was_said_for_it(run: Run) -> 
     own = edit._recent[0]
     assert len(own) > 100 and own.intents is not None
     assert own.intents[:, 0].mean() > 0.9, 'kept chunks are said with the kept mode'
+
+
+def test_own_plans_that_hold_an_edit_by_incidents_keep_their_mode(run: Run) -> None:
+    policy = policy_of(run)
+    start = policy.condition(run.observations[:2], ())
+    finder = ForkFinder(policy, INTERFACE, CONTRACT.policy, torch.Generator().manual_seed(1))
+    parted = finder.parted(start).picked(slice(1, None))
+    assert parted.said is not None and parted.said.shape[:2] == (1, DRAWS)
+    assert {tuple(one) for one in parted.said[0, :, :2].tolist()} == {(1.0, 0.0), (0.0, 1.0)}
 
 
 def test_windows_without_a_mode_or_key_poses_are_learned_from_too(handovers: Dataset) -> None:

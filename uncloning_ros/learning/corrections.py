@@ -206,8 +206,9 @@ def _windows(run: Run, dataset: Dataset | None, split: str) -> Windows:
 def _own_plans(run: Run, seed: int) -> Windows:
     """Return plans of a run's policy at the observations that it carries."""
     conditions = carried_conditions(run)
-    plans = run.policy.draw(conditions, _OWN, torch.Generator().manual_seed(seed))
-    return Windows(conditions.repeat_interleave(_OWN, 0), plans.flatten(0, 1))
+    plans, said = run.policy.own(conditions, _OWN, torch.Generator().manual_seed(seed))
+    return Windows(conditions.repeat_interleave(_OWN, 0), plans.flatten(0, 1),
+                   None if said is None else said.flatten(0, 1))
 
 
 def _distances(policy: Policy, dataset: Dataset, windows: Windows, seed: int) -> float | None:

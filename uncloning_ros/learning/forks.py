@@ -43,7 +43,8 @@ class Parted(NamedTuple):
 
     `plans` (N, draws, D), `second` (N, draws): whether a plan is in the second group, `centres`
     (N, 2, E) of the groups, the distance `apart` (N,) of the centres, and the root mean square
-    `spread` (N,) of plans about them. Distances are between arms (E), without widths.
+    `spread` (N,) of plans about them. Distances are between arms (E), without widths. `said`
+    (N, draws, I) are the intents of the plans, None of a policy without any.
     """
 
     plans: Tensor
@@ -51,6 +52,13 @@ class Parted(NamedTuple):
     centres: Tensor
     apart: Tensor
     spread: Tensor
+    said: Tensor | None
+
+    def picked(self, picks: Tensor | slice) -> 'Parted':
+        """Return the plans at some of the observations."""
+        return Parted(self.plans[picks], self.second[picks], self.centres[picks],
+                      self.apart[picks], self.spread[picks],
+                      None if self.said is None else self.said[picks])
 
 
 class Forks(NamedTuple):
@@ -95,12 +103,15 @@ class ForkFinder:
     def parted(self, conditions: Tensor) -> Parted:
         """Return the plans at conditions (N, C)."""
         with progress_bar('other plans', len(conditions), 'window', delay_s=2.0) as bar:
-            parts = []
+            drawn, groups = [], []
             for some in conditions.split(_AT_ONCE):
-                plans = self._policy.draw(some, DRAWS, self._generator)
-                parts.append(Parted(plans, *_two_groups(plans[..., self._moves])))
+                drawn.append(self._policy.own(some, DRAWS, self._generator))
+                groups.append(_two_groups(drawn[-1][0][..., self._moves]))
                 bar.update(len(some))
-        return Parted(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        said = [one for _, one in drawn if one is not None]
+        second, centres, apart, spread = map(torch.cat, zip(*groups, strict=True))
+        return Parted(torch.cat([plans for plans, _ in drawn]), second, centres, apart, spread,
+                      torch.cat(said) if said else None)
 
     def forks(self, recordings: Sequence[Windows]) -> tuple[Forks, Parted]:
         """Return the forks of recordings, and the plans at all of their windows, one by one."""

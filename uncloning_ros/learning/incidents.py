@@ -126,7 +126,7 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
                            carried[is_fork(at_carried, forks.least)]])
     removal = SelfDistillation(classifier, {'incidents': Windows(
         looked_at, torch.zeros(len(looked_at), policy.chunk_dim))}, options)
-    of_incidents = Parted(*(part[some] for part in of_incidents))
+    of_incidents = of_incidents.picked(some)
     retained = SharedBatches(
         [(_own_plans(incidents[some], of_incidents, forks.least, None), _OF_INCIDENTS),
          *((part, (1.0 - _OF_INCIDENTS) / len(own)) for part in own)], options)
@@ -169,7 +169,8 @@ def _own_plans(conditions: Tensor, parted: Parted, least: float,
                classifier: ModeClassifier | None) -> Windows:
     """Return plans at conditions (N, C); at forks those of kept modes, none without a judge."""
     draws = parted.plans.shape[1]
-    windows = Windows(conditions.repeat_interleave(draws, 0), parted.plans.flatten(0, 1))
+    windows = Windows(conditions.repeat_interleave(draws, 0), parted.plans.flatten(0, 1),
+                      None if parted.said is None else parted.said.flatten(0, 1))
     forks = is_fork(parted, least).repeat_interleave(draws)
     if classifier is not None:
         forks &= classifier.kept_probability(windows.conditions, windows.clean) <= 0.5

@@ -142,5 +142,6 @@ EDIT = EditOptions(remove=(), method=FINE_TUNE, gamma=0.0, tau=None, retarget=0.
                    batch_size=256, learning_rate=3e-4, seed=0, threads=1)
 # From incidents alone there are no demonstrations to retarget. Own chunks are all that moves the
 # policy: on knife, with a gamma of 1 three times as many plans of the removed mode were left.
-FROM_CORRECTIONS = replace(EDIT, retarget=0.5)
+# Turning back is a long motion that nothing before has shown: 450 steps taught it to few.
+FROM_CORRECTIONS = replace(EDIT, retarget=0.5, steps=1500)
 FROM_INCIDENTS = replace(EDIT, method=SELF_DISTILLATION, gamma=4.0, retarget=0.0)
