@@ -14,11 +14,14 @@ _MOST_STEPS, _MOST_WINDOWS = 10_000_000, 100_000
 
 
 def add_optimisation(parser: argparse.ArgumentParser, defaults: TrainingOptions | EditOptions,
-                     with_cameras: TrainingOptions | EditOptions) -> None:
-    """Add the options of a training loop; one that is not given is None."""
+                     where: str, others: TrainingOptions | EditOptions) -> None:
+    """Add the options of a training loop, which has other defaults in one case (`where`).
+
+    One that is not given is None.
+    """
     def default(option: str) -> str:
-        value, seen = (getattr(one, option) for one in (defaults, with_cameras))
-        return f'default: {value}' + ('' if seen == value else f', with cameras {seen}')
+        value, other = (getattr(one, option) for one in (defaults, others))
+        return f'default: {value}' + ('' if other == value else f', {where} {other}')
 
     parser.add_argument('--steps', type=count(_MOST_STEPS), metavar='N',
                         help=f'updates of the network ({default("steps")})')

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='train on the windows of these modes alone (default: all)')
     parser.add_argument('--policy', choices=POLICY_KINDS,
                         help=f'class of the policy (default: {NETWORK.kind})')
-    add_optimisation(parser, TRAINING, CAMERA_TRAINING)
+    add_optimisation(parser, TRAINING, 'with cameras', CAMERA_TRAINING)
 
 
 def run(args: argparse.Namespace) -> int:

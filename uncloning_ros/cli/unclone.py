@@ -140,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--episodes', type=count(), metavar='N',
                         help='episodes of the scenario that judge each strength of a --sweep '
                              f'(default: {_EPISODES}; none without a scenario)')
-    add_optimisation(parser, EDIT, EDIT)
+    add_optimisation(parser, EDIT, 'with --corrections', FROM_CORRECTIONS)
 
 
 def _defaults(option: str) -> str:
