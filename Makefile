@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials bench-preferences results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-doubt results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -84,6 +84,15 @@ bench-trials: $(INSTALLED) ## try out the statistics of trials: docs/benchmarks/
 
 bench-preferences: $(INSTALLED) ## try out the reward that answers tell: docs/benchmarks/preferences.md
 	@$(ENV) cd bench; python preferences.py $(BENCH_ARGS)
+
+bench-preference-edit: $(INSTALLED) ## true and learned reward as an edit strengthens; BENCH_ARGS='RUN DATA --work DIR'
+	@$(ENV) cd bench; python preference_edit.py $(BENCH_ARGS)
+
+bench-corrections: $(INSTALLED) ## what corrections teach, and turning back; BENCH_ARGS='RUN DATA --work DIR'
+	@$(ENV) cd bench; python corrections.py $(BENCH_ARGS)
+
+bench-doubt: $(INSTALLED) ## what doubt notices; BENCH_ARGS='RUN DATA --work DIR'
+	@$(ENV) cd bench; python doubt.py $(BENCH_ARGS)
 
 results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and the README's table
 	@$(ENV) cd bench; python -m comparison --page

@@ -17,26 +17,29 @@ _WIDTH, _PANEL, _TALL, _LEFT, _TOP = 800, 210, 170, 44, 34
 Panel = tuple[str, Sequence[str], Mapping[str, Sequence[float | None]]]
 
 
-def picture(panels: Sequence[Panel], label: str) -> str:
-    """Return an SVG file with panels side by side, each with a vertical axis from 0."""
+def picture(panels: Sequence[Panel], label: str, colors: Mapping[str, str] = _COLORS) -> str:
+    """Return an SVG file with panels side by side, each with a vertical axis from 0.
+
+    Each class or other kind of curve has its colour.
+    """
     parts = ['<style>text{font:12px system-ui,sans-serif;fill:#1d2329}.dim{fill:#5a6672}</style>',
              '<rect width="100%" height="100%" fill="#ffffff"/>']
     for i, panel in enumerate(panels):
-        parts += _panel(panel, _LEFT + i * (_PANEL + 50))
-    drawn = [kind for kind in POLICY_KINDS if any(kind in values for _, _, values in panels)]
+        parts += _panel(panel, _LEFT + i * (_PANEL + 50), colors)
+    drawn = [kind for kind in colors if any(kind in values for _, _, values in panels)]
     for i, kind in enumerate(drawn):
         x = _LEFT + 130 * i
         parts.append(f'<rect x="{x}" y="{_TOP + _TALL + 42}" width="12" height="12" '
-                     f'fill="{_COLORS[kind]}"/>'
+                     f'fill="{colors[kind]}"/>'
                      + page.text(x + 18, _TOP + _TALL + 52, kind, 'start'))
     return page.svg(_WIDTH, _TOP + _TALL + 66, parts, label).replace(
         '<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + '\n'
 
 
-def _panel(panel: Panel, left: float) -> list[str]:
+def _panel(panel: Panel, left: float, colors: Mapping[str, str]) -> list[str]:
     title, places, values = panel
     floor = _TOP + _TALL
-    top = max([one for some in values.values() for one in some if one is not None], default=1.0)
+    top = max([one for some in values.values() for one in some if one is not None], default=1.0) or 1.0
     parts = [page.text(left, _TOP - 14, title, 'start')]
     for share in (0.0, 0.5, 1.0):
         y = floor - share * _TALL
@@ -50,7 +53,7 @@ def _panel(panel: Panel, left: float) -> list[str]:
         corners = [(left + (i + 0.5) * step, floor - _TALL * one / top, one)
                    for i, one in enumerate(some) if one is not None]
         parts.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in corners)}" '
-                     f'fill="none" stroke="{_COLORS[kind]}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_COLORS[kind]}">'
+                     f'fill="none" stroke="{colors[kind]}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colors[kind]}">'
                   f'{page.tip(f"{kind}: {one:.3g}")}</circle>' for x, y, one in corners]
     return parts

@@ -7,7 +7,7 @@ by the digest of the recording. An episode is kept, or removed, where the probab
 least `SURE`; the others, and those without an exchange, take no part in an edit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,7 @@ def divided(dataset: Dataset, scenario: Scenario, file: Path) -> Division:
     if not file.is_file():
         raise DatasetError(f'expected the answers of people in {file}, got no file; check the '
                            f'path, or give some with uncloning compare')
-    features, without = {}, []
-    for i, one in enumerate(dataset.episodes):
-        try:
-            features[one.name] = features_of(dataset.contract, scenario, _episode(dataset, i))
-        except UncloningError as err:
-            without.append(f'{one.name} takes no part: {err}')
+    features, without = features_in(dataset, scenario)
     digests = {one.name: one.digest for one in dataset.episodes if one.name in features}
     usable, gone = about(standing(read_answers(file)), digests)
     counts = [sum(one.said == said for one in usable) for said in ('good', 'bad')]
@@ -112,6 +107,18 @@ def divided(dataset: Dataset, scenario: Scenario, file: Path) -> Division:
                                f'probability of {SURE:.0%}, got none of {len(found.verdicts)}; '
                                f'give more answers with uncloning compare')
     return found
+
+
+def features_in(dataset: Dataset, scenario: Scenario) -> tuple[dict[str, Mapping[str, float]],
+                                                              list[str]]:
+    """Return the features of the episodes with an exchange, and sentences about the others."""
+    found, without = {}, []
+    for i, one in enumerate(dataset.episodes):
+        try:
+            found[one.name] = features_of(dataset.contract, scenario, _episode(dataset, i))
+        except UncloningError as err:
+            without.append(f'{one.name} takes no part: {err}')
+    return found, without
 
 
 def _trained(dataset: Dataset, verdicts: Sequence[Verdict]) -> bool:

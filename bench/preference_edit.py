@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Write docs/benchmarks/preference_edit.md: true and learned reward as an edit strengthens.
+
+A simulated rater, whose reward is known here, compares demonstrations and says good or bad of
+some. The edit removes what the answers refuse, in several strengths; a rival removes what the
+rater truly refuses. Files in --work are used again, so a stopped benchmark goes on with the same
+command.
+
+    cd bench; python preference_edit.py ../runs/mixed ../data --work ../runs/bench-preferences
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import measure  # noqa: F401 - limits the threads, so it comes before numpy
+import numpy as np
+from cloning.picture import picture
+from comparison.markdown import STATEMENT, bullets, table
+from preferences import COMPARED, HELD_OUT, INCONSISTENT, Rater, scaled_of
+
+from uncloning_ros.audit.run.rollout import result_of, run_episode
+from uncloning_ros.audit.wording import percent
+from uncloning_ros.cli.arguments import count, seed
+from uncloning_ros.conversions import Sample
+from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata
+from uncloning_ros.demos.dataset.store import Dataset, load_dataset
+from uncloning_ros.errors import UncloningError
+from uncloning_ros.files import write_json, write_whole
+from uncloning_ros.learning.checkpoint import Run, load_run
+from uncloning_ros.learning.export import export
+from uncloning_ros.learning.options import EDIT, METHODS, SELF_DISTILLATION, EditOptions
+from uncloning_ros.learning.uncloning import Prepared, look
+from uncloning_ros.preferences.features import features_of
+from uncloning_ros.preferences.removal import (
+    ACCEPTED,
+    REFUSED,
+    Division,
+    Verdict,
+    features_in,
+)
+from uncloning_ros.runtime.control_loop import ControlLoop, Decision
+from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
+from uncloning_ros.simulation.world import open_world
+from uncloning_ros.sweep.sweep import STRENGTHS
+
+PAGE = Path(__file__).parent.parent / 'docs' / 'benchmarks' / 'preference_edit.md'
+PICTURE = 'preference_edit.svg'
+SINGLES = 40  # answers good or bad, after the comparisons
+TRUE, LEARNED, SUCCESS = 'true reward', 'learned reward', 'success'
+COLORS = {TRUE: '#2b5f8a', LEARNED: '#b3471d', SUCCESS: '#7a8894'}
+UNEDITED, RIVAL = 'unedited', 'removes what the rater refuses'
+
+
+class RecordingLoop(ControlLoop):
+    """A control loop that keeps every sample that it was given, as a recorder does."""
+
+    def __init__(self, *setting: Any) -> None:
+        super().__init__(*setting)
+        self.kept: dict[str, dict[int, Sample]] = {}
+
+    def step(self, now_ns: int, samples: Mapping[str, Sample], *more: Any,
+             **named: Any) -> Decision:
+        """Keep the new samples, and decide."""
+        for key, one in samples.items():
+            self.kept.setdefault(key, {})[one.stamp_ns] = one
+        return super().step(now_ns, samples, *more, **named)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A run with its data, a rater who has answered, and the scale of the features."""
+
+    run: Run
+    dataset: Dataset
+    scenario: Scenario
+    names: tuple[str, ...]
+    scaled: np.ndarray
+    rater: Rater
+    of_demonstrations: Mapping[str, Mapping[str, float]]
+    args: argparse.Namespace
+
+    def edited(self, name: str, refused: Callable[[np.ndarray], np.ndarray],
+               options: EditOptions) -> Path:
+        """Return the file of an edit that removes what is surely refused."""
+        out = self.args.work / name
+        model = out.with_suffix('.onnx')
+        if not out.exists():
+            verdicts = (Verdict(one, None, 0.0, float(chance)) for one, chance in zip(
+                self.names, refused(self.scaled), strict=True))
+            divided = Division(tuple(verdicts), 0, '', ()).applied(self.dataset)
+            Prepared(self.run, divided, (ACCEPTED,), look(self.run.policy, divided), None).edit(
+                out, options)
+        if not model.exists():
+            export(load_run(out), model)
+        return model
+
+    def judged(self, name: str, model: Path) -> dict[str, Any]:
+        """Return the scaled features of episodes of a model, None without an exchange."""
+        path = self.args.work / f'{name}.json'
+        if not path.exists():
+            write_json(path, self._judged(model))
+        found: dict[str, Any] = json.loads(path.read_text('utf-8'))
+        return found
+
+    def _judged(self, model: Path) -> dict[str, Any]:
+        policy = load_policy(model)
+        contract, values, outcomes = policy.contract, [], []
+        world = open_world(self.scenario, contract.interface)
+        for at in range(self.args.seed, self.args.seed + self.args.episodes):
+            loop = RecordingLoop(contract, 0)
+            rollout = run_episode(world, loop, contract, policy, at, INFERENCE_LATENCY_S)
+            outcomes.append(result_of(rollout, self.scenario,
+                                      contract.interface.desired_modes).outcome)
+            episode = Episode(Path(str(at)), EpisodeMetadata('', 0, '', None, '', at), contract, {
+                key: tuple(one for _, one in sorted(some.items()))
+                for key, some in loop.kept.items()}, ())
+            try:
+                values.append(dict(features_of(contract, self.scenario, episode)))
+            except UncloningError:
+                values.append(None)
+        world.close()
+        return {'features': values, 'success': [one.success for one in outcomes],
+                'modes': [one.mode for one in outcomes]}
+
+    def row(self, name: str, model: Path) -> dict[str, Any]:
+        """Return rewards and shares of one policy, over the episodes with an exchange."""
+        found = self.judged(name, model)
+        there = [one for one in found['features'] if one is not None]
+        values = self.as_scaled(there)
+        true = values @ self.rater.weights
+        belief = self.rater.belief()
+        return {'name': name, 'exchanges': len(there),
+                TRUE: float(true.mean()), LEARNED: float((values @ belief.weights).mean()),
+                'true share': float((true < self.rater.limit).mean()),
+                'learned share': float((belief.below(values) > 0.5).mean()),
+                SUCCESS: sum(found['success']) / len(found['success'])}
+
+    def as_scaled(self, features: list[Mapping[str, float]]) -> np.ndarray:
+        """Return features in standard deviations of the demonstrations."""
+        known = np.array([list(one.values()) for one in self.of_demonstrations.values()])
+        return (np.array([list(one.values()) for one in features])
+                - known.mean(axis=0)) / known.std(axis=0)
+
+
+def opened(args: argparse.Namespace) -> Bench:
+    """Return the run with a rater who has given all answers."""
+    run, dataset = load_run(args.run), load_dataset(args.data)
+    scenario = find_scenario(dataset.scenario)
+    features, _ = features_in(dataset, scenario)
+    scaled, signs = scaled_of(features)
+    rater = Rater(args.rater, scaled, signs)
+    for _ in range(COMPARED):
+        rater.compare(active=True)
+    for _ in range(SINGLES):
+        rater.judge()
+    args.work.mkdir(parents=True, exist_ok=True)
+    return Bench(run, dataset, scenario, tuple(features), scaled, rater, features, args)
+
+
+def rows_of(bench: Bench) -> list[dict[str, Any]]:
+    """Return the rows of the unedited policy, of each strength, and of the rival."""
+    options = replace(EDIT, remove=(REFUSED,), trust_labels=True)
+    method = METHODS[SELF_DISTILLATION]
+    base = bench.args.work / 'unedited.onnx'
+    if not base.exists():
+        export(bench.run, base)
+    rows = [bench.row(UNEDITED, base)]
+
+    def strong(strength: float) -> EditOptions:
+        return options if not strength else replace(
+            options, method=SELF_DISTILLATION, gamma=strength * method.gamma, tau=method.tau)
+
+    for strength in STRENGTHS:
+        name = f'strength {strength:g}'
+        rows.append(bench.row(name, bench.edited(name, bench.rater.belief().below,
+                                                 strong(strength))))
+        print(rows[-1], flush=True)
+    truth = bench.edited(RIVAL, lambda values: (
+        values @ bench.rater.weights < bench.rater.limit).astype(float), strong(1.0))
+    return [*rows, bench.row(RIVAL, truth)]
+
+
+def written(bench: Bench, rows: list[dict[str, Any]]) -> str:
+    """Return the page."""
+    sections = [
+        '# Preferences, from answers to an edit', STATEMENT,
+        'This page is written by `bench/preference_edit.py`. A strength is the weight of the '
+        'removal, relative to that of [an edit by preferences]'
+        '(../learning-from-people.md#from-preferences-to-an-edit); 0 is a fine-tune on the '
+        'accepted episodes. Rewards are means over the episodes with an exchange, in standard '
+        'deviations of the features of the demonstrations, whose mean is 0.',
+        bullets([f'One simulated rater (seed {bench.args.rater}): {COMPARED} comparisons, '
+                 f'{SINGLES} answers good or bad, {INCONSISTENT:.0%} of both wrong. {HELD_OUT} '
+                 f'demonstrations were not asked about.',
+                 f'{bench.args.episodes} judged episodes of each policy on the same seeds, from '
+                 f'{bench.args.seed}.',
+                 'Success is that of an audit, whose desired modes the rater does not know.']),
+        f'![Rewards and shares by strength]({PICTURE})',
+        table(('policy', 'exchanges', TRUE, LEARNED, 'truly refused', 'refused by the answers',
+               SUCCESS),
+              [[row['name'], str(row['exchanges']), f'{row[TRUE]:+.2f}', f'{row[LEARNED]:+.2f}',
+                percent(row['true share']), percent(row['learned share']), percent(row[SUCCESS])]
+               for row in rows])]
+    return '\n\n'.join(sections) + '\n'
+
+
+def drawn(rows: list[dict[str, Any]]) -> str:
+    """Return the picture: rewards above that of the unedited policy, and shares accepted."""
+    edits = rows[:-1]
+    places = [row['name'].removeprefix('strength ') for row in edits]
+    return picture([
+        ('reward above that of the unedited policy', places,
+         {name: [row[name] - rows[0][name] for row in edits] for name in (TRUE, LEARNED)}),
+        ('share of exchanges that are accepted', places,
+         {TRUE: [1.0 - row['true share'] for row in edits],
+          LEARNED: [1.0 - row['learned share'] for row in edits]}),
+        ('success', places, {SUCCESS: [row[SUCCESS] for row in edits]})],
+        'rewards, accepted exchanges and success by strength of the edit', COLORS)
+
+
+def main() -> None:
+    """Run what is missing; write the page and its picture."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('run', type=Path, help='run of which nothing was removed')
+    parser.add_argument('data', type=Path, help='its dataset')
+    parser.add_argument('--work', type=Path, required=True, help='folder for all files')
+    parser.add_argument('--rater', type=seed, default=100, help='seed of the simulated rater')
+    parser.add_argument('--episodes', type=count(), default=100,
+                        help='judged episodes of each policy (default: %(default)s)')
+    parser.add_argument('--seed', type=seed, default=540_000_000,
+                        help='first seed of the judged episodes (default: %(default)s)')
+    bench = opened(parser.parse_args())
+    rows = rows_of(bench)
+    write_whole(PAGE, written(bench, rows).encode())
+    write_whole(PAGE.with_name(PICTURE), drawn(rows).encode())
+
+
+if __name__ == '__main__':
+    main()
