@@ -85,13 +85,13 @@ bench-trials: $(INSTALLED) ## try out the statistics of trials: docs/benchmarks/
 bench-preferences: $(INSTALLED) ## try out the reward that answers tell: docs/benchmarks/preferences.md
 	@$(ENV) cd bench; python preferences.py $(BENCH_ARGS)
 
-bench-preference-edit: $(INSTALLED) ## true and learned reward as an edit strengthens; BENCH_ARGS='RUN DATA --work DIR'
+bench-preference-edit: $(INSTALLED) ## true and learned reward by strength; BENCH_ARGS='RUN DATA --work DIR'
 	@$(ENV) cd bench; python preference_edit.py $(BENCH_ARGS)
 
 bench-corrections: $(INSTALLED) ## what corrections teach, and turning back; BENCH_ARGS='RUN DATA --work DIR'
 	@$(ENV) cd bench; python corrections.py $(BENCH_ARGS)
 
-bench-doubt: $(INSTALLED) ## what doubt notices; BENCH_ARGS='RUN DATA --work DIR'
+bench-doubt: $(INSTALLED) ## what doubt notices; BENCH_ARGS='MODEL --plain MODEL --out DIR'
 	@$(ENV) cd bench; python doubt.py $(BENCH_ARGS)
 
 results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and the README's table

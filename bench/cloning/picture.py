@@ -39,7 +39,7 @@ def picture(panels: Sequence[Panel], label: str, colors: Mapping[str, str] = _CO
 def _panel(panel: Panel, left: float, colors: Mapping[str, str]) -> list[str]:
     title, places, values = panel
     floor = _TOP + _TALL
-    top = max([one for some in values.values() for one in some if one is not None], default=1.0) or 1.0
+    top = max((one for some in values.values() for one in some if one), default=1.0)
     parts = [page.text(left, _TOP - 14, title, 'start')]
     for share in (0.0, 0.5, 1.0):
         y = floor - share * _TALL
