@@ -32,16 +32,20 @@ PICTURE = '/policy/debug_picture/{key}'  # the picture that the policy saw, with
 _COLORS = ('#4e98e2', '#f5774d', '#f7df71', '#5cd6a9', '#a395e2', '#e28d4e', '#8fc24e', '#d86ba8')
 _GREY = 90
 _MOST_LINES = 24  # of one plot
+_LABEL_M = 0.03  # height of the names of frames: by default they hide the scene
+_FRAME_SCALE = 0.2  # axes of frames (m)
+_POSE_M, _COMMAND_M = 0.1, 0.07  # axes of poses, measured and commanded
 _NO_FRAME = 'map'  # of a contract without poses and forces: RViz wants one
 
 
 def foxglove_layout(contract: Contract) -> dict[str, Any]:
     """Return a layout for Foxglove: scene, state, values, and a picture of each camera."""
     frame = contract.interface.base_frame or _NO_FRAME
-    poses = {topic.bag_name: {'visible': True, 'type': 'axis', 'axisScale': 0.1}
-             for _, topic in _poses(contract)}
+    poses = {topic.bag_name: {'visible': True, 'type': 'axis', 'axisScale': length_m}
+             for _, topic, length_m in _poses(contract)}
     scene = {
-        'followTf': frame, 'followMode': 'follow-none', 'scene': {}, 'transforms': {},
+        'followTf': frame, 'followMode': 'follow-none', 'transforms': {},
+        'scene': {'transforms': {'labelSize': _LABEL_M, 'axisScale': _FRAME_SCALE}},
         'cameraState': {'distance': 2.2, 'perspective': True, 'phi': 60, 'thetaOffset': 45,
                         'target': [0.5, 0, 0.3], 'targetOffset': [0.5, 0, 0.3],
                         'targetOrientation': [0, 0, 0, 1], 'fovy': 45, 'near': 0.01, 'far': 100},
@@ -50,7 +54,6 @@ def foxglove_layout(contract: Contract) -> dict[str, Any]:
                             'visible': True, 'frameLocked': True, 'frameId': frame, 'size': 2,
                             'divisions': 20, 'color': f'#{_GREY:x}{_GREY:x}{_GREY:x}ff',
                             'position': [0, 0, 0], 'rotation': [0, 0, 0]}}, 'imageMode': {}}
-    paths = list(dict.fromkeys(_paths(contract)))[:_MOST_LINES]
     state = f'{DIAGNOSTICS}.status[:]{{name=="{CONTROL}"}}.values[:]{{key=="state"}}.value'
     panels: dict[str, Any] = {
         '3D!scene': scene,
@@ -61,19 +64,16 @@ def foxglove_layout(contract: Contract) -> dict[str, Any]:
         'RawMessages!status': {'topicPath': f'{STATUS}.data', 'diffEnabled': False,
                                'diffMethod': 'custom', 'diffTopicPath': '',
                                'showFullMessageForDiff': False},
-        'Plot!values': {
-            'paths': [{'value': path, 'enabled': True, 'timestampMethod': 'receiveTime',
-                       'color': _COLORS[i % len(_COLORS)]} for i, path in enumerate(paths)],
-            'showXAxisLabels': True, 'showYAxisLabels': True, 'showLegend': True,
-            'legendDisplay': 'floating', 'showPlotValuesInLegend': False, 'isSynced': True,
-            'xAxisVal': 'timestamp', 'sidebarDimension': 240},
+        **_plots(contract),
         **{f'Image!{camera.key}': {'imageMode': {'imageTopic': contract.deployment.observations[
             camera.key].bag_name}} for camera in contract.interface.cameras}}
-    left = ['3D!scene', *(name for name in panels if name.startswith('Image!'))]
-    right = [name for name in panels if name not in left]
+    pictures = [name for name in panels if name.startswith('Image!')]
+    left = {'direction': 'column', 'first': '3D!scene', 'second': _split('row', pictures),
+            'splitPercentage': 60} if pictures else '3D!scene'
+    right = [name for name in panels if name not in ('3D!scene', *pictures)]
     return {'configById': panels, 'globalVariables': {}, 'userNodes': {},
             'playbackConfig': {'speed': 1},
-            'layout': {'direction': 'row', 'first': _column(left), 'second': _column(right),
+            'layout': {'direction': 'row', 'first': left, 'second': _split('column', right),
                        'splitPercentage': 60}}
 
 
@@ -87,11 +87,11 @@ def rviz_config(contract: Contract) -> dict[str, Any]:
                          'Durability Policy': 'Volatile'}}
     commanded = set(contract.deployment.actions)
     poses = [{'Class': 'rviz_default_plugins/Pose', 'Name': signal.key, 'Enabled': True,
-              'Shape': 'Axes', 'Axes Length': 0.07 if signal.key in commanded else 0.1,
+              'Shape': 'Axes', 'Axes Length': length_m,
               'Axes Radius': 0.004 if signal.key in commanded else 0.006,
               'Topic': {'Value': topic.bag_name, 'Depth': 1, 'Reliability Policy':
                         'Reliable' if signal.key in commanded else 'Best Effort'}}
-             for signal, topic in _poses(contract)]
+             for signal, topic, length_m in _poses(contract)]
     pictures = [{'Class': 'rviz_default_plugins/Image', 'Name': camera.key, 'Enabled': True,
                  'Topic': {'Value': PICTURE.format(key=camera.key), 'Depth': 1,
                            'Reliability Policy': 'Reliable'}}
@@ -118,33 +118,46 @@ def _signals(contract: Contract) -> Iterator[tuple[Signal, Topic]]:
         yield signal, deployment.actions[signal.key]
 
 
-def _poses(contract: Contract) -> Iterator[tuple[Signal, Topic]]:
-    """Yield the poses with their own messages; those of /tf are frames of the scene."""
+def _poses(contract: Contract) -> Iterator[tuple[Signal, Topic, float]]:
+    """Yield the poses with their own messages and lengths of axes; those of /tf are frames."""
+    commanded = contract.deployment.actions
     for signal, topic in _signals(contract):
         if signal.kind == 'pose' and topic.type == POSE:
-            yield signal, topic
+            yield signal, topic, _COMMAND_M if signal.key in commanded else _POSE_M
 
 
-def _paths(contract: Contract) -> Iterator[str]:
-    """Yield the paths of the values that are plotted, a number of a message each.
+def _plots(contract: Contract) -> dict[str, Any]:
+    """Return the plots: forces (N) would hide the smaller values, so they have one of their own.
 
     Positions of joints are in the order of the message: Foxglove does not find them by name.
     """
+    forces: dict[str, str] = {}  # label by path
+    values: dict[str, str] = {}
     for signal, topic in _signals(contract):
-        name = topic.bag_name
+        name, key = topic.bag_name, signal.key
         if topic.type == WRENCH:
-            yield from (f'{name}.wrench.force.{axis}' for axis in 'xyz')
+            forces |= {f'{name}.wrench.force.{axis}': f'{key} {axis}' for axis in 'xyz'}
         elif topic.type == JOINT_STATE and KINDS[signal.kind].named:
-            yield from (f'{name}.position[{i}]' for i in range(len(signal.names) or signal.size))
+            values |= {f'{name}.position[{i}]': f'{key} {i}'
+                       for i in range(len(signal.names) or signal.size)}
         elif topic.type == ARRAY:
-            yield from (f'{name}.data[{i}]' for i in range(signal.dim))
+            values |= {f'{name}.data[{i}]': f'{key} {i}' for i in range(signal.dim)}
+    return {f'Plot!{title}': {
+        'foxglovePanelTitle': title,
+        'paths': [{'value': path, 'label': label, 'enabled': True,
+                   'timestampMethod': 'receiveTime', 'color': _COLORS[i % len(_COLORS)]}
+                  for i, (path, label) in enumerate([*labels.items()][:_MOST_LINES])],
+        'showXAxisLabels': True, 'showYAxisLabels': True, 'showLegend': True,
+        'legendDisplay': 'left', 'showPlotValuesInLegend': False, 'isSynced': True,
+        'xAxisVal': 'timestamp', 'sidebarDimension': 240}
+        for title, labels in (('Forces', forces), ('Values', values)) if labels}
 
 
-def _column(panels: list[str]) -> Any:
-    """Return panels one below the other as a layout."""
+def _split(direction: str, panels: list[str]) -> Any:
+    """Return panels beside each other (row) or one below the other (column) as a layout."""
     first, *rest = panels
-    return first if not rest else {'direction': 'column', 'first': first,
-                                   'second': _column(rest),
+    return first if not rest else {'direction': direction, 'first': first,
+                                   'second': _split(direction, rest),
                                    'splitPercentage': round(100 / len(panels))}
 
 

@@ -90,6 +90,33 @@ def test_every_panel_of_foxglove_has_its_place(path: Path) -> None:
     assert json.loads(json.dumps(layout)) == layout
 
 
+@pytest.mark.parametrize('path', CONTRACTS, ids=lambda path: path.stem)
+def test_nothing_hides_what_foxglove_shows(path: Path) -> None:
+    contract = load_contract(path)
+    panels = foxglove_layout(contract)['configById']
+    frames = panels['3D!scene']['scene']['transforms']
+    assert frames['labelSize'] < 0.05  # m; the default of 0.2 m covers half of the scene
+    assert frames['axisScale'] < 0.5
+    scales = {topic: look['axisScale'] for topic, look in panels['3D!scene']['topics'].items()
+              if 'axisScale' in look}
+    commanded = {topic.bag_name for topic in contract.deployment.actions.values()}
+    assert all((scale < 0.1) == (topic in commanded) for topic, scale in scales.items())
+    plots = [panel for name, panel in panels.items() if name.startswith('Plot!')]
+    assert {plot['legendDisplay'] for plot in plots} <= {'left'}  # not above the lines
+    assert {len({'.force.' in line['value'] for line in plot['paths']})
+            for plot in plots} <= {1}  # newtons hide metres
+    keys = {one.key for one in (*contract.interface.observations, *contract.interface.actions)}
+    assert all(line['label'].split()[0] in keys for plot in plots for line in plot['paths'])
+
+
+def test_cameras_lie_beside_each_other_below_a_larger_scene() -> None:
+    layout = foxglove_layout(load_contract(REPOSITORY / 'config/contract_camera.yaml'))['layout']
+    left = layout['first']
+    assert left['first'] == '3D!scene'
+    assert left['splitPercentage'] > 50
+    assert left['second']['direction'] == 'row'
+
+
 def test_the_state_that_foxglove_shows_is_in_the_diagnostics() -> None:
     source = (REPOSITORY / 'uncloning_ros/nodes/diagnostics.py').read_text(encoding='utf-8')
     assert "f'{name}: control'" in source and "'state': health['state']" in source
