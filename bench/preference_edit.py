@@ -91,7 +91,7 @@ class Bench:
                options: EditOptions) -> Path:
         """Return the file of an edit that removes what is surely refused."""
         out = self.args.work / name
-        model = out.with_suffix('.onnx')
+        model = self.args.work / f'{name}.onnx'  # a strength has a point
         if not out.exists():
             verdicts = (Verdict(one, None, 0.0, float(chance)) for one, chance in zip(
                 self.names, refused(self.scaled), strict=True))

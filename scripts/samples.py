@@ -25,6 +25,7 @@ from typing import Any
 
 from live_handover import contract_file, node, own_domain  # first: it keeps ROS on this machine
 
+from uncloning_ros.cli.arguments import count, positive_float
 from uncloning_ros.contract import Contract, load_contract
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import require_new
@@ -145,21 +146,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True, help='folder of both sessions')
-    parser.add_argument('--each', type=int, default=5,
+    parser.add_argument('--each', type=count(), default=5,
                         help='takes of each mode (default: %(default)s)')
-    parser.add_argument('--camera', type=int, default=1,
+    parser.add_argument('--camera', type=count(), default=1,
                         help='takes with cameras (default: %(default)s)')
-    parser.add_argument('--factor', type=float, default=0.5,
+    parser.add_argument('--factor', type=positive_float, default=0.5,
                         help='simulated seconds per second (default: %(default)s)')
     args = parser.parse_args()
     shipped = load_contract(share_path('config') / 'contract.yaml')
     try:
-        if args.each:
-            record(require_new(args.out / 'knife'), 'knife', shipped,
-                   dict.fromkeys(shipped.interface.modes, args.each), args.factor)
-        if args.camera:
-            record(require_new(args.out / 'knife_camera'), 'knife_camera', with_cameras(),
-                   {'handle_first': args.camera}, args.factor)
+        record(require_new(args.out / 'knife'), 'knife', shipped,
+               dict.fromkeys(shipped.interface.modes, args.each), args.factor)
+        record(require_new(args.out / 'knife_camera'), 'knife_camera', with_cameras(),
+               {'handle_first': args.camera}, args.factor)
     except UncloningError as err:
         print(f'samples: error: {err}', file=sys.stderr)
         return 2

@@ -20,9 +20,12 @@ from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.rollout import run_rollouts
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import DoubtStop
+from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.doubted import Doubted
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.judging.unsafe import UnsafeEvent
+from uncloning_ros.learning import export as exporting
+from uncloning_ros.learning.export import export
 from uncloning_ros.runtime.doubt import Calibration, DoubtRecord
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.model_structure import graph_sha256
@@ -179,6 +182,11 @@ def test_the_command_goes_on_where_it_was_stopped(
             asked.append(seed)
             on_done(doubted(seed, None))
 
+    def on_a_full_disk(run: Any, path: Path, *more: Any) -> Any:
+        if path.parent == tmp_path:
+            raise UncloningError('the disk is full')
+        return export(run, path, *more)
+
     monkeypatch.setattr(rollout, 'run_rollouts', pretend)
     monkeypatch.setattr(rollout, 'require_fit', lambda *_: None)
     words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
@@ -186,6 +194,10 @@ def test_the_command_goes_on_where_it_was_stopped(
     assert main(words) == 130
     assert [path.name for path in tmp_path.iterdir()] == ['asking.onnx.partial']
     stop_after = 1000
+    with monkeypatch.context() as full:
+        full.setattr(exporting, 'export', on_a_full_disk)
+        assert main([*words, '--resume']) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ['asking.onnx.partial'], 'none is lost'
     assert main([*words, '--resume']) == 0
     assert len(asked) == len(set(asked)) == 30
     assert 'at most 5.0% of such episodes have an alarm' in capsys.readouterr().out

@@ -17,6 +17,7 @@ keeps the finished episodes; the same command with --resume continues.
 """
 
 import argparse
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         rank_of(episodes, args.false_alarms)
     doubting, record = with_doubt(run, dataset, stop)
     seeds: Sequence[int] = ()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as written:
         model = Path(folder) / args.out.name
         export(doubting, model, args.development_seeds, record)
         graph = graph_sha256(model.read_bytes())
@@ -118,11 +119,11 @@ def run(args: argparse.Namespace) -> int:
             scores = recorded_scores(doubting, dataset, stop.after_s)
         else:
             seeds, scores = _simulated_scores(model, graph, scenario, stop.after_s, episodes,
-                                               args)
-    record = replace(record, calibration=Calibration(
-        threshold_of(scores, args.false_alarms), stop.after_s, args.false_alarms, len(scores),
-        graph, None if scenario is None else scenario.name))
-    done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
+                                              args, written)
+        record = replace(record, calibration=Calibration(
+            threshold_of(scores, args.false_alarms), stop.after_s, args.false_alarms,
+            len(scores), graph, None if scenario is None else scenario.name))
+        done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
     calibration = record.calibration
     assert calibration is not None
     print(f'{args.out}: {done.bytes / 2 ** 20:.2f} MiB, sha256 {done.sha256}\n'
@@ -136,8 +137,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _simulated_scores(model: Path, graph: str, scenario: 'Scenario', after_s: float,
-                      episodes: int, args: argparse.Namespace) -> tuple[range, list[float]]:
-    """Return the seeds of simulated episodes, and the greatest doubt that lasted in each."""
+                      episodes: int, args: argparse.Namespace,
+                      written: contextlib.ExitStack) -> tuple[range, list[float]]:
+    """Return the seeds of simulated episodes, and the greatest doubt that lasted in each.
+
+    Their file is removed once the exported file is `written`: a full disk loses none of them.
+    """
     from uncloning_ros.audit.record.finished_episodes import finished_episodes, finished_path
     from uncloning_ros.audit.record.provenance import machine
     from uncloning_ros.audit.run.doubt_threshold import calibration_seeds
@@ -165,5 +170,5 @@ def _simulated_scores(model: Path, graph: str, scenario: 'Scenario', after_s: fl
                 run_rollouts(model, scenario, missing, args.workers, on_done=tell,
                              partner=args.partner, ignore_doubt=True)
         found = [finished.done[graph, seed].doubted for seed in seeds]
-        finished.finish()
+    written.push(lambda kind, *_: finished_path(args.out).unlink() if kind is None else None)
     return seeds, [0.0 if one is None or one.greatest is None else one.greatest for one in found]

@@ -84,14 +84,16 @@ def write_dossier(found: Facts, hazards: Path, page: str, out: Path) -> None:
 
 def commands(found: Facts) -> list[str]:
     """Return the commands that compute everything in the folder again, without torch."""
-    model = quote(found.model.name)
-    partner = '' if found.partner is None else f' --partner {quote(found.partner.name)}'
+    # Behind ./ a name that begins with a dash is not taken for an option.
+    model, original, partner = (None if one is None else quote(f'./{one.name}')
+                                for one in (found.model, found.original, found.partner))
+    partner = '' if partner is None else f' --partner {partner}'
     return [
         'sha256sum --check SHA256SUMS',
-        *(f'uncloning evidence check {quote(path.name)} --model {model}{partner}'
+        *(f'uncloning evidence check {quote(f"./{path.name}")} --model {model}{partner}'
           for path, _ in found.evidence),
         *([] if found.original is None else
-          [f'uncloning diff {quote(found.original.name)} {model}'])]
+          [f'uncloning diff {original} {model}'])]
 
 
 def _script(found: Facts) -> str:
