@@ -466,8 +466,9 @@ class ControlLoop:
         if good_s < RESUME_S:
             if lasting is not None:
                 return Decision(State.HOLD, lasting.reason, lasting.sentence, self._last)
-            return Decision(State.HOLD, 'recovering', f'no complaint for {max(0.0, good_s):.2f} '
-                            f's; motion goes on after {RESUME_S:g} s', self._last)
+            return Decision(State.HOLD, 'recovering', f'all complaints have ended; motion goes on '
+                            f'after {RESUME_S:g} s without one, so far '
+                            f'{max(0.0, good_s):.2f} s', self._last)
         assert self._last is not None
         self._next_tick_ns = now_ns
         self._resting = self._last
