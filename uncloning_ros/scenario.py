@@ -32,6 +32,7 @@ from uncloning_ros.share import share_path
 _CARRY_M: Vector = (0.34, 0.0, 0.30)
 
 AtLeastZero = Annotated[float, Range(0.0)]
+SHOWN_LATE = 'shown_late_s'  # value drawn for a hidden side; 0 where it is shown in time
 PHYSICS_HZ = 240  # rate of the simulated physics, of which every camera's is a whole part
 
 Degrees = Annotated[float, Range(0.0, 180.0), Note.DEGREES]  # radians in the dataclass
@@ -128,6 +129,20 @@ class StartRanges:
 
 
 @dataclass(frozen=True)
+class Hidden:
+    """The side on which the person takes the tool is hidden: the hand rests in the middle.
+
+    Half of the episodes show it in time: the hand goes to its side `early_s` after the begin. The
+    others show it `late_s` later than a person reaches. The teacher knows it from the begin,
+    and carries the tool to that side, `wait_y_m` from the middle.
+    """
+
+    early_s: Span
+    late_s: Span
+    wait_y_m: Annotated[float, Range(0.05, 0.5)]
+
+
+@dataclass(frozen=True)
 class ReceiverRanges:
     """Ranges of how the person reaches, takes and pulls; `posture` places the body."""
 
@@ -139,6 +154,7 @@ class ReceiverRanges:
     pull_n: Span
     release_dwell_s: AtLeastZero
     posture: Literal['standing', 'seated'] = 'standing'
+    hidden: Hidden | None = None
 
 
 @dataclass(frozen=True)
@@ -366,6 +382,14 @@ class Scenario:
         if self.unsafe.arms_touch and self.receiver_arm is None:
             raise ScenarioError('unsafe.arms_touch: expected a second arm, got none; describe it '
                                 'under receiver_arm, or leave arms_touch out')
+        if self.receiver.hidden is not None:
+            if self.receiver_arm is not None:
+                raise ScenarioError('receiver.hidden: expected a person who takes the tool, got a '
+                                    'receiver_arm; leave one of them out')
+            if (least_m := self.start.hand_position_min_m[1]) <= 0:
+                raise ScenarioError(f'start.hand_position_min_m: expected y above 0, for the side '
+                                    f'is drawn beside it with receiver.hidden, got {least_m:g}; '
+                                    f'give the range of one side')
         if not any(self.desired.values()):
             raise ScenarioError('modes: expected at least one desired mode, got none')
         for (name, rule), (other, second) in itertools.combinations(sorted(self.modes.items()), 2):

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from uncloning_ros.scenario import find_scenario
+from uncloning_ros.scenario import SHOWN_LATE, find_scenario
 from uncloning_ros.simulation.receivers.person import Person, Phase
 from uncloning_ros.simulation.receivers.receiver import ToolState
 
@@ -109,3 +109,32 @@ def test_offers_fill_the_box_on_both_sides() -> None:
     assert np.all(offers <= scenario.start.hand_position_max_m)
     assert (offers[:, 1] > 0.1).sum() > 30
     assert (offers[:, 1] < -0.1).sum() > 30
+
+
+def hiding(late: bool) -> list[Person]:
+    """Return persons who hide their side, to be shown late or in time."""
+    made = (Person(find_scenario('knife_hidden'), np.random.default_rng(i)) for i in range(60))
+    return [one for one in made if (one.drawn[SHOWN_LATE] > 0.0) is late]
+
+
+def test_a_hidden_side_shows_in_no_pose_of_the_hand_until_long_after_the_lift() -> None:
+    found = hiding(late=True)
+    assert 15 < len(found) < 45
+    assert 8 < sum(one.offer_m[1] > 0 for one in found) < len(found) - 8
+    for one in found:
+        lifted_s = run(one, 0.0, 2.0, held(FAR, lift=0.0))
+        run(one, lifted_s, DT_S, held(FAR))
+        for now_s in (0.0, 2.0, lifted_s + one.drawn[SHOWN_LATE]):
+            palm = one.palm(now_s)
+            jitter = one.drawn['hand_yaw_jitter_rad']
+            assert abs(palm[1]) < 0.02
+            assert np.arctan2(-palm[4], -palm[3]) == pytest.approx(jitter, abs=1e-9)
+        now_s = run(one, lifted_s, 6.0, held(FAR))
+        assert np.linalg.norm(one.palm(now_s)[:3] - one.offer_m) < 0.02
+
+
+def test_a_side_that_is_shown_in_time_shows_before_the_lift() -> None:
+    for one in hiding(late=False):
+        assert abs(one.palm(0.0)[1]) < 0.02
+        side = np.sign(one.offer_m[1])
+        assert side * one.palm(1.5)[1] > 0.2

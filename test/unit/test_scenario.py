@@ -13,7 +13,13 @@ from inputs import CONTRACT
 
 from uncloning_ros.contract import with_modes
 from uncloning_ros.errors import ScenarioError
-from uncloning_ros.scenario import Exchange, Scenario, find_scenario, load_scenario
+from uncloning_ros.scenario import (
+    Exchange,
+    Scenario,
+    find_scenario,
+    load_scenario,
+    scenario_from_dict,
+)
 from uncloning_ros.share import share_path
 
 FOLDER = share_path('config') / 'scenarios'
@@ -45,9 +51,20 @@ def test_every_shipped_scenario_is_found_by_its_name(name: str) -> None:
     assert set(scenario.desired.values()) == {True, False}
 
 
-def test_eight_scenarios_are_shipped() -> None:
-    assert SHIPPED == ['knife', 'knife_camera', 'knife_route', 'knife_two_arms', 'mug',
-                       'mug_camera', 'scissors', 'screwdriver']
+def test_nine_scenarios_are_shipped() -> None:
+    assert SHIPPED == ['knife', 'knife_camera', 'knife_hidden', 'knife_route', 'knife_two_arms',
+                       'mug', 'mug_camera', 'scissors', 'screwdriver']
+
+
+def test_a_hidden_side_is_drawn_beside_the_range_of_one_side_for_a_person() -> None:
+    source = copy.deepcopy(dict(find_scenario('knife_hidden').source))
+    source['start']['hand_position_min_m'][1] = -0.1
+    with pytest.raises(ScenarioError, match='hand_position_min_m: expected y above 0.*-0.1'):
+        scenario_from_dict(source, 'here')
+    two = copy.deepcopy(dict(find_scenario('knife_two_arms').source))
+    two['receiver']['hidden'] = source['receiver']['hidden']
+    with pytest.raises(ScenarioError, match='receiver.hidden: expected a person'):
+        scenario_from_dict(two, 'here')
 
 
 def test_the_shipped_contract_is_that_of_the_knife() -> None:
@@ -69,11 +86,14 @@ def test_start_distribution_is_not_narrower_than_promised(name: str) -> None:
     start, tracking = find_scenario(name).start, find_scenario(name).tracking
     hand = [b - a for a, b in zip(start.hand_position_min_m, start.hand_position_max_m,
                                   strict=True)]
+    if find_scenario(name).receiver.hidden is not None:  # the range of one side is mirrored
+        hand[1] = 2 * start.hand_position_max_m[1]
     # Where an arm holds out its gripper is up to its policy.
     if find_scenario(name).receiver_arm is None:
         assert all(side >= least - 1e-9
                    for side, least in zip(hand, (0.3, 0.3, 0.2), strict=True))
-    assert start.hand_position_min_m[1] < 0 < start.hand_position_max_m[1]  # both sides
+    if find_scenario(name).receiver.hidden is None:
+        assert start.hand_position_min_m[1] < 0 < start.hand_position_max_m[1]  # both sides
     place = [b - a for a, b in zip(start.object_position_min_m, start.object_position_max_m,
                                    strict=True)]
     assert all(side >= least - 1e-9 for side, least in zip(place, (0.15, 0.2), strict=True))

@@ -174,6 +174,7 @@ class Demonstrator:
         # Direction of the tool's +x: towards the hand, or away from it.
         self._facing = -1.0 if rule.handle_first else 1.0
         self._carry_m = np.array(rule.carry_m)
+        self._hidden = scenario.receiver.hidden
         self._present_m = np.array([rule.present_x_m, 0.0, 0.0])
         self._interface = interface
         self._joints = _measured_joints(interface)
@@ -239,6 +240,11 @@ class Demonstrator:
     def feels_a_pull(self) -> bool:
         """Tell whether the person seems to pull at the tool."""
         return self._felt > 0
+
+    def know(self, drawn: Mapping[str, float]) -> None:
+        """Know the side on which the hand will take the tool, where the scenario hides it."""
+        if self._hidden is not None:
+            self._carry_m[1] = math.copysign(self._hidden.wait_y_m, drawn['hand_y_m'])
 
     def take_over(self, values: Mapping[str, Array]) -> None:
         """Go on, before the first action, where another hand has brought arm and tool.
@@ -479,6 +485,7 @@ def demonstrate(world: World, teacher: Demonstrator, contract: Contract, seed: i
     drive the world before: then the teacher takes the arm over, with the newest samples.
     """
     world.reset(seed)
+    teacher.know(world.drawn)
     newest: dict[str, Array] = {}
     if begin is not None:
         newest |= {key: sample.values for key, sample in begin(world).items()}

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from uncloning_ros.geometry import Array, rotation_about_z
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import SHOWN_LATE, Scenario
 from uncloning_ros.simulation.receivers.receiver import ToolState
 
 
@@ -44,6 +44,7 @@ _FOREARM_LENGTH_M = 0.26
 _STILL_M_S = 0.15  # speed (m/s) below which the person takes the tool
 _PULL_RAMP_S = 0.4  # time (s) in which the pull grows to its full force
 _WITHDRAW_S = 1.0  # duration (s) of the hand's way back
+_ASIDE_S = 0.5  # duration (s) of a resting hand's way from the middle to its side
 _LIFT_SEEN_M = 0.03  # lift (m) of the tool at which the person begins to reach
 
 
@@ -65,6 +66,9 @@ class Person:
         ranges, start = scenario.receiver, scenario.start
         self._ranges = ranges
         self.offer_m: Array = rng.uniform(start.hand_position_min_m, start.hand_position_max_m)
+        hidden = ranges.hidden
+        if hidden is not None:
+            self.offer_m[1] *= rng.choice((-1.0, 1.0))
         side = 1.0 if self.offer_m[1] >= 0 else -1.0
         mirror = np.array([1.0, side, 1.0])
         self._body = BODIES[ranges.posture]
@@ -72,9 +76,8 @@ class Person:
         self.shoulder_m: Array = np.array(self._body.shoulder) * mirror
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
         jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
-        # The palm's +x faces the arm's base, up to the jitter.
-        rotation = rotation_about_z(bearing + jitter_rad + np.pi)
-        self._columns = np.concatenate([rotation[:, 0], rotation[:, 1]])
+        self._bearing_rad, self._jitter_rad = bearing, jitter_rad
+        self._hides = hidden is not None
         self._reaction_s = rng.uniform(*ranges.reaction_s)
         self._reach_s = rng.uniform(*ranges.reach_s)
         self._dwell_s = rng.uniform(*ranges.grasp_dwell_s)
@@ -84,6 +87,16 @@ class Person:
             'hand_x_m': x, 'hand_y_m': y, 'hand_z_m': z, 'hand_yaw_jitter_rad': jitter_rad,
             'reaction_s': self._reaction_s, 'reach_s': self._reach_s,
             'grasp_dwell_s': self._dwell_s, 'pull_n': self._pull_n}
+        self._aside_m, self._aside_at_s = np.zeros(3), 0.0
+        if hidden is not None:
+            late_s = rng.uniform(*hidden.late_s) if rng.uniform() < 0.5 else 0.0
+            self._reaction_s += late_s
+            middle_m = self.rest_m * (1.0, 0.0, 1.0)
+            if late_s == 0.0:
+                self._aside_m, self._aside_at_s = self.rest_m - middle_m, rng.uniform(
+                    *hidden.early_s)
+            self.rest_m = middle_m
+            self.drawn = {**self.drawn, SHOWN_LATE: late_s}
         self._tremor_rad_s = 2 * np.pi * rng.uniform(0.5, 8.0, size=(3, 3))
         self._tremor_phase = rng.uniform(0, 2 * np.pi, size=(3, 3))
         self.phase = Phase.RESTING
@@ -104,10 +117,17 @@ class Person:
         if self._lifted_at_s is not None:
             begun = now_s - self._lifted_at_s - self._reaction_s
             progress = _minimum_jerk(begun / self._reach_s)
-        position = self.rest_m + progress * (self.offer_m - self.rest_m)
+        aside = 0.0
+        if self._aside_m.any():
+            aside = _minimum_jerk((now_s - self._aside_at_s) / _ASIDE_S)
+        rest = self.rest_m + self._aside_m * aside
+        position = rest + progress * (self.offer_m - rest)
         waves = np.sin(self._tremor_rad_s * now_s + self._tremor_phase).sum(axis=1)
         position = position + self._ranges.tremor_m * waves / np.sqrt(4.5)
-        return np.concatenate((position, self._columns))
+        # The palm's +x faces the arm's base, up to the jitter; a hidden side does not turn it yet.
+        shown = max(progress, aside) if self._hides else 1.0
+        rotation = rotation_about_z(shown * self._bearing_rad + self._jitter_rad + np.pi)
+        return np.concatenate((position, rotation[:, 0], rotation[:, 1]))
 
     def update(self, now_s: float, dt_s: float, tool: ToolState) -> None:
         """Advance by one physics step."""
