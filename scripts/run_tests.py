@@ -4,7 +4,7 @@
 """Run the unit tests and the live tests at the same time, in two queues for two cores.
 
 Unit tests keep one core busy; tests of nodes and of separate processes mostly wait for each other,
-and are over sooner: the last quarter of the unit tests comes after them. The output of the first
+and are over sooner: the last third of the unit tests comes after them. The output of the first
 queue appears at the end. Every argument goes to all. `make test` and `make test-fast` call this.
 """
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     live = [str(TESTS / name) for name in ('nodes', 'system', 'launch')
             if (TESTS / name).is_dir()]
     unit = sorted(map(str, (TESTS / 'unit').glob('test_*.py')))
-    many = 3 * len(unit) // 4
+    many = 2 * len(unit) // 3
     with tempfile.TemporaryFile('w+') as output:
         first = subprocess.Popen([*PYTEST, *unit[:many], *arguments], stdout=output,
                                  stderr=subprocess.STDOUT)
