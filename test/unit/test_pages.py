@@ -23,7 +23,6 @@ MOST_LINES = 250
 SMALL = [
     (('demos',), {'--episodes': '10'}),
     (('demos', 'knife_camera'), {'--episodes': '4'}),
-    (('demos', 'knife_two_arms'), {'--episodes': '6'}),
     (('demos', '--take-over-from'), {'--episodes': '2'}),
     (('train',), {'--steps': '60', '--threads': '1'}),
     (('unclone',), {'--steps': '20', '--threads': '1'}),
