@@ -22,7 +22,7 @@ import measure  # noqa: F401 - limits the threads, so it comes before numpy
 import numpy as np
 from cloning.picture import picture
 from comparison.markdown import STATEMENT, bullets, table
-from preferences import COMPARED, HELD_OUT, INCONSISTENT, Rater, scaled_of
+from preferences import COMPARED, HELD_OUT, INCONSISTENT, SIGNS, Rater, scaled_of
 
 from uncloning_ros.audit.run.rollout import result_of, run_episode
 from uncloning_ros.audit.wording import percent
@@ -145,9 +145,9 @@ class Bench:
 
     def as_scaled(self, features: list[Mapping[str, float]]) -> np.ndarray:
         """Return features in standard deviations of the demonstrations."""
-        known = np.array([list(one.values()) for one in self.of_demonstrations.values()])
-        return (np.array([list(one.values()) for one in features])
-                - known.mean(axis=0)) / known.std(axis=0)
+        known, found = (np.array([[one[name] for name in SIGNS] for one in some])
+                        for some in (self.of_demonstrations.values(), features))
+        return (found - known.mean(axis=0)) / known.std(axis=0)
 
 
 def opened(args: argparse.Namespace) -> Bench:
