@@ -12,6 +12,12 @@ unsafe events and drops, not timeouts. Episodes with an alarm are then repeated 
 others would be the same. A rival raises its alarm by the clock of the episode alone, at the time
 that as few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 on; these are
 others. Finished episodes are kept in --out; the same command goes on with them.
+
+With a model of the scenario knife_hidden alone, and --hidden, the page is
+docs/benchmarks/doubt_hidden.md: in which episodes the policy asks, those in which the side of the
+hand is shown in time apart from the others.
+
+    cd bench; python doubt.py ../asking.onnx --hidden --out ../runs/doubt_hidden
 """
 
 import argparse
@@ -38,7 +44,7 @@ from uncloning_ros.progress import progress_bar
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import load_policy
-from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.scenario import SHOWN_LATE, Scenario, find_scenario
 from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import World, open_world
 
@@ -47,7 +53,7 @@ FIRST_SEED, SEEDS_EACH = 900_000_000, 1_000_000
 BATCH = 50  # episodes after which failures are counted
 AHEAD_S = 1.0  # an alarm as early as this before a failure counts
 TRACKER_OFF_M = 0.04
-USUAL = 'usual'
+USUAL, HIDDEN = 'usual', 'hidden'
 # By condition, its words and whether it changes the tracker's poses.
 SHIFTS: Mapping[str, str] = {
     'tool': 'tool 10 cm outside of its box', 'hand': 'hand 15 cm outside of its box',
@@ -68,6 +74,8 @@ class Setting:
 
 def scenario_of(condition: str) -> Scenario:
     """Return the scenario of a condition."""
+    if condition == HIDDEN:
+        return find_scenario('knife_hidden')
     usual = find_scenario('knife')
     start, tool = usual.start, usual.tool
     if condition == 'tool':
@@ -124,7 +132,10 @@ def episodes_of(setting: Setting) -> Callable[[int], dict[str, Any]]:
         assert doubted is not None, 'a model with doubt'
         times = [outcome.unsafe.time_s if outcome.unsafe else None,
                  dropped_s(rollout.trace) if outcome.failure == 'dropped' else None]
+        lifted = measures.lifted_step(rollout.trace)
         return {'condition': setting.condition, 'holds': setting.holds, 'seed': seed,
+                'shown_late_s': rollout.drawn.get(SHOWN_LATE),
+                'lifted_s': None if lifted is None else lifted / rollout.trace.physics_hz,
                 'success': outcome.success, 'failure': outcome.failure,
                 'unsafe_s': times[0], 'failed_s': min((t for t in times if t is not None),
                                                       default=None),
@@ -158,7 +169,7 @@ class Records:
     def judged(self, condition: str, enough: Callable[[list[Episode]], bool],
                most: int) -> tuple[list[Episode], list[Episode]]:
         """Return episodes without holds, and the same with them, until there are enough."""
-        first = FIRST_SEED + SEEDS_EACH * [USUAL, *SHIFTS].index(condition)
+        first = FIRST_SEED + SEEDS_EACH * [USUAL, *SHIFTS, HIDDEN].index(condition)
         found: list[Episode] = []
         while len(found) < most and not enough(found):
             count = min(len(found) + BATCH, most)
@@ -219,25 +230,75 @@ def latency(model: Path, plain: Path, folder: Path, repeats: int, rounds: int) -
     return f'{found["value"]:.3f} ({found["low"]:.3f} to {found["high"]:.3f})'
 
 
+def asks(one: Episode) -> bool:
+    """Tell whether an alarm comes before a hidden side is shown."""
+    return one['alarmed_s'] is not None and (
+        one['lifted_s'] is None or one['alarmed_s'] < one['lifted_s'] + one['shown_late_s'])
+
+
+def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
+    """Return the page about hidden information, from enough episodes of each kind."""
+    policy = load_policy(model)
+    assert policy.doubt is not None and policy.doubt.calibration is not None
+    calibration = policy.doubt.calibration
+    late = [lambda one: not one['shown_late_s'], lambda one: bool(one['shown_late_s'])]
+    free, holding = records.judged(
+        HIDDEN, lambda found: all(sum(map(kind, found)) >= each for kind in late), most)
+    rows = []
+    for words, kind, alarm in (
+            ('shown in time', late[0], lambda one: one['alarmed_s'] is not None),
+            ('shown too late', late[1], asks)):
+        one, two = list(filter(kind, free)), list(filter(kind, holding))
+        before = [e['alarmed_s'] - e['lifted_s'] for e in one
+                  if e['alarmed_s'] is not None and e['lifted_s'] is not None]
+        rows.append([words, of(sum(map(alarm, one)), len(one)),
+                     f'{np.median(before):+.1f} s' if before else '-',
+                     *(of(sum(e[what] for e in some), len(some))
+                       for some, what in ((one, 'success'), (two, 'success'), (two, 'held'))),
+                     ' / '.join(str(sum(e['unsafe_s'] is not None for e in some))
+                                for some in (one, two))])
+    return '\n'.join([
+        '# Hidden information, measured', '',
+        f'Episodes of the scenario knife_hidden, seeds from '
+        f'{FIRST_SEED + SEEDS_EACH * (len(SHIFTS) + 1):,}. Where the side is shown too late, an '
+        f'alarm counts as asking if it comes before that. Made with `bench/doubt.py --hidden`; '
+        f'model sha256 {policy.sha256[:12]}, threshold {calibration.threshold:.4g} for '
+        f'{calibration.after_s:g} s by {calibration.episodes} episodes in which the side is shown '
+        f'in time; the head: {policy.doubt.hidden}.', '',
+        table(['side of the hand', 'asks', 'median alarm, from the lift on',
+               'success without holds', 'success with holds', 'held',
+               'unsafe without / with holds'], rows), ''])
+
+
 def main() -> int:
     """Run what is missing, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model', type=Path, help='file made by uncloning doubt, scenario knife')
-    parser.add_argument('--plain', type=Path, required=True, help='export of the same run')
+    parser.add_argument('--hidden', action='store_true',
+                        help='a model of knife_hidden: write that page alone')
+    parser.add_argument('--plain', type=Path, help='export of the same run')
     parser.add_argument('--out', type=Path, required=True, help='folder of finished episodes')
     parser.add_argument('--episodes', type=int, default=1049, help='of the usual condition')
-    parser.add_argument('--failures', type=int, default=100, help='of each shift')
+    parser.add_argument('--failures', type=int, default=100,
+                        help='of each shift; with --hidden episodes of each kind')
     parser.add_argument('--most', type=int, default=3000, help='episodes of each shift')
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--rounds', type=int, default=300)
-    parser.add_argument('--page', type=Path, default=PAGE)
+    parser.add_argument('--page', type=Path)
     args = parser.parse_args()
+    if not args.hidden and args.plain is None:
+        parser.error('--plain: expected an export of the same run, got none')
     args.out.mkdir(parents=True, exist_ok=True)
     policy = load_policy(args.model)
     assert policy.doubt is not None and policy.doubt.calibration is not None
     records = Records(args.out / f'{policy.sha256[:12]}.jsonl', args.model, args.workers)
+    if args.hidden:
+        page = hidden_page(args.model, records, args.failures, args.most)
+        write_whole(args.page or PAGE.with_name('doubt_hidden.md'), page.encode())
+        print(page)
+        return 0
     free, holding = records.judged(USUAL, lambda _: False, args.episodes)
     alarms = sum(one['alarmed_s'] is not None for one in free)
     clock_s = threshold_of([one['total_s'] for one in free], 0.05)
@@ -266,7 +327,7 @@ def main() -> int:
                f'alarm by the clock ({clock_s:.1f} s)', 'median lead', 'alarms of timeouts',
                'alarms of successes', 'unsafe without / with holds', 'held',
                'unsafe of those not held'], rows), '']
-    write_whole(args.page, '\n'.join(text).encode())
+    write_whole(args.page or PAGE, '\n'.join(text).encode())
     print('\n'.join(text))
     return 0
 

@@ -29,7 +29,7 @@ from uncloning_ros.learning.export import export
 from uncloning_ros.runtime.doubt import Calibration, DoubtRecord
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.model_structure import graph_sha256
-from uncloning_ros.scenario import find_scenario
+from uncloning_ros.scenario import SHOWN_LATE, find_scenario
 from uncloning_ros.schema import plain, read
 
 KNIFE = find_scenario('knife')
@@ -206,6 +206,29 @@ def test_the_command_goes_on_where_it_was_stopped(
     assert policy.doubt is not None and policy.doubt.calibration is not None
     assert policy.doubt.calibration.threshold == 1.0
     assert [path.name for path in tmp_path.iterdir()] == ['asking.onnx']
+
+
+def test_episodes_whose_side_is_shown_too_late_choose_no_threshold(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    def pretend(model: Path, scenario: Any, seeds: Any, workers: int, on_done: Any,
+                partner: Path | None, ignore_doubt: bool) -> None:
+        for i, seed in enumerate(seeds):
+            made = result(seed, doubted=Doubted(9.0 if i % 2 else 1.0, None, False))
+            on_done(replace(made, conditions={SHOWN_LATE: 2.5 * (i % 2)}))
+
+    monkeypatch.setattr(rollout, 'run_rollouts', pretend)
+    monkeypatch.setattr(rollout, 'require_fit', lambda *_: None)
+    words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife_hidden']
+    assert main([*words, '--episodes', '60', '--out', str(tmp_path / 'asking.onnx')]) == 0
+    printed = ' '.join(capsys.readouterr().out.split())
+    assert 'hidden information: none found' in printed
+    assert 'by 30 episodes of knife_hidden in which the side of the hand is shown' in printed
+    policy = load_policy(tmp_path / 'asking.onnx')
+    assert policy.doubt is not None and policy.doubt.calibration is not None
+    assert (policy.doubt.calibration.threshold, policy.doubt.calibration.episodes) == (1.0, 30)
+    assert main([*words, '--episodes', '30', '--out', str(tmp_path / 'few.onnx')]) == 2
+    assert 'expected at least 19 episodes' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('options', 'sentence'), [

@@ -26,7 +26,15 @@ from uncloning_ros.contract import DoubtStop, Teleoperation
 from uncloning_ros.errors import ContractError
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import State
-from uncloning_ros.runtime.doubt import Box, Calibration, DoubtRecord, Lasting, strangest, watch_of
+from uncloning_ros.runtime.doubt import (
+    Box,
+    Calibration,
+    DoubtRecord,
+    Hidden,
+    Lasting,
+    strangest,
+    watch_of,
+)
 from uncloning_ros.runtime.take_over import ABSENT, Person
 
 AFTER_S, ACCEPTED_S, THRESHOLD = 0.4, 2.0, 3.0
@@ -43,10 +51,11 @@ class Doubting:
     """A policy whose doubt is a number that a test sets."""
 
     def __init__(self) -> None:
-        self.doubt, self._plan = SURE, constant_policy(action(0.41, 0.0))
+        self.doubt, self.hidden = SURE, 0.0
+        self._plan = constant_policy(action(0.41, 0.0))
 
     def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
-        return replace(self._plan(observation, noise), doubt=self.doubt)
+        return replace(self._plan(observation, noise), doubt=self.doubt, hidden=self.hidden)
 
 
 def doubting(**options: Any) -> tuple[Run, Doubting]:
@@ -71,6 +80,18 @@ def test_lasting_doubt_holds_the_measured_pose_and_asks() -> None:
     assert '~/start' in decision.sentence
     np.testing.assert_allclose(commanded(decision)[:3], pose(0.4)[:3])
     assert run.loop.question is not None and run.loop.doubts.held
+
+
+@pytest.mark.parametrize(('hidden', 'says'), [(UNSURE, True), (THRESHOLD, False)])
+def test_the_question_names_what_the_demonstrators_knew_and_the_policy_cannot_see(
+        hidden: float, says: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), 'RECORD', replace(RECORD, hidden=Hidden('hand_pose', 20.0)))
+    run, policy = doubting()
+    policy.hidden = hidden
+    question = asked(run, policy) and run.loop.question
+    assert ('the demonstrators knew where hand_pose would go, the policy cannot see it'
+            in question.sentence) is says
+    assert (question.key == 'hand_pose') is says
 
 
 def test_doubt_stops_after_the_stated_time_and_not_before() -> None:

@@ -7,6 +7,12 @@ but for those of removed modes. Then the file acts in simulated episodes with se
 and the threshold is chosen so that at most the stated rate of such episodes has an alarm. The file
 names both, and its deployment asks for the hold.
 
+Where the commands of the demonstrators tell where the person's hand will go, and the observations
+do not, they knew what the policy cannot see. Then the file tells doubt about that too, if
+held-out demonstrations confirm it; a free choice, of the mode for example, is none. In simulation
+episodes in which the side of the hand is shown too late do not choose the threshold: there it is
+right to ask.
+
 Without a scenario, or with --recordings, held-out episodes of the dataset choose the threshold.
 The policy did not act in them, so no rate of false alarms is promised.
 
@@ -110,6 +116,10 @@ def run(args: argparse.Namespace) -> int:
     if scenario is not None:
         rank_of(episodes, args.false_alarms)
     doubting, record = with_doubt(run, dataset, stop)
+    print('hidden information: ' + (
+        'none found in the dataset' if record.hidden is None else
+        f'the demonstrators knew where {record.hidden.key} would go, '
+        f'{record.hidden.saved_cm:g} cm better than observed; the file tells doubt about it'))
     seeds: Sequence[int] = ()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as written:
         model = Path(folder) / args.out.name
@@ -126,10 +136,12 @@ def run(args: argparse.Namespace) -> int:
         done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
     calibration = record.calibration
     assert calibration is not None
+    shown = (' in which the side of the hand is shown in time'
+             if scenario is not None and scenario.receiver.hidden else '')
     print(f'{args.out}: {done.bytes / 2 ** 20:.2f} MiB, sha256 {done.sha256}\n'
           f'threshold {calibration.threshold:.4g} for {stop.after_s:g} s, by {len(scores)} '
-          + (f'episodes of {scenario.name}: at most {args.false_alarms:.1%} of such episodes have '
-             f'an alarm' if scenario else 'held-out recordings'))
+          + (f'episodes of {scenario.name}{shown}: at most {args.false_alarms:.1%} of such '
+             f'episodes have an alarm' if scenario else 'held-out recordings'))
     if scenario is None:
         print_warnings(['recordings show no episode in which this policy acted, so no rate of '
                         'false alarms is promised; watch the first episodes'])
@@ -151,6 +163,7 @@ def _simulated_scores(model: Path, graph: str, scenario: 'Scenario', after_s: fl
     from uncloning_ros.judging.episode import EpisodeResult
     from uncloning_ros.progress import progress_bar
     from uncloning_ros.runtime.inference import load_policy
+    from uncloning_ros.scenario import SHOWN_LATE
     from uncloning_ros.schema import plain
 
     seeds, policy = calibration_seeds(graph, scenario, episodes), load_policy(model)
@@ -169,6 +182,8 @@ def _simulated_scores(model: Path, graph: str, scenario: 'Scenario', after_s: fl
             if missing:
                 run_rollouts(model, scenario, missing, args.workers, on_done=tell,
                              partner=args.partner, ignore_doubt=True)
-        found = [finished.done[graph, seed].doubted for seed in seeds]
+        # To ask is right, and no false alarm, where the side of the hand is shown too late.
+        found = [one.doubted for one in (finished.done[graph, seed] for seed in seeds)
+                 if not one.conditions.get(SHOWN_LATE)]
     written.push(lambda kind, *_: finished_path(args.out).unlink() if kind is None else None)
     return seeds, [0.0 if one is None or one.greatest is None else one.greatest for one in found]

@@ -7,7 +7,8 @@ Mahalanobis distance from the nearest of them. Each Gaussian covers one phase of
 which observations hang together tightly: while the tool is held its pose follows from that of the
 arm, so a few cm count that are nothing over the whole task. The head takes what the policy takes,
 features of pictures included, so it fits every class of policy. It is fitted in seconds, without a
-step of training. A run does not have it, so an edited run is given a new one.
+step of training. A run does not have it, so an edited run is given a new one. Hidden information
+is the other kind of doubt (`learning.hidden`); a file has it where the demonstrations do.
 """
 
 import copy
@@ -17,15 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from uncloning_ros.contract import DoubtStop, require_same_interface
+from uncloning_ros.contract import HAND_KEY, DoubtStop, require_same_interface
 from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.edit_record import removed_modes
+from uncloning_ros.learning.hidden import DoubtOfBoth, with_hidden
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.seeing import features_of
 from uncloning_ros.learning.windows import tensors_of_frames
-from uncloning_ros.runtime.doubt import Box, DoubtRecord, Lasting
+from uncloning_ros.runtime.doubt import Box, DoubtRecord, Hidden, Lasting
 
 _DIRECTIONS = 64  # most directions of the conditions along which Gaussians are fitted
 _GAUSSIANS = 32  # most; each has at least as many windows as ten for each direction
@@ -97,10 +99,13 @@ def with_doubt(run: Run, dataset: Dataset, stop: DoubtStop) -> tuple[Run, DoubtR
                            'give the dataset of the training')
     frames = frames[::1 + len(frames) // _FRAMES]
     policy = copy.deepcopy(run.policy)
-    policy.doubt = fitted(conditions_of(policy, dataset, frames))
+    conditions = conditions_of(policy, dataset, frames)
+    policy.doubt, saved_cm = with_hidden(fitted(conditions), policy.normaliser, dataset,
+                                         frames, conditions)
+    hidden = None if saved_cm is None else Hidden(HAND_KEY, round(saved_cm, 1))
     contract = replace(ours, deployment=replace(ours.deployment, doubt=stop))
     return (replace(run, policy=policy, config=replace(run.config, contract=contract)),
-            DoubtRecord(_boxes(dataset, frames)))
+            DoubtRecord(_boxes(dataset, frames), hidden=hidden))
 
 
 @torch.no_grad()
@@ -141,16 +146,20 @@ def fitted(conditions: Tensor) -> DoubtHead:
 def recorded_scores(run: Run, dataset: Dataset, after_s: float) -> list[float]:
     """Return the greatest doubt that lasted in each held-out episode of a mode that is kept.
 
-    Its observations are judged at the ticks at which a policy would plan.
+    Its observations are judged at the ticks at which a policy would plan. Hidden information takes
+    no part: nothing tells the episodes in which it was right to ask.
     """
     timing, scores = run.config.contract.policy, []
     frames = _frames(run, dataset, 'validation')
     episodes = dataset.episode_of(frames)
-    assert run.policy.doubt is not None, 'a run with a head'
+    head = run.policy.doubt
+    if isinstance(head, DoubtOfBoth):
+        head = head.strange
+    assert head is not None, 'a run with a head'
     for episode in np.unique(episodes):
         planned = frames[episodes == episode][::timing.execute]
         lasting = Lasting(round(after_s * 1e9), timing.period_ns * timing.execute // 2)
-        doubts = run.policy.doubt(conditions_of(run.policy, dataset, planned))[:, 0].tolist()
+        doubts = head(conditions_of(run.policy, dataset, planned))[:, 0].tolist()
         heard = [lasting.hear(doubt, i * timing.execute * timing.period_ns)
                  for i, doubt in enumerate(doubts)]
         scores.append(max((one for one in heard if one is not None), default=0.0))

@@ -57,15 +57,24 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Hidden:
+    """Hidden information that demonstrators had: their commands tell where `key` will go."""
+
+    key: str
+    saved_cm: Annotated[float, Doc('error of its later place that their commands save')]
+
+
+@dataclass(frozen=True)
 class DoubtRecord:
     """The record of a head for doubt in an exported file.
 
     `demonstrated` are the ranges of the training observations by key, for the sentences; the
-    threshold comes with the calibration.
+    threshold comes with the calibration. With `hidden` the file tells doubt about that too.
     """
 
     demonstrated: Mapping[str, Box]
     calibration: Calibration | None = None
+    hidden: Hidden | None = None
 
 
 @dataclass(frozen=True)
@@ -158,8 +167,12 @@ class DoubtWatch:
         if self._lasting is not None:
             self._lasting.forget()
 
-    def hear(self, doubt: float | None, tick_ns: int, now_ns: int, newest: Array) -> None:
-        """Take the doubt of a plan at the observation (obs_dim,) of `tick_ns`."""
+    def hear(self, doubt: float | None, tick_ns: int, now_ns: int, newest: Array,
+             hidden: float = 0.0) -> None:
+        """Take the doubt of a plan at the observation (obs_dim,) of `tick_ns`.
+
+        `hidden` is the part of it about hidden information.
+        """
         if doubt is None or self._lasting is None:
             return
         self.tally.newest = doubt = min(doubt, _MOST) if not math.isnan(doubt) else _MOST
@@ -175,7 +188,7 @@ class DoubtWatch:
             assert self._record is not None
             self.tally.held = True
             self.question = _question(self._interface, self._record, self.calibration, lasted,
-                                      self._stop.after_s, newest)
+                                      self._stop.after_s, newest, hidden)
 
     def accept(self, now_ns: int) -> float:
         """Accept the doubt that is asked about; return the time (s) for which, 0 without one."""
@@ -216,9 +229,13 @@ def watch_of(contract: Contract, record: DoubtRecord | None, stops: bool = True)
 
 
 def _question(interface: Interface, record: DoubtRecord, calibration: Calibration, doubt: float,
-              after_s: float, newest: Array) -> Question:
-    key, strange = strangest(interface, record.demonstrated, newest)
+              after_s: float, newest: Array, hidden: float) -> Question:
     threshold = calibration.threshold
+    if record.hidden is not None and hidden > threshold:
+        key = record.hidden.key
+        strange = f'the demonstrators knew where {key} would go, the policy cannot see it'
+    else:
+        key, strange = strangest(interface, record.demonstrated, newest)
     return Question(f'{strange or _TOGETHER}: doubt of at least {doubt:.3g} for {after_s:g} s, '
                     f'allowed {threshold:.3g}', key, doubt, threshold)
 
