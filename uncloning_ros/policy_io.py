@@ -73,14 +73,12 @@ class Plan:
     """A plan: the actions `chunk` (horizon, action_dim) float32, in the contract's units.
 
     `intent` is None for a policy that says none. `doubt` tells how unlike the training
-    observations the newest one is; None for a policy without a head for it. `hidden` is the part
-    of it that is about information which the demonstrators had and the policy cannot see.
+    observations the newest one is; None for a policy without a head for it.
     """
 
     chunk: Float32
     intent: Intent | None = None
     doubt: float | None = None
-    hidden: float = 0.0
 
 
 # A policy: an observation and standard normal noise (horizon, action_dim) float32 to a plan.

@@ -27,6 +27,7 @@ from uncloning_ros.errors import ContractError
 from uncloning_ros.policy_io import Observation, Plan
 from uncloning_ros.runtime.control_loop import State
 from uncloning_ros.runtime.doubt import (
+    HIDDEN_FROM,
     Box,
     Calibration,
     DoubtRecord,
@@ -51,11 +52,10 @@ class Doubting:
     """A policy whose doubt is a number that a test sets."""
 
     def __init__(self) -> None:
-        self.doubt, self.hidden = SURE, 0.0
-        self._plan = constant_policy(action(0.41, 0.0))
+        self.doubt, self._plan = SURE, constant_policy(action(0.41, 0.0))
 
     def __call__(self, observation: Observation, noise: np.ndarray) -> Plan:
-        return replace(self._plan(observation, noise), doubt=self.doubt, hidden=self.hidden)
+        return replace(self._plan(observation, noise), doubt=self.doubt)
 
 
 def doubting(**options: Any) -> tuple[Run, Doubting]:
@@ -66,9 +66,9 @@ def doubting(**options: Any) -> tuple[Run, Doubting]:
     return run, policy
 
 
-def asked(run: Run, policy: Doubting) -> Any:
+def asked(run: Run, policy: Doubting, doubt: float = UNSURE) -> Any:
     """Let the policy doubt until the loop asks."""
-    policy.doubt = UNSURE
+    policy.doubt = doubt
     return run.until(lambda decision: decision.reason == 'doubtful')
 
 
@@ -82,13 +82,13 @@ def test_lasting_doubt_holds_the_measured_pose_and_asks() -> None:
     assert run.loop.question is not None and run.loop.doubts.held
 
 
-@pytest.mark.parametrize(('hidden', 'says'), [(UNSURE, True), (THRESHOLD, False)])
+@pytest.mark.parametrize(('doubt', 'says'), [
+    (1.5 * HIDDEN_FROM, True), (UNSURE, False), (math.nan, False)])
 def test_the_question_names_what_the_demonstrators_knew_and_the_policy_cannot_see(
-        hidden: float, says: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        doubt: float, says: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), 'RECORD', replace(RECORD, hidden=Hidden('hand_pose', 20.0)))
     run, policy = doubting()
-    policy.hidden = hidden
-    question = asked(run, policy) and run.loop.question
+    question = asked(run, policy, doubt) and run.loop.question
     assert ('the demonstrators knew where hand_pose would go, the policy cannot see it'
             in question.sentence) is says
     assert (question.key == 'hand_pose') is says

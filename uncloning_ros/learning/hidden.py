@@ -28,6 +28,7 @@ from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.geometry import Array
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.learning.windows import tensors_of_frames
+from uncloning_ros.runtime.doubt import HIDDEN_FROM
 
 _WIDTH, _BATCH, _STEPS = 64, 256, 600
 _RATE, _DECAY = 4e-3, 1e-2
@@ -35,10 +36,12 @@ _EPISODES = 16  # least number, of which a half judges the other one
 _FRAMES = 12_000  # most windows of a fit
 _AHEAD = 500  # most places of an episode that are looked at
 _TOP = 0.25  # share of the episodes, those with the largest prediction, that have to confirm it
-_LEAST_CM = 5.0  # error that the commands save: a tool that is held out so far off is not taken
+_LEAST_CM = 10.0  # error that the commands save: a tool that is held out so far off is not taken
 _SURE = 4.0  # standard errors by which what they confirm is above 0
-_NOTHING = 0.5  # share of what was confirmed, below which a prediction is an error of the fit
-_DOUBT = 10.0  # where all that was confirmed is hidden
+_HIDDEN = 0.25  # share of what was confirmed, below which a prediction is an error of the fit
+_STEP = 1e-3  # share from there on which all counts
+_MOST_SHARE = 100.0
+_STRANGEST = 0.5 * HIDDEN_FROM
 
 
 class _Fit(nn.Module):
@@ -49,10 +52,11 @@ class _Fit(nn.Module):
 
     def __init__(self, inputs: Tensor, values: Tensor) -> None:
         super().__init__()
-        torch.manual_seed(0)  # the first weights
-        self._layers = nn.Sequential(
-            nn.Linear(inputs.shape[1], _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU(),
-            nn.Linear(_WIDTH, values.shape[1]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self._layers = nn.Sequential(
+                nn.Linear(inputs.shape[1], _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH),
+                nn.SiLU(), nn.Linear(_WIDTH, values.shape[1]))
         self.register_buffer('mean', values.mean(0))
         self.register_buffer('scale', values.std().clamp(min=1e-6))
         generator = torch.Generator().manual_seed(0)
@@ -75,7 +79,7 @@ class _Fit(nn.Module):
 
 
 class DoubtOfBoth(nn.Module):
-    """Turn conditions (B, C) into doubts (B, 2): the greater of both kinds, and the hidden one.
+    """Turn conditions (B, C) into doubts (B, 1): from `HIDDEN_FROM` on about hidden information.
 
     `saved` predicts the error (cm^2) that the commands save, from a condition without its first
     `older` values.
@@ -86,10 +90,12 @@ class DoubtOfBoth(nn.Module):
         self.strange, self._saved, self._older, self._most_cm2 = strange, saved, older, most_cm2
 
     def forward(self, conditions: Tensor) -> Tensor:
-        """Return the greater of strangeness and hidden information, and the latter alone."""
+        """Return strangeness below `HIDDEN_FROM`, or hidden information above it."""
         share = self._saved(conditions[:, self._older:]) / self._most_cm2
-        hidden = (_DOUBT / (1.0 - _NOTHING) * (share - _NOTHING)).clamp(0.0, 2.0 * _DOUBT)
-        return torch.cat([torch.maximum(self.strange(conditions), hidden), hidden], 1)
+        # A step, as steep as a slope can be: there is little between known and hidden.
+        found = ((share - _HIDDEN) / _STEP).clamp(0.0, 1.0)
+        hidden = HIDDEN_FROM * found * (1.0 + share.clamp(0.0, _MOST_SHARE))
+        return torch.maximum(self.strange(conditions).clamp(0.0, _STRANGEST), hidden)
 
 
 def with_hidden(strange: nn.Module, normaliser: Normaliser, dataset: Dataset, frames: Frames,
@@ -148,4 +154,3 @@ def _later_places(hand: Array, bounds: Frames) -> Array:
         away[np.arange(len(part))[:, None] > ahead] = -1.0
         found[first:end] = part[ahead[away.argmax(1)]]
     return found
-

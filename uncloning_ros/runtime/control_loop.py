@@ -284,8 +284,7 @@ class ControlLoop:
             self.fault('policy_failed', f'the policy failed: {err}')
             return
         self._queue.put(self._counted_plan(plan), request.tick_ns, now_ns, self._resting)
-        self._doubt.hear(plan.doubt, request.tick_ns, now_ns, request.observation.vector[-1],
-                         plan.hidden)
+        self._doubt.hear(plan.doubt, request.tick_ns, now_ns, request.observation.vector[-1])
 
     def step(self, now_ns: int, samples: Mapping[str, Sample], ros_now_ns: int | None = None,
              steady_ns: int | None = None, guards: Guards = NO_GUARDS,

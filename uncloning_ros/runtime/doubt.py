@@ -22,6 +22,8 @@ from uncloning_ros.runtime.watchdog import Complaint
 from uncloning_ros.schema import Doc, Positive, Range, Rate, Sha256
 
 _TOGETHER = 'each observation lies within what was demonstrated, but not together with the others'
+# Doubt from which on it is about hidden information, in a file that tells it: more than any other.
+HIDDEN_FROM = 1e6
 # Greatest doubt; it stands for one that is not a number, which a broken observation makes.
 _MOST = 1e9
 
@@ -69,7 +71,7 @@ class DoubtRecord:
     """The record of a head for doubt in an exported file.
 
     `demonstrated` are the ranges of the training observations by key, for the sentences; the
-    threshold comes with the calibration. With `hidden` the file tells doubt about that too.
+    threshold comes with the calibration. With `hidden`, doubt from `HIDDEN_FROM` on is about that.
     """
 
     demonstrated: Mapping[str, Box]
@@ -167,12 +169,8 @@ class DoubtWatch:
         if self._lasting is not None:
             self._lasting.forget()
 
-    def hear(self, doubt: float | None, tick_ns: int, now_ns: int, newest: Array,
-             hidden: float = 0.0) -> None:
-        """Take the doubt of a plan at the observation (obs_dim,) of `tick_ns`.
-
-        `hidden` is the part of it about hidden information.
-        """
+    def hear(self, doubt: float | None, tick_ns: int, now_ns: int, newest: Array) -> None:
+        """Take the doubt of a plan at the observation (obs_dim,) of `tick_ns`."""
         if doubt is None or self._lasting is None:
             return
         self.tally.newest = doubt = min(doubt, _MOST) if not math.isnan(doubt) else _MOST
@@ -188,7 +186,7 @@ class DoubtWatch:
             assert self._record is not None
             self.tally.held = True
             self.question = _question(self._interface, self._record, self.calibration, lasted,
-                                      self._stop.after_s, newest, hidden)
+                                      self._stop.after_s, newest)
 
     def accept(self, now_ns: int) -> float:
         """Accept the doubt that is asked about; return the time (s) for which, 0 without one."""
@@ -229,9 +227,9 @@ def watch_of(contract: Contract, record: DoubtRecord | None, stops: bool = True)
 
 
 def _question(interface: Interface, record: DoubtRecord, calibration: Calibration, doubt: float,
-              after_s: float, newest: Array, hidden: float) -> Question:
+              after_s: float, newest: Array) -> Question:
     threshold = calibration.threshold
-    if record.hidden is not None and hidden > threshold:
+    if record.hidden is not None and HIDDEN_FROM <= doubt < _MOST:
         key = record.hidden.key
         strange = f'the demonstrators knew where {key} would go, the policy cannot see it'
     else:

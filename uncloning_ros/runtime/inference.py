@@ -91,8 +91,8 @@ class OnnxPolicy:
             {key: observation.pictures[key][None] for key in self.picture_shapes}), strict=True))
         intent = (Intent.of(found[INTENT][0], self.contract.interface.mode_names)
                   if INTENT in found else None)
-        doubts = found[DOUBT][0].tolist() if DOUBT in found else ()
-        return Plan(found[OUTPUT][0], intent, *doubts)
+        doubt = float(found[DOUBT][0, 0]) if DOUBT in found else None
+        return Plan(found[OUTPUT][0], intent, doubt)
 
     def batch(self, observations: Float32, noises: Float32,
               pictures: Mapping[str, Pixels] = MappingProxyType({})) -> Float32:
@@ -292,7 +292,7 @@ def _require_signature(path: Path, found: Mapping[str, tuple[str, tuple[Any, ...
         modes = policy.contract.interface.mode_names
         wanted[INTENT] = 'tensor(float)', (intent_size(modes),)
     if policy.doubt is not None:
-        wanted[DOUBT] = 'tensor(float)', (1 if policy.doubt.hidden is None else 2,)
+        wanted[DOUBT] = 'tensor(float)', (1,)
     if found != wanted:
         raise ModelError(f'{path}: expected inputs and output {wanted}, got {found}; export a '
                          f'policy of this contract')

@@ -43,8 +43,7 @@ class Policy(nn.Module, ABC):
         self.eyes = nn.ModuleList(Encoder(camera.shape) for camera in interface.cameras)
         self.condition_dim = self.normaliser.condition_dim + FEATURES * len(self.eyes)
         self.chunk_dim = math.prod(self.normaliser.chunk_shape)
-        # From conditions (B, C) to doubts (B, 1), or (B, 2) with that about hidden information
-        # behind: a head of exported policies, no part of a run.
+        # From conditions (B, C) to doubts (B, 1): a head of exported policies, no part of a run.
         self.doubt: nn.Module | None = None
 
     def fit(self, windows: Windows, generator: torch.Generator) -> None:
@@ -125,7 +124,7 @@ class Policy(nn.Module, ABC):
         `observation` is (B, history, obs_dim), oldest first; `noise` is standard normal,
         (B, horizon, action_dim); `pictures` are uint8 (B, height, width, channels), one of each
         camera. Behind the chunks come the intents of a policy that says them, then the doubts
-        of one with a head for them. This is the graph that is exported.
+        (B, 1) of one with a head for them. This is the graph that is exported.
         """
         condition = self.condition(observation, pictures)
         answer = self.answer(observation, condition, noise)
