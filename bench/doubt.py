@@ -10,8 +10,9 @@ Episodes of the scenario of the demonstrations, and of five shifts with which no
 calibrated, first with doubt that stops nothing. A shift goes on until it has enough failures:
 unsafe events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the
 others would be the same. A rival raises its alarm by the clock of the episode alone, at the time
-that as few undisturbed episodes reach. The head was chosen on seeds from 730,000,000 and 906,000,000
-on; these are others. Finished episodes are kept in --out; the same command goes on with them.
+that as few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and
+from 906,000,000 and 930,000,000 on; these are others. Finished episodes are kept in --out; the
+same command goes on with them.
 
 With a model of the scenario knife_hidden alone, and --hidden, the page is
 docs/benchmarks/doubt_hidden.md: in which episodes the policy asks, those in which the side of the
