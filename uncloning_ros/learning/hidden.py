@@ -36,8 +36,8 @@ _EPISODES = 16  # least number, of which a half judges the other one
 _FRAMES = 12_000  # most windows of a fit
 _AHEAD = 500  # most places of an episode that are looked at
 _TOP = 0.25  # share of the episodes, those with the largest prediction, that have to confirm it
-# Error (cm) that the commands save. Without hidden information it was up to 7, for it is never quite
-# sure when the hand comes and goes.
+# Error (cm) that the commands save. It was up to 7 without hidden information, for it is never
+# quite sure when the hand comes and goes.
 _LEAST_CM = 10.0
 _SURE = 4.0  # standard errors by which what they confirm is above 0
 _HIDDEN = 0.25  # share of what was confirmed, below which a prediction is an error of the fit
