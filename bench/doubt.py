@@ -54,7 +54,7 @@ FIRST_SEED, SEEDS_EACH = 910_000_000, 1_000_000
 BATCH = 50  # episodes after which failures are counted
 AHEAD_S = 1.0  # an alarm as early as this before a failure counts
 TRACKER_OFF_M = 0.04
-USUAL, HIDDEN = 'usual', 'hidden'
+USUAL, HIDDEN = 'usual', 'knife_hidden'
 # By condition, its words and whether it changes the tracker's poses.
 SHIFTS: Mapping[str, str] = {
     'tool': 'tool 10 cm outside of its box', 'hand': 'hand 15 cm outside of its box',
@@ -74,9 +74,9 @@ class Setting:
 
 
 def scenario_of(condition: str) -> Scenario:
-    """Return the scenario of a condition."""
-    if condition == HIDDEN:
-        return find_scenario('knife_hidden')
+    """Return the scenario of a condition: of that name, but for the usual one and its shifts."""
+    if condition not in (USUAL, *SHIFTS):
+        return find_scenario(condition)
     usual = find_scenario('knife')
     start, tool = usual.start, usual.tool
     if condition == 'tool':
@@ -170,7 +170,9 @@ class Records:
     def judged(self, condition: str, enough: Callable[[list[Episode]], bool],
                most: int) -> tuple[list[Episode], list[Episode]]:
         """Return episodes without holds, and the same with them, until there are enough."""
-        first = FIRST_SEED + SEEDS_EACH * [USUAL, *SHIFTS, HIDDEN].index(condition)
+        conditions = [USUAL, *SHIFTS]
+        first = FIRST_SEED + SEEDS_EACH * (
+            conditions.index(condition) if condition in conditions else len(conditions))
         found: list[Episode] = []
         while len(found) < most and not enough(found):
             count = min(len(found) + BATCH, most)
@@ -221,6 +223,17 @@ def shift_row(words: str, free: Sequence[Episode], holding: Sequence[Episode],
             of(bad, len(not_held))]
 
 
+def undisturbed(records: Records, condition: str, episodes: int) -> list[list[str]]:
+    """Return the rows about false alarms, and what holds cost, in undisturbed episodes."""
+    free, holding = records.judged(condition, lambda _: False, episodes)
+    alarms = sum(one['alarmed_s'] is not None for one in free)
+    lost = sum(one['success'] for one in free) - sum(one['success'] for one in holding)
+    return [['episodes', f'{len(free)}, seeds from {free[0]["seed"]:,}'],
+            ['with an alarm', of(alarms, len(free))],
+            ['upper bound of that (95 %)', f'{upper_bound(alarms, len(free)):.1%}'],
+            ['success lost to holds', f'{lost} episodes ({lost / len(free):.1%})']]
+
+
 def latency(model: Path, plain: Path, folder: Path, repeats: int, rounds: int) -> str:
     """Return the ratio of the planning times with and without doubt, measured in turns."""
     out = folder / 'latency.json'
@@ -241,6 +254,7 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
     """Return the page about hidden information, from enough episodes of each kind."""
     policy = load_policy(model)
     assert policy.doubt is not None and policy.doubt.calibration is not None
+    assert policy.doubt.hidden is not None, 'a file that tells hidden information'
     calibration = policy.doubt.calibration
     late = [lambda one: not one['shown_late_s'], lambda one: bool(one['shown_late_s'])]
     free, holding = records.judged(
@@ -260,12 +274,13 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
                                 for some in (one, two))])
     return '\n'.join([
         '# Hidden information, measured', '',
-        f'Episodes of the scenario knife_hidden, seeds from '
-        f'{FIRST_SEED + SEEDS_EACH * (len(SHIFTS) + 1):,}. Where the side is shown too late, an '
-        f'alarm counts as asking if it comes before that. Made with `bench/doubt.py --hidden`; '
+        f'Episodes of the scenario `{HIDDEN}`, seeds from {free[0]["seed"]:,}. Where the side is '
+        f'shown too late, an alarm counts as asking if it comes before that. Holds are never '
+        f'answered here, so a held episode is not a success. Made with `bench/doubt.py --hidden`; '
         f'model sha256 {policy.sha256[:12]}, threshold {calibration.threshold:.4g} for '
         f'{calibration.after_s:g} s by {calibration.episodes} episodes in which the side is shown '
-        f'in time; the head: {policy.doubt.hidden}.', '',
+        f'in time. The demonstrators knew where {policy.doubt.hidden.key} would go, '
+        f'{policy.doubt.hidden.saved_cm:g} cm better than observed.', '',
         table(['side of the hand', 'asks', 'median alarm, from the lift on',
                'success without holds', 'success with holds', 'held',
                'unsafe without / with holds'], rows), ''])
@@ -279,6 +294,8 @@ def main() -> int:
     parser.add_argument('--hidden', action='store_true',
                         help='a model of knife_hidden: write that page alone')
     parser.add_argument('--plain', type=Path, help='export of the same run')
+    parser.add_argument('--also', type=Path, nargs='+', default=[], metavar='MODEL',
+                        help='files of other scenarios: their false alarms')
     parser.add_argument('--out', type=Path, required=True, help='folder of finished episodes')
     parser.add_argument('--episodes', type=int, default=1049, help='of the usual condition')
     parser.add_argument('--failures', type=int, default=100,
@@ -300,13 +317,12 @@ def main() -> int:
         write_whole(args.page or PAGE.with_name('doubt_hidden.md'), page.encode())
         print(page)
         return 0
-    free, holding = records.judged(USUAL, lambda _: False, args.episodes)
-    alarms = sum(one['alarmed_s'] is not None for one in free)
+    usual = undisturbed(records, USUAL, args.episodes)
+    free, _ = records.judged(USUAL, lambda _: False, args.episodes)
     clock_s = threshold_of([one['total_s'] for one in free], 0.05)
     rows = [shift_row(words, *records.judged(
         name, lambda found: len(failures(found)) >= args.failures, args.most), clock_s)
         for name, words in SHIFTS.items()]
-    lost = sum(one['success'] for one in free) - sum(one['success'] for one in holding)
     calibration = policy.doubt.calibration
     text = [
         '# Doubt, measured', '',
@@ -317,17 +333,21 @@ def main() -> int:
         f'threshold {calibration.threshold:.4g} for {calibration.after_s:g} s by '
         f'{calibration.episodes} episodes.', '',
         table(['undisturbed episodes', ''], [
-            ['episodes', f'{len(free)}, seeds from {FIRST_SEED:,}'],
-            ['with an alarm', of(alarms, len(free))],
-            ['upper bound of that (95 %)', f'{upper_bound(alarms, len(free)):.1%}'],
-            ['success lost to holds', f'{lost} episodes ({lost / len(free):.1%})'],
-            ['planning time with doubt over without', latency(
+            *usual, ['planning time with doubt over without', latency(
                 args.model.resolve(), args.plain.resolve(), args.out.resolve(), args.repeats,
                 args.rounds)]]), '',
         table(['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
                f'alarm by the clock ({clock_s:.1f} s)', 'median lead', 'alarms of timeouts',
                'alarms of successes', 'unsafe without / with holds', 'held',
                'unsafe of those not held'], rows), '']
+    for model in args.also:
+        policy = load_policy(model)
+        assert policy.doubt is not None and policy.doubt.calibration is not None
+        scenario = policy.doubt.calibration.scenario
+        assert scenario is not None, 'a threshold chosen by simulated episodes'
+        text += [table([f'undisturbed episodes of {scenario}', ''], undisturbed(
+            Records(args.out / f'{policy.sha256[:12]}.jsonl', model, args.workers), scenario,
+            args.episodes)), '']
     write_whole(args.page or PAGE, '\n'.join(text).encode())
     print('\n'.join(text))
     return 0
