@@ -17,7 +17,9 @@ from std_msgs.msg import String
 from uncloning_ros.contract import Teleoperation
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
+from uncloning_ros.demos.bags.verdict import recorded_health
 from uncloning_ros.demos.dataset.corrections import align_taught
+from uncloning_ros.demos.recording import take_overs
 from uncloning_ros.nodes.recorder import Recorder
 from uncloning_ros.nodes.topics import LATCHED_QOS, Commands
 
@@ -34,16 +36,18 @@ class Taken:
         self.events = robot.listen('/recorder/episode_event')
         self.node = graph.add(Recorder, out=str(self.out), contract_path=str(path),
                               before_s=BEFORE_S, planned_mode='blade_first')
-        self._status = robot.create_publisher(String, '/policy/status', LATCHED_QOS)
+        status = robot.create_publisher(String, '/policy/status', LATCHED_QOS)
         self.x, commands = 0.5, Commands(robot.create_publisher, MANNED)
         robot.create_timer(0.05, lambda: commands.publish(
             np.append(tools.pose(self.x), 0.08), robot.get_clock().now().nanoseconds),
             clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.say('active', 'policy')
+        self.status = robot.create_timer(0.05, lambda: status.publish(self._said),
+                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.let_rounds_pass(100)
 
     def say(self, state: str, reason: str) -> None:
-        self._status.publish(String(data=json.dumps({'state': state, 'reason': reason})))
+        self._said = String(data=json.dumps({'state': state, 'reason': reason}))
 
     def cdr(self, topic: str) -> bytes:
         key = 'hand_pose' if topic == '/hand_pose' else 'tool_pose'
@@ -122,6 +126,29 @@ def test_an_episode_that_the_operator_discards_is_not_stopped_again(taken: Taken
     taken.let_rounds_pass(20)
     assert list_episodes(taken.out) == []
     assert json.loads(taken.events[-1])['event'] == 'discard'
+
+
+def test_a_policy_that_dies_in_a_take_over_ends_the_recording(
+        taken: Taken, monkeypatch: Any, capfd: Any) -> None:
+    monkeypatch.setattr(take_overs, 'SILENT_S', 1.0)
+    taken.say('taken_over', 'person')
+    taken.until_event('person')
+    taken.let_rounds_pass(50)
+    taken.status.cancel()
+    taken.until_event('stop')
+    [path] = list_episodes(taken.out)
+    episode = read_episode(path, MANNED)
+    health = recorded_health(episode.events)
+    assert health is not None and 'unheard' in [one.kind for one in health.findings]
+    assert len(align_taught(episode, MANNED)[0].ticks_ns) > 10
+    assert '/policy/status: nothing for 1 s' in capfd.readouterr().err
+    taken.status.reset()  # it lives, and the person still has the arm
+    taken.until_event('person')
+    assert taken.graph.call(taken.robot, '/recorder/discard_episode').success
+    taken.status.cancel()
+    assert taken.graph.call(taken.robot, '/recorder/start_episode').success
+    taken.let_rounds_pass(100)  # longer than SILENT_S
+    assert json.loads(taken.events[-1])['event'] == 'start'
 
 
 def test_commands_of_two_nodes_that_are_handed_over_late_arrived_then(taken: Taken) -> None:

@@ -25,7 +25,7 @@ from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.demos.inspection.facts import EpisodeFacts, facts_of
 from uncloning_ros.demos.inspection.session import Session
 from uncloning_ros.demos.recording.ring import Kept, Ring
-from uncloning_ros.demos.recording.take_overs import TakeOverWatch
+from uncloning_ros.demos.recording.take_overs import SILENT_S, TakeOverWatch
 from uncloning_ros.errors import DatasetError
 
 MANNED = replace(CONTRACT, deployment=replace(
@@ -175,7 +175,7 @@ def test_a_ring_keeps_the_newest_seconds_and_no_more_bytes_than_it_may() -> None
 
 
 def seen(*said: tuple[str, str]) -> list[list[str]]:
-    watch = TakeOverWatch()
+    watch = TakeOverWatch('/policy/status')
     return [list(watch.see(json.dumps({'state': state, 'reason': reason})))
             for state, reason in said]
 
@@ -196,4 +196,49 @@ def test_a_press_in_motion_is_a_take_over_and_a_stop_ends_it() -> None:
 
 @pytest.mark.parametrize('text', ['', '[]', '{}', '{"state": 1}', '[' * 100_000, 'null'])
 def test_other_texts_are_no_status(text: str) -> None:
-    assert list(TakeOverWatch().see(text)) == []
+    assert list(TakeOverWatch('/policy/status').see(text)) == []
+
+
+LOOK_NS = 200 * MS
+COMMANDED = '{"state": "taken_over", "reason": "person"}'
+SILENT = round(SILENT_S * 1e9) // LOOK_NS  # looks
+
+
+def looks(watch: TakeOverWatch, count: int, since_ns: int = BEGIN_NS) -> list[str]:
+    """Look so many times; return the findings."""
+    found = [watch.silence(since_ns + i * LOOK_NS) for i in range(count)]
+    return [str(one) for one in found if one is not None]
+
+
+def in_take_over() -> TakeOverWatch:
+    watch = TakeOverWatch('/policy/status')
+    assert list(watch.see(COMMANDED))
+    return watch
+
+
+def test_a_policy_that_falls_silent_in_a_take_over_is_one_finding() -> None:
+    watch = in_take_over()
+    [finding] = looks(watch, 3 * SILENT)
+    assert finding.startswith('/policy/status: nothing for 5 s')
+    assert list(watch.see(COMMANDED)) == ['take_over', 'person']
+
+
+def test_a_policy_that_is_heard_or_has_the_arm_never_falls_silent() -> None:
+    watch = in_take_over()
+    for part in range(3):
+        assert looks(watch, SILENT - 3, BEGIN_NS + part * SILENT * LOOK_NS) == []
+        assert list(watch.see(COMMANDED)) == []
+    watch = TakeOverWatch('/policy/status')
+    assert list(watch.see('{"state": "active", "reason": "policy"}')) == []
+    assert looks(watch, 3 * SILENT) == []
+
+
+def test_a_text_that_is_no_status_does_not_end_the_silence() -> None:
+    watch = in_take_over()
+    assert looks(watch, SILENT - 3) == [] == list(watch.see('{}'))
+    assert len(looks(watch, 10, BEGIN_NS + SILENT * LOOK_NS)) == 1
+
+
+def test_a_recorder_that_stood_still_does_not_take_that_for_silence() -> None:
+    watch = in_take_over()
+    assert looks(watch, 2) == [] == looks(watch, 2, BEGIN_NS + 3600 * 10**9)

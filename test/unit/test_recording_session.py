@@ -25,7 +25,7 @@ from uncloning_ros.demos.bags.labels import read_labels
 from uncloning_ros.demos.bags.layout import list_episodes, list_unfinished
 from uncloning_ros.demos.bags.message_types import message_text
 from uncloning_ros.demos.bags.reader import episode_digest, read_episode, verify_episode
-from uncloning_ros.demos.bags.verdict import recorded_health
+from uncloning_ros.demos.bags.verdict import Finding, recorded_health
 from uncloning_ros.demos.bags.writer import BagWriter, EpisodeWriter, RecordedTopic
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge
@@ -115,6 +115,19 @@ def test_the_verdict_is_in_the_answer_in_the_event_and_in_the_bag(session: Sessi
     health = recorded_health([(0, event)])
     assert health == session.recording.last_health
     assert health is not None and health.topics['/hand_pose']['lost'] == 3
+
+
+def test_a_take_that_ends_for_a_cause_is_kept_and_the_cause_is_a_finding(
+        session: Session) -> None:
+    session.start()
+    session.messages(3)
+    cause = Finding('unheard', '/policy/status', 'nothing for 5 s')
+    answer = session.recording.stop(session.now_ns, {}, cause)
+    assert '/policy/status: nothing for 5 s' in answer
+    assert verify_episode(session.recording.kept[-1])
+    health = recorded_health([(0, session.events[-1])])
+    assert health == session.recording.last_health
+    assert health is not None and health.verdict == 'findings' and cause in health.findings
 
 
 @pytest.mark.parametrize(('problem', 'sentence'), [

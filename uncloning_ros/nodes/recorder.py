@@ -17,6 +17,7 @@ from std_msgs.msg import String
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.answers import SINGLE_ANSWERS
+from uncloning_ros.demos.bags.verdict import Finding
 from uncloning_ros.demos.recording.gate import StartGate
 from uncloning_ros.demos.recording.rates import RateWatch
 from uncloning_ros.demos.recording.recovery import leftovers
@@ -82,13 +83,13 @@ class Recorder(Node):
         self._ring: Ring | None = None
         self._shared: dict[str, int] = {}  # newest arrival on each topic of policy and person
         self._before_ns = round(values['before_s'] * 1e9)
-        self._correction = ''  # name of the open episode, if a take-over began it
+        self._correction = False  # whether a take-over began the newest episode
         if contract.deployment.teleoperation is not None:
             # Half of the queue: a correction begins with all of it at once.
             self._ring = Ring(values['before_s'], values['queue_mib'] * 2**19)
-            self._take_overs = TakeOverWatch()
-            self._shared = {topic.bag_name: 0 for topic in contract.deployment.actions.values()}
             status = f'{values["policy"].rstrip("/")}/status'
+            self._take_overs = TakeOverWatch(status)
+            self._shared = {topic.bag_name: 0 for topic in contract.deployment.actions.values()}
             self.create_subscription(String, status, self._on_status, LATCHED_QOS)
         self._serve(contract)
         for period_s, call in ((_TAKE_S, self._take), (_CHECK_S, self._check),
@@ -136,13 +137,14 @@ class Recorder(Node):
             ros_now_ns(self), self._watch.silent(self._limits_s, now_ns),
             self._gate.refusals(now_ns), self._topics.recorded(), self._watch.usual_hz,
             self._topics.lost, before)
+        self._correction = correction
         self._topics.latched_again(self._now_ns(), ros_now_ns(self))
         return '; '.join(filter(None, (sentence,
                                        self._recording.room(self._watch.usual_bytes_s))))
 
-    def _stop(self) -> str:
+    def _stop(self, cause: Finding | None = None) -> str:
         self._take()
-        return self._recording.stop(ros_now_ns(self), self._topics.lost)
+        return self._recording.stop(ros_now_ns(self), self._topics.lost, cause)
 
     def _discard(self) -> str:
         self._take()
@@ -152,12 +154,15 @@ class Recorder(Node):
         """Mark a take-over in the open episode; without one record it as an episode of its own."""
         now_ns = ros_now_ns(self)
         for event in self._take_overs.see(message.data):
-            if (event == TAKEN and self._recording.open_name is None
-                    and self._try(partial(self._start, True))[0]):
-                self._correction = self._recording.open_name or ''
+            if event == TAKEN and self._recording.open_name is None:
+                self._try(partial(self._start, True))
             self._recording.mark(event, now_ns)
-            if event == GIVEN_BACK and self._recording.open_name == self._correction != '':
+            if event == GIVEN_BACK and self._corrects():
                 self._try(self._stop)
+
+    def _corrects(self) -> bool:
+        """Tell whether an episode is open that a take-over began."""
+        return self._correction and self._recording.open_name is not None
 
     def _label(self, mode: str) -> str:
         return self._recording.label(mode, ros_now_ns(self))
@@ -205,6 +210,9 @@ class Recorder(Node):
             sentence = str(err)
         if sentence is not None:
             self.get_logger().error(sentence)
+        if self._corrects() and (silence := self._take_overs.silence(time.monotonic_ns())):
+            self.get_logger().warning(f'{self._recording.open_name}: {silence}')
+            self._try(partial(self._stop, silence))
         if self._autostart:
             self._start_by_itself()
 

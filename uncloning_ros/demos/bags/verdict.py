@@ -26,7 +26,7 @@ class Finding:
     """One fault of an episode.
 
     `kind` is one of empty, refused, encoding, leap, gap, rate, frozen, clock, late, short, lost,
-    dropped, recovered; `topic` is '' where it concerns the whole episode.
+    dropped, unheard, recovered; `topic` is '' where it concerns the whole episode.
     """
 
     kind: str

@@ -34,7 +34,7 @@ from uncloning_ros.demos.bags.layout import (
     set_aside,
 )
 from uncloning_ros.demos.bags.reader import episode_digest
-from uncloning_ros.demos.bags.verdict import Health
+from uncloning_ros.demos.bags.verdict import Finding, Health
 from uncloning_ros.demos.bags.writer import EpisodeWriter, RecordedTopic, event_cdr
 from uncloning_ros.demos.recording.episode_thread import EpisodeThread
 from uncloning_ros.demos.recording.health import EpisodeJudge
@@ -201,10 +201,10 @@ class RecordingSession:
         raise BagError(f'other recorders claimed {_ATTEMPTS} episode numbers in {self._out} '
                        f'meanwhile; try again')
 
-    def stop(self, now_ns: int, lost: Mapping[str, int]) -> str:
-        """Keep the open episode: judge, close, verify, rename."""
+    def stop(self, now_ns: int, lost: Mapping[str, int], cause: Finding | None = None) -> str:
+        """Keep the open episode: judge, close, verify, rename; `cause` is a finding on its end."""
         episode = self._require_open()
-        path, health, count = self._finish(episode, 'stop', now_ns, lost, None)
+        path, health, count = self._finish(episode, 'stop', now_ns, lost, None, cause)
         self.kept.append(path)
         self.last_health = health
         length_s = (now_ns - episode.start_ns) * 1e-9
@@ -348,13 +348,16 @@ class RecordingSession:
         return self._open
 
     def _finish(self, episode: _Open, kind: str, now_ns: int, lost: Mapping[str, int],
-                final_dir: Path | None) -> tuple[Path, Health, int]:
+                final_dir: Path | None,
+                cause: Finding | None = None) -> tuple[Path, Health, int]:
         """Close an episode with a last event; return its directory, verdict and size."""
         thread, self._open = episode.thread, None
         try:
             thread.end()
             health = thread.judge.verdict(episode.start_ns, now_ns, thread.dropped,
                                           Counter(lost) - episode.lost_before)
+            if cause is not None:
+                health = Health('findings', (*health.findings, cause), health.topics)
             event = episode.event(kind) | {'health': plain(health)}
             thread.writer.write_event(event, now_ns)
             path = thread.writer.commit(final_dir)
