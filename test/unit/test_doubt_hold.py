@@ -94,6 +94,16 @@ def test_the_question_names_what_the_demonstrators_knew_and_the_policy_cannot_se
     assert (question.key == 'hand_pose') is says
 
 
+@pytest.mark.parametrize(('y_m', 'key'), [(0.19, 'object_pose'), (0.101, 'hand_pose')])
+def test_an_observation_that_lies_clearly_outside_is_named_before_hidden_information(
+        y_m: float, key: str) -> None:
+    watch = watch_of(ASKING, replace(RECORD, hidden=Hidden('hand_pose', 20.0)))
+    for now_ns in range(0, 10**9, 2 * 10**8):
+        watch.hear(1.5 * HIDDEN_FROM, now_ns, now_ns, newest(object_pose=pose(0.4, y_m)))
+    assert watch.question is not None and watch.question.key == key
+    assert ('the demonstrators knew' in watch.question.sentence) is (key == 'hand_pose')
+
+
 def test_doubt_stops_after_the_stated_time_and_not_before() -> None:
     run, policy = doubting()
     before = run.loop.counters['chunks']

@@ -26,6 +26,9 @@ _TOGETHER = 'each observation lies within what was demonstrated, but not togethe
 HIDDEN_FROM = 1e6
 # Greatest doubt; it stands for one that is not a number, which a broken observation makes.
 _MOST = 1e9
+# Share of its box by which a signal clearly lies outside. It is the better explanation then: the
+# head for hidden information was never fitted there, and may tell anything.
+_CLEARLY = 0.1
 
 
 @dataclass(frozen=True)
@@ -229,23 +232,25 @@ def watch_of(contract: Contract, record: DoubtRecord | None, stops: bool = True)
 def _question(interface: Interface, record: DoubtRecord, calibration: Calibration, doubt: float,
               after_s: float, newest: Array) -> Question:
     threshold = calibration.threshold
-    if record.hidden is not None and HIDDEN_FROM <= doubt < _MOST:
-        key = record.hidden.key
+    hidden = record.hidden if HIDDEN_FROM <= doubt < _MOST else None
+    key, strange = strangest(interface, record.demonstrated, newest,
+                             0.0 if hidden is None else _CLEARLY)
+    if hidden is not None and not strange:
+        key = hidden.key
         strange = f'the demonstrators knew where {key} would go, the policy cannot see it'
-    else:
-        key, strange = strangest(interface, record.demonstrated, newest)
     return Question(f'{strange or _TOGETHER}: doubt of at least {doubt:.3g} for {after_s:g} s, '
                     f'allowed {threshold:.3g}', key, doubt, threshold)
 
 
-def strangest(interface: Interface, demonstrated: Mapping[str, Box],
-              newest: Array) -> tuple[str, str]:
+def strangest(interface: Interface, demonstrated: Mapping[str, Box], newest: Array,
+              least: float = 0.0) -> tuple[str, str]:
     """Return key and sentence of the signal that lies farthest outside of its box.
 
-    Distances are compared as shares of the box. Two empty texts if no signal lies outside.
+    Distances are compared as shares of the box. Two empty texts if no signal lies outside by more
+    than `least`.
     """
     found = ('', '')
-    farthest = 0.0
+    farthest = least
     for signal in interface.vectors:
         box = demonstrated.get(signal.key)
         if box is None:
