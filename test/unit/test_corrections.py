@@ -74,6 +74,31 @@ def test_a_pause_of_the_person_is_left_out() -> None:
     assert (frames.ticks_ns < at(1.5)).any() and (frames.ticks_ns >= at(2.0)).any()
 
 
+def test_no_window_reaches_over_a_pause_in_which_the_hand_went_elsewhere(tmp_path: Path) -> None:
+    samples = handover()
+    for key in ('hand_pose', 'target_pose'):
+        samples[key] = [replace(one, values=one.values + np.eye(9)[0])
+                        if one.receive_ns > at(1.7) else one for one in samples[key]]
+    marks = ((0.0, 'start'), (0.8, 'take_over'), (1.0, 'person'), (1.5, 'let_go'),
+             (1.9, 'person'), (2.5, 'let_go'), (2.8, 'give_back'))
+    written(tmp_path / 'demos', 1, marks, samples)
+    written(tmp_path / 'demos', 2, TAKE_OVER)
+    build_dataset([tmp_path / 'demos'], tmp_path / 'data', Recipe(None, Reading(),
+                                                                   keep_unlabelled=True),
+                  Split(0.0, 0), 1)
+    dataset = load_dataset(tmp_path / 'data')
+    [paused, whole] = dataset.episodes
+    assert whole.pauses == ()
+    [first] = paused.pauses
+    assert 5 <= first < paused.frames - 5
+    histories, chunks = dataset.gather(np.arange(paused.frames))
+    hand = CONTRACT.interface.observation_slices['hand_pose'].start
+    target = CONTRACT.interface.action_slices['target_pose'].start
+    for values in (histories[..., hand], chunks[..., target]):
+        assert np.ptp(values, axis=1).max() < 0.5
+    assert np.ptp(histories[..., hand]) > 0.5 < np.ptp(chunks[..., target])
+
+
 def test_a_policy_that_was_blind_before_the_person_came_costs_nothing() -> None:
     samples = handover()
     samples['hand_pose'] = [one for one in samples['hand_pose']

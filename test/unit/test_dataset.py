@@ -79,6 +79,29 @@ def test_windows_stay_in_their_episode_and_are_padded_with_its_ends(
         assert ahead[:, 1].tolist() == [min(last, frame + k) for k in range(horizon)]
 
 
+@given(st.data())
+def test_windows_end_at_a_pause_as_at_the_end_of_an_episode(drawn: st.DataObject) -> None:
+    lengths = drawn.draw(st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=4),
+                                  min_size=1, max_size=4))
+    history, horizon = drawn.draw(st.integers(1, 4)), drawn.draw(st.integers(1, 8))
+    paused = made_up([sum(parts) for parts in lengths], history, horizon)
+    records = tuple(replace(one, pauses=tuple(np.cumsum(parts)[:-1].tolist()))
+                    for one, parts in zip(paused.episodes, lengths, strict=True))
+    paused = replace(paused, episodes=records)
+    parted = replace(made_up([part for parts in lengths for part in parts], history, horizon),
+                     observations=paused.observations, actions=paused.actions)
+    frames = paused.window_frames('train')
+    assert frames.tolist() == parted.window_frames('train').tolist()
+    for one, two in zip(paused.gather(frames), parted.gather(frames), strict=True):
+        assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize('pauses', [(0,), (3,), (2, 1), (1, 1)])
+def test_pauses_that_are_not_within_an_episode_are_refused(pauses: tuple[int, ...]) -> None:
+    with pytest.raises(DatasetError, match='within 3 frames'):
+        replace(made_up([3], 1, 1).episodes[0], pauses=pauses)
+
+
 def test_windows_of_a_mode_come_from_its_episodes_alone() -> None:
     dataset = made_up([3, 4, 2], 2, 4)
     assert dataset.window_frames('train', ['blade_first']).tolist() == [3, 4, 5, 6]

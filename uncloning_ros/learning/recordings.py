@@ -17,7 +17,7 @@ from uncloning_ros.demos.bags.info import find_bags
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.dataset.loading import Loaded, load_episode
 from uncloning_ros.demos.dataset.recipe import Recipe
-from uncloning_ros.demos.dataset.store import Dataset, EpisodeRecord
+from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.demos.episodes.find import find_episodes
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import DatasetError, IncidentError
@@ -118,11 +118,9 @@ def _of_bag(run: Run, loaded: Loaded) -> Recording:
 
 def dataset_of(run: Run, loaded: Sequence[Loaded]) -> Dataset:
     """Return episodes as a dataset, all of them to train on."""
-    records = tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest, 'train',
-                                  len(one.frames.ticks_ns), one.seed, one.span, one.correction_s)
-                    for one in loaded)
-    frames = [one.frames for one in loaded]
-    return Dataset(run.config.contract, '', records,
+    contract, frames = run.config.contract, [one.frames for one in loaded]
+    records = tuple(one.record('train', contract.policy.period_ns) for one in loaded)
+    return Dataset(contract, '', records,
                    np.concatenate([one.observations for one in frames]),
                    np.concatenate([one.actions for one in frames]), (), '',
                    {key: np.concatenate([one.pictures[key] for one in frames])

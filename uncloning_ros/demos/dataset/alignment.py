@@ -60,6 +60,10 @@ class Aligned(NamedTuple):
     ticks_ns: Times
     pictures: Mapping[str, Pixels]
 
+    def pauses(self, period_ns: int) -> tuple[int, ...]:
+        """Return the frames before which ticks of this period are left out."""
+        return tuple((np.flatnonzero(np.diff(self.ticks_ns) > period_ns) + 1).tolist())
+
 
 def align(episode: Episode, contract: Contract) -> Aligned:
     """Return the frames of an episode.

@@ -142,10 +142,7 @@ def _without_twins(results: Iterable[Loaded | LeftOut]) -> Iterator[Loaded | Lef
 def _records(usable: Sequence[Loaded], contract: Contract,
              split: Split) -> tuple[EpisodeRecord, ...]:
     held_out = _held_out([one.mode for one in usable], contract.interface.mode_names, split)
-    return tuple(EpisodeRecord(one.ref.name, one.mode, one.label_source, one.digest,
-                               'validation' if i in held_out else 'train',
-                               len(one.frames.ticks_ns), one.seed, one.span,
-                               one.correction_s)
+    return tuple(one.record('validation' if i in held_out else 'train', contract.policy.period_ns)
                  for i, one in enumerate(usable))
 
 

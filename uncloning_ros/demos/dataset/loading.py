@@ -16,6 +16,7 @@ from uncloning_ros.demos.dataset.alignment import Aligned
 from uncloning_ros.demos.dataset.corrections import align_taught, seconds_of
 from uncloning_ros.demos.dataset.recipe import Recipe
 from uncloning_ros.demos.dataset.spans import frames_in_span
+from uncloning_ros.demos.dataset.store import EpisodeRecord, SplitName
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.labelling.rule import rule_label
 from uncloning_ros.errors import ContractError, DatasetError, UncloningError
@@ -38,6 +39,12 @@ class Loaded:
     seed: int | None
     frames: Aligned
     correction_s: tuple[float, float] | None
+
+    def record(self, split: SplitName, period_ns: int) -> EpisodeRecord:
+        """Return the record of the episode in a dataset whose ticks have this period."""
+        return EpisodeRecord(self.ref.name, self.mode, self.label_source, self.digest, split,
+                             len(self.frames.ticks_ns), self.seed, self.span, self.correction_s,
+                             self.frames.pauses(period_ns))
 
 
 def load_episode(recipe: Recipe, contract: Contract, ref: EpisodeRef) -> Loaded | LeftOut:

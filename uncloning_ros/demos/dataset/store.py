@@ -13,6 +13,10 @@ actions executed:
     frames below s repeat frame s, as the control loop fills its history at the start;
     frames above n-1 repeat the last action, for the episode ends in its last command's pose.
 
+A person who corrects a policy may pause. The policy then holds the arm where the person left it,
+and the hand may go elsewhere. So no window reaches over a pause: to windows it is the end of one
+episode and the start of the next.
+
 On disk a dataset is a folder with `dataset.safetensors` (`observations` float32 (F, obs_dim),
 `actions` float32 (F, act_dim), the episodes one after another), `dataset.json`, and for each
 camera `KEY.pixels`: the pictures of the frames, uint8 (F, height, width, channels), nothing else.
@@ -59,7 +63,8 @@ class EpisodeRecord:
     Mode and source are None for an episode without a label. `span` is (first, end): the frames of
     the episode, from 0, whose windows belong to its mode; None for all of them. `correction_s` is
     the begin and end, in s since the episode began, of the part that a person commanded, who had
-    taken the arm over from a policy; the frames are of that part alone.
+    taken the arm over from a policy; the frames are of that part alone. `pauses` are the frames,
+    from 0, before which that person paused.
     """
 
     name: str
@@ -71,6 +76,7 @@ class EpisodeRecord:
     seed: Count | None
     span: tuple[Count, Count] | None = None
     correction_s: Span | None = None
+    pauses: tuple[Positive, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.mode is None) != (self.label_source is None):
@@ -80,6 +86,9 @@ class EpisodeRecord:
                 self.mode is None or not 0 <= self.span[0] < self.span[1] <= self.frames):
             raise DatasetError(f'expected a span of a mode within {self.frames} frames, got '
                                f'{self.span} of {self.mode}; make the dataset again')
+        if [0, *self.pauses, self.frames] != sorted({0, *self.pauses, self.frames}):
+            raise DatasetError(f'expected pauses that rise, within {self.frames} frames, got '
+                               f'{list(self.pauses)}; make the dataset again')
 
     @property
     def of_mode(self) -> slice:
@@ -146,6 +155,13 @@ class Dataset:
         return np.concatenate(([0], np.cumsum([one.frames for one in self.episodes]))).astype(
             np.int64)
 
+    @cached_property
+    def _parts(self) -> Frames:
+        """Return where each part without a pause begins, and the end of the last: (P + 1,)."""
+        return np.sort(np.concatenate([self.bounds, *(
+            first + np.array(one.pauses, dtype=np.int64)
+            for first, one in zip(self.bounds, self.episodes, strict=False))]))
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """Return the simulator seeds that the demonstrations used, sorted."""
@@ -193,14 +209,15 @@ class Dataset:
     def gather(self, frames: Frames) -> tuple[Float32, Float32]:
         """Return observation histories (B, history, obs_dim) and chunks (B, horizon, act_dim).
 
-        No window reaches into another episode; see the module's index table for the padding.
+        No window reaches into another episode or over a pause; see the module's index table for
+        the padding.
         """
         frames = np.asarray(frames, dtype=np.int64)
         if frames.size and (frames.min() < 0 or frames.max() >= len(self.observations)):
             raise DatasetError(f'expected frames in [0, {len(self.observations)}), got '
                                f'[{frames.min()}, {frames.max()}]')
-        episode = self.episode_of(frames)
-        first, last = self.bounds[episode], self.bounds[episode + 1] - 1
+        part = np.searchsorted(self._parts, frames, side='right') - 1
+        first, last = self._parts[part], self._parts[part + 1] - 1
         timing = self.contract.policy
         past = frames[:, None] + np.arange(1 - timing.history, 1)
         ahead = frames[:, None] + np.arange(timing.horizon)

@@ -221,7 +221,7 @@ def lost(contract: Contract, exported: Exported) -> list[str]:
             f'for a dataset; messages between frames, stamps and delays are gone',
             'numbers: rounded to float32, as for a dataset',
             'events, failed takes and further topics of the bags; of an episode in which a person '
-            'took over, the frames before']
+            'took over, the frames before and those of pauses']
     if exported.psnr_db is not None:
         sizes = ', '.join(f'{one.key} {one.width} x {one.height}'
                           for one in contract.interface.cameras)
