@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from uncloning_ros.errors import ScenarioError, near_miss
+from uncloning_ros.errors import ScenarioError, names_shown, near_miss
 from uncloning_ros.geometry import Vector
 from uncloning_ros.schema import (
     Note,
@@ -386,6 +386,10 @@ class Scenario:
             if self.receiver_arm is not None:
                 raise ScenarioError('receiver.hidden: expected a person who takes the tool, got a '
                                     'receiver_arm; leave one of them out')
+            if self.cameras:
+                raise ScenarioError('receiver.hidden: expected no cameras, for pictures show with '
+                                    'which arm the person will take the tool, got '
+                                    f'{names_shown(tuple(self.cameras))}; leave them out')
             if (least_m := self.start.hand_position_min_m[1]) <= 0:
                 raise ScenarioError(f'start.hand_position_min_m: expected y above 0, for the side '
                                     f'is drawn beside it with receiver.hidden, got {least_m:g}; '

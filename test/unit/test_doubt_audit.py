@@ -24,9 +24,11 @@ from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.doubted import Doubted
 from uncloning_ros.judging.episode import EpisodeResult
 from uncloning_ros.judging.unsafe import UnsafeEvent
+from uncloning_ros.learning import doubt as doubting
 from uncloning_ros.learning import export as exporting
+from uncloning_ros.learning.doubt import with_doubt
 from uncloning_ros.learning.export import export
-from uncloning_ros.runtime.doubt import Calibration, DoubtRecord
+from uncloning_ros.runtime.doubt import HIDDEN_FROM, Calibration, DoubtRecord, Hidden
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.model_structure import graph_sha256
 from uncloning_ros.scenario import SHOWN_LATE, find_scenario
@@ -215,20 +217,53 @@ def test_episodes_whose_side_is_shown_too_late_choose_no_threshold(
                 partner: Path | None, ignore_doubt: bool) -> None:
         for i, seed in enumerate(seeds):
             made = result(seed, doubted=Doubted(9.0 if i % 2 else 1.0, None, False))
-            on_done(replace(made, conditions={SHOWN_LATE: 2.5 * (i % 2)}))
+            on_done(replace(made, conditions={SHOWN_LATE: 2.5 * (i % 4 != 0 if few else i % 2)}))
 
+    few = False
     monkeypatch.setattr(rollout, 'run_rollouts', pretend)
     monkeypatch.setattr(rollout, 'require_fit', lambda *_: None)
     words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife_hidden']
     assert main([*words, '--episodes', '60', '--out', str(tmp_path / 'asking.onnx')]) == 0
     printed = ' '.join(capsys.readouterr().out.split())
-    assert 'hidden information: none found' in printed
+    assert 'hidden information: not looked for: no pose hand_pose is observed' in printed
     assert 'by 30 episodes of knife_hidden in which the side of the hand is shown' in printed
     policy = load_policy(tmp_path / 'asking.onnx')
     assert policy.doubt is not None and policy.doubt.calibration is not None
     assert (policy.doubt.calibration.threshold, policy.doubt.calibration.episodes) == (1.0, 30)
-    assert main([*words, '--episodes', '30', '--out', str(tmp_path / 'few.onnx')]) == 2
-    assert 'expected at least 19 episodes' in capsys.readouterr().err
+    few = True
+    for episodes, got in (('30', 15), ('60', 15)):  # the first before any episode
+        assert main([*words, '--episodes', episodes, '--out', str(tmp_path / 'few.onnx')]) == 2
+        assert ('expected at least 19 episodes in which the side of the hand is shown in time for '
+                f'a rate of false alarms of 0.05, got {got}') in capsys.readouterr().err
+        assert (tmp_path / 'few.onnx.partial').exists() is (episodes == '60')
+
+
+def test_a_threshold_that_no_strange_observation_can_exceed_is_refused(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    def pretend(model: Path, scenario: Any, seeds: Any, workers: int, on_done: Any,
+                partner: Path | None, ignore_doubt: bool) -> None:
+        for i, seed in enumerate(seeds):
+            on_done(result(seed, doubted=Doubted(1.5 * HIDDEN_FROM if i < 4 else 1.0, None,
+                                                 False)))
+
+    def with_hidden(*given: Any) -> Any:
+        run, record = with_doubt(*given)
+        return run, replace(record, hidden=Hidden('tool_pose', 20.0))
+
+    monkeypatch.setattr(rollout, 'run_rollouts', pretend)
+    monkeypatch.setattr(rollout, 'require_fit', lambda *_: None)
+    monkeypatch.setattr(doubting, 'with_doubt', with_hidden)
+    words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
+             '--episodes', '40', '--out', str(tmp_path / 'asking.onnx')]
+    assert main(words) == 2
+    assert 'expected a threshold below 1e+06' in capsys.readouterr().err
+    assert main([*words, '--resume', '--false-alarms', '0.2']) == 0
+    assert 'where tool_pose will go, the observations alone do not (20 cm off)' in ' '.join(
+        capsys.readouterr().out.split())
+    policy = load_policy(tmp_path / 'asking.onnx')
+    assert policy.doubt is not None and policy.doubt.calibration is not None
+    assert policy.doubt.calibration.threshold == 1.0
 
 
 @pytest.mark.parametrize(('options', 'sentence'), [

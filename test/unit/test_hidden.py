@@ -14,7 +14,7 @@ from learning_toys import toy_config, toy_contract, toy_dataset
 from uncloning_ros.contract import Contract, DoubtStop, contract_from_dict
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.learning.checkpoint import Run
-from uncloning_ros.learning.doubt import recorded_scores, with_doubt
+from uncloning_ros.learning.doubt import lacks_for_hidden, recorded_scores, with_doubt
 from uncloning_ros.learning.export import export
 from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.learning.windows import tensors_of_frames
@@ -101,6 +101,17 @@ def test_a_free_choice_of_the_way_is_no_doubt(tmp_path: Path) -> None:
     run, record = with_doubt(run_of(data), data, STOP)
     assert record.hidden is None and 'hidden' not in plain(record)
     assert told(run, data, late=True, frame=CHOICE - 1).max() < HIDDEN_FROM
+
+
+def test_what_a_look_for_it_lacks_is_said(known: Dataset, tmp_path: Path) -> None:
+    run = run_of(known)
+    assert lacks_for_hidden(run, known) == ''
+    few = replace(known, episodes=tuple(replace(one, split='train' if i < 15 else 'validation')
+                                        for i, one in enumerate(known.episodes)))
+    assert 'it takes 16 training episodes, got 15' in lacks_for_hidden(run, few)
+    assert with_doubt(run, few, STOP)[1].hidden is None
+    without = toy_dataset(tmp_path / 'without')
+    assert 'no pose hand_pose is observed' in lacks_for_hidden(run_of(without), without)
 
 
 def test_the_file_tells_it_and_recordings_judge_the_strange_alone(

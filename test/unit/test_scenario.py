@@ -65,6 +65,10 @@ def test_a_hidden_side_is_drawn_beside_the_range_of_one_side_for_a_person() -> N
     two['receiver']['hidden'] = source['receiver']['hidden']
     with pytest.raises(ScenarioError, match='receiver.hidden: expected a person'):
         scenario_from_dict(two, 'here')
+    seen = copy.deepcopy(dict(find_scenario('knife_camera').source))
+    seen['receiver']['hidden'] = source['receiver']['hidden']
+    with pytest.raises(ScenarioError, match='receiver.hidden: expected no cameras.*got .*wrist'):
+        scenario_from_dict(seen, 'here')
 
 
 def test_the_shipped_contract_is_that_of_the_knife() -> None:

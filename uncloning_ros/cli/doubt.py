@@ -95,9 +95,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.contract import DoubtStop
     from uncloning_ros.demos.dataset.store import load_dataset
     from uncloning_ros.learning.checkpoint import load_run
-    from uncloning_ros.learning.doubt import recorded_scores, with_doubt
+    from uncloning_ros.learning.doubt import lacks_for_hidden, recorded_scores, with_doubt
     from uncloning_ros.learning.export import export
-    from uncloning_ros.runtime.doubt import Calibration
+    from uncloning_ros.runtime.doubt import HIDDEN_FROM, Calibration
     from uncloning_ros.runtime.model_structure import graph_sha256
     from uncloning_ros.scenario import find_scenario
     from uncloning_ros.schema import plain, read
@@ -113,13 +113,17 @@ def run(args: argparse.Namespace) -> int:
     stop = read(DoubtStop, plain(asked or DoubtStop(_AFTER_S)) | {
         key: value for key, value in given.items() if value is not None},
         '--after and --accepted', UncloningError)
-    if scenario is not None:
-        rank_of(episodes, args.false_alarms)
+    late = scenario is not None and scenario.receiver.hidden is not None
+    shown = ' in which the side of the hand is shown in time' if late else ''
+    if scenario is not None:  # the side is shown in time in about half of the episodes
+        rank_of(episodes // 2 if late else episodes, args.false_alarms, shown)
     doubting, record = with_doubt(run, dataset, stop)
+    lacks = lacks_for_hidden(run, dataset)
     print('hidden information: ' + (
-        'none found in the dataset' if record.hidden is None else
-        f'the demonstrators knew where {record.hidden.key} would go, '
-        f'{record.hidden.saved_cm:g} cm better than observed; the file tells doubt about it'))
+        f'the commands of the demonstrators tell where {record.hidden.key} will go, the '
+        f'observations alone do not ({record.hidden.saved_cm:g} cm off); the file tells doubt '
+        f'about it' if record.hidden is not None else
+        f'not looked for: {lacks}' if lacks else 'none found in the dataset'))
     seeds: Sequence[int] = ()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as written:
         model = Path(folder) / args.out.name
@@ -130,14 +134,18 @@ def run(args: argparse.Namespace) -> int:
         else:
             seeds, scores = _simulated_scores(model, graph, scenario, stop.after_s, episodes,
                                               args, written)
+        threshold = threshold_of(scores, args.false_alarms, shown)
+        if record.hidden is not None and threshold >= HIDDEN_FROM:
+            raise UncloningError(
+                f'expected a threshold below {HIDDEN_FROM:g}, for from there on doubt is about '
+                f'hidden information, got {threshold:.3g}: too many episodes{shown} have such '
+                f'doubt; give --recordings, or --resume with a higher --false-alarms')
         record = replace(record, calibration=Calibration(
-            threshold_of(scores, args.false_alarms), stop.after_s, args.false_alarms,
-            len(scores), graph, None if scenario is None else scenario.name))
+            threshold, stop.after_s, args.false_alarms, len(scores), graph,
+            None if scenario is None else scenario.name))
         done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
     calibration = record.calibration
     assert calibration is not None
-    shown = (' in which the side of the hand is shown in time'
-             if scenario is not None and scenario.receiver.hidden else '')
     print(f'{args.out}: {done.bytes / 2 ** 20:.2f} MiB, sha256 {done.sha256}\n'
           f'threshold {calibration.threshold:.4g} for {stop.after_s:g} s, by {len(scores)} '
           + (f'episodes of {scenario.name}{shown}: at most {args.false_alarms:.1%} of such '

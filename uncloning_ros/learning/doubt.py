@@ -23,7 +23,7 @@ from uncloning_ros.demos.dataset.store import Dataset, Frames
 from uncloning_ros.errors import CheckpointError, DatasetError
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.edit_record import removed_modes
-from uncloning_ros.learning.hidden import DoubtOfBoth, with_hidden
+from uncloning_ros.learning.hidden import DoubtOfBoth, lacks, with_hidden
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.seeing import features_of
 from uncloning_ros.learning.windows import tensors_of_frames
@@ -106,6 +106,11 @@ def with_doubt(run: Run, dataset: Dataset, stop: DoubtStop) -> tuple[Run, DoubtR
     contract = replace(ours, deployment=replace(ours.deployment, doubt=stop))
     return (replace(run, policy=policy, config=replace(run.config, contract=contract)),
             DoubtRecord(_boxes(dataset, frames), hidden=hidden))
+
+
+def lacks_for_hidden(run: Run, dataset: Dataset) -> str:
+    """Return in words why hidden information is not looked for, '' where it is."""
+    return lacks(dataset, _frames(run, dataset, 'train'))
 
 
 @torch.no_grad()

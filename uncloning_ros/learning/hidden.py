@@ -10,9 +10,9 @@ time of things, and none of that is hidden information.
 
 Both predictions are fitted to one half of the episodes and made for the other one. Their squared
 distance is fitted again, as a function of the newest observations: that is the head. It is used
-only where the last commands of chunks save that much of the squared error, in episodes that no fit
-has seen. The distance tells the same as the error that is saved, with less noise, but is never
-below 0.
+only where the last commands of chunks save that much of the squared error, in episodes that both
+predictions have not seen. The distance tells the same as the error that is saved, with less noise,
+but is never below 0.
 """
 
 import itertools
@@ -100,19 +100,28 @@ class DoubtOfBoth(nn.Module):
         return torch.maximum(self.strange(conditions).clamp(0.0, _STRANGEST), hidden)
 
 
+def lacks(dataset: Dataset, frames: Frames) -> str:
+    """Return in words why hidden information is not looked for in frames (N,), '' where it is."""
+    if not any(one.key == HAND_KEY and one.kind == 'pose'
+               for one in dataset.contract.interface.vectors):
+        return f'no pose {HAND_KEY} is observed'
+    count = len(np.unique(dataset.episode_of(frames)))
+    return '' if count >= _EPISODES else f'it takes {_EPISODES} training episodes, got {count}'
+
+
 def with_hidden(strange: nn.Module, normaliser: Normaliser, dataset: Dataset, frames: Frames,
                 conditions: Tensor) -> tuple[nn.Module, float | None]:
     """Return the head for both kinds of doubt, and the error in cm that the commands save.
 
-    Without hidden information, or without a hand that is observed, return `strange` and None.
+    Without hidden information, or where it `lacks` something, return `strange` and None.
     `conditions` (N, C) are those of `frames` (N,).
     """
+    if lacks(dataset, frames):
+        return strange, None
     timing = dataset.contract.policy
-    places = dataset.contract.interface.observation_slices.get(HAND_KEY)
+    places = dataset.contract.interface.observation_slices[HAND_KEY]
     picks = slice(None, None, 1 + len(frames) // _FRAMES)
     frames, episodes = frames[picks], dataset.episode_of(frames[picks])
-    if places is None or len(np.unique(episodes)) < _EPISODES:
-        return strange, None
     hand_cm = 100.0 * dataset.observations[:, places][:, :3].astype(np.float64)
     goals = torch.from_numpy(_later_places(hand_cm, dataset.bounds)[frames]).float()
     older = normaliser.condition_dim // timing.history * (timing.history - 1)

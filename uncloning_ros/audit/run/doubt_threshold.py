@@ -16,19 +16,22 @@ from uncloning_ros.errors import ModelError
 from uncloning_ros.scenario import Scenario
 
 
-def rank_of(episodes: int, rate: float) -> int:
-    """Return the rank of the score that is the threshold; raise `ModelError` for too few."""
+def rank_of(episodes: int, rate: float, shown: str = '') -> int:
+    """Return the rank of the score that is the threshold; raise `ModelError` for too few.
+
+    `shown` says in the sentence which episodes count, if not all do.
+    """
     rank = math.ceil((episodes + 1) * (1.0 - rate))
     if rank > episodes:
-        raise ModelError(f'expected at least {math.ceil(1.0 / rate) - 1} episodes for a rate of '
-                         f'false alarms of {rate:g}, got {episodes}; give more episodes, or a '
-                         f'higher rate')
+        raise ModelError(f'expected at least {math.ceil(1.0 / rate) - 1} episodes{shown} for a '
+                         f'rate of false alarms of {rate:g}, got {episodes}; give more episodes, '
+                         f'or a higher rate')
     return rank
 
 
-def threshold_of(scores: Sequence[float], rate: float) -> float:
+def threshold_of(scores: Sequence[float], rate: float, shown: str = '') -> float:
     """Return the threshold that further episodes exceed with a probability of at most `rate`."""
-    return sorted(scores)[rank_of(len(scores), rate) - 1]
+    return sorted(scores)[rank_of(len(scores), rate, shown) - 1]
 
 
 def calibration_seeds(graph_sha256: str, scenario: Scenario, episodes: int) -> range:
