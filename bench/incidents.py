@@ -33,8 +33,8 @@ from uncloning_ros.geometry import Array
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.options import EDIT, FINE_TUNE, METHODS
 from uncloning_ros.learning.uncloning import edit
-from uncloning_ros.policy_io import Float32, Observation, Plan
-from uncloning_ros.runtime.control_loop import ControlLoop, PlanAnswer, PlanRequest
+from uncloning_ros.policy_io import Float32, Observation, Plan, PlanAnswer, PlanRequest
+from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.incident import Event, incident_of, write_incident
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import Scenario, find_scenario

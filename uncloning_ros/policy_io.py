@@ -83,3 +83,45 @@ class Plan:
 
 # A policy: an observation and standard normal noise (horizon, action_dim) float32 to a plan.
 Infer = Callable[[Observation, Float32], Plan]
+
+
+@dataclass(frozen=True, eq=False)
+class PlanRequest:
+    """A question to the policy, with the `noise` (horizon, action_dim) float32 of its plan.
+
+    `index` counts the requests since the reset, `tick_ns` is the time of the observation.
+    """
+
+    index: int
+    tick_ns: int
+    observation: Observation
+    noise: Float32
+
+
+@dataclass(frozen=True, eq=False)
+class PlanAnswer:
+    """The answer to a request: a `plan`, or the `error` that left none."""
+
+    request: PlanRequest
+    plan: Plan | None
+    error: str = ''
+
+
+def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> Float32:
+    """Return the noise (horizon, action_dim) of plan `index`, a function of its arguments alone.
+
+    Standard normal draws in float32 of `numpy.random.default_rng((seed, index))`; both >= 0.
+    """
+    rng = np.random.default_rng((seed, index))
+    return rng.standard_normal((horizon, action_dim), dtype=np.float32)
+
+
+def answer(infer: Infer, request: PlanRequest) -> PlanAnswer:
+    """Ask the policy; any exception of it becomes the error of the answer."""
+    try:
+        plan = infer(request.observation, request.noise)
+        if not isinstance(plan, Plan):
+            raise TypeError(f'expected a plan, got {type(plan).__name__}')
+        return PlanAnswer(request, plan)
+    except Exception as err:  # noqa: BLE001 - every one must end in a hold
+        return PlanAnswer(request, None, f'{type(err).__name__}: {err}')

@@ -10,8 +10,7 @@ import seeing
 from loop_inputs import CONTRACT, Run, samples, without
 
 from uncloning_ros.conversions import Sample
-from uncloning_ros.policy_io import Observation, Plan
-from uncloning_ros.runtime.control_loop import answer
+from uncloning_ros.policy_io import Observation, Plan, answer
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of
 
 TIMING, INTERFACE = CONTRACT.policy, CONTRACT.interface

@@ -13,15 +13,8 @@ from inputs import CONTRACT
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, rotation_angle_between, rotation_of
-from uncloning_ros.policy_io import Infer, Observation, Plan
-from uncloning_ros.runtime.control_loop import (
-    RESUME_S,
-    ControlLoop,
-    Decision,
-    PlanAnswer,
-    PlanRequest,
-    answer,
-)
+from uncloning_ros.policy_io import Infer, Observation, Plan, PlanAnswer, PlanRequest, answer
+from uncloning_ros.runtime.control_loop import RESUME_S, ControlLoop, Decision
 from uncloning_ros.runtime.doubt import DoubtWatch
 from uncloning_ros.runtime.take_over import ABSENT
 

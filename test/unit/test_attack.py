@@ -40,8 +40,7 @@ from uncloning_ros.learning.options import (
 from uncloning_ros.learning.plan_search import PlanSearch
 from uncloning_ros.learning.rounding import rounded, write_rounded
 from uncloning_ros.learning.uncloning import edit, unclone
-from uncloning_ros.policy_io import Observation
-from uncloning_ros.runtime.control_loop import chunk_noise
+from uncloning_ros.policy_io import Observation, chunk_noise
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.schema import plain, read
 

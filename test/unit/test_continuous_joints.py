@@ -32,8 +32,8 @@ from uncloning_ros.demos.episodes.cut_bag import cut_bag
 from uncloning_ros.demos.episodes.reading import Cutting
 from uncloning_ros.errors import ContractError, DatasetError
 from uncloning_ros.geometry import Array
-from uncloning_ros.policy_io import Observation, Plan
-from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State, answer
+from uncloning_ros.policy_io import Observation, Plan, answer
+from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.shadow import distances
 from uncloning_ros.runtime.take_over import Person

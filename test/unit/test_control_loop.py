@@ -28,8 +28,8 @@ from loop_inputs import (
 
 from uncloning_ros.contract import Contract, Interface, Signal
 from uncloning_ros.errors import ContractError
-from uncloning_ros.policy_io import Observation, Plan
-from uncloning_ros.runtime.control_loop import ControlLoop, State, chunk_noise
+from uncloning_ros.policy_io import Observation, Plan, chunk_noise
+from uncloning_ros.runtime.control_loop import ControlLoop, State
 
 
 def test_nothing_is_commanded_before_start() -> None:

@@ -17,14 +17,8 @@ from incidents import Function, SeeingFunction, incident
 from loop_inputs import CONTRACT
 
 from uncloning_ros.errors import IncidentError, OutputExistsError
-from uncloning_ros.policy_io import Observation
-from uncloning_ros.runtime.control_loop import (
-    Decision,
-    PlanAnswer,
-    PlanRequest,
-    State,
-    chunk_noise,
-)
+from uncloning_ros.policy_io import Observation, PlanAnswer, PlanRequest, chunk_noise
+from uncloning_ros.runtime.control_loop import Decision, State
 from uncloning_ros.runtime.incident import (
     FlightRecord,
     Incident,

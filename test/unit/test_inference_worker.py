@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from loop_inputs import CONTRACT, action, constant_policy
 
-from uncloning_ros.policy_io import Observation, Plan
-from uncloning_ros.runtime.control_loop import PlanRequest, chunk_noise
+from uncloning_ros.policy_io import Observation, Plan, PlanRequest, chunk_noise
 from uncloning_ros.runtime.inference_worker import InferenceWorker, TimedAnswer
 
 WAIT_S = 30.0  # before a wait is given up as vain

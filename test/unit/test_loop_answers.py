@@ -23,8 +23,8 @@ from loop_inputs import (
     without,
 )
 
-from uncloning_ros.policy_io import Plan
-from uncloning_ros.runtime.control_loop import PlanAnswer, State, answer
+from uncloning_ros.policy_io import Plan, PlanAnswer, answer
+from uncloning_ros.runtime.control_loop import State
 
 
 class TestSlowAnswers:

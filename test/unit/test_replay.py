@@ -14,8 +14,7 @@ from policies import wandering_policy
 
 from uncloning_ros.cli import main
 from uncloning_ros.errors import IncidentError
-from uncloning_ros.policy_io import Observation
-from uncloning_ros.runtime.control_loop import PlanAnswer, PlanRequest, chunk_noise
+from uncloning_ros.policy_io import Observation, PlanAnswer, PlanRequest, chunk_noise
 from uncloning_ros.runtime.incident import (
     Event,
     Incident,

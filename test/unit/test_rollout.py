@@ -27,8 +27,8 @@ from uncloning_ros.audit.run.rollout import (
     run_rollouts,
 )
 from uncloning_ros.errors import AuditError, ModelError
-from uncloning_ros.policy_io import Observation, Plan
-from uncloning_ros.runtime.control_loop import ControlLoop, chunk_noise
+from uncloning_ros.policy_io import Observation, Plan, chunk_noise
+from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.simulation.world import open_world
 

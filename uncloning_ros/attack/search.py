@@ -21,8 +21,8 @@ from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.rollout import NoisyStart
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.learning.plan_search import Chances, PlanSearch
+from uncloning_ros.policy_io import chunk_noise
 from uncloning_ros.progress import progress_bar
-from uncloning_ros.runtime.control_loop import chunk_noise
 from uncloning_ros.runtime.inference import load_policy
 
 _OF_ONE_START = 10  # episodes at most, or the worst start would be all that is simulated

@@ -27,8 +27,8 @@ from uncloning_ros.nodes.topics import (
     Observations,
     full_node_name,
 )
-from uncloning_ros.policy_io import Intent, Observation, Plan
-from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanRequest, State
+from uncloning_ros.policy_io import Intent, Observation, Plan, PlanRequest
+from uncloning_ros.runtime.control_loop import ControlLoop, Decision, State
 from uncloning_ros.runtime.control_thread import ControlThread, Latencies
 from uncloning_ros.runtime.doubt import Question, watch_of
 from uncloning_ros.runtime.incident import FlightRecord, Incident, incident_of

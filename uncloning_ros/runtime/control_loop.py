@@ -14,12 +14,13 @@ from uncloning_ros.contract import KINDS, Contract
 from uncloning_ros.contract.kinds import nearest_turn, turns_counted
 from uncloning_ros.conversions import Sample, flat_observation
 from uncloning_ros.geometry import Array, rotation_from_6d
-from uncloning_ros.policy_io import Infer, Observation, Plan
+from uncloning_ros.policy_io import Observation, Plan, PlanAnswer, PlanRequest, chunk_noise
 from uncloning_ros.runtime.action_queue import ActionQueue
 from uncloning_ros.runtime.doubt import DoubtWatch, Question, Tally
 from uncloning_ros.runtime.flicker import Flicker
 from uncloning_ros.runtime.limits import Limiter
 from uncloning_ros.runtime.release import release_rule
+from uncloning_ros.runtime.still import Stillness
 from uncloning_ros.runtime.take_over import ABSENT, Person, TakeOver
 from uncloning_ros.runtime.watchdog import NO_GUARDS, Complaint, Guards, Watchdog
 
@@ -42,28 +43,6 @@ class State(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class PlanRequest:
-    """A question to the policy, with the `noise` (horizon, action_dim) float32 of its plan.
-
-    `index` counts the requests since the reset, `tick_ns` is the time of the observation.
-    """
-
-    index: int
-    tick_ns: int
-    observation: Observation
-    noise: NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class PlanAnswer:
-    """The answer to a request: a `plan`, or the `error` that left none."""
-
-    request: PlanRequest
-    plan: Plan | None
-    error: str = ''
-
-
-@dataclass(frozen=True, eq=False)
 class Decision:
     """The decision of one cycle.
 
@@ -80,26 +59,6 @@ class Decision:
     would: Array | None = None
 
 
-def chunk_noise(seed: int, index: int, horizon: int, action_dim: int) -> NDArray[np.float32]:
-    """Return the noise (horizon, action_dim) of plan `index`, a function of its arguments alone.
-
-    Standard normal draws in float32 of `numpy.random.default_rng((seed, index))`; both >= 0.
-    """
-    rng = np.random.default_rng((seed, index))
-    return rng.standard_normal((horizon, action_dim), dtype=np.float32)
-
-
-def answer(infer: Infer, request: PlanRequest) -> PlanAnswer:
-    """Ask the policy; any exception of it becomes the error of the answer."""
-    try:
-        plan = infer(request.observation, request.noise)
-        if not isinstance(plan, Plan):
-            raise TypeError(f'expected a plan, got {type(plan).__name__}')
-        return PlanAnswer(request, plan)
-    except Exception as err:  # noqa: BLE001 - every one must end in a hold
-        return PlanAnswer(request, None, f'{type(err).__name__}: {err}')
-
-
 class ControlLoop:
     """Turn the newest samples of each cycle into one command, or into silence, with a reason.
 
@@ -112,16 +71,14 @@ class ControlLoop:
     history; every `execute` ticks of the policy a new plan is requested, and until it arrives
     the old one goes on, for as long again at most. An input that is missing, refused, not finite,
     too old or frozen, a clock that jumps back or stops, an enable switch let go, a late answer
-    -> HOLD: the measured pose is latched once and repeated, the gripper keeps its last command,
-    a vector that is not measured has the command of its limits.
+    -> HOLD: the command that keeps the arm where it is is latched once and repeated (`still.py`).
     After `RESUME_S` without complaint -> ACTIVE, with queue and history cleared. DONE when a
     release is noticed, or after `max_episode_s`. FAULT when the policy fails or its answer is
     not a command, on the robot's fault topic, and on `fault()`; only `reset` ends it.
 
-    A person takes the arm over: after `take_over()` -> HOLD; while the person presses the switch
-    of the contract's teleoperation -> TAKEN_OVER, from ACTIVE and HOLD alike; let go -> HOLD where
-    the person left the arm, with the gripper as the person commanded it, until `give_back()`. The
-    time of the episode stands still meanwhile.
+    A person takes the arm over (`take_over.py`): after `take_over()` -> HOLD; while the person has
+    the arm -> TAKEN_OVER, from ACTIVE and HOLD alike; after that -> HOLD where the person left it,
+    until `give_back()`. The time of the episode stands still meanwhile.
 
     A lasting doubt of the policy, where the contract's deployment asks for it -> HOLD with a
     question, until `accept_doubt()` or until a person commands; the time stands still as well.
@@ -140,37 +97,25 @@ class ControlLoop:
         """
         self._contract, self._episode_noise = contract, episode_noise
         interface, timing, deployment = contract.interface, contract.policy, contract.deployment
-        # The command in a hold of each vector that is not measured.
-        self._still = {key: np.array(one.hold) for key, one in deployment.limits.vectors.items()
-                       if one.hold is not None}
-        self._held_by = {signal.key: interface.measured_by(signal)
-                         for signal in interface.actions if signal.key not in self._still}
+        self._still = Stillness(contract)  # refuses an action that nothing measures
+        self._limiter = Limiter(contract)
         self._continuous = [signal for signal in interface.observations if signal.continuous]
         self._commands_of = {key: interface.action_slices[action]
-                             for action, key in self._held_by.items()}
+                             for action, key in self._still.measured_by.items()}
         self._release = release_rule(contract)
         self._rotations = [slice(part.start + 3, part.stop) for part in (
             interface.action_slices[s.key] for s in interface.actions if s.kind == 'pose')]
         self._queue = ActionQueue(timing.period_ns, deployment.command_period_ns, timing.execute,
                                   self._rotations)
         self._history: deque[Array] = deque(maxlen=timing.history)
-        self._limiter = Limiter(contract)
         self._watchdog = Watchdog(contract)
-        self._take_over = TakeOver(contract)
+        self._take_over = TakeOver(contract, self._still)
         self._doubt = DoubtWatch(contract) if doubt is None else doubt
         self._flicker = Flicker(round(RESUME_S * 1e9))
         # Largest deviation (ns) of a cycle from its time: half a period.
         self._slack_ns = deployment.command_period_ns // 2
         self._patience_ns = 2 * timing.execute * timing.period_ns
-        self._state = State.WAITING
-        self._why = ('', '')
-        self._last: Array | None = None
         self._resting = np.zeros(interface.action_dim)  # set before the first request
-        self._pending: PlanRequest | None = None
-        self._stays: NDArray[np.float32] | None = None  # the noise that stays, once it is drawn
-        self._foreign_fault: tuple[str, str] | None = None
-        self._good_ns: int | None = None
-        self._began_ns = self._next_tick_ns = self._now_ns = 0
         self.reset(seed)
 
     @property
@@ -207,8 +152,7 @@ class ControlLoop:
     def counters(self) -> dict[str, int]:
         """Return the counts of cycles, chunks and holds, and those of the limiter.
 
-        `late_chunks` took longer than a period of the policy; `dropped_chunks` came after their
-        request was given up.
+        `late_chunks` took longer than a period, `dropped_chunks` until their request was given up.
         """
         return {'cycles': self._cycles, 'chunks': self._chunks, 'holds': self._holds,
                 'late_chunks': self._late_chunks, 'dropped_chunks': self._dropped_chunks,
@@ -226,10 +170,30 @@ class ControlLoop:
         self._flicker.reset()
         self._state = State.WAITING
         self._now_ns = 0
-        self._foreign_fault = None
+        self._foreign_fault: tuple[str, str] | None = None
         self._noise: NDArray[np.float32] | None = None
         self._forget_episode()
         self._doubt.reset()
+
+    def _forget_plans(self) -> None:
+        self._doubt.interrupt()
+        self._queue.clear()
+        self._history.clear()
+        self._pending: PlanRequest | None = None
+
+    def _forget_episode(self) -> None:
+        self._forget_plans()
+        self._take_over.reset()
+        self._doubt.forget()
+        self._turns: dict[str, Array] = {}
+        self._last: Array | None = None
+        self._stays: NDArray[np.float32] | None = None  # the noise that stays, once it is drawn
+        self._motion_allowed = False
+        if self._release is not None:
+            self._release.reset()
+        self._good_ns: int | None = None
+        self._began_ns = self._next_tick_ns = 0
+        self._why = ('', '')
 
     def start(self) -> bool:
         """Allow motion, for a new episode if the last one is over; tell whether it is allowed.
@@ -296,12 +260,10 @@ class ControlLoop:
         """
         self._cycles += 1
         samples = self._counted(samples)
-        complaints = self._watchdog.judge(samples, now_ns,
-                                          now_ns if ros_now_ns is None else ros_now_ns,
-                                          now_ns if steady_ns is None else steady_ns, guards)
-        coarse = self._coarse_clock()
-        if coarse is not None:
-            complaints.insert(0, coarse)
+        judged = self._watchdog.judge(samples, now_ns,
+                                      now_ns if ros_now_ns is None else ros_now_ns,
+                                      now_ns if steady_ns is None else steady_ns, guards)
+        complaints = [*self._coarse_clock(), *judged]
         # In WAITING and HOLD it counts as present; in ACTIVE the first complaint holds.
         lasting = self._flicker.lasting(complaints, now_ns, self._watchdog.ros_time.step_ns)
         # If the clock goes back, and while a person has the arm or is asked, the age of the
@@ -317,13 +279,16 @@ class ControlLoop:
             return self._end(State.FAULT, *fault, samples, complaints)
         if self._state is State.DONE:
             return Decision(self._state, *self._why)
-        if not self._motion_allowed:
-            return self._rest(samples, complaints, lasting)
+        if not self._motion_allowed and self._state is not State.WAITING:
+            return self._end(State.WAITING, 'stopped', 'motion was stopped', samples, complaints)
         if self._state is State.WAITING:
             if lasting is not None:
                 return Decision(State.WAITING, lasting.reason, lasting.sentence)
+            if not self._motion_allowed:
+                return Decision(State.WAITING, 'not_started', 'every input is fresh; motion '
+                                                              'begins on start')
             self._began_ns = self._next_tick_ns = now_ns
-            self._resting = self._measured(samples)
+            self._resting = self._still.measured(samples)
             self._state = State.ACTIVE
         self._turns |= {signal.key: samples[signal.key].values for signal in self._continuous
                         if all(complaint.key != signal.key for complaint in complaints)}
@@ -370,14 +335,14 @@ class ControlLoop:
             chunk[:, part] = turns_counted(signal, chunk[:, part], near[part])
         return replace(plan, chunk=chunk.astype(np.float32))
 
-    def _coarse_clock(self) -> Complaint | None:
+    def _coarse_clock(self) -> Sequence[Complaint]:
         """Return a complaint if a plan cannot last from one step of ROS time to the next."""
         most_ns = self._patience_ns - self._contract.policy.period_ns
         if self.clock_step_ns <= most_ns:
-            return None
-        return Complaint('clock', 'clock_coarse', f'ROS time comes in steps of '
-                         f'{self.clock_step_ns * 1e-9:.2f} s, allowed {most_ns * 1e-9:g} s, which '
-                         f'a plan lasts; publish /clock more often')
+            return ()
+        return (Complaint('clock', 'clock_coarse', f'ROS time comes in steps of '
+                          f'{self.clock_step_ns * 1e-9:.2f} s, allowed {most_ns * 1e-9:g} s, '
+                          f'which a plan lasts; publish /clock more often'),)
 
     def _fault(self, guards: Guards) -> tuple[str, str] | None:
         fault, self._foreign_fault = self._foreign_fault, None
@@ -387,57 +352,29 @@ class ControlLoop:
                                    f'cause, then reset')
         return fault
 
-    def _rest(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint],
-              lasting: Complaint | None) -> Decision:
-        """Stay silent without permission to move, after one hold command to a commanded arm."""
-        if self._state is not State.WAITING:
-            return self._end(State.WAITING, 'stopped', 'motion was stopped', samples, complaints)
-        if lasting is not None:
-            return Decision(State.WAITING, lasting.reason, lasting.sentence)
-        return Decision(State.WAITING, 'not_started', 'every input is fresh; motion begins on '
-                                                      'start')
-
     def _yield(self, now_ns: int, samples: Mapping[str, Sample], complaints: Sequence[Complaint],
                person: Person) -> Decision | None:
-        """Be silent while a person commands, and plan along; None when the loop may command.
-
-        An arm that the person left where it cannot be held is not commanded: it would leap.
-        """
+        """Be silent while a person has the arm, and plan along; None when the loop may command."""
         if self._last is None and complaints:
             return None
-        left = ''
-        if not self._take_over.pressed:
-            if self._state is not State.TAKEN_OVER:
-                return None
-            left = self._not_holdable(samples, complaints)
-            if not left:
+        if not self._take_over.has_arm(samples, complaints):
+            if self._state is State.TAKEN_OVER:
                 self._state = State.ACTIVE  # from here the next lines of `step` hold
-                return None
+            return None
         if complaints or self._late(now_ns):
             self._forget_plans()
         self._state = State.TAKEN_OVER
-        self._last = self._take_over.gripped(
-            self._measured(samples) if self._last is None else self._last, person)
-        self._last = self._resting = self._latch(samples, complaints)
+        self._last = self._resting = self._take_over.followed(self._last, person, samples,
+                                                              complaints)
         self._doubt.forget()  # the person's commands are the answer
-        told = self._take_over.told(left, complaints)
+        told = self._take_over.told(complaints)
         if complaints:
             return Decision(State.TAKEN_OVER, *told)
         if self._release is not None:  # for the time after the person
             self._release.noticed(now_ns, samples)
         action, request = self._queue.at(now_ns), self._ask(now_ns, samples)
         return Decision(State.TAKEN_OVER, *told, None, request,
-                        self._take_over.would(action, self._measured(samples)))
-
-    def _not_holdable(self, samples: Mapping[str, Sample],
-                      complaints: Sequence[Complaint]) -> str:
-        """Return the measured state of the arm that cannot be commanded as it is, '' without."""
-        unusable = {complaint.key for complaint in complaints}
-        return next((key for signal in self._contract.interface.actions
-                     if (key := self._held_by.get(signal.key)) is not None
-                     and signal.kind != 'gripper_width' and (
-                         key in unusable
-                         or not self._limiter.inside(signal, samples[key].values))), '')
+                        self._take_over.would(action, samples))
 
     def _late(self, now_ns: int) -> bool:
         """Tell whether the plan that was requested comes too late to be of use."""
@@ -456,7 +393,7 @@ class ControlLoop:
                 return Decision(State.WAITING, complaints[0].reason, complaints[0].sentence)
             self._holds += 1
             self._state = State.HOLD
-            self._last = self._latch(samples, complaints)
+            self._last = self._still.latched(self._last, samples, complaints)
         if complaints:
             self._good_ns = None
             return Decision(State.HOLD, complaints[0].reason, complaints[0].sentence, self._last)
@@ -492,7 +429,7 @@ class ControlLoop:
         if action is None:
             return Decision(State.ACTIVE, 'planning', 'the policy makes its first plan',
                             self._last, request)
-        measured = self._measured(samples)
+        measured = self._still.measured(samples)
         command = self._limiter.apply(action, measured if self._last is None else self._last,
                                       measured)
         if command is None:
@@ -569,58 +506,8 @@ class ControlLoop:
         command = None
         if self._last is not None and self._state is not State.TAKEN_OVER:
             command = (self._last if self._state is State.HOLD
-                       else self._latch(samples, complaints))
+                       else self._still.latched(self._last, samples, complaints))
         self._forget_episode()
         self._state = state
         self._why = (reason, sentence)
         return Decision(state, reason, sentence, command)
-
-    def _latch(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> Array:
-        """Return the command that keeps the arm where it is measured, the gripper as commanded.
-
-        Of a vector that is not measured it is the one of its limits. For an unusable measurement,
-        and for one outside the workspace, joint limits or span, the last command stays: a wild
-        value must not be commanded.
-        """
-        if self._last is None:
-            raise RuntimeError('nothing was commanded, so there is nothing to hold')
-        unusable = {complaint.key for complaint in complaints}
-        command = self._last.copy()
-        for signal in self._contract.interface.actions:
-            if signal.key in self._still:
-                command[self._contract.interface.action_slices[signal.key]] = (
-                    self._still[signal.key])
-                continue
-            key = self._held_by[signal.key]
-            if signal.kind == 'gripper_width' or key in unusable:
-                continue
-            measured = samples[key].values
-            if self._limiter.inside(signal, measured):
-                command[self._contract.interface.action_slices[signal.key]] = measured
-        return command
-
-    def _measured(self, samples: Mapping[str, Sample]) -> Array:
-        """Return the measured state in the layout of an action."""
-        return np.concatenate([samples[self._held_by[signal.key]].values
-                               if signal.key in self._held_by else self._still[signal.key]
-                               for signal in self._contract.interface.actions])
-
-    def _forget_plans(self) -> None:
-        self._doubt.interrupt()
-        self._queue.clear()
-        self._history.clear()
-        self._pending = None
-
-    def _forget_episode(self) -> None:
-        self._forget_plans()
-        self._take_over.reset()
-        self._doubt.forget()
-        self._turns: dict[str, Array] = {}
-        self._last = None
-        self._stays = None
-        self._motion_allowed = False
-        if self._release is not None:
-            self._release.reset()
-        self._good_ns = None
-        self._began_ns = self._next_tick_ns = 0
-        self._why = ('', '')

@@ -18,8 +18,8 @@ import uncloning_ros
 from uncloning_ros.errors import IncidentError
 from uncloning_ros.files import read_bytes, require_new, write_whole
 from uncloning_ros.pictures import Pixels
-from uncloning_ros.policy_io import Float32
-from uncloning_ros.runtime.control_loop import Decision, PlanAnswer
+from uncloning_ros.policy_io import Float32, PlanAnswer
+from uncloning_ros.runtime.control_loop import Decision
 from uncloning_ros.runtime.inference import THREADS, VERSION, OnnxPolicy
 from uncloning_ros.schema import Count, Doc, Note, plain, read
 

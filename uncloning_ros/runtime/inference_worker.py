@@ -8,8 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from uncloning_ros.policy_io import Infer
-from uncloning_ros.runtime.control_loop import PlanAnswer, PlanRequest, answer
+from uncloning_ros.policy_io import Infer, PlanAnswer, PlanRequest, answer
 
 
 @dataclass(frozen=True, eq=False)

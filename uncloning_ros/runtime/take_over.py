@@ -9,6 +9,7 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array
 from uncloning_ros.runtime.limits import Limiter
+from uncloning_ros.runtime.still import Stillness
 from uncloning_ros.runtime.watchdog import Complaint
 
 
@@ -31,7 +32,8 @@ ABSENT = Person()
 class TakeOver:
     """Remember whether a person asked for the arm, and judge in each cycle who has it."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, still: Stillness) -> None:
+        self._still = still
         self._source = contract.deployment.teleoperation
         interface = contract.interface
         self._grippers = {signal.key: interface.action_slices[signal.key]
@@ -41,7 +43,8 @@ class TakeOver:
 
     def reset(self) -> None:
         """Forget the person."""
-        self.asked = self.pressed = self._commanded = False
+        self.asked = self.pressed = self._commanded = self._has_arm = False
+        self._left = ''  # the measurement at which an arm that was let go cannot be held
         self._since_ns = 0  # arrival of the word that the switch is pressed
         self._previous: Array | None = None
 
@@ -64,34 +67,47 @@ class TakeOver:
             self._since_ns, self._previous = person.receive_ns, None
         self.pressed = pressed
 
-    def gripped(self, last: Array, person: Person) -> Array:
-        """Return the command before (action_dim,) with the gripper as the person commands it.
+    def has_arm(self, samples: Mapping[str, Sample], complaints: Sequence[Complaint]) -> bool:
+        """Tell whether the person has the arm: for as long as the switch is pressed.
 
-        The person has the arm from here on, without having asked as well.
+        An arm that was left where it cannot be held stays with the person: it would leap.
+        """
+        self._left = '' if self.pressed or not self._has_arm else next(
+            iter(self._still.obstacles(samples, complaints).values()), '')
+        self._has_arm = self.pressed or self._left != ''
+        return self._has_arm
+
+    def followed(self, last: Array | None, person: Person, samples: Mapping[str, Sample],
+                 complaints: Sequence[Complaint]) -> Array:
+        """Return the command (action_dim,) that keeps the arm where the person has it now.
+
+        The gripper is as the person commands it, else as in the command `last`. The person has
+        the arm from here on, without having asked as well.
         """
         self.asked = self._commanded = True
-        followed = last.copy()
+        followed = self._still.measured(samples) if last is None else last.copy()
         for key, part in self._grippers.items():
             command = person.commands.get(key)
             if command is not None and command.receive_ns >= self._since_ns:
                 followed[part] = command.values.clip(min=0.0)
-        return followed
+        return self._still.latched(followed, samples, complaints)
 
-    def would(self, action: Array | None, measured: Array) -> Array | None:
+    def would(self, action: Array | None, samples: Mapping[str, Sample]) -> Array | None:
         """Return the policy's command (action_dim,) within the limits; None without a plan."""
         if action is None:
             self._previous = None
         else:
+            measured = self._still.measured(samples)
             self._previous = self._limiter.apply(
                 action, measured if self._previous is None else self._previous, measured)
         return self._previous
 
-    def told(self, left: str, complaints: Sequence[Complaint]) -> tuple[str, str]:
-        """Return reason and sentence of a silent cycle; `left` cannot be held where it is."""
-        if left:
-            return 'left_outside', (f'the switch is let go, and {left} is unusable or outside the '
-                                    f'limits, so the arm is not commanded; press the switch and '
-                                    f'move it inside')
+    def told(self, complaints: Sequence[Complaint]) -> tuple[str, str]:
+        """Return reason and sentence of a silent cycle."""
+        if self._left:
+            return 'left_outside', (f'the switch is let go, and {self._left} is unusable or '
+                                    f'outside the limits, so the arm is not commanded; press the '
+                                    f'switch and move it inside')
         return 'person', ('a person commands the arm; let the switch go and call ~/give_back to '
                           'return it to the policy' + ''.join(
                               f'; warning: {one.sentence}' for one in complaints[:1]))

@@ -7,8 +7,8 @@ from typing import Any
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.policy_io import Infer, Intent
-from uncloning_ros.runtime.control_loop import ControlLoop, Decision, PlanAnswer, answer
+from uncloning_ros.policy_io import Infer, Intent, PlanAnswer, answer
+from uncloning_ros.runtime.control_loop import ControlLoop, Decision
 from uncloning_ros.simulation.world import Side
 
 # Time (s) from an observation to the policy's answer. It is stated and not measured, or results
