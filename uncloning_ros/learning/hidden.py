@@ -3,10 +3,10 @@
 """Hidden information: demonstrators who knew where the hand would go, before it was observed.
 
 A clone of them rolls dice. They gave it away by their commands: with these beside the observations
-the later place of the hand is predicted better than from the observations alone. The arm does not
-cause that place, so a free choice, of the mode for example, tells nothing of it. The place is the
-farthest that the hand reaches later in the episode, whenever that is: a command tells much of the
-time of things, and none of that is hidden information.
+the later place of the hand is predicted better than from the observations alone. It is
+assumed that the arm does not cause that place, so a free choice, of the mode for example, tells
+nothing of it. The place is the farthest that the hand reaches later in the episode, whenever that
+is: a command tells much of the time of things, and none of that is hidden information.
 
 Both predictions are fitted to one half of the episodes and made for the other one. Their squared
 distance is fitted again, as a function of the newest observations: that is the head. It is used
