@@ -96,6 +96,18 @@ def test_a_choice_that_follows_what_only_the_teacher_knew_is_doubt(known: Datase
     assert np.median(told(run, known, late=True, frame=CHOICE + 5)) < HIDDEN_FROM, 'it is chosen'
 
 
+def test_hardly_an_observation_lies_on_the_slope_where_rounding_decides(known: Dataset) -> None:
+    run, _ = with_doubt(run_of(known), known, STOP)
+    late, early = (next(i for i, one in enumerate(known.episodes) if i % 2 == kind)
+                   for kind in (1, 0))
+    ends, _ = tensors_of_frames(known, known.bounds[[late, early]] + CHOICE - 1)
+    assert run.policy.doubt is not None
+    found = run.policy.doubt(run.policy.condition(
+        torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, 4000)[:, None, None]), ()))
+    assert found.max() > HIDDEN_FROM > found.min()
+    assert not ((found > 1e4) & (found < 1.2 * HIDDEN_FROM)).any()
+
+
 def test_a_free_choice_of_the_way_is_no_doubt(tmp_path: Path) -> None:
     data = demonstrations(tmp_path / 'data', knows=False)
     run, record = with_doubt(run_of(data), data, STOP)
