@@ -16,6 +16,7 @@ from uncloning_ros.audit.audited import AuditedModel, identity_of
 from uncloning_ros.audit.evidence import contradictions, evidence_document, read_evidence_document
 from uncloning_ros.audit.figures.doubts import doubts
 from uncloning_ros.audit.figures.model_figures import StatedLimits, figures
+from uncloning_ros.audit.figures.strata import strata
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.rollout import run_rollouts
 from uncloning_ros.cli.main import main
@@ -99,6 +100,17 @@ def test_strata_count_held_episodes_and_older_records_stay_as_they_were() -> Non
                     SCENARIO, StatedLimits())
     text = json.dumps(plain(older))
     assert 'doubt' not in text and 'held_episodes' not in text
+
+
+def test_an_audit_tells_alarms_where_the_side_was_shown_late_from_others() -> None:
+    late_s = (0.0, 2.1, 2.6, 2.9)
+    made = [doubted(i, 1.0 if late else None) for i, late in enumerate(late_s)]
+    found = strata([replace(one, conditions={**one.conditions, SHOWN_LATE: late})
+                    for one, late in zip(made, late_s, strict=True)],
+                   find_scenario('knife_hidden'))
+    assert {one.stratum: (one.episodes, one.held_episodes) for one in found
+            if one.condition == SHOWN_LATE} == {
+        'hidden side: shown in time': (1, 0), 'hidden side: shown late': (3, 3)}
 
 
 def test_the_evidence_names_the_threshold_and_can_be_computed_again(tmp_path: Path) -> None:

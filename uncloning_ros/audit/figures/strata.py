@@ -19,7 +19,7 @@ from uncloning_ros.audit.figures.sample_size import plan
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.judging.episode import EpisodeResult
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import SHOWN_LATE, Scenario
 from uncloning_ros.schema import Count, Doc, Rate
 
 _ALPHA = 0.05
@@ -47,6 +47,7 @@ FACTORS = (
     Factor('place of the cameras', 'camera_moved_m', 'as mounted', 'moved'),
     Factor('direction of the cameras', 'camera_turned_rad', 'as mounted', 'turned'),
     Factor('latency of the cameras', 'camera_latency_s', 'short', 'long'),
+    Factor('hidden side', SHOWN_LATE, 'shown in time', 'shown late'),
 )
 
 
@@ -139,7 +140,10 @@ def _values(results: Sequence[EpisodeResult], factor: Factor) -> set[float]:
 
 
 def _cut(factor: Factor, results: Sequence[EpisodeResult], scenario: Scenario) -> float:
-    """Return where a factor is cut: the arm's plane, the middle of the box, or the median."""
+    """Return where a factor is cut: the arm's plane, the middle of the box, or the median.
+
+    A hidden side is cut where the scenario shows it late.
+    """
     if factor.name == 'side':
         return 0.0
     low, high = scenario.start.hand_position_min_m, scenario.start.hand_position_max_m
@@ -147,6 +151,8 @@ def _cut(factor: Factor, results: Sequence[EpisodeResult], scenario: Scenario) -
         'hand_x_m': (low[0] + high[0]) / 2, 'hand_z_m': (low[2] + high[2]) / 2}
     if factor.condition in middles:
         return middles[factor.condition]
+    if scenario.receiver.hidden is not None and factor.condition == SHOWN_LATE:
+        return scenario.receiver.hidden.late_s[0]
     ordered = sorted(r.conditions[factor.condition] for r in results)
     # The first value above the smallest, at least, or the lower half would be empty.
     upper = ordered[len(ordered) // 2:]
