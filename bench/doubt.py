@@ -279,8 +279,8 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
         f'answered here, so a held episode is not a success. Made with `bench/doubt.py --hidden`; '
         f'model sha256 {policy.sha256[:12]}, threshold {calibration.threshold:.4g} for '
         f'{calibration.after_s:g} s by {calibration.episodes} episodes in which the side is shown '
-        f'in time. The demonstrators knew where {policy.doubt.hidden.key} would go, '
-        f'{policy.doubt.hidden.saved_cm:g} cm better than observed.', '',
+        f'in time. Without the commands of the demonstrators, the place to which '
+        f'{policy.doubt.hidden.key} will go is {policy.doubt.hidden.saved_cm:g} cm off.', '',
         table(['side of the hand', 'asks', 'median alarm, from the lift on',
                'success without holds', 'success with holds', 'held',
                'unsafe without / with holds'], rows), ''])
