@@ -120,7 +120,7 @@ def test_what_a_look_for_it_lacks_is_said(known: Dataset, tmp_path: Path) -> Non
     assert lacks_for_hidden(run, known) == ''
     few = replace(known, episodes=tuple(replace(one, split='train' if i < 15 else 'validation')
                                         for i, one in enumerate(known.episodes)))
-    assert 'it takes 16 training episodes, got 15' in lacks_for_hidden(run, few)
+    assert 'it takes 32 training episodes, got 15' in lacks_for_hidden(run, few)
     assert with_doubt(run, few, STOP)[1].hidden is None
     without = toy_dataset(tmp_path / 'without')
     assert 'no pose hand_pose is observed' in lacks_for_hidden(run_of(without), without)

@@ -32,7 +32,7 @@ from uncloning_ros.runtime.doubt import HIDDEN_FROM
 
 _WIDTH, _BATCH, _STEPS = 64, 256, 600
 _RATE, _DECAY = 4e-3, 1e-2
-_EPISODES = 16  # least number, of which a half judges the other one
+_EPISODES = 32  # least number: a quarter of them confirms, and less than 8 are chance
 _FRAMES = 12_000  # most windows of a fit
 _AHEAD = 500  # most places of an episode that are looked at
 _TOP = 0.25  # share of the episodes, those with the largest prediction, that have to confirm it
