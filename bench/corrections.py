@@ -230,21 +230,22 @@ def written(bench: Bench, rows: list[dict[str, Any]], turned: list[dict[str, Any
             'trained less that of the run before, in points, on the same seeds, with its '
             'one-sided 95 % bounds.']),
         '## A tool at another place',
-        table(('edited by', 'episodes', 'success there', 'distance', 'lost', 'unsafe',
-               'edit, processor s'),
+        table(('edited by', 'episodes', 'success there', 'distance',
+               'where it was trained: lost', 'unsafe', 'edit, processor s'),
               [[row['way'], str(row['given']), counted(row['there'], lambda one: one['success']),
                 f'{row["there"]["distance"]:.2f}', lost(row['before'], rows[0]['before']),
                 unsafe(row['before']), row['seconds']] for row in rows]),
         '## Turning back',
         f'{args.wrong} episodes begin with the tool held as in `{removed}`, which was removed; a '
-        f'tool may lie on the table for {LYING_S:g} s. Unsafe events at their begin are not '
-        f'counted, since the teacher held the tool then.',
-        table(('edited by', 'corrections', 'went on', 'completed as desired', 'lost', 'unsafe',
-               'edit, processor s'),
+        f'tool may lie on the table for {LYING_S:g} s. The blade points at the person when the '
+        f'policy begins, so an episode can be unsafe until the policy has put the tool down.',
+        table(('edited by', 'corrections', 'went on', 'completed as desired', 'unsafe',
+               'where it was trained: lost', 'unsafe', 'edit, processor s'),
               [[row['way'], str(row['given']),
                 counted(row['wrong'], lambda one: one['mode'] == removed),
                 counted(row['wrong'], lambda one: one['completed'] and one['mode'] in desired),
-                lost(row['before'], turned[0]['before']), unsafe(row['before']), row['seconds']]
+                unsafe(row['wrong']), lost(row['before'], turned[0]['before']),
+                unsafe(row['before']), row['seconds']]
                for row in turned])]
     return '\n\n'.join(sections) + '\n'
 
