@@ -6,7 +6,14 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from uncloning_ros.cli.arguments import MOST_PROCESSES, count, positive_float, seed
+from uncloning_ros.cli.arguments import (
+    MOST_PROCESSES,
+    available_cores,
+    count,
+    positive_float,
+    seed,
+)
+from uncloning_ros.contract import Contract
 from uncloning_ros.learning.options import EditOptions, TrainingOptions
 
 # A hundred times the steps of a long training; windows whose update needs some GB of memory.
@@ -33,8 +40,16 @@ def add_optimisation(parser: argparse.ArgumentParser, defaults: TrainingOptions 
     parser.add_argument('--seed', type=seed, metavar='N',
                         help=f'seed of all random numbers (default: {defaults.seed})')
     parser.add_argument('--threads', type=count(MOST_PROCESSES), metavar='N',
-                        help='threads of torch (default: one for each core); the same number '
-                             'repeats the result exactly')
+                        help='threads of torch (default: 1, with cameras one for each core); the '
+                             'same number repeats the result exactly')
+
+
+def default_threads(contract: Contract) -> int:
+    """Return the threads of torch: a small network gains little from more than one.
+
+    It loses much by more of them where something else runs, since each step waits for the last.
+    """
+    return available_cores() if contract.interface.cameras else 1
 
 
 def given(args: argparse.Namespace, options: type) -> dict[str, Any]:

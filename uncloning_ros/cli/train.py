@@ -25,8 +25,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from uncloning_ros.cli.arguments import available_cores, names, new_path
-from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.cli.arguments import names, new_path
+from uncloning_ros.cli.optimisation import add_optimisation, default_threads, given
 from uncloning_ros.cli.output import print_warnings
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.learning.options import (
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         defaults = CAMERA_TRAINING if dataset.pictures else TRAINING
         config = cloning.new_config(
-            dataset, replace(defaults, **{'threads': available_cores()} | options),
+            dataset, replace(defaults, **{'threads': default_threads(dataset.contract)} | options),
             replace(NETWORK, kind=args.policy or NETWORK.kind))
         args.out.mkdir(parents=True)
         checkpoint.write_config(args.out, config)

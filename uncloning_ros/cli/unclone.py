@@ -64,7 +64,7 @@ from uncloning_ros.cli.arguments import (
     positive_float,
     share,
 )
-from uncloning_ros.cli.optimisation import add_optimisation, given
+from uncloning_ros.cli.optimisation import add_optimisation, default_threads, given
 from uncloning_ros.cli.output import print_warnings
 from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.learning import edit_report
@@ -177,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
         dataset = load_dataset(args.data)
         if run.config.network.kind != PLAN:
             _require_no_weight(args)
-        options = _options(args, LOCKED if run.config.network.kind == PLAN else EDIT)
+        options = _options(args, run, LOCKED if run.config.network.kind == PLAN else EDIT)
         if options.method == LOCK:
             report = lock(run, dataset, out, options)
         else:
@@ -256,7 +256,7 @@ def _sweep(args: argparse.Namespace) -> int:
 
     run = load_run(args.run)
     asked = {name: value for name, value in given(args, EditOptions).items() if name != 'method'}
-    options = replace(EDIT, **{'threads': available_cores()} | asked)
+    options = replace(EDIT, **{'threads': default_threads(run.config.contract)} | asked)
     name = args.scenario or run.config.data.get('scenario')
     scenario = None if name is None else find_scenario(name)
     if scenario is not None and scenario.receiver_arm is not None:
@@ -287,7 +287,7 @@ def _from_incidents(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
     from uncloning_ros.learning.recordings import recordings_in
     from uncloning_ros.scenario import find_scenario
 
-    options = _options(args, FROM_INCIDENTS)
+    options = _options(args, run, FROM_INCIDENTS)
     name = args.scenario or run.config.data.get('scenario')
     scenario = None if name is None else find_scenario(name)
     incidents, unusable = recordings_in(run, args.incidents, scenario)
@@ -303,7 +303,7 @@ def _from_corrections(run: 'Run', args: argparse.Namespace, out: Path) -> dict[s
     from uncloning_ros.learning.corrections import adapt, corrections_in
     from uncloning_ros.scenario import find_scenario
 
-    options = _options(args, FROM_CORRECTIONS)
+    options = _options(args, run, FROM_CORRECTIONS)
     name = args.scenario or run.config.data.get('scenario')
     old = None if args.data is None else load_dataset(args.data)
     found = corrections_in(run, args.corrections, None if name is None else find_scenario(name))
@@ -320,7 +320,7 @@ def _by_preferences(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
     from uncloning_ros.scenario import find_scenario
 
     _require_no_weight(args)
-    options = _options(args, EDIT)
+    options = _options(args, run, EDIT)
     if options.method == LOCK or run.config.network.kind == PLAN:
         raise UncloningError(f'--preferences goes with a method that takes steps, got a {PLAN} '
                              f'policy, whose modes have names; remove them with --remove')
@@ -360,7 +360,7 @@ def _confirmed() -> bool:
         return False
 
 
-def _options(args: argparse.Namespace, default: EditOptions) -> EditOptions:
+def _options(args: argparse.Namespace, run: 'Run', default: EditOptions) -> EditOptions:
     """Return the options; raise for one that the method does not have."""
     if args.method == LOCK:
         default = LOCKED
@@ -373,7 +373,8 @@ def _options(args: argparse.Namespace, default: EditOptions) -> EditOptions:
             raise UncloningError(f'--{option} goes with a method that takes steps, got it with '
                                  f'{LOCK}; leave it out, or choose another --method')
         return replace(LOCKED, remove=args.remove)
-    return replace(default, **{'threads': available_cores()} | given(args, EditOptions))
+    return replace(default, **{'threads': default_threads(run.config.contract)}
+                   | given(args, EditOptions))
 
 
 def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:

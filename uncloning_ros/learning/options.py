@@ -61,7 +61,7 @@ class TrainingOptions:
 # About a million parameters: 13 ms for an update of 256 windows on two cores, and an exported
 # file of 4 MiB.
 NETWORK = NetworkOptions(width=256, depth=6)
-# Defaults; the command line replaces `threads` by the number of cores.
+# Defaults; with cameras the command line replaces `threads` by the number of cores.
 TRAINING = TrainingOptions(steps=15000, batch_size=256, learning_rate=1e-3, seed=0, threads=1,
                            only_modes=())
 
