@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 from camera_toys import FRONT, WRIST, camera_config, camera_contract, train_camera
-from learning_toys import FRAMES
+from learning_toys import FRAMES, toy_contract
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from uncloning_ros.cli import optimisation
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import contract_from_dict
 from uncloning_ros.demos.dataset import retargeting
@@ -244,6 +245,12 @@ def test_a_run_of_the_command_has_the_options_of_its_contract(
     assert config.training == dataclasses.replace(CAMERA_TRAINING, steps=2)
     assert main(['unclone', str(out), '--data', str(data), '--remove', 'right', '--steps', '2',
                  '--threads', '1', '--out', str(tmp_path / 'edited')]) == 0
+
+
+def test_encoders_alone_take_a_thread_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimisation, 'available_cores', lambda: 7)
+    assert optimisation.default_threads(camera_contract()) == 7
+    assert optimisation.default_threads(toy_contract()) == 1
 
 
 @pytest.mark.parametrize('size', [{'width': 15}, {'height': 15}])
