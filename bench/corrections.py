@@ -221,7 +221,7 @@ def written(bench: Bench, rows: list[dict[str, Any]], turned: list[dict[str, Any
         bullets([
             f'The tool lies at {SHIFT_M[0]} to {SHIFT_M[1]} m, farther left than in any '
             f'demonstration of `{bench.scenario.name}`. {args.episodes} episodes judge a policy '
-            f'there, {args.held} where it was trained; all begin at development seeds from '
+            f'there, {args.held} where it was trained; all begin at seeds from '
             f'{args.seed}.',
             f'{args.each} corrections in each round, begun by the policy of the round before. '
             f'Demonstrations are whole, and as many; all else of the edit is the same.',

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison.markdown import table
+from comparison.markdown import STATEMENT, table
 
 from uncloning_ros.audit.figures.statistics import interval, upper_bound
 from uncloning_ros.audit.run.doubt_threshold import threshold_of
@@ -256,13 +256,13 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
     assert policy.doubt is not None and policy.doubt.calibration is not None
     assert policy.doubt.hidden is not None, 'a file that tells hidden information'
     calibration = policy.doubt.calibration
-    late = [lambda one: not one['shown_late_s'], lambda one: bool(one['shown_late_s'])]
+    kinds = (lambda one: not one['shown_late_s'], lambda one: bool(one['shown_late_s']))
     free, holding = records.judged(
-        HIDDEN, lambda found: all(sum(map(kind, found)) >= each for kind in late), most)
+        HIDDEN, lambda found: all(sum(map(kind, found)) >= each for kind in kinds), most)
     rows = []
     for words, kind, alarm in (
-            ('shown in time', late[0], lambda one: one['alarmed_s'] is not None),
-            ('shown too late', late[1], asks)):
+            ('shown in time', kinds[0], lambda one: one['alarmed_s'] is not None),
+            ('shown too late', kinds[1], asks)):
         one, two = list(filter(kind, free)), list(filter(kind, holding))
         before = [e['alarmed_s'] - e['lifted_s'] for e in one
                   if e['alarmed_s'] is not None and e['lifted_s'] is not None]
@@ -273,7 +273,7 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
                      ' / '.join(str(sum(e['unsafe_s'] is not None for e in some))
                                 for some in (one, two))])
     return '\n'.join([
-        '# Hidden information, measured', '',
+        '# Hidden information, measured', '', STATEMENT, '',
         f'Episodes of the scenario `{HIDDEN}`, seeds from {free[0]["seed"]:,}. Where the side is '
         f'shown too late, an alarm counts as asking if it comes before that. Holds are never '
         f'answered here, so a held episode is not a success. Made with `bench/doubt.py --hidden`; '
@@ -325,7 +325,7 @@ def main() -> int:
         for name, words in SHIFTS.items()]
     calibration = policy.doubt.calibration
     text = [
-        '# Doubt, measured', '',
+        '# Doubt, measured', '', STATEMENT, '',
         f'Episodes of the scenario of the demonstrations, and of five shifts with which no '
         f'threshold was calibrated. Failures are unsafe events and drops; timeouts stand apart. '
         f'They are judged with doubt that stops nothing; episodes with an alarm are then repeated '

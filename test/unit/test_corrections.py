@@ -230,7 +230,7 @@ SILENT = round(SILENT_S * 1e9) // LOOK_NS  # looks
 
 
 def looks(watch: TakeOverWatch, count: int, since_ns: int = BEGIN_NS) -> list[str]:
-    """Look so many times; return the findings."""
+    """Look `count` times; return the findings."""
     found = [watch.silence(since_ns + i * LOOK_NS) for i in range(count)]
     return [str(one) for one in found if one is not None]
 

@@ -45,9 +45,9 @@ def add_optimisation(parser: argparse.ArgumentParser, defaults: TrainingOptions 
 
 
 def default_threads(contract: Contract) -> int:
-    """Return the threads of torch: a small network gains little from more than one.
+    """Return the threads of torch: one where no encoder makes the steps long.
 
-    It loses much by more of them where something else runs, since each step waits for the last.
+    Threads of short steps wait for each other, which costs much where something else runs.
     """
     return available_cores() if contract.interface.cameras else 1
 

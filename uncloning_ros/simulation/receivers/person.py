@@ -77,6 +77,7 @@ class Person:
         bearing = np.arctan2(self.offer_m[1], self.offer_m[0])
         jitter_rad = rng.uniform(-1.0, 1.0) * start.hand_yaw_jitter_rad
         self._bearing_rad, self._jitter_rad = bearing, jitter_rad
+        self._columns = self._turned(1.0)
         self._hides = hidden is not None
         self._reaction_s = rng.uniform(*ranges.reaction_s)
         self._reach_s = rng.uniform(*ranges.reach_s)
@@ -117,17 +118,23 @@ class Person:
         if self._lifted_at_s is not None:
             begun = now_s - self._lifted_at_s - self._reaction_s
             progress = _minimum_jerk(begun / self._reach_s)
-        aside = 0.0
-        if self._aside_m.any():
-            aside = _minimum_jerk((now_s - self._aside_at_s) / _ASIDE_S)
-        rest = self.rest_m + self._aside_m * aside
+        rest, columns = self.rest_m, self._columns
+        if self._hides:
+            aside = (_minimum_jerk((now_s - self._aside_at_s) / _ASIDE_S)
+                     if self._aside_m.any() else 0.0)
+            rest, columns = rest + self._aside_m * aside, self._turned(max(progress, aside))
         position = rest + progress * (self.offer_m - rest)
         waves = np.sin(self._tremor_rad_s * now_s + self._tremor_phase).sum(axis=1)
         position = position + self._ranges.tremor_m * waves / np.sqrt(4.5)
-        # The palm's +x faces the arm's base, up to the jitter; a hidden side does not turn it yet.
-        shown = max(progress, aside) if self._hides else 1.0
+        return np.concatenate((position, columns))
+
+    def _turned(self, shown: float) -> Array:
+        """Return the rotation (6,) of the palm: +x faces the arm's base, up to the jitter.
+
+        A side that is hidden does not turn it: `shown` is the share of the turn.
+        """
         rotation = rotation_about_z(shown * self._bearing_rad + self._jitter_rad + np.pi)
-        return np.concatenate((position, rotation[:, 0], rotation[:, 1]))
+        return np.concatenate((rotation[:, 0], rotation[:, 1]))
 
     def update(self, now_s: float, dt_s: float, tool: ToolState) -> None:
         """Advance by one physics step."""
