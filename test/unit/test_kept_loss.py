@@ -185,4 +185,5 @@ def test_the_default_edit_retargets_and_the_references_do_not(words: list[str],
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     args = parser.parse_args(['run', '--data', 'data', '--remove', 'x', '--out', 'out', *words])
-    assert command._options(args, EDIT).retarget == share
+    run = SimpleNamespace(config=SimpleNamespace(contract=CONTRACT))
+    assert command._options(args, run, EDIT).retarget == share
