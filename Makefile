@@ -99,3 +99,4 @@ results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and
 	@$(ENV) cd bench; python -m comparison --cameras --page
 	@$(ENV) cd bench; python -m outside run ../runs/outside --page
 	@$(ENV) cd bench; python -m cloning --page
+	@$(ENV) cd bench; python doubt.py

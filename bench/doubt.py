@@ -6,13 +6,15 @@
     uncloning doubt runs/uncloned --data data/ --out asking.onnx
     cd bench; python doubt.py ../asking.onnx --plain ../plain.onnx --out ../runs/doubt
 
-Episodes of the scenario of the demonstrations, and of five shifts with which no threshold was
-calibrated, first with doubt that stops nothing. A shift goes on until it has enough failures:
-unsafe events and drops, not timeouts. Episodes with an alarm are then repeated with the hold; the
-others would be the same. A rival raises its alarm by the clock of the episode alone, at the time
-that as few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and
-from 906,000,000 and 930,000,000 on; these are others. Finished episodes are kept in --out; the
-same command goes on with them.
+Episodes of the scenario of the demonstrations, and with the scenario knife of five shifts with
+which no threshold was calibrated, first with doubt that stops nothing. A shift goes on until it
+has enough failures: unsafe events and drops, not timeouts. Episodes with an alarm are then
+repeated with the hold; the others would be the same. A rival raises its alarm by the clock of the
+episode alone, at the time that as few undisturbed episodes reach. The heads were chosen on seeds
+from 730,000,000 on, and from 906,000,000 and 930,000,000 on, the default rate of false alarms on
+seeds from 910,000,000 on; these are others. Finished episodes are kept in --out; the same command
+goes on with them. The figures of each file go to docs/benchmarks_doubt.json; without a model the
+page is written from them alone.
 
 With a model of the scenario knife_hidden alone, and --hidden, the page is
 docs/benchmarks/doubt_hidden.md: in which episodes the policy asks, those in which the side of the
@@ -36,8 +38,8 @@ from comparison.markdown import STATEMENT, table
 from uncloning_ros.audit.figures.statistics import interval, upper_bound
 from uncloning_ros.audit.run.doubt_threshold import threshold_of
 from uncloning_ros.audit.run.rollout import result_of, run_episode
-from uncloning_ros.errors import AuditError
-from uncloning_ros.files import write_whole
+from uncloning_ros.errors import AuditError, UncloningError
+from uncloning_ros.files import read_json, write_json, write_whole
 from uncloning_ros.judging import measures
 from uncloning_ros.judging.trace import NO_PART, Trace
 from uncloning_ros.processes import share
@@ -49,12 +51,13 @@ from uncloning_ros.scenario import SHOWN_LATE, Scenario, find_scenario
 from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import World, open_world
 
-PAGE = Path(__file__).parents[1] / 'docs' / 'benchmarks' / 'doubt.md'
-FIRST_SEED, SEEDS_EACH = 910_000_000, 1_000_000
+DOCS = Path(__file__).parents[1] / 'docs'
+PAGE, FIGURES = DOCS / 'benchmarks' / 'doubt.md', DOCS / 'benchmarks_doubt.json'
+FIRST_SEED, SEEDS_EACH = 917_000_000, 1_000_000
 BATCH = 50  # episodes after which failures are counted
 AHEAD_S = 1.0  # an alarm as early as this before a failure counts
 TRACKER_OFF_M = 0.04
-USUAL, HIDDEN = 'usual', 'knife_hidden'
+USUAL, SHIFTED, HIDDEN = 'usual', 'knife', 'knife_hidden'
 # By condition, its words and whether it changes the tracker's poses.
 SHIFTS: Mapping[str, str] = {
     'tool': 'tool 10 cm outside of its box', 'hand': 'hand 15 cm outside of its box',
@@ -77,7 +80,7 @@ def scenario_of(condition: str) -> Scenario:
     """Return the scenario of a condition: of that name, but for the usual one and its shifts."""
     if condition not in (USUAL, *SHIFTS):
         return find_scenario(condition)
-    usual = find_scenario('knife')
+    usual = find_scenario(SHIFTED)
     start, tool = usual.start, usual.tool
     if condition == 'tool':
         start = replace(start, object_position_min_m=(0.35, 0.19),
@@ -172,7 +175,7 @@ class Records:
         """Return episodes without holds, and the same with them, until there are enough."""
         conditions = [USUAL, *SHIFTS]
         first = FIRST_SEED + SEEDS_EACH * (
-            conditions.index(condition) if condition in conditions else len(conditions))
+            conditions.index(condition) if condition in conditions else -1)
         found: list[Episode] = []
         while len(found) < most and not enough(found):
             count = min(len(found) + BATCH, most)
@@ -286,17 +289,73 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
                'unsafe without / with holds'], rows), ''])
 
 
+def figures_of(model: Path, plain: Path | None, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the tables of a file: false alarms, and with the scenario knife all others."""
+    policy = load_policy(model)
+    assert policy.doubt is not None and policy.doubt.calibration is not None
+    calibration = policy.doubt.calibration
+    assert calibration.scenario is not None, 'a threshold chosen by simulated episodes'
+    records = Records(args.out / f'{policy.sha256[:12]}.jsonl', model, args.workers)
+    with_shifts = calibration.scenario == SHIFTED
+    condition = USUAL if with_shifts else calibration.scenario
+    found: dict[str, Any] = {
+        'model': policy.sha256[:12], 'scenario': calibration.scenario,
+        'threshold': calibration.threshold, 'after_s': calibration.after_s,
+        'calibrated_by': calibration.episodes, 'rate': calibration.false_alarms,
+        'undisturbed': undisturbed(records, condition, args.episodes)}
+    if plain is not None:
+        found['undisturbed'].append(['planning time with doubt over without', latency(
+            model.resolve(), plain.resolve(), args.out.resolve(), args.repeats, args.rounds)])
+    if with_shifts:
+        free, _ = records.judged(USUAL, lambda _: False, args.episodes)
+        found['clock_s'] = clock_s = threshold_of([one['total_s'] for one in free],
+                                                  calibration.false_alarms)
+        found['shifts'] = [shift_row(words, *records.judged(
+            name, lambda found: len(failures(found)) >= args.failures, args.most), clock_s)
+            for name, words in SHIFTS.items()]
+    return found
+
+
+def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the page from the figures of every file, by name."""
+    text = [
+        '# Doubt, measured', '', STATEMENT, '',
+        'Failures are unsafe events and drops; timeouts stand apart. Episodes are judged with '
+        'doubt that stops nothing; those with an alarm are then repeated with the hold, which '
+        'nobody answers. Made with `bench/doubt.py`.', '',
+        '## Undisturbed episodes', '',
+        'Each file in the scenario of its demonstrations.', '']
+    for name, one in files.items():
+        text += [table([f'`{name}`', ''], [
+            ['model, sha256', one['model']],
+            ['threshold', f'{one["threshold"]:.4g} for {one["after_s"]:g} s, by '
+                          f'{one["calibrated_by"]} episodes, for a rate of {one["rate"]:.0%}'],
+            *one['undisturbed']]), '']
+    for name, one in files.items():
+        if 'shifts' in one:
+            text += [f'## Shifts with which no threshold was calibrated: `{name}`', '', table(
+                ['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
+                 f'alarm by the clock ({one["clock_s"]:.1f} s)', 'median lead',
+                 'alarms of timeouts', 'alarms of successes', 'unsafe without / with holds',
+                 'held', 'unsafe of those not held'], one['shifts']), '']
+    return '\n'.join(text)
+
+
+def recorded() -> dict[str, Any]:
+    """Return the figures so far, by name of the file."""
+    return read_json(FIGURES, UncloningError) if FIGURES.exists() else {}
+
+
 def main() -> int:
     """Run what is missing, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('model', type=Path, help='file made by uncloning doubt, scenario knife')
+    parser.add_argument('models', type=Path, nargs='*', metavar='MODEL',
+                        help='files made by uncloning doubt, one of each scenario')
     parser.add_argument('--hidden', action='store_true',
                         help='a model of knife_hidden: write that page alone')
-    parser.add_argument('--plain', type=Path, help='export of the same run')
-    parser.add_argument('--also', type=Path, nargs='+', default=[], metavar='MODEL',
-                        help='files of other scenarios: their false alarms')
-    parser.add_argument('--out', type=Path, required=True, help='folder of finished episodes')
+    parser.add_argument('--plain', type=Path, help='export of the same run as the first model')
+    parser.add_argument('--out', type=Path, help='folder of finished episodes')
     parser.add_argument('--episodes', type=int, default=1049, help='of the usual condition')
     parser.add_argument('--failures', type=int, default=100,
                         help='of each shift; with --hidden episodes of each kind')
@@ -306,50 +365,23 @@ def main() -> int:
     parser.add_argument('--rounds', type=int, default=300)
     parser.add_argument('--page', type=Path)
     args = parser.parse_args()
-    if not args.hidden and args.plain is None:
-        parser.error('--plain: expected an export of the same run, got none')
-    args.out.mkdir(parents=True, exist_ok=True)
-    policy = load_policy(args.model)
-    assert policy.doubt is not None and policy.doubt.calibration is not None
-    records = Records(args.out / f'{policy.sha256[:12]}.jsonl', args.model, args.workers)
+    if args.models:
+        if args.out is None:
+            parser.error('--out: expected a folder for finished episodes, got none')
+        args.out.mkdir(parents=True, exist_ok=True)
     if args.hidden:
-        page = hidden_page(args.model, records, args.failures, args.most)
+        policy = load_policy(args.models[0])
+        records = Records(args.out / f'{policy.sha256[:12]}.jsonl', args.models[0], args.workers)
+        page = hidden_page(args.models[0], records, args.failures, args.most)
         write_whole(args.page or PAGE.with_name('doubt_hidden.md'), page.encode())
         print(page)
         return 0
-    usual = undisturbed(records, USUAL, args.episodes)
-    free, _ = records.judged(USUAL, lambda _: False, args.episodes)
-    clock_s = threshold_of([one['total_s'] for one in free], 0.05)
-    rows = [shift_row(words, *records.judged(
-        name, lambda found: len(failures(found)) >= args.failures, args.most), clock_s)
-        for name, words in SHIFTS.items()]
-    calibration = policy.doubt.calibration
-    text = [
-        '# Doubt, measured', '', STATEMENT, '',
-        f'Episodes of the scenario of the demonstrations, and of five shifts with which no '
-        f'threshold was calibrated. Failures are unsafe events and drops; timeouts stand apart. '
-        f'They are judged with doubt that stops nothing; episodes with an alarm are then repeated '
-        f'with the hold. Made with `bench/doubt.py`; model sha256 {policy.sha256[:12]}, '
-        f'threshold {calibration.threshold:.4g} for {calibration.after_s:g} s by '
-        f'{calibration.episodes} episodes.', '',
-        table(['undisturbed episodes', ''], [
-            *usual, ['planning time with doubt over without', latency(
-                args.model.resolve(), args.plain.resolve(), args.out.resolve(), args.repeats,
-                args.rounds)]]), '',
-        table(['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
-               f'alarm by the clock ({clock_s:.1f} s)', 'median lead', 'alarms of timeouts',
-               'alarms of successes', 'unsafe without / with holds', 'held',
-               'unsafe of those not held'], rows), '']
-    for model in args.also:
-        policy = load_policy(model)
-        assert policy.doubt is not None and policy.doubt.calibration is not None
-        scenario = policy.doubt.calibration.scenario
-        assert scenario is not None, 'a threshold chosen by simulated episodes'
-        text += [table([f'undisturbed episodes of {scenario}', ''], undisturbed(
-            Records(args.out / f'{policy.sha256[:12]}.jsonl', model, args.workers), scenario,
-            args.episodes)), '']
-    write_whole(args.page or PAGE, '\n'.join(text).encode())
-    print('\n'.join(text))
+    for model in args.models:
+        found = figures_of(model, args.plain if model is args.models[0] else None, args)
+        write_json(FIGURES, recorded() | {model.stem: found})
+    page = page_of(recorded())
+    write_whole(args.page or PAGE, page.encode())
+    print(page)
     return 0
 
 

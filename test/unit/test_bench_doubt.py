@@ -74,3 +74,24 @@ def test_every_condition_is_a_scenario_and_only_the_usual_one_is_unchanged(
         condition: str) -> None:
     usual, found = bench.scenario_of(bench.USUAL), bench.scenario_of(condition)
     assert (found == usual) is (condition in (bench.USUAL, 'tracker'))
+
+
+def test_a_file_adds_its_figures_and_the_page_shows_those_of_all(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pretend(model: Path, plain: Path | None, args: Any) -> dict[str, Any]:
+        one = {'model': 'abc', 'scenario': model.stem, 'threshold': 1.5, 'after_s': 0.4,
+               'calibrated_by': 500, 'rate': 0.03, 'undisturbed': [['episodes', model.stem]]}
+        shifts = {'clock_s': 8.0, 'shifts': [[f'shift of {model.stem}', *'123456789']]}
+        return one | (shifts if plain else {})
+
+    monkeypatch.setattr(bench, 'figures_of', pretend)
+    monkeypatch.setattr(bench, 'FIGURES', tmp_path / 'figures.json')
+    page = tmp_path / 'page.md'
+    for words in (['knife.onnx', '--plain', 'plain.onnx'], ['mug.onnx', 'scissors.onnx'], []):
+        monkeypatch.setattr('sys.argv', ['doubt.py', *words, '--out', str(tmp_path / 'out'),
+                                         '--page', str(page)])
+        assert bench.main() == 0
+    text = page.read_text()
+    for name in ('knife', 'mug', 'scissors'):
+        assert f'| episodes | {name} |' in text
+    assert text.count('shift of') == 1 and '1.5 for 0.4 s, by 500 episodes' in text

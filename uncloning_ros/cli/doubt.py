@@ -45,7 +45,7 @@ from uncloning_ros.errors import UncloningError
 if TYPE_CHECKING:
     from uncloning_ros.scenario import Scenario
 
-_EPISODES, _FALSE_ALARMS, _AFTER_S = 500, 0.05, 0.4
+_EPISODES, _FALSE_ALARMS, _AFTER_S = 500, 0.03, 0.4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
