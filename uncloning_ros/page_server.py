@@ -7,6 +7,7 @@ that the same browser shows cannot send answers here. Pages are made one at a ti
 the requests. Nothing is encrypted: serve in a network that is trusted.
 """
 
+import contextlib
 import secrets
 import socket
 import sys
@@ -26,6 +27,7 @@ _EVERY_ADDRESS = '0.0.0.0'  # noqa: S104 - a user has to ask for it
 # Easy to type on a telephone: no two letters look alike, 8 of them have 40 bits.
 _LETTERS, _LENGTH = 'abcdefghijkmnpqrstuvwxyz23456789', 8
 _MOST_FORM_BYTES = 2**16
+_MOST_REFUSED_BYTES = 2**30  # read of a form that is refused, and not kept
 _PATIENCE_S = 5.0  # for a request that does not go on
 _HEADERS = {
     'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -132,14 +134,24 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.response(self.path, None))
 
     def do_POST(self) -> None:
-        length = self.headers.get('Content-Length', '')
+        length = self.headers.get('Content-Length', 'none')
         if not (length.isdecimal() and len(length) < 9 and int(length) <= _MOST_FORM_BYTES):
             self.close_connection = True
-            self._send(message('Too long', f'Expected a form of at most {_MOST_FORM_BYTES} '
-                                           f'bytes, got more; shorten it.', 413))
+            self._send(message('Too long', f'Expected a form with a length of at most '
+                                           f'{_MOST_FORM_BYTES} bytes, got {length:.20}; shorten '
+                                           f'it.', 413))
+            self._read_away()
             return
         body = self.rfile.read(int(length)).decode('utf-8', 'replace')
         self._send(self.server.response(self.path, _firsts(body)))
+
+    def _read_away(self) -> None:
+        """Read what the client still sends: a reset would keep it from reading the answer."""
+        left = _MOST_REFUSED_BYTES
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            while left > 0 and (part := self.rfile.read1(_MOST_FORM_BYTES)):
+                left -= len(part)
 
     def _send(self, response: Response) -> None:
         body = response.text.encode()

@@ -80,9 +80,23 @@ def _raw(server: PageServer, text: str) -> int:
 @pytest.mark.parametrize('headers', [
     {'Content-Length': '99999999'}, {'Content-Length': '-1'}, {'Content-Length': 'x'},
     {'Content-Length': '9' * 5000}])
-def test_a_form_that_is_too_long_is_refused(headers: dict[str, str]) -> None:
+def test_a_form_without_a_length_in_the_limit_is_refused(headers: dict[str, str]) -> None:
     with serving(told) as server:
-        assert ask(server, 'POST', f'/{TOKEN}/', b'', headers)[0] == 413
+        status, text, _ = ask(server, 'POST', f'/{TOKEN}/', b'', headers)
+    assert status == 413 and f'at most 65536 bytes, got {headers["Content-Length"][:20]};' in text
+
+
+def test_a_client_that_sends_all_of_a_long_form_reads_why_it_is_refused() -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request)
+        return Response('')
+
+    with serving(answer) as server:
+        status, text, _ = ask(server, 'POST', f'/{TOKEN}/', b'a' * 10_500_000)
+    assert status == 413 and 'at most 65536 bytes, got 10500000; shorten it' in text
+    assert not asked
 
 
 def test_a_mistake_is_shown_as_a_page_without_html_of_its_own() -> None:
