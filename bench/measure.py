@@ -13,7 +13,8 @@ Import this module first: it limits every numeric library to one thread before n
 import os
 import sys
 
-if 'numpy' in sys.modules:
+# This variable alone limits all of them, where it was set in time.
+if 'numpy' in sys.modules and os.environ.get('OMP_NUM_THREADS') != '1':
     raise ImportError('import measure before numpy: it limits the threads')
 for _variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ[_variable] = '1'

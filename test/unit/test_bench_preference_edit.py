@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The uncloning_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark of an edit by preferences counts and draws what its page says."""
+
+import json
+import re
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import preference_edit as bench
+import pytest
+from preferences import SIGNS
+
+from uncloning_ros.learning.options import SELF_DISTILLATION, EditOptions
+
+# The first feature is the true reward, and the second one is that of the answers.
+TRUE, LEARNED = np.eye(len(SIGNS))[:2]
+
+
+def features(*values: float) -> dict[str, float]:
+    return dict.fromkeys(SIGNS, 0.0) | dict(zip(SIGNS, values, strict=False))
+
+
+class Untrained(bench.Bench):
+    """A bench that makes no models, and keeps for which edits it was asked."""
+
+    def edited(self, name: str, refused: Callable[[np.ndarray], np.ndarray],
+               options: EditOptions) -> Path:
+        self.args.edits[name] = refused(self.scaled).tolist(), options
+        return Path(name)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Untrained:
+    """Return a bench on demonstrations with a mean of 3 and a spread of 2 of each feature."""
+    belief = SimpleNamespace(weights=LEARNED, below=lambda values: (
+        0.5 + 0.1 * np.sign(0.25 - values @ LEARNED)))
+    rater: Any = SimpleNamespace(weights=TRUE, limit=0.25, belief=lambda: belief)
+    known = {name: dict.fromkeys(SIGNS, value) for name, value in (('a', 1.0), ('b', 5.0))}
+    args = Namespace(work=tmp_path, rater=100, episodes=100, seed=540_000_000, edits={})
+    nothing: Any = None
+    return Untrained(nothing, nothing, nothing, tuple(known), np.array([TRUE, LEARNED]), rater,
+                     known, args)
+
+
+def judge(made: Untrained, name: str, *found: dict[str, float] | None) -> None:
+    """Write the record of episodes, of which the first one alone is a success."""
+    (made.args.work / f'{name}.json').write_text(json.dumps({
+        'features': found, 'success': [i == 0 for i in range(len(found))],
+        'modes': [None] * len(found)}))
+
+
+def test_rewards_are_of_exchanges_in_spreads_and_success_is_of_all_episodes(
+        made: Untrained) -> None:
+    judge(made, 'one', features(5, 1), features(3, 5), None, features(1, 1))
+    assert made.row('one', Path('one.onnx')) == {
+        'name': 'one', 'exchanges': 3, 'success': 0.25,
+        bench.TRUE: 0.0, 'true share': pytest.approx(2 / 3),  # rewards 1, 0, -1, limit 0.25
+        bench.LEARNED: pytest.approx(-1 / 3), 'learned share': pytest.approx(2 / 3)}
+
+
+def test_answers_choose_for_each_strength_and_the_truth_for_the_rival(made: Untrained) -> None:
+    (made.args.work / 'unedited.onnx').touch()
+    names = [bench.UNEDITED, *(f'strength {one}' for one in ('0', '0.25', '1', '4', '16')),
+             bench.RIVAL]
+    for name in names:
+        judge(made, name, features(3))
+    assert [row['name'] for row in bench.rows_of(made)] == names
+    edits = made.args.edits
+    assert list(edits) == names[1:]
+    assert all(edits[name][0] == pytest.approx([0.6, 0.4]) for name in names[1:-1])
+    assert edits[bench.RIVAL][0] == [0.0, 1.0]
+    assert edits['strength 0'][1].gamma == 0.0
+    assert {edits[name][1].method for name in names[2:]} == {SELF_DISTILLATION}
+    gammas = [edits[name][1].gamma for name in names[2:]]
+    assert [one / gammas[-1] for one in gammas] == [0.25, 1.0, 4.0, 16.0, 1.0]
+
+
+def rows() -> list[dict[str, Any]]:
+    return [{'name': name, 'exchanges': 99, bench.TRUE: reward, bench.LEARNED: reward / 2,
+             'true share': 0.75, 'learned share': 0.5, bench.SUCCESS: 0.875} for name, reward in (
+                 (bench.UNEDITED, 1.0), ('strength 4', 3.0), (bench.RIVAL, 9.0))]
+
+
+def test_the_picture_shows_rewards_above_the_unedited_ones_and_accepted_shares() -> None:
+    drawn = re.findall(r'<title>(.*?): (.*?)</title>', bench.drawn(rows()))
+    assert drawn == [(bench.TRUE, '0'), (bench.TRUE, '2'), (bench.LEARNED, '0'),
+                     (bench.LEARNED, '1'), *2 * [(bench.TRUE, '0.25')],
+                     *2 * [(bench.LEARNED, '0.5')], *2 * [(bench.SUCCESS, '0.875')]]
+
+
+def test_the_page_is_the_one_that_the_bench_writes(made: Untrained) -> None:
+    page = bench.written(made, rows())
+    assert '| strength 4 | 99 | +3.00 | +1.50 | 75.0 % | 50.0 % | 87.5 % |' in page
+    text, stored = (one.partition('|---')[0] for one in (page, bench.PAGE.read_text('utf-8')))
+    assert text == stored
