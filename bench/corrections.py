@@ -225,10 +225,10 @@ def written(bench: Bench, rows: list[dict[str, Any]], turned: list[dict[str, Any
             f'{args.seed}.',
             f'{args.each} corrections in each round, begun by the policy of the round before. '
             f'Demonstrations are whole, and as many; all else of the edit is the same.',
-            'Distance: from the states of the episodes to the nearest one that was taught, in '
-            'standard deviations of the condition, mean over episodes. Lost: success where it was '
-            'trained less that of the run before, in points, on the same seeds, with its '
-            'one-sided 95 % bounds.']),
+            'Distance: from the states of the episodes to the nearest one that was taught, mean '
+            'over episodes. It is Euclidean, over all numbers that the policy sees, each in its '
+            'standard deviation. Lost: success where it was trained less that of the run before, '
+            'in points, on the same seeds, with its one-sided 95 % bounds.']),
         '## A tool at another place',
         table(('edited by', 'episodes', 'success there', 'distance',
                'where it was trained: lost', 'unsafe', 'edit, processor s'),
