@@ -13,6 +13,7 @@ from learning_toys import toy_config, toy_contract, toy_dataset
 
 from uncloning_ros.contract import Contract, DoubtStop, contract_from_dict
 from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.learning import hidden
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.doubt import lacks_for_hidden, recorded_scores, with_doubt
 from uncloning_ros.learning.export import export
@@ -124,6 +125,14 @@ def test_what_a_look_for_it_lacks_is_said(known: Dataset, tmp_path: Path) -> Non
     assert with_doubt(run, few, STOP)[1].hidden is None
     without = toy_dataset(tmp_path / 'without')
     assert 'no pose hand_pose is observed' in lacks_for_hidden(run_of(without), without)
+
+
+def test_the_page_names_the_limits_of_the_search() -> None:
+    page = ' '.join((Path(__file__).parents[2] / 'docs' / 'doubt.md').read_text('utf-8').split())
+    assert f'differences of more than {hidden._LEAST_CM:g} cm' in page
+    assert f'by more than {hidden._SURE:g} standard errors' in page
+    assert f'fewer than {hidden._EPISODES} training episodes' in page
+    assert f'doubt is {HIDDEN_FROM:,.0f} or more' in page
 
 
 def test_the_file_tells_it_and_recordings_judge_the_strange_alone(
