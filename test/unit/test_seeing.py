@@ -6,6 +6,7 @@ import dataclasses
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from safetensors.torch import load_file
 
 from uncloning_ros.cli import optimisation
 from uncloning_ros.cli.main import main
-from uncloning_ros.contract import contract_from_dict
+from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.demos.dataset import retargeting
 from uncloning_ros.demos.dataset.store import Dataset, Frames
-from uncloning_ros.errors import CheckpointError, ContractError
+from uncloning_ros.errors import CheckpointError, ContractError, UncloningError
 from uncloning_ros.learning import checkpoint, cloning, seeing, uncloning
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.encoder import FEATURES, Encoder
@@ -251,6 +252,29 @@ def test_encoders_alone_take_a_thread_for_each_core(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(optimisation, 'available_cores', lambda: 7)
     assert optimisation.default_threads(camera_contract()) == 7
     assert optimisation.default_threads(toy_contract()) == 1
+
+
+@pytest.mark.parametrize(('contract', 'words', 'threads'), [
+    (camera_contract(), [], 7), (toy_contract(), [], 1), (toy_contract(), ['--threads', '3'], 3)])
+def test_an_attack_and_an_evaluation_take_the_threads_of_the_contract(
+        contract: Contract, words: list[str], threads: int, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def begin(*setting: Any) -> None:
+        found.append(getattr(setting[-1], 'threads', setting[-1]))
+        raise UncloningError('that is enough')
+
+    run = SimpleNamespace(config=SimpleNamespace(contract=contract))
+    monkeypatch.setattr(optimisation, 'available_cores', lambda: 7)
+    monkeypatch.setattr(checkpoint, 'load_run', lambda _: run)
+    monkeypatch.setattr('uncloning_ros.demos.dataset.store.load_dataset', lambda _: None)
+    monkeypatch.setattr('uncloning_ros.attack.attack.attack', begin)
+    monkeypatch.setattr('uncloning_ros.learning.evaluation.evaluate', begin)
+    for command in (['attack', 'run', '--scenario', 'knife', '--out', str(tmp_path / 'out')],
+                    ['evaluate', 'run']):
+        assert main([*command, '--data', 'data', *words]) == 2
+    assert found == [threads, threads]
 
 
 @pytest.mark.parametrize('size', [{'width': 15}, {'height': 15}])

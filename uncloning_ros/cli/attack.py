@@ -22,14 +22,12 @@ Exit status: 0 done, 1 a bound is above --max-removed, 2 bad input.
 """
 
 import argparse
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 from uncloning_ros.attack.options import FROM_DEMONSTRATIONS, NAMES, AttackOptions
 from uncloning_ros.cli.arguments import (
-    MOST_PROCESSES,
     add_workers,
-    available_cores,
     count,
     counts,
     fraction,
@@ -38,6 +36,7 @@ from uncloning_ros.cli.arguments import (
     seed,
     seed_range,
 )
+from uncloning_ros.cli.optimisation import add_threads, default_threads, given
 
 _MOST_STEPS, _MOST_DRAWS = 1_000_000, 4096
 
@@ -75,10 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--development-seeds', type=seed_range, default=(), metavar='FROM:TO',
                         help='seeds of the episodes used to choose options, which are refused '
                              '(default: none)')
-    parser.add_argument('--threads', type=count(MOST_PROCESSES), default=available_cores(),
-                        metavar='N',
-                        help='threads of torch (default: one for each core); the same number '
-                             'repeats the result exactly')
+    add_threads(parser)
     add_workers(parser)
 
 
@@ -86,8 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Attack one edited run; return 1 if a bound is above the stated limit."""
     out = new_path(args.out)
     new_path(out.with_name(out.name + '.partial'))
-    options = AttackOptions(**{option.name: getattr(args, option.name)
-                               for option in fields(AttackOptions)})
+    options = AttackOptions(**given(args, AttackOptions))
 
     from uncloning_ros.attack.attack import attack
     from uncloning_ros.attack.text import attack_text
@@ -95,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.learning.checkpoint import load_run
     from uncloning_ros.scenario import find_scenario
 
-    record = attack(load_run(args.run), load_dataset(args.data), find_scenario(args.scenario),
-                    out, options)
+    edited = load_run(args.run)
+    if args.threads is None:
+        options = replace(options, threads=default_threads(edited.config.contract))
+    record = attack(edited, load_dataset(args.data), find_scenario(args.scenario), out, options)
     print(attack_text(record))
     return 1 if record.exceeded else 0

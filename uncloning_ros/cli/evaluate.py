@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uncloning_ros.cli.arguments import MOST_PROCESSES, available_cores, count, require_new_files
+from uncloning_ros.cli.arguments import require_new_files
+from uncloning_ros.cli.optimisation import add_threads, default_threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='dataset whose held-out episodes the run was not trained on')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write a page with plots')
-    parser.add_argument('--threads', type=count(MOST_PROCESSES), metavar='N',
-                        default=available_cores(),
-                        help='threads of torch (default: one for each core)')
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.learning.evaluation import evaluate
     from uncloning_ros.learning.evaluation_page import page_of
 
-    found = evaluate(load_run(args.run), load_dataset(args.data), args.threads)
+    trained = load_run(args.run)
+    found = evaluate(trained, load_dataset(args.data),
+                     args.threads or default_threads(trained.config.contract))
     if args.json is not None:
         write_json(args.json, found)
     if args.html is not None:

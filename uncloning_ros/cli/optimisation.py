@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Options of a training loop, which training and edit share."""
+"""Options of a training loop, which training and edit share; threads of torch."""
 
 import argparse
 from dataclasses import fields
@@ -39,6 +39,11 @@ def add_optimisation(parser: argparse.ArgumentParser, defaults: TrainingOptions 
                              f'{defaults.learning_rate:g})')
     parser.add_argument('--seed', type=seed, metavar='N',
                         help=f'seed of all random numbers (default: {defaults.seed})')
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the threads of torch; None if it is not given."""
     parser.add_argument('--threads', type=count(MOST_PROCESSES), metavar='N',
                         help='threads of torch (default: 1, with cameras one for each core); the '
                              'same number repeats the result exactly')
