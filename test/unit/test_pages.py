@@ -32,7 +32,7 @@ SMALL = [
     (('audit',), {'--episodes': '2'}),
     (('attack',), {'--episodes': '1', '--steps': '5', '--draws': '1', '--threads': '1',
                   '--from-demonstrations': '1'}),
-    (('doubt',), {'--episodes': '20'}),
+    (('doubt',), {'--episodes': '5', '--false-alarms': '0.2'}),
     (('doubt', '--recordings'), {'--episodes': None, '--false-alarms': '0.5'}),
     (('evidence', 'check'), {'--episodes': '1'}),
     (('evidence', 'check', 'lab.evidence'), {'--episodes': None}),  # trials cannot be repeated
