@@ -321,8 +321,8 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     text = [
         '# Doubt, measured', '', STATEMENT, '',
         'Failures are unsafe events and drops; timeouts stand apart. Episodes are judged with '
-        'doubt that stops nothing; those with an alarm are then repeated with the hold, which '
-        'nobody answers. Made with `bench/doubt.py`.', '',
+        'doubt that stops nothing; those with an alarm are then repeated with a hold that is '
+        'never answered. Made with `bench/doubt.py`.', '',
         '## Undisturbed episodes', '',
         'Each file in the scenario of its demonstrations.', '']
     for name, one in files.items():
