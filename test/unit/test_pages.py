@@ -30,7 +30,7 @@ SMALL = [
     (('unclone', '--sweep'), {'--episodes': '1'}),
     (('unclone', '--preferences'), {'--yes': ''}),
     (('audit',), {'--episodes': '2'}),
-    (('attack',), {'--episodes': '1', '--steps': '5', '--draws': '1', '--threads': '1',
+    (('attack',), {'--episodes': '1', '--steps': '5', '--draws': '1',
                   '--from-demonstrations': '1'}),
     (('doubt',), {'--episodes': '5', '--false-alarms': '0.2'}),
     (('doubt', '--recordings'), {'--episodes': None, '--false-alarms': '0.5'}),
