@@ -45,7 +45,8 @@ from uncloning_ros.errors import UncloningError
 if TYPE_CHECKING:
     from uncloning_ros.scenario import Scenario
 
-_EPISODES, _FALSE_ALARMS, _AFTER_S = 500, 0.03, 0.4
+_EPISODES, _AFTER_S = 500, 0.4
+_SIMULATED, _RECORDED = 0.02, 0.05  # rates of false alarms; recordings are fewer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,9 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='policy of the arm that receives, in a scenario with two arms')
     parser.add_argument('--episodes', type=count(10_000), metavar='N',
                         help=f'number of simulated episodes (default: {_EPISODES})')
-    parser.add_argument('--false-alarms', type=error_rate, default=_FALSE_ALARMS, metavar='RATE',
+    parser.add_argument('--false-alarms', type=error_rate, metavar='RATE',
                         help='largest share of undisturbed episodes with an alarm (default: '
-                             '%(default)s)')
+                             f'{_SIMULATED}, with --recordings {_RECORDED})')
     parser.add_argument('--after', type=non_negative_float, metavar='S',
                         help="time in s for which doubt has to last (default: that of the run's "
                              f'contract, or {_AFTER_S})')
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
             raise UncloningError(f'{option} goes with simulated episodes, got it with '
                                  f'--recordings; leave one of them out')
     episodes = args.episodes or _EPISODES
+    rate = args.false_alarms or (_RECORDED if args.recordings else _SIMULATED)
 
     from uncloning_ros.audit.run.doubt_threshold import rank_of, threshold_of
     from uncloning_ros.contract import DoubtStop
@@ -116,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     late = scenario is not None and scenario.receiver.hidden is not None
     shown = ' in which the side of the hand is shown in time' if late else ''
     if scenario is not None:  # the side is shown in time in about half of the episodes
-        rank_of(episodes // 2 if late else episodes, args.false_alarms, shown)
+        rank_of(episodes // 2 if late else episodes, rate, shown)
     doubting, record = with_doubt(run, dataset, stop)
     lacks = lacks_for_hidden(run, dataset)
     print('hidden information: ' + (
@@ -134,21 +136,21 @@ def run(args: argparse.Namespace) -> int:
         else:
             seeds, scores = _simulated_scores(model, graph, scenario, stop.after_s, episodes,
                                               args, written)
-        threshold = threshold_of(scores, args.false_alarms, shown)
+        threshold = threshold_of(scores, rate, shown)
         if record.hidden is not None and threshold >= HIDDEN_FROM:
             raise UncloningError(
                 f'expected a threshold below {HIDDEN_FROM:g}, for from there on doubt is about '
                 f'hidden information, got {threshold:.3g}: too many episodes{shown} have such '
                 f'doubt; give --recordings, or --resume with a higher --false-alarms')
         record = replace(record, calibration=Calibration(
-            threshold, stop.after_s, args.false_alarms, len(scores), graph,
+            threshold, stop.after_s, rate, len(scores), graph,
             None if scenario is None else scenario.name))
         done = export(doubting, args.out, args.development_seeds, record, tuple(seeds))
     calibration = record.calibration
     assert calibration is not None
     print(f'{args.out}: {done.bytes / 2 ** 20:.2f} MiB, sha256 {done.sha256}\n'
           f'threshold {calibration.threshold:.4g} for {stop.after_s:g} s, by {len(scores)} '
-          + (f'episodes of {scenario.name}{shown}: at most {args.false_alarms:.1%} of such '
+          + (f'episodes of {scenario.name}{shown}: at most {rate:.1%} of such '
              f'episodes have an alarm' if scenario else 'held-out recordings'))
     if scenario is None:
         print_warnings(['recordings show no episode in which this policy acted, so no rate of '
