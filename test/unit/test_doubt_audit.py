@@ -267,7 +267,7 @@ def test_a_threshold_that_no_strange_observation_can_exceed_is_refused(
     monkeypatch.setattr(rollout, 'require_fit', lambda *_: None)
     monkeypatch.setattr(doubting, 'with_doubt', with_hidden)
     words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--scenario', 'knife',
-             '--episodes', '40', '--out', str(tmp_path / 'asking.onnx')]
+             '--episodes', '60', '--out', str(tmp_path / 'asking.onnx')]
     assert main(words) == 2
     assert 'expected a threshold below 1e+06' in capsys.readouterr().err
     assert main([*words, '--resume', '--false-alarms', '0.2']) == 0
