@@ -78,7 +78,7 @@ def test_doubt_holds_and_asks_and_start_accepts_it(load: Any, activate: Any) -> 
                            for array in shown[-1:] for one in array.markers))
 
     answer = live.call('start')
-    assert answer.success and 'accepted for 600 s' in answer.message
+    assert answer.success and 'accepted for 600 s; motion goes on unless' in answer.message
     live.reach('active', 'policy')
     live.until(lambda: heard[-1]['question'] == '')
     live.let_rounds_pass(100)
@@ -103,3 +103,10 @@ def test_a_deployment_that_asks_for_a_doubt_which_the_file_lacks_is_refused(
     node = graph.add(policy_module.PolicyNode, model_path='some.onnx', incident_dir=str(tmp_path))
     assert node.trigger_configure() is FAILURE
     assert 'expected a policy with a calibrated doubt' in capfd.readouterr().err
+
+
+def test_a_deployment_that_stops_for_no_doubt_of_the_file_is_told(
+        load: Any, activate: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    load(Doubting(CONTRACT))
+    activate()
+    assert 'nothing stops for it' in capfd.readouterr().err

@@ -72,6 +72,8 @@ def test_a_person_takes_the_moving_arm_and_gives_it_back(
     manned.reach('taken_over', 'person')
     manned.until(lambda: told and told[-1].level == DiagnosticStatus.WARN and (
         told[-1].values[0].value == 'taken_over'))
+    answer = manned.call('take_over')
+    assert answer.success and 'has the arm already' in answer.message
     refused = manned.call('give_back')
     assert not refused.success and 'person' in refused.message
     assert manned.call('start').message.endswith('~/give_back')

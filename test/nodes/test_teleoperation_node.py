@@ -83,7 +83,8 @@ def test_pressed_it_moves_from_where_the_arm_is_and_let_go_it_stops(
 
 @pytest.mark.parametrize('how', ['unplugged', 'garbled', 'not measured'])
 def test_a_device_or_an_arm_that_is_lost_has_let_go_until_the_switch_is_pressed_again(
-        graph: Any, robot: Any, device: Device, node: Any, how: str) -> None:
+        graph: Any, robot: Any, device: Device, node: Any, how: str,
+        capfd: pytest.CaptureFixture[str]) -> None:
     def until(condition: Any) -> None:
         graph.until(condition, lambda: (how, device.switch[-3:]))
 
@@ -103,6 +104,7 @@ def test_a_device_or_an_arm_that_is_lost_has_let_go_until_the_switch_is_pressed_
     goal = robot.rounds + 20
     until(lambda: robot.rounds >= goal)
     assert device.switch[-1] is False  # still pressed: it counts only once it was let go
+    assert 'the switch does not count yet' in capfd.readouterr().err
     device.buttons[4] = 0
     until(lambda: node._ready)
     device.buttons[4] = 1

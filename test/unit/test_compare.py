@@ -23,6 +23,7 @@ from uncloning_ros.demos.bags.answers import (
     Shown,
     add_answer,
     answers_path,
+    now,
     read_answers,
     standing,
 )
@@ -268,6 +269,7 @@ def run(*words: object) -> int:
 
 
 def test_the_command_serves_until_ctrl_c(demos: Path, tmp_path: Path) -> None:
+    add_answer(tmp_path / 'a.json', Answer((Shown('elsewhere', 'f' * 64),), 'bad', 'Anna', now()))
     process = subprocess.Popen(
         [sys.executable, '-m', 'uncloning_ros.cli.main', 'compare', demos, '--scenario', 'knife',
          '--answers', tmp_path / 'a.json', '--port', '0', '--workers', '1'],
@@ -280,6 +282,7 @@ def test_the_command_serves_until_ctrl_c(demos: Path, tmp_path: Path) -> None:
             break
     assert lines[-1].startswith('open http://127.0.0.1:')
     assert any('6 handovers, 0 answers in' in line for line in lines)
+    assert any('warning: elsewhere is not there' in line for line in lines)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and 'Traceback' not in errors

@@ -168,7 +168,7 @@ def test_the_command_calibrates_by_held_out_recordings_and_promises_no_rate(
     words = ['doubt', str(mixed_dir), '--data', str(data_dir), '--recordings', '--after', '0',
              '--out', str(tmp_path / 'asking.onnx')]
     assert main(words) == 2
-    assert 'expected at least 19 episodes' in capsys.readouterr().err
+    assert 'expected at least 19 episodes that are held out' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     assert main([*words, '--false-alarms', '0.2']) == 0
     printed = capsys.readouterr().out

@@ -9,7 +9,7 @@ import episodes
 import pytest
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.bags.answers import Answer, Shown, add_answer
+from uncloning_ros.demos.bags.answers import Answer, Shown, add_answer, now
 from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.errors import DatasetError
@@ -93,7 +93,8 @@ def test_answers_that_do_not_tell_a_limit_are_refused(dataset: Dataset, file: Pa
         divided(dataset, episodes.KNIFE, file)
     answer(file, dataset, 'left', 1, 0)
     answer(file, dataset, 'good', 1)
-    with pytest.raises(DatasetError, match='1 good and 0 bad'):
+    add_answer(file, Answer((Shown('elsewhere', 'f' * 64),), 'bad', 'Anna', now()))
+    with pytest.raises(DatasetError, match='1 good and 0 bad; 1 of its answers are on other'):
         divided(dataset, episodes.KNIFE, file)
     answer(file, dataset, 'bad', 1)
     with pytest.raises(DatasetError, match='probability of 80%, got none of 20'):

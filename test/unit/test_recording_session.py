@@ -266,6 +266,8 @@ def test_an_answer_needs_a_rater_and_one_that_fails_does_not_cost_the_take(
     session.take()
     with pytest.raises(BagError, match='parameter rater'):
         session.recording.judge('good')
+    with pytest.raises(BagError, match='name of the rater'):
+        Session(tmp_path / 'wrong', rater='a/b')
     named = Session(tmp_path / 'named', rater='Ben')
     named.start()
     named.messages()

@@ -319,8 +319,8 @@ def test_the_command_tells_what_became_of_each(tmp_path: Path,
     assert capsys.readouterr().out == f'every episode of {tmp_path} is finished\n'
     (tmp_path / 'empty').mkdir()
     assert main(['recover', str(tmp_path / 'empty')]) == 0
-    assert capsys.readouterr().out == (f'{tmp_path}/empty holds no episode; there is nothing to '
-                                       f'recover\n')
+    assert capsys.readouterr().out == (f'{tmp_path}/empty holds no take, finished or not; '
+                                       f'give the folder in which takes lie\n')
 
 
 def test_links_that_lead_in_circles_keep_no_other_take_from_being_recovered(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers
-from uncloning_ros.cli.output import each_usable, listed
+from uncloning_ros.cli.output import each_usable, listed, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.cli.serving import add_serving, opened, serve
 from uncloning_ros.errors import DatasetError, counted
@@ -76,5 +76,6 @@ def run(args: argparse.Namespace) -> int:
     pages.append(ComparePages(handovers, digests, scenario, path, args.rater, tell))
     print(f'{counted(len(handovers), "handover")}, '
           f'{counted(len(pages[0].judged().answers), "answer")} in {path}', flush=True)
+    print_warnings(pages[0].gone())
     serve(server)
     return 0

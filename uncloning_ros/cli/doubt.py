@@ -116,7 +116,8 @@ def run(args: argparse.Namespace) -> int:
         key: value for key, value in given.items() if value is not None},
         '--after and --accepted', UncloningError)
     late = scenario is not None and scenario.receiver.hidden is not None
-    shown = ' in which the side of the hand is shown in time' if late else ''
+    shown = (' that are held out' if scenario is None else
+             ' in which the side of the hand is shown in time' if late else '')
     if scenario is not None:  # the side is shown in time in about half of the episodes
         rank_of(episodes // 2 if late else episodes, rate, shown)
     doubting, record = with_doubt(run, dataset, stop)

@@ -33,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
         print(f'{outcome.name} {outcome.kind}: {outcome.sentence}', flush=True)
     if not found:
         print(f'every episode of {args.demos} is finished' if list_episodes(args.demos) else
-              f'{args.demos} holds no episode; there is nothing to recover')
+              f'{args.demos} holds no take, finished or not; give the folder in which takes lie')
     return 0

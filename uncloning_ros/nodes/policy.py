@@ -136,6 +136,12 @@ class PolicyNode(LifecycleNode):
             for camera in model.contract.interface.cameras}
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
+        record = model.policy.doubt
+        if (record is not None and record.calibration is not None and
+                model.contract.deployment.doubt is None):
+            self.get_logger().warning(
+                'this policy tells its doubt, and nothing stops for it; add doubt: {after_s: '
+                f'{record.calibration.after_s:g}}} to the deployment of the contract')
         if lacking := release_lacks(model.contract):
             interface, logger = model.contract.interface, self.get_logger()
             most_s = model.contract.deployment.episode_end.max_episode_s

@@ -66,7 +66,8 @@ class PolicyServices:
                           f'commands the arm; see ~/status')
         allowed, found, accepted_s = run.start()
         if accepted_s:
-            return True, f'the doubt is accepted for {accepted_s:g} s; motion goes on'
+            return True, (f'the doubt is accepted for {accepted_s:g} s; motion goes on unless '
+                          f'~/status names another cause')
         if allowed:
             return True, '; warning: '.join([_STARTED[found], *run.watch_graph()])
         if found is State.FAULT:
@@ -108,6 +109,8 @@ class PolicyServices:
         if not held:
             return False, (f'nothing to take over in state {state.value}: the policy commands '
                            f'nothing; command the arm, or call ~/start first')
+        if state is State.TAKEN_OVER:
+            return True, 'the person has the arm already; ~/give_back returns it to the policy'
         return True, f'the policy holds and {waits_for}; ~/give_back returns the arm to it'
 
     def _give_back(self, _: Any) -> tuple[bool, str]:

@@ -96,6 +96,9 @@ class TeleoperationNode(Node):
             self.get_logger().error(str(err), throttle_duration_sec=_AGAIN_S)
             return
         self._ready |= not given.switch
+        if not self._ready:
+            self.get_logger().warning('the switch does not count yet; let it go, then press it',
+                                      throttle_duration_sec=_AGAIN_S)
         self._given = given, time.monotonic_ns()
 
     def _on_tick(self) -> None:

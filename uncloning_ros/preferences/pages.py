@@ -86,7 +86,7 @@ class ComparePages:
         if tab == 'answers':
             return Response(page.html('Result', [
                 self._head(tab, rater, 'What the answers tell'),
-                *result_sections(self.judged(), self._gone())], _STYLE))
+                *result_sections(self.judged(), self.gone())], _STYLE))
         if request.form is not None:
             return self._save(tab, rater, request.form)
         return self._question(tab, rater)
@@ -99,7 +99,8 @@ class ComparePages:
                                   usable)
         return self._judged
 
-    def _gone(self) -> list[str]:
+    def gone(self) -> list[str]:
+        """Return a sentence for each recording that is not here, but has answers."""
         return about(standing(read_answers(self._path)), self._digests)[1]
 
     def _begin(self, request: Request) -> Response:

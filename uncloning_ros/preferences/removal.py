@@ -87,12 +87,14 @@ def divided(dataset: Dataset, scenario: Scenario, file: Path) -> Division:
                            f'path, or give some with uncloning compare')
     features, without = features_in(dataset, scenario)
     digests = {one.name: one.digest for one in dataset.episodes if one.name in features}
-    usable, gone = about(standing(read_answers(file)), digests)
+    answers = standing(read_answers(file))
+    usable, gone = about(answers, digests)
     counts = [sum(one.said == said for one in usable) for said in ('good', 'bad')]
     if not all(counts):
         raise DatasetError(f'{file}: expected answers good and bad on episodes of the dataset, '
                            f'which tell the limit of the reward, got {counts[0]} good and '
-                           f'{counts[1]} bad; give some with uncloning compare')
+                           f'{counts[1]} bad; {len(answers) - len(usable)} of its answers are on '
+                           f'other recordings; give some with uncloning compare')
     known = judged(features, usable)
     refused = known.belief.below(known.scaled)
     modes = {one.name: one.mode for one in dataset.episodes}

@@ -90,11 +90,11 @@ def finished_episodes(path: Path, setting: Mapping[str, Any],
     asked for with `resume`, that another audit writes, that has another setting, or is damaged.
     """
     if resume and not path.exists():
-        raise AuditError(f'expected an interrupted audit in {path}, got nothing; repeat the '
-                         f'command that was interrupted, or leave --resume out')
+        raise AuditError(f'expected episodes of an interrupted command in {path}, got nothing; '
+                         f'repeat that command, or leave --resume out')
     if path.exists() and not resume:
-        raise AuditError(f'{path} holds an interrupted audit; continue it with the same command '
-                         f'and --resume, or move it away')
+        raise AuditError(f'{path} holds episodes of an interrupted command; continue it with '
+                         f'the same command and --resume, or move it away')
     with path.open('a+b') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

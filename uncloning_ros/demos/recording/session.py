@@ -92,7 +92,8 @@ class RecordingSession:
         if planned_mode is not None:
             contract.interface.require_modes([planned_mode])
         self._out, self._contract = out, contract
-        self._session, self._operator, self._rater = session, operator, rater
+        self._session, self._operator = session, operator
+        self._rater = require_rater(rater) if rater else ''
         self.planned_mode = planned_mode
         self._min_free_bytes, self._queue_bytes = min_free_bytes, queue_bytes
         self._tell = tell
@@ -275,7 +276,6 @@ class RecordingSession:
         if not self._rater:
             raise BagError(f'expected the name of the receiver who says {said}, got none; set '
                            f'the parameter rater of the recorder')
-        require_rater(self._rater)
         if self._open is not None:
             self._open.said = said
             return f'{self._open.name} is called {said} when it is kept'
