@@ -108,7 +108,7 @@ class PolicyServices:
         held, state = run.take_over()
         if not held:
             return False, (f'nothing to take over in state {state.value}: the policy commands '
-                           f'nothing; command the arm, or call ~/start first')
+                           f'nothing, so you may command the arm at once, or call ~/start first')
         if state is State.TAKEN_OVER:
             return True, 'the person has the arm already; ~/give_back returns it to the policy'
         return True, f'the policy holds and {waits_for}; ~/give_back returns the arm to it'
