@@ -9,12 +9,13 @@
 Episodes of the scenario of the demonstrations, and with the scenario knife of five shifts with
 which no threshold was calibrated, first with doubt that stops nothing. A shift goes on until it
 has enough failures: unsafe events and drops, not timeouts. Episodes with an alarm are then
-repeated with the hold; the others would be the same. A rival raises its alarm by the clock of the
-episode alone, at the time that as few undisturbed episodes reach. The heads were chosen on seeds
-from 730,000,000 on, and from 906,000,000 and 930,000,000 on, the default rate of false alarms on
-seeds from 910,000,000 and 916,000,000 on; these are others. Finished episodes are kept in --out;
-the same command goes on with them. The figures of each file go to docs/benchmarks_doubt.json;
-without a model the page is written from them alone.
+repeated with the hold, undisturbed ones also with a person who accepts each doubt; the others
+would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
+few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and from
+906,000,000 and 930,000,000 on, the default rate of false alarms on seeds from 910,000,000 and
+916,000,000 on; these are others. Finished episodes are kept in --out; the same command goes on
+with them. The figures of each file go to docs/benchmarks_doubt.json; without a model the page is
+written from them alone.
 
 With a model of the scenario knife_hidden alone, and --hidden, the page is
 docs/benchmarks/doubt_hidden.md: in which episodes the policy asks, those in which the side of the
@@ -57,6 +58,9 @@ FIRST_SEED, SEEDS_EACH = 941_000_000, 1_000_000
 BATCH = 50  # episodes after which failures are counted
 AHEAD_S = 1.0  # an alarm as early as this before a failure counts
 TRACKER_OFF_M = 0.04
+ANSWERED_AFTER_S = 5.0  # a person accepts the doubt so long after the question
+# What an alarm does: nothing, a hold that is never answered, or one that a person accepts.
+FREE, HELD, ACCEPTED = 'free', 'held', 'accepted'
 USUAL, SHIFTED, HIDDEN = 'usual', 'knife', 'knife_hidden'
 # By condition, its words and whether it changes the tracker's poses.
 SHIFTS: Mapping[str, str] = {
@@ -73,7 +77,7 @@ class Setting:
 
     model: Path
     condition: str
-    holds: bool
+    alarm: str
 
 
 def scenario_of(condition: str) -> Scenario:
@@ -119,25 +123,41 @@ def dropped_s(trace: Trace) -> float | None:
     return next((begin / trace.physics_hz for begin, _ in measures.stretches(loose, least)), None)
 
 
+def accepting(loop: ControlLoop) -> Callable[[World], None]:
+    """Return a function of each step that accepts a doubt some time after the question."""
+    asked_ns: int | None = None
+
+    def step(world: World) -> None:
+        nonlocal asked_ns
+        if loop.question is None:
+            asked_ns = None
+        elif asked_ns is None:
+            asked_ns = world.time_ns
+        elif world.time_ns - asked_ns >= ANSWERED_AFTER_S * 1e9:
+            loop.accept_doubt()
+    return step
+
+
 def episodes_of(setting: Setting) -> Callable[[int], dict[str, Any]]:
     """Return the function that runs one episode in this process."""
     policy, scenario = load_policy(setting.model), scenario_of(setting.condition)
     contract = policy.contract
     world = open_world(scenario, contract.interface)
     loop = ControlLoop(contract, 0, policy.episode_noise,
-                       watch_of(contract, policy.doubt, setting.holds))
+                       watch_of(contract, policy.doubt, setting.alarm != FREE))
 
     def run(seed: int) -> dict[str, Any]:
         if setting.condition == 'tracker':
             world.poll = with_error(world, seed)  # type: ignore[method-assign]
-        rollout = run_episode(world, loop, contract, policy, seed, INFERENCE_LATENCY_S)
+        rollout = run_episode(world, loop, contract, policy, seed, INFERENCE_LATENCY_S,
+                              accepting(loop) if setting.alarm == ACCEPTED else None)
         result = result_of(rollout, scenario, contract.interface.desired_modes)
         outcome, doubted = result.outcome, result.doubted
         assert doubted is not None, 'a model with doubt'
         times = [outcome.unsafe.time_s if outcome.unsafe else None,
                  dropped_s(rollout.trace) if outcome.failure == 'dropped' else None]
         lifted = measures.lifted_step(rollout.trace)
-        return {'condition': setting.condition, 'holds': setting.holds, 'seed': seed,
+        return {'condition': setting.condition, 'alarm': setting.alarm, 'seed': seed,
                 'shown_late_s': rollout.drawn.get(SHOWN_LATE),
                 'lifted_s': None if lifted is None else lifted / rollout.trace.physics_hz,
                 'success': outcome.success, 'failure': outcome.failure,
@@ -153,22 +173,22 @@ class Records:
     def __init__(self, path: Path, model: Path, workers: int) -> None:
         self._path, self._model, self._workers = path, model, workers
         lines = path.read_text().splitlines() if path.exists() else []
-        self.done = {(one['condition'], one['holds'], one['seed']): one
+        self.done = {(one['condition'], one['alarm'], one['seed']): one
                      for one in map(json.loads, lines)}
 
-    def run(self, condition: str, holds: bool, seeds: Sequence[int]) -> list[Episode]:
+    def run(self, condition: str, alarm: str, seeds: Sequence[int]) -> list[Episode]:
         """Return the episodes of seeds, of which those that are missing are run."""
-        missing = [seed for seed in seeds if (condition, holds, seed) not in self.done]
-        name = f'{condition}, {"with" if holds else "without"} holds'
-        with self._path.open('a') as file, progress_bar(name, len(missing)) as bar:
+        missing = [seed for seed in seeds if (condition, alarm, seed) not in self.done]
+        with self._path.open('a') as file, progress_bar(f'{condition}, {alarm}',
+                                                        len(missing)) as bar:
             def keep(one: dict[str, Any]) -> None:
                 file.write(json.dumps(one) + '\n')
                 file.flush()
-                self.done[condition, holds, one['seed']] = one
+                self.done[condition, alarm, one['seed']] = one
                 bar.update()
-            share(episodes_of, Setting(self._model, condition, holds), missing, self._workers,
+            share(episodes_of, Setting(self._model, condition, alarm), missing, self._workers,
                   'the benchmark', AuditError, keep)
-        return [self.done[condition, holds, seed] for seed in seeds]
+        return [self.done[condition, alarm, seed] for seed in seeds]
 
     def judged(self, condition: str, enough: Callable[[list[Episode]], bool],
                most: int) -> tuple[list[Episode], list[Episode]]:
@@ -179,10 +199,14 @@ class Records:
         found: list[Episode] = []
         while len(found) < most and not enough(found):
             count = min(len(found) + BATCH, most)
-            found = self.run(condition, False, range(first, first + count))
-        again = iter(self.run(condition, True, [one['seed'] for one in found
-                                                if one['alarmed_s'] is not None]))
-        return found, [one if one['alarmed_s'] is None else next(again) for one in found]
+            found = self.run(condition, FREE, range(first, first + count))
+        return found, self.repeated(condition, found, HELD)
+
+    def repeated(self, condition: str, found: Sequence[Episode], alarm: str) -> list[Episode]:
+        """Return the episodes with what an alarm does; without an alarm they stay the same."""
+        again = iter(self.run(condition, alarm, [one['seed'] for one in found
+                                                 if one['alarmed_s'] is not None]))
+        return [one if one['alarmed_s'] is None else next(again) for one in found]
 
 
 def failures(episodes: Sequence[Episode]) -> list[Episode]:
@@ -229,12 +253,16 @@ def shift_row(words: str, free: Sequence[Episode], holding: Sequence[Episode],
 def undisturbed(records: Records, condition: str, episodes: int) -> list[list[str]]:
     """Return the rows about false alarms, and what holds cost, in undisturbed episodes."""
     free, holding = records.judged(condition, lambda _: False, episodes)
+    accepted = records.repeated(condition, free, ACCEPTED)
     alarms = sum(one['alarmed_s'] is not None for one in free)
-    lost = sum(one['success'] for one in free) - sum(one['success'] for one in holding)
+    lost, still_lost = (sum(one['success'] for one in free) - sum(one['success'] for one in some)
+                        for some in (holding, accepted))
     return [['episodes', f'{len(free)}, seeds from {free[0]["seed"]:,}'],
             ['with an alarm', of(alarms, len(free))],
             ['upper bound of that (95 %)', f'{upper_bound(alarms, len(free)):.1%}'],
-            ['success lost to holds', f'{lost} episodes ({lost / len(free):.1%})']]
+            ['success lost, holds never answered', f'{lost} episodes ({lost / len(free):.1%})'],
+            [f'success lost, each accepted after {ANSWERED_AFTER_S:g} s',
+             f'{still_lost} episodes ({still_lost / len(free):.1%})']]
 
 
 def latency(model: Path, plain: Path, folder: Path, repeats: int, rounds: int) -> str:
@@ -322,7 +350,8 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
         '# Doubt, measured', '', STATEMENT, '',
         'Failures are unsafe events and drops; timeouts stand apart. Episodes are judged with '
         'doubt that stops nothing; those with an alarm are then repeated with a hold that is '
-        'never answered. Made with `bench/doubt.py`.', '',
+        'never answered, undisturbed ones once more with a person who accepts each doubt. Made '
+        'with `bench/doubt.py`.', '',
         '## Undisturbed episodes', '',
         'Each file in the scenario of its demonstrations.', '']
     for name, one in files.items():

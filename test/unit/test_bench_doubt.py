@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import doubt as bench
@@ -15,7 +16,7 @@ from uncloning_ros.conversions import Sample
 
 def episode(seed: int, failed_s: float | None = None, alarmed_s: float | None = None,
             **more: Any) -> dict[str, Any]:
-    return {'condition': 'tool', 'holds': False, 'seed': seed, 'success': failed_s is None,
+    return {'condition': 'tool', 'alarm': 'free', 'seed': seed, 'success': failed_s is None,
             'failure': None if failed_s is None else 'dropped', 'unsafe_s': failed_s,
             'failed_s': failed_s, 'alarmed_s': alarmed_s, 'held': False, 'total_s': 8.0} | more
 
@@ -36,22 +37,35 @@ def test_an_alarm_counts_if_it_is_early_enough_and_timeouts_stand_apart() -> Non
 
 def test_finished_episodes_are_not_run_again_and_only_alarms_are_repeated(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[tuple[bool, int]] = []
+    ran: list[tuple[str, int]] = []
 
     def pretend(make: Any, setting: Any, seeds: Any, workers: int, what: str, error: Any,
                 on_done: Any) -> None:
         for seed in seeds:
-            ran.append((setting.holds, seed))
-            on_done(episode(seed, alarmed_s=1.0 if seed % 2 else None, holds=setting.holds))
+            ran.append((setting.alarm, seed))
+            on_done(episode(seed, alarmed_s=1.0 if seed % 2 else None, alarm=setting.alarm))
 
     monkeypatch.setattr(bench, 'share', pretend)
     path = tmp_path / 'episodes.jsonl'
     for _ in range(2):
         free, holding = bench.Records(path, Path('m.onnx'), 1).judged('tool', lambda _: False, 4)
-        assert [one['holds'] for one in free] == [False] * 4
-        assert [one['holds'] for one in holding] == [bool(one['seed'] % 2) for one in free]
+        assert [one['alarm'] for one in free] == ['free'] * 4
+        assert [one['alarm'] == 'held' for one in holding] == [bool(one['seed'] % 2)
+                                                               for one in free]
     assert len(ran) == len(set(ran)) == 6
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 6
+
+
+def test_a_person_accepts_each_doubt_some_time_after_it_is_asked() -> None:
+    accepted: list[float] = []
+    loop: Any = SimpleNamespace(question=None)
+    loop.accept_doubt = lambda: accepted.append(now_s) or setattr(loop, 'question', None)
+    step = bench.accepting(loop)
+    for now_s in range(30):
+        if now_s in (3, 20):
+            loop.question = 'strange?'
+        step(SimpleNamespace(time_ns=now_s * 10**9))  # type: ignore[arg-type]
+    assert accepted == [3 + bench.ANSWERED_AFTER_S, 20 + bench.ANSWERED_AFTER_S]
 
 
 def test_the_tracker_is_off_by_the_stated_distance_the_same_in_an_episode() -> None:
