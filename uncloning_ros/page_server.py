@@ -142,8 +142,12 @@ class _Handler(BaseHTTPRequestHandler):
                                            f'it.', 413))
             self._read_away()
             return
-        body = self.rfile.read(int(length)).decode('utf-8', 'replace')
-        self._send(self.server.response(self.path, _firsts(body)))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):  # the client is gone, or has said all that it will say
+            self._send(message('Cut off', f'Expected a form of {int(length)} bytes, got '
+                                          f'{len(body)}; send it again.', 400))
+            return
+        self._send(self.server.response(self.path, _firsts(body.decode('utf-8', 'replace'))))
 
     def _read_away(self) -> None:
         """Read what the client still sends: a reset would keep it from reading the answer."""

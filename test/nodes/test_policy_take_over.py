@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A person takes the arm over from the policy node, in a graph: services, silence, diagnostics."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from live_policy import CONTRACT, FakePolicy, Live, deployed
+from live_policy import CONTRACT, FAILURE, FakePolicy, Live, deployed
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -52,6 +53,14 @@ def manned(load: Any, activate: Any) -> Live:
 @pytest.fixture
 def pad(graph: Any, tools: Any) -> Pad:
     return graph.add(lambda **options: Pad(np.append(tools.pose(0.5), 0.01), **options))
+
+
+def test_a_policy_that_would_be_its_own_person_is_refused_at_configure(
+        load: Any, graph: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    load(FakePolicy(deployed(CONTRACT, teleoperation=replace(SOURCE, node='policy'))))
+    node = graph.add(policy_module.PolicyNode, model_path='some.onnx')
+    assert node.trigger_configure() is FAILURE
+    assert 'got policy, the policy itself' in capfd.readouterr().err
 
 
 def test_a_person_takes_the_moving_arm_and_gives_it_back(

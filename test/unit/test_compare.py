@@ -310,7 +310,7 @@ def test_bad_input_of_the_command_gets_a_sentence(
     for words, said in (
             ([demos, '--scenario', 'knife', '--rater', ' '], 'name of the rater'),
             ([demos, '--scenario', 'spoon'], "'spoon'"),
-            ([demos, '--scenario', 'knife', '--answers', damaged], 'damaged.json is not JSON'),
+            ([demos, '--scenario', 'knife', '--answers', damaged], 'begin again without its'),
             ([tmp_path / 'none', '--scenario', 'knife'], 'does not exist'),
             ([alone, '--scenario', 'knife', '--port', '0'], 'at least two handovers')):
         assert run(*words) == 2

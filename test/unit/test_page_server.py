@@ -99,6 +99,23 @@ def test_a_client_that_sends_all_of_a_long_form_reads_why_it_is_refused() -> Non
     assert not asked
 
 
+def test_a_form_that_ends_too_early_is_not_taken() -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request)
+        return Response('')
+
+    with (serving(answer) as server,
+          socket.create_connection(server.server_address[:2], timeout=20) as connection):
+        connection.sendall(f'POST /{TOKEN}/ HTTP/1.0\r\nContent-Length: 20\r\n\r\nanswer=le'
+                           .encode())
+        connection.shutdown(socket.SHUT_WR)
+        text = connection.makefile('rb').read().decode()
+    assert ' 400 ' in text.splitlines()[0] and 'a form of 20 bytes, got 9; send it again' in text
+    assert not asked
+
+
 def test_a_mistake_is_shown_as_a_page_without_html_of_its_own() -> None:
     def answer(request: Request) -> Response:
         raise UncloningError('expected a, got <b>')

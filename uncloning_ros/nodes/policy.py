@@ -33,6 +33,7 @@ from uncloning_ros.nodes.process import (
 )
 from uncloning_ros.nodes.topics import (
     Observations,
+    full_node_name,
     json_topic,
     require_topics_apart,
     ros_now_ns,
@@ -130,6 +131,12 @@ class PolicyNode(LifecycleNode):
         self._incidents.require_usable()
         model = deployed_model(self._values)
         require_topics_apart(self, model.contract.deployment)
+        person = model.contract.deployment.teleoperation
+        if person is not None and (full_node_name(self, person.node)
+                                   == self.get_fully_qualified_name()):
+            raise ContractError(f'expected the node of a person as the teleoperation in the '
+                                f'contract, got {person.node}, the policy itself; give the name '
+                                f'of the node by which a person commands')
         self._observations = Observations(self, model.contract)
         self._debug_pictures = {
             camera.key: self.create_publisher(Image, f'~/debug_picture/{camera.key}', 1)

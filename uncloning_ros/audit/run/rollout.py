@@ -285,9 +285,9 @@ def require_fit(policy: OnnxPolicy, path: Path, scenario: Scenario) -> None:
     missing = [mode for mode in policy.contract.interface.modes if mode not in scenario.modes]
     if missing:
         raise AuditError(f'{path}: expected modes that scenario {scenario.name!r} recognises '
-                         f'({", ".join(scenario.modes)}), got {missing[0]!r}; audit the model in '
-                         f'its own scenario, or have people observe it and give what they saw '
-                         f'to {_OBSERVED}')
+                         f'({", ".join(scenario.modes)}), got {missing[0]!r}; choose the '
+                         f'scenario of its demonstrations, or have people observe it and give '
+                         f'what they saw to {_OBSERVED}')
 
 
 def require_partner(policy: OnnxPolicy, partner: OnnxPolicy | None, scenario: Scenario) -> None:

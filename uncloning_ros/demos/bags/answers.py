@@ -36,6 +36,7 @@ SINGLE_ANSWERS: tuple[SingleAnswer, ...] = get_args(SingleAnswer)
 WITHDRAWN: Literal['withdrawn'] = 'withdrawn'
 _NAME = r"\w[\w .'-]{0,59}"  # of a rater; it stands in the address of a page as well
 _FILE = 'preferences.json'
+_REMEDY = 'restore it from a copy, or move it away and begin again without its answers'
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
         except FileNotFoundError:
             return ()
     require_fetched(data, path, BagError)
-    return read(_Sidecar, parse_json(data, path, BagError), str(path), BagError).answers
+    return read(_Sidecar, parse_json(data, path, BagError, _REMEDY), str(path),
+                BagError).answers
 
 
 def add_answer(path: Path, answer: Answer) -> None:
