@@ -132,9 +132,16 @@ def test_without_a_limit_only_a_value_that_never_changes_is_odd() -> None:
 def test_stamps_of_another_clock_are_found() -> None:
     health = judged(arrivals(late_ns=2 * S))
     assert {kind for kind, _ in kinds(health)} == {'clock'}
-    assert 'up to 2.00 s before their arrival (max_age_s 0.3)' in health.sentence()
+    assert 'at least 2.00 s before their arrival (max_age_s 0.3)' in health.sentence()
     ahead = judged(arrivals(late_ns=-2 * S))
     assert 'up to 2.00 s after their arrival' in ahead.sentence()
+
+
+def test_messages_that_come_late_once_are_no_other_clock() -> None:
+    held_up, through = 11 * S, 11 * S + 4 * S // 10
+    found = sorted(((name, data, through if name == '/hand_pose' and held_up <= t < through else t)
+                    for name, data, t in arrivals()), key=lambda one: one[2])
+    assert {kind for kind, _ in kinds(judged(found))} == {'gap'}
 
 
 def test_missing_and_backward_stamps_are_found() -> None:

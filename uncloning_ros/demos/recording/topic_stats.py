@@ -45,7 +45,8 @@ class TopicStats:
         self._value_since_ns = self._unchanged_ns = 0
         self._changed = False
         self._stamp_ns = self._backwards = 0
-        self._offset_ns = 0  # the largest between stamp and arrival, signed
+        # The least from a stamp to its arrival: one late message is no clock that is off.
+        self._offset_ns: int | None = None
         self._other_clock: str | None = None  # of the stamps, if it is not that of the arrivals
         self._age_ns = 0  # the largest between a stamp and the next arrival
         self._refused, self._refused_at_ns, self._refusal = 0, 0, ''
@@ -98,7 +99,7 @@ class TopicStats:
         self._stamp_ns = stamp_ns
         self._other_clock = self._other_clock or other_clock(stamp_ns, receive_ns)
         offset_ns = receive_ns - stamp_ns
-        if abs(offset_ns) > abs(self._offset_ns):
+        if self._offset_ns is None or offset_ns < self._offset_ns:
             self._offset_ns = offset_ns
 
     def rate_hz(self) -> float:
@@ -158,14 +159,14 @@ class TopicStats:
         if self._backwards:
             found.append(('clock', f'{counted(self._backwards, "stamp")} earlier than the one '
                                    f'before'))
-        offset_s = self._offset_ns * 1e-9
+        offset_s = (self._offset_ns or 0) * 1e-9
         if self._other_clock is not None:
             found.append(('clock', f'stamps are in {self._other_clock}, arrivals are not; set '
                                    f'use_sim_time alike in its publisher and in the recorder'))
         elif math.fabs(offset_s) > rule.max_gap_s:
-            side = 'before' if offset_s > 0 else 'after'
-            found.append(('clock', f'stamps lie up to {math.fabs(offset_s):.2f} s {side} their '
-                                   f'arrival (max_age_s {rule.max_gap_s:g}); check the clocks'))
+            side = 'at least {:.2f} s before' if offset_s > 0 else 'up to {:.2f} s after'
+            found.append(('clock', f'stamps lie {side.format(math.fabs(offset_s))} their arrival '
+                                   f'(max_age_s {rule.max_gap_s:g}); check the clocks'))
         elif rule.stamped and gap_s <= rule.max_gap_s:
             # A policy that looks just before the next message sees this one's age by its stamp.
             age_s = max(self._age_ns, end_ns - self._stamp_ns if self._stamp_ns else 0) * 1e-9
