@@ -45,7 +45,7 @@ class TopicStats:
         self._value_since_ns = self._unchanged_ns = 0
         self._changed = False
         self._stamp_ns = self._backwards = 0
-        # The least from a stamp to its arrival: one late message is no clock that is off.
+        # The least from a stamp to its arrival: a clock that is off moves every message.
         self._offset_ns: int | None = None
         self._other_clock: str | None = None  # of the stamps, if it is not that of the arrivals
         self._age_ns = 0  # the largest between a stamp and the next arrival
