@@ -14,8 +14,8 @@ would be the same. A rival raises its alarm by the clock of the episode alone, a
 few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and from
 906,000,000 and 930,000,000 on, the default rate of false alarms on seeds from 910,000,000 and
 916,000,000 on; these are others. Finished episodes are kept in --out; the same command goes on
-with them. The figures of each file go to docs/benchmarks_doubt.json; without a model the page is
-written from them alone.
+with them. The figures of each file go to docs/benchmarks_doubt.json, and what is there is not
+measured again; without a model the page is written from them alone.
 
 With a model of the scenario knife_hidden alone, and --hidden, the page is
 docs/benchmarks/doubt_hidden.md: in which episodes the policy asks, those in which the side of the
@@ -317,31 +317,35 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
                'unsafe without / with holds'], rows), ''])
 
 
-def figures_of(model: Path, plain: Path | None, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the tables of a file: false alarms, and with the scenario knife all others."""
+def add_figures(model: Path, plain: Path | None, args: argparse.Namespace) -> None:
+    """Add to the figures what they lack of a file; shifts with the scenario knife alone."""
     policy = load_policy(model)
     assert policy.doubt is not None and policy.doubt.calibration is not None
     calibration = policy.doubt.calibration
     assert calibration.scenario is not None, 'a threshold chosen by simulated episodes'
     records = Records(args.out / f'{policy.sha256[:12]}.jsonl', model, args.workers)
-    with_shifts = calibration.scenario == SHIFTED
-    condition = USUAL if with_shifts else calibration.scenario
-    found: dict[str, Any] = {
-        'model': policy.sha256[:12], 'scenario': calibration.scenario,
-        'threshold': calibration.threshold, 'after_s': calibration.after_s,
-        'calibrated_by': calibration.episodes, 'rate': calibration.false_alarms,
-        'undisturbed': undisturbed(records, condition, args.episodes)}
-    if plain is not None:
-        found['undisturbed'].append(['planning time with doubt over without', latency(
-            model.resolve(), plain.resolve(), args.out.resolve(), args.repeats, args.rounds)])
-    if with_shifts:
-        free, _ = records.judged(USUAL, lambda _: False, args.episodes)
-        found['clock_s'] = clock_s = threshold_of([one['total_s'] for one in free],
-                                                  calibration.false_alarms)
-        found['shifts'] = [shift_row(words, *records.judged(
-            name, lambda found: len(failures(found)) >= args.failures, args.most), clock_s)
-            for name, words in SHIFTS.items()]
-    return found
+    found = recorded().get(model.stem, {})
+    if found.get('model') != policy.sha256[:12]:
+        usual = USUAL if calibration.scenario == SHIFTED else calibration.scenario
+        free, _ = records.judged(usual, lambda _: False, args.episodes)
+        found = {
+            'model': policy.sha256[:12], 'scenario': calibration.scenario,
+            'threshold': calibration.threshold, 'after_s': calibration.after_s,
+            'calibrated_by': calibration.episodes, 'rate': calibration.false_alarms,
+            'undisturbed': undisturbed(records, usual, args.episodes),
+            'clock_s': threshold_of([one['total_s'] for one in free], calibration.false_alarms),
+            'shifts': {}}
+        if plain is not None:
+            found['undisturbed'].append(['planning time with doubt over without', latency(
+                model.resolve(), plain.resolve(), args.out.resolve(), args.repeats,
+                args.rounds)])
+        write_json(FIGURES, recorded() | {model.stem: found})
+    for name in args.shifts if calibration.scenario == SHIFTED else ():
+        if name not in found['shifts']:
+            found['shifts'][name] = shift_row(SHIFTS[name], *records.judged(
+                name, lambda found: len(failures(found)) >= args.failures, args.most),
+                found['clock_s'])
+            write_json(FIGURES, recorded() | {model.stem: found})
 
 
 def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -361,12 +365,13 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
                           f'{one["calibrated_by"]} episodes, for a rate of {one["rate"]:.0%}'],
             *one['undisturbed']]), '']
     for name, one in files.items():
-        if 'shifts' in one:
+        if one['shifts']:
             text += [f'## Shifts with which no threshold was calibrated: `{name}`', '', table(
                 ['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
                  f'alarm by the clock ({one["clock_s"]:.1f} s)', 'median lead',
                  'alarms of timeouts', 'alarms of successes', 'unsafe without / with holds',
-                 'held', 'unsafe of those not held'], one['shifts']), '']
+                 'held', 'unsafe of those not held'],
+                [one['shifts'][key] for key in SHIFTS if key in one['shifts']]), '']
     return '\n'.join(text)
 
 
@@ -389,6 +394,8 @@ def main() -> int:
     parser.add_argument('--failures', type=int, default=100,
                         help='of each shift; with --hidden episodes of each kind')
     parser.add_argument('--most', type=int, default=3000, help='episodes of each shift')
+    parser.add_argument('--shifts', nargs='*', choices=SHIFTS, default=list(SHIFTS),
+                        help='of the scenario knife (default: all)')
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--rounds', type=int, default=300)
@@ -406,8 +413,7 @@ def main() -> int:
         print(page)
         return 0
     for model in args.models:
-        found = figures_of(model, args.plain if model is args.models[0] else None, args)
-        write_json(FIGURES, recorded() | {model.stem: found})
+        add_figures(model, args.plain if model is args.models[0] else None, args)
     page = page_of(recorded())
     write_whole(args.page or PAGE, page.encode())
     print(page)

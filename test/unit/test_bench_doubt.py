@@ -92,13 +92,15 @@ def test_every_condition_is_a_scenario_and_only_the_usual_one_is_unchanged(
 
 def test_a_file_adds_its_figures_and_the_page_shows_those_of_all(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pretend(model: Path, plain: Path | None, args: Any) -> dict[str, Any]:
+    def pretend(model: Path, plain: Path | None, args: Any) -> None:
         one = {'model': 'abc', 'scenario': model.stem, 'threshold': 1.5, 'after_s': 0.4,
-               'calibrated_by': 500, 'rate': 0.03, 'undisturbed': [['episodes', model.stem]]}
-        shifts = {'clock_s': 8.0, 'shifts': [[f'shift of {model.stem}', *'123456789']]}
-        return one | (shifts if plain else {})
+               'calibrated_by': 500, 'rate': 0.03, 'undisturbed': [['episodes', model.stem]],
+               'clock_s': 8.0, 'shifts': {}}
+        if plain:
+            one['shifts'] = {'tool': [f'shift of {model.stem}', *'123456789']}
+        bench.write_json(bench.FIGURES, bench.recorded() | {model.stem: one})
 
-    monkeypatch.setattr(bench, 'figures_of', pretend)
+    monkeypatch.setattr(bench, 'add_figures', pretend)
     monkeypatch.setattr(bench, 'FIGURES', tmp_path / 'figures.json')
     page = tmp_path / 'page.md'
     for words in (['knife.onnx', '--plain', 'plain.onnx'], ['mug.onnx', 'scissors.onnx'], []):
