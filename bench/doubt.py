@@ -376,6 +376,8 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
                  'alarms of timeouts', 'alarms of successes', 'unsafe without / with holds',
                  'held', 'unsafe of those not held'],
                 [one['shifts'][key] for key in SHIFTS if key in one['shifts']]), '']
+            if lacking := [words for key, words in SHIFTS.items() if key not in one['shifts']]:
+                text += [f'Not measured yet: {", ".join(lacking)}.', '']
     return '\n'.join(text)
 
 
