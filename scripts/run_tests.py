@@ -61,7 +61,7 @@ class Lanes:
     def stop(self) -> None:
         """End what runs, and begin nothing more."""
         with self._lock:
-            self._chunks, self._stopped = iter(()), True
+            self._stopped = True
             for process in self._running:
                 process.terminate()
 
