@@ -39,6 +39,7 @@ from comparison.markdown import STATEMENT, table
 from uncloning_ros.audit.figures.statistics import interval, upper_bound
 from uncloning_ros.audit.run.doubt_threshold import threshold_of
 from uncloning_ros.audit.run.rollout import result_of, run_episode
+from uncloning_ros.conversions import Sample
 from uncloning_ros.errors import AuditError, UncloningError
 from uncloning_ros.files import read_json, write_json, write_whole
 from uncloning_ros.judging import measures
@@ -99,19 +100,19 @@ def scenario_of(condition: str) -> Scenario:
     return replace(usual, start=start, tool=tool)
 
 
-def with_error(world: World, seed: int) -> Callable[[], Any]:
+def with_error(world: World, seed: int) -> Callable[[], list[tuple[str, Sample]]]:
     """Return the world's `poll` with the tool's pose off in a direction drawn for the episode."""
     away = np.random.default_rng(seed).standard_normal(3) * (1.0, 1.0, 0.3)
     away *= TRACKER_OFF_M / np.linalg.norm(away)
     poll = type(world).poll
 
-    def wrong() -> Any:
-        found = dict(poll(world))
-        if (sample := found.get('object_pose')) is not None:
-            values = sample.values.copy()
-            values[:3] += away
-            found['object_pose'] = replace(sample, values=values)
-        return found
+    def moved(sample: Sample) -> Sample:
+        values = sample.values.copy()
+        values[:3] += away
+        return replace(sample, values=values)
+
+    def wrong() -> list[tuple[str, Sample]]:
+        return [(key, moved(one) if key == 'object_pose' else one) for key, one in poll(world)]
     return wrong
 
 

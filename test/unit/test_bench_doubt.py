@@ -10,8 +10,10 @@ from typing import Any
 import doubt as bench
 import numpy as np
 import pytest
+from inputs import CONTRACT
 
-from uncloning_ros.conversions import Sample
+from uncloning_ros.scenario import find_scenario
+from uncloning_ros.simulation.world import open_world
 
 
 def episode(seed: int, failed_s: float | None = None, alarmed_s: float | None = None,
@@ -69,18 +71,23 @@ def test_a_person_accepts_each_doubt_some_time_after_it_is_asked() -> None:
 
 
 def test_the_tracker_is_off_by_the_stated_distance_the_same_in_an_episode() -> None:
-    class Still:
-        def poll(self) -> dict[str, Any]:
-            return {'object_pose': Sample(np.zeros(9), 0, 0),
-                    'hand_pose': Sample(np.ones(9), 0, 0)}
-
-    world: Any = Still()
-    poll = bench.with_error(world, 7)
-    world.poll = poll
-    first, second = poll(), poll()
-    assert np.linalg.norm(first['object_pose'].values[:3]) == pytest.approx(bench.TRACKER_OFF_M)
-    np.testing.assert_array_equal(first['object_pose'].values, second['object_pose'].values)
-    np.testing.assert_array_equal(first['hand_pose'].values, np.ones(9))
+    world = open_world(find_scenario('knife'), CONTRACT.interface)
+    polled: list[dict[str, list[Any]]] = []
+    for off in (False, True):
+        if off:
+            world.poll = bench.with_error(world, 7)  # type: ignore[method-assign]
+        world.reset(3)
+        found: dict[str, list[Any]] = {}
+        for _ in range(world.physics_hz // 4):
+            for key, sample in world.poll():
+                found.setdefault(key, []).append(sample.values)
+            world.advance()
+        polled.append(found)
+    true, wrong = polled
+    away = np.array(wrong['object_pose']) - true['object_pose']
+    assert len(away) > 2 and not np.ptp(away, axis=0).round(9).any() and not away[:, 3:].any()
+    assert np.linalg.norm(away[0]) == pytest.approx(bench.TRACKER_OFF_M)
+    np.testing.assert_array_equal(wrong['hand_pose'], true['hand_pose'])
 
 
 @pytest.mark.parametrize('condition', [bench.USUAL, *bench.SHIFTS])
