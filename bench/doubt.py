@@ -12,8 +12,8 @@ has enough failures: unsafe events and drops, not timeouts. Episodes with an ala
 repeated with the hold, undisturbed ones also with a person who accepts each doubt; the others
 would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
 few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and from
-906,000,000 and 930,000,000 on, the default rate of false alarms on seeds from 910,000,000 and
-916,000,000 on; these are others. Finished episodes are kept in --out; the same command goes on
+906,000,000 and 930,000,000 to 948,000,000 on, the default rate of false alarms on seeds from
+910,000,000 and 916,000,000 on; these are others. Finished episodes are kept in --out; the same command goes on
 with them. The figures of each file go to docs/benchmarks_doubt.json, and what is there is not
 measured again; without a model the page is written from them alone.
 
@@ -55,7 +55,7 @@ from uncloning_ros.simulation.world import World, open_world
 
 DOCS = Path(__file__).parents[1] / 'docs'
 PAGE, FIGURES = DOCS / 'benchmarks' / 'doubt.md', DOCS / 'benchmarks_doubt.json'
-FIRST_SEED, SEEDS_EACH = 941_000_000, 1_000_000
+FIRST_SEED, SEEDS_EACH = 951_000_000, 1_000_000
 BATCH = 50  # episodes after which failures are counted
 AHEAD_S = 1.0  # an alarm as early as this before a failure counts
 TRACKER_OFF_M = 0.04

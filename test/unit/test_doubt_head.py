@@ -17,7 +17,7 @@ from uncloning_ros.contract import DoubtStop
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError, ModelError
 from uncloning_ros.learning.checkpoint import Run, load_run
-from uncloning_ros.learning.doubt import recorded_scores, with_doubt
+from uncloning_ros.learning.doubt import fitted, recorded_scores, with_doubt
 from uncloning_ros.learning.export import export
 from uncloning_ros.learning.options import POLICY_KINDS, NetworkOptions
 from uncloning_ros.learning.policies import build_policy
@@ -75,6 +75,17 @@ def test_what_is_usual_in_each_signal_but_not_together_is_strange(tmp_path: Path
     apart[:, :, 9] = together[torch.arange(len(together)) - 7, :, 9]
     assert (head(run.policy.condition(apart, ())).median()
             > 5 * head(run.policy.condition(together, ())).median())
+
+
+def test_one_value_beyond_its_range_is_strange_among_many_usual_ones() -> None:
+    usual = torch.from_numpy(np.random.default_rng(0).uniform(-1.7, 1.7, (4000, 70))).float()
+    head = fitted(usual)
+    strange = usual[:50].clone()
+    strange[:, 5] = 2.55  # half of the range's half beyond it; as a distance it hardly counts
+    more = head(strange) - head(usual[:50])
+    assert head(usual).quantile(0.99) < 2.0 and more.min() > 1.5
+    strange[:, 5] = -1.6
+    assert head(strange).max() < 2.0
 
 
 def test_the_file_plans_as_the_one_without_doubt_and_tells_it(

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doubt: how unlike the training observations a condition is, as a head of an exported policy.
 
-The training conditions are described by a mixture of Gaussians, and the doubt is the squared
-Mahalanobis distance from the nearest of them. Each Gaussian covers one phase of the task, within
-which observations hang together tightly: while the tool is held its pose follows from that of the
-arm, so a few cm count that are nothing over the whole task. The head takes what the policy takes,
+The training conditions are described by a mixture of Gaussians. The doubt is the squared
+Mahalanobis distance from the nearest of them, and how far each value lies beyond its range in all
+of them. Each Gaussian covers one phase of the task, within which observations hang together
+tightly: while the tool is held its pose follows from that of the arm, so a few cm count that are
+nothing over the whole task. A distance is a mean over many directions, in which a hand alone that
+is in a strange place hardly counts; its range finds it. The head takes what the policy takes,
 features of pictures included, so it fits every class of policy. It is fitted in seconds, without a
 step of training. A run does not have it, so an edited run is given a new one. Hidden information
 is the other kind of doubt (`learning.hidden`); a file has it where the demonstrations do.
@@ -36,6 +38,8 @@ _ROUNDS = 15  # of k-means
 _FRAMES = 36_000  # most windows that the head is fitted to: neighbours hardly differ
 _SHARPNESS = 20.0  # of the softmax that picks the nearest Gaussian
 _RARE = 0.001  # share of the values that a box leaves out at each end
+_BEYOND = 4.0  # doubt of a value that lies beyond its range by half of that
+_NARROW = 0.05  # least half of a range, where a condition has a variance of 1
 
 
 class DoubtHead(nn.Module):
@@ -49,13 +53,17 @@ class DoubtHead(nn.Module):
     share: Tensor
     share_outside: Tensor
     all_gaussians: Tensor
+    low: Tensor
+    high: Tensor
+    beyond: Tensor
 
     def __init__(self, mean: Tensor, directions: Tensor, centres: Tensor, whitening: Tensor,
-                 outside: Tensor) -> None:
+                 outside: Tensor, low: Tensor, high: Tensor) -> None:
         """Take the mean (C,) of conditions, and orthogonal directions (C, R) of their spread.
 
         `centres` (K, R) and whitening matrices (K, R, R) are those of the Gaussians along these;
-        `outside` (C, C) whitens a condition's part outside of all directions.
+        `outside` (C, C) whitens a condition's part outside of all directions. `low` and `high`
+        (C,) are the range of each value.
         """
         super().__init__()
         count, size = centres.shape
@@ -68,6 +76,9 @@ class DoubtHead(nn.Module):
         self.register_buffer('share', torch.full((size, 1), 1.0 / len(mean)))
         self.register_buffer('share_outside', torch.full((len(mean), 1), 1.0 / len(mean)))
         self.register_buffer('all_gaussians', torch.ones(count, 1))
+        self.register_buffer('low', low)
+        self.register_buffer('high', high)
+        self.register_buffer('beyond', _BEYOND / ((high - low) / 2).clamp(min=_NARROW)[:, None])
 
     def forward(self, conditions: Tensor) -> Tensor:
         """Return doubts (B, 1): about 1 or less within the demonstrations."""
@@ -77,8 +88,10 @@ class DoubtHead(nn.Module):
         # No operator of the graph finds a minimum: a softmax picks the least distance.
         nearest = (-_SHARPNESS * distances).softmax(1)
         outside = centred @ self.outside
+        beyond = (torch.maximum(conditions, self.high) - self.high
+                  + self.low - torch.minimum(conditions, self.low))
         return ((nearest * distances) @ self.all_gaussians
-                + (outside * outside) @ self.share_outside)
+                + (outside * outside) @ self.share_outside + beyond @ self.beyond)
 
 
 def with_doubt(run: Run, dataset: Dataset, stop: DoubtStop) -> tuple[Run, DoubtRecord]:
@@ -144,8 +157,10 @@ def fitted(conditions: Tensor) -> DoubtHead:
         whitening.append((own_axes / (variances.clamp(min=0.0) + _FLOOR).sqrt()).float())
     beyond = torch.eye(len(mean)) - used @ used.T
     rest = (centred @ beyond).square().sum(1).mean() / max(1, len(mean) - used.shape[1])
+    low, high = (torch.tensor(np.quantile(conditions.numpy(), at, axis=0), dtype=torch.float32)
+                 for at in (_RARE, 1.0 - _RARE))
     return DoubtHead(mean, used, torch.stack(middles), torch.stack(whitening),
-                     beyond / (rest + _FLOOR).sqrt())
+                     beyond / (rest + _FLOOR).sqrt(), low, high)
 
 
 def recorded_scores(run: Run, dataset: Dataset, after_s: float) -> list[float]:
