@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers of people divide a dataset, and the edit removes the episodes that they refuse."""
 
+import io
 import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import episodes
@@ -43,6 +48,16 @@ def dataset(folder: Path) -> Dataset:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / 'preferences.json'
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Make the standard input a terminal; return the file descriptor to type at."""
+    typed, terminal = os.openpty()
+    with open(terminal) as stdin:
+        monkeypatch.setattr('sys.stdin', stdin)
+        yield typed
+    os.close(typed)
 
 
 def answer(file: Path, dataset: Dataset, said: str, *places: int) -> None:
@@ -109,22 +124,51 @@ def run(folder: Path, file: Path, *more: str) -> int:
 
 def test_the_edit_lists_the_episodes_first_and_reports_them(
         folder: Path, dataset: Dataset, file: Path, tmp_path: Path,
-        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> None:
     answer_much(file, dataset)
     assert run(folder, file, '--out', str(tmp_path / 'run')) == 2
     shown = capsys.readouterr()
     assert 'nothing was removed; give --yes' in shown.err and not (tmp_path / 'run').exists()
     first = divided(dataset, episodes.KNIFE, file).verdicts[0]
     assert f'{first.name}' in shown.out and f'{first.refused:.0%}' in shown.out
-    monkeypatch.setattr('sys.stdin.isatty', lambda: True)
-    for said, status in (('', 2), ('n', 2), ('y', 0)):
-        monkeypatch.setattr('builtins.input', lambda _, said=said: said)
+    keyboard = request.getfixturevalue('keyboard')
+    for said, status in ((b'\n', 2), (b'\4', 2), (b'n\n', 2), (b'y\n', 0)):
+        os.write(keyboard, said)
         assert run(folder, file, '--out', str(tmp_path / 'run')) == status
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
     assert report['edit']['remove'] == [REFUSED] and report['kept'] == [ACCEPTED]
     part = report['preferences']
     assert part['episodes'][0]['name'] == first.name and part['answers'] == 50
     assert run(folder, file, '--yes', '--out', str(tmp_path / 'again')) == 0
+
+
+def test_a_signal_that_comes_before_the_reading_ends_the_question(
+        folder: Path, dataset: Dataset, file: Path, tmp_path: Path, keyboard: int,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread takes the signal, so it does not interrupt the reading, as one that comes early."""
+    answer_much(file, dataset)
+    asked, over = threading.Event(), threading.Event()
+    noticed: list[bool] = []
+
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            if '[y/N]' in text:
+                asked.set()
+            return super().write(text)
+
+    def stop() -> None:
+        asked.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        noticed.append(over.wait(10))
+        os.write(keyboard, b'n\n')
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    monkeypatch.setattr('sys.stdout', Screen())
+    assert run(folder, file, '--out', str(tmp_path / 'run')) == 130
+    over.set()
+    thread.join()
+    assert noticed == [True]
 
 
 @pytest.mark.parametrize(('more', 'said'), [

@@ -49,6 +49,9 @@ the probability of that, and go once you confirm them; those that are unsure tak
 """
 
 import argparse
+import os
+import select
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -354,10 +357,18 @@ def _confirmed() -> bool:
     """Ask in the terminal; without one, or at its end, nothing is confirmed."""
     if not sys.stdin.isatty():
         return False
+    print('Remove these episodes? [y/N] ', end='', flush=True)
+    # A Ctrl-C between prompt and reading would not end `input`; it is waited for beside the key.
+    stopped, stop = os.pipe()
+    os.set_blocking(stop, False)
+    before = signal.set_wakeup_fd(stop)
     try:
-        return input('Remove these episodes? [y/N] ').strip().lower() in ('y', 'yes')
-    except EOFError:
-        return False
+        select.select([sys.stdin, stopped], [], [])
+        return sys.stdin.readline().strip().lower() in ('y', 'yes')
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(stopped)
+        os.close(stop)
 
 
 def _options(args: argparse.Namespace, run: 'Run', default: EditOptions) -> EditOptions:
