@@ -49,6 +49,18 @@ def test_what_is_not_a_number_has_no_bounds() -> None:
         Parameter('name', value, 'some').check(value)
 
 
+@pytest.mark.parametrize('name', ['a b', '', '/', '/1a', 'a//b', 'a-b', '~a', 'a\n'])
+def test_a_text_that_is_no_name_in_the_graph_is_refused_at_the_start(name: str) -> None:
+    rows = [row for rows in NODES.values() for row in rows if row.names]
+    assert {row.name for row in rows} == {'policy', 'recorder', 'action'}
+    for row in rows:
+        for good in ('policy', '/left/policy', 'left/policy/', '~/policy', '_a1'):
+            row.check(good)
+        with pytest.raises(ContractError, match=f'^{row.name}: expected a name in the graph .*'
+                                                f'got {re.escape(repr(name))}; give letters'):
+            row.check(name)
+
+
 @pytest.mark.parametrize(('default', 'good', 'bad', 'remedy'), [
     ('anna', '12', True, 'expected a text, got True; write the text in quotes'),
     ('anna', 'on', 12, 'expected a text, got 12; write the text in quotes'),

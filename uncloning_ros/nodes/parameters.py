@@ -6,6 +6,7 @@ Nothing here needs ROS. After a change: scripts/node_tables.py writes the tables
 """
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from uncloning_ros.errors import ContractError
 from uncloning_ros.schema import as_number
 from uncloning_ros.share import share_path
 
+_ROS_NAME = '(~?/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?'
 _TYPES = {str: 'text', bool: 'flag', int: 'whole number', float: 'number', list: 'list of texts'}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A row of a table: the type is that of the default; numbers may have bounds."""
+    """A row of a table: the type is that of the default; numbers may have bounds.
+
+    `names` tells that the text is a name in the graph.
+    """
 
     name: str
     default: str | int | float | bool | list[str]
@@ -27,6 +32,7 @@ class Parameter:
     above: float = -math.inf
     least: float = -math.inf
     most: float = math.inf
+    names: bool = False
 
     @property
     def default_text(self) -> str:
@@ -69,7 +75,11 @@ class Parameter:
         raise ContractError(f'{self.name}: expected a {_TYPES[kind]}, got {value!r}; {remedy}')
 
     def check(self, value: object) -> None:
-        """Raise `ContractError` for a number outside the bounds."""
+        """Raise `ContractError` for a number outside the bounds, or a text that is no name."""
+        if self.names and not re.fullmatch(_ROS_NAME, str(value)):
+            raise ContractError(f'{self.name}: expected a name in the graph such as '
+                                f'{self.default}, got {value!r}; give letters, digits and _, '
+                                f'with / between them')
         if isinstance(value, int | float) and not (
                 self.above < value and self.least <= value <= self.most):
             raise ContractError(f'{self.name}: expected a number {self.bounds}, got {value:g}')
@@ -108,7 +118,7 @@ RECORDER = (
     _CONTRACT_PATH,
     Parameter('autostart', False, 'start the first episode as soon as every observation arrives'),
     Parameter('policy', '/policy', 'name of the policy node whose take-overs are recorded, where '
-                                   'the contract names a teleoperation'),
+                                   'the contract names a teleoperation', names=True),
     Parameter('before_s', 5.0, 'seconds before a take-over with which its recording begins',
               least=0, most=60),
     Parameter('record_all', False, 'record every other topic of the graph as well'),
@@ -120,8 +130,8 @@ RECORDER = (
               least=1),
 )
 KEYBOARD = (
-    Parameter('recorder', '/recorder', 'name of the recorder node'),
-    Parameter('policy', '/policy', 'name of the policy node'),
+    Parameter('recorder', '/recorder', 'name of the recorder node', names=True),
+    Parameter('policy', '/policy', 'name of the policy node', names=True),
     Parameter('contract_path', '', "the recorder's contract, whose modes the digits stand for; "
                                    "'' is the shipped one"),
 )
@@ -146,7 +156,8 @@ DEMONSTRATOR = (
 GRIPPER = (
     _CONTRACT_PATH,
     Parameter('action', 'franka_gripper/gripper_action',
-              'name of the action of the driver, a control_msgs/action/GripperCommand'),
+              'name of the action of the driver, a control_msgs/action/GripperCommand',
+              names=True),
     Parameter('position_share', 0.5, 'position of a goal for 1 m of width: 0.5 where a goal is of '
                                      'one finger, 1.0 where it is the width', above=0),
     Parameter('max_effort_n', 30.0, 'force of a goal in N', above=0),
