@@ -288,6 +288,16 @@ def test_the_command_serves_until_ctrl_c(demos: Path, tmp_path: Path) -> None:
     assert process.returncode == 130 and 'Traceback' not in errors
 
 
+@pytest.mark.parametrize(('scenario', 'warned'), [('knife', False), ('mug', True)])
+def test_a_scenario_of_another_tool_is_warned_of(
+        demos: Path, tmp_path: Path, scenario: str, warned: bool,
+        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('uncloning_ros.cli.compare.serve', PageServer.server_close)
+    assert run(demos, '--scenario', scenario, '--port', '0', '--answers', tmp_path / 'a.json') == 0
+    printed = ' '.join(capsys.readouterr().out.split())
+    assert ('got the modes handle_first, blade_first' in printed) is warned
+
+
 def test_a_port_in_use_is_told_before_the_episodes_are_read(
         demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as used:

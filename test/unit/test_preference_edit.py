@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import episodes
@@ -20,6 +21,7 @@ from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.preferences import removal
 from uncloning_ros.preferences.removal import ACCEPTED, REFUSED, divided
+from uncloning_ros.scenario import find_scenario
 
 NOON = '2026-01-31T12:00:00+00:00'
 BLADE, HANDLE = range(0, 20, 2), range(1, 20, 2)
@@ -90,6 +92,15 @@ def test_episodes_are_divided_by_answers_whichever_mode_their_label_names(
     assert {one.name: one.mode for one in applied.episodes} == {
         one.name: one.side for one in found.verdicts}
     assert dataset.contract.interface.mode_names == ('handle_first', 'blade_first')
+
+
+def test_a_scenario_of_another_tool_is_warned_of(dataset: Dataset, file: Path) -> None:
+    answer_much(file, dataset)
+    assert not any('another tool' in one for one in divided(
+        dataset, episodes.KNIFE, file).warnings)
+    mug = replace(episodes.KNIFE, name='mug', modes=find_scenario('mug').modes)
+    assert any("'mug'" in one and 'another tool' in one for one in divided(
+        dataset, mug, file).warnings)
 
 
 def test_an_episode_that_is_not_surely_on_a_side_takes_no_part(

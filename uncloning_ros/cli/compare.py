@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.demos.bags.answers import answers_path, read_answers, require_rater
     from uncloning_ros.demos.episodes.find import digests_of, find_episodes
     from uncloning_ros.files import require_folder
+    from uncloning_ros.preferences.features import other_tool
     from uncloning_ros.preferences.pages import ComparePages
     from uncloning_ros.preferences.scene import handover_of
     from uncloning_ros.scenario import find_scenario
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     pages.append(ComparePages(handovers, digests, scenario, path, args.rater, tell))
     print(f'{counted(len(handovers), "handover")}, '
           f'{counted(len(pages[0].judged().answers), "answer")} in {path}', flush=True)
-    print_warnings(pages[0].gone())
+    modes = next(ref for ref in listing.episodes
+                 if ref.name == handovers[0].name).interface(reading).mode_names
+    print_warnings([*pages[0].gone(), *other_tool(modes, scenario)])
     serve(server)
     return 0

@@ -15,7 +15,7 @@ the scenario's hazard.
     exchange_force_n   greatest change of the measured force around the exchange; only with a force
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Contract
 from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.episodes.tracks import Track
 from uncloning_ros.demos.labelling.rule import exchange_of
-from uncloning_ros.errors import DatasetError
+from uncloning_ros.errors import DatasetError, names_shown
 from uncloning_ros.geometry import (
     Array,
     angle_between,
@@ -75,6 +75,15 @@ def features_of(contract: Contract, scenario: Scenario, episode: Episode) -> Map
     if force is not None:
         found['exchange_force_n'] = _force_change(Track.of(episode.samples[force]), exchange_ns)
     return found
+
+
+def other_tool(modes: Sequence[str], scenario: Scenario) -> list[str]:
+    """Return a warning if a scenario knows none of the modes of recordings, so has another tool."""
+    if not modes or any(mode in scenario.modes for mode in modes):
+        return []
+    return [f'expected recordings of scenario {scenario.name!r}, which has the tool and the modes '
+            f'{names_shown(tuple(scenario.modes))}, got the modes {names_shown(modes)}: '
+            f'distances and angles are wrong for another tool; check --scenario']
 
 
 def _greatest_speed(places: Array, counts: NDArray[np.bool_]) -> float:

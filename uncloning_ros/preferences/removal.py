@@ -18,7 +18,7 @@ from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import DatasetError, UncloningError
 from uncloning_ros.files import file_sha256
-from uncloning_ros.preferences.features import features_of
+from uncloning_ros.preferences.features import features_of, other_tool
 from uncloning_ros.preferences.judged import judged
 from uncloning_ros.scenario import Scenario
 
@@ -102,7 +102,8 @@ def divided(dataset: Dataset, scenario: Scenario, file: Path) -> Division:
         tuple(sorted((Verdict(name, modes[name], float(reward), float(chance)) for
                       name, reward, chance in zip(known.names, known.rewards, refused,
                                                   strict=True)), key=lambda one: -one.refused)),
-        len(usable), file_sha256(file), (*gone, *without))
+        len(usable), file_sha256(file),
+        (*other_tool(dataset.contract.interface.mode_names, scenario), *gone, *without))
     for side in (ACCEPTED, REFUSED):
         if not _trained(dataset, found.of(side)):
             raise DatasetError(f'{file}: expected episodes for training that are {side} with a '
