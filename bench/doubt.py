@@ -310,9 +310,10 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
         f'shown too late, an alarm counts as asking if it comes before that. Holds are never '
         f'answered here, so a held episode is not a success. Made with `bench/doubt.py --hidden`; '
         f'model sha256 {policy.sha256[:12]}, threshold {calibration.threshold:.4g} for '
-        f'{calibration.after_s:g} s by {calibration.episodes} episodes in which the side is shown '
-        f'in time. Without the commands of the demonstrators, the place to which '
-        f'{policy.doubt.hidden.key} will go is {policy.doubt.hidden.saved_cm:g} cm off.', '',
+        f'{calibration.after_s:g} s, for a rate of {calibration.false_alarms:.0%}, by '
+        f'{calibration.episodes} episodes in which the side is shown in time. Without the '
+        f'commands of the demonstrators, the place to which {policy.doubt.hidden.key} will '
+        f'go is {policy.doubt.hidden.saved_cm:g} cm off.', '',
         table(['side of the hand', 'asks', 'median alarm, from the lift on',
                'success without holds', 'success with holds', 'held',
                'unsafe without / with holds'], rows), ''])

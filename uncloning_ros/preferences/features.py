@@ -78,7 +78,7 @@ def features_of(contract: Contract, scenario: Scenario, episode: Episode) -> Map
 
 
 def other_tool(modes: Sequence[str], scenario: Scenario) -> list[str]:
-    """Return a warning if a scenario knows none of the modes of recordings, so has another tool."""
+    """Return a warning if a scenario knows no mode of recordings, and so has another tool."""
     if not modes or any(mode in scenario.modes for mode in modes):
         return []
     return [f'expected recordings of scenario {scenario.name!r}, which has the tool and the modes '
