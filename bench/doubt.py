@@ -13,9 +13,9 @@ repeated with the hold, undisturbed ones also with a person who accepts each dou
 would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
 few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and from
 906,000,000 and 930,000,000 to 948,000,000 on, the default rate of false alarms on seeds from
-910,000,000 and 916,000,000 on; these are others. Finished episodes are kept in --out; the same command goes on
-with them. The figures of each file go to docs/benchmarks_doubt.json, and what is there is not
-measured again; without a model the page is written from them alone.
+910,000,000 and 916,000,000 on; these are others. Finished episodes are kept in --out; the same
+command goes on with them. The figures of each file go to docs/benchmarks_doubt.json, and what is
+there is not measured again; without a model the page is written from them alone.
 
 With a model of the scenario knife_hidden alone, and --hidden, the page is
 docs/benchmarks/doubt_hidden.md: in which episodes the policy asks, those in which the side of the
