@@ -58,6 +58,14 @@ def test_the_number_of_comparisons_lies_between_two_looks() -> None:
     assert preferences.reached(taus, 0.3) == 10
 
 
+def test_the_share_that_is_saved_is_that_of_the_raters_who_are_asked() -> None:
+    active = {10: np.array([0.0, 0.8]), 20: np.array([0.8, 0.8])}
+    found = preferences.Series(active, {10: np.zeros(2), 40: np.full(2, 0.8)}, {})
+    assert preferences.fewer(found, 0.8) == pytest.approx(0.5)
+    assert preferences.fewer(found, 0.8, np.array([1])) == pytest.approx(0.75)
+    assert np.isnan(preferences.fewer(found, 0.9))
+
+
 def test_the_page_is_the_one_that_the_bench_writes() -> None:
     found = preferences.Series(*({count: np.full(2, 0.9) for count in counts} for counts in (
         preferences.LOOKS, preferences.RANDOM_LOOKS, preferences.SINGLES)))
