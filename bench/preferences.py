@@ -220,8 +220,8 @@ exceeded by nine raters of ten.
 {table(('tau, mean', 'comparisons, most informative', 'at random',
         f'fewer (aim: {FEWER:.0%})', '90 % interval'), saved)}
 
-The interval is for other raters, drawn again from these. Where the aim lies within it, these raters
-are too few to tell.
+The interval is for other raters, drawn again from these. Where the aim lies within it, these
+raters are too few to tell.
 
 ## Episodes to be removed
 

@@ -75,7 +75,7 @@ class Parameter:
         raise ContractError(f'{self.name}: expected a {_TYPES[kind]}, got {value!r}; {remedy}')
 
     def check(self, value: object) -> None:
-        """Raise `ContractError` for a number outside the bounds, or a text that is no name."""
+        """Raise `ContractError` for a number outside the bounds, or a text that is not a name."""
         if self.names and not re.fullmatch(_ROS_NAME, str(value)):
             raise ContractError(f'{self.name}: expected a name in the graph such as '
                                 f'{self.default}, got {value!r}; give letters, digits and _, '
