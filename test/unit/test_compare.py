@@ -3,6 +3,7 @@
 """Comparing handovers on a page: the answers of people, in a browser, and the command."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from uncloning_ros.demos.bags.answers import (
     read_answers,
     standing,
 )
+from uncloning_ros.demos.bags.layout import set_aside
 from uncloning_ros.demos.bags.pieces import LeftOut
 from uncloning_ros.demos.episodes.find import digests_of, find_episodes
 from uncloning_ros.demos.episodes.reading import Reading
@@ -75,7 +77,7 @@ def saved() -> list[Answer]:
 def pages(handovers: list[Handover], digests: dict[str, str], path: Path,
           saved: list[Answer]) -> ComparePages:
     return ComparePages(handovers, digests, episodes.KNIFE, path, 'Anna', saved.append,
-                        np.random.default_rng(0))
+                        rng=np.random.default_rng(0))
 
 
 def asked(response: Response) -> dict[str, str]:
@@ -296,6 +298,33 @@ def test_a_scenario_of_another_tool_is_warned_of(
     assert run(demos, '--scenario', scenario, '--port', '0', '--answers', tmp_path / 'a.json') == 0
     printed = ' '.join(capsys.readouterr().out.split())
     assert ('got the modes handle_first, blade_first' in printed) is warned
+
+
+def test_a_handover_that_is_recorded_meanwhile_is_asked_about_first(
+        demos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, file = tmp_path / 'demos', tmp_path / 'a.json'
+    shutil.copytree(demos, folder)
+
+    def visit(server: PageServer) -> None:
+        page = f'/{server.token}/one/Anna'
+        before = asked(server.response(page, None))
+        for i, open_s in ((6, 2.0), (7, 2.0), (8, 9.0)):  # of the last one nothing is taken
+            episodes.write(folder, episodes.handover(seed=i, open_s=open_s), i)
+        for name in ('episode_000007', 'episode_000006'):
+            shown = asked(server.response(page, None))
+            assert shown == {'left': name}
+            server.response(page, shown | {'said': 'bad'})
+        assert asked(server.response(page, None)) == before, 'which was still open'
+        set_aside(folder / 'episode_000007', 'undone')
+        episodes.write(folder, episodes.handover(seed=9), 7)
+        assert asked(server.response(page, None)) == {'left': 'episode_000007'}
+        server.server_close()
+
+    monkeypatch.setattr('uncloning_ros.cli.compare.serve', visit)
+    assert run(folder, '--scenario', 'knife', '--port', '0', '--answers', file) == 0
+    assert [one.names for one in read_answers(file)] == [('episode_000007',), ('episode_000006',)]
+    assert capsys.readouterr().out.count('episode_000008 cannot be compared: it has no exch') == 1
 
 
 def test_a_port_in_use_is_told_before_the_episodes_are_read(

@@ -20,10 +20,13 @@ from uncloning_ros.cli.arguments import add_workers
 from uncloning_ros.cli.output import each_usable, listed, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.cli.serving import add_serving, opened, serve
-from uncloning_ros.errors import DatasetError, counted
+from uncloning_ros.errors import BagError, DatasetError, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from uncloning_ros.demos.bags.answers import Answer
+    from uncloning_ros.preferences.scene import Handover
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the episodes, then serve the pages until Ctrl-C."""
     from uncloning_ros.demos.bags.answers import answers_path, read_answers, require_rater
-    from uncloning_ros.demos.episodes.find import digests_of, find_episodes
-    from uncloning_ros.files import require_folder
+    from uncloning_ros.demos.bags.layout import list_episodes
+    from uncloning_ros.demos.bags.pieces import LeftOut
+    from uncloning_ros.demos.episodes.find import EpisodeRef, digests_of, find_episodes
+    from uncloning_ros.files import disk_errors, require_folder
     from uncloning_ros.preferences.features import other_tool
     from uncloning_ros.preferences.pages import ComparePages
     from uncloning_ros.preferences.scene import handover_of
@@ -74,7 +79,28 @@ def run(args: argparse.Namespace) -> int:
     def tell(one: 'Answer') -> None:
         print(f'{one.rater}: {one.sentence}', flush=True)
 
-    pages.append(ComparePages(handovers, digests, scenario, path, args.rater, tell))
+    # With the time, for the name of a take that was undone may be given again.
+    known = {(one.path.name, one.path.stat().st_mtime_ns) for one in listing.episodes}
+    unusable = {one.name for one in listing.left_out}
+
+    def newer() -> 'Iterator[tuple[Handover, str]]':
+        """Yield the handovers that were recorded since the last call, which are not cut."""
+        if reading.cutting is not None:
+            return
+        with disk_errors(f'cannot read {args.folder}', BagError):
+            bags = {(bag.name, bag.stat().st_mtime_ns): bag for bag in list_episodes(args.folder)}
+        for key in sorted(bags.keys() - known):
+            known.add(key)
+            if key[0] in unusable:
+                continue
+            ref = EpisodeRef(bags[key], key[0])
+            found = handover_of(ref, reading, scenario)
+            if isinstance(found, LeftOut):
+                print(f'{found.name} cannot be compared: {found.reason}', flush=True)
+            else:
+                yield found, digests_of([ref])[0]
+
+    pages.append(ComparePages(handovers, digests, scenario, path, args.rater, tell, newer))
     print(f'{counted(len(handovers), "handover")}, '
           f'{counted(len(pages[0].judged().answers), "answer")} in {path}', flush=True)
     modes = next(ref for ref in listing.episodes

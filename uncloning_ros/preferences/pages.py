@@ -6,7 +6,7 @@ Every rater has addresses of his or her own, so several answer at once. An answe
 before the next page is sent. The question that is open for a rater stays until it is answered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -57,17 +57,21 @@ class ComparePages:
     """The pages about the handovers of a folder, whose answers go into the file at `path`.
 
     `digests` are those of the handovers by name. `rater` is the name of the one who sits here, ''
-    asks for it. `on_saved` gets each answer. It is an `Answer` of the page server.
+    asks for it. `on_saved` gets each answer. `newer` returns the handovers, with their digests,
+    that were recorded since the last call: the page of good or bad asks about these first, the
+    newest at once. It is an `Answer` of the page server.
     """
 
     def __init__(self, handovers: Sequence[Handover], digests: Mapping[str, str],
                  scenario: Scenario, path: Path, rater: str = '',
                  on_saved: Callable[[Answer], object] = lambda _: None,
+                 newer: Callable[[], Iterable[tuple[Handover, str]]] = lambda: (),
                  rng: np.random.Generator | None = None) -> None:
         self._handovers = {one.name: one for one in handovers}
         self._digests = {name: digests[name] for name in self._handovers}
         self._tool, self._path, self._on_saved = tool_json(scenario), path, on_saved
         self._rater = require_rater(rater) if rater else ''
+        self._newer, self._new = newer, list[str]()
         self._rng = rng or np.random.default_rng()
         self._open: dict[tuple[str, str], tuple[str, ...]] = {}
         self._judged: Judged | None = None
@@ -77,6 +81,10 @@ class ComparePages:
         tab, _, rater = request.path.partition('/')
         if request.path == 'viewer.js':
             return Response(SCRIPT, kind='text/javascript')
+        for one, digest in self._newer():
+            self._handovers[one.name], self._digests[one.name] = one, digest
+            self._new.append(one.name)
+            self._judged = None
         if request.path == '':
             return self._begin(request)
         if tab not in _TABS or not rater:
@@ -142,17 +150,20 @@ class ComparePages:
         if said == WITHDRAWN:
             tab = 'pairs' if len(names) == 2 else 'one'
             self._open[tab, rater] = names
-        else:
-            self._open.pop((tab, rater), None)
+        elif self._open.get((tab, rater)) == names:
+            del self._open[tab, rater]
         return Response(go_to=f'{tab}/{rater}', status=303)
 
     def _next(self, tab: str, rater: str) -> tuple[str, ...]:
         """Return the names of the handovers that the rater is asked about; none if all are."""
         known = self.judged()
+        row = {name: i for i, name in enumerate(known.names)}
+        mine = [[row[name] for name in one.names] for one in known.answers if one.rater == rater]
+        if tab == 'one':
+            for name in reversed(self._new):
+                if [row[name]] not in mine:
+                    return (name,)
         if (tab, rater) not in self._open:
-            row = {name: i for i, name in enumerate(known.names)}
-            mine = [[row[name] for name in one.names] for one in known.answers
-                    if one.rater == rater]
             asking = known.belief, known.scaled
             found: tuple[int, ...] | None
             if tab == 'pairs':
