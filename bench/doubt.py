@@ -191,15 +191,16 @@ class Records:
                   'the benchmark', AuditError, keep)
         return [self.done[condition, alarm, seed] for seed in seeds]
 
-    def judged(self, condition: str, enough: Callable[[list[Episode]], bool],
-               most: int) -> tuple[list[Episode], list[Episode]]:
-        """Return episodes without holds, and the same with them, until there are enough."""
+    def judged(self, condition: str, most: int,
+               enough: Callable[[list[Episode]], bool] | None = None,
+               ) -> tuple[list[Episode], list[Episode]]:
+        """Return at most so many episodes without holds, until they are enough; and with holds."""
         conditions = [USUAL, *SHIFTS]
         first = FIRST_SEED + SEEDS_EACH * (
             conditions.index(condition) if condition in conditions else -1)
         found: list[Episode] = []
-        while len(found) < most and not enough(found):
-            count = min(len(found) + BATCH, most)
+        while len(found) < most and not (enough is not None and enough(found)):
+            count = most if enough is None else min(len(found) + BATCH, most)
             found = self.run(condition, FREE, range(first, first + count))
         return found, self.repeated(condition, found, HELD)
 
@@ -253,7 +254,7 @@ def shift_row(words: str, free: Sequence[Episode], holding: Sequence[Episode],
 
 def undisturbed(records: Records, condition: str, episodes: int) -> list[list[str]]:
     """Return the rows about false alarms, and what holds cost, in undisturbed episodes."""
-    free, holding = records.judged(condition, lambda _: False, episodes)
+    free, holding = records.judged(condition, episodes)
     accepted = records.repeated(condition, free, ACCEPTED)
     alarms = sum(one['alarmed_s'] is not None for one in free)
     lost, still_lost = (sum(one['success'] for one in free) - sum(one['success'] for one in some)
@@ -290,7 +291,7 @@ def hidden_page(model: Path, records: Records, each: int, most: int) -> str:
     calibration = policy.doubt.calibration
     kinds = (lambda one: not one['shown_late_s'], lambda one: bool(one['shown_late_s']))
     free, holding = records.judged(
-        HIDDEN, lambda found: all(sum(map(kind, found)) >= each for kind in kinds), most)
+        HIDDEN, most, lambda found: all(sum(map(kind, found)) >= each for kind in kinds))
     rows = []
     for words, kind, alarm in (
             ('shown in time', kinds[0], lambda one: one['alarmed_s'] is not None),
@@ -329,7 +330,7 @@ def add_figures(model: Path, plain: Path | None, args: argparse.Namespace) -> No
     found = recorded().get(model.stem, {})
     if found.get('model') != policy.sha256[:12]:
         usual = USUAL if calibration.scenario == SHIFTED else calibration.scenario
-        free, _ = records.judged(usual, lambda _: False, args.episodes)
+        free, _ = records.judged(usual, args.episodes)
         found = {
             'model': policy.sha256[:12], 'scenario': calibration.scenario,
             'threshold': calibration.threshold, 'after_s': calibration.after_s,
@@ -345,7 +346,7 @@ def add_figures(model: Path, plain: Path | None, args: argparse.Namespace) -> No
     for name in args.shifts if calibration.scenario == SHIFTED else ():
         if name not in found['shifts']:
             found['shifts'][name] = shift_row(SHIFTS[name], *records.judged(
-                name, lambda found: len(failures(found)) >= args.failures, args.most),
+                name, args.most, lambda found: len(failures(found)) >= args.failures),
                 found['clock_s'])
             write_json(FIGURES, recorded() | {model.stem: found})
 

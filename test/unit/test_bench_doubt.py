@@ -50,7 +50,7 @@ def test_finished_episodes_are_not_run_again_and_only_alarms_are_repeated(
     monkeypatch.setattr(bench, 'share', pretend)
     path = tmp_path / 'episodes.jsonl'
     for _ in range(2):
-        free, holding = bench.Records(path, Path('m.onnx'), 1).judged('tool', lambda _: False, 4)
+        free, holding = bench.Records(path, Path('m.onnx'), 1).judged('tool', 4)
         assert [one['alarm'] for one in free] == ['free'] * 4
         assert [one['alarm'] == 'held' for one in holding] == [bool(one['seed'] % 2)
                                                                for one in free]
