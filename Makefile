@@ -67,7 +67,7 @@ models: $(INSTALLED) ## make the shipped models and their cards with the full sc
 
 bench: $(INSTALLED) ## the benchmarks: ratios within one run, as tables and in bench-results/
 	@$(ENV) out=bench-results/$$(date +%Y%m%d_%H%M%S); mkdir -p $$out; \
-	  for name in runtime control recorder camera_recording dataset rollouts retargeting; do \
+	  for name in runtime control silence recorder camera_recording dataset rollouts retargeting; do \
 	    python bench/$$name.py $(BENCH_ARGS) --json $$out/$$name.json; done
 
 bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/benchmarks.md and its JSON

@@ -88,7 +88,7 @@ def compare(args: argparse.Namespace) -> Report:
                        else (_BLOCKS, args.minutes * 60))
     policy_s, bare_s = seconds / blocks, min(seconds / blocks, _MOST_BARE_S)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_own_domain())
+        stack.enter_context(own_domain())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='control_bench_')))
         model = (args.model if args.camera_size is None else
                  with_camera_size(args.model, args.camera_size, folder / 'model.onnx'))
@@ -100,10 +100,10 @@ def compare(args: argparse.Namespace) -> Report:
         from control_listener import Listener  # rclpy reads the domain when it is imported
         listener = Listener(contract)
         stack.callback(listener.close)
-        stack.enter_context(_process(HERE / 'control_processes.py', 'sense', str(path)))
-        node = stack.enter_context(_process(
+        stack.enter_context(process(HERE / 'control_processes.py', 'sense', str(path)))
+        node = stack.enter_context(process(
             '-m', 'uncloning_ros.nodes.policy', '--ros-args', '--log-level', 'warn',
-            *_parameters(model_path=model.resolve(), contract_path=path, autostart='true',
+            *parameters(model_path=model.resolve(), contract_path=path, autostart='true',
                          auto_activate='true', incident_dir=folder)))
         bar = stack.enter_context(tqdm(total=blocks * (policy_s + bare_s), unit='s',
                                        desc='policy and bare sender in turns', disable=None))
@@ -211,7 +211,7 @@ def _bare_turn(listener: Any, contract: Contract, seconds: float,
     """Listen to a bare sender."""
     listener.forget()
     period_ns = contract.deployment.command_period_ns
-    with _process(HERE / 'control_processes.py', 'send', str(period_ns), str(seconds + 1)):
+    with process(HERE / 'control_processes.py', 'send', str(period_ns), str(seconds + 1)):
         listener.until(lambda: listener.bare, _TIMEOUT_S, 'the bare sender')
         listener.listen(seconds, passed)
     received_ns, stamps_ns, sent_ns = np.array(listener.bare, dtype=np.int64).T
@@ -264,7 +264,7 @@ def _report(contract: Contract, commanded: list[Block], bare: list[Block],
 
 
 @contextlib.contextmanager
-def _own_domain() -> Iterator[None]:
+def own_domain() -> Iterator[None]:
     """Set a ROS domain that is free on this machine, unless one is set."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     if 'ROS_DOMAIN_ID' in os.environ:
@@ -279,12 +279,13 @@ def _own_domain() -> Iterator[None]:
         yield
 
 
-def _parameters(**values: object) -> list[str]:
+def parameters(**values: object) -> list[str]:
+    """Return the words that set parameters of a node."""
     return [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
 
 
 @contextlib.contextmanager
-def _process(*words: object) -> Iterator[subprocess.Popen[bytes]]:
+def process(*words: object) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Python process; end it with SIGINT."""
     process = subprocess.Popen([sys.executable, *map(str, words)])
     try:

@@ -16,7 +16,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.errors import UncloningError
@@ -85,6 +85,21 @@ class Listener:
                     told_s = time.monotonic()
         finally:
             gc.enable()
+
+    def switch(self, topic: str) -> Any:
+        """Return a publisher of the switch of a teleoperation."""
+        return self._node.create_publisher(Bool, topic, 1)
+
+    def hold(self, switch: Any, pressed: bool, seconds: float, again_s: float) -> int:
+        """Hold a switch pressed or let go, and receive; return when it was (monotonic, ns)."""
+        began_ns = time.monotonic_ns()
+        due_s = began_ns * 1e-9
+        while time.monotonic() < began_ns * 1e-9 + seconds:
+            if time.monotonic() >= due_s:
+                switch.publish(Bool(data=pressed))
+                due_s += again_s
+            self._executor.spin_once(timeout_sec=0.002)
+        return began_ns
 
     def transition(self, name: str, timeout_s: float) -> None:
         """Request a transition of the policy node; raise `UncloningError` if it fails."""

@@ -43,6 +43,48 @@ def test_a_hangup_ends_a_node_in_order_but_not_under_nohup(how: str, printed: li
     assert (done.returncode, done.stdout.split()) == (0, printed), done.stderr
 
 
+# The first topic always has a message again, and each wait has another longest duration.
+BUSY = """
+import os, signal, sys
+from rclpy.node import Node
+from std_msgs.msg import Bool
+from uncloning_ros.nodes.process import run_node
+
+class Busy(Node):
+    def __init__(self):
+        super().__init__('busy')
+        self.waits, self.heard = 0, False
+        self.create_subscription(Bool, 'busy/sensor', lambda _: self.sensor.publish(Bool()), 1)
+        self.create_subscription(Bool, 'busy/switch', self.on_switch, 1)
+        self.sensor = self.create_publisher(Bool, 'busy/sensor', 1)
+        self.switch = self.create_publisher(Bool, 'busy/switch', 1)
+
+    def on_switch(self, message):
+        self.heard = True
+
+    def pause(self):
+        self.waits += 1
+        if self.waits == 1:
+            self.sensor.publish(Bool())
+            self.switch.publish(Bool())
+        if self.heard or self.waits > 500:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return 1.0 + self.waits * 0.001
+
+    def close(self):
+        print('heard' if self.heard else 'starved', flush=True)
+        self.destroy_node()
+
+sys.exit(run_node(Busy, [], Busy.pause))
+"""
+
+
+def test_a_busy_topic_starves_no_other_topic() -> None:
+    done = subprocess.run([sys.executable, '-c', BUSY], cwd=REPOSITORY, text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.stdout.split() == ['heard'], done.stderr
+
+
 @pytest.mark.parametrize(('word', 'said'), [
     ('seed:=010', ['seed: expected a decimal number, got 010', 'write 10, or']),
     ('session:=-007', ['session: ', 'got -007', 'write -7', '"-007"'])])

@@ -13,7 +13,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import NameValidationException, ParameterException
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor, TimeoutObject
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
@@ -59,8 +59,12 @@ def run_node(make: Callable[[], Any], args: Sequence[str] | None,
         node = make()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        # For another timeout rclpy would begin again with the first topic, where the same object
+        # lets it go on with the next: else a busy first topic starves the last, the switches.
+        timeout = TimeoutObject(_SIGNAL_CHECK_S)
         while not stopping.is_set():
-            executor.spin_once(timeout_sec=pause(node))
+            timeout.timeout = pause(node)
+            executor.spin_once(timeout)
         return 0
     except MISTAKES as err:
         return refuse(sentence_of(err))
