@@ -194,7 +194,7 @@ class Records:
     def judged(self, condition: str, most: int,
                enough: Callable[[list[Episode]], bool] | None = None,
                ) -> tuple[list[Episode], list[Episode]]:
-        """Return at most so many episodes without holds, until they are enough; and with holds."""
+        """Return `most` episodes without holds, or fewer if they are enough; and with holds."""
         conditions = [USUAL, *SHIFTS]
         first = FIRST_SEED + SEEDS_EACH * (
             conditions.index(condition) if condition in conditions else -1)
