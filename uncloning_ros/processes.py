@@ -4,7 +4,9 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -76,6 +78,15 @@ def _enter(make: Callable[[Any], Callable[[Any], Any]], setting: Any) -> None:
     """Begin a process; the first call makes its task, as a call alone can report an error."""
     global _task
     _task = cache(partial(make, setting))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent was killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _work(item: Any) -> Any:

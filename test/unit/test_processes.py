@@ -4,6 +4,8 @@
 
 import operator
 import os
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -44,3 +46,21 @@ def _fail(sentence: str) -> object:
 def test_a_process_that_is_lost_gets_a_sentence_and_no_endless_wait() -> None:
     with pytest.raises(DatasetError, match='process of the test'):
         share(partial, os._exit, [9, 9], 1, 'the test', DatasetError)
+
+
+PARENT = """
+from functools import partial
+from uncloning_ros.errors import DatasetError
+from uncloning_ros.processes import share
+share(partial, exec, ["import signal; print('begun', flush=True); signal.pause()"], 1, 'the test',
+      DatasetError)
+"""
+
+
+def test_a_parent_that_is_killed_leaves_no_process_behind() -> None:
+    with subprocess.Popen([sys.executable, '-c', PARENT], stdout=subprocess.PIPE,
+                          text=True) as parent:
+        assert parent.stdout is not None and parent.stdout.readline() == 'begun\n'
+        parent.kill()
+        # The pipe ends with the last process that holds it.
+        assert parent.communicate(timeout=60) == ('', None)
