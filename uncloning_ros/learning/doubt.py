@@ -3,14 +3,15 @@
 """Doubt: how unlike the training observations a condition is, as a head of an exported policy.
 
 The training conditions are described by a mixture of Gaussians. The doubt is the squared
-Mahalanobis distance from the nearest of them, and how far each value lies beyond its range in all
-of them. Each Gaussian covers one phase of the task, within which observations hang together
-tightly: while the tool is held its pose follows from that of the arm, so a few cm count that are
-nothing over the whole task. A distance is a mean over many directions, in which a hand alone that
-is in a strange place hardly counts; its range finds it. The head takes what the policy takes,
-features of pictures included, so it fits every class of policy. It is fitted in seconds, without a
-step of training. A run does not have it, so an edited run is given a new one. Hidden information
-is the other kind of doubt (`learning.hidden`); a file has it where the demonstrations do.
+Mahalanobis distance from the nearest of them, and how far each observed value lies beyond its
+range in all of them. Each Gaussian covers one phase of the task, within which observations hang
+together tightly: while the tool is held its pose follows from that of the arm, so a few cm count
+that are nothing over the whole task. A distance is a mean over many directions, in which a hand
+alone that is in a strange place hardly counts; its range finds it. The head takes what the policy
+takes, features of pictures included, so it fits every class of policy. It is fitted in seconds,
+without a step of training. A run does not have it, so an edited run is given a new one. Hidden
+information is the other kind of doubt (`learning.hidden`); a file has it where the demonstrations
+do.
 """
 
 import copy
@@ -38,7 +39,7 @@ _ROUNDS = 15  # of k-means
 _FRAMES = 36_000  # most windows that the head is fitted to: neighbours hardly differ
 _SHARPNESS = 20.0  # of the softmax that picks the nearest Gaussian
 _RARE = 0.001  # share of the values that a box leaves out at each end
-_BEYOND = 4.0  # doubt of a value that lies beyond its range by half of that
+_BEYOND = 8.0  # doubt of a value that lies, all the time, beyond its range by half of that
 _NARROW = 0.05  # least half of a range, where a condition has a variance of 1
 
 
@@ -58,12 +59,12 @@ class DoubtHead(nn.Module):
     beyond: Tensor
 
     def __init__(self, mean: Tensor, directions: Tensor, centres: Tensor, whitening: Tensor,
-                 outside: Tensor, low: Tensor, high: Tensor) -> None:
+                 outside: Tensor, low: Tensor, high: Tensor, beyond: Tensor) -> None:
         """Take the mean (C,) of conditions, and orthogonal directions (C, R) of their spread.
 
         `centres` (K, R) and whitening matrices (K, R, R) are those of the Gaussians along these;
         `outside` (C, C) whitens a condition's part outside of all directions. `low` and `high`
-        (C,) are the range of each value.
+        (C,) are the range of each value, `beyond` (C, 1) the doubt for each unit beyond it.
         """
         super().__init__()
         count, size = centres.shape
@@ -78,7 +79,7 @@ class DoubtHead(nn.Module):
         self.register_buffer('all_gaussians', torch.ones(count, 1))
         self.register_buffer('low', low)
         self.register_buffer('high', high)
-        self.register_buffer('beyond', _BEYOND / ((high - low) / 2).clamp(min=_NARROW)[:, None])
+        self.register_buffer('beyond', beyond)
 
     def forward(self, conditions: Tensor) -> Tensor:
         """Return doubts (B, 1): about 1 or less within the demonstrations."""
@@ -113,8 +114,8 @@ def with_doubt(run: Run, dataset: Dataset, stop: DoubtStop) -> tuple[Run, DoubtR
     frames = frames[::1 + len(frames) // _FRAMES]
     policy = copy.deepcopy(run.policy)
     conditions = conditions_of(policy, dataset, frames)
-    policy.doubt, saved_cm = with_hidden(fitted(conditions), policy.normaliser, dataset,
-                                         frames, conditions)
+    head = fitted(conditions, policy.normaliser.condition_dim, ours.policy.history)
+    policy.doubt, saved_cm = with_hidden(head, policy.normaliser, dataset, frames, conditions)
     hidden = None if saved_cm is None else Hidden(HAND_KEY, round(saved_cm, 1))
     contract = replace(ours, deployment=replace(ours.deployment, doubt=stop))
     return (replace(run, policy=policy, config=replace(run.config, contract=contract)),
@@ -136,8 +137,12 @@ def conditions_of(policy: Policy, dataset: Dataset, frames: Frames) -> Tensor:
 
 
 @torch.no_grad()
-def fitted(conditions: Tensor) -> DoubtHead:
-    """Return the head that finds conditions (N, C) likely."""
+def fitted(conditions: Tensor, observed: int, history: int) -> DoubtHead:
+    """Return the head that finds conditions (N, C) likely.
+
+    The first `observed` values are the observations of so many moments, each of which may lie
+    beyond its range. The others are features of pictures, whose ranges mean nothing.
+    """
     mean = conditions.mean(0)
     centred = conditions - mean
     _, axes = torch.linalg.eigh(centred.double().T @ centred.double())
@@ -155,12 +160,14 @@ def fitted(conditions: Tensor) -> DoubtHead:
         variances, own_axes = torch.linalg.eigh(spread)
         middles.append(middle.float())
         whitening.append((own_axes / (variances.clamp(min=0.0) + _FLOOR).sqrt()).float())
-    beyond = torch.eye(len(mean)) - used @ used.T
-    rest = (centred @ beyond).square().sum(1).mean() / max(1, len(mean) - used.shape[1])
+    outside = torch.eye(len(mean)) - used @ used.T
+    rest = (centred @ outside).square().sum(1).mean() / max(1, len(mean) - used.shape[1])
     low, high = (torch.tensor(np.quantile(conditions.numpy(), at, axis=0), dtype=torch.float32)
                  for at in (_RARE, 1.0 - _RARE))
+    half = ((high - low) / 2).clamp(min=_NARROW)[:, None]
+    each = torch.where(torch.arange(len(mean))[:, None] < observed, _BEYOND / history / half, 0.0)
     return DoubtHead(mean, used, torch.stack(middles), torch.stack(whitening),
-                     beyond / (rest + _FLOOR).sqrt(), low, high)
+                     outside / (rest + _FLOOR).sqrt(), low, high, each)
 
 
 def recorded_scores(run: Run, dataset: Dataset, after_s: float) -> list[float]:
