@@ -44,12 +44,14 @@ from uncloning_ros.errors import AuditError, UncloningError
 from uncloning_ros.files import read_json, write_json, write_whole
 from uncloning_ros.judging import measures
 from uncloning_ros.judging.trace import NO_PART, Trace
+from uncloning_ros.learning.diff import compare
 from uncloning_ros.processes import share
 from uncloning_ros.progress import progress_bar
 from uncloning_ros.runtime.control_loop import ControlLoop
 from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.scenario import SHOWN_LATE, Scenario, find_scenario
+from uncloning_ros.share import share_path
 from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S
 from uncloning_ros.simulation.world import World, open_world
 
@@ -57,6 +59,7 @@ DOCS = Path(__file__).parents[1] / 'docs'
 PAGE, FIGURES = DOCS / 'benchmarks' / 'doubt.md', DOCS / 'benchmarks_doubt.json'
 FIRST_SEED, SEEDS_EACH = 951_000_000, 1_000_000
 BATCH = 50  # episodes after which failures are counted
+SAME = 1e-6  # greatest change of a weight, relative to its length, that counts as none
 AHEAD_S = 1.0  # an alarm as early as this before a failure counts
 TRACKER_OFF_M = 0.04
 ANSWERED_AFTER_S = 5.0  # a person accepts the doubt so long after the question
@@ -277,6 +280,16 @@ def latency(model: Path, plain: Path, folder: Path, repeats: int, rounds: int) -
     return f'{found["value"]:.3f} ({found["low"]:.3f} to {found["high"]:.3f})'
 
 
+def weights_of(name: str, plain: Path) -> str:
+    """Return in words whether a policy without doubt has the weights of the shipped one."""
+    shipped = share_path('models') / f'{name}.onnx'
+    if not shipped.exists():
+        return 'of its own'
+    found = compare(shipped, plain)
+    same = found.difference is None and all(one.relative < SAME for one in found.changes)
+    return 'as shipped' if same else 'made again by the recipe of the shipped one'
+
+
 def asks(one: Episode) -> bool:
     """Tell whether an alarm comes before a hidden side is shown."""
     return one['alarmed_s'] is not None and (
@@ -337,7 +350,7 @@ def add_figures(model: Path, plain: Path | None, args: argparse.Namespace) -> No
             'calibrated_by': calibration.episodes, 'rate': calibration.false_alarms,
             'undisturbed': undisturbed(records, usual, args.episodes),
             'clock_s': threshold_of([one['total_s'] for one in free], calibration.false_alarms),
-            'shifts': {}}
+            'weights': '-' if plain is None else weights_of(model.stem, plain), 'shifts': {}}
         if plain is not None:
             found['undisturbed'].append(['planning time with doubt over without', latency(
                 model.resolve(), plain.resolve(), args.out.resolve(), args.repeats,
@@ -360,11 +373,12 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
         'never answered, undisturbed ones once more with a person who accepts each doubt. Made '
         'with `bench/doubt.py`.', '',
         '## Undisturbed episodes', '',
-        'Each file in the scenario of its demonstrations. Aims: an alarm in at most 5 % of the '
-        'episodes, at most 2 % of the successes lost, 20 % more planning time.', '',
-        table(['file', 'model', 'threshold', *(words for words, _ in next(
+        'Each file in the scenario of its demonstrations: edited policies, which are the ones to '
+        'run. Aims: an alarm in at most 5 % of the episodes, at most 2 % of the successes lost, '
+        '20 % more planning time.', '',
+        table(['file', 'model', 'weights', 'threshold', *(words for words, _ in next(
             iter(files.values()))['undisturbed'])], [
-                [f'`{name}`', one['model'],
+                [f'`{name}`', one['model'], one['weights'],
                  f'{one["threshold"]:.4g} for {one["after_s"]:g} s, by {one["calibrated_by"]} '
                  f'episodes, for a rate of {one["rate"]:.0%}',
                  *(value for _, value in one['undisturbed'])]
@@ -372,8 +386,9 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     for name, one in files.items():
         if one['shifts']:
             text += [f'## Shifts with which no threshold was calibrated: `{name}`', '',
-                     'Aim, for shifts that the observations show: at least 80 % of the failures '
-                     'with an alarm as early as that.', '', table(
+                     'Aims, for shifts that the observations show: at least 80 % of the failures '
+                     'with an alarm as early as that; with holds at most a fifth of the unsafe '
+                     'events.', '', table(
                 ['shift', 'episodes', f'failures with an alarm at least {AHEAD_S:g} s before',
                  f'alarm by the clock ({one["clock_s"]:.1f} s)', 'median lead',
                  'alarms of timeouts', 'alarms of successes', 'unsafe without / with holds',

@@ -97,12 +97,20 @@ def test_every_condition_is_a_scenario_and_only_the_usual_one_is_unchanged(
     assert (found == usual) is (condition in (bench.USUAL, 'tracker'))
 
 
+def test_the_weights_of_a_file_are_told_from_those_that_were_made_again() -> None:
+    shipped, other = (bench.share_path('models') / f'knife_{name}.onnx'
+                      for name in ('uncloned', 'mixed'))
+    assert bench.weights_of('knife_uncloned', shipped) == 'as shipped'
+    assert bench.weights_of('knife_uncloned', other).startswith('made again')
+    assert bench.weights_of('mine', other) == 'of its own'
+
+
 def test_a_file_adds_its_figures_and_the_page_shows_those_of_all(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def pretend(model: Path, plain: Path | None, args: Any) -> None:
         one = {'model': 'abc', 'scenario': model.stem, 'threshold': 1.5, 'after_s': 0.4,
                'calibrated_by': 500, 'rate': 0.03, 'undisturbed': [['episodes', model.stem]],
-               'clock_s': 8.0, 'shifts': {}}
+               'clock_s': 8.0, 'weights': 'as shipped', 'shifts': {}}
         if plain:
             one['shifts'] = {'tool': [f'shift of {model.stem}', *'123456789']}
         bench.write_json(bench.FIGURES, bench.recorded() | {model.stem: one})
@@ -116,6 +124,6 @@ def test_a_file_adds_its_figures_and_the_page_shows_those_of_all(
         assert bench.main() == 0
     text = page.read_text()
     for name in ('knife', 'mug', 'scissors'):
-        assert (f'| `{name}` | abc | 1.5 for 0.4 s, by 500 episodes, for a rate of 3% | {name} |'
-                in text)
+        assert (f'| `{name}` | abc | as shipped | 1.5 for 0.4 s, by 500 episodes, for a rate of 3% | '
+                f'{name} |' in text)
     assert text.count('shift of') == 1
