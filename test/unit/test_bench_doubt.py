@@ -124,6 +124,6 @@ def test_a_file_adds_its_figures_and_the_page_shows_those_of_all(
         assert bench.main() == 0
     text = page.read_text()
     for name in ('knife', 'mug', 'scissors'):
-        assert (f'| `{name}` | abc | as shipped | 1.5 for 0.4 s, by 500 episodes, for a rate of 3% | '
-                f'{name} |' in text)
+        assert (f'| `{name}` | abc | as shipped | 1.5 for 0.4 s, by 500 episodes, for a rate of '
+                f'3% | {name} |' in text)
     assert text.count('shift of') == 1

@@ -140,7 +140,7 @@ def conditions_of(policy: Policy, dataset: Dataset, frames: Frames) -> Tensor:
 def fitted(conditions: Tensor, observed: int, history: int) -> DoubtHead:
     """Return the head that finds conditions (N, C) likely.
 
-    The first `observed` values are the observations of so many moments, each of which may lie
+    The first `observed` values are observations, of `history` moments; each of them may lie
     beyond its range. The others are features of pictures, whose ranges mean nothing.
     """
     mean = conditions.mean(0)
