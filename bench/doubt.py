@@ -12,7 +12,7 @@ has enough failures: unsafe events and drops, not timeouts. Episodes with an ala
 repeated with the hold, undisturbed ones also with a person who accepts each doubt; the others
 would be the same. A rival raises its alarm by the clock of the episode alone, at the time that as
 few undisturbed episodes reach. The heads were chosen on seeds from 730,000,000 on, and from
-906,000,000 and 930,000,000 to 948,000,000 on, the default rate of false alarms on seeds from
+906,000,000 and from 930,000,000 to 947,000,000, the default rate of false alarms on seeds from
 910,000,000 and 916,000,000 on; these are others. Finished episodes are kept in --out; the same
 command goes on with them. The figures of each file go to docs/benchmarks_doubt.json, and what is
 there is not measured again; without a model the page is written from them alone.
@@ -265,9 +265,10 @@ def undisturbed(records: Records, condition: str, episodes: int) -> list[list[st
     return [['episodes', f'{len(free)}, seeds from {free[0]["seed"]:,}'],
             ['with an alarm', of(alarms, len(free))],
             ['upper bound of that (95 %)', f'{upper_bound(alarms, len(free)):.1%}'],
-            ['success lost, holds never answered', f'{lost} episodes ({lost / len(free):.1%})'],
+            ['success lost, holds never answered',
+             f'{lost} of {len(free)} ({lost / len(free):.2%})'],
             [f'success lost, each accepted after {ANSWERED_AFTER_S:g} s',
-             f'{still_lost} episodes ({still_lost / len(free):.1%})']]
+             f'{still_lost} of {len(free)} ({still_lost / len(free):.2%})']]
 
 
 def latency(model: Path, plain: Path, folder: Path, repeats: int, rounds: int) -> str:

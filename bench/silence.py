@@ -26,7 +26,7 @@ from measure import Array, Figure, Report
 from tqdm import tqdm
 
 from uncloning_ros.cli.arguments import count
-from uncloning_ros.contract.deployment import Teleoperation
+from uncloning_ros.contract import Teleoperation
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
