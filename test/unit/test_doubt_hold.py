@@ -21,6 +21,7 @@ from loop_inputs import (
     pose,
     samples,
 )
+from seeing import with_cameras
 
 from uncloning_ros.contract import DoubtStop, Teleoperation
 from uncloning_ros.errors import ContractError
@@ -249,6 +250,18 @@ def test_the_sentence_names_the_observation_that_is_farthest_outside() -> None:
     assert strangest(CONTRACT.interface, boxes, newest(
         object_pose=pose(0.4, 0.19), wrist_force=np.array([0.0, 0.0, 1.1])))[0] == 'object_pose'
     assert strangest(CONTRACT.interface, boxes, newest()) == ('', '')
+
+
+def test_pictures_which_no_range_judges_are_named_where_nothing_else_is_strange() -> None:
+    for contract, y_m, named in ((with_cameras(ASKING), 0.0, True),
+                                 (with_cameras(ASKING), 0.19, False), (ASKING, 0.0, False)):
+        watch = watch_of(contract, RECORD)
+        for now_ns in range(0, 10**9, 2 * 10**8):
+            watch.hear(UNSURE, now_ns, now_ns, newest(object_pose=pose(0.4, y_m)))
+        assert watch.question is not None
+        said = watch.question.sentence
+        assert ('look at the pictures of scene_camera and wrist_camera' in said) is named
+        assert ('each observation lies within' in said) is (not named and y_m == 0.0)
 
 
 def test_a_clock_set_back_begins_a_new_span() -> None:

@@ -220,7 +220,7 @@ def watch_of(contract: Contract, record: DoubtRecord | None, stops: bool = True)
             raise ContractError(
                 'expected a policy with a calibrated doubt, for the deployment has doubt, got '
                 f'{"no threshold" if record else "a file without doubt"}; make it with uncloning '
-                'doubt, or take doubt out of the deployment')
+                'doubt, or give a contract without doubt in its deployment')
         if asked.after_s < calibration.after_s:
             raise ContractError(
                 f'deployment.doubt.after_s: expected at least {calibration.after_s:g} s, for '
@@ -238,6 +238,10 @@ def _question(interface: Interface, record: DoubtRecord, calibration: Calibratio
     if hidden is not None and not strange:
         key = hidden.key
         strange = f'the demonstrators knew where {key} would go, the policy cannot see it'
+    if not strange and interface.cameras:  # the file has no range of their pictures
+        keys = ' and '.join(camera.key for camera in interface.cameras)
+        strange = (f'no pose or number lies outside of what was demonstrated, so look at the '
+                   f'pictures of {keys}, then at all observations together')
     return Question(f'{strange or _TOGETHER}: doubt of at least {doubt:.3g} for {after_s:g} s, '
                     f'allowed {threshold:.3g}', key, doubt, threshold)
 
