@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from audit_models import SCENARIO, conditions, identity, result
+from loop_inputs import CONTRACT, deployed
 
 from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.evidence import (
@@ -25,6 +26,7 @@ from uncloning_ros.audit.evidence import (
 from uncloning_ros.audit.figures.model_figures import StatedLimits
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.report.terminal import evidence_text
+from uncloning_ros.contract import DoubtStop, Enable, Teleoperation
 from uncloning_ros.errors import EvidenceError
 from uncloning_ros.evidence import (
     digest_of,
@@ -104,6 +106,14 @@ def test_evidence_covers_its_own_file_and_deployment_part_alone(document, tmp_pa
         require_covers(found, 'b' * 64, identity().deployment_sha256)
     with pytest.raises(EvidenceError, match=f'deployment part {"c" * 64}'):
         require_covers(found, 'a' * 64, 'c' * 64)
+
+
+def test_evidence_counts_for_a_person_who_may_take_over_and_for_no_other_change() -> None:
+    person = Teleoperation('teleoperation', 'switch', 0.2)
+    assert deployed(teleoperation=person).deployment.sha256 == CONTRACT.deployment.sha256
+    for other in (deployed(doubt=DoubtStop(0.4)), deployed(enable=Enable('switch', 0.2)),
+                  deployed(command_rate_hz=200.0)):
+        assert other.deployment.sha256 != CONTRACT.deployment.sha256
 
 
 @pytest.mark.parametrize(('text', 'said'), [

@@ -16,8 +16,9 @@ NOT_COVERED = (
     'real friction, real perception, arm failures, and the hardware\'s safety functions',
     'other persons in reach, and contact of the person with any part of the arm but the gripper',
     'the use of the tool by the person after the robot let go',
+    'episodes in which a person takes the arm over from the policy',
     'a different ONNX file, however slightly, and a robot whose deployment part is not the one '
-    'that the model carries',
+    'that the model carries, but for teleoperation',
     'a model that was chosen by these very seeds: it has to be audited on others',
 )
 

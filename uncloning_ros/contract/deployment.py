@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -262,8 +262,12 @@ class Deployment:
 
     @cached_property
     def sha256(self) -> str:
-        """Return the hash that an audit names."""
-        return canonical_sha256(plain(self))
+        """Return the hash that evidence names, of all but `teleoperation`.
+
+        It does nothing in episodes in which no person takes the arm over, and evidence is about
+        these.
+        """
+        return canonical_sha256(plain(replace(self, teleoperation=None)))
 
     def as_read(self) -> 'Deployment':
         """Return the deployment; raise `ContractError` for a topic with two uses.

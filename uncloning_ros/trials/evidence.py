@@ -39,7 +39,8 @@ STATEMENT = ('Outcomes of trials on a robot, observed and written down by people
 NOT_COVERED = (
     'other starts, persons, tools, rooms and light than those of the trials',
     'mistakes of the people who observed: nothing here can be computed again but the figures',
-    'a different ONNX file, however slightly, and a robot with another deployment part',
+    'a different ONNX file, however slightly, and a robot with another deployment part, but for '
+    'teleoperation',
     'trials that were run and not written down',
 )
 
