@@ -229,8 +229,9 @@ def require_covers(evidence: Evidence | ObservedEvidence, model_sha256: str,
                             f'{figures.model_sha256}; {again} this model')
     if figures.deployment_sha256 != deployment_sha256:
         raise EvidenceError(f'{path}: expected evidence with the deployment part '
-                            f'{deployment_sha256}, got {figures.deployment_sha256}; {again} the '
-                            f'model with the deployment part that runs')
+                            f'{deployment_sha256}, got {figures.deployment_sha256}; put the part '
+                            f'that runs into the file with uncloning export MODEL --contract '
+                            f'FILE, then {again} that file, and run it')
     if not evidence.limits.within_limits:
         raise EvidenceError(f'{path}: expected stated limits that hold, got: '
                             f'{evidence.sentence}; {again} the model with --max-umr and --min-sr')

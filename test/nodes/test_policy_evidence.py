@@ -14,7 +14,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from live_policy import FAILURE, SUCCESS
 
+from uncloning_ros.errors import EvidenceError
 from uncloning_ros.nodes.policy import PolicyNode
+from uncloning_ros.nodes.policy_model import deployed_model
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.schema import plain
 from uncloning_ros.share import share_path
@@ -113,3 +115,19 @@ def test_a_model_does_not_start_with_the_evidence_of_another(
                      evidence_path=str(other), incident_dir=str(tmp_path))
     assert node.trigger_configure() is FAILURE
     assert 'expected evidence about the model' in capfd.readouterr().err
+
+
+def test_shipped_evidence_counts_for_a_contract_that_names_a_person_and_for_no_other_limits(
+        tmp_path: Path) -> None:
+    shipped = (share_path('config') / 'contract.yaml').read_text('utf-8')
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text(shipped + '  teleoperation: {node: steer, topic: switch, max_age_s: 0.2}\n')
+    model = share_path('models') / 'knife_uncloned.onnx'
+    values = {'model_path': str(model), 'expected_sha256': '', 'contract_path': str(mine),
+              'evidence_path': str(model.with_suffix('.evidence')), 'evidence_kind': 'simulated'}
+    found = deployed_model(values)
+    assert found.contract.deployment.teleoperation is not None
+    assert found.evidence.endswith('; the stated limits hold')
+    mine.write_text(shipped.replace('speed_m_s: 2.0', 'speed_m_s: 3.0'))
+    with pytest.raises(EvidenceError, match='uncloning export MODEL --contract FILE, then audit'):
+        deployed_model(values)

@@ -12,6 +12,8 @@ from audit_models import SCENARIO, identity, result, short_contract, write_polic
 from learning_toys import toy_dataset
 from model_files import forged
 
+from uncloning_ros.attack.options import AttackOptions
+from uncloning_ros.attack.target import Target
 from uncloning_ros.audit.audited import AuditedModel, identity_of
 from uncloning_ros.audit.evidence import contradictions, evidence_document, read_evidence_document
 from uncloning_ros.audit.figures.doubts import doubts
@@ -20,7 +22,7 @@ from uncloning_ros.audit.figures.strata import strata
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.rollout import run_rollouts
 from uncloning_ros.cli.main import main
-from uncloning_ros.contract import DoubtStop
+from uncloning_ros.contract import DoubtStop, Teleoperation
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.doubted import Doubted
 from uncloning_ros.judging.episode import EpisodeResult
@@ -34,6 +36,7 @@ from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.model_structure import graph_sha256
 from uncloning_ros.scenario import SHOWN_LATE, find_scenario
 from uncloning_ros.schema import plain, read
+from uncloning_ros.sweep import sweep as sweeping
 
 KNIFE = find_scenario('knife')
 LOW, HIGH = 0.001, 10.0  # thresholds that the width of an open gripper exceeds, and does not
@@ -63,6 +66,24 @@ def test_a_doubt_above_the_threshold_holds_to_the_end_of_the_episode(tmp_path: P
     free = run_rollouts(sure, KNIFE, SEEDS, 1)[0]
     assert free.doubted == replace(ignored.doubted, alarmed_s=None)
     assert replace(free, doubted=None) == replace(ignored, doubted=None)
+
+
+def test_an_episode_is_the_same_where_a_person_may_take_the_arm_over(tmp_path: Path) -> None:
+    contract = short_contract(1.0)
+    shared = replace(contract, deployment=replace(
+        contract.deployment, teleoperation=Teleoperation('teleoperation', 'switch', 0.2)))
+    alone, taken = (run_rollouts(write_policy(tmp_path / f'{i}.onnx', one), KNIFE, SEEDS, 1)
+                    for i, one in enumerate((contract, shared)))
+    assert alone == taken
+
+
+def test_files_without_a_threshold_are_judged_while_an_edit_is_chosen_or_attacked(
+        tmp_path: Path) -> None:
+    model = asking(tmp_path / 'bare.onnx', None)
+    assert len(sweeping._audited(KNIFE, SEEDS[0], 2, 1, (), model).success) == 2
+    target = Target(*(None,) * 2, KNIFE, *((),) * 3, model, SEEDS,  # type: ignore[arg-type]
+                    AttackOptions())
+    assert target.judged('the file', model).episodes == 2
 
 
 def test_a_result_with_doubt_comes_back_and_one_without_is_written_as_before() -> None:

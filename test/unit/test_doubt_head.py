@@ -13,9 +13,11 @@ from learning_toys import toy_contract, toy_dataset
 from model_files import forged
 
 from uncloning_ros.audit.run.doubt_threshold import threshold_of
-from uncloning_ros.contract import DoubtStop
+from uncloning_ros.cli.main import main
+from uncloning_ros.contract import DoubtStop, load_contract
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, DatasetError, ModelError
+from uncloning_ros.learning import checkpoint
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.doubt import fitted, recorded_scores, with_doubt
 from uncloning_ros.learning.export import export
@@ -25,6 +27,7 @@ from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.doubt import Calibration, DoubtRecord
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.runtime.model_structure import graph_sha256
+from uncloning_ros.schema import plain
 
 STOP = DoubtStop(0.2, 5.0)
 
@@ -234,3 +237,54 @@ def test_the_stated_rate_of_false_alarms_holds() -> None:
     rates = [float((rng.exponential(size=200) > threshold_of(rng.exponential(size=99), 0.1)
                     ).mean()) for _ in range(400)]
     assert 0.09 < np.mean(rates) <= 0.105
+
+
+def test_the_export_of_a_run_that_should_ask_is_refused_and_says_what_to_do(
+        doubting: tuple[Run, DoubtRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(checkpoint, 'load_run', lambda _: doubting[0])
+    path = tmp_path / 'policy.onnx'
+    assert main(['export', 'run', '--out', str(path)]) == 2
+    assert 'make it with uncloning doubt' in capsys.readouterr().err and not path.exists()
+
+
+def test_a_file_gets_the_deployment_part_of_another_robot_and_stays_the_same_policy(
+        doubting: tuple[Run, DoubtRecord], doubting_onnx: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    run, record = doubting
+    graph = graph_sha256(doubting_onnx.read_bytes())
+    model, robot, out = (tmp_path / name for name in ('asking.onnx', 'mine.yaml', 'mine.onnx'))
+    export(run, model, (7,), replace(record, calibration=Calibration(
+        2.0, 0.2, 0.05, 500, graph, 'toy')), (5, 6))
+    words = ['export', str(model), '--contract', str(robot), '--out']
+
+    def given(**changes: object) -> None:
+        contract = run.config.contract
+        robot.write_text(json.dumps({'schema': 'uncloning/contract@1', **plain(replace(
+            contract, deployment=replace(contract.deployment, **changes)))}))
+
+    given()
+    assert main([*words, str(tmp_path / 'same.onnx')]) == 0
+    assert (tmp_path / 'same.onnx').read_bytes() == model.read_bytes()
+    given(command_rate_hz=200.0)
+    assert main([*words, str(out), '--development-seeds', '8:10']) == 0
+    found = load_policy(out)
+    assert found.sha256 in capsys.readouterr().out
+    assert found.contract.deployment == load_contract(robot).deployment
+    assert found.doubt == load_policy(model).doubt
+    assert found.metadata['seeds'] | {'development': [7]} == load_policy(model).metadata['seeds']
+    assert found.metadata['seeds']['development'] == [7, 8, 9]
+    assert graph_sha256(out.read_bytes()) == graph
+    given(doubt=DoubtStop(0.1))
+    assert main([*words, str(tmp_path / 'hasty.onnx')]) == 2
+    assert 'expected at least 0.2 s' in capsys.readouterr().err
+
+
+def test_a_run_is_exported_for_another_robot(mixed_dir: Path, tmp_path: Path) -> None:
+    contract = load_run(mixed_dir).config.contract
+    robot = tmp_path / 'mine.yaml'
+    robot.write_text(json.dumps({'schema': 'uncloning/contract@1', **plain(replace(
+        contract, deployment=replace(contract.deployment, command_rate_hz=200.0)))}))
+    assert main(['export', str(mixed_dir), '--contract', str(robot), '--out',
+                 str(tmp_path / 'mine.onnx')]) == 0
+    assert load_policy(tmp_path / 'mine.onnx').contract.deployment.command_rate_hz == 200.0

@@ -59,6 +59,13 @@ def test_scale(folder: Path) -> None:
     assert (folder / 'policy.evidence').is_file()
 
 
+def test_audit(folder: Path) -> None:
+    write_policy(folder / 'policy.onnx')
+    shutil.copy(share_path('config') / 'contract.yaml', 'mine.yaml')
+    run_page('audit.md', 2)
+    assert (folder / 'mine.evidence').is_file()
+
+
 def test_dossier(folder: Path) -> None:
     models = share_path('models')
     shutil.copy(models / 'knife_uncloned.onnx', 'policy.onnx')

@@ -17,6 +17,7 @@ from learning_toys import partly_labelled, shares, toy_contract, toy_dataset, tr
 from uncloning_ros.audit.audited import identity_of
 from uncloning_ros.cli import unclone as command
 from uncloning_ros.cli.main import main
+from uncloning_ros.contract import DoubtStop
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
 from uncloning_ros.learning import checkpoint, edit_report, uncloning
@@ -438,6 +439,7 @@ class TestCommand:
         assert main(words) == 0
         out = capsys.readouterr().out
         assert max(map(len, out.splitlines())) <= 80, out
+        assert 'uncloning export; uncloning doubt for a file that asks' in out
         for part in ('removed right; kept left', 'reached the 12 planned steps',
                      'retained loss', 'follows a swapped chunk', 'plans a kept mode, %',
                      'of these torn'):
@@ -459,6 +461,18 @@ class TestCommand:
         edit = checkpoint.read_config(tmp_path / 'run').edit
         assert edit is not None
         assert (edit['method'], edit['gamma']) == (method, gamma)
+
+    def test_an_edit_whose_contract_asks_for_doubt_names_the_command_that_makes_it_again(
+            self, mixed_dir: Path, data_dir: Path, tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        run = load_run(mixed_dir)
+        contract = run.config.contract
+        asking = replace(run, config=replace(run.config, contract=replace(
+            contract, deployment=replace(contract.deployment, doubt=DoubtStop(0.4)))))
+        monkeypatch.setattr(checkpoint, 'load_run', lambda _: asking)
+        assert main(self._words(mixed_dir, data_dir, tmp_path / 'run', '--method',
+                                'fine-tune')) == 0
+        assert 'uncloning doubt, since the contract asks for doubt' in capsys.readouterr().out
 
     def test_help_knows_the_methods_and_their_defaults(
             self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ class Target:
     def judged(self, what: str, model: Path, demonstrations: int = 0) -> Trial:
         """Run the episodes of an exported policy and return their figures."""
         audit = Audit([model], self.scenario, len(self.seeds), self.seeds[0],
-                      INFERENCE_LATENCY_S, self.options.workers)
+                      INFERENCE_LATENCY_S, self.options.workers, ignore_doubt=True)
         return trial(what, audit.run(None, None)[0], self.removed, demonstrations)
 
     def exported(self, folder: Path) -> Path:

@@ -187,7 +187,10 @@ def run(args: argparse.Namespace) -> int:
             edit = prepared(run, dataset, options)
             report = (edit.edit(out, options) if args.method else
                       choice.unclone(edit, out, options))
-    print('\n'.join(_lines(out, report)))
+    following = ('uncloning doubt, since the contract asks for doubt'
+                 if run.config.contract.deployment.doubt is not None else
+                 'uncloning export; uncloning doubt for a file that asks')
+    print('\n'.join([*_lines(out, report), f'{"next":<20}{following}']))
     print_warnings(edit_report.warnings_of(report))
     return 0
 

@@ -7,6 +7,7 @@ from uncloning_ros.contract.contract import (
     PolicyTiming,
     contract_from_dict,
     load_contract,
+    with_deployment,
     with_modes,
 )
 from uncloning_ros.contract.deployment import (
@@ -35,5 +36,5 @@ __all__ = [
     'HAND_KEY', 'KINDS', 'OBJECT_KEY', 'TOOL_KEY', 'TRANSFORMS', 'Contract', 'Deployment',
     'DoubtStop', 'Enable', 'EpisodeEnd', 'FaultSignal', 'Interface', 'Kind', 'Limits',
     'ObservedTopic', 'PolicyTiming', 'Signal', 'Teleoperation', 'Topic', 'contract_from_dict',
-    'load_contract', 'require_same_interface', 'with_continuous', 'with_modes',
+    'load_contract', 'require_same_interface', 'with_continuous', 'with_deployment', 'with_modes',
 ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from uncloning_ros.contract.deployment import Deployment
-from uncloning_ros.contract.interface import Interface
+from uncloning_ros.contract.interface import Interface, require_same_interface
 from uncloning_ros.errors import ContractError
 from uncloning_ros.schema import Range, canonical_sha256, plain, read, read_yaml
 
@@ -91,6 +91,15 @@ def load_contract(path: Path | str) -> Contract:
 def contract_from_dict(data: object, where: str = 'contract') -> Contract:
     """Return the contract that travelled in a bag, a dataset or a model as plain data."""
     return read(Contract, data, where, ContractError)
+
+
+def with_deployment(contract: Contract, robot: Contract, carrier: str) -> Contract:
+    """Return the contract that `carrier` names with the deployment part of a robot's contract.
+
+    Raise `ContractError` if their interfaces differ, or if rates do not fit.
+    """
+    require_same_interface(robot.interface, contract.interface, carrier)
+    return replace(contract, deployment=robot.deployment).as_read()
 
 
 def with_modes(contract: Contract, modes: Mapping[str, bool]) -> Contract:

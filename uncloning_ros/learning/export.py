@@ -14,6 +14,7 @@ import onnx
 import torch
 
 import uncloning_ros
+from uncloning_ros.contract import Contract
 from uncloning_ros.errors import ModelError
 from uncloning_ros.files import whole_file
 from uncloning_ros.learning.checkpoint import Run, RunConfig
@@ -32,6 +33,7 @@ from uncloning_ros.runtime.inference import (
     OnnxPolicy,
     digest_of,
     load_policy,
+    read_checked,
 )
 from uncloning_ros.schema import plain
 
@@ -70,6 +72,24 @@ def export(run: Run, path: Path, development_seeds: tuple[int, ...] = (),
         exported = load_policy(partial)
         recorded, random = _differences(run, exported)
     return Exported(exported.sha256, len(data), recorded, random)
+
+
+def export_again(model: Path, path: Path, contract: Contract,
+                 development_seeds: tuple[int, ...] = ()) -> str:
+    """Write an exported policy to `path` with another contract; return the file's sha256.
+
+    Weights and records are those of `model`, `development_seeds` are added. Raise `ModelError` for
+    a file that cannot be used.
+    """
+    graph = onnx.load_from_string(read_checked(model))
+    records = {record.key: record.value for record in graph.metadata_props}
+    seeds = json.loads(records['seeds'])
+    seeds['development'] = sorted({*seeds['development'], *development_seeds})
+    records |= {'contract': json.dumps(plain(contract)), 'seeds': json.dumps(seeds)}
+    data = _with_digest(graph, records)
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
+        return load_policy(partial).sha256
 
 
 def _graph(run: Run) -> onnx.ModelProto:

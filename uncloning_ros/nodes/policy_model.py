@@ -3,13 +3,13 @@
 """The model of a policy node: read, checked and warmed up before any motion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from rclpy.validate_topic_name import validate_topic_name
 
-from uncloning_ros.contract import Contract, require_same_interface
+from uncloning_ros.contract import Contract, with_deployment
 from uncloning_ros.errors import ContractError, ModelError, shown
 from uncloning_ros.evidence import KINDS, Kind, read_evidence, require_covers
 from uncloning_ros.nodes.parameters import contract_at, path_of
@@ -55,9 +55,7 @@ def _contract_for(policy: OnnxPolicy, values: Mapping[str, Any]) -> Contract:
     path = values['contract_path']
     if not path:
         return policy.contract
-    robot = contract_at(path)
-    require_same_interface(robot.interface, policy.contract.interface, values['model_path'])
-    return replace(policy.contract, deployment=robot.deployment)
+    return with_deployment(policy.contract, contract_at(path), values['model_path'])
 
 
 def _evidence_for(policy: OnnxPolicy, contract: Contract,

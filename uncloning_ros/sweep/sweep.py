@@ -115,8 +115,8 @@ def _made(edit: Prepared, judge: Judge, folder: Path, options: EditOptions,
 
 def _audited(scenario: Scenario, seed: int, episodes: int, workers: int,
              removed: Sequence[str], model: Path) -> Episodes:
-    results = Audit([model], scenario, episodes, seed, INFERENCE_LATENCY_S, workers).run(
-        None, None)[0].results
+    results = Audit([model], scenario, episodes, seed, INFERENCE_LATENCY_S, workers,
+                    ignore_doubt=True).run(None, None)[0].results
     return Episodes(seed, *(''.join(str(int(one)) for one in each) for each in zip(*(
         (one.outcome.success, one.outcome.unsafe is not None, one.outcome.mode in removed)
         for one in results), strict=True)))
