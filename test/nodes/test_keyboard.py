@@ -20,6 +20,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import REPOSITORY
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from uncloning_ros.nodes.keyboard import Keys, key_by_key
@@ -258,6 +260,46 @@ def test_a_key_takes_the_arm_over_from_the_policy(
         typist.until('take_over', times=seen + 1)
     typist.type('g')
     typist.until('! no node offers /left/policy/give_back; start the policy')
+    typist.type('\x04')
+    assert typist.ended() == 0
+
+
+@pytest.mark.parametrize('busy', [True, False], ids=['busy', 'missing'])
+def test_a_take_over_does_not_wait_for_the_recorder(
+        terminal: tuple[int, int], graph: Any, robot: Any, busy: bool) -> None:
+    """The recorder answers after the take-over or never; the policy is called all the same."""
+    asked, kept = [], Future(executor=graph.executor)
+
+    async def stop(_: Any, response: Any) -> Any:
+        asked.append('stop_episode')
+        await kept
+        response.success, response.message = True, 'did stop_episode'
+        return response
+
+    def answer(_: Any, response: Any) -> Any:
+        asked.append('take_over')
+        response.success, response.message = True, 'did take_over'
+        return response
+
+    if busy:
+        robot.create_service(Trigger, '/recorder/stop_episode', stop,
+                             callback_group=ReentrantCallbackGroup())
+    robot.create_service(Trigger, '/policy/take_over', answer)
+    typist = Typist(terminal, graph)
+    typist.until('q        quit')
+    while 'did take_over' not in typist.shown:  # discovery may take long
+        seen = typist.shown.count('take_over')
+        typist.type('t')
+        typist.until('take_over', times=seen + 1)
+    asked.clear()
+    typist.shown = ''
+    typist.type('eet')
+    typist.until('did take_over')
+    assert '!' not in typist.shown
+    assert asked.count('take_over') == 1
+    kept.set_result(None)
+    typist.until('did stop_episode' if busy else '! no node offers /recorder/stop_episode',
+                 times=2)
     typist.type('\x04')
     assert typist.ended() == 0
 

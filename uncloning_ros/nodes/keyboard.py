@@ -31,6 +31,7 @@ _KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'd
          'u': 'undo_last', '+': 'judge_good', '-': 'judge_bad', 't': 'take_over', 'g': 'give_back'}
 _OF_POLICY = ('take_over', 'give_back')
 _END = '\x04'  # Ctrl-D
+_CALLED = '\0'  # stands for a key whose service was called already
 _SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
 # Period (s) at which typed keys are read.
 _LOOK_S = 0.05
@@ -93,9 +94,11 @@ class Keyboard(Node):
         self._keys = Keys(modes)
         self._recorder: str = values['recorder'].rstrip('/')
         self._policy: str = values['policy'].rstrip('/')
-        self._callers: dict[str, Any] = {}
+        # Of the policy before any key: a take-over does not wait until a service is discovered.
+        self._callers = {name: self._caller(name) for name in _OF_POLICY}
         self._typed = ''
-        self._waiting: tuple[str, Any, int] | None = None
+        # The calls under way by the kind of node, advanced at each look.
+        self._calls: list[tuple[str, Iterator[bool]]] = []
         self._warned = ''
         self._take = ''  # the open one, by the recorder's diagnostics
         self._leaving = False  # whether q was pressed, and asked about the open take
@@ -111,14 +114,15 @@ class Keyboard(Node):
         self.destroy_node()
 
     def _look(self) -> None:
-        if self._waiting is not None:
-            name, future, since_ns = self._waiting
-            if not future.done() and time.monotonic_ns() - since_ns > _PATIENCE_S * 1e9:
-                self._waiting = None
-                self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is its node busy?')
+        """Go on with every call; read keys. Those of the recorder wait for its last answer."""
+        self._calls = [call for call in self._calls if next(call[1], False)]
         if select.select([self._source], [], [], 0)[0]:
-            self._typed += self._read()
-        while self._typed and self._waiting is None:
+            for key in self._read():
+                if _KEYS.get(key) in _OF_POLICY:
+                    self._begin('policy', _KEYS[key])
+                    key = _CALLED
+                self._typed += key
+        while self._typed and not any(kind == 'recorder' for kind, _ in self._calls):
             key, self._typed = self._typed[0], self._typed[1:]
             action = self._keys.press(key)
             if action == 'quit' and self._take and not self._leaving and key != _END:
@@ -133,7 +137,7 @@ class Keyboard(Node):
             if action == 'help':
                 self._say(self._keys.help())
             elif action is not None:
-                self._call(action)
+                self._begin('recorder', action)
 
     def _read(self) -> str:
         """Return the typed characters, without the sequences of arrows and other such keys."""
@@ -143,25 +147,38 @@ class Keyboard(Node):
             typed = ''
         return _SEQUENCE.sub('', typed) if typed else _END
 
-    def _call(self, name: str) -> None:
-        kind, node = (('policy', self._policy) if name in _OF_POLICY
-                      else ('recorder', self._recorder))
-        full = f'{node}/{name}'
+    def _begin(self, kind: str, name: str) -> None:
+        call = self._call(kind, name)
+        if next(call, False):
+            self._calls.append((kind, call))
+
+    def _caller(self, name: str) -> Any:
+        node = self._policy if name in _OF_POLICY else self._recorder
+        return self.create_client(Trigger, f'{node}/{name}')
+
+    def _call(self, kind: str, name: str) -> Iterator[bool]:
+        """Call a service once it is discovered; yield for as long as the answer is awaited."""
         if name not in self._callers:
-            self._callers[name] = self.create_client(Trigger, full)
-        if not self._callers[name].wait_for_service(timeout_sec=_DISCOVERY_S):
-            modes = (', or its contract with -p contract_path:=FILE'
-                     if name.startswith(('label_', 'plan_')) else '')
-            self._say(f'! no node offers {full}; start the {kind}, or name it with '
-                      f'-p {kind}:=/NAME{modes}')
-            return
-        future = self._callers[name].call_async(Trigger.Request())
-        self._waiting = name, future, time.monotonic_ns()
+            self._callers[name] = self._caller(name)
+        client, until_s = self._callers[name], time.monotonic() + _DISCOVERY_S
+        while not client.service_is_ready():
+            if time.monotonic() > until_s:
+                modes = (', or its contract with -p contract_path:=FILE'
+                         if name.startswith(('label_', 'plan_')) else '')
+                self._say(f'! no node offers {client.srv_name}; start the {kind}, or name it with '
+                          f'-p {kind}:=/NAME{modes}')
+                return
+            yield True
+        future = client.call_async(Trigger.Request())
         future.add_done_callback(partial(self._on_answer, name))
+        until_s = time.monotonic() + _PATIENCE_S
+        while not future.done():
+            if time.monotonic() > until_s:
+                self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is its node busy?')
+                return
+            yield True
 
     def _on_answer(self, name: str, future: Any) -> None:
-        if self._waiting is not None and self._waiting[1] is future:
-            self._waiting = None
         answer = future.result()
         if answer.success and name == 'start_episode':
             self._take = 'the take'
