@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from live_policy import CONTRACT, deployed
 from policies import written
 from rclpy.clock import Clock, ClockType
@@ -164,10 +165,49 @@ def test_commands_of_two_nodes_that_are_handed_over_late_arrived_then(taken: Tak
     assert [at_ns - 10**18 for _, at_ns in kept] == [0, 0, 0, -39 * 10**6, -10**9]
 
 
-def test_a_take_over_that_cannot_be_recorded_gets_a_sentence(taken: Taken, capfd: Any) -> None:
+def test_a_take_over_that_cannot_be_recorded_is_once_the_topic_is_back(
+        taken: Taken, capfd: Any) -> None:
+    warned: list[str] = []
+    taken.robot.create_subscription(
+        DiagnosticArray, '/diagnostics',
+        lambda array: warned.extend(status.message for status in array.status), 10)
     taken.robot.silent.add('hand_pose')
     taken.let_rounds_pass(200)
     taken.say('hold', 'take_over')
-    taken.let_rounds_pass(20)
-    assert 'nothing arrives on /hand_pose' in capfd.readouterr().err
+    waits = 'the take-over is not recorded yet: nothing arrives on /hand_pose'
+    taken.graph.until(lambda: any(waits in text for text in warned), lambda: warned)
+    assert waits in capfd.readouterr().err
+    taken.say('taken_over', 'person')
+    taken.let_rounds_pass(50)
+    assert not taken.events
+    taken.robot.silent.clear()
+    taken.until_event('person')
+    taken.graph.until(lambda: waits not in warned[-1], lambda: warned[-1])
+    taken.let_rounds_pass(50)
+    taken.say('hold', 'let_go')
+    taken.until_event('let_go')
+    taken.say('active', 'policy')
+    taken.until_event('stop')
+    [path] = list_episodes(taken.out)
+    episode = read_episode(path, MANNED)
+    assert [event['event'] for _, event in episode.events] == [
+        'start', 'take_over', 'person', 'let_go', 'give_back', 'stop']
+    assert len(align_taught(episode, MANNED)[0].ticks_ns) > 10
+
+
+@pytest.mark.parametrize('policy', ['dead', 'alone'])
+def test_a_take_over_that_ended_is_recorded_no_more(
+        taken: Taken, monkeypatch: Any, policy: str) -> None:
+    monkeypatch.setattr(take_overs, 'SILENT_S', 1.0)
+    taken.robot.silent.add('hand_pose')
+    taken.let_rounds_pass(200)
+    taken.say('taken_over', 'person')
+    taken.let_rounds_pass(10)
+    if policy == 'dead':
+        taken.status.cancel()
+    else:
+        taken.say('active', 'policy')
+    taken.let_rounds_pass(100)  # longer than SILENT_S
+    taken.robot.silent.clear()
+    taken.let_rounds_pass(100)
     assert not taken.events

@@ -79,7 +79,8 @@ class Recorder(Node):
         self._take_ns = 0
         self._autostart: bool = values['autostart']
         self._told_room = False
-        self._waits_for = ''  # the reason why autostart has not started yet
+        self._missed = False  # whether a take-over is under way that no episode has yet
+        self._waits_for = ''  # the reason why no episode has begun by itself yet
         self._ring: Ring | None = None
         self._shared: dict[str, int] = {}  # newest arrival on each topic of policy and person
         self._before_ns = round(values['before_s'] * 1e9)
@@ -152,11 +153,12 @@ class Recorder(Node):
 
     def _on_status(self, message: Any) -> None:
         """Mark a take-over in the open episode; without one record it as an episode of its own."""
-        now_ns = ros_now_ns(self)
         for event in self._take_overs.see(message.data):
-            if event == TAKEN and self._recording.open_name is None:
-                self._try(partial(self._start, True))
-            self._recording.mark(event, now_ns)
+            self._missed = event == TAKEN or (self._missed and event != GIVEN_BACK)
+            if self._missed:
+                self._start_by_itself()
+            else:
+                self._recording.mark(event, ros_now_ns(self))
             if event == GIVEN_BACK and self._corrects():
                 self._try(self._stop)
 
@@ -210,21 +212,27 @@ class Recorder(Node):
             sentence = str(err)
         if sentence is not None:
             self.get_logger().error(sentence)
-        if self._corrects() and (silence := self._take_overs.silence(time.monotonic_ns())):
-            self.get_logger().warning(f'{self._recording.open_name}: {silence}')
-            self._try(partial(self._stop, silence))
-        if self._autostart:
+        if (self._missed or self._corrects()) and (
+                silence := self._take_overs.silence(time.monotonic_ns())):
+            self._missed = False
+            if self._corrects():
+                self.get_logger().warning(f'{self._recording.open_name}: {silence}')
+                self._try(partial(self._stop, silence))
+        if self._autostart or self._missed:
             self._start_by_itself()
 
     def _start_by_itself(self) -> None:
         """Start as soon as that is possible; `_on_second` logs the reason why it is not."""
         if self._recording.open_name is None:
             try:
-                self.get_logger().info(self._start())
+                self.get_logger().info(self._start(self._missed))
             except (UncloningError, OSError) as err:
                 self._waits_for = str(err)
                 return
-        self._autostart, self._waits_for = False, ''
+        if self._missed:  # what came before could not be recorded
+            for event in self._take_overs.standing():
+                self._recording.mark(event, ros_now_ns(self))
+        self._autostart, self._missed = False, False
 
     def _on_second(self) -> None:
         now_ns, recording = self._now_ns(), self._recording
@@ -240,9 +248,10 @@ class Recorder(Node):
         if room and not self._told_room and not self._watch.silent(self._limits_s, now_ns):
             self._told_room = True
             self.get_logger().info(f'a recording takes {room}')
-        if self._waits_for:
-            self.get_logger().warning(f'autostart waits: {self._waits_for}',
-                                      throttle_duration_sec=_REPEAT_S)
+        if self._missed or (self._autostart and self._waits_for):
+            what = 'the take-over is not recorded yet' if self._missed else 'autostart waits'
+            warnings.insert(0, f'{what}: {self._waits_for}')
+            self.get_logger().warning(warnings[0], throttle_duration_sec=_REPEAT_S)
         self._diagnostics.publish(recorder_diagnostics(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),
             recording, warnings, self._watch, self._topics.lost))

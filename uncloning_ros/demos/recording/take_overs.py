@@ -39,12 +39,18 @@ class TakeOverWatch:
         commands = (state, reason) == ('taken_over', 'person')
         taken = state == 'taken_over' or reason in ('take_over', 'let_go')
         if taken and not self._taken:
+            self._taken = True
             yield TAKEN
         if commands != self._commands:
+            self._commands = commands
             yield COMMANDS if commands else LET_GO
         if self._taken and not taken:
+            self._taken = False
             yield GIVEN_BACK
-        self._taken, self._commands = taken, commands
+
+    def standing(self) -> list[str]:
+        """Return the events that mark the present take-over in a recording that begins late."""
+        return [TAKEN, COMMANDS] if self._commands else [TAKEN]
 
     def silence(self, now_ns: int) -> Finding | None:
         """Return the finding that the policy fell silent in a take-over, None while it is heard.
