@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Observer:
         self.commands: list[Array] = []
         # Statuses and commands, each with the time at which the policy published it, in ns.
         self.history: list[tuple[int, dict[str, Any] | Array]] = []
+        self.measured: list[tuple[int, Array]] = []  # the poses, likewise
         self.widths: list[float] = []  # commanded
         self.diagnosed: dict[str, Any] = {}  # the newest of each status's name
         self.topics = contract.deployment
@@ -57,7 +58,7 @@ class Observer:
         action = interface.actions[0]
         key = interface.measured_by(action)
         self.listen(next(s for s in interface.observations if s.key == key),
-                    self.topics.observations[key], self.poses)
+                    self.topics.observations[key], self.poses, self.measured)
         self.listen(action, self.topics.actions[action.key], self.commands, self.history)
         for signal in interface.actions:
             if signal.kind == 'gripper_width':
@@ -198,6 +199,34 @@ def what_never_arrives_is_waited_for_in_silence(observer: Observer, key: str) ->
     assert observer.status['sentence'].startswith(f'{key} has not arrived')
     assert observer.commands == [] and observer.widths == []
     assert observer.of('/simulator/outcome', 'phase') == 'waiting'
+
+
+def no_leap_at_a_change(history: Sequence[tuple[int, Any]], measured: Sequence[tuple[int, Array]],
+                        contract: Contract) -> list[str]:
+    """Whoever commands after a change of the policy's state begins where the arm is.
+
+    The commands around the change, from two statuses before it to the first one after it, lie
+    within one step of a pose that was measured, or a command that was given, shortly before: not
+    longer ago than the contract lets a measurement be old. Arguments as of `Observer`. Return the
+    states.
+    """
+    interface, deployment = contract.interface, contract.deployment
+    step_m = deployment.limits.speed_m_s / deployment.command_rate_hz + 1e-6
+    age_ns = deployment.observations[interface.measured_by(interface.actions[0])].max_age_s * 1e9
+    history = sorted(history, key=lambda one: one[0])
+    told = [(at_ns, said['state']) for at_ns, said in history if isinstance(said, dict)]
+    commands = [one for one in history if not isinstance(one[1], dict)]
+    places = [*commands, *measured]
+    for (since_ns, _), (_, before), (at_ns, state) in zip(told, told[1:], told[2:], strict=False):
+        if state == before:
+            continue
+        last_ns = next((given_ns for given_ns, _ in commands if given_ns > at_ns), at_ns)
+        for given_ns, command in commands:
+            if since_ns < given_ns <= last_ns:
+                far_m = min(float(np.linalg.norm(place[:3] - command[:3])) for seen_ns, place
+                            in places if given_ns - age_ns <= seen_ns < given_ns)
+                assert far_m <= step_m, f'{far_m:.3f} m at once, from {before} to {state}'
+    return [state for _, state in told]
 
 
 def stop_holds_once(observer: Observer) -> None:

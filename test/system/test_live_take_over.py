@@ -4,6 +4,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import checks
 import numpy as np
@@ -21,10 +22,6 @@ from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.scenario import find_scenario
 
-pytestmark = pytest.mark.slow
-
-MOST_STEP_M = 0.06  # at 0.6 m/s in 0.1 s
-
 
 def manned_contract() -> Contract:
     """Return the patient contract with the teacher as teleoperation, and time for a person."""
@@ -35,6 +32,7 @@ def manned_contract() -> Contract:
         teleoperation=Teleoperation('demonstrator', 'demonstrator/commands', MAX_AGE_S)))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_teacher_takes_over_mid_motion_and_the_correction_becomes_data(
         processes: Processes, observer: Observer, wandering: Path, tmp_path: Path) -> None:
@@ -45,7 +43,7 @@ def test_a_teacher_takes_over_mid_motion_and_the_correction_becomes_data(
         for _ in range(5 * take):  # nothing of the take before is under way
             observer.drain()
         for seen in (observer.said, observer.commands, observer.poses, observer.history,
-                     observer.statuses):
+                     observer.statuses, observer.measured):
             seen.clear()
         started = [processes.start('simulator', seed=seed, **given),
                    processes.start('recorder', out=out, **given),
@@ -75,7 +73,8 @@ def test_a_teacher_takes_over_mid_motion_and_the_correction_becomes_data(
     # It begins with the policy's motion before, which is no part of the data.
     assert begin_s > 0.5
     assert 40 < record.frames <= (end_s - begin_s) * contract.policy.rate_hz + 1
-    no_leap(observer)
+    states = checks.no_leap_at_a_change(observer.history, observer.measured, contract)
+    assert {'active', 'taken_over', 'hold'} <= set(states[states.index('taken_over') - 1:])
 
 
 def record_a_correction(observer: Observer, out: Path) -> Path:
@@ -101,15 +100,19 @@ def record_a_correction(observer: Observer, out: Path) -> Path:
     return bag
 
 
-def no_leap(observer: Observer) -> None:
-    """The teacher's first command after the hand-over lies within a step of a measured pose.
-
-    Not of the policy's last command: on a machine that stands still the newest pose is an old one.
-    """
-    taken_ns = next(at_ns for at_ns, said in observer.history
-                    if isinstance(said, dict) and said['state'] == 'taken_over')
-    _, first = min(((at_ns, command) for at_ns, command in observer.history
-                    if isinstance(command, np.ndarray) and at_ns > taken_ns),
-                   key=lambda one: one[0])
-    measured = np.array(observer.poses)[:, :3]
-    assert np.min(np.linalg.norm(measured - first[:3], axis=1)) <= MOST_STEP_M
+@pytest.mark.parametrize(('leap_m', 'at'), [(0.0, 'person'), (0.1, 'person'), (0.1, 'policy')])
+def test_a_leap_at_a_hand_over_is_noticed(leap_m: float, at: str) -> None:
+    """The arm is commanded every 10 ms and follows, so it was where it leaps to only later."""
+    history: list[tuple[int, Any]] = []
+    measured, x = [], 0.4
+    for i in range(900):
+        state = 'active' if i < 300 or i >= 600 else 'taken_over'
+        x += 0.001 + leap_m * (i == {'person': 299, 'policy': 600}[at])
+        now_ns = i * 10**7
+        history += [(now_ns, np.array([x, 0.0, 0.3])), (now_ns + 10**6, {'state': state})]
+        measured.append((now_ns + 5 * 10**6, np.array([x, 0.0, 0.3])))
+    if leap_m:
+        with pytest.raises(AssertionError, match=r'0\.101 m at once'):
+            checks.no_leap_at_a_change(history, measured, manned_contract())
+    else:
+        checks.no_leap_at_a_change(history, measured, manned_contract())
