@@ -285,9 +285,9 @@ def parameters(**values: object) -> list[str]:
 
 
 @contextlib.contextmanager
-def process(*words: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Python process; end it with SIGINT."""
-    process = subprocess.Popen([sys.executable, *map(str, words)])
+def process(*words: object, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python process with options of `Popen`; end it with SIGINT."""
+    process = subprocess.Popen([sys.executable, *map(str, words)], **options)
     try:
         yield process
     finally:

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Receive commands and diagnostics for bench/control.py, and note their times."""
+"""Receive commands, status and diagnostics of a policy, and note their times."""
 
 import gc
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +17,11 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Bool, Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 
 from uncloning_ros.contract import Contract
 from uncloning_ros.errors import UncloningError
+from uncloning_ros.nodes.topics import LATCHED_QOS
 
 # Deeper than the queues of the nodes, so that late messages arrive late and are not lost.
 _QOS = QoSProfile(depth=1000)
@@ -29,14 +31,17 @@ class Listener:
     """Receives the commands of policy and bare sender, and the diagnostics.
 
     `commands` has (received, stamp) and `bare` (received, deadline, sent) of each command, in ns;
-    all but the stamp on the monotonic clock. `timing` and `control` are the policy's newest
-    diagnostics.
+    all but the stamp on the monotonic clock. `places` has the position (3,) of each command.
+    `timing` and `control` are the policy's newest diagnostics, `said` is its newest state with
+    its reason, and `said_ns` when that was received first.
     """
 
     def __init__(self, contract: Contract) -> None:
         actions = contract.deployment.actions
         self.commands: list[tuple[int, int]] = []
         self.bare: list[tuple[int, int, int]] = []
+        self.places: list[tuple[float, float, float]] = []
+        self.said, self.said_ns = ('', ''), 0
         self.timing: dict[str, str] = {}
         self.control: dict[str, str] = {}
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -48,6 +53,7 @@ class Listener:
                 (Float64MultiArray, BARE_WIDTH, lambda _: None),
                 (DiagnosticArray, '/diagnostics', self._on_diagnostics)):
             self._node.create_subscription(kind, topic, receive, _QOS)
+        self._node.create_subscription(String, 'policy/status', self._on_status, LATCHED_QOS)
         self._change = self._node.create_client(ChangeState, '/policy/change_state')
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -60,7 +66,7 @@ class Listener:
 
     def forget(self) -> None:
         """Forget everything received so far."""
-        for noted in (self.commands, self.bare, self.timing, self.control):
+        for noted in (self.commands, self.places, self.bare, self.timing, self.control):
             noted.clear()
 
     def until(self, true: Callable[[], object], timeout_s: float, awaited: str) -> None:
@@ -86,18 +92,26 @@ class Listener:
         finally:
             gc.enable()
 
-    def switch(self, topic: str) -> Any:
-        """Return a publisher of the switch of a teleoperation."""
-        return self._node.create_publisher(Bool, topic, 1)
+    def publisher(self, kind: Any, topic: str) -> Any:
+        """Return a publisher of a person's device."""
+        return self._node.create_publisher(kind, topic, 1)
 
-    def hold(self, switch: Any, pressed: bool, seconds: float, again_s: float) -> int:
-        """Hold a switch pressed or let go, and receive; return when it was (monotonic, ns)."""
+    def repeat(self, out: Any, message: Any, until: Callable[[], object], awaited: str,
+               again_s: float = 0.02, timeout_s: float = 30.0) -> int:
+        """Publish a message again and again until a condition holds, and receive.
+
+        Return when it was published first (monotonic, ns); raise `UncloningError` after the
+        timeout.
+        """
         began_ns = time.monotonic_ns()
         due_s = began_ns * 1e-9
-        while time.monotonic() < began_ns * 1e-9 + seconds:
+        while not until():
             if time.monotonic() >= due_s:
-                switch.publish(Bool(data=pressed))
+                out.publish(message)
                 due_s += again_s
+            if time.monotonic() > began_ns * 1e-9 + timeout_s:
+                raise UncloningError(f'waited {timeout_s:g} s for {awaited} in vain; see the '
+                                     f'messages above')
             self._executor.spin_once(timeout_sec=0.002)
         return began_ns
 
@@ -112,6 +126,13 @@ class Listener:
     def _on_command(self, message: Any) -> None:
         now_ns, stamp = time.monotonic_ns(), message.header.stamp
         self.commands.append((now_ns, stamp.sec * 10**9 + stamp.nanosec))
+        place = message.pose.position
+        self.places.append((place.x, place.y, place.z))
+
+    def _on_status(self, message: Any) -> None:
+        now_ns, said = time.monotonic_ns(), json.loads(message.data)
+        if self.said != (said['state'], said['reason']):
+            self.said, self.said_ns = (said['state'], said['reason']), now_ns
 
     def _on_bare(self, message: Any) -> None:
         now_ns, stamp = time.monotonic_ns(), message.header.stamp
