@@ -220,14 +220,15 @@ def written(found: Found, machine: Mapping[str, Any]) -> str:
         f'Target of one command period: {"met" if periods.max() <= 1.0 else "missed"} in the '
         f'worst case, {np.mean(periods <= 1.0):.1%} of the presses are within it.',
         '## From key `t` to the hold',
-        'The key is typed in the terminal of the keyboard node. The hold is the reception of its '
-        'status.',
+        'The key is typed in the terminal of the keyboard node. The hold begins when its status '
+        'is received.',
         table(('', 'keys', 'p50', 'p99', 'worst'),
               [row('key to hold, ms', found.key_s * 1e3, 1)]),
         '## Steps of the commanded pose',
-        f'The largest distance between two commands in a row, from the press of the switch (key '
-        f'`g`) to {_STEPS} commands after the status says that the arm is handed over. The person '
-        f'steers with the teleoperation node at its default speed.',
+        f'Each hand-over counts with the largest distance between two commands in a row, until '
+        f'{_STEPS} commands after its status. It begins with the press of the switch, and the '
+        f'return with key `g`. The person steers with the teleoperation node at its default '
+        f'speed.',
         table(('', 'hand-overs', 'p50', 'p99', 'worst'),
               [row('policy to person, mm', found.taken_m * 1e3, 2),
                row('person to policy, mm', found.given_m * 1e3, 2)])]

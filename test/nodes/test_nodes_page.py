@@ -35,3 +35,12 @@ def test_topics_of_the_policy_are_those_of_the_shipped_contract() -> None:
     table = section('policy')
     for topic in topics:
         assert re.search(rf'`{topic.topic}`.* `{topic.type}` ', table), topic
+
+
+def test_where_a_recipe_of_a_take_over_starts_a_policy_it_starts_motion_too() -> None:
+    page = (REPOSITORY / 'docs' / 'take_over.md').read_text(encoding='utf-8')
+    recipes = [part for part in page.split('\n## ') if 'run uncloning_ros policy' in part]
+    assert len(recipes) == 2
+    for recipe in recipes:
+        after = recipe.split('run uncloning_ros policy')[1]
+        assert 'auto_activate:=true' in after and 'service call /policy/start' in after, recipe
