@@ -16,7 +16,9 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from comparison.markdown import table
@@ -26,6 +28,7 @@ from uncloning_ros.demos.episodes.find import find_episodes
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.files import write_json, write_whole
 from uncloning_ros.preferences.asking import next_pair, next_single, random_pairs
+from uncloning_ros.preferences.removal import REFUSED, SURE, Verdict
 from uncloning_ros.preferences.reward import (
     BAD,
     EQUAL,
@@ -119,10 +122,17 @@ class Rater:
         """Return Kendall's tau of learned and true reward on the episodes held out."""
         return kendall(self.held @ self.belief().weights, self.held @ self.weights)
 
-    def right(self) -> float:
-        """Return the share of episodes held out whose removal is as the rater wants it."""
-        return float(np.mean((self.belief().below(self.held) > 0.5)
-                             == (self.held @ self.weights < self.limit)))
+    def right(self) -> tuple[float, float, float]:
+        """Return shares of the episodes held out: those left out, and of the others those right.
+
+        Right is a removal as the rater wants it. The third is right of all, divided at 50 %.
+        """
+        refused, wanted = self.belief().below(self.held), self.held @ self.weights < self.limit
+        sides = [Verdict('', None, 0.0, float(chance)).side for chance in refused]
+        fits = [(side == REFUSED) == want
+                for side, want in zip(sides, wanted, strict=True) if side is not None]
+        return (1.0 - len(fits) / len(sides), float(np.mean(fits)) if fits else float('nan'),
+                float(np.mean((refused > 0.5) == wanted)))
 
 
 def kendall(one: np.ndarray, two: np.ndarray) -> float:
@@ -133,7 +143,7 @@ def kendall(one: np.ndarray, two: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Series:
-    """Means over raters: tau by number of comparisons, and the share right by good-or-bad."""
+    """By rater: tau by number of comparisons, and the shares of `Rater.right` by good-or-bad."""
 
     active: Mapping[int, np.ndarray]
     random: Mapping[int, np.ndarray]
@@ -143,9 +153,9 @@ class Series:
 def series(scaled: np.ndarray, signs: Sequence[int], raters: int, looks: Sequence[int] = LOOKS,
            random_looks: Sequence[int] = RANDOM_LOOKS) -> Series:
     """Return the figures of simulated raters, seeds from `FIRST_SEED` on."""
-    found: list[dict[tuple[str, int], float]] = []
+    found: list[dict[tuple[str, int], Any]] = []
     for seed in range(FIRST_SEED, FIRST_SEED + raters):
-        one: dict[tuple[str, int], float] = {}
+        one: dict[tuple[str, int], Any] = {}
         for way, ends in (('active', looks), ('random', random_looks)):
             rater = Rater(seed, scaled, signs)
             for count in range(1, max(ends) + 1):
@@ -193,6 +203,7 @@ def written(found: Series, raters: int, episodes: int) -> str:
         saved.append((f'{aim:g}', *('not reached' if n is None else f'{n:.0f}' for n in (
             reached(found.active, aim), reached(found.random, aim))),
             f'{fewer(found, aim):.0%}', f'{low:.0%} to {high:.0%}'))
+    tenth = partial(np.nanquantile, q=0.1)
     rows = ((str(count), f'{AIMS[count]:g}' if count in AIMS else '',
              *(f'{taus[count].mean():.2f}' if count in taus else '' for taus in
                (found.active, found.random)),
@@ -227,11 +238,17 @@ raters are too few to tell.
 
 A rater accepts the episodes above a limit of the reward, which is drawn so that 20 to 80 % of the
 episodes are to be removed. After {COMPARED} comparisons the rater says good or bad of some
-episodes, and {INCONSISTENT:.0%} of these answers are wrong as well. Right is the share of the
-episodes held out that are removed or kept as the rater wants it.
+episodes, and {INCONSISTENT:.0%} of these answers are wrong as well.
 
-{table(('good-or-bad answers', 'right, mean', '10 % quantile'),
-       ((str(count), f'{right.mean():.1%}', f'{np.quantile(right, 0.1):.1%}')
+An edit removes an episode that is refused with a probability of at least {SURE:.0%}, keeps one of
+at most {1 - SURE:.0%}, and leaves out those between. The table has the share of the episodes held
+out that are left out, and the share of the others that are removed or kept as the rater wants it.
+The last columns are for comparison: all episodes are divided at 50 %, and none is left out.
+
+{table(('good-or-bad answers', 'left out, mean', 'others right, mean', '10 % quantile',
+        'divided at 50 %: right, mean', '10 % quantile'),
+       ((str(count), f'{right[:, 0].mean():.1%}', *(
+           f'{of(right[:, i]):.1%}' for i in (1, 2) for of in (np.nanmean, tenth)))
         for count, right in found.right.items()))}
 '''
 

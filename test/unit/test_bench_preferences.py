@@ -4,6 +4,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import preferences
@@ -29,7 +30,7 @@ def test_chosen_comparisons_tell_the_order_of_episodes_that_were_not_asked_for(
     for rater in raters:
         for _ in range(40):
             rater.judge()
-    assert np.mean([rater.right() for rater in raters]) >= 0.93
+    assert np.mean([rater.right()[2] for rater in raters]) >= 0.93
 
 
 def test_a_rater_is_wrong_in_a_fifth_of_the_answers(
@@ -42,6 +43,18 @@ def test_a_rater_is_wrong_in_a_fifth_of_the_answers(
     said = np.array(rater.said)[clear]
     wrong = np.mean(said != np.where(true[clear] > 0, preferences.LEFT, preferences.RIGHT))
     assert wrong == pytest.approx(preferences.INCONSISTENT, abs=0.05)
+
+
+def test_episodes_that_are_left_out_are_neither_right_nor_wrong(
+        features: tuple[np.ndarray, list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    rater = preferences.Rater(0, *features)
+    wanted = rater.held @ rater.weights < rater.limit
+    chances = np.where(wanted, 0.9, 0.1)
+    chances[:10] = np.where(wanted[:10], 0.7, 0.3)  # as wanted, but not surely
+    chances[10:13] = 1.0 - chances[10:13]
+    belief = SimpleNamespace(below=lambda _: chances)
+    monkeypatch.setattr(rater, 'belief', lambda: belief)
+    assert rater.right() == pytest.approx((10 / 40, 27 / 30, 37 / 40))
 
 
 def test_kendall_counts_pairs_in_the_same_order() -> None:
@@ -67,8 +80,9 @@ def test_the_share_that_is_saved_is_that_of_the_raters_who_are_asked() -> None:
 
 
 def test_the_page_is_the_one_that_the_bench_writes() -> None:
-    found = preferences.Series(*({count: np.full(2, 0.9) for count in counts} for counts in (
-        preferences.LOOKS, preferences.RANDOM_LOOKS, preferences.SINGLES)))
+    tried = ((preferences.LOOKS, 2), (preferences.RANDOM_LOOKS, 2), (preferences.SINGLES, (2, 3)))
+    found = preferences.Series(*({count: np.full(shape, 0.9) for count in counts}
+                                 for counts, shape in tried))
     page = preferences.written(found, 20, 400)
     assert '| 80 | 0.8 | 0.90 | 0.90 | 0.90 |' in page
     text, stored = ([line for line in one.splitlines() if not line.startswith('| ')]
