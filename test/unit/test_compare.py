@@ -81,10 +81,14 @@ def pages(handovers: list[Handover], digests: dict[str, str], path: Path,
 
 
 def asked(response: Response) -> dict[str, str]:
-    """Return the episodes that a page asks about, as its form sends them."""
+    """Return the recordings that a page asks about, as its form sends them."""
     form = re.search('<form method="post" class="answers.*?</form>', response.text)
     assert form is not None
     return dict(re.findall('name="(left|right)" value="(.+?)"', form[0]))
+
+
+def names(form: dict[str, str]) -> list[str]:
+    return [value.partition(' ')[0] for value in form.values()]
 
 
 def notice(response: Response) -> str:
@@ -99,11 +103,12 @@ def test_an_answer_is_in_the_file_with_its_sides_rater_and_recordings(
     sent = pages(Request('pairs/Anna', form=shown | {'said': 'right'}))
     assert (sent.status, sent.go_to) == (303, 'pairs/Anna')
     (found,) = read_answers(path)
-    assert found.shown == tuple(Shown(name, digests[name]) for name in shown.values())
+    assert found.shown == tuple(Shown(name, digests[name]) for name in names(shown))
     assert (found.said, found.rater) == ('right', 'Anna') and len(saved) == 1
     after = pages(Request('pairs/Anna'))
     assert asked(after) != shown
-    assert f'Saved: {shown["right"]} better than {shown["left"]}' in after.text
+    left, right = names(shown)
+    assert f'Saved: {right} better than {left}' in after.text
 
 
 def test_a_key_pressed_twice_is_one_answer_and_a_slip_can_be_taken_back(
@@ -127,9 +132,12 @@ def test_a_key_pressed_twice_is_one_answer_and_a_slip_can_be_taken_back(
     ({'left': 'episode_000000', 'right': 'episode_000001', 'said': 'good'}, 'good'),
     ({'left': 'episode_000000', 'said': 'left'}, 'expected good, bad'),
     ({'left': 'episode_000000', 'right': 'episode_000001'}, 'expected left, right')])
-def test_an_answer_that_is_not_one_is_refused(pages: ComparePages, path: Path,
-                                              form: dict[str, str], said: str) -> None:
-    response = pages(Request('pairs/Anna', form=form))
+def test_an_answer_that_is_not_one_is_refused(
+        pages: ComparePages, path: Path, digests: dict[str, str], form: dict[str, str],
+        said: str) -> None:
+    response = pages(Request('pairs/Anna', form={
+        key: f'{value} {digests.get(value, "9" * 64)}' if key != 'said' else value
+        for key, value in form.items()}))
     assert response.status == 422 and said in notice(response)
     assert not path.exists() and asked(response)
 
@@ -246,24 +254,20 @@ def test_a_rater_scrubs_turns_answers_by_key_and_loses_nothing(
 
 
 def test_two_raters_at_once_have_questions_of_their_own(
-        chromium: Browser, server: PageServer, pages: ComparePages, path: Path) -> None:
-    """Anna has a browser; Ben's one is a thread, so that the machine has to run one alone."""
-    def answer_all() -> None:
-        for _ in range(10):
-            shown = asked(server.response('/k7m2p9qx/pairs/Ben', None))
-            server.response('/k7m2p9qx/pairs/Ben', shown | {'said': 'right'})
-
-    chromium.open(f'{server.address}pairs/Anna')
-    ben = threading.Thread(target=answer_all)
-    ben.start()
-    for _ in range(4):
-        key(chromium, 'ArrowLeft')
-    ben.join()
+        chromium: Browser, server: PageServer, path: Path, tmp_path: Path) -> None:
+    with browser(tmp_path / 'another') as another:
+        for page, name in ((chromium, 'Anna'), (another, 'Ben')):
+            page.open(f'{server.address}pairs/{name}')
+        for _ in range(4):
+            for page, said in ((chromium, 'ArrowLeft'), (another, 'ArrowRight')):
+                page.call('Input.dispatchKeyEvent', type='keyDown', key=said)
+            for page in (chromium, another):
+                page._loaded()
     found = read_answers(path)
-    for name, said, count in (('Anna', 'left', 4), ('Ben', 'right', 10)):
+    for name, said in (('Anna', 'left'), ('Ben', 'right')):
         own = [one for one in found if one.rater == name]
-        assert [one.said for one in own] == [said] * count
-        assert len({one.names for one in own}) == count
+        assert [one.said for one in own] == [said] * 4
+        assert len({one.names for one in own}) == 4
 
 
 def run(*words: object) -> int:
@@ -313,18 +317,52 @@ def test_a_handover_that_is_recorded_meanwhile_is_asked_about_first(
             episodes.write(folder, episodes.handover(seed=i, open_s=open_s), i)
         for name in ('episode_000007', 'episode_000006'):
             shown = asked(server.response(page, None))
-            assert shown == {'left': name}
+            assert names(shown) == [name]
             server.response(page, shown | {'said': 'bad'})
         assert asked(server.response(page, None)) == before, 'which was still open'
         set_aside(folder / 'episode_000007', 'undone')
         episodes.write(folder, episodes.handover(seed=9), 7)
-        assert asked(server.response(page, None)) == {'left': 'episode_000007'}
+        assert names(asked(server.response(page, None))) == ['episode_000007']
         server.server_close()
 
     monkeypatch.setattr('uncloning_ros.cli.compare.serve', visit)
     assert run(folder, '--scenario', 'knife', '--port', '0', '--answers', file) == 0
     assert [one.names for one in read_answers(file)] == [('episode_000007',), ('episode_000006',)]
     assert capsys.readouterr().out.count('episode_000008 cannot be compared: it has no exch') == 1
+
+
+def test_a_handover_that_is_gone_is_asked_about_and_counted_no_more(
+        demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, file = tmp_path / 'demos', tmp_path / 'a.json'
+    shutil.copytree(demos, folder)
+
+    def visit(server: PageServer) -> None:
+        pairs, page = (f'/{server.token}/{tab}/Anna' for tab in ('pairs', 'one'))
+        server.response(page, None)
+        episodes.write(folder, episodes.handover(seed=6), 6)
+        shown = asked(server.response(page, None))
+        assert names(shown) == ['episode_000006']
+        set_aside(folder / 'episode_000006', 'discarded')
+        late = server.response(page, shown | {'said': 'good'})
+        assert late.status == 422 and 'got episode_000006' in notice(late)
+        assert names(asked(late)) != ['episode_000006']
+        episodes.write(folder, episodes.handover(seed=7), 6)
+        assert server.response(page, shown | {'said': 'good'}).status == 422, 'of the one undone'
+        assert not file.exists()
+        question = asked(server.response(pairs, None))
+        server.response(pairs, question | {'said': 'left'})
+        assert 'Anna: 1 answer' in server.response(pairs, None).text
+        set_aside(folder / names(question)[0], 'quarantine')
+        assert 'Anna: 0 answers' in server.response(pairs, None).text
+        result = server.response(f'/{server.token}/answers/Anna', None).text
+        assert f'{names(question)[0]} is not there: 1 of the answers of Anna' in result
+        for bag in folder.glob('episode_*'):
+            set_aside(bag, 'quarantine')
+        assert server.response(pairs, None).status == 404
+        server.server_close()
+
+    monkeypatch.setattr('uncloning_ros.cli.compare.serve', visit)
+    assert run(folder, '--scenario', 'knife', '--port', '0', '--answers', file) == 0
 
 
 def test_a_port_in_use_is_told_before_the_episodes_are_read(

@@ -80,27 +80,31 @@ def run(args: argparse.Namespace) -> int:
         print(f'{one.rater}: {one.sentence}', flush=True)
 
     # With the time, for the name of a take that was undone may be given again.
-    known = {(one.path.name, one.path.stat().st_mtime_ns) for one in listing.episodes}
+    known = {one.path: one.path.stat().st_mtime_ns for one in listing.episodes}
     unusable = {one.name for one in listing.left_out}
 
-    def newer() -> 'Iterator[tuple[Handover, str]]':
-        """Yield the handovers that were recorded since the last call, which are not cut."""
+    def changed() -> 'Iterator[tuple[str, tuple[Handover, str] | None]]':
+        """Yield what was recorded or moved away since the last call, if bags are not cut."""
         if reading.cutting is not None:
             return
         with disk_errors(f'cannot read {args.folder}', BagError):
-            bags = {(bag.name, bag.stat().st_mtime_ns): bag for bag in list_episodes(args.folder)}
-        for key in sorted(bags.keys() - known):
-            known.add(key)
-            if key[0] in unusable:
+            bags = {bag: bag.stat().st_mtime_ns for bag in list_episodes(args.folder)}
+        for bag in [bag for bag in known if not bag.exists()]:
+            del known[bag]
+            yield bag.name, None
+        for bag in sorted(bag for bag in bags if known.get(bag) != bags[bag]):
+            known[bag] = bags[bag]
+            if bag.name in unusable:
                 continue
-            ref = EpisodeRef(bags[key], key[0])
+            ref = EpisodeRef(bag, bag.name)
             found = handover_of(ref, reading, scenario)
             if isinstance(found, LeftOut):
                 print(f'{found.name} cannot be compared: {found.reason}', flush=True)
+                yield ref.name, None
             else:
-                yield found, digests_of([ref])[0]
+                yield ref.name, (found, digests_of([ref])[0])
 
-    pages.append(ComparePages(handovers, digests, scenario, path, args.rater, tell, newer))
+    pages.append(ComparePages(handovers, digests, scenario, path, args.rater, tell, changed))
     print(f'{counted(len(handovers), "handover")}, '
           f'{counted(len(pages[0].judged().answers), "answer")} in {path}', flush=True)
     modes = next(ref for ref in listing.episodes

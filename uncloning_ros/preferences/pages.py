@@ -57,21 +57,22 @@ class ComparePages:
     """The pages about the handovers of a folder, whose answers go into the file at `path`.
 
     `digests` are those of the handovers by name. `rater` is the name of the one who sits here, ''
-    asks for it. `on_saved` gets each answer. `newer` returns the handovers, with their digests,
-    that were recorded since the last call: the page of good or bad asks about these first, the
-    newest at once. It is an `Answer` of the page server.
+    asks for it. `on_saved` gets each answer. `changed` returns by name what changed in the folder
+    since the last call: a new handover with its digest, about which the page of good or bad asks
+    first, or None for one that is gone. It is an `Answer` of the page server.
     """
 
     def __init__(self, handovers: Sequence[Handover], digests: Mapping[str, str],
                  scenario: Scenario, path: Path, rater: str = '',
                  on_saved: Callable[[Answer], object] = lambda _: None,
-                 newer: Callable[[], Iterable[tuple[Handover, str]]] = lambda: (),
+                 changed: Callable[[], Iterable[tuple[str, tuple[Handover, str] | None]]] = (
+                     lambda: ()),
                  rng: np.random.Generator | None = None) -> None:
         self._handovers = {one.name: one for one in handovers}
         self._digests = {name: digests[name] for name in self._handovers}
         self._tool, self._path, self._on_saved = tool_json(scenario), path, on_saved
         self._rater = require_rater(rater) if rater else ''
-        self._newer, self._new = newer, list[str]()
+        self._changed, self._new = changed, list[str]()
         self._rng = rng or np.random.default_rng()
         self._open: dict[tuple[str, str], tuple[str, ...]] = {}
         self._judged: Judged | None = None
@@ -81,10 +82,14 @@ class ComparePages:
         tab, _, rater = request.path.partition('/')
         if request.path == 'viewer.js':
             return Response(SCRIPT, kind='text/javascript')
-        for one, digest in self._newer():
-            self._handovers[one.name], self._digests[one.name] = one, digest
-            self._new.append(one.name)
-            self._judged = None
+        for name, found in self._changed():
+            self._forget(name)
+            if found is not None:
+                self._handovers[name], self._digests[name] = found
+                self._new.append(name)
+        if not self._handovers:
+            return message('No handovers', 'Expected handovers in this folder, got none; record '
+                                           'some, then load the page again.', 404)
         if request.path == '':
             return self._begin(request)
         if tab not in _TABS or not rater:
@@ -111,6 +116,14 @@ class ComparePages:
         """Return a sentence for each recording that is not here, but has answers."""
         return about(standing(read_answers(self._path)), self._digests)[1]
 
+    def _forget(self, name: str) -> None:
+        """Forget a handover and the questions about it."""
+        for known in (self._handovers, self._digests):
+            known.pop(name, None)
+        self._new = [one for one in self._new if one != name]
+        self._open = {key: names for key, names in self._open.items() if name not in names}
+        self._judged = None
+
     def _begin(self, request: Request) -> Response:
         name = ' '.join((request.form or {}).get('rater', self._rater).split())
         notice = ''
@@ -128,15 +141,15 @@ class ComparePages:
             '<button>Begin</button></form>'], _STYLE), 422 if notice else 200)
 
     def _save(self, tab: str, rater: str, form: Mapping[str, str]) -> Response:
-        names = tuple(form[side] for side in ('left', 'right') if side in form)
-        said = form.get('said', '')
+        shown = tuple(Shown(*form[side].rpartition(' ')[::2])
+                      for side in ('left', 'right') if side in form)
+        names, said = tuple(one.name for one in shown), form.get('said', '')
         try:
-            lost = [name for name in names if name not in self._digests]
+            lost = [one.name for one in shown if self._digests.get(one.name) != one.digest]
             if lost or not names:
-                raise BagError(f'expected handovers of this folder, got '
+                raise BagError(f'expected handovers that are in this folder now, got '
                                f'{", ".join(lost) or "none"}; answer the question below')
-            answer = Answer(tuple(Shown(name, self._digests[name]) for name in names),
-                            cast(Any, said), rater, now())  # which checks the word
+            answer = Answer(shown, cast(Any, said), rater, now())  # which checks the word
             before = next((one for one in self.judged().answers
                            if one.question == answer.question), None)
             if (before is None) == (said == WITHDRAWN):
@@ -199,7 +212,7 @@ class ComparePages:
                 for side in ([' left', ' right'] if pairs else [''])) + '</div>',
             TIME,
             f'<form method="post" class="answers{single}">' + ''.join(
-                f'<input type="hidden" name="{side}" value="{page.joined(name)}">'
+                _hidden(side, Shown(name, self._digests[name]))
                 for side, name in zip(sides, names, strict=True)) + ''.join(
                 f'<button name="said" value="{said}" data-keys="{keys}">{words}<kbd>{key}</kbd>'
                 f'</button>' for said, (words, keys, key) in buttons.items()) + '</form>',
@@ -223,8 +236,12 @@ class ComparePages:
         last = next((one for one in reversed(self.judged().answers) if one.rater == rater), None)
         if last is None:
             return ''
-        hidden = ''.join(f'<input type="hidden" name="{side}" value="{page.joined(one.name)}">'
-                         for side, one in zip(('left', 'right'), last.shown, strict=False))
+        hidden = ''.join(map(_hidden, ('left', 'right'), last.shown))
         return (f'<form method="post" class="saved">{hidden}<span>Saved: '
                 f'{page.joined(last.sentence)}</span><button name="said" value="{WITHDRAWN}" '
                 f'data-keys="Backspace z">Take it back</button></form>')
+
+
+def _hidden(side: str, one: Shown) -> str:
+    """Return the field of a form that tells which recording was shown on one side."""
+    return f'<input type="hidden" name="{side}" value="{page.joined(f"{one.name} {one.digest}")}">'
