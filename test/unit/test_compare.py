@@ -38,6 +38,7 @@ from uncloning_ros.preferences.pages import ComparePages
 from uncloning_ros.preferences.scene import Handover, handover_of
 
 PHONE = (390, 844)
+QUESTION = '[...document.querySelectorAll(".answers [type=hidden]")].map(one => one.value).join()'
 WAYS = [episodes.HANDLE_FIRST, episodes.BLADE_FIRST]
 
 
@@ -243,11 +244,9 @@ def test_a_rater_scrubs_turns_answers_by_key_and_loses_nothing(
     for said in ('ArrowLeft', 'ArrowRight', 'ArrowDown', 'ArrowUp'):
         key(chromium, said)
     assert [one.said for one in read_answers(path)] == ['left', 'right', 'equal', 'cannot tell']
-    question = chromium.run('document.querySelector("[name=left]").value + '
-                            'document.querySelector("[name=right]").value')
+    question = chromium.run(QUESTION)
     chromium.reload()
-    assert chromium.run('document.querySelector("[name=left]").value + '
-                        'document.querySelector("[name=right]").value') == question
+    assert chromium.run(QUESTION) == question
     assert len(read_answers(path)) == 4
     key(chromium, 'Backspace')
     assert len(standing(read_answers(path))) == 3
@@ -263,11 +262,16 @@ def test_two_raters_at_once_have_questions_of_their_own(
                 page.call('Input.dispatchKeyEvent', type='keyDown', key=said)
             for page in (chromium, another):
                 page._loaded()
+        question = another.run(QUESTION)
+        key(chromium, 'ArrowLeft')
+        another.reload()
+        assert another.run(QUESTION) == question, 'which Ben has not answered'
+        key(another, 'ArrowRight')
     found = read_answers(path)
     for name, said in (('Anna', 'left'), ('Ben', 'right')):
         own = [one for one in found if one.rater == name]
-        assert [one.said for one in own] == [said] * 4
-        assert len({one.names for one in own}) == 4
+        assert [one.said for one in own] == [said] * 5
+        assert len({one.names for one in own}) == 5
 
 
 def run(*words: object) -> int:
