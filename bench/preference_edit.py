@@ -95,7 +95,7 @@ class Bench:
         if not out.exists():
             verdicts = (Verdict(one, None, 0.0, float(chance)) for one, chance in zip(
                 self.names, refused(self.scaled), strict=True))
-            divided = Division(tuple(verdicts), 0, '', ()).applied(self.dataset)
+            divided = Division(tuple(verdicts), 0, (), (), ()).applied(self.dataset)
             Prepared(self.run, divided, (ACCEPTED,), look(self.run.policy, divided), None).edit(
                 out, options)
         if not model.exists():

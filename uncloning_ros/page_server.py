@@ -8,6 +8,7 @@ the requests. Nothing is encrypted: serve in a network that is trusted.
 """
 
 import contextlib
+import errno
 import secrets
 import socket
 import sys
@@ -23,7 +24,7 @@ from uncloning_ros import page
 from uncloning_ros.errors import UncloningError
 
 HOST, PORT = '127.0.0.1', 8765
-_EVERY_ADDRESS = '0.0.0.0'  # noqa: S104 - a user has to ask for it
+_EVERY_ADDRESS = ('0.0.0.0', '::')  # noqa: S104 - a user has to ask for it
 # Easy to type on a telephone: no two letters look alike, 8 of them have 40 bits.
 _LETTERS, _LENGTH = 'abcdefghijkmnpqrstuvwxyz23456789', 8
 _MOST_FORM_BYTES = 2**16
@@ -82,19 +83,24 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, answer: Answer, host: str, port: int, token: str) -> None:
         self.token = token
         self._answer, self._one_at_a_time = answer, Lock()
+        if ':' in host:
+            self.address_family = socket.AF_INET6
         try:
             super().__init__((host, port), _Handler)
         except (OSError, UnicodeError) as err:
             reason = getattr(err, 'strerror', None) or err
+            used = getattr(err, 'errno', None) == errno.EADDRINUSE
             raise UncloningError(f'expected an address of this machine with a free port, got '
-                                 f'{host}:{port}: {reason}; stop the other server, or give '
-                                 f'another --port or --host') from err
+                                 f'{host}:{port}: {reason}; '
+                                 f'{"stop the other server, or " if used else ""}give another '
+                                 f'--port or --host') from err
 
     @property
     def address(self) -> str:
         """Return the address to type into a browser."""
         host, port = str(self.server_address[0]), self.server_address[1]
-        return f'http://{_own_address() if host == _EVERY_ADDRESS else host}:{port}/{self.token}/'
+        name = _own_address() if host in _EVERY_ADDRESS else f'[{host}]' if ':' in host else host
+        return f'http://{name}:{port}/{self.token}/'
 
     def run(self) -> None:
         """Serve until an exception such as Ctrl-C; the page that is being made is finished."""

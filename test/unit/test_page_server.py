@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -18,9 +20,9 @@ TOKEN = 'k7m2p9qx'  # noqa: S105 - of a test
 
 
 @contextlib.contextmanager
-def serving(answer) -> Iterator[PageServer]:
+def serving(answer, host: str = '127.0.0.1') -> Iterator[PageServer]:
     """Give a server that runs in a thread of its own."""
-    server = PageServer(answer, '127.0.0.1', 0, TOKEN)
+    server = PageServer(answer, host, 0, TOKEN)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -180,12 +182,21 @@ def test_a_port_in_use_and_an_unknown_host_get_a_sentence() -> None:
         with pytest.raises(UncloningError, match=f'got 127.0.0.1:{port}: .*in use.*--port'):
             PageServer(told, '127.0.0.1', port, TOKEN)
     for host in ('no.such.host.invalid', 'a' * 300, '8.8.8.8'):
-        with pytest.raises(UncloningError, match='give another --port or --host'):
+        with pytest.raises(UncloningError, match='; give another --port or --host'):
             PageServer(told, host, 0, TOKEN)
 
 
-def test_every_address_is_shown_as_one_that_a_telephone_can_open() -> None:
-    every = '0.0.0.0'  # noqa: S104
+IPV6 = pytest.mark.skipif(not Path('/proc/net/if_inet6').exists(), reason='no IPv6 here')
+
+
+@IPV6
+def test_an_address_of_ipv6_is_shown_so_that_it_opens() -> None:
+    with serving(told, '::1') as server, urlopen(server.address) as response:  # noqa: S310
+        assert response.status == 200
+
+
+@pytest.mark.parametrize('every', ['0.0.0.0', pytest.param('::', marks=IPV6)])  # noqa: S104
+def test_every_address_is_shown_as_one_that_a_telephone_can_open(every: str) -> None:
     server = PageServer(told, every, 0, TOKEN)
     try:
         assert every not in server.address

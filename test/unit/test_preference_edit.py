@@ -5,6 +5,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ import episodes
 import pytest
 
 from uncloning_ros.cli.main import main
-from uncloning_ros.demos.bags.answers import Answer, Shown, add_answer, now
+from uncloning_ros.demos.bags.answers import Answer, Shown, add_answer, answers_path, now
 from uncloning_ros.demos.bags.labels import Label, add_label
+from uncloning_ros.demos.bags.layout import set_aside
+from uncloning_ros.demos.bags.reader import episode_digest
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.errors import DatasetError
 from uncloning_ros.preferences import removal
@@ -68,6 +71,15 @@ def answer(file: Path, dataset: Dataset, said: str, *places: int) -> None:
                             said, 'Anna', NOON))  # type: ignore[arg-type]
 
 
+def live(folder: Path, said: str, index: int, rater: str = 'Ben', **handed: float) -> Path:
+    """Record a handover of the policy, and answer on it; return its bag."""
+    way = episodes.HANDLE_FIRST if said == 'good' else episodes.BLADE_FIRST
+    bag = episodes.write(folder, episodes.handover(way, seed=50 + index, **handed), index)
+    add_answer(answers_path(folder), Answer((Shown(bag.name, episode_digest(bag)),),
+                                            said, rater, NOON))  # type: ignore[arg-type]
+    return bag
+
+
 def answer_much(file: Path, dataset: Dataset) -> None:
     for handle in HANDLE:
         for blade in (0, 6, 12):
@@ -80,7 +92,7 @@ def answer_much(file: Path, dataset: Dataset) -> None:
 def test_episodes_are_divided_by_answers_whichever_mode_their_label_names(
         dataset: Dataset, file: Path) -> None:
     answer_much(file, dataset)
-    found = divided(dataset, episodes.KNIFE, file)
+    found = divided(dataset, episodes.KNIFE, [file])
     blades = {f'episode_{i:06d}' for i in BLADE}
     assert {one.name for one in found.of(REFUSED)} <= blades
     assert {one.name for one in found.of(ACCEPTED)}.isdisjoint(blades)
@@ -94,21 +106,58 @@ def test_episodes_are_divided_by_answers_whichever_mode_their_label_names(
     assert dataset.contract.interface.mode_names == ('handle_first', 'blade_first')
 
 
+def test_answers_on_handovers_of_the_policy_teach_what_is_removed_from_the_dataset(
+        dataset: Dataset, file: Path, tmp_path: Path) -> None:
+    for handle in HANDLE:
+        for blade in (0, 6, 12):
+            answer(file, dataset, 'left', handle, blade)
+    folder = tmp_path / 'live'
+    bags = [live(folder, said, i) for i, said in enumerate(10 * ('good', 'bad'))]
+    files = [file, answers_path(folder)]
+    found = divided(dataset, episodes.KNIFE, files)
+    assert found.answers == 50 and found.beside == tuple(map(str, bags))
+    blades = {f'episode_{i:06d}' for i in BLADE}
+    assert {one.name for one in found.verdicts} == {one.name for one in dataset.episodes}
+    assert {one.name for one in found.of(REFUSED)} <= blades and len(found.of(REFUSED)) > 2
+    copied = tmp_path / 'copy.json'
+    shutil.copy(file, copied)
+    assert divided(dataset, episodes.KNIFE, [*files, copied]).verdicts == found.verdicts
+    for bag in bags:
+        set_aside(bag, 'elsewhere')
+    with pytest.raises(DatasetError, match='got 0 good and 0 bad, and 20 answers on other'):
+        divided(dataset, episodes.KNIFE, files)
+
+
+def test_answers_that_do_not_count_are_named_with_the_reason(
+        dataset: Dataset, file: Path, tmp_path: Path) -> None:
+    answer_much(file, dataset)
+    folder = tmp_path / 'live'
+    silent, moved, _ = (live(folder, 'bad', i, open_s=open_s)
+                        for i, open_s in ((70, 9.0), (71, 2.2), (72, 2.2)))
+    set_aside(moved, 'discarded')
+    found = divided(dataset, episodes.KNIFE, [file, answers_path(folder)])
+    assert found.answers == 51 and found.beside == (str(folder / 'episode_000072'),)
+    told = ' '.join(found.warnings)
+    assert f'{silent} teaches nothing: it has no exchange' in told
+    assert 'episode_000071 is not there: 1 of the answers of Ben do not count' in told
+    assert list(found.warnings) == found.report()['warnings']
+
+
 def test_a_scenario_of_another_tool_is_warned_of(dataset: Dataset, file: Path) -> None:
     answer_much(file, dataset)
     assert not any('another tool' in one for one in divided(
-        dataset, episodes.KNIFE, file).warnings)
+        dataset, episodes.KNIFE, [file]).warnings)
     mug = replace(episodes.KNIFE, name='mug', modes=find_scenario('mug').modes)
     assert any("'mug'" in one and 'another tool' in one for one in divided(
-        dataset, mug, file).warnings)
+        dataset, mug, [file]).warnings)
 
 
 def test_an_episode_that_is_not_surely_on_a_side_takes_no_part(
         dataset: Dataset, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer_much(file, dataset)
-    third = divided(dataset, episodes.KNIFE, file).verdicts[2]
+    third = divided(dataset, episodes.KNIFE, [file]).verdicts[2]
     monkeypatch.setattr(removal, 'SURE', third.refused)
-    found = divided(dataset, episodes.KNIFE, file)
+    found = divided(dataset, episodes.KNIFE, [file])
     assert len(found.of(REFUSED)) == 3 and found.of(None)
     assert {one.label_source for one in found.applied(dataset).episodes
             if one.mode is None} == {None}
@@ -116,20 +165,20 @@ def test_an_episode_that_is_not_surely_on_a_side_takes_no_part(
 
 def test_answers_that_do_not_tell_a_limit_are_refused(dataset: Dataset, file: Path) -> None:
     with pytest.raises(DatasetError, match=r'preferences\.json, got no file'):
-        divided(dataset, episodes.KNIFE, file)
+        divided(dataset, episodes.KNIFE, [file])
     answer(file, dataset, 'left', 1, 0)
     answer(file, dataset, 'good', 1)
     add_answer(file, Answer((Shown('elsewhere', 'f' * 64),), 'bad', 'Anna', now()))
-    with pytest.raises(DatasetError, match='1 good and 0 bad; 1 of its answers are on other'):
-        divided(dataset, episodes.KNIFE, file)
+    with pytest.raises(DatasetError, match='1 good and 0 bad, and 1 answer on other'):
+        divided(dataset, episodes.KNIFE, [file])
     answer(file, dataset, 'bad', 1)
     with pytest.raises(DatasetError, match='probability of 80%, got none of 20'):
-        divided(dataset, episodes.KNIFE, file)
+        divided(dataset, episodes.KNIFE, [file])
 
 
-def run(folder: Path, file: Path, *more: str) -> int:
+def run(folder: Path, file: Path, *more: str, beside: tuple[str, ...] = ()) -> int:
     return main(['unclone', str(folder / 'run'), '--data', str(folder / 'data'), '--preferences',
-                 str(file), '--method', 'fine-tune', '--steps', '1', '--batch-size', '8',
+                 str(file), *beside, '--method', 'fine-tune', '--steps', '1', '--batch-size', '8',
                  '--threads', '1', *more])
 
 
@@ -140,7 +189,7 @@ def test_the_edit_lists_the_episodes_first_and_reports_them(
     assert run(folder, file, '--out', str(tmp_path / 'run')) == 2
     shown = capsys.readouterr()
     assert 'nothing was removed; give --yes' in shown.err and not (tmp_path / 'run').exists()
-    first = divided(dataset, episodes.KNIFE, file).verdicts[0]
+    first = divided(dataset, episodes.KNIFE, [file]).verdicts[0]
     assert f'{first.name}' in shown.out and f'{first.refused:.0%}' in shown.out
     keyboard = request.getfixturevalue('keyboard')
     for said, status in ((b'\n', 2), (b'\4', 2), (b'n\n', 2), (b'y\n', 0)):
@@ -150,7 +199,12 @@ def test_the_edit_lists_the_episodes_first_and_reports_them(
     assert report['edit']['remove'] == [REFUSED] and report['kept'] == [ACCEPTED]
     part = report['preferences']
     assert part['episodes'][0]['name'] == first.name and part['answers'] == 50
-    assert run(folder, file, '--yes', '--out', str(tmp_path / 'again')) == 0
+    live(tmp_path / 'live', 'bad', 0)
+    capsys.readouterr()
+    assert run(folder, file, '--yes', '--out', str(tmp_path / 'again'),
+               beside=(str(answers_path(tmp_path / 'live')),)) == 0
+    assert f'51 answers on episodes of {folder / "data"} and 1 other recording' in (
+        capsys.readouterr().out)
 
 
 def test_a_signal_that_comes_before_the_reading_ends_the_question(

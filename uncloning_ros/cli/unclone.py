@@ -111,9 +111,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'the tool of --preferences (default: that of the run)')
     parser.add_argument('--remove', type=names, metavar='MODE[,MODE]',
                         help='modes to remove; all others are kept')
-    parser.add_argument('--preferences', type=Path, metavar='FILE',
-                        help='answers of uncloning compare, in place of --remove: the episodes '
-                             'of --data go that people do not accept, of whichever mode')
+    parser.add_argument('--preferences', type=Path, nargs='+', metavar='FILE',
+                        help='answers of uncloning compare or of the recorder, in place of '
+                             '--remove: the episodes of --data go that people do not accept, of '
+                             'whichever mode; answers on bags beside a FILE count as well')
     parser.add_argument('--yes', action='store_true',
                         help='with --preferences: remove without asking')
     parser.add_argument('--out', required=True, type=Path, metavar='RUN',
@@ -338,6 +339,8 @@ def _by_preferences(run: 'Run', args: argparse.Namespace, out: Path) -> dict[str
                              'name it with --scenario')
     division = divided(dataset, find_scenario(name), args.preferences)
     print_warnings(division.warnings)
+    beside = counted(len(division.beside), 'other recording')
+    print(f'{counted(division.answers, "answer")} on episodes of {args.data} and {beside}')
     refused = division.of(REFUSED)
     print(f'{"episode":<34} {"mode":<22} {"reward":>7} {"not accepted":>14}')
     for one in refused:

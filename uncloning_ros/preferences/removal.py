@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Divide the episodes of a dataset into those that people accept and those they do not.
 
-The features come from the frames of the dataset, so the bags are not needed; answers are matched
-by the digest of the recording. An episode is kept, or removed, where the probability of that is at
-least `SURE`; the others, and those without an exchange, take no part in an edit.
+The features come from the frames of the dataset, so its bags are not needed; answers are matched
+by the digest of the recording. An answer on another recording, as of a handover of the policy,
+teaches the reward too if the bag lies beside the answers. An episode is kept, or removed, where
+the probability of that is at least `SURE`; the others, and those without an exchange, take no part
+in an edit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +14,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from uncloning_ros.contract import Contract
 from uncloning_ros.conversions import Sample
-from uncloning_ros.demos.bags.answers import about, read_answers, standing
+from uncloning_ros.demos.bags.answers import Answer, about, read_answers, standing
 from uncloning_ros.demos.bags.episode import Episode, EpisodeMetadata
+from uncloning_ros.demos.bags.info import is_bag
+from uncloning_ros.demos.bags.pieces import LeftOut
+from uncloning_ros.demos.bags.reader import episode_digest
+from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.errors import DatasetError, UncloningError
+from uncloning_ros.demos.episodes.find import EpisodeRef
+from uncloning_ros.demos.episodes.reading import Reading
+from uncloning_ros.errors import DatasetError, UncloningError, counted
 from uncloning_ros.files import file_sha256
+from uncloning_ros.policy_io import Float32
 from uncloning_ros.preferences.features import features_of, other_tool
 from uncloning_ros.preferences.judged import judged
+from uncloning_ros.preferences.scene import Handover
 from uncloning_ros.scenario import Scenario
 
 ACCEPTED, REFUSED = 'accepted', 'not accepted'  # the modes of the divided dataset
@@ -47,12 +58,14 @@ class Verdict:
 class Division:
     """The verdicts on the episodes of a dataset, those most surely refused first.
 
-    `warnings` are about answers that do not count and episodes without a verdict.
+    `answers` is the number of those that count, `beside` are bags outside of the dataset that they
+    are on. `warnings` are about answers that do not count and episodes without a verdict.
     """
 
     verdicts: tuple[Verdict, ...]
     answers: int
-    answers_sha256: str
+    answers_sha256: tuple[str, ...]
+    beside: tuple[str, ...]
     warnings: tuple[str, ...]
 
     def of(self, side: str | None) -> list[Verdict]:
@@ -71,45 +84,57 @@ class Division:
 
     def report(self) -> dict[str, Any]:
         """Return the division as plain data."""
-        return {'answers': self.answers, 'answers_sha256': self.answers_sha256, 'sure': SURE,
+        return {'answers': self.answers, 'answers_sha256': list(self.answers_sha256),
+                'beside': list(self.beside), 'warnings': list(self.warnings), 'sure': SURE,
                 'episodes': [{'name': one.name, 'mode': one.mode, 'reward': one.reward,
                               'refused': one.refused, 'side': one.side} for one in self.verdicts]}
 
 
-def divided(dataset: Dataset, scenario: Scenario, file: Path) -> Division:
-    """Return how answers divide a dataset.
+def divided(dataset: Dataset, scenario: Scenario, files: Sequence[Path]) -> Division:
+    """Return how the answers in some files divide a dataset.
 
     Raise `BagError` for a file that is damaged, `DatasetError` without answers good and bad, which
     tell the limit, and where no episode is surely on one of the sides.
     """
-    if not file.is_file():
-        raise DatasetError(f'expected the answers of people in {file}, got no file; check the '
-                           f'path, or give some with uncloning compare')
+    for file in files:
+        if not file.is_file():
+            raise DatasetError(f'expected the answers of people in {file}, got no file; check the '
+                               f'path, or give some with uncloning compare')
     features, without = features_in(dataset, scenario)
-    digests = {one.name: one.digest for one in dataset.episodes if one.name in features}
-    answers = standing(read_answers(file))
-    usable, gone = about(answers, digests)
+    # Each once, also if a file is the copy of another one.
+    answers = list(dict.fromkeys(one for file in files for one in standing(read_answers(file))))
+    digests = {one.name: one.digest for one in dataset.episodes}
+    beside = _beside(files, answers, digests, dataset.contract, scenario)
+    others = {name: one for name, one in beside.items() if isinstance(one, Handover)}
+    features |= {name: one.features for name, one in others.items()}
+    found, gone = about(answers, digests | {name: name for name in beside})
+    usable = [one for one in found if all(name in features for name in one.names)]
+    where = ', '.join(map(str, files))
     counts = [sum(one.said == said for one in usable) for said in ('good', 'bad')]
     if not all(counts):
-        raise DatasetError(f'{file}: expected answers good and bad on episodes of the dataset, '
-                           f'which tell the limit of the reward, got {counts[0]} good and '
-                           f'{counts[1]} bad; {len(answers) - len(usable)} of its answers are on '
-                           f'other recordings; give some with uncloning compare')
+        raise DatasetError(f'{where}: expected answers good and bad on episodes of the dataset or '
+                           f'on bags beside the answers, which tell the limit of the reward, got '
+                           f'{counts[0]} good and {counts[1]} bad, and '
+                           f'{counted(len(answers) - len(usable), "answer")} on other recordings; '
+                           f'give some with uncloning compare')
     known = judged(features, usable)
     refused = known.belief.below(known.scaled)
     modes = {one.name: one.mode for one in dataset.episodes}
-    found = Division(
+    division = Division(
         tuple(sorted((Verdict(name, modes[name], float(reward), float(chance)) for
                       name, reward, chance in zip(known.names, known.rewards, refused,
-                                                  strict=True)), key=lambda one: -one.refused)),
-        len(usable), file_sha256(file),
-        (*other_tool(dataset.contract.interface.mode_names, scenario), *gone, *without))
+                                                  strict=True) if name in modes),
+                     key=lambda one: -one.refused)),
+        len(usable), tuple(map(file_sha256, files)), tuple(one.name for one in others.values()),
+        (*other_tool(dataset.contract.interface.mode_names, scenario), *gone, *without,
+         *(f'{one.name} teaches nothing: {one.reason}' for one in beside.values()
+           if isinstance(one, LeftOut))))
     for side in (ACCEPTED, REFUSED):
-        if not _trained(dataset, found.of(side)):
-            raise DatasetError(f'{file}: expected episodes for training that are {side} with a '
-                               f'probability of {SURE:.0%}, got none of {len(found.verdicts)}; '
+        if not _trained(dataset, division.of(side)):
+            raise DatasetError(f'{where}: expected episodes for training that are {side} with a '
+                               f'probability of {SURE:.0%}, got none of {len(division.verdicts)}; '
                                f'give more answers with uncloning compare')
-    return found
+    return division
 
 
 def features_in(dataset: Dataset, scenario: Scenario) -> tuple[dict[str, Mapping[str, float]],
@@ -118,10 +143,35 @@ def features_in(dataset: Dataset, scenario: Scenario) -> tuple[dict[str, Mapping
     found, without = {}, []
     for i, one in enumerate(dataset.episodes):
         try:
-            found[one.name] = features_of(dataset.contract, scenario, _episode(dataset, i))
+            rows = dataset.observations[dataset.bounds[i]:dataset.bounds[i + 1]]
+            found[one.name] = features_of(dataset.contract, scenario,
+                                          _episode(dataset.contract, one.name, rows))
         except UncloningError as err:
             without.append(f'{one.name} takes no part: {err}')
     return found, without
+
+
+def _beside(files: Sequence[Path], answers: Sequence[Answer], digests: Mapping[str, str],
+            contract: Contract, scenario: Scenario) -> dict[str, Handover | LeftOut]:
+    """Return by digest the bags beside the answers that have answers, but are not in a dataset."""
+    wanted = {one.digest: one.name for answer in answers for one in answer.shown
+              if one.digest not in digests.values()}
+    return {digest: _handover(bag, contract, scenario)
+            for digest, name in wanted.items()
+            for bag in dict.fromkeys(file.parent / name for file in files)
+            if is_bag(bag) and episode_digest(bag) == digest}
+
+
+def _handover(bag: Path, contract: Contract, scenario: Scenario) -> Handover | LeftOut:
+    """Return a bag with the features of its frames, which those of the dataset have as well."""
+    episode = EpisodeRef(bag, str(bag)).read_or_leave_out(Reading(contract))
+    if isinstance(episode, LeftOut):
+        return episode
+    try:
+        framed = _episode(contract, str(bag), align(episode, contract).observations)
+        return Handover(str(bag), features_of(contract, scenario, framed), '')
+    except UncloningError as err:
+        return LeftOut(str(bag), str(err))
 
 
 def _trained(dataset: Dataset, verdicts: Sequence[Verdict]) -> bool:
@@ -129,13 +179,11 @@ def _trained(dataset: Dataset, verdicts: Sequence[Verdict]) -> bool:
     return any(one.name in names and one.split == 'train' for one in dataset.episodes)
 
 
-def _episode(dataset: Dataset, index: int) -> Episode:
-    """Return an episode of a dataset as if each frame had been a message."""
-    contract, record = dataset.contract, dataset.episodes[index]
-    rows = dataset.observations[dataset.bounds[index]:dataset.bounds[index + 1]]
+def _episode(contract: Contract, name: str, rows: Float32) -> Episode:
+    """Return frames as if each had been a message."""
     times_ns = [round((i + 1) * 1e9 / contract.policy.rate_hz) for i in range(len(rows))]
     return Episode(
-        Path(record.name), EpisodeMetadata('', 0, '', None, '', record.seed), contract,
+        Path(name), EpisodeMetadata('', 0, '', None, '', None), contract,
         {key: tuple(Sample(row[place].astype(float), at_ns, at_ns)
                     for row, at_ns in zip(rows, times_ns, strict=True))
          for key, place in contract.interface.observation_slices.items()}, ())
