@@ -57,6 +57,26 @@ SINGLES = 40  # answers good or bad, after the comparisons
 TRUE, LEARNED, SUCCESS = 'true reward', 'learned reward', 'success'
 COLORS = {TRUE: '#2b5f8a', LEARNED: '#b3471d', SUCCESS: '#7a8894'}
 UNEDITED, RIVAL = 'unedited', 'removes what the rater refuses'
+# Judged by hand from the figures of the page in the repository: judge them again after a run.
+SHOWS = '''## What it shows
+
+The edit hardly removes what the rater refuses. The fine-tune alone (strength 0) does about as
+much as any strength, stronger removals are refused about as often, and the true reward falls as
+the strength rises beyond 0.25. Most handovers of every edited policy are still refused.
+
+- This is one rater, one training of each policy, and one set of episodes. Small differences
+  between rows may be chance, and with another rater there may be more or less to remove.
+- The answers are not the reason. The last row removes what the rater truly refuses, and is
+  refused as often. Learned and true reward hardly differ.
+- The edit changes the way of presenting, and little else. Success, which needs the handle first,
+  rises. But of the demonstrations in `bench/preferences_features.json` this rater refuses more
+  than half of those with the handle first, and nearly all of those with the blade first. The
+  edited policies are refused about as often as the former.
+- Within one way of presenting, handovers differ in the speed near the person, the length of the
+  way, the waiting and the force. In the same episode two shipped policies have much the same
+  values of these. They follow from the places of tool and person, and from the habits that both
+  policies learned. An edit can only move the choice between plans that a policy has.
+- Why a stronger removal costs reward, these figures do not tell.'''
 
 
 class RecordingLoop(ControlLoop):
@@ -208,7 +228,7 @@ def written(bench: Bench, rows: list[dict[str, Any]]) -> str:
                SUCCESS),
               [[row['name'], str(row['exchanges']), f'{row[TRUE]:+.2f}', f'{row[LEARNED]:+.2f}',
                 percent(row['true share']), percent(row['learned share']), percent(row[SUCCESS])]
-               for row in rows])]
+               for row in rows]), SHOWS]
     return '\n\n'.join(sections) + '\n'
 
 

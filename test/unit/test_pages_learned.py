@@ -179,6 +179,8 @@ def test_learning_from_people(made: Path, nobody_comes: list[str]) -> None:
                        (('good', (one,)) for one in handles), (('bad', (one,)) for one in blades)]
             for said, about in itertools.chain(*answers):
                 add_answer(Path('demos/preferences.json'), Answer(about, said, 'Anna', NOON))
+            Path('live').mkdir()
+            shutil.copy('demos/preferences.json', 'live')
 
     run_page('learning-from-people.md', 2, answered)
     assert len(nobody_comes) == 1

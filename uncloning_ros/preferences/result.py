@@ -36,11 +36,11 @@ def _weights(known: Judged) -> str:
         body.append(page.row(words, sure, f'{middle[i]:+.2f}',
                              f'{low[i]:+.2f} to {high[i]:+.2f}',
                              f'{factor * known.values[:, i].std():.3g} {unit}'))
-    return page.section('The reward', page.table(
-        ['feature', 'people say', 'weight', '90 % interval', 'one step'], body), page.words(
-        'The reward of a handover is the sum of its features times their weights. A feature '
-        'counts in steps of its standard deviation over these handovers, the last column; the '
-        'weights have the norm 1. A weight is open while its sign is not sure.'))
+    head = ['feature', 'people say', 'weight', '90 % interval', 'standard deviation']
+    return page.section('The reward', page.table(head, body), page.words(
+        'The reward of a handover is the sum of its features times their weights. Before that a '
+        'feature is divided by its standard deviation over these handovers, the last column. The '
+        'squares of the weights add up to 1. A weight is open while its sign is not sure.'))
 
 
 def _handovers(known: Judged) -> str:

@@ -128,7 +128,7 @@ function draw(canvas, motion) {
   const hand = motion.hand && poseAt(motion.hand, motion);
   const open = !motion.width ? 0.08 : poseAt(
     motion.width.map(w => [w[0], 0, 0, 1, 0, 0, 0, 1, 0]), motion).o[0];
-  line([0, 0, 0], [0, 0, 0.35], '#c3cad1', 9);  // the arm is drawn as a line to its base
+  line([0, 0, 0], [0, 0, 0.35], '#c3cad1', 9);  // the arm: its links are unknown
   line([0, 0, 0.35], placed(arm, [0, 0, -0.21]), '#c3cad1', 9);
   const faces = [];
   for (const [center, size] of WRIST) boxFaces(arm, center, size, STEEL, faces);
