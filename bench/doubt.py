@@ -375,8 +375,8 @@ def page_of(files: Mapping[str, Mapping[str, Any]]) -> str:
         'with `bench/doubt.py`.', '',
         '## Undisturbed episodes', '',
         'Each file in the scenario of its demonstrations: edited policies, which are the ones to '
-        'run. Aims: an alarm in at most 5 % of the episodes, at most 2 % of the successes lost, '
-        '20 % more planning time.', '',
+        'run, and mixed ones to compare with. Aims: an alarm in at most 5 % of the episodes, at '
+        'most 2 % of the successes lost, 20 % more planning time.', '',
         table(['file', 'model', 'weights', 'threshold', *(words for words, _ in next(
             iter(files.values()))['undisturbed'])], [
                 [f'`{name}`', one['model'], one['weights'],
