@@ -47,6 +47,7 @@ _PRESSES_SHORT, _BLOCKS = 20, 4
 _PRESSED_S, _LOOSE_S = 0.3, 0.2
 _TIMEOUT_S = 30.0
 _STEPS = 10  # commands after a hand-over whose steps count
+_TRIES = 50  # presses of the switch at most, until the teleoperation node takes it
 _HOLD, _PERSON = ('hold', 'take_over'), ('taken_over', 'person')
 
 
@@ -147,6 +148,11 @@ def _handed(listener: Any, path: Path, rounds: int,
         steps = np.diff(np.array(listener.places[first:]).reshape(-1, 3), axis=0)
         return float(np.max(np.linalg.norm(steps, axis=1), initial=0.0))
 
+    # A switch counts only if it is pressed once the teleoperation node sees the arm.
+    for device in (loose, steering) * _TRIES:
+        if listener.said != _PERSON:
+            listener.repeat(joy, device, _passed(_PRESSED_S), 'time')
+    until(loose, ('hold', 'let_go'), 1)
     found = []
     for _ in tqdm(range(rounds + 1), unit='hand-over', disable=None):
         os.write(person, b'g')
