@@ -5,8 +5,8 @@ r"""Write docs/benchmarks/preference_edit.md: true and learned reward as an edit
 
 A simulated rater, whose reward is known here, compares demonstrations and says good or bad of
 some. The edit removes what the answers refuse, in several strengths; a rival removes what the
-rater truly refuses. Files in --work are used again, so a stopped benchmark goes on with the same
-command.
+rater truly refuses. Then more raters, each with the default edit by answers and by the truth.
+Files in --work are used again, so a stopped benchmark goes on with the same command.
 
     cd bench; python preference_edit.py ../runs/mixed ../data --work ../runs/bench-preferences
 """
@@ -22,7 +22,7 @@ import measure  # noqa: F401 - limits the threads, so it comes before numpy
 import numpy as np
 from cloning.picture import picture
 from comparison.markdown import STATEMENT, bullets, table
-from preferences import COMPARED, HELD_OUT, INCONSISTENT, SIGNS, Rater, scaled_of
+from preferences import COMPARED, HELD_OUT, INCONSISTENT, RESAMPLED, SIGNS, Rater, scaled_of
 
 from uncloning_ros.audit.run.rollout import result_of, run_episode
 from uncloning_ros.audit.wording import percent
@@ -57,7 +57,14 @@ SINGLES = 40  # answers good or bad, after the comparisons
 TRUE, LEARNED, SUCCESS = 'true reward', 'learned reward', 'success'
 COLORS = {TRUE: '#2b5f8a', LEARNED: '#b3471d', SUCCESS: '#7a8894'}
 UNEDITED, RIVAL = 'unedited', 'removes what the rater refuses'
+BY_ANSWERS, BY_TRUTH = 'edited by the answers', 'edited by what the rater truly refuses'
 # Judged by hand from the figures of the page in the repository: judge them again after a run.
+RATERS = '''## Other raters
+
+{args.raters} raters (seeds from {args.rater} on), each with two default edits of the same policy:
+one by the answers, one by what the rater truly refuses. {args.each} judged episodes of each.
+Means over the raters, with the 90 % interval for other raters, drawn again from these. Aim: the
+edit by answers is as good as the other one.'''
 SHOWS = '''## What it shows
 
 The edit hardly removes what the rater refuses. The fine-tune alone (strength 0) does about as
@@ -93,6 +100,8 @@ class RecordingLoop(ControlLoop):
             self.kept.setdefault(key, {})[one.stamp_ns] = one
         return super().step(now_ns, samples, *more, **named)
 
+DEFAULT = replace(EDIT, remove=(REFUSED,), trust_labels=True)
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -122,19 +131,19 @@ class Bench:
             export(load_run(out), model)
         return model
 
-    def judged(self, name: str, model: Path) -> dict[str, Any]:
+    def judged(self, name: str, model: Path, episodes: int) -> dict[str, Any]:
         """Return the scaled features of episodes of a model, None without an exchange."""
         path = self.args.work / f'{name}.json'
         if not path.exists():
-            write_json(path, self._judged(model))
+            write_json(path, self._judged(model, episodes))
         found: dict[str, Any] = json.loads(path.read_text('utf-8'))
         return found
 
-    def _judged(self, model: Path) -> dict[str, Any]:
+    def _judged(self, model: Path, episodes: int) -> dict[str, Any]:
         policy = load_policy(model)
         contract, values, outcomes = policy.contract, [], []
         world = open_world(self.scenario, contract.interface)
-        for at in range(self.args.seed, self.args.seed + self.args.episodes):
+        for at in range(self.args.seed, self.args.seed + episodes):
             loop = RecordingLoop(contract, 0)
             rollout = run_episode(world, loop, contract, policy, at, INFERENCE_LATENCY_S)
             outcomes.append(result_of(rollout, self.scenario,
@@ -150,10 +159,10 @@ class Bench:
         return {'features': values, 'success': [one.success for one in outcomes],
                 'modes': [one.mode for one in outcomes]}
 
-    def row(self, name: str, model: Path) -> dict[str, Any]:
+    def row(self, name: str, model: Path, episodes: int) -> dict[str, Any]:
         """Return rewards and shares of one policy, over the episodes with an exchange."""
-        found = self.judged(name, model)
-        there = [one for one in found['features'] if one is not None]
+        found = self.judged(name, model, episodes)
+        there = [one for one in found['features'][:episodes] if one is not None]
         values = self.as_scaled(there)
         true = values @ self.rater.weights
         belief = self.rater.belief()
@@ -161,7 +170,11 @@ class Bench:
                 TRUE: float(true.mean()), LEARNED: float((values @ belief.weights).mean()),
                 'true share': float((true < self.rater.limit).mean()),
                 'learned share': float((belief.below(values) > 0.5).mean()),
-                SUCCESS: sum(found['success']) / len(found['success'])}
+                SUCCESS: float(np.mean(found['success'][:episodes]))}
+
+    def truth(self, values: np.ndarray) -> np.ndarray:
+        """Return 1 for each episode that the rater truly refuses, and 0 for the others."""
+        return (values @ self.rater.weights < self.rater.limit).astype(float)
 
     def as_scaled(self, features: list[Mapping[str, float]]) -> np.ndarray:
         """Return features in standard deviations of the demonstrations."""
@@ -176,47 +189,87 @@ def opened(args: argparse.Namespace) -> Bench:
     scenario = find_scenario(dataset.scenario)
     features, _ = features_in(dataset, scenario)
     scaled, signs = scaled_of(features)
-    rater = Rater(args.rater, scaled, signs)
+    args.work.mkdir(parents=True, exist_ok=True)
+    return Bench(run, dataset, scenario, tuple(features), scaled,
+                 answered(args.rater, scaled, signs), features, args)
+
+
+def answered(rater_seed: int, scaled: np.ndarray, signs: list[int]) -> Rater:
+    """Return a rater who has given all answers."""
+    rater = Rater(rater_seed, scaled, signs)
     for _ in range(COMPARED):
         rater.compare(active=True)
     for _ in range(SINGLES):
         rater.judge()
-    args.work.mkdir(parents=True, exist_ok=True)
-    return Bench(run, dataset, scenario, tuple(features), scaled, rater, features, args)
+    return rater
 
 
 def rows_of(bench: Bench) -> list[dict[str, Any]]:
     """Return the rows of the unedited policy, of each strength, and of the rival."""
-    options = replace(EDIT, remove=(REFUSED,), trust_labels=True)
     method = METHODS[SELF_DISTILLATION]
     base = bench.args.work / 'unedited.onnx'
     if not base.exists():
         export(bench.run, base)
-    rows = [bench.row(UNEDITED, base)]
+    episodes = bench.args.episodes
+    rows = [bench.row(UNEDITED, base, episodes)]
 
     def strong(strength: float) -> EditOptions:
-        return options if not strength else replace(
-            options, method=SELF_DISTILLATION, gamma=strength * method.gamma, tau=method.tau)
+        return DEFAULT if not strength else replace(
+            DEFAULT, method=SELF_DISTILLATION, gamma=strength * method.gamma, tau=method.tau)
 
     for strength in STRENGTHS:
         name = f'strength {strength:g}'
         rows.append(bench.row(name, bench.edited(name, bench.rater.belief().below,
-                                                 strong(strength))))
+                                                 strong(strength)), episodes))
         print(rows[-1], flush=True)
-    truth = bench.edited(RIVAL, lambda values: (
-        values @ bench.rater.weights < bench.rater.limit).astype(float), strong(1.0))
-    return [*rows, bench.row(RIVAL, truth)]
+    return [*rows, bench.row(RIVAL, bench.edited(RIVAL, bench.truth, strong(1.0)), episodes)]
 
 
-def written(bench: Bench, rows: list[dict[str, Any]]) -> str:
+def raters_of(bench: Bench) -> list[list[dict[str, Any]]]:
+    """Return for each rater the rows of no edit, and of the default edit by answers and truth."""
+    args, found = bench.args, []
+    for number in range(args.rater, args.rater + args.raters):
+        one = replace(bench, rater=answered(number, bench.scaled, list(SIGNS.values())))
+        rows = [one.row(UNEDITED, args.work / 'unedited.onnx', args.each)]
+        for way, refused in ((BY_ANSWERS, one.rater.belief().below), (BY_TRUTH, one.truth)):
+            name = f'rater {number}, {way}'
+            rows.append(one.row(name, one.edited(name, refused, DEFAULT), args.each))
+        found.append(rows)
+        print(found[-1], flush=True)
+    return found
+
+
+def meant(values: list[float], form: Callable[[float], str]) -> str:
+    """Return the mean over raters, with its 90 % interval for other raters."""
+    some, rng = np.array(values), np.random.default_rng(0)
+    low, high = np.quantile(some[rng.integers(len(some), size=(RESAMPLED, len(some)))].mean(1),
+                            [0.05, 0.95])
+    return f'{form(some.mean())} [{form(low)}, {form(high)}]'
+
+
+def raters_table(raters: list[list[dict[str, Any]]]) -> str:
+    """Return the table of means over the raters, and of the differences of the last two rows."""
+    forms = {TRUE: '{:+.2f}'.format, 'true share': percent, SUCCESS: percent}
+    lines = [[rows[0]['name'].split(', ')[-1], *(meant([row[key] for row in rows], form)
+                                                 for key, form in forms.items())]
+             for rows in zip(*raters, strict=True)]
+    points = '{:+.1f}'.format
+    lines.append(['difference of the last two (shares in points)', *(
+        meant([(100 if key != TRUE else 1) * (rows[1][key] - rows[2][key]) for rows in raters],
+              points if key != TRUE else forms[TRUE]) for key in forms)])
+    return table(('policy', TRUE, 'truly refused', SUCCESS), lines)
+
+
+def written(bench: Bench, rows: list[dict[str, Any]], raters: list[list[dict[str, Any]]]) -> str:
     """Return the page."""
     sections = [
         '# Preferences, from answers to an edit', STATEMENT,
         'This page is written by `bench/preference_edit.py`. A strength is the weight of the '
-        'removal, relative to that of [an edit by preferences]'
-        '(../learning-from-people.md#from-preferences-to-an-edit); 0 is a fine-tune on the '
-        'accepted episodes. Rewards are means over the episodes with an exchange, in standard '
-        'deviations of the features of the demonstrations, whose mean is 0.',
+        'removal, relative to that of `--method self-distillation`; 0 is a fine-tune on the '
+        'accepted episodes, as [an edit by preferences]'
+        '(../learning-from-people.md#from-preferences-to-an-edit) makes it by default. Rewards '
+        'are means over the episodes with an exchange, in standard deviations of the features of '
+        'the demonstrations, whose mean is 0.',
         bullets([f'One simulated rater (seed {bench.args.rater}): {COMPARED} comparisons, '
                  f'{SINGLES} answers good or bad, {INCONSISTENT:.0%} of both wrong. {HELD_OUT} '
                  f'demonstrations were not asked about.',
@@ -228,7 +281,7 @@ def written(bench: Bench, rows: list[dict[str, Any]]) -> str:
                SUCCESS),
               [[row['name'], str(row['exchanges']), f'{row[TRUE]:+.2f}', f'{row[LEARNED]:+.2f}',
                 percent(row['true share']), percent(row['learned share']), percent(row[SUCCESS])]
-               for row in rows]), SHOWS]
+               for row in rows]), RATERS.format(args=bench.args), raters_table(raters), SHOWS]
     return '\n\n'.join(sections) + '\n'
 
 
@@ -256,11 +309,15 @@ def main() -> None:
     parser.add_argument('--rater', type=seed, default=100, help='seed of the simulated rater')
     parser.add_argument('--episodes', type=count(), default=100,
                         help='judged episodes of each policy (default: %(default)s)')
+    parser.add_argument('--raters', type=count(), default=20,
+                        help='raters of the second table (default: %(default)s)')
+    parser.add_argument('--each', type=count(), default=50,
+                        help='judged episodes of each of their policies (default: %(default)s)')
     parser.add_argument('--seed', type=seed, default=540_000_000,
                         help='first seed of the judged episodes (default: %(default)s)')
     bench = opened(parser.parse_args())
     rows = rows_of(bench)
-    write_whole(PAGE, written(bench, rows).encode())
+    write_whole(PAGE, written(bench, rows, raters_of(bench)).encode())
     write_whole(PAGE.with_name(PICTURE), drawn(rows).encode())
 
 
