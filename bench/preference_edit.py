@@ -67,17 +67,16 @@ Means over the raters, with the 90 % interval for other raters, drawn again from
 edit by answers is as good as the other one.'''
 SHOWS = '''## What it shows
 
-The edit hardly removes what the rater refuses. The fine-tune alone (strength 0) does about as
-much as any strength, stronger removals are refused about as often, and the true reward falls as
-the strength rises beyond 0.25. Most handovers of every edited policy are still refused.
+The edit by answers is as good as the one by what the rater truly refuses. Both remove a part of
+what is refused: mostly the way of presenting that a rater likes less. For the first rater a
+fine-tune (strength 0) does about as much as any strength, and the true reward falls as the
+strength rises beyond 0.25.
 
-- This is one rater, one training of each policy, and one set of episodes. Small differences
-  between rows may be chance, and with another rater there may be more or less to remove.
-- The answers are not the reason. The last row removes what the rater truly refuses, and is
-  refused as often. Learned and true reward hardly differ.
+- The first table is one rater, one training of each policy, and one set of episodes. Small
+  differences between rows may be chance.
 - The edit changes the way of presenting, and little else. Success, which needs the handle first,
-  rises. But of the demonstrations in `bench/preferences_features.json` this rater refuses more
-  than half of those with the handle first, and nearly all of those with the blade first. The
+  rises. But of the demonstrations in `bench/preferences_features.json` the first rater refuses
+  more than half of those with the handle first, and nearly all of those with the blade first. The
   edited policies are refused about as often as the former.
 - Within one way of presenting, handovers differ in the speed near the person, the length of the
   way, the waiting and the force. In the same episode two shipped policies have much the same
