@@ -275,6 +275,15 @@ def test_a_file_gets_the_deployment_part_of_another_robot_and_stays_the_same_pol
     assert found.metadata['seeds'] | {'development': [7]} == load_policy(model).metadata['seeds']
     assert found.metadata['seeds']['development'] == [7, 8, 9]
     assert graph_sha256(out.read_bytes()) == graph
+    capsys.readouterr()
+    given(doubt=None)
+    assert main([*words, str(tmp_path / 'silent.onnx')]) == 0
+    assert 'nothing stops for it' in ' '.join(capsys.readouterr().out.split())
+    slower = replace(run.config.contract, policy=replace(run.config.contract.policy, rate_hz=31.0))
+    robot.write_text(json.dumps({'schema': 'uncloning/contract@1', **plain(replace(
+        slower, deployment=replace(slower.deployment, command_rate_hz=31.0)))}))
+    assert main([*words, str(tmp_path / 'never.onnx')]) == 2
+    assert f'{model} with the deployment part' in ' '.join(capsys.readouterr().err.split())
     given(doubt=DoubtStop(0.1))
     assert main([*words, str(tmp_path / 'hasty.onnx')]) == 2
     assert 'expected at least 0.2 s' in capsys.readouterr().err

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from uncloning_ros.cli.arguments import new_path, seed_range
+from uncloning_ros.cli.output import print_warnings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from uncloning_ros.contract import load_contract, with_deployment
     from uncloning_ros.learning.checkpoint import load_run
     from uncloning_ros.learning.export import export, export_again
-    from uncloning_ros.runtime.doubt import watch_of
+    from uncloning_ros.runtime.doubt import unused_doubt, watch_of
     from uncloning_ros.runtime.inference import load_policy
 
     robot = None if args.contract is None else load_contract(args.contract)
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         sha256 = export_again(args.run, path, contract, args.development_seeds)
         print(f'{path}: the policy of {args.run} with the deployment part of {args.contract}, '
               f'sha256 {sha256}')
+        if warning := unused_doubt(contract, policy.doubt):
+            print_warnings([warning])
         return 0
     run = load_run(args.run)
     if robot is not None:

@@ -99,7 +99,11 @@ def with_deployment(contract: Contract, robot: Contract, carrier: str) -> Contra
     Raise `ContractError` if their interfaces differ, or if rates do not fit.
     """
     require_same_interface(robot.interface, contract.interface, carrier)
-    return replace(contract, deployment=robot.deployment).as_read()
+    try:
+        return replace(contract, deployment=robot.deployment).as_read()
+    except ContractError as err:
+        raise ContractError(f'{carrier} with the deployment part of another contract: {err}'
+                            ) from err
 
 
 def with_modes(contract: Contract, modes: Mapping[str, bool]) -> Contract:

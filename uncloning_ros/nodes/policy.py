@@ -39,6 +39,7 @@ from uncloning_ros.nodes.topics import (
     ros_now_ns,
 )
 from uncloning_ros.runtime.control_thread import IDLE_S, SWITCH_INTERVAL_S
+from uncloning_ros.runtime.doubt import unused_doubt
 from uncloning_ros.runtime.incident_files import HOLD_EVERY_S, MOST_FILES, IncidentFiles
 from uncloning_ros.runtime.release import release_lacks
 
@@ -143,12 +144,8 @@ class PolicyNode(LifecycleNode):
             for camera in model.contract.interface.cameras}
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
-        record = model.policy.doubt
-        if (record is not None and record.calibration is not None and
-                model.contract.deployment.doubt is None):
-            self.get_logger().warning(
-                'this policy tells its doubt, and nothing stops for it; add doubt: {after_s: '
-                f'{record.calibration.after_s:g}}} to the deployment of the contract')
+        if warning := unused_doubt(model.contract, model.policy.doubt):
+            self.get_logger().warning(warning)
         if lacking := release_lacks(model.contract):
             interface, logger = model.contract.interface, self.get_logger()
             most_s = model.contract.deployment.episode_end.max_episode_s

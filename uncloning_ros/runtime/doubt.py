@@ -229,6 +229,14 @@ def watch_of(contract: Contract, record: DoubtRecord | None, stops: bool = True)
     return DoubtWatch(contract, record, stops)
 
 
+def unused_doubt(contract: Contract, record: DoubtRecord | None) -> str:
+    """Return a warning if a doubt with a threshold stops nothing, '' otherwise."""
+    if record is None or record.calibration is None or contract.deployment.doubt is not None:
+        return ''
+    return ('this policy tells its doubt, and nothing stops for it; add doubt: {after_s: '
+            f'{record.calibration.after_s:g}}} to the deployment of the contract')
+
+
 def _question(interface: Interface, record: DoubtRecord, calibration: Calibration, doubt: float,
               after_s: float, newest: Array) -> Question:
     threshold = calibration.threshold
