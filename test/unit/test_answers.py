@@ -89,6 +89,14 @@ def test_an_answer_is_about_recordings_whatever_their_names_are_now() -> None:
     assert standing([SINGLE, other]) == [SINGLE], 'on another recording of this name'
 
 
+def test_an_answer_on_two_copies_counts_only_while_both_are_there() -> None:
+    pair = replace(PAIR, shown=(ONE, Shown(TWO.name, ONE.digest)))
+    assert about([pair], {ONE.name: ONE.digest, TWO.name: ONE.digest}) == ([pair], [])
+    usable, (sentence,) = about([pair, SINGLE], {ONE.name: ONE.digest})
+    assert usable == [SINGLE]
+    assert sentence.startswith('episode_000001 and episode_000002 are copies of one recording: 1 ')
+
+
 @pytest.mark.parametrize(('changes', 'culprit'), [
     ({'rater': ''}, 'rater'), ({'rater': ' Anna'}, "' Anna'"), ({'rater': 'a/b'}, 'a/b'),
     ({'rater': 'a\nb'}, 'name of the rater'), ({'said': 'good'}, "'good'"),

@@ -139,8 +139,75 @@ def test_answers_that_do_not_count_are_named_with_the_reason(
     assert found.answers == 51 and found.beside == (str(folder / 'episode_000072'),)
     told = ' '.join(found.warnings)
     assert f'{silent} teaches nothing: it has no exchange' in told
-    assert 'episode_000071 is not there: 1 of the answers of Ben do not count' in told
+    assert f'{moved} teaches nothing: it is not there' in told
     assert list(found.warnings) == found.report()['warnings']
+
+
+def test_a_damaged_bag_beside_the_answers_does_not_stop_the_edit(
+        dataset: Dataset, file: Path, tmp_path: Path) -> None:
+    answer_much(file, dataset)
+    folder = tmp_path / 'live'
+    emptied, garbled, replaced, whole = (live(folder, 'bad', i, open_s=2.2) for i in range(4))
+    for storage in emptied.glob('*.mcap'):
+        storage.unlink()
+    (garbled / 'metadata.yaml').write_text('x: [')
+    shutil.rmtree(replaced)
+    shutil.copytree(whole, replaced)
+    long = 300 * 'x'
+    add_answer(answers_path(folder), Answer((Shown(long, 'f' * 64),), 'bad', 'Ben', NOON))
+    found = divided(dataset, episodes.KNIFE, [file, answers_path(folder)])
+    assert found.answers == 51 and found.beside == (str(whole),)
+    first, second, third, fourth = found.warnings
+    assert first.startswith(f'{emptied} teaches nothing: cannot read')
+    assert second.startswith(f'{garbled} teaches nothing: ') and 'YAML' in second
+    assert third == f'{replaced} teaches nothing: it is another recording now'
+    assert fourth.startswith(f'{folder / long} teaches nothing: cannot read')
+
+
+def test_a_bag_that_is_gone_is_named_with_its_folder_and_not_as_an_episode_of_the_dataset(
+        dataset: Dataset, file: Path, tmp_path: Path) -> None:
+    answer_much(file, dataset)
+    bag = live(tmp_path / 'live', 'bad', 0)
+    assert bag.name in {one.name for one in dataset.episodes}
+    shutil.rmtree(bag)
+    found = divided(dataset, episodes.KNIFE, [file, answers_path(bag.parent)])
+    assert found.warnings == (f'{bag} teaches nothing: it is not there',)
+
+
+def test_an_answer_on_two_copies_of_a_bag_is_left_out_with_a_warning(
+        dataset: Dataset, file: Path, tmp_path: Path) -> None:
+    answer_much(file, dataset)
+    bag = live(tmp_path / 'live', 'bad', 0, open_s=2.2)
+    copy = bag.with_name('copy')
+    shutil.copytree(bag, copy)
+    add_answer(answers_path(bag.parent), Answer(
+        tuple(Shown(one.name, episode_digest(one)) for one in (bag, copy)), 'equal', 'Ben', NOON))
+    found = divided(dataset, episodes.KNIFE, [file, answers_path(bag.parent)])
+    assert found.answers == 51 and found.beside == (str(bag),)
+    (warning,) = found.warnings
+    assert warning.startswith(f'copy and {bag.name} are copies of one recording: 1 ')
+
+
+@pytest.mark.parametrize('newest_first', [False, True])
+def test_an_older_copy_of_the_answers_brings_none_back_that_was_taken_back(
+        dataset: Dataset, file: Path, tmp_path: Path, newest_first: bool) -> None:
+    answer_much(file, dataset)
+    older = tmp_path / 'older.json'
+    shutil.copy(file, older)
+    answer(file, dataset, 'withdrawn', BLADE[-1])
+    answer(file, dataset, 'good', BLADE[-1])
+    answer(older, dataset, 'right', 1, 0)
+    files = [file, older] if newest_first else [older, file]
+    assert divided(dataset, episodes.KNIFE, [file]).answers == 50
+    found = divided(dataset, episodes.KNIFE, files)
+    assert found.answers == 51, 'of the new ones both, and not the one that was replaced'
+
+
+def test_an_answer_given_again_within_the_second_counts(dataset: Dataset, file: Path) -> None:
+    answer_much(file, dataset)
+    answer(file, dataset, 'withdrawn', BLADE[-1])
+    answer(file, dataset, 'bad', BLADE[-1])
+    assert divided(dataset, episodes.KNIFE, [file, file]).answers == 50
 
 
 def test_a_scenario_of_another_tool_is_warned_of(dataset: Dataset, file: Path) -> None:

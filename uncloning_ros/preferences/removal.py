@@ -9,7 +9,7 @@ the probability of that is at least `SURE`; the others, and those without an exc
 in an edit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from uncloning_ros.demos.dataset.alignment import align
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.demos.episodes.find import EpisodeRef
 from uncloning_ros.demos.episodes.reading import Reading
-from uncloning_ros.errors import DatasetError, UncloningError, counted
-from uncloning_ros.files import file_sha256
+from uncloning_ros.errors import BagError, DatasetError, UncloningError, counted
+from uncloning_ros.files import disk_errors, file_sha256
 from uncloning_ros.policy_io import Float32
 from uncloning_ros.preferences.features import features_of, other_tool
 from uncloning_ros.preferences.judged import judged
@@ -101,13 +101,14 @@ def divided(dataset: Dataset, scenario: Scenario, files: Sequence[Path]) -> Divi
             raise DatasetError(f'expected the answers of people in {file}, got no file; check the '
                                f'path, or give some with uncloning compare')
     features, without = features_in(dataset, scenario)
-    # Each once, also if a file is the copy of another one.
-    answers = list(dict.fromkeys(one for file in files for one in standing(read_answers(file))))
+    stand = _standing(files)
+    answers = list(dict.fromkeys(one for found in stand.values() for one in found))
     digests = {one.name: one.digest for one in dataset.episodes}
-    beside = _beside(files, answers, digests, dataset.contract, scenario)
+    beside = {digest: _first(digest, bags, dataset.contract, scenario)
+              for digest, bags in _places(stand, set(digests.values())).items()}
     others = {name: one for name, one in beside.items() if isinstance(one, Handover)}
     features |= {name: one.features for name, one in others.items()}
-    found, gone = about(answers, digests | {name: name for name in beside})
+    found, copies = about(answers, digests | {name: name for name in beside})
     usable = [one for one in found if all(name in features for name in one.names)]
     where = ', '.join(map(str, files))
     counts = [sum(one.said == said for one in usable) for said in ('good', 'bad')]
@@ -126,7 +127,7 @@ def divided(dataset: Dataset, scenario: Scenario, files: Sequence[Path]) -> Divi
                                                   strict=True) if name in modes),
                      key=lambda one: -one.refused)),
         len(usable), tuple(map(file_sha256, files)), tuple(one.name for one in others.values()),
-        (*other_tool(dataset.contract.interface.mode_names, scenario), *gone, *without,
+        (*other_tool(dataset.contract.interface.mode_names, scenario), *copies, *without,
          *(f'{one.name} teaches nothing: {one.reason}' for one in beside.values()
            if isinstance(one, LeftOut))))
     for side in (ACCEPTED, REFUSED):
@@ -151,15 +152,38 @@ def features_in(dataset: Dataset, scenario: Scenario) -> tuple[dict[str, Mapping
     return found, without
 
 
-def _beside(files: Sequence[Path], answers: Sequence[Answer], digests: Mapping[str, str],
-            contract: Contract, scenario: Scenario) -> dict[str, Handover | LeftOut]:
-    """Return by digest the bags beside the answers that have answers, but are not in a dataset."""
-    wanted = {one.digest: one.name for answer in answers for one in answer.shown
-              if one.digest not in digests.values()}
-    return {digest: _handover(bag, contract, scenario)
-            for digest, name in wanted.items()
-            for bag in dict.fromkeys(file.parent / name for file in files)
-            if is_bag(bag) and episode_digest(bag) == digest}
+def _standing(files: Sequence[Path]) -> dict[Path, list[Answer]]:
+    """Return by file the answers that were taken back in none, as of an older copy of another."""
+    given = {file: read_answers(file) for file in files}
+    stand = {file: standing(answers) for file, answers in given.items()}
+    back = {one for file, answers in given.items() for one in {*answers} - {*stand[file]}}
+    return {file: [one for one in answers if one not in back] for file, answers in stand.items()}
+
+
+def _places(stand: Mapping[Path, Sequence[Answer]], known: Set[str]) -> dict[str, list[Path]]:
+    """Return by digest where the recordings lay beside their answers, without the known ones."""
+    found: dict[str, list[Path]] = {}
+    for file, answers in stand.items():
+        for one in (one for answer in answers for one in answer.shown):
+            if one.digest not in known:
+                found.setdefault(one.digest, []).append(file.parent / one.name)
+    return found
+
+
+def _first(digest: str, bags: Sequence[Path], contract: Contract,
+           scenario: Scenario) -> Handover | LeftOut:
+    """Return the first of some bags that has the digest, or why the first of all does not."""
+    reasons = []
+    for bag in dict.fromkeys(bags):
+        try:
+            with disk_errors(f'cannot read {bag}', BagError):
+                there = is_bag(bag)
+            if there and episode_digest(bag) == digest:
+                return _handover(bag, contract, scenario)
+            reasons.append('it is another recording now' if there else 'it is not there')
+        except UncloningError as err:
+            reasons.append(str(err))
+    return LeftOut(str(bags[0]), reasons[0])
 
 
 def _handover(bag: Path, contract: Contract, scenario: Scenario) -> Handover | LeftOut:

@@ -145,23 +145,27 @@ def standing(answers: Sequence[Answer]) -> list[Answer]:
 
 
 def about(answers: Sequence[Answer], digests: Mapping[str, str]) -> tuple[list[Answer], list[str]]:
-    """Return the answers on episodes that are there, and a sentence for each that is not.
+    """Return the answers on episodes that are there, and sentences on those that do not count.
 
     `digests` are those of the episodes by name. An answer is about recordings, and so it is
-    returned with the names that they have here.
+    returned with the names that they have here. One on two copies of a recording does not count
+    unless both names are here.
     """
     names = {digest: name for name, digest in digests.items()}
     gone: dict[str, list[str]] = {}
     usable = []
     for one in answers:
-        lost = [(each.name, 'is another recording now' if each.name in digests else 'is not there')
+        lost = [f'{each.name} is ' + ('another recording now' if each.name in digests else
+                                      'not there')
                 for each in one.shown if each.digest not in names]
-        for name, why in lost:
-            gone.setdefault(f'{name} {why}', []).append(one.rater)
+        here = {each.name if digests.get(each.name) == each.digest else
+                names.get(each.digest, each.name): each.digest for each in one.shown}
+        if not lost and len(here) < len(one.shown):
+            lost = [f'{" and ".join(one.names)} are copies of one recording']
+        for why in lost:
+            gone.setdefault(why, []).append(one.rater)
         if not lost:
-            usable.append(replace(one, shown=tuple(
-                each if digests.get(each.name) == each.digest else
-                Shown(names[each.digest], each.digest) for each in one.shown)))
+            usable.append(replace(one, shown=tuple(map(Shown, here, here.values()))))
     return usable, [f'{why}: {len(raters)} of the answers of {", ".join(dict.fromkeys(raters))} '
                     f'do not count' for why, raters in gone.items()]
 
