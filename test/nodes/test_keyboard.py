@@ -304,6 +304,43 @@ def test_a_take_over_does_not_wait_for_the_recorder(
     assert typist.ended() == 0
 
 
+def test_keys_of_the_policy_are_called_in_their_order(
+        terminal: tuple[int, int], graph: Any, robot: Any) -> None:
+    asked: list[str] = []
+
+    def answer(name: str, response: Any) -> Any:
+        asked.append(name)
+        response.success, response.message = True, f'did {name}'
+        return response
+
+    for name in ('take_over', 'give_back'):
+        robot.create_service(Trigger, f'/policy/{name}',
+                             lambda _, response, name=name: answer(name, response))
+    typist = Typist(terminal, graph)
+    typist.until('q        quit')
+    for key, name in (('t', 'take_over'), ('g', 'give_back')):
+        while name not in asked:  # discovery may take long
+            seen = typist.shown.count(name)
+            typist.type(key)
+            typist.until(name, times=seen + 1)
+    asked.clear()
+    typist.type('gtgtgtgtq')  # q waits for their answers
+    assert typist.ended() == 0
+    assert asked == ['give_back', 'take_over'] * 4
+
+
+@pytest.mark.slow
+def test_a_key_that_is_pressed_again_and_again_fails_once(
+        terminal: tuple[int, int], graph: Any) -> None:
+    typist = Typist(terminal, graph)
+    typist.until('q        quit')
+    typist.type('ttttttttttggq')
+    assert typist.ended() == 0
+    typist._read()
+    offered = [line.split(';')[0] for line in typist.shown.splitlines() if line.startswith('!')]
+    assert offered == ['! no node offers /policy/take_over', '! no node offers /policy/give_back']
+
+
 def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, '-m', 'uncloning_ros.nodes.keyboard'],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,

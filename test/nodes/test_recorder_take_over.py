@@ -19,8 +19,10 @@ from uncloning_ros.contract import Teleoperation
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.verdict import recorded_health
+from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.corrections import align_taught
 from uncloning_ros.demos.recording import take_overs
+from uncloning_ros.nodes import recorder
 from uncloning_ros.nodes.recorder import Recorder
 from uncloning_ros.nodes.topics import LATCHED_QOS, Commands
 
@@ -174,8 +176,9 @@ def test_a_take_over_that_cannot_be_recorded_is_once_the_topic_is_back(
     taken.robot.silent.add('hand_pose')
     taken.let_rounds_pass(200)
     taken.say('hold', 'take_over')
-    waits = 'the take-over is not recorded yet: nothing arrives on /hand_pose'
+    waits = 'the take-over is not being recorded: nothing arrives on /hand_pose'
     taken.graph.until(lambda: any(waits in text for text in warned), lambda: warned)
+    assert warned[-1].count('/hand_pose') == 1
     assert waits in capfd.readouterr().err
     taken.say('taken_over', 'person')
     taken.let_rounds_pass(50)
@@ -197,7 +200,7 @@ def test_a_take_over_that_cannot_be_recorded_is_once_the_topic_is_back(
 
 @pytest.mark.parametrize('policy', ['dead', 'alone'])
 def test_a_take_over_that_ended_is_recorded_no_more(
-        taken: Taken, monkeypatch: Any, policy: str) -> None:
+        taken: Taken, monkeypatch: Any, capfd: Any, policy: str) -> None:
     monkeypatch.setattr(take_overs, 'SILENT_S', 1.0)
     taken.robot.silent.add('hand_pose')
     taken.let_rounds_pass(200)
@@ -211,3 +214,59 @@ def test_a_take_over_that_ended_is_recorded_no_more(
     taken.robot.silent.clear()
     taken.let_rounds_pass(100)
     assert not taken.events
+    assert capfd.readouterr().err.count('ended and was not recorded, or not to its end: nothing '
+                                        'arrives on /hand_pose') == 1
+
+
+def test_a_recording_that_the_disk_ended_is_followed_by_another(
+        taken: Taken, monkeypatch: Any) -> None:
+    monkeypatch.setattr(recorder, '_REST_S', 0.0)
+    taken.say('taken_over', 'person')
+    taken.until_event('person')
+    taken.let_rounds_pass(50)
+    with monkeypatch.context() as full:
+        full.setattr(taken.node._recording, 'free_bytes', lambda: 0)
+        taken.until_event('stop')
+        taken.let_rounds_pass(20)
+    taken.until_event('person')
+    taken.let_rounds_pass(50)
+    taken.say('active', 'policy')
+    taken.until_event('stop')
+    episodes = [read_episode(path, MANNED) for path in list_episodes(taken.out)]
+    assert len(episodes) == 2
+    assert all(len(align_taught(episode, MANNED)[0].ticks_ns) > 10 for episode in episodes)
+
+
+def test_a_broken_disk_gets_no_episode_at_each_look(
+        taken: Taken, monkeypatch: Any, capfd: Any) -> None:
+    monkeypatch.setattr(recorder, '_REST_S', 1000.0)
+
+    def broken(*_: Any) -> None:
+        raise OSError('broken')
+
+    monkeypatch.setattr(EpisodeWriter, 'write', broken)
+    taken.say('taken_over', 'person')
+    taken.until_event('fail')
+    taken.let_rounds_pass(50)
+    taken.say('active', 'policy')
+    ended = 'not to its end: episode_000000 ended: '
+    said: list[str] = []
+    taken.graph.until(lambda: said.append(capfd.readouterr().err) or ended in ''.join(said),
+                      lambda: ''.join(said))
+    kinds = [json.loads(event)['event'] for event in taken.events]
+    assert kinds.count('start') == 1 and kinds[-1] == 'fail'
+
+
+def test_a_defect_costs_neither_the_recorder_nor_the_take_over(
+        taken: Taken, monkeypatch: Any, capfd: Any) -> None:
+    monkeypatch.setattr(recorder, '_REST_S', 0.5)
+
+    def defect(*_: Any) -> None:
+        raise RuntimeError('no such thing')
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr(taken.node._recording, 'start', defect)
+        taken.say('taken_over', 'person')
+        taken.let_rounds_pass(20)
+    assert 'RuntimeError: no such thing' in capfd.readouterr().err
+    taken.until_event('person')

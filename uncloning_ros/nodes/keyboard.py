@@ -31,14 +31,16 @@ _KEYS = {'s': 'start_episode', 'e': 'stop_episode', ' ': 'stop_episode', 'd': 'd
          'u': 'undo_last', '+': 'judge_good', '-': 'judge_bad', 't': 'take_over', 'g': 'give_back'}
 _OF_POLICY = ('take_over', 'give_back')
 _END = '\x04'  # Ctrl-D
+_LEAVE = ('q', _END)
 _CALLED = '\0'  # stands for a key whose service was called already
 _SEQUENCE = re.compile(r'\x1b[O\[][0-9;]*.')
 # Period (s) at which typed keys are read.
 _LOOK_S = 0.05
 # Time (s) in which an existing service is discovered.
 _DISCOVERY_S = 3.0
-# Time (s) after which an answer is given up; keeping an episode takes a while.
-_PATIENCE_S = 30.0
+# Time (s) after which an answer is given up; keeping an episode takes a while, and a take-over
+# must not wait long for the answer before it.
+_PATIENCE_S = {'recorder': 30.0, 'policy': 5.0}
 
 
 class Keys:
@@ -72,7 +74,7 @@ class Keys:
         if key.isdecimal() and key.isascii() and 1 <= int(key) <= len(self._modes):
             word = self._words[self._modes[int(key) - 1]]
             return f'plan_{word}' if planning else f'label_{word}'
-        if key in ('q', _END):
+        if key in _LEAVE:
             return 'quit'
         if key in ('h', '?'):
             return 'help'
@@ -97,8 +99,9 @@ class Keyboard(Node):
         # Of the policy before any key: a take-over does not wait until a service is discovered.
         self._callers = {name: self._caller(name) for name in _OF_POLICY}
         self._typed = ''
-        # The calls under way by the kind of node, advanced at each look.
-        self._calls: list[tuple[str, Iterator[bool]]] = []
+        # The call under way by the kind of node, advanced at each look.
+        self._calls: dict[str, Iterator[bool]] = {}
+        self._asked: list[str] = []  # of the policy, in order; the first is under way
         self._warned = ''
         self._take = ''  # the open one, by the recorder's diagnostics
         self._leaving = False  # whether q was pressed, and asked about the open take
@@ -114,15 +117,17 @@ class Keyboard(Node):
         self.destroy_node()
 
     def _look(self) -> None:
-        """Go on with every call; read keys. Those of the recorder wait for its last answer."""
-        self._calls = [call for call in self._calls if next(call[1], False)]
+        """Go on with the calls; read keys. Those of a node wait for its last answer, q for all."""
+        self._calls = {kind: call for kind, call in self._calls.items() if next(call, False)}
         if select.select([self._source], [], [], 0)[0]:
             for key in self._read():
                 if _KEYS.get(key) in _OF_POLICY:
-                    self._begin('policy', _KEYS[key])
+                    self._ask_policy(_KEYS[key])
                     key = _CALLED
                 self._typed += key
-        while self._typed and not any(kind == 'recorder' for kind, _ in self._calls):
+        while self._typed and 'recorder' not in self._calls:
+            if self._asked and self._typed[0] in _LEAVE:
+                return
             key, self._typed = self._typed[0], self._typed[1:]
             action = self._keys.press(key)
             if action == 'quit' and self._take and not self._leaving and key != _END:
@@ -137,7 +142,7 @@ class Keyboard(Node):
             if action == 'help':
                 self._say(self._keys.help())
             elif action is not None:
-                self._begin('recorder', action)
+                self._begin('recorder', self._call('recorder', action))
 
     def _read(self) -> str:
         """Return the typed characters, without the sequences of arrows and other such keys."""
@@ -147,10 +152,20 @@ class Keyboard(Node):
             typed = ''
         return _SEQUENCE.sub('', typed) if typed else _END
 
-    def _begin(self, kind: str, name: str) -> None:
-        call = self._call(kind, name)
+    def _ask_policy(self, name: str) -> None:
+        if self._asked[-1:] != [name]:  # else a key that was pressed again for want of an answer
+            self._asked.append(name)
+            if len(self._asked) == 1:
+                self._begin('policy', self._call_policy())
+
+    def _call_policy(self) -> Iterator[bool]:
+        while self._asked:
+            yield from self._call('policy', self._asked[0])
+            del self._asked[0]
+
+    def _begin(self, kind: str, call: Iterator[bool]) -> None:
         if next(call, False):
-            self._calls.append((kind, call))
+            self._calls[kind] = call
 
     def _caller(self, name: str) -> Any:
         node = self._policy if name in _OF_POLICY else self._recorder
@@ -171,10 +186,10 @@ class Keyboard(Node):
             yield True
         future = client.call_async(Trigger.Request())
         future.add_done_callback(partial(self._on_answer, name))
-        until_s = time.monotonic() + _PATIENCE_S
+        until_s = time.monotonic() + _PATIENCE_S[kind]
         while not future.done():
             if time.monotonic() > until_s:
-                self._say(f'! {name}: no answer within {_PATIENCE_S:g} s; is its node busy?')
+                self._say(f'! {name}: no answer within {_PATIENCE_S[kind]:g} s; is its node busy?')
                 return
             yield True
 

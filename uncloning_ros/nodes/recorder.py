@@ -44,6 +44,9 @@ _STANDSTILL_NS = 10**9
 _LATE_NS = 250_000_000
 # Period (s) at which a lasting warning is repeated.
 _REPEAT_S = 5.0
+# Time (s) after a failure in which no episode begins by itself: a broken disk would get one at
+# each look.
+_REST_S = 5.0
 
 
 class Recorder(Node):
@@ -79,8 +82,9 @@ class Recorder(Node):
         self._take_ns = 0
         self._autostart: bool = values['autostart']
         self._told_room = False
-        self._missed = False  # whether a take-over is under way that no episode has yet
+        self._missed = False  # whether a take-over is under way that no open episode has
         self._waits_for = ''  # the reason why no episode has begun by itself yet
+        self._rest_until_s = 0.0
         self._ring: Ring | None = None
         self._shared: dict[str, int] = {}  # newest arrival on each topic of policy and person
         self._before_ns = round(values['before_s'] * 1e9)
@@ -124,10 +128,13 @@ class Recorder(Node):
             self.get_logger().error(str(err))
             return False, str(err)
         except Exception as err:  # noqa: BLE001 - one defect must not cost the next takes as well
-            self.get_logger().error(traceback.format_exc())
-            return False, f'this is a defect: {type(err).__name__}: {err}; the log has more'
+            return False, self._defect(err)
         self.get_logger().info(sentence)
         return True, sentence
+
+    def _defect(self, err: Exception) -> str:
+        self.get_logger().error(traceback.format_exc())
+        return f'this is a defect: {type(err).__name__}: {err}; the log has more'
 
     def _start(self, correction: bool = False) -> str:
         self._take()
@@ -154,13 +161,20 @@ class Recorder(Node):
     def _on_status(self, message: Any) -> None:
         """Mark a take-over in the open episode; without one record it as an episode of its own."""
         for event in self._take_overs.see(message.data):
+            if event == GIVEN_BACK:
+                self._tell_of_missed()
             self._missed = event == TAKEN or (self._missed and event != GIVEN_BACK)
-            if self._missed:
+            if event == TAKEN:
                 self._start_by_itself()
-            else:
+            elif not self._missed:
                 self._recording.mark(event, ros_now_ns(self))
             if event == GIVEN_BACK and self._corrects():
                 self._try(self._stop)
+
+    def _tell_of_missed(self) -> None:
+        if self._missed:
+            self.get_logger().warning(f'the take-over ended and was not recorded, or not to its '
+                                      f'end: {self._waits_for}')
 
     def _corrects(self) -> bool:
         """Tell whether an episode is open that a take-over began."""
@@ -212,13 +226,16 @@ class Recorder(Node):
             sentence = str(err)
         if sentence is not None:
             self.get_logger().error(sentence)
+            self._missed = self._ring is not None and bool(self._take_overs.standing())
+            self._rest(sentence)
         if (self._missed or self._corrects()) and (
                 silence := self._take_overs.silence(time.monotonic_ns())):
+            self._tell_of_missed()
             self._missed = False
             if self._corrects():
                 self.get_logger().warning(f'{self._recording.open_name}: {silence}')
                 self._try(partial(self._stop, silence))
-        if self._autostart or self._missed:
+        if (self._autostart or self._missed) and time.monotonic() > self._rest_until_s:
             self._start_by_itself()
 
     def _start_by_itself(self) -> None:
@@ -229,10 +246,16 @@ class Recorder(Node):
             except (UncloningError, OSError) as err:
                 self._waits_for = str(err)
                 return
+            except Exception as err:  # noqa: BLE001 - as in _try()
+                self._rest(self._defect(err))
+                return
         if self._missed:  # what came before could not be recorded
             for event in self._take_overs.standing():
                 self._recording.mark(event, ros_now_ns(self))
         self._autostart, self._missed = False, False
+
+    def _rest(self, reason: str) -> None:
+        self._waits_for, self._rest_until_s = reason, time.monotonic() + _REST_S
 
     def _on_second(self) -> None:
         now_ns, recording = self._now_ns(), self._recording
@@ -249,8 +272,11 @@ class Recorder(Node):
             self._told_room = True
             self.get_logger().info(f'a recording takes {room}')
         if self._missed or (self._autostart and self._waits_for):
-            what = 'the take-over is not recorded yet' if self._missed else 'autostart waits'
-            warnings.insert(0, f'{what}: {self._waits_for}')
+            what = 'the take-over is not being recorded' if self._missed else 'autostart waits'
+            # The reason has sentences of the warnings; ages in brackets differ.
+            warnings = [f'{what}: {self._waits_for}', *(
+                text for text in warnings if text.partition(' (')[0].removeprefix(
+                    'nothing arrives on ') not in self._waits_for)]
             self.get_logger().warning(warnings[0], throttle_duration_sec=_REPEAT_S)
         self._diagnostics.publish(recorder_diagnostics(
             self.get_fully_qualified_name().lstrip('/'), self.get_clock().now().to_msg(),

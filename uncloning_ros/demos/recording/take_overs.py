@@ -49,8 +49,8 @@ class TakeOverWatch:
             yield GIVEN_BACK
 
     def standing(self) -> list[str]:
-        """Return the events that mark the present take-over in a recording that begins late."""
-        return [TAKEN, COMMANDS] if self._commands else [TAKEN]
+        """Return the events that mark the present take-over, if any, in a late recording."""
+        return [TAKEN] * self._taken + [COMMANDS] * self._commands
 
     def silence(self, now_ns: int) -> Finding | None:
         """Return the finding that the policy fell silent in a take-over, None while it is heard.
