@@ -203,7 +203,7 @@ def what_never_arrives_is_waited_for_in_silence(observer: Observer, key: str) ->
 
 def no_leap_at_a_change(history: Sequence[tuple[int, Any]], measured: Sequence[tuple[int, Array]],
                         contract: Contract) -> list[str]:
-    """Whoever commands after a change of the policy's state begins where the arm is.
+    """The commands after a change of the state of the policy begin where the arm is.
 
     The commands around the change, from two statuses before it to the first one after it, lie
     within one step of a pose that was measured, or a command that was given, shortly before: not
