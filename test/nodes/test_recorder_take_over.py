@@ -16,6 +16,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 
 from uncloning_ros.contract import Teleoperation
+from uncloning_ros.demos.bags.episode import Episode
 from uncloning_ros.demos.bags.layout import list_episodes
 from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.verdict import recorded_health
@@ -64,6 +65,15 @@ class Taken:
         self.graph.until(lambda: self.events and json.loads(self.events[-1])['event'] == kind,
                          lambda: self.events)
 
+    def given_back(self) -> Episode:
+        """Let the switch go, give the arm back, and return the only episode."""
+        self.say('hold', 'let_go')
+        self.until_event('let_go')
+        self.say('active', 'policy')
+        self.until_event('stop')
+        [path] = list_episodes(self.out)
+        return read_episode(path, MANNED)
+
 
 @pytest.fixture
 def taken(graph: Any, robot: Any, tools: Any, tmp_path: Path) -> Taken:
@@ -77,12 +87,7 @@ def test_a_take_over_is_an_episode_that_begins_before_it(taken: Taken) -> None:
     taken.until_event('person')
     taken.x = 0.6
     taken.let_rounds_pass(100)
-    taken.say('hold', 'let_go')
-    taken.until_event('let_go')
-    taken.say('active', 'policy')
-    taken.until_event('stop')
-    [path] = list_episodes(taken.out)
-    episode = read_episode(path, MANNED)
+    episode = taken.given_back()
     assert episode.metadata.planned_mode is None
     times = {event['event']: time_ns for time_ns, event in episode.events}
     assert [*times] == ['start', 'take_over', 'person', 'let_go', 'give_back', 'stop']
@@ -187,12 +192,7 @@ def test_a_take_over_that_cannot_be_recorded_is_once_the_topic_is_back(
     taken.until_event('person')
     taken.graph.until(lambda: waits not in warned[-1], lambda: warned[-1])
     taken.let_rounds_pass(50)
-    taken.say('hold', 'let_go')
-    taken.until_event('let_go')
-    taken.say('active', 'policy')
-    taken.until_event('stop')
-    [path] = list_episodes(taken.out)
-    episode = read_episode(path, MANNED)
+    episode = taken.given_back()
     assert [event['event'] for _, event in episode.events] == [
         'start', 'take_over', 'person', 'let_go', 'give_back', 'stop']
     assert len(align_taught(episode, MANNED)[0].ticks_ns) > 10
