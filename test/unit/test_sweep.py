@@ -24,7 +24,7 @@ from uncloning_ros.schema import read
 from uncloning_ros.sweep import sweep as sweeping
 from uncloning_ros.sweep.page import page, text
 from uncloning_ros.sweep.record import Episodes, Strength, Sweep
-from uncloning_ros.sweep.sweep import recommended, sweep
+from uncloning_ros.sweep.sweep import next_step, recommended, sweep
 
 OPTIONS = replace(EDIT, remove=('right',), steps=3, batch_size=16, trust_labels=True)
 LEFT = Left(0.0, 0.0, 0.0)
@@ -120,6 +120,14 @@ def test_the_recommended_file_names_the_episodes_that_chose_it(
     assert recommended.metadata['edit']['gamma'] == found.strengths[found.recommended].gamma
     with pytest.raises(AuditError, match='used for development'):
         require_unseen(tmp_path, recommended, range(8, 20))
+
+
+def test_a_policy_that_has_to_ask_is_given_to_doubt_with_the_episodes_that_chose_it() -> None:
+    found = Sweep('0' * 64, ('right',), ('left',), 'knife', 100, LEFT,
+                  (strength(0.0, 60, 40), strength(0.02, 97)), 1, 'so')
+    assert next_step(found, Path('out'), False) == 'out/recommended.onnx is this edit: audit it'
+    asked = next_step(found, Path('out'), True)
+    assert 'give out/gamma_0.02/run to uncloning doubt with --development-seeds 5:105,' in asked
 
 
 def test_two_arms_are_not_judged_by_episodes(

@@ -259,7 +259,7 @@ def _sweep(args: argparse.Namespace) -> int:
     from uncloning_ros.learning.uncloning import prepared
     from uncloning_ros.scenario import find_scenario
     from uncloning_ros.sweep.page import text
-    from uncloning_ros.sweep.sweep import RECOMMENDED, sweep
+    from uncloning_ros.sweep.sweep import next_step, sweep
 
     run = load_run(args.run)
     asked = {name: value for name, value in given(args, EditOptions).items() if name != 'method'}
@@ -275,8 +275,8 @@ def _sweep(args: argparse.Namespace) -> int:
     found = sweep(prepared(run, load_dataset(args.data), options), args.out, options, args.method,
                   scenario, args.episodes or _EPISODES, args.threads or available_cores())
     print(text(found))
-    print(f'{args.out / RECOMMENDED} is this edit: audit it; {args.out / "index.html"} has the '
-          f'page')
+    print(next_step(found, args.out, run.config.contract.deployment.doubt is not None))
+    print(f'{args.out / "index.html"} has the page')
     return 0
 
 

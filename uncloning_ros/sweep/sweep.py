@@ -74,6 +74,17 @@ def sweep(edit: Prepared, out: Path, options: EditOptions, method: str | None,
     return result
 
 
+def next_step(sweep: Sweep, out: Path, asks: bool) -> str:
+    """Return what to do with the recommended edit in `out`; `asks` if its contract has doubt."""
+    if not asks:
+        return f'{out / RECOMMENDED} is this edit: audit it'
+    one = sweep.strengths[sweep.recommended]
+    seeds = (f' with --development-seeds {one.seeds[0]}:{one.seeds[-1] + 1}' if one.seeds else '')
+    return (f'{RECOMMENDED} does not ask, and the contract wants doubt: give '
+            f'{_folder(out, one.gamma) / "run"} to uncloning doubt{seeds}, and audit the file '
+            f'that it writes')
+
+
 def _folder(out: Path, gamma: float) -> Path:
     return out / f'gamma_{gamma:g}'
 
