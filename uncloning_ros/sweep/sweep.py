@@ -75,7 +75,10 @@ def sweep(edit: Prepared, out: Path, options: EditOptions, method: str | None,
 
 
 def next_step(sweep: Sweep, out: Path, asks: bool) -> str:
-    """Return what to do with the recommended edit in `out`; `asks` if its contract has doubt."""
+    """Return the sentence that says what to do next with the recommended edit in `out`.
+
+    `asks` is whether its contract wants doubt.
+    """
     if not asks:
         return f'{out / RECOMMENDED} is this edit: audit it'
     one = sweep.strengths[sweep.recommended]
