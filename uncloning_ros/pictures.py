@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.errors import ContractError, shown
+from uncloning_ros.errors import ContractError, counted, shown
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,6 +28,10 @@ CHANNELS = {'rgb8': 3, 'mono8': 1}
 _MODES = {'rgb8': 'RGB', 'mono8': 'L'}
 # Encodings of raw messages: channels in their bytes.
 _RAW_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
+# Other modes of Pillow in words.
+_OTHER_MODES = {'CMYK': 'CMYK colours', 'P': 'a palette', 'I;16': 'grey in 16 bits',
+                'RGBA': 'colours with transparency', 'LA': 'grey with transparency',
+                '1': 'black and white in 1 bit'}
 # A picture is blank if this share of its values is at most, or at least, these grey levels: a
 # covered lens has noise, and a saturated sensor rests below the top.
 _BLANK_SHARE, _BLACK, _WHITE = 0.98, 8, 247
@@ -78,16 +82,18 @@ def decode_picture(data: bytes, view: View) -> Pixels:
     except ContractError:
         raise
     except Exception as err:  # the library's exceptions have no common base
-        if data and not data.startswith(_BEGINNINGS):
+        if not any(begin.startswith(data[:len(begin)]) for begin in _BEGINNINGS):
             raise ContractError(f'expected a JPEG or PNG, got another format, whose {len(data)} '
                                 f'bytes begin with {data[:4].hex(" ")}; set the compression to '
                                 f'jpeg or png in the driver') from err
-        raise ContractError(f'expected a whole JPEG or PNG, got {len(data)} bytes that cannot be '
-                            f'decoded; check the camera, its driver and the network') from err
+        raise ContractError(f'expected a whole JPEG or PNG, got {counted(len(data), "byte")} '
+                            f'that cannot be decoded; check the camera, its driver and the '
+                            f'network') from err
     if image.mode not in ('RGB', 'L'):
-        raise ContractError(f'expected pictures in {view.encoding}, got the colours '
-                            f'{image.mode!r} of Pillow; set the camera to 8 bits for each of red, '
-                            f'green and blue, or for grey')
+        grey = ', or for grey' if view.encoding == 'mono8' else ''
+        raise ContractError(f'expected pictures in {view.encoding}, got '
+                            f'{_OTHER_MODES.get(image.mode, image.mode)}; set the camera to 8 '
+                            f'bits for each of red, green and blue{grey}')
     return _seen(image, 'rgb8' if image.mode == 'RGB' else 'mono8', view)
 
 
@@ -101,8 +107,10 @@ def picture_of_raw(data: NDArray[np.uint8] | memoryview, encoding: str, width: i
 
     channels = _RAW_CHANNELS.get(encoding)
     if channels is None:
-        raise ContractError(f'expected the encoding {", ".join(_RAW_CHANNELS)}, got '
-                            f'{shown(encoding)}; set it in the camera')
+        known = [name for name, number in _RAW_CHANNELS.items()
+                 if number >= CHANNELS[view.encoding]]
+        raise ContractError(f'expected the encoding {" or ".join(known)}, got {shown(encoding)}; '
+                            f'set it in the camera')
     _require_size((width, height), view)
     values = np.frombuffer(data, np.uint8)
     if step < width * channels or values.size != step * height:
@@ -218,7 +226,7 @@ def _require_size(size: tuple[int, int], view: View) -> None:
     if size != view.camera_size:
         expected, got = (f'{width} x {height}' for width, height in (view.camera_size, size))
         raise ContractError(f'expected pictures of {expected} px, got {got} px; set the camera '
-                            f'to {expected}, or camera_size in the contract')
+                            f'to {expected}, or set camera_size in the contract and train again')
 
 
 def _require_content(pixels: Pixels) -> None:

@@ -84,12 +84,15 @@ def test_colour_is_made_grey_and_grey_is_no_colour() -> None:
 @pytest.mark.parametrize(('message', 'said'), [
     (compressed(PIXELS[:20]), '32 x 24 px, got 32 x 20 px'),
     (raw(PIXELS[:20], 'rgb8'), '32 x 24 px, got 32 x 20 px'),
+    # A running policy has its size from its training.
+    (raw(PIXELS[:20], 'rgb8'), 'set camera_size in the contract and train again'),
     (compressed(PIXELS, size=900), 'got 900 bytes that cannot be decoded'),
     (compressed(PIXELS, 'PNG', size=900), 'got 900 bytes that cannot be decoded'),
     (compressed(PIXELS, size=0), 'got 0 bytes'),
+    (compressed(PIXELS, size=1), 'got 1 byte that cannot'),
+    (compressed(PIXELS, 'PNG', size=3), 'got 3 bytes'),
     (compressed(PIXELS, 'GIF'), 'another format'),
     (compressed(PIXELS, 'WEBP'), 'begin with 52 49 46 46'),
-    (compressed(np.concatenate([PIXELS, PIXELS[:, :, :1]], axis=2), 'PNG'), "'RGBA'"),
     (raw(PIXELS, 'yuv422'), "got 'yuv422'"),
     (raw(PIXELS, 'rgb8', step=95), 'in rows of 95'),
     (raw(PIXELS, 'rgb8', data=PIXELS.ravel()[:-1]), 'got 2303 in rows of 96'),
@@ -99,6 +102,27 @@ def test_a_bad_picture_is_refused_with_both_values(message: Any, said: str) -> N
     with pytest.raises(ContractError, match='^scene_camera: expected') as caught:
         decode(SEEN, message, 9)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(('mode', 'form', 'said'), [
+    ('CMYK', 'JPEG', 'CMYK colours'), ('P', 'PNG', 'a palette'), ('I;16', 'PNG', 'in 16 bits'),
+    ('RGBA', 'PNG', 'with transparency'), ('LA', 'PNG', 'with transparency'),
+    ('1', 'PNG', 'in 1 bit')])
+def test_other_colours_are_named_and_no_remedy_is_one_that_is_refused(mode: str, form: str,
+                                                                      said: str) -> None:
+    image = Image.fromarray(PIXELS[:, :, 0]).convert('I') if mode == 'I;16' else (
+        Image.fromarray(PIXELS))
+    buffer = io.BytesIO()
+    image.convert(mode).save(buffer, form)
+    message = SimpleNamespace(format=form, data=np.frombuffer(buffer.getvalue(), np.uint8))
+    for signal, takes_grey in ((SEEN, False), (GREY, True)):
+        with pytest.raises(ContractError) as caught:
+            decode(signal, message, 9)
+        assert said in str(caught.value)
+        assert ('or for grey' in str(caught.value)) == takes_grey
+        with pytest.raises(ContractError) as caught:
+            decode(signal, raw(PIXELS, 'yuv422'), 9)
+        assert ('mono8' in str(caught.value)) == takes_grey
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded() -> None:
