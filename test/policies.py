@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import uncloning_ros
 from uncloning_ros.contract import Contract, load_contract
-from uncloning_ros.pictures import decoder, decoder_digest
+from uncloning_ros.pictures import decoder
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
     INPUTS,
@@ -104,8 +104,8 @@ def wandering_policy(path: Path, contract: Contract | None = None,
            for camera in interface.cameras)],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, batch_chunk)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()])
-    pictures = dict(zip(PICTURE_KEYS, (decoder(), decoder_digest()), strict=True)
-                    if interface.cameras else ())
+    views = [one.view for one in interface.cameras]
+    pictures = dict(zip(PICTURE_KEYS, decoder(views), strict=True) if views else ())
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     helper.set_model_props(model, {
         'schema': SCHEMA, 'contract': json.dumps(plain(contract)),

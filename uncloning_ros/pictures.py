@@ -9,13 +9,14 @@ a model carries the digest of a test picture, which tells when another one decod
 import base64
 import hashlib
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uncloning_ros.errors import ContractError, counted, shown
+from uncloning_ros.errors import ContractError, ModelError, counted, shown
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -187,19 +188,28 @@ def preview(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def decoder() -> str:
-    """Return name and version of the library that decodes."""
+def decoder(views: Iterable[View]) -> tuple[str, str]:
+    """Return the library that decodes on this machine, with its version, and a sha256.
+
+    That is of the test picture, decoded, cropped and resized in colour, and in grey if a policy
+    sees one of the views so.
+    """
     import PIL
 
-    return f'Pillow {PIL.__version__}'
+    encodings = sorted({'rgb8', *(one.encoding for one in views)}, reverse=True)
+    pixels = [decode_picture(_TEST_JPEG, View((24, 16), crop, size, encoding)).tobytes()
+              for encoding in encodings
+              for crop, size in (((0, 0, 24, 16), (24, 16)), ((1, 1, 22, 14), (7, 5)))]
+    return f'Pillow {PIL.__version__}', hashlib.sha256(b''.join(pixels)).hexdigest()
 
 
-def decoder_digest() -> str:
-    """Return the sha256 of the test picture, decoded, cropped and resized on this machine."""
-    view = View((24, 16), (1, 1, 22, 14), (7, 5), 'rgb8')
-    whole = View((24, 16), (0, 0, 24, 16), (24, 16), 'rgb8')
-    pixels = [decode_picture(_TEST_JPEG, one).tobytes() for one in (whole, view)]
-    return hashlib.sha256(b''.join(pixels)).hexdigest()
+def require_decoder(whose: str, expected: Sequence[str], views: Iterable[View]) -> None:
+    """Raise `ModelError` unless this machine decodes as the `decoder` that is expected."""
+    found = decoder(views)
+    if expected[1] != found[1]:
+        raise ModelError(f'{whose} needs pictures of {shown(expected[0])}, which decodes the '
+                         f'test picture to {shown(expected[1])}; {found[0]} on this machine '
+                         f'decodes it to {found[1]}; install {shown(expected[0])}')
 
 
 def _seen(image: 'Image.Image', encoding: Encoding, view: View) -> Pixels:

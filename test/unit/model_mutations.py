@@ -113,7 +113,7 @@ def small_policy(contract: Contract, intent: bool = False,
          *([value('doubt', [1])] if doubt else [])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    decoder = dict(zip(PICTURE_KEYS, (pictures.decoder(), pictures.decoder_digest()), strict=True))
+    decoder = dict(zip(PICTURE_KEYS, pictures.decoder([one.view for one in cameras]), strict=True))
     drawn = {'episode_noise': str(2 * len(interface.modes))} if intent else {}
     record = {'doubt': json.dumps({'demonstrated': {}})} if doubt else {}
     helper.set_model_props(model, (decoder if cameras else {}) | drawn | record | {

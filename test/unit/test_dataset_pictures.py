@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures from bags to a dataset: the newest of each tick, mapped from the disk, checked."""
 
+import json
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -22,7 +23,9 @@ from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import DatasetError
-from uncloning_ros.pictures import encode_picture
+from uncloning_ros.learning.checkpoint import dataset_record
+from uncloning_ros.learning.uncloning import data_of
+from uncloning_ros.pictures import decoder, encode_picture
 
 
 @pytest.fixture(scope='module')
@@ -150,6 +153,19 @@ def test_a_dataset_maps_its_pictures_and_does_not_depend_on_workers(
         assert isinstance(pixels, np.memmap)
         assert pixels.shape == (dataset.bounds[-1], *signal.shape)
         np.testing.assert_array_equal(pixels[rows], found.pictures[signal.key])
+
+
+def test_a_dataset_tells_how_its_pictures_were_decoded(demos: Path, tmp_path: Path) -> None:
+    dataset = build(demos, tmp_path / 'data')
+    assert dataset.decoder == decoder([one.view for one in seeing.CAMERAS])
+    assert dataset_record(dataset)['decoder'] == list(dataset.decoder)
+    assert data_of(dataset)['decoder'] == list(dataset.decoder)
+    path = tmp_path / 'data' / 'dataset.json'
+    older = json.loads(path.read_text())
+    del older['decoder']
+    path.write_text(json.dumps(older))
+    assert load_dataset(tmp_path / 'data').decoder is None
+    assert 'decoder' not in dataset_record(load_dataset(tmp_path / 'data'))
 
 
 @pytest.mark.parametrize('damage', ['flip', 'cut', 'gone'])

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from uncloning_ros.contract import Signal
 from uncloning_ros.conversions import decode, encode
 from uncloning_ros.errors import ContractError
-from uncloning_ros.pictures import Pixels, decoder_digest
+from uncloning_ros.pictures import Pixels, decoder
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 SEEN = Signal('scene_camera', 'image', 'level', width=32, height=24, encoding='rgb8',
@@ -131,10 +131,13 @@ def test_a_huge_picture_is_refused_before_it_is_decoded() -> None:
         decode(SEEN, message, 9)
 
 
-def test_the_digest_of_the_decoder_is_that_of_this_library() -> None:
+@pytest.mark.parametrize(('encoding', 'digest'), [
+    ('rgb8', 'f653af5180282acbba8a6e2a2a2ea37399aab9cc3fd67255ff2760e963ef8168'),
+    ('mono8', '00d0ed2689276478dea8a9c213393b96c32cbfebf1ee1466a8198da1c433156f')])
+def test_the_digest_of_the_decoder_is_that_of_this_library(encoding: str, digest: str) -> None:
     # Another Pillow may decode otherwise; then the pin in setup.py and models are to be changed.
-    assert decoder_digest() == (
-        'f653af5180282acbba8a6e2a2a2ea37399aab9cc3fd67255ff2760e963ef8168')
+    view = replace(SEEN, encoding=encoding).as_read().view
+    assert decoder([view, SEEN.view])[1] == digest
 
 
 def test_a_policy_does_not_see_more_than_the_camera() -> None:

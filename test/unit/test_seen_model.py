@@ -14,22 +14,24 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from camera_toys import FRONT, WRIST
+from camera_toys import FRONT, WRIST, camera_contract
 from model_files import forged
 from onnx import helper
 
 from uncloning_ros import pictures
 from uncloning_ros.cli.main import main
 from uncloning_ros.errors import ModelError
-from uncloning_ros.learning.checkpoint import load_run
+from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.export import export
 from uncloning_ros.learning.options import NETWORK
 from uncloning_ros.learning.policies import build_policy
+from uncloning_ros.learning.recordings import bags_in
 from uncloning_ros.policy_io import Observation
-from uncloning_ros.runtime import inference
 from uncloning_ros.runtime.inference import load_policy
 from uncloning_ros.runtime.model_structure import OPERATORS, require_structure
+
+GREY = camera_contract().interface.cameras[1].view
 
 
 def _inputs(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -96,13 +98,40 @@ def test_same_run_gives_the_same_file(seen_dir: Path, seen_onnx: Path, tmp_path:
 def test_a_machine_that_decodes_pictures_otherwise_is_told_which_library_to_install(
         seen_onnx: Path, mixed_onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = load_policy(seen_onnx).metadata
-    assert metadata['pictures_sha256'] == pictures.decoder_digest()
-    monkeypatch.setattr(inference, 'decoder', lambda: 'Pillow 1.2.3')
-    monkeypatch.setattr(inference, 'decoder_digest', lambda: '1' * 64)
-    with pytest.raises(ModelError, match=f'{pictures.decoder()}.*Pillow 1.2.3 on this machine '
-                                         f'decodes it to {"1" * 64}; install'):
+    name, digest = pictures.decoder([GREY])
+    assert (metadata['pictures_decoder'], metadata['pictures_sha256']) == (name, digest)
+    monkeypatch.setattr(pictures, 'decoder', lambda views: ('Pillow 1.2.3', '1' * 64))
+    with pytest.raises(ModelError, match=f"{digest}'; Pillow 1.2.3 on this machine decodes it to "
+                                         f"{'1' * 64}; install '{name}'"):
         load_policy(seen_onnx)
     load_policy(mixed_onnx)  # it sees nothing
+
+
+def test_a_file_names_the_decoder_of_the_dataset_and_not_that_of_the_export(
+        seen_dir: Path, tmp_path: Path) -> None:
+    _, digest = pictures.decoder([GREY])
+    export(decoded(seen_dir, 'Pillow 1.2.3', digest), tmp_path / 'other_version.onnx')
+    metadata = load_policy(tmp_path / 'other_version.onnx').metadata
+    assert (metadata['pictures_decoder'], metadata['pictures_sha256']) == ('Pillow 1.2.3', digest)
+
+
+@pytest.mark.parametrize('edited', [False, True])
+def test_pictures_that_were_decoded_otherwise_stop_export_and_edit(
+        edited: bool, seen_dir: Path, tmp_path: Path) -> None:
+    run = decoded(seen_dir, 'Pillow 1.2.3', '1' * 64, edited)
+    for act in (lambda: export(run, tmp_path / 'refused.onnx'),
+                lambda: bags_in(run, [tmp_path], None)):
+        with pytest.raises(ModelError, match=f"the run needs pictures of 'Pillow 1.2.3', .* to "
+                                             f"'{'1' * 64}'; .*; install 'Pillow 1.2.3'"):
+            act()
+    assert not list(tmp_path.iterdir())
+
+
+def decoded(folder: Path, name: str, digest: str, edited: bool = False) -> Run:
+    """Return a run of a dataset, or of an edit by one, with pictures of a decoder."""
+    run, data = load_run(folder), {'decoder': [name, digest], 'seeds': []}
+    change = {'edit': {'data': data}} if edited else {'data': data}
+    return dataclasses.replace(run, config=dataclasses.replace(run.config, **change))
 
 
 def test_a_policy_with_cameras_and_no_digest_of_their_decoder_is_refused(

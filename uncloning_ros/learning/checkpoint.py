@@ -22,9 +22,11 @@ from uncloning_ros.contract import Contract
 from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import CheckpointError
 from uncloning_ros.files import file_sha256, read_json, write_json
+from uncloning_ros.learning.edit_record import edits
 from uncloning_ros.learning.options import NetworkOptions, TrainingOptions
 from uncloning_ros.learning.policies import POLICIES, Policy, build_policy
 from uncloning_ros.learning.tensor_files import load_tensors, save_tensors
+from uncloning_ros.pictures import require_decoder
 from uncloning_ros.schema import plain, read
 
 _CONFIG, _WEIGHTS, _RESUME = 'config.json', 'weights.safetensors', 'resume.safetensors'
@@ -69,8 +71,8 @@ class Run:
 def dataset_record(dataset: Dataset) -> dict[str, Any]:
     """Return the provenance of a dataset, as a run and an exported policy have it.
 
-    It names the scenario of the dataset, if that has one. `outside_spans` is the number of
-    training windows outside of the spans of labels, if any are.
+    It names the scenario and the decoder of the dataset, if that has them. `outside_spans` is the
+    number of training windows outside of the spans of labels, if any are.
     """
     outside = len(dataset.frames_without_mode('train', labelled=True))
     scenario = {} if dataset.scenario is None else {'scenario': dataset.scenario}
@@ -80,7 +82,19 @@ def dataset_record(dataset: Dataset) -> dict[str, Any]:
         'seeds': list(dataset.seeds),
         'episodes': [{'name': episode.name, 'mode': episode.mode, 'split': episode.split,
                       'digest': episode.digest} for episode in dataset.episodes],
-    } | ({'outside_spans': outside} if outside else {})
+    } | ({'outside_spans': outside} if outside else {}) | (
+        {} if dataset.decoder is None else {'decoder': list(dataset.decoder)})
+
+
+def require_decoders(config: RunConfig) -> None:
+    """Raise `ModelError` if this machine decodes pictures otherwise than those of any dataset.
+
+    Older datasets do not tell how theirs were decoded.
+    """
+    views = [one.view for one in config.contract.interface.cameras]
+    for data in (config.data, *(edit['data'] for edit in edits(config.edit))):
+        if 'decoder' in data:
+            require_decoder('the run', data['decoder'], views)
 
 
 def write_config(folder: Path, config: RunConfig) -> None:

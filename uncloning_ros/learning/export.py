@@ -17,9 +17,9 @@ import uncloning_ros
 from uncloning_ros.contract import Contract
 from uncloning_ros.errors import ModelError
 from uncloning_ros.files import whole_file
-from uncloning_ros.learning.checkpoint import Run, RunConfig
+from uncloning_ros.learning.checkpoint import Run, RunConfig, require_decoders
 from uncloning_ros.learning.edit_record import edits
-from uncloning_ros.pictures import decoder, decoder_digest
+from uncloning_ros.pictures import decoder
 from uncloning_ros.runtime.doubt import DoubtRecord
 from uncloning_ros.runtime.inference import (
     DIGEST_MARK,
@@ -61,8 +61,9 @@ def export(run: Run, path: Path, development_seeds: tuple[int, ...] = (),
     `calibration_seeds` those that chose the threshold of doubt; the file records them beside
     those of the demonstrations, and an audit refuses all. `doubt` is the record of the policy's
     head for doubt, if it has one. Raise `ModelError` where the two differ by more than the
-    tolerance on recorded or random inputs.
+    tolerance on recorded or random inputs, or this machine decodes pictures otherwise.
     """
+    require_decoders(run.config)
     records = _records(run, development_seeds, calibration_seeds)
     if doubt is not None:
         records[DOUBT] = json.dumps(plain(doubt), allow_nan=False)
@@ -136,7 +137,8 @@ def _records(run: Run, development_seeds: tuple[int, ...],
         'interface_sha256': contract.interface.sha256, 'policy_sha256': contract.policy.sha256,
         'training': training, 'seeds': seeds, 'software_version': uncloning_ros.__version__}
     if contract.interface.cameras:
-        records |= dict(zip(PICTURE_KEYS, (decoder(), decoder_digest()), strict=True))
+        its = config.data.get('decoder', decoder([one.view for one in contract.interface.cameras]))
+        records |= dict(zip(PICTURE_KEYS, its, strict=True))
     if run.policy.episode_noise:
         records[EPISODE_NOISE] = run.policy.episode_noise
     if config.edit is not None:

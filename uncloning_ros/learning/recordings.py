@@ -22,7 +22,7 @@ from uncloning_ros.demos.episodes.find import find_episodes
 from uncloning_ros.demos.episodes.reading import Reading
 from uncloning_ros.errors import DatasetError, IncidentError
 from uncloning_ros.files import file_sha256
-from uncloning_ros.learning.checkpoint import Run
+from uncloning_ros.learning.checkpoint import Run, require_decoders
 from uncloning_ros.learning.uncloning import look
 from uncloning_ros.learning.windows import (
     Windows,
@@ -78,7 +78,11 @@ def recordings_in(run: Run, sources: Sequence[Path],
 
 def bags_in(run: Run, sources: Sequence[Path],
             scenario: Scenario | None) -> tuple[list[Loaded], list[LeftOut]]:
-    """Return the episodes of bags by the contract of a run, and those that cannot be used."""
+    """Return the episodes of bags by the contract of a run, and those that cannot be used.
+
+    Raise `ModelError` if their pictures would be decoded otherwise than those of the run.
+    """
+    require_decoders(run.config)
     contract = run.config.contract
     recipe = Recipe(scenario, Reading(contract), keep_unlabelled=True)
     listing = find_episodes(sources, recipe.reading)

@@ -268,7 +268,7 @@ def _require_left(dataset: Dataset, modes: Sequence[str], found: Opinions) -> No
 def data_of(dataset: Dataset) -> dict[str, Any]:
     """Return the part of a dataset's record that the record of an edit has."""
     source = dataset_record(dataset)
-    return {key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans')
+    return {key: source[key] for key in ('sha256', 'scenario', 'seeds', 'outside_spans', 'decoder')
             if key in source}
 
 

@@ -22,7 +22,7 @@ import onnxruntime
 from uncloning_ros.contract import Contract, contract_from_dict
 from uncloning_ros.errors import ModelError, UncloningError, shown
 from uncloning_ros.files import read_bytes
-from uncloning_ros.pictures import Pixels, decoder, decoder_digest
+from uncloning_ros.pictures import Pixels, require_decoder
 from uncloning_ros.policy_io import Float32, Intent, Observation, Plan, intent_size
 from uncloning_ros.runtime.doubt import DoubtRecord
 from uncloning_ros.runtime.model_structure import graph_sha256, require_structure
@@ -239,18 +239,14 @@ def _metadata(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _require_decoder(path: Path, contract: Contract, metadata: Mapping[str, Any]) -> None:
-    """Raise `ModelError` where the pictures of a training would have other pixels."""
     if not contract.interface.cameras:
         return
     missing = [key for key in PICTURE_KEYS if key not in metadata]
     if missing:
         raise ModelError(f'{path} is a policy with cameras, but it has no metadata '
                          f'{", ".join(missing)}; export it again')
-    (its, expected), found = (metadata[key] for key in PICTURE_KEYS), decoder_digest()
-    if expected != found:
-        raise ModelError(f'{path} was trained on pictures of {shown(its)}, which decodes the '
-                         f'test picture to {shown(expected)}; {decoder()} on this machine '
-                         f'decodes it to {found}; install the version of the training')
+    require_decoder(str(path), [metadata[key] for key in PICTURE_KEYS],
+                    [one.view for one in contract.interface.cameras])
 
 
 def _require_episode_noise(path: Path, contract: Contract, metadata: Mapping[str, Any]) -> None:

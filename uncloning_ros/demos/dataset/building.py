@@ -34,6 +34,7 @@ from uncloning_ros.demos.episodes.find import (
 from uncloning_ros.demos.labelling.rule import rule_lacks
 from uncloning_ros.errors import ContractError, DatasetError, counted
 from uncloning_ros.files import require_new
+from uncloning_ros.pictures import decoder
 from uncloning_ros.processes import in_order
 from uncloning_ros.scenario import Scenario, find_scenario
 
@@ -88,7 +89,7 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
             usable.append(replace(result, frames=result.frames._replace(pictures={})))
         if not usable:
             raise DatasetError(no_episode(sources, left_out=left_out))
-        cutting = recipe.reading.cutting
+        cutting, cameras = recipe.reading.cutting, contract.interface.cameras
         description = Description(
             software_version=__version__,
             scenario=None if recipe.scenario is None else recipe.scenario.name,
@@ -104,7 +105,8 @@ def build_dataset(sources: Sequence[Path], out: Path, recipe: Recipe, split: Spl
             split_seed=split.seed,
             validation=split.validation,
             episodes=_records(usable, contract, split),
-            left_out=tuple(left_out))
+            left_out=tuple(left_out),
+            decoder=decoder([one.view for one in cameras]) if cameras else None)
         writer.finish(np.concatenate([one.frames.observations for one in usable]),
                       np.concatenate([one.frames.actions for one in usable]), description)
     warnings = _warnings(usable, contract) + stray_labels(listing.episodes)

@@ -103,8 +103,9 @@ class Description:
     """The content of dataset.json; `episodes` are in the order of their frames.
 
     `scenario` names the scenario of the demonstrations, whose rule may have labelled them; without
-    one they show another task. `topics` to `validation` tell how the dataset was made. `seeds`
-    and `statistics` are keys of older versions that have no use.
+    one they show another task. `topics` to `validation` tell how the dataset was made. `decoder`
+    is the `pictures.decoder` of its pictures, None without any and in older versions. `seeds` and
+    `statistics` are keys of older versions that have no use.
     """
 
     SCHEMAS: ClassVar = ('uncloning/dataset@1',)
@@ -123,6 +124,7 @@ class Description:
     statistics: Any = None
     arrays_sha256: str = ''
     pictures_sha256: Mapping[str, Sha256] = field(default_factory=dict)
+    decoder: tuple[str, Sha256] | None = None
 
     def as_read(self) -> 'Description':
         """Return the description; raise `ContractError` for a mode that the contract lacks."""
@@ -137,7 +139,8 @@ class Dataset:
 
     The frames of an episode are consecutive, the episodes in the order of `episodes`. `sha256`
     is that of dataset.json, which holds the hashes of the arrays. `pictures` are those of each
-    camera by key, uint8 (F, height, width, channels), in a file that is mapped to memory.
+    camera by key, uint8 (F, height, width, channels), in a file that is mapped to memory;
+    `decoder` is that of the `Description`.
     """
 
     contract: Contract
@@ -148,6 +151,7 @@ class Dataset:
     left_out: tuple[LeftOut, ...]
     sha256: str
     pictures: Mapping[str, Pixels] = field(default_factory=dict)
+    decoder: tuple[str, str] | None = None
 
     @cached_property
     def bounds(self) -> Frames:
@@ -246,7 +250,8 @@ def load_dataset(folder: Path) -> Dataset:
         raise DatasetError(f'{arrays_path} is damaged: {err!r}; make the dataset again') from err
     dataset = Dataset(description.contract, description.scenario, description.episodes,
                       observations, actions, description.left_out,
-                      hashlib.sha256(text).hexdigest(), _pictures(folder, description))
+                      hashlib.sha256(text).hexdigest(), _pictures(folder, description),
+                      description.decoder)
     frames = int(dataset.bounds[-1])
     interface = dataset.contract.interface
     for name, array, dim in (('observations', observations, interface.observation_dim),
