@@ -159,6 +159,24 @@ def test_a_camera_that_hangs_is_frozen_after_the_time_of_the_contract() -> None:
         assert not frozen or 'max_unchanged_s 0.3' in findings[0].text
 
 
+@pytest.mark.parametrize('begin', range(30, 34))  # every third picture is decoded
+def test_a_camera_that_hangs_is_frozen_whichever_of_its_pictures_are_decoded(
+        begin: int, tmp_path: Path) -> None:
+    samples = seeing.handover()
+    for still, frozen in ((6, False), (8, True), (11, True)):  # 8 pictures last 0.35 s
+        held = {key: [replace(one, values=samples[key][begin].values)
+                      if begin <= i < begin + still else one
+                      for i, one in enumerate(samples[key])] for key in (
+                          'scene_camera', 'wrist_camera')}
+        messages = foreign_bags.messages_of({**alive(), **held}, seeing.CONTRACT)
+        findings = judged(messages, seeing.CONTRACT).findings
+        assert [one.kind for one in findings] == (['frozen'] * 2 if frozen else []), still
+        path = foreign_bags.write(tmp_path / f'bag{still}', messages, 'mcap')
+        if still == 11:
+            with pytest.raises(UncloningError, match='has repeated'):
+                align(read_episode(path, seeing.CONTRACT), seeing.CONTRACT)
+
+
 def test_another_encoding_in_a_take_is_a_finding() -> None:
     def as_jpeg(message: Any) -> None:
         with Image.open(io.BytesIO(message.data.tobytes())) as image:

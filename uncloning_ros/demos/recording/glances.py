@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uncloning_ros.contract import KINDS, Contract, Signal
 from uncloning_ros.conversions import Sample, decode, header_stamp_ns
@@ -39,8 +40,8 @@ class Glances:
     """Decode the messages of a contract as `conversions.decode` does, but few of its pictures.
 
     `decode()` returns the pixels of the newest decoded picture for one that was only looked at.
-    `last()` decodes the last ones. `changes` has a sentence for each camera that changed its
-    encoding, by key.
+    `last()` decodes the last ones. `since_ns` is by key when the bytes of the newest picture first
+    arrived, `changes` has a sentence for each camera that changed its encoding.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -52,6 +53,8 @@ class Glances:
             self._every_ns[signal.key] = round(every_s * 1e9)
         self._newest: dict[str, _Newest] = {}
         self._forms: dict[str, str] = {}
+        self._bytes: dict[str, NDArray[np.uint8]] = {}  # of the newest pictures
+        self.since_ns: dict[str, int] = {}
         self.changes: dict[str, str] = {}
 
     def decode(self, signal: Signal, message: Any, receive_ns: int) -> Sample:
@@ -60,7 +63,10 @@ class Glances:
             return decode(signal, message, receive_ns)
         newest = self._newest.pop(signal.key, None)
         form = self._form(signal, message)
-        if newest is not None and form is not None and (
+        repeated = np.array_equal(self._bytes.get(signal.key, ()), message.data)
+        if not repeated:
+            self._bytes[signal.key], self.since_ns[signal.key] = message.data, receive_ns
+        if newest is not None and form is not None and not repeated and (
                 newest.begin_ns <= receive_ns < newest.end_ns
                 and 1 / _OTHER_SIZE < len(message.data) / newest.size < _OTHER_SIZE):
             newest.skipped = signal, message, receive_ns

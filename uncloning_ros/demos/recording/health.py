@@ -116,7 +116,8 @@ class EpisodeJudge:
                     self._types[topic] != TRANSFORMS):
                 # A dataset does not mind; where other values of the message change, it lives.
                 value = None if key in self._goals else cdr[_STAMP_END:]
-            of_signal.see(receive_ns, found.stamp_ns, value)
+            since_ns = self._glances.since_ns[key] if pictured and self._glances else receive_ns
+            of_signal.see(receive_ns, found.stamp_ns, value, since_ns)
             if key in self._joints:
                 before = self._before.get(key, found.values)
                 self._before[key] = found.values

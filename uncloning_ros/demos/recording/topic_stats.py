@@ -63,16 +63,18 @@ class TopicStats:
         self.count += 1
         self.last_ns = receive_ns
 
-    def see(self, receive_ns: int, stamp_ns: int, value: object) -> None:
-        """Count one message with a sample; equal values are a sensor that repeats itself."""
+    def see(self, receive_ns: int, stamp_ns: int, value: object, since_ns: int) -> None:
+        """Count one message with a sample; equal values are a sensor that repeats itself.
+
+        `since_ns` is when a value that differs from the one before first arrived.
+        """
         self.arrive(receive_ns)
         assert self.rule is not None
         if self.rule.observation:
             if value != self._value:
                 self._changed = self._value is not None
-                self._value, self._value_since_ns = value, receive_ns
-            else:
-                self._unchanged_ns = max(self._unchanged_ns, receive_ns - self._value_since_ns)
+                self._value, self._value_since_ns = value, since_ns
+            self._unchanged_ns = max(self._unchanged_ns, receive_ns - self._value_since_ns)
         if self.rule.stamped:
             self._see_stamp(stamp_ns, receive_ns)
 
