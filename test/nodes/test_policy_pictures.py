@@ -183,7 +183,7 @@ def test_the_same_picture_again_and_again_holds_the_arm(
     live.moving()
     eyes.frozen = True
     live.reach('hold', 'unchanged_input')
-    assert '_camera has repeated the same values' in live.status['sentence']
+    assert '_camera has repeated the same picture' in live.status['sentence']
     eyes.frozen = False
     live.reach('active', 'policy')
 

@@ -193,6 +193,20 @@ def test_a_tracker_that_repeats_its_values_is_found_out_though_its_stamps_are_ne
     assert the_only(tracker.judge(limit_ns + 50 * MS)) == (key, 'unchanged_input')
 
 
+def test_a_camera_that_hangs_is_to_be_checked_before_the_guard_is_taken_away() -> None:
+    contract = seeing.with_cameras(CONTRACT)
+    watchdog = Watchdog(contract)
+    for now_ns in (NOW_NS, NOW_NS + 350 * MS):
+        inputs = samples(now_ns)
+        for camera in seeing.CAMERAS:
+            inputs[camera.key] = Sample(seeing.picture(camera, 1), now_ns, now_ns)
+        found = watchdog.judge(inputs, now_ns, now_ns, now_ns)
+    assert [one.key for one in found] == [one.key for one in seeing.CAMERAS]
+    said = found[0].sentence
+    assert 'the same picture for 0.350 s' in said
+    assert 0 < said.index('check the camera') < said.index('remove max_unchanged_s')
+
+
 @pytest.mark.parametrize('key', TREMBLING)
 def test_a_tracker_that_moves_by_the_least_amount_is_alive(key: str) -> None:
     tracker = Frozen(key)

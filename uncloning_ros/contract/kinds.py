@@ -135,6 +135,11 @@ class Signal:
             return (self.dim,)
         return self.height, self.width, CHANNELS[self.view.encoding]
 
+    @property
+    def repeated(self) -> tuple[str, str]:
+        """Return what repeats where it stands still, and what to check then, in words."""
+        return ('picture', 'camera') if KINDS[self.kind].pictures else ('values', 'sensor')
+
     @cached_property
     def view(self) -> View:
         """Return the part of a camera's pictures that the policy sees."""

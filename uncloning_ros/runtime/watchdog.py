@@ -103,7 +103,7 @@ class Watchdog:
                 complaint = (complaint or self._judge_reach(signal.key, sample)
                              or self._judge_leap(signal, topic, sample))
             if sample is not None and topic.max_unchanged_s is not None:
-                unchanged = self._judge_change(signal.key, sample, topic.max_unchanged_s)
+                unchanged = self._judge_change(signal, sample, topic.max_unchanged_s)
                 complaint = complaint or unchanged
             if sample is not None and complaint is None:
                 self._believed[signal.key] = sample
@@ -144,7 +144,8 @@ class Watchdog:
             return None
         return leap(signal, topic, before, sample, max(self._period_ns, self.ros_time.step_ns))
 
-    def _judge_change(self, key: str, sample: Sample, limit_s: float) -> Complaint | None:
+    def _judge_change(self, signal: Signal, sample: Sample, limit_s: float) -> Complaint | None:
+        key = signal.key
         seen = self._seen.get(key)
         if seen is not sample:
             if seen is None or not np.array_equal(seen.values, sample.values):
@@ -153,11 +154,12 @@ class Watchdog:
         unchanged_ns = sample.receive_ns - self._changed_ns[key]
         if unchanged_ns - self.ros_time.step_ns <= round(limit_s * 1e9):
             return None
+        same, source = signal.repeated
         return Complaint(key, 'unchanged_input',
-                         f'{key} has repeated the same values for '
+                         f'{key} has repeated the same {same} for '
                          f'{_age(unchanged_ns, self.ros_time.step_ns)}, allowed {limit_s:g} s; '
-                         f'check whether its sensor hangs, or remove max_unchanged_s if it is as '
-                         f'still as that')
+                         f'check the {source}; remove max_unchanged_s from the contract only if '
+                         f'it may stand still that long')
 
     def _judge_enable(self, now_ns: int, guards: Guards) -> Complaint | None:
         if self._enable is None:

@@ -75,8 +75,8 @@ def align(episode: Episode, contract: Contract) -> Aligned:
     observed = {s.key: _Series.of(episode.samples[s.key]) for s in interface.observations}
     commands = {s.key: _Series.of(episode.samples[s.key]) for s in interface.actions}
     ticks = _grid([*observed.values()], [*commands.values()], timing.period_ns)
-    judged = [_Judgement(key, contract.deployment.observations[key], series, ticks)
-              for key, series in observed.items()]
+    judged = [_Judgement(one, contract.deployment.observations[one.key], observed[one.key], ticks)
+              for one in interface.observations]
     bad = np.any([one.bad for one in judged], axis=0)
     begin = int(np.argmin(bad)) if len(ticks) else 0
     if bad[begin:].any():
@@ -157,8 +157,10 @@ class _Series:
 class _Judgement:
     """The answer of the running policy's watchdog for one observation at every tick."""
 
-    def __init__(self, key: str, topic: ObservedTopic, series: _Series, ticks: Times) -> None:
-        self._key, self._age_s, self._unchanged_s = key, topic.max_age_s, topic.max_unchanged_s
+    def __init__(self, signal: Signal, topic: ObservedTopic, series: _Series,
+                 ticks: Times) -> None:
+        self._key, self._repeated = signal.key, signal.repeated
+        self._age_s, self._unchanged_s = topic.max_age_s, topic.max_unchanged_s
         newest = series.at_or_before(ticks)
         # Whole nanoseconds, as the watchdog has them: an age of exactly the limit is allowed.
         limit_ns = round(topic.max_age_s * 1e9)
@@ -185,9 +187,10 @@ class _Judgement:
         if self._stale[at]:
             return (f'{self._key} is older than {self._age_s:g} s at {at_s:.2f} s; check its '
                     f'publisher, or max_age_s in the contract')
-        return (f'{self._key} has repeated the same values for more than {self._unchanged_s:g} s '
-                f'at {at_s:.2f} s; leave max_unchanged_s out of the contract if it may be '
-                f'this still')
+        same, source = self._repeated
+        return (f'{self._key} has repeated the same {same} for more than {self._unchanged_s:g} s '
+                f'at {at_s:.2f} s; check the {source}; remove max_unchanged_s from the contract '
+                f'only if it may stand still that long')
 
 
 def _grid(observed: Sequence[_Series], commands: Sequence[_Series], period_ns: int) -> Times:

@@ -34,14 +34,15 @@ def topic_rules(contract: Contract) -> dict[str, TopicRule]:
     """
     rules: dict[str, TopicRule] = {}
     observations = contract.deployment.observations
+    signals = {one.key: one for one in contract.interface.observations}
     for key, name in rule_names(contract).items():
         source = observations.get(key)
         if source is None:
             topic = contract.deployment.actions[key].bag_name
-            rules[name] = TopicRule(topic, False, PAUSE_NS * 1e-9, None, False)
+            rules[name] = TopicRule(topic, False, PAUSE_NS * 1e-9, None, False, '')
             continue
         rule = TopicRule(source.bag_name, True, source.max_age_s, source.max_unchanged_s,
-                         source.has_stamps)
+                         source.has_stamps, signals[key].repeated[0])
         rules[name] = _strictest(rules[name], rule) if name in rules else rule
     return rules
 
@@ -49,7 +50,7 @@ def topic_rules(contract: Contract) -> dict[str, TopicRule]:
 def _strictest(one: TopicRule, two: TopicRule) -> TopicRule:
     unchanged_s = [rule.max_unchanged_s for rule in (one, two) if rule.max_unchanged_s is not None]
     return TopicRule(one.topic, True, min(one.max_gap_s, two.max_gap_s),
-                     min(unchanged_s, default=None), one.stamped and two.stamped)
+                     min(unchanged_s, default=None), one.stamped and two.stamped, one.same)
 
 
 def rule_names(contract: Contract) -> dict[str, str]:

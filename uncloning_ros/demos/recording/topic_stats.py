@@ -23,7 +23,7 @@ class TopicRule:
     `max_gap_s` is the longest pause between two messages; for an `observation` also before the
     first and after the last. Commands may pause as long as a dataset allows. `max_unchanged_s` is
     how long the same value may repeat, None where only an episode-long repetition is odd.
-    `stamped` tells whether stamps are judged.
+    `stamped` tells whether stamps are judged; `same` is what repeats, in words.
     """
 
     topic: str
@@ -31,6 +31,7 @@ class TopicRule:
     max_gap_s: float
     max_unchanged_s: float | None
     stamped: bool
+    same: str
 
 
 class TopicStats:
@@ -153,11 +154,11 @@ class TopicStats:
             found.append(('rate', f'came at {self.rate_hz():.1f} Hz, usually {usual_hz:.1f} Hz'))
         limit_s, unchanged_s = rule.max_unchanged_s, self._unchanged_ns * 1e-9
         if limit_s is not None and unchanged_s > limit_s:
-            found.append(('frozen', f'the same values for {unchanged_s:.2f} s '
+            found.append(('frozen', f'the same {rule.same} for {unchanged_s:.2f} s '
                                     f'(max_unchanged_s {limit_s:g})'))
         elif (self._value is not None and not self._changed and self.count >= _LEAST_MESSAGES
               and length_s >= _LEAST_S):
-            found.append(('frozen', 'the same values from the first message to the last'))
+            found.append(('frozen', f'the same {rule.same} from the first message to the last'))
         if self._backwards:
             found.append(('clock', f'{counted(self._backwards, "stamp")} earlier than the one '
                                    f'before'))
