@@ -137,7 +137,7 @@ class Signal:
 
     @property
     def repeated(self) -> tuple[str, str]:
-        """Return what repeats where it stands still, and what to check then, in words."""
+        """Return the words for its samples and for their source, where they repeat."""
         return ('picture', 'camera') if KINDS[self.kind].pictures else ('values', 'sensor')
 
     @cached_property
