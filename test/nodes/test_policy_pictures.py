@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_policy import CONTRACT, SHORT_S, FakePolicy, Live, deployed
+from live_policy import CONTRACT, FAILURE, SHORT_S, FakePolicy, Live, deployed
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image
@@ -19,6 +19,7 @@ from uncloning_ros.contract import Contract, ObservedTopic, Signal
 from uncloning_ros.conversions import encode
 from uncloning_ros.errors import ContractError
 from uncloning_ros.nodes.demonstrator import DemonstratorNode
+from uncloning_ros.nodes.policy import PolicyNode
 from uncloning_ros.nodes.topics import SENSOR_QOS, message_class
 from uncloning_ros.pictures import Pixels, encode_picture
 from uncloning_ros.policy_io import Observation, Plan
@@ -175,6 +176,26 @@ def test_a_bad_picture_holds_the_arm_until_a_good_one_comes(
     del eyes.changes[key]
     live.reach('active', 'policy')
     live.follows()
+
+
+def test_a_configuration_that_fails_late_leaves_nothing_behind(graph: Any, load: Any) -> None:
+    def decoding() -> int:
+        return sum(thread.name == 'decoding' for thread in threading.enumerate())
+
+    contract = seeing()
+    interface = contract.interface
+    *others, last = interface.observations  # no file has such a key, so this one was not read
+    topics = {key.replace('wrist_camera', 'wrist-camera'): topic
+              for key, topic in contract.deployment.observations.items()}
+    load(FakePolicy(deployed(replace(contract, interface=replace(interface, observations=(
+        *others, replace(last, key='wrist-camera')))), observations=topics)))
+    before = decoding()
+    node = graph.add(PolicyNode, model_path='some.onnx')
+    there = len([*node.subscriptions]), len([*node.publishers])
+    for _ in range(2):
+        assert node.trigger_configure() is FAILURE
+        assert (len([*node.subscriptions]), len([*node.publishers])) == there
+        assert decoding() == before
 
 
 def test_the_same_picture_again_and_again_holds_the_arm(

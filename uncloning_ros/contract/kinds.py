@@ -7,6 +7,7 @@ Messages are known by their attributes, so those of rclpy and of a bag reader ar
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,8 +42,8 @@ TURN_RAD = 2 * math.pi
 # Least difference (rad) of two measurements that is a driver's leap by a turn: no joint moves so
 # far from one message to the next, and at the seam it may have moved by the rest.
 _LEAP_RAD = 1.75 * math.pi
-# Inputs and output of an exported policy beside its pictures, whose inputs have their keys.
-_OTHER_PORTS = 'observation', 'noise', 'action_chunk'
+# Inputs and outputs of an exported policy beside its pictures, whose inputs have their keys.
+_OTHER_PORTS = 'observation', 'noise', 'action_chunk', 'intent', 'doubt'
 
 # Side (px) of a picture as a policy sees it: more is a typing error, and pictures fill memory.
 Side = Annotated[int, Range(1, 1024)]
@@ -187,9 +188,10 @@ class Signal:
             raise ContractError(f'expected another key than {", ".join(_OTHER_PORTS)} for '
                                 f'pictures, got {self.key!r}: an exported policy has an input '
                                 f'or output of that name')
-        if pictured and (self.key.startswith('.') or '/' in self.key or '\0' in self.key):
-            raise ContractError(f'expected a key without / and without . at its beginning for '
-                                f'pictures, got {self.key!r}: a dataset has a file of that name')
+        if pictured and not re.fullmatch('[A-Za-z_][A-Za-z0-9_]*', self.key):
+            raise ContractError(f'expected a key of letters, digits and _, which does not begin '
+                                f'with a digit, for pictures, got {self.key!r}: it is a part of '
+                                f'the name of a topic; write it so, as in front_camera')
         for name, value in keys.items() if pictured else ():
             if not value:
                 raise ContractError(f'missing key {name!r}, expected it for the kind '

@@ -94,7 +94,10 @@ class PolicyNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check the model, build and warm up the session, subscribe."""
-        return self._guarded(self._configure)
+        result = self._guarded(self._configure)
+        if result is TransitionCallbackReturn.FAILURE:
+            self._guarded(self._clean_up)
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the control thread; motion waits for ~/start unless `autostart` is set."""
@@ -139,9 +142,9 @@ class PolicyNode(LifecycleNode):
                                 f'contract, got {person.node}, the policy itself; give the name '
                                 f'of the node by which a person commands')
         self._observations = Observations(self, model.contract)
-        self._debug_pictures = {
-            camera.key: self.create_publisher(Image, f'~/debug_picture/{camera.key}', 1)
-            for camera in model.contract.interface.cameras}
+        for camera in model.contract.interface.cameras:
+            self._debug_pictures[camera.key] = self.create_publisher(
+                Image, f'~/debug_picture/{camera.key}', 1)
         self._model = model
         self.get_logger().info(f'policy {model.policy.sha256[:12]} is ready')
         if warning := unused_doubt(model.contract, model.policy.doubt):
