@@ -217,8 +217,9 @@ class Sight:
     """What differs from episode to episode for the cameras, and their faults; drawn evenly.
 
     `light` is the share by which the light is stronger or weaker, and turned; `colour` the share
-    by which table, wall, stand, skin and clothes differ. Each camera is moved by up to
-    `camera_shift_m` and turned by up to `camera_turn_rad`, its pictures arrive `latency_s` late.
+    by which table, wall, stand, skin and clothes differ; `texture` the most by which a pattern
+    makes the table lighter and darker. Each camera is moved by up to `camera_shift_m` and turned
+    by up to `camera_turn_rad`, its pictures arrive `latency_s` late.
     Each picture has noise of the standard deviation `noise_levels`, in grey levels of 255, and is
     turned by about `shake_rad`. `occlusion` is the side of a dark patch on the lens, as a share
     of the picture's. `hand_colour` is the hand's, RGB in 0..1, as of one in a glove.
@@ -233,6 +234,7 @@ class Sight:
     shake_rad: Annotated[float, Range(0.0, 10.0), Note.DEGREES] = 0.0
     occlusion: Rate = 0.0
     hand_colour: tuple[Rate, Rate, Rate] | None = None
+    texture: Rate = 0.0
 
 
 @dataclass(frozen=True)

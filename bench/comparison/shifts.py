@@ -26,6 +26,7 @@ SHIFTS: Mapping[str, Shift] = {
     'uncloned_glove': Shift('a hand in a blue glove', {'hand_colour': [0.10, 0.25, 0.65]}),
     'uncloned_patch': Shift('a dark patch on each lens, a quarter of the picture wide and high',
                             {'occlusion': 0.25}),
+    'uncloned_texture': Shift('a patterned table', {'texture': 0.5}),
 }
 
 

@@ -154,6 +154,23 @@ def test_a_hand_is_skin_unless_it_has_a_colour_of_its_own() -> None:
     assert np.median(blue[changed][:, 2]) > 2 * np.median(blue[changed][:, 0])
 
 
+@pytest.mark.parametrize('key', KEYS)
+def test_a_texture_changes_the_table_alone_and_differs_by_episode(key: str) -> None:
+    patterns = []
+    for seed in range(4):
+        bare, patterned = (first(replace(SCENARIO, sight=replace(
+            SCENARIO.sight, noise_levels=0.0, texture=contrast)), key, seed=seed, steps=20)
+            .astype(int) for contrast in (0.0, 0.9))
+        changed = np.any(bare != patterned, axis=2)
+        [table] = np.unique(bare[changed], axis=0)
+        assert np.count_nonzero(changed) > 0.9 * np.count_nonzero(np.all(bare == table, axis=2))
+        levels = patterned[changed].mean(axis=1)
+        assert levels.min() < table.mean() < levels.max()
+        assert table[0] == (255, 171, 255, 86)[seed]  # as it was before there were patterns
+        patterns.append(len(np.unique(patterned[changed], axis=0)))
+    assert len(set(patterns)) > 1  # two colours of stripes and checks, many of spots
+
+
 def test_noise_has_the_deviation_asked_for_and_clips() -> None:
     clean, noisy = first(PLAIN), first(replace(PLAIN, sight=Sight(noise_levels=5.0)))
     middling = (clean > 30) & (clean < 225)

@@ -14,7 +14,14 @@ from uncloning_ros.geometry import Array, rotation_of
 from uncloning_ros.pictures import Pixels, picture_of_raw
 from uncloning_ros.pictures import View as SeenPart
 from uncloning_ros.scenario import PHYSICS_HZ, MountedCamera, Scenario, Sight
-from uncloning_ros.simulation.pybullet.render import Backdrop, Light, View, shoot
+from uncloning_ros.simulation.pybullet.render import (
+    PATTERNS,
+    Backdrop,
+    Light,
+    Pattern,
+    View,
+    shoot,
+)
 from uncloning_ros.simulation.pybullet.stage import Colours, Moment, Stage
 from uncloning_ros.simulation.receivers.receiver import Receiver
 
@@ -22,6 +29,7 @@ _STREAM = 0x516  # of the draws of a seed: those of start, person and sensors ar
 _TINT = 0.3  # share of the variation of a colour by which its channels differ from each other
 _LIGHT_TURN = 1.2  # most that the light's direction is moved by, at a share of 1
 _LEAST_LIGHT_Z = 0.3
+_WAVES_M = 0.02, 0.2  # lengths of the waves of a pattern on the table
 _PATCH_LEVEL = 25  # grey level of what covers a part of the lens
 
 
@@ -80,6 +88,7 @@ class Cameras:
             (seed, _STREAM)).spawn(1 + len(cameras)))
         self._light = _drawn_light(sight, first)
         colours = _drawn_colours(sight, first)
+        self._pattern = _drawn_pattern(sight, first)  # last, so that it changes no other draw
         self._stage.begin(receiver, palm, colours)
         self._rest.clear()
         for (key, camera), rng in zip(sorted(cameras.items()), others, strict=True):
@@ -112,7 +121,8 @@ class Cameras:
             camera, seen, PHYSICS_HZ // camera.rate_hz, _turned(view, turn),
             float(np.linalg.norm(shift_m)), float(np.linalg.norm(turn)), round(latency_s * 1e9),
             _patch(size, sight.occlusion, left, top),
-            Backdrop(camera.field_rad, size, self._stage.table_edge_m, colours, self._light), rng)
+            Backdrop(camera.field_rad, size, self._stage.table_edge_m, colours, self._light,
+                     self._pattern), rng)
 
     def measure(self, step: int, now_ns: int,
                 moment: Callable[[], Moment]) -> list[tuple[str, Sample]]:
@@ -191,6 +201,11 @@ def _drawn_colours(sight: Sight, rng: np.random.Generator) -> Colours:
             x, y, z = np.clip(varied, 0.0, 1.0).tolist()
             drawn[one.name] = (x, y, z)
     return replace(usual, **drawn, hand=sight.hand_colour)
+
+
+def _drawn_pattern(sight: Sight, rng: np.random.Generator) -> Pattern:
+    return Pattern(sorted(PATTERNS)[rng.integers(len(PATTERNS))], sight.texture * rng.uniform(),
+                   rng.uniform(*_WAVES_M), *rng.uniform(0.0, 2 * np.pi, size=3).tolist())
 
 
 def _in_ball(rng: np.random.Generator, radius: float) -> Array:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures by PyBullet's software renderer, without a display."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,11 +66,40 @@ _FILM_VIEW = View(np.array([0.82, -1.6, 0.98]), np.array([0.70, 0.0, 0.33]),
 _FILM_FIELD_RAD = np.radians(47.0)
 
 
+# Lightness (-1 to 1) of each pattern by two waves, one across the other.
+PATTERNS: Mapping[str, Callable[[Array, Array], Array]] = {
+    'stripes': lambda one, other: np.sign(one),
+    'checks': lambda one, other: np.sign(one * other),
+    'spots': lambda one, other: (one + other) / 2}
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern on the table, by the share `contrast` lighter and darker than it.
+
+    Both of its waves are `wave_m` long; they are turned together about the vertical.
+    """
+
+    kind: str
+    contrast: float
+    wave_m: float
+    turn_rad: float
+    phase_rad: float
+    other_phase_rad: float
+
+    def factors(self, x: Array, y: Array) -> Array:
+        """Return the factors (height, width) of the table's colour at places (m) on it."""
+        cos, sin, turns = np.cos(self.turn_rad), np.sin(self.turn_rad), 2 * np.pi / self.wave_m
+        one = np.sin(turns * (cos * x + sin * y) + self.phase_rad)
+        other = np.sin(turns * (cos * y - sin * x) + self.other_phase_rad)
+        return 1 + self.contrast * PATTERNS[self.kind](one, other)
+
+
 class Backdrop:
     """The table and the wall, painted behind the bodies of a picture of one size and field."""
 
     def __init__(self, field_rad: float, size: tuple[int, int], table_edge_m: float,
-                 colours: Colours, light: Light) -> None:
+                 colours: Colours, light: Light, pattern: Pattern) -> None:
         width, height = size
         half = np.tan(field_rad / 2)
         across = (2 * (np.arange(width) + 0.5) / width - 1) * half * width / height
@@ -78,23 +108,26 @@ class Backdrop:
         rays = np.ones((height, width, 3), dtype=np.float32)
         rays[..., 0], rays[..., 1] = across[None, :], upward[:, None]
         self._rays = rays
-        self._still: tuple[View, NDArray[np.float32]] | None = None
-        self._edge_m = table_edge_m
+        self._still: tuple[View, NDArray[np.float32], Pixels] | None = None
+        self._edge_m, self._pattern, self._colour = table_edge_m, pattern, colours.table
         lit = np.array(light.direction) / np.linalg.norm(light.direction)
-        self._table = _shade(colours.table, light.strength * (_AMBIENT + _DIFFUSE * lit[2]))
+        self._strength = light.strength * (_AMBIENT + _DIFFUSE * lit[2])
         self._wall = _shade(colours.wall, light.strength * (_AMBIENT + 0.5 * _DIFFUSE))
 
     def paint(self, pixels: Pixels, depth: NDArray[np.float32], view: View) -> None:
         """Paint into a picture whatever no body hides; the table hides bodies below it."""
         if self._still is None or self._still[0] is not view:
-            self._still = view, self._table_depth(view)
-        table = self._still[1]
+            self._still = view, *self._table(view)
+        _, table, colour = self._still
         pixels[depth > _NOTHING] = self._wall
         # The buffer's values grow with the depth.
-        pixels[table < depth] = self._table
+        np.copyto(pixels, colour, where=(table < depth)[..., None])
 
-    def _table_depth(self, view: View) -> NDArray[np.float32]:
-        """Return the depths (height, width) of the table, as in the buffer; 2 beside it."""
+    def _table(self, view: View) -> tuple[NDArray[np.float32], Pixels]:
+        """Return the depths (height, width) of the table, as in the buffer, 2 beside it.
+
+        The second value is its colour, or those of all pixels if it has a pattern.
+        """
         forward = view.target - view.eye
         forward = forward / np.linalg.norm(forward)
         right = np.cross(forward, view.up)
@@ -106,7 +139,11 @@ class Backdrop:
         shown = ((z < -1e-4) & (far < _FAR_M) & (x > TABLE_BACK_M) & (x < self._edge_m)
                  & (np.abs(y) < TABLE_HALF_WIDTH_M))
         buffer = _FAR_M / (_FAR_M - _NEAR_M) * (1 - np.float32(_NEAR_M) / far)
-        return np.where(shown, buffer, np.float32(2.0)).astype(np.float32)
+        strength = self._strength
+        if self._pattern.contrast > 0:
+            strength = strength * self._pattern.factors(x, y)[..., None]
+        return (np.where(shown, buffer, np.float32(2.0)).astype(np.float32),
+                _shade(self._colour, strength))
 
 
 class Filmer:
@@ -132,5 +169,5 @@ class Filmer:
         return pixels
 
 
-def _shade(colour: Vector, strength: float) -> NDArray[np.uint8]:
+def _shade(colour: Vector, strength: float | Array) -> NDArray[np.uint8]:
     return np.clip(np.array(colour) * strength * 255.0, 0, 255).astype(np.uint8)
