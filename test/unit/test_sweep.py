@@ -30,21 +30,31 @@ OPTIONS = replace(EDIT, remove=('right',), steps=3, batch_size=16, trust_labels=
 LEFT = Left(0.0, 0.0, 0.0)
 
 
-def strength(gamma: float, success: int, removed: int = 0, count: int = 100) -> Strength:
+def strength(gamma: float, success: int, removed: int = 0, left: float = 0.0,
+             count: int = 100) -> Strength:
     def digits(ones: int) -> str:
         return '1' * ones + '0' * (count - ones)
 
-    return Strength(gamma, 'redirect', LEFT, 1.0,
+    return Strength(gamma, 'redirect', Left(left, 0.0, 0.0), 1.0,
                     Episodes(5, digits(success), digits(0), digits(removed)))
 
 
 @pytest.mark.parametrize(('found', 'place'), [
     ([(99, 0), (98, 0), (70, 0)], 0),          # the fine-tune is enough
-    ([(60, 40), (97, 1), (98, 0), (50, 0)], 1),  # it is not, and too much costs the skill
-    ([(60, 30), (90, 30), (80, 0)], 1)])       # each is beaten; the most successes
-def test_the_weakest_strength_that_is_not_beaten_is_recommended(
-        found: list[tuple[int, int]], place: int) -> None:
-    assert recommended([strength(i, *one) for i, one in enumerate(found)])[0] == place
+    ([(60, 40), (97, 1), (98, 0), (50, 0)], 2),  # it is not, and too much costs the skill
+    ([(96, 4), (98, 0), (98, 0)], 1),          # 4 of 100 are not shown to be more than none
+    ([(98, 0, 0.2), (98, 0, 0.0008), (98, 0)], 1)])  # equal episodes: hardly a plan is enough
+def test_of_unbeaten_strengths_the_one_that_leaves_least_is_recommended(
+        found: list[tuple[int, ...]], place: int) -> None:
+    best, reason = recommended([strength(i, *one) for i, one in enumerate(found)])
+    assert best == place
+    assert 'no other one is shown to beat it' in reason
+
+
+def test_where_each_strength_is_beaten_the_most_successes_are_recommended() -> None:
+    found = [strength(i, *one) for i, one in enumerate([(60, 30), (90, 30), (80, 0)])]
+    assert recommended(found) == (
+        1, 'each strength is beaten by another one; this one has the most successes')
 
 
 @pytest.mark.parametrize(('left', 'losses', 'place'), [

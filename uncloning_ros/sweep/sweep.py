@@ -139,24 +139,28 @@ def _audited(scenario: Scenario, seed: int, episodes: int, workers: int,
 def recommended(found: Sequence[Strength]) -> tuple[int, str]:
     """Return the place of the strength to use, and the reason.
 
-    With audits it is the weakest one that is neither shown to succeed less often than another
-    one, nor to show a removed mode more often.
+    With audits it is one that is neither shown to succeed less often than another one, nor to
+    show a removed mode more often: of these the one with the fewest episodes in a removed mode,
+    then the one that leaves the fewest plans of one, then the weakest.
     """
-    if found[0].audit is None:
+    audits = [one.audit for one in found if one.audit is not None]
+    if not audits:
         return _without_audit(found)
 
-    def beaten(one: Strength) -> bool:
-        return any(paired_difference(_flags(worse), _flags(better)).high < 0.0 for other in found
-                   if one.audit is not None and other.audit is not None for worse, better in (
-                       (one.audit.success, other.audit.success),
-                       (other.audit.removed, one.audit.removed)))
+    def beaten(one: Episodes) -> bool:
+        return any(paired_difference(_flags(worse), _flags(better)).high < 0.0
+                   for other in audits for worse, better in (
+                       (one.success, other.success), (other.removed, one.removed)))
 
-    for place, one in enumerate(found):
-        if not beaten(one):
-            return place, ('the weakest removal that no other one is shown to beat, in success '
-                           'or in episodes of a removed mode')
-    best = max(range(len(found)), key=lambda place: _count(found[place]))
-    return best, 'each removal is beaten by another one; this one has the most successes'
+    unbeaten = [place for place, one in enumerate(audits) if not beaten(one)]
+    if unbeaten:
+        # All that leave hardly any plan are equal.
+        return min(unbeaten, key=lambda place: (audits[place].removed.count('1'),
+                                                max(found[place].left.most, ENOUGH))), (
+            'of the strengths that no other one is shown to beat it has the fewest episodes in a '
+            'removed mode, then the fewest plans of one, then the least weight')
+    best = max(range(len(audits)), key=lambda place: audits[place].success.count('1'))
+    return best, 'each strength is beaten by another one; this one has the most successes'
 
 
 def _without_audit(found: Sequence[Strength]) -> tuple[int, str]:
@@ -165,15 +169,11 @@ def _without_audit(found: Sequence[Strength]) -> tuple[int, str]:
                if limit is None or one.retained_loss is None or one.retained_loss <= limit]
     for place in holding:
         if found[place].left.most <= ENOUGH:
-            return place, 'the weakest removal that leaves hardly any plan of a removed mode'
+            return place, 'the weakest strength that leaves hardly any plan of a removed mode'
     best = min(holding, key=lambda place: found[place].left.most)
-    return best, ('it leaves the fewest plans of removed modes among the removals that hold the '
+    return best, ('it leaves the fewest plans of removed modes among the strengths that hold the '
                   'skill')
 
 
 def _flags(digits: str) -> list[bool]:
     return [digit == '1' for digit in digits]
-
-
-def _count(one: Strength) -> int:
-    return 0 if one.audit is None else one.audit.success.count('1')
