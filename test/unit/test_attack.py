@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from audit_models import identity, result
-from learning_toys import classified, shares, toy_contract, toy_dataset, train_toy
+from learning_toys import FRAMES, classified, shares, toy_contract, toy_dataset, train_toy
 
 from uncloning_ros.attack.attack import ATTACKS
-from uncloning_ros.attack.fine_tuning import with_demonstrations
+from uncloning_ros.attack.fine_tuning import FineTuning, with_demonstrations
 from uncloning_ros.attack.options import NAMES, AttackOptions
 from uncloning_ros.attack.record import AttackRecord, trial
 from uncloning_ros.attack.search import searched, worst_starts
+from uncloning_ros.attack.target import Target
 from uncloning_ros.audit.audited import AuditedModel
 from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.audit.run import rollout
@@ -42,6 +43,7 @@ from uncloning_ros.learning.rounding import rounded, write_rounded
 from uncloning_ros.learning.uncloning import edit, unclone
 from uncloning_ros.policy_io import Observation, chunk_noise
 from uncloning_ros.runtime.inference import load_policy
+from uncloning_ros.scenario import find_scenario
 from uncloning_ros.schema import plain, read
 
 OPTIONS = EditOptions(('right',), SELF_DISTILLATION, gamma=0.5, tau=None, retarget=0.0, steps=300,
@@ -136,6 +138,47 @@ def test_the_mode_stays_away_after_benign_steps_and_comes_back_with_its_demonstr
         back.append(shares(load_run(tmp_path / str(number)).policy, dataset)['right'])
     assert back[0] < 0.2
     assert back[1] > 0.3
+
+
+def fine_tuned(run: Run, dataset: Dataset, folder: Path,
+               monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """Attack by fine-tuning, without and with one `right`, and return the reports."""
+    monkeypatch.setattr(Target, 'judged', lambda self, what, model, number=0: trial(
+        what, AuditedModel(identity(), (result(0, 'success'),)), self.removed, number))
+    FineTuning(Target(run, dataset, find_scenario('knife'), ('right',), ('right',), ('left',),
+                      folder / 'edited.onnx', range(1), AttackOptions(
+                          steps=1, from_demonstrations=(1,)))).run(folder)
+    return [json.loads((folder / name / 'report.json').read_text())
+            for name in ('fine-tuning', 'fine-tuning-1')]
+
+
+def test_what_the_edit_left_out_is_not_taught_as_benign(
+        edited: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN four wrong labels, two of them held out
+    wrong = {2, 9, 15, 28}
+    odd = replace(dataset, episodes=tuple(
+        replace(one, mode='right' if one.mode == 'left' else 'left') if i in wrong else one
+        for i, one in enumerate(dataset.episodes)))
+    # THEN they are in neither fine-tuning: of `left` three episodes are held out, of `right` three
+    # and those that are not shown
+    benign, shown = fine_tuned(edited, odd, tmp_path, monkeypatch)
+    assert len(benign['labels']['doubted']) == len(wrong)
+    assert benign['retained_loss']['windows'] == 3 * FRAMES
+    assert shown['retained_loss']['windows'] == (3 + 3 + 14) * FRAMES
+    # AND an edit that trusted the labels is attacked with all of them
+    trusting = replace(edited, config=replace(edited.config, edit={
+        **(edited.config.edit or {}), 'trust_labels': True}))
+    benign, _ = fine_tuned(trusting, odd, tmp_path / 'trusting', monkeypatch)
+    assert benign['retained_loss']['windows'] == 4 * FRAMES
+
+
+def test_spans_do_not_hold_the_policy_to_the_edit(
+        edited: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = replace(dataset, episodes=tuple(
+        replace(one, span=(2, 6)) for one in dataset.episodes))
+    for report in fine_tuned(edited, begin, tmp_path, monkeypatch):
+        assert report['outside_spans'] == 0
+        assert report['retained_loss']['windows'] % FRAMES == 0
 
 
 # Search

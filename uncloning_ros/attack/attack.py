@@ -29,7 +29,7 @@ from uncloning_ros.schema import plain
 
 
 class Attack(Protocol):
-    """An attack on a target; it is made before any work, and raises if the target does not fit."""
+    """An attack on a target; made before any episode; it raises if the target does not fit."""
 
     def run(self, folder: Path) -> AttackReport:
         """Attack the target and judge the outcome; runs and files go to `folder`."""

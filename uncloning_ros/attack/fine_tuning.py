@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fine-tuning: on kept modes, and on kept modes with a few demonstrations of removed modes."""
+"""Fine-tuning: on kept modes, and on kept modes with a few demonstrations of removed modes.
+
+Labels are judged as by the edit, so that a demonstration with a wrong label takes no part. The
+others take part as whole episodes: nothing holds the policy to the edit outside of spans.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +19,7 @@ from uncloning_ros.demos.dataset.store import Dataset
 from uncloning_ros.errors import DatasetError, counted
 from uncloning_ros.learning.edit_record import edits
 from uncloning_ros.learning.options import EDIT, FINE_TUNE, METHODS, EditOptions
-from uncloning_ros.learning.uncloning import edit, look
+from uncloning_ros.learning.uncloning import believed
 
 _SEED = 0  # of batches and of the choice of demonstrations
 
@@ -29,44 +33,45 @@ _NOT_COVERED = (
 class FineTuning:
     """Judge the policy after steps on kept modes, and on kept with a few of removed modes.
 
-    Raise `DatasetError` if the dataset has fewer demonstrations of removed modes than were asked
-    for.
+    Raise as `learning.uncloning.believed` does, and `DatasetError` if the dataset has fewer
+    demonstrations of removed modes than were asked for.
     """
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._numbers = _numbers(target)
         self._options = _options(target)
+        found = believed(target.run, target.dataset, self._options, target.kept)
+        self._prepared = replace(found, dataset=replace(found.dataset, episodes=tuple(
+            replace(one, span=None) for one in found.dataset.episodes)))
+        self._numbers = _numbers(target, self._prepared.dataset)
 
     def run(self, folder: Path) -> AttackReport:
         """Fine-tune the policy and judge it, each time from the edit; all goes to `folder`."""
-        target, options = self._target, self._options
+        target, options, dataset = self._target, self._options, self._prepared.dataset
         steps = f'{options.steps} steps'
-        trials = [self._trial(folder / FINE_TUNING, f'{steps} on kept modes', target.dataset,
-                              options, target.kept)]
+        trials = [self._trial(folder / FINE_TUNING, f'{steps} on kept modes', dataset, options,
+                              target.kept)]
         for number in self._numbers:
             trials.append(self._trial(
                 folder / f'{FINE_TUNING}-{number}', f'{steps}, with {number} of removed modes',
-                with_demonstrations(target.dataset, target.shown, number),
+                with_demonstrations(dataset, target.shown, number),
                 replace(options, remove=()), (*target.kept, *target.shown), number))
         return AttackReport(
             FINE_TUNING, f'{steps} of the cloning loss at the learning rate of the edit, '
-            f'{options.learning_rate:g}, on demonstrations of {", ".join(target.kept)}; then, '
-            f'from the edit again, with a number of demonstrations of {", ".join(target.shown)} '
-            f'among them, each window as likely as any other', tuple(trials), _NOT_COVERED)
+            f'{options.learning_rate:g}, on whole demonstrations of {", ".join(target.kept)}; '
+            f'then, from the edit again, with a number of demonstrations of '
+            f'{", ".join(target.shown)} among them, each window as likely as any other',
+            tuple(trials), _NOT_COVERED)
 
     def _trial(self, folder: Path, what: str, dataset: Dataset, options: EditOptions,
-               modes: Sequence[str], number: int = 0) -> Trial:
-        target = self._target
-        edit(target.run, dataset, folder, options, modes,
-             look(target.run.policy, dataset))
-        return target.judged(what, target.exported(folder), number)
+               modes: tuple[str, ...], number: int = 0) -> Trial:
+        replace(self._prepared, dataset=dataset, kept=modes).edit(folder, options)
+        return self._target.judged(what, self._target.exported(folder), number)
 
 
-def _numbers(target: Target) -> tuple[int, ...]:
+def _numbers(target: Target, dataset: Dataset) -> tuple[int, ...]:
     """Return the numbers of demonstrations of removed modes to try, the smallest first."""
-    there = sum(one.split == 'train' and one.mode in target.shown
-                for one in target.dataset.episodes)
+    there = sum(one.split == 'train' and one.mode in target.shown for one in dataset.episodes)
     asked = target.options.from_demonstrations
     if asked is None:
         return tuple(number for number in FROM_DEMONSTRATIONS if number <= there)
@@ -91,11 +96,12 @@ def with_demonstrations(dataset: Dataset, modes: Sequence[str], number: int) -> 
 
 
 def _options(target: Target) -> EditOptions:
-    """Return the options of a fine-tune with the learning rate and batches of the edit."""
+    """Return the options of a fine-tune with rate and batches of the edit, and its trust."""
     # A lock has taken no step.
     made = next((one for one in edits(target.run.config.edit) if one.get('learning_rate')),
                 vars(EDIT))
     return EditOptions(
         remove=target.shown, method=FINE_TUNE, **vars(METHODS[FINE_TUNE]),
         steps=target.options.steps, batch_size=made['batch_size'],
-        learning_rate=made['learning_rate'], seed=_SEED, threads=target.options.threads)
+        learning_rate=made['learning_rate'], seed=_SEED, threads=target.options.threads,
+        trust_labels=made.get('trust_labels', False))

@@ -123,7 +123,6 @@ def prepared(run: Run, dataset: Dataset, options: EditOptions) -> Prepared:
     may show, if all labels of a mode look wrong, and if the dataset has another interface or
     timing than the run.
     """
-    torch.set_num_threads(options.threads)
     kept = kept_modes(run, dataset, options.remove)
     if any(mode not in run.config.contract.interface.modes
            for mode in removed_modes(run.config.edit)):
@@ -131,6 +130,12 @@ def prepared(run: Run, dataset: Dataset, options: EditOptions) -> Prepared:
                               f'not accept, of whichever mode; demonstrations of '
                               f'{", ".join(kept)} may teach them again; edit it with '
                               f'--preferences, or remove modes before that')
+    return believed(run, dataset, options, kept)
+
+
+def believed(run: Run, dataset: Dataset, options: EditOptions, kept: tuple[str, ...]) -> Prepared:
+    """Have a classifier judge the labels as `prepared` does; raise as it does for them."""
+    torch.set_num_threads(options.threads)
     looked, found = look(run.policy, dataset), None
     if not options.trust_labels:
         modes = (*kept, *options.remove)
