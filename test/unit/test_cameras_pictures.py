@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -229,6 +230,17 @@ def test_a_glance_at_a_world_at_rest_has_all_pictures_with_noise_of_its_own() ->
     for key in KEYS:
         assert one[key].values.shape == (96, 96, 3)
         assert 0 < np.abs(one[key].values.astype(int) - two[key].values).mean() < 12
+
+
+def test_a_glance_has_each_picture_at_the_rate_of_its_camera() -> None:
+    scenario = replace(SCENARIO, cameras=SCENARIO.cameras | {
+        'wrist_camera': replace(SCENARIO.cameras['wrist_camera'], rate_hz=48)})
+    world, rng = open_world(scenario, SEEING.interface), np.random.default_rng(1)
+    arrived = Counter(key for step in range(0, 240, 2) for key, _ in
+                      world.glance(rng, lambda every, step=step: step % every < 2))
+    world.close()
+    assert {key: arrived[key] for key in ('wrist_force', *KEYS)} == {
+        'wrist_force': 40, 'scene_camera': 20, 'wrist_camera': 48}
 
 
 def test_a_policy_sees_the_part_that_the_contract_asks_for_and_messages_have_all() -> None:

@@ -205,8 +205,8 @@ class Simulator(Node):
                 self._world.advance()
             self._publish([arm.side.poll() for arm in self._arms], ros_ns)
         else:
-            looks = self._steps % (self._world.physics_hz // self._world.sensor_hz) < steps
-            self._publish([arm.side.glance(self._rest_rng) if looks else []
+            self._publish([arm.side.glance(self._rest_rng,
+                                           lambda every: self._steps % every < steps)
                            for arm in self._arms], ros_ns)
         if self._world.over or self._world.time_ns * 1e-9 > _LONGEST_EPISODE_S:
             self._announce('over')

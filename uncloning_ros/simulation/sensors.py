@@ -10,8 +10,9 @@ import numpy as np
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Signal
 from uncloning_ros.conversions import Sample
 from uncloning_ros.geometry import Array, single_rotation
-from uncloning_ros.scenario import Tracking
+from uncloning_ros.scenario import PHYSICS_HZ, Tracking
 
+SENSOR_EVERY = PHYSICS_HZ // 40  # physics steps from one measurement to the next
 # Poses of the outside tracker; the arm measures its own state without delay.
 TRACKED_KEYS = (OBJECT_KEY, HAND_KEY)
 # A teacher is a person, who sees tool and hand: with a contract that does not observe them too.

@@ -39,8 +39,12 @@ class Side(Protocol):
     def poll(self) -> list[tuple[str, Sample]]:
         """Return the samples (key, sample) delivered since the last call, oldest first."""
 
-    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
-        """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
+    def glance(self, rng: np.random.Generator,
+               due: Callable[[int], bool] = lambda every: True) -> list[tuple[str, Sample]]:
+        """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged.
+
+        `due(every)` tells whether what is measured after so many steps each is due now.
+        """
 
 
 class World(Side, Protocol):
@@ -48,13 +52,12 @@ class World(Side, Protocol):
 
     It is the side of the arm that gives; `receiving` is that of an arm that receives. A world is
     deterministic: the same scenario, seed and commands give the same episode. `physics_hz` is the
-    rate of `advance` in simulated time, `sensor_hz` that of the sensors.
+    rate of `advance` in simulated time.
     """
 
     scenario: Scenario
     receiver: Receiver
     physics_hz: int
-    sensor_hz: int
 
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed`: start, receiver and sensor noise follow from it alone."""

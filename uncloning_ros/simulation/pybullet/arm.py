@@ -20,7 +20,7 @@ from uncloning_ros.simulation import panda
 from uncloning_ros.simulation.capabilities import PARTNER_WIDTH_KEY
 from uncloning_ros.simulation.pybullet.bodies import FINGER_LINKS, HAND_LINK, TCP_LINK
 from uncloning_ros.simulation.pybullet.client import BulletClient, pybullet
-from uncloning_ros.simulation.sensors import Sensors
+from uncloning_ros.simulation.sensors import SENSOR_EVERY, Sensors
 
 _ARM_FORCE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
 _GRIP_FORCE_N = 20.0  # of each finger
@@ -147,9 +147,11 @@ class BulletSide:
         """Return the samples (key, sample) delivered since the last call, oldest first."""
         return self._sensors.poll(self._moment()[0])
 
-    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
-        """Return the samples of an arm at rest, with noise of `rng`; the episode is unchanged."""
-        return self._sensors.glance(self._moment()[0], self._truth(), rng)
+    def glance(self, rng: np.random.Generator,
+               due: Callable[[int], bool] = lambda every: True) -> list[tuple[str, Sample]]:
+        """Return the samples of an arm at rest that are due, with noise of `rng`."""
+        return (self._sensors.glance(self._moment()[0], self._truth(), rng)
+                if due(SENSOR_EVERY) else [])
 
     def _truth(self) -> dict[str, Array]:
         _, tool, partner_width_m = self._moment()

@@ -135,15 +135,17 @@ class Cameras:
                 if (pixels := self._picture(one, self._clean(one, now, one.rng), one.rng))
                 is not None]
 
-    def glance(self, step: int, now_ns: int, moment: Callable[[], Moment],
-               rng: np.random.Generator) -> list[tuple[str, Sample]]:
-        """Return the samples that arrive now of a world at rest; noise comes from `rng` alone."""
+    def glance(self, now_ns: int, moment: Callable[[], Moment], rng: np.random.Generator,
+               due: Callable[[int], bool]) -> list[tuple[str, Sample]]:
+        """Return the due samples of a world at rest; noise comes from `rng` alone."""
         samples = []
         for key, one in self._mounted.items():
-            rested, clean = self._rest.get(key, (-1, None))
-            if clean is None or rested != step or self._scenario.sight.shake_rad > 0:
+            if not due(one.every):
+                continue
+            rested_ns, clean = self._rest.get(key, (-1, None))
+            if clean is None or rested_ns != now_ns or self._scenario.sight.shake_rad > 0:
                 clean = self._clean(one, moment(), rng)
-                self._rest[key] = step, clean
+                self._rest[key] = now_ns, clean
             pixels = self._picture(one, clean, rng)
             if pixels is not None:
                 samples.append((key, Sample(pixels, now_ns - one.latency_ns, now_ns)))

@@ -3,7 +3,7 @@
 """The world in PyBullet, at 240 Hz: finger friction alone holds the grasp."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,11 @@ from uncloning_ros.simulation.pybullet.render import Filmer
 from uncloning_ros.simulation.pybullet.stage import Moment
 from uncloning_ros.simulation.receivers.arm import palm_of
 from uncloning_ros.simulation.receivers.receiver import HandState, ToolState
-from uncloning_ros.simulation.sensors import TEACHER_SIGNALS, Sensors
+from uncloning_ros.simulation.sensors import SENSOR_EVERY, TEACHER_SIGNALS, Sensors
 from uncloning_ros.simulation.world import Camera, MakeReceiver
 
-_SENSOR_HZ, _CONTROL_HZ = 40, 120
-_SENSOR_EVERY, _CONTROL_EVERY = PHYSICS_HZ // _SENSOR_HZ, PHYSICS_HZ // _CONTROL_HZ
+_CONTROL_HZ = 120
+_CONTROL_EVERY = PHYSICS_HZ // _CONTROL_HZ
 _TEACHER_STREAM = 0x7E  # of the draws of a seed: noise of the poses that only a teacher sees
 _SECOND_STREAM = 0x2A  # of the draws of a seed: start and noise of the second arm
 _LINK_OF_SECOND = 4  # place of the second body's link in a contact of PyBullet
@@ -54,7 +54,7 @@ _SETTLE_STEPS = 60  # steps before an episode: the tool and the force's filter c
 class BulletWorld:
     """One scenario's world with a physics client of its own; implements `World`."""
 
-    physics_hz, sensor_hz = PHYSICS_HZ, _SENSOR_HZ
+    physics_hz = PHYSICS_HZ
 
     def __init__(self, scenario: Scenario, interface: Interface,
                  make_receiver: MakeReceiver, whole_pictures: bool,
@@ -200,7 +200,7 @@ class BulletWorld:
     def _measure(self) -> None:
         """Take the measurements that are due at this step."""
         now_ns = self.time_ns
-        if self._step % _SENSOR_EVERY == 0:
+        if self._step % SENSOR_EVERY == 0:
             truth = self._truth()
             self._sensors.measure(now_ns, truth)
             self._teacher_sensors.measure(now_ns, truth)
@@ -212,11 +212,12 @@ class BulletWorld:
         """Return the samples (key, sample) delivered since the last call, oldest first."""
         return self._sensors.poll(self.time_ns)
 
-    def glance(self, rng: np.random.Generator) -> list[tuple[str, Sample]]:
-        """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged."""
+    def glance(self, rng: np.random.Generator,
+               due: Callable[[int], bool] = lambda every: True) -> list[tuple[str, Sample]]:
+        """Return the samples of a world at rest that are due; the episode is unchanged."""
         now_ns = self.time_ns
-        return [*self._sensors.glance(now_ns, self._truth(), rng),
-                *self._cameras.glance(self._step, now_ns, self._moment, rng)]
+        return [*(self._sensors.glance(now_ns, self._truth(), rng) if due(SENSOR_EVERY) else ()),
+                *self._cameras.glance(now_ns, self._moment, rng, due)]
 
     def seen_by_teacher(self) -> Mapping[str, Array]:
         """Return the newest values (dim,) of what a teacher sees and the contract does not."""
