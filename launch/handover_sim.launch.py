@@ -23,7 +23,7 @@ def generate_launch_description() -> LaunchDescription:
         argument('simulator', 'seed', description='seed of start, person and sensors'),
         argument('policy', 'seed', 'policy_seed'),
         argument('simulator', 'contract_path',
-                 description="contract of both nodes; '' is the shipped one for the simulator, "
+                 description="contract of both nodes; '' is the scenario's for the simulator, "
                              "the model's own for the policy"),
         argument('simulator', 'real_time_factor',
                  description='simulated seconds per second; other than 1 needs use_sim_time'),

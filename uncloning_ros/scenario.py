@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from uncloning_ros.contract import Contract, load_contract, with_modes
 from uncloning_ros.errors import ScenarioError, names_shown, near_miss
 from uncloning_ros.geometry import Vector
 from uncloning_ros.schema import (
@@ -442,6 +443,25 @@ def load_scenario(path: Path) -> Scenario:
 def scenario_from_dict(data: object, where: str) -> Scenario:
     """Return the scenario in plain data, as `Scenario.source` holds it; raise `ScenarioError`."""
     return read(Scenario, data, where, ScenarioError, source=data)
+
+
+def contract_of(path: Path | None, scenario: Scenario) -> Contract:
+    """Return the contract of a file, or the shipped one with the modes of the scenario."""
+    if path is not None:
+        return load_contract(path)
+    name = ('contract_giver.yaml' if scenario.receiver_arm is not None else
+            'contract_camera.yaml' if scenario.cameras else 'contract.yaml')
+    return with_modes(load_contract(share_path('config') / name), scenario.desired)
+
+
+def partner_of(path: Path | None, scenario: Scenario) -> Contract | None:
+    """Return the contract of the second arm: of a file, or the shipped one if there are two."""
+    if path is not None:
+        return load_contract(path)
+    if scenario.receiver_arm is None:
+        return None
+    return with_modes(load_contract(share_path('config') / 'contract_receiver.yaml'),
+                      scenario.desired)
 
 
 def _require_part(where: str, name: str, parts: Mapping[str, ToolPart]) -> None:

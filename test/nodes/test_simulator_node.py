@@ -27,6 +27,7 @@ from uncloning_ros.nodes.topics import (
     ros_now_ns,
 )
 from uncloning_ros.runtime.watchdog import Watchdog
+from uncloning_ros.scenario import contract_of, find_scenario
 from uncloning_ros.share import share_path
 from uncloning_ros.simulation.panda import READY_RAD
 from uncloning_ros.simulation.sensors import SENSOR_EVERY
@@ -125,9 +126,9 @@ def test_nothing_moves_before_the_first_command_but_trackers_go_on_as_live_ones(
 
 def test_a_camera_has_one_rate_at_rest_and_in_motion(
         graph: Any, operator: Operator, listen: Callable[..., Listener]) -> None:
-    path = share_path('config') / 'contract_camera.yaml'
-    graph.add(Simulator, scenario='knife_camera', contract_path=str(path))
-    pictures = listen('scene_camera', contract=load_contract(path)).raw['scene_camera']
+    graph.add(Simulator, scenario='knife_camera')
+    contract = contract_of(None, find_scenario('knife_camera'))
+    pictures = listen('scene_camera', contract=contract).raw['scene_camera']
     for phase in ('waiting', 'running'):
         operator.until(lambda phase=phase: operator.outcome.get('phase') == phase or (
             phase == 'running' and operator.command(0.45)))
@@ -381,6 +382,23 @@ def test_topics_that_cannot_be_simulated_are_refused_with_a_sentence(
     path.write_text(text.replace(old, new))
     with pytest.raises(ContractError, match=sentence):
         graph.add(Simulator, contract_path=str(path))
+
+
+@pytest.mark.parametrize('name', ['knife', 'knife_camera', 'knife_two_arms'])
+def test_a_scenario_is_played_by_the_contract_that_its_demonstrations_are_made_with(
+        graph: Any, name: str) -> None:
+    node = graph.add(Simulator, scenario=name)
+    deployment = contract_of(None, find_scenario(name)).deployment
+    assert {one.bag_name for one in deployment.observations.values()} <= {
+        one.topic_name for one in node.publishers}
+    assert {one.bag_name for one in deployment.actions.values()} <= {
+        one.topic_name for one in node.subscriptions}
+
+
+def test_the_teacher_does_not_wait_for_poses_that_a_scenario_with_cameras_does_not_have(
+        graph: Any) -> None:
+    with pytest.raises(ContractError, match='no object_pose and no hand_pose.*uncloning demos'):
+        graph.add(DemonstratorNode, scenario='knife_camera')
 
 
 def test_the_teacher_is_silent_without_fresh_inputs(graph: Any, robot: Any) -> None:

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from inputs import CONTRACT
 
-from uncloning_ros.cli.demos import contract_of
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import with_modes
 from uncloning_ros.demos.bags.episode import EpisodeMetadata
@@ -26,7 +25,7 @@ from uncloning_ros.demos.bags.writer import EpisodeWriter
 from uncloning_ros.demos.dataset.building import build_dataset
 from uncloning_ros.demos.dataset.recipe import Recipe, Split
 from uncloning_ros.files import alone_in
-from uncloning_ros.scenario import find_scenario
+from uncloning_ros.scenario import contract_of, find_scenario
 from uncloning_ros.share import share_path
 
 INTERFACE = CONTRACT.interface

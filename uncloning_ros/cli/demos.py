@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, count, names, new_path, seed
-from uncloning_ros.contract import Contract, load_contract, with_modes
+from uncloning_ros.contract import Contract
 from uncloning_ros.errors import UncloningError, counted
 from uncloning_ros.files import alone_in
-from uncloning_ros.scenario import Scenario, find_scenario
-from uncloning_ros.share import share_path
+from uncloning_ros.scenario import Scenario, contract_of, find_scenario, partner_of
 
 if TYPE_CHECKING:
     from uncloning_ros.simulation.generate import MadeEpisode
@@ -134,25 +133,6 @@ def _contract(args: argparse.Namespace, scenario: Scenario) -> Contract:
     if args.begin_as is not None:
         contract.interface.require_modes([args.begin_as])
     return contract
-
-
-def contract_of(path: Path | None, scenario: Scenario) -> Contract:
-    """Return the contract of a file, or the shipped one with the modes of the scenario."""
-    if path is not None:
-        return load_contract(path)
-    name = ('contract_giver.yaml' if scenario.receiver_arm is not None else
-            'contract_camera.yaml' if scenario.cameras else 'contract.yaml')
-    return with_modes(load_contract(share_path('config') / name), scenario.desired)
-
-
-def partner_of(path: Path | None, scenario: Scenario) -> Contract | None:
-    """Return the contract of the second arm: of a file, or the shipped one if there are two."""
-    if path is not None:
-        return load_contract(path)
-    if scenario.receiver_arm is None:
-        return None
-    return with_modes(load_contract(share_path('config') / 'contract_receiver.yaml'),
-                      scenario.desired)
 
 
 def _tell(made: 'list[MadeEpisode]', before: int, out: Path, scenario: Scenario) -> None:

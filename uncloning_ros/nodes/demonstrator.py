@@ -16,7 +16,7 @@ from std_msgs.msg import Bool
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, Contract
 from uncloning_ros.errors import ContractError
-from uncloning_ros.nodes.parameters import DEMONSTRATOR, contract_at
+from uncloning_ros.nodes.parameters import DEMONSTRATOR, optional_path
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.topics import (
     SENSOR_QOS,
@@ -27,7 +27,7 @@ from uncloning_ros.nodes.topics import (
     ros_now_ns,
 )
 from uncloning_ros.runtime.watchdog import Watchdog
-from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.scenario import Scenario, contract_of, find_scenario
 from uncloning_ros.simulation.demonstrator import AFTERWARDS_S, Demonstrator
 
 
@@ -37,8 +37,9 @@ class DemonstratorNode(Node):
     def __init__(self, **node_options: Any) -> None:
         super().__init__('demonstrator', **node_options)
         values = declare(self, DEMONSTRATOR)
-        self._contract: Contract = contract_at(values['contract_path'])
         self._scenario: Scenario = find_scenario(values['scenario'])
+        self._contract: Contract = contract_of(optional_path(values['contract_path']),
+                                               self._scenario)
         _require_tracked(self._contract)
         self._mode: str = values['mode']
         self._seed: int = values['seed']

@@ -91,6 +91,8 @@ USE_SIM_TIME = Parameter('use_sim_time', False, 'take the time from /clock, as a
 _SCENARIO = Parameter('scenario', 'knife', 'name of a shipped scenario, or path of a .yaml file')
 _CONTRACT_PATH = Parameter('contract_path', '',
                            "contract with this robot's topics; '' is the shipped one")
+_SCENE_CONTRACT_PATH = Parameter('contract_path', '', "contract with this robot's topics; '' is "
+                                                      "the shipped one for the scenario")
 
 POLICY = (
     Parameter('model_path', '', 'the exported policy, a .onnx file'),
@@ -138,7 +140,7 @@ KEYBOARD = (
 SIMULATOR = (
     _SCENARIO,
     Parameter('seed', 0, 'seed of the first episode; ~/reset goes on to the next', least=0),
-    _CONTRACT_PATH,
+    _SCENE_CONTRACT_PATH,
     Parameter('partner_contract_path', '',
               "contract of the second arm, in a scenario with two; '' is the shipped one"),
     Parameter('real_time_factor', 1.0, 'simulated seconds per second', above=0, most=10),
@@ -150,7 +152,7 @@ DEMONSTRATOR = (
     Parameter('mode', '', "mode to demonstrate; '' draws one for each demonstration"),
     Parameter('seed', 0, 'seed of the first demonstration; each one after it takes the next',
               least=0),
-    _CONTRACT_PATH,
+    _SCENE_CONTRACT_PATH,
     Parameter('autostart', True, 'begin the first demonstration as soon as every input is fresh'),
 )
 GRIPPER = (
@@ -193,6 +195,11 @@ def path_of(text: str) -> Path:
                             f'path') from err
 
 
-def contract_at(path: str, shipped: str = 'contract.yaml') -> Contract:
-    """Return the contract at `path`, for '' the `shipped` one."""
-    return load_contract(path_of(path) if path else share_path('config') / shipped)
+def optional_path(text: str) -> Path | None:
+    """Return the path that a parameter gives, None for ''."""
+    return path_of(text) if text else None
+
+
+def contract_at(path: str) -> Contract:
+    """Return the contract at `path`, for '' the shipped one."""
+    return load_contract(path_of(path) if path else share_path('config') / 'contract.yaml')

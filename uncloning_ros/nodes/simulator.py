@@ -21,7 +21,7 @@ from uncloning_ros.conversions import Sample, decode, encode
 from uncloning_ros.errors import ContractError, OtherJointsError, ScenarioError
 from uncloning_ros.judging.episode import judge
 from uncloning_ros.nodes.endpoints import publisher_mismatch
-from uncloning_ros.nodes.parameters import SIMULATOR, contract_at
+from uncloning_ros.nodes.parameters import SIMULATOR, optional_path
 from uncloning_ros.nodes.process import declare, run_node, serve, steady_timer
 from uncloning_ros.nodes.topics import (
     COMMAND_QOS,
@@ -31,7 +31,7 @@ from uncloning_ros.nodes.topics import (
     message_class,
     ros_now_ns,
 )
-from uncloning_ros.scenario import Scenario, find_scenario
+from uncloning_ros.scenario import Scenario, contract_of, find_scenario, partner_of
 from uncloning_ros.simulation.fault_injection import FaultInjector
 from uncloning_ros.simulation.faults import CLOCK, parse_fault
 from uncloning_ros.simulation.world import Side, open_world
@@ -106,11 +106,8 @@ class Simulator(Node):
         self._factor: float = values['real_time_factor']
         self._seed: int = values['seed']
         self._scenario: Scenario = find_scenario(values['scenario'])
-        two = self._scenario.receiver_arm is not None
-        contract = contract_at(values['contract_path'],
-                               'contract_giver.yaml' if two else 'contract.yaml')
-        second = (contract_at(values['partner_contract_path'], 'contract_receiver.yaml')
-                  if two or values['partner_contract_path'] else None)
+        contract = contract_of(optional_path(values['contract_path']), self._scenario)
+        second = partner_of(optional_path(values['partner_contract_path']), self._scenario)
         signals = {signal.key: signal for signal in contract.interface.observations}
         self._asked = [parse_fault(text, signals) for text in values['faults'] or () if text]
         if not values['publish_clock'] and any(fault.key == CLOCK for fault in self._asked):
