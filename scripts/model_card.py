@@ -17,7 +17,7 @@ from typing import Any
 
 from uncloning_ros.audit.wording import STATEMENT, percent, points
 from uncloning_ros.cli.arguments import new_path
-from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
+from uncloning_ros.runtime.inference import INPUTS, OnnxPolicy, load_policy
 
 # One letter for each way in which an episode can end.
 _LETTERS = {None: '.', 'unsafe': 'U', 'wrong_part': 'W', 'not_grasped': 'g', 'dropped': 'd',
@@ -69,14 +69,20 @@ def _facts(path: Path, policy: OnnxPolicy) -> str:
     return _table(('', ''), [
         ('sha256', f'`{policy.sha256}`'),
         ('size', f'{path.stat().st_size / 2**20:.2f} MiB'),
-        ('inputs', f'`observation` [B, {", ".join(map(str, policy.observation_shape))}], '
-                   f'`noise` [B, {", ".join(map(str, policy.chunk_shape))}], float32'),
+        ('inputs', _inputs(policy)),
         ('interface', f'`{policy.contract.interface.sha256}`'),
         ('software', f'uncloning_ros {policy.metadata["software_version"]}'),
         ('seeds of demonstrations', _span(seeds['demonstrations'])),
         ('seeds of development', _span(seeds['development'])),
         ('seed of training', str(seeds['training'])),
         *([('windows outside of spans, retained', str(outside))] if outside else [])])
+
+
+def _inputs(policy: OnnxPolicy) -> str:
+    vectors = zip(INPUTS, (policy.observation_shape, policy.chunk_shape), strict=True)
+    kinds = (('float32', vectors), ('uint8', policy.picture_shapes.items()))
+    return '; '.join(', '.join([*(f'`{name}` [B, {", ".join(map(str, shape))}]'
+                                  for name, shape in some), kind]) for kind, some in kinds if some)
 
 
 def _span(seeds: Sequence[int]) -> str:
