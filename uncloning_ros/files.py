@@ -99,7 +99,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     except OSError as err:
-        if err.filename in (name, partial):
+        if err.filename in (None, name, partial):  # none if the open file refuses more bytes
             err.filename = str(path)
         raise
     finally:

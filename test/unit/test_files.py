@@ -50,15 +50,16 @@ def test_what_could_not_be_made_is_refused(tmp_path: Path,
         require_new(tmp_path / 'new' / 'x')
 
 
+@pytest.mark.parametrize('named', [True, False])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
     path = tmp_path / 'record'
     write_whole(path, b'old')
 
     def full(self: Path, data: bytes) -> int:
         with self.open('wb') as file:
             file.write(data[:1])
-        raise OSError(errno.ENOSPC, 'the disk is full', str(self))
+        raise OSError(errno.ENOSPC, 'the disk is full', *([str(self)] if named else []))
 
     monkeypatch.setattr(Path, 'write_bytes', full)
     with pytest.raises(OSError, match='disk is full') as caught:

@@ -43,7 +43,7 @@ class Side(Protocol):
                due: Callable[[int], bool] = lambda every: True) -> list[tuple[str, Sample]]:
         """Return the samples of a world at rest, with noise of `rng`; the episode is unchanged.
 
-        `due(every)` tells whether what is measured after so many steps each is due now.
+        `due(every)` tells whether a sensor that measures once in `every` steps does so now.
         """
 
 
