@@ -234,7 +234,7 @@ def test_a_bad_joint_state_is_refused_with_its_bag(
         tmp_path: Path, names: list[str], position: list[float], sentence: str) -> None:
     path = write_raw(tmp_path, '/gripper/joint_states', 'sensor_msgs/msg/JointState', None,
                      joint_state(names, position))
-    with pytest.raises(ContractError, match=f'take: at 5 ns: gripper_width: .*{sentence}'):
+    with pytest.raises(ContractError, match=f'take: at 0.00 s: gripper_width: .*{sentence}'):
         read_episode(path)
 
 

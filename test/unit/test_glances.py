@@ -132,7 +132,7 @@ def test_gate_verdict_and_dataset_refuse_a_picture_with_the_same_sentence(
     path = foreign_bags.write(tmp_path / 'bag', messages, 'mcap')
     with pytest.raises(UncloningError) as refused:
         read_episode(path, seeing.CONTRACT)
-    sentence = str(refused.value).partition(' ns: ')[2]
+    sentence = str(refused.value).partition(' s: ')[2]
     assert sentence.startswith(topic.split('/')[1])
     [finding] = [one for one in judged(messages, seeing.CONTRACT).findings
                  if one.kind == 'refused']

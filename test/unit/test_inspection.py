@@ -5,25 +5,40 @@
 import base64
 import io
 import json
+import math
 import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import episodes
+import foreign_bags
 import numpy as np
 import pytest
 import seeing
+import yaml
 from inputs import NOON
 from PIL import Image
+from test_glances import (
+    SCENE,
+    WRIST,
+    black,
+    changed,
+    in_odd_colours,
+    of_another_size,
+    take,
+    truncated,
+)
 
 from uncloning_ros.cli import main
 from uncloning_ros.cli.inspect import summary
 from uncloning_ros.conversions import Sample
 from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.bags.pieces import LeftOut
+from uncloning_ros.demos.bags.reader import read_episode
 from uncloning_ros.demos.bags.verdict import Finding, Health
 from uncloning_ros.demos.dataset.building import FEW_EPISODES
 from uncloning_ros.demos.episodes.find import EpisodeRef
@@ -43,7 +58,9 @@ from uncloning_ros.demos.inspection.session import (
 )
 from uncloning_ros.demos.inspection.session_page import session_page
 from uncloning_ros.demos.inspection.strips import strip_of
+from uncloning_ros.errors import UncloningError
 from uncloning_ros.pictures import Pixels
+from uncloning_ros.schema import plain
 
 CONTRACT = episodes.CONTRACT
 RATES_HZ = {signal.key: 40.0 for signal, _ in signals_of(CONTRACT)}
@@ -503,6 +520,45 @@ def test_the_page_shows_a_strip_of_each_camera_of_each_episode(
     assert '2 more episodes, without a label' in out.read_text()
     strips = facts_of(EpisodeRef(demos / 'episode_000000', 'x'), Reading()).strips
     assert sum(len(one.jpeg) for one in strips) < 4000
+
+
+@pytest.mark.parametrize(('topic', 'change', 'numbers', 'strips', 'said'), [
+    (SCENE, truncated, {33}, 2, r'at 1\.\d\d s: scene_camera: expected a whole'),
+    (SCENE, truncated, range(60), 1, r'at 0\.\d\d s: scene_camera: expected a whole'),
+    (SCENE, of_another_size, {0}, 2, 'expected pictures of 16 x 12 px, got 16 x 14 px'),
+    (SCENE, black, {59}, 2, r'at 2\.\d\d s: scene_camera: .* black in 100%'),
+    (WRIST, in_odd_colours, range(30, 60), 2, "got 'yuv422'"),
+    (SCENE, None, range(60), 1, 'no topic /scene_camera/image')])
+def test_a_fault_of_the_pictures_is_told_and_all_else_is_shown(
+        topic: str, change: Any, numbers: Any, strips: int, said: str, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    messages = changed(topic, change, numbers) if change else [
+        one for one in take() if one.topic != topic]
+    path = foreign_bags.write(tmp_path / 'demos' / 'take', messages, 'mcap')
+    file, html, record = (tmp_path / name for name in ('c.yaml', 'page.html', 'session.json'))
+    file.write_text(yaml.safe_dump(plain(seeing.CONTRACT)))
+    assert main.main(['inspect', str(path.parent), '--contract', str(file), '--workers', '1',
+                      '--html', str(html), '--json', str(record)]) == 0
+    words = ' '.join(capsys.readouterr().out.split())
+    assert '1 episode (take) that a dataset leaves out' in words and re.search(said, words)
+    assert len(Images(html.read_text()).found) == strips
+    [found] = json.loads(record.read_text())['episodes']
+    assert re.search(said, found['left_out']) and found['length_s'] > 2.9
+    assert found['streams']['wrist_force']['messages'] > 30
+    assert found['streams'][topic.split('/')[1]]['messages'] == 60 - len(numbers)
+    with pytest.raises(UncloningError, match=said):
+        read_episode(path, seeing.CONTRACT)
+
+
+def test_a_fault_of_another_signal_still_leaves_an_episode_out_of_the_inspection(
+        tmp_path: Path) -> None:
+    def broken(message: Any) -> None:
+        message.wrench.force.x = math.nan
+
+    messages = changed('/ft_sensor/wrench', broken, {5})
+    path = foreign_bags.write(tmp_path / 'take', messages, 'mcap')
+    found = facts_of(EpisodeRef(path, 'take'), Reading(seeing.CONTRACT))
+    assert isinstance(found, LeftOut) and 'wrist_force: expected finite values' in found.reason
 
 
 def test_the_pictures_of_a_strip_are_in_the_order_of_time_on_any_clock() -> None:

@@ -119,7 +119,7 @@ def test_gate_verdict_and_dataset_refuse_with_the_same_sentence(
         read_episode(path, CONTRACT)
     sentence = str(refused.value).removeprefix(f'{path}: ')
     if change is not other_names:
-        sentence = sentence.partition(' ns: ')[2]
+        sentence = sentence.partition(' s: ')[2]
     gate, said = StartGate(CONTRACT), set()
     for one in messages:
         assert set(gate.see(one.topic, one.data, one.receive_ns)) <= gate.names

@@ -41,6 +41,7 @@ class Decoder:
 
     `path` names the bag in errors. With `sinks` given only their signals are decoded, and each
     sample goes to the sink of its key at once, in no order; else all are kept for `finish()`.
+    Messages that cannot be used give no sample: `require_accepted()` tells of them.
     `topics` are the topics to take, `static_topics` those among them whose messages hold from
     the bag's start on.
     """
@@ -60,19 +61,20 @@ class Decoder:
         self.static_topics = self._reader.static_topics
         self._transforms: list[tuple[int, str, Any]] = []  # receive time, topic, message
         self._sampled: set[str] = set()  # keys that had a sample
+        self._begin_ns = 2**63 - 1  # of what was taken
+        # By key the arrival and the sentence of the first message that cannot be used.
+        self._refused: dict[str, tuple[int, str]] = {}
 
     def take(self, raw: RawMessage) -> None:
-        """Decode one message.
-
-        Raise `BagError` if it is of another type or damaged, `ContractError` for a missing joint,
-        a foreign frame, and values or a stamp that cannot be used.
-        """
+        """Decode one message; raise `BagError` if it is of another type or damaged."""
         name, type_name, receive_ns, _ = raw
         expected = self._reader.types[name]
         if type_name != expected:
             raise BagError(f'{self._path}: expected {expected} on {name}, got {type_name}; check '
                            f'deployment in the contract')
         message = deserialise(self._path, raw)
+        if name not in self.static_topics:
+            self._begin_ns = min(self._begin_ns, receive_ns)
         if type_name == TRANSFORMS:
             self._transforms.append((receive_ns, name, message))
         else:
@@ -101,6 +103,20 @@ class Decoder:
                     'check its publisher' if signal.key in self._observed
                     else 'check that teleoperation was on'))
 
+    @property
+    def refused(self) -> Collection[str]:
+        """Return the keys with a message that cannot be used."""
+        return self._refused.keys()
+
+    def require_accepted(self) -> None:
+        """Raise `ContractError` for the first message that cannot be used.
+
+        It lacks a joint, is in a foreign frame, or has values or a stamp that cannot be used.
+        """
+        for receive_ns, sentence in sorted(self._refused.values()):
+            at_s = max(0, receive_ns - self._begin_ns) * 1e-9
+            raise ContractError(f'{self._path}: at {at_s:.2f} s: {sentence}')
+
     def require_samples(self) -> None:
         """Raise `BagError` for a signal of which the messages of a whole bag say nothing."""
         for pairs in self._carried.values():
@@ -111,7 +127,9 @@ class Decoder:
     def _read(self, name: str, message: Any, receive_ns: int) -> None:
         for key, found in self._reader.read(name, message, receive_ns, receive_ns):
             if not isinstance(found, Sample):
-                raise ContractError(f'{self._path}: at {receive_ns} ns: {found}') from found
+                refused = receive_ns, str(found)
+                self._refused[key] = min(refused, self._refused.get(key, refused))
+                continue
             self._sinks[key](found)
             self._sampled.add(key)
 

@@ -46,7 +46,8 @@ class Episode:
     Samples are in the order of their receive times. `events` are (receive_ns, event) pairs.
     `span_ns` are the first and last receive time of one piece of a bag, None for all of it.
     `clock_fault` tells that a clock was set back meanwhile, or that stamps are of another clock,
-    so that the order of the samples means nothing; '' if all is well.
+    so that the order of the samples means nothing; '' if all is well. `picture_fault` tells why
+    pictures are missing among the samples.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Episode:
     events: tuple[tuple[int, Mapping[str, Any]], ...]
     span_ns: tuple[int, int] | None = None
     clock_fault: str = ''
+    picture_fault: str = ''
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ from uncloning_ros.demos.bags.messages import EVER, BagContents, Query, RawMessa
 from uncloning_ros.demos.bags.pieces import Piece
 from uncloning_ros.demos.bags.sqlite import sqlite_batches
 from uncloning_ros.demos.bags.verdict import recorded_health
-from uncloning_ros.errors import BagError, DatasetError, shown
+from uncloning_ros.errors import BagError, DatasetError, UncloningError, shown
 from uncloning_ros.files import disk_errors
 
 # Begin of a message that rosbag2 compressed for itself; CDR never begins with these bytes.
@@ -37,7 +37,8 @@ _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
 
 def read_episode(path: Path, contract: Contract | None = None,
-                 topics: Mapping[str, str] | None = None, piece: Piece | None = None) -> Episode:
+                 topics: Mapping[str, str] | None = None, piece: Piece | None = None,
+                 without_pictures: bool = False) -> Episode:
     """Read and decode one episode: all of a bag, or one piece of it.
 
     With `contract` given, an episode of another interface is refused. A bag of plain
@@ -45,6 +46,8 @@ def read_episode(path: Path, contract: Contract | None = None,
     mode is unknown. `topics` renames topics by key. Raise `BagError` for a truncated or damaged
     bag and for a missing topic; `ContractError` for another interface, a missing joint, a foreign
     frame, a missing stamp and values that are not finite; `DatasetError` if a signal is silent.
+    With `without_pictures` none of these is raised about a camera: the episode has the pictures
+    that can be used, and the sentence is its `picture_fault`.
     """
     info = read_info(path)
     metadata, own, is_own = _origin(info, contract)
@@ -65,20 +68,28 @@ def read_episode(path: Path, contract: Contract | None = None,
         if raw.topic in own_events and raw.type == EVENT_TYPE:
             events.append((raw.receive_ns, _event(path, raw)))
     samples = decoder.finish()
-    if piece is None:
-        decoder.require_topics(contents)
-        decoder.require_samples()
-    else:
-        path = path.with_name(piece.name(path.name))
-        metadata = replace(metadata, planned_mode=piece.planned_mode or metadata.planned_mode)
+    picture_fault = ''
+    try:
+        decoder.require_accepted()
+        if piece is None:
+            decoder.require_topics(contents)
+            decoder.require_samples()
         for key, found in samples.items():
             if not found:
                 raise DatasetError(f'no {key} arrived in this piece')
+    except UncloningError as err:
+        faulty = {*decoder.refused, *(key for key, found in samples.items() if not found)}
+        if not without_pictures or faulty - {one.key for one in used.interface.cameras}:
+            raise
+        picture_fault = str(err)
+    if piece is not None:
+        path = path.with_name(piece.name(path.name))
+        metadata = replace(metadata, planned_mode=piece.planned_mode or metadata.planned_mode)
     events.sort(key=lambda event: event[0])
     clock_fault = (order.fault() or _clock_finding(events)
                    or stamps_fault(samples, used.deployment.observations))
     return Episode(path, metadata, used, samples, tuple(events),
-                   None if piece is None else piece.span_ns, clock_fault)
+                   None if piece is None else piece.span_ns, clock_fault, picture_fault)
 
 
 def _clock_finding(events: Sequence[tuple[int, Mapping[str, Any]]]) -> str:

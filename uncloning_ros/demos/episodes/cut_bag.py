@@ -69,6 +69,7 @@ def cut_bag(path: Path, contract: Contract | None, topics: Mapping[str, str],
     every.require_topics(contents)
     require_one_clock(first_ns, last_ns)
     decoder.finish()
+    decoder.require_accepted()
     decoder.require_samples()
     if cutting.by == 'event':
         if fault := order.fault():

@@ -48,9 +48,10 @@ class EpisodeRef:
         """Return the first and the last receive time of a piece, None for a whole bag."""
         return None if self.piece is None else self.piece.span_ns
 
-    def read(self, reading: Reading) -> Episode:
+    def read(self, reading: Reading, without_pictures: bool = False) -> Episode:
         """Read and decode the episode; raise as `read_episode` does."""
-        return read_episode(self.path, reading.contract, reading.topics, self.piece)
+        return read_episode(self.path, reading.contract, reading.topics, self.piece,
+                            without_pictures)
 
     def read_or_leave_out(self, reading: Reading) -> Episode | LeftOut:
         """Read the episode, or tell why it is left out.

@@ -29,7 +29,7 @@ _THERE_M = 0.02  # distance (m) to the nearest point at the hand: an object this
 
 @dataclass(frozen=True)
 class Stream:
-    """How one observation or action arrived in one episode.
+    """How one observation or action arrived in one episode, but for pictures that are no use.
 
     `longest_gap_s` began `gap_at_s` after the first message of the episode; `allowed_s` is the
     longest gap with which the recorder's verdict is good.
@@ -109,16 +109,18 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
     The reading's contract is the session's.
     """
     try:
-        episode = ref.read(reading)
+        episode = ref.read(reading, without_pictures=True)
         labels = ref.labels(episode.contract.interface)
     except UncloningError as err:
         return LeftOut(ref.name, str(err))
-    left_out, correction_s = episode.clock_fault, None
+    left_out, correction_s = episode.clock_fault or episode.picture_fault, None
     try:
         correction_s = seconds_of(corrected_spans(episode), episode)
-        (frames, _), label = align_taught(episode, episode.contract), standing_label(labels)
-        if label is not None:
-            frames_in_span(label, episode, frames.ticks_ns)
+        label = standing_label(labels)
+        if not episode.picture_fault:
+            frames, _ = align_taught(episode, episode.contract)
+            if label is not None:
+                frames_in_span(label, episode, frames.ticks_ns)
     except DatasetError as err:
         left_out = left_out or str(err)
     begin_ns, end_ns = episode.bounds_ns
@@ -130,7 +132,8 @@ def facts_of(ref: EpisodeRef, reading: Reading) -> EpisodeFacts | LeftOut:
         None if health is None else tuple(map(str, health.findings)),
         scene_of(episode) if {OBJECT_KEY, HAND_KEY} <= set(episode.samples) else None,
         tuple(strip_of(signal.key, episode.samples[signal.key], begin_ns)
-              for signal in episode.contract.interface.cameras), correction_s)
+              for signal in episode.contract.interface.cameras if episode.samples[signal.key]),
+        correction_s)
 
 
 def signals_of(contract: Contract) -> tuple[tuple[Signal, str], ...]:
@@ -161,10 +164,10 @@ def _streams(episode: Episode, begin_ns: int) -> dict[str, Stream]:
 
 def _stream(samples: Sequence[Sample], begin_ns: int, allowed_s: float) -> Stream:
     times_ns = np.array([sample.receive_ns for sample in samples], dtype=np.int64)
+    if len(times_ns) < 2:
+        return Stream(len(times_ns), 0.0, 0.0, 0.0, allowed_s)
     span_s = float(times_ns[-1] - times_ns[0]) * 1e-9
     rate_hz = (len(times_ns) - 1) / span_s if span_s > 0.0 else 0.0
-    if len(times_ns) == 1:
-        return Stream(1, rate_hz, 0.0, 0.0, allowed_s)
     gaps_ns = np.diff(times_ns)
     at = int(np.argmax(gaps_ns))
     return Stream(len(times_ns), rate_hz, float(gaps_ns[at]) * 1e-9,
