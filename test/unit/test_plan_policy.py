@@ -15,7 +15,7 @@ from learning_toys import classified
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
-from uncloning_ros.errors import CheckpointError, DatasetError
+from uncloning_ros.errors import CheckpointError, ContractError, DatasetError
 from uncloning_ros.learning import checkpoint, cloning
 from uncloning_ros.learning.checkpoint import Run, load_run
 from uncloning_ros.learning.diff import compare
@@ -176,6 +176,22 @@ def test_an_episode_without_key_poses_is_left_out_and_named(handovers: Dataset) 
         cloning.new_config(dataset_of((MODES[1], (observations, actions))), TRAINING, SMALL)
 
 
+def test_a_chunk_with_too_little_noise_for_the_modes_is_refused_as_the_run_begins(
+        handovers: Dataset) -> None:
+    contract = handovers.contract
+    for modes, refused in ((5, False), (6, True)):
+        many = replace(handovers, contract=replace(
+            contract, policy=replace(contract.policy, horizon=1, execute=1),
+            interface=replace(contract.interface, modes=dict(contract.interface.modes) | {
+                f'more_{i}': True for i in range(modes - len(MODES))})))
+        if not refused:
+            cloning.new_config(many, TRAINING, SMALL)
+            continue
+        with pytest.raises(ContractError, match='at least 12 values, .* 6 modes .* got 10'):
+            cloning.new_config(many, TRAINING, SMALL)
+        cloning.new_config(many, TRAINING, NetworkOptions(32, 1))
+
+
 def test_an_exported_plan_policy_says_its_intent(run: Run, tmp_path: Path) -> None:
     export(run, tmp_path / 'plan.onnx')
     policy = load_policy(tmp_path / 'plan.onnx')
@@ -227,6 +243,11 @@ class TestLock:
             'lock', [MODES[1]])
         with pytest.raises(CheckpointError, match=f'earlier edit of this run removed {MODES[1]}'):
             lock(locked, handovers, tmp_path / 'other', replace(LOCKED, remove=(MODES[0],)))
+
+    def test_a_second_lock_of_the_same_mode_says_that_it_was_locked(
+            self, locked: Run, handovers: Dataset, tmp_path: Path) -> None:
+        report = lock(locked, handovers, tmp_path / 'again', replace(LOCKED, remove=(MODES[1],)))
+        assert report['stopped'] == f'0 rows of 2 changed; locked before: {MODES[1]}'
 
     def test_the_leak_of_a_chunk_is_edited_by_the_usual_means(
             self, locked: Run, handovers: Dataset, tmp_path: Path) -> None:

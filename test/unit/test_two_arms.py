@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from audit_models import write_policy
 from inputs import CONTRACT
 from two_arms import GIVER, RECEIVER, SCENARIO, hand_over, two_armed_world
 
+from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.rollout import Driver, run_episode, run_rollouts
 from uncloning_ros.cli.main import main
 from uncloning_ros.contract import Contract
@@ -187,6 +189,16 @@ def test_a_second_contract_in_a_scenario_with_a_person_is_refused(
     assert not (tmp_path / 'demos').exists()
 
 
+def replaced(contract: Contract, **changes: Any) -> Contract:
+    """Return a contract whose interface has other parts, and topics of these alone."""
+    interface = dataclasses.replace(contract.interface, **changes)
+    keys = {one.key for one in interface.observations}
+    return dataclasses.replace(contract, interface=interface, deployment=dataclasses.replace(
+        contract.deployment, observations={
+            key: topic for key, topic in contract.deployment.observations.items()
+            if key in keys}))
+
+
 def short(contract: Contract) -> Contract:
     """Return a contract with short episodes."""
     end = dataclasses.replace(contract.deployment.episode_end, max_episode_s=0.5)
@@ -266,3 +278,21 @@ def test_pairs_that_do_not_fit_are_refused(pair: tuple[Path, Path], tmp_path: Pa
     assert main(['audit', str(person), '--partner', str(receiver), '--scenario', 'knife',
                  '--episodes', '1']) == 2
     assert 'whose receiver is a person' in capsys.readouterr().err
+
+
+def test_a_receiver_before_a_person_is_refused_before_any_process_starts(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError('a process would start')
+
+    monkeypatch.setattr(rollout, 'share', never)
+    every = RECEIVER.interface.observations
+    blind = tuple(one for one in every if one.key != 'partner_width')
+    for name, observations, told in (
+            ('receiver', every, 'partner_width'),
+            ('blind', blind, 'in the frame receiver_link0 of a receiving arm')):
+        model = write_policy(tmp_path / f'{name}.onnx', replaced(
+            short(RECEIVER), observations=observations, modes=CONTRACT.interface.modes))
+        assert main(['audit', str(model), '--scenario', 'knife', '--episodes', '1']) == 2
+        assert told in capsys.readouterr().err

@@ -35,12 +35,14 @@ def lock(run: Run, dataset: Dataset, folder: Path, options: EditOptions) -> dict
                               f'{run.config.network.kind}; choose another method')
     kept = kept_modes(run, dataset, options.remove)
     names = run.config.contract.interface.mode_names
-    for mode in options.remove:
-        policy.lock(names.index(mode))
+    before = [mode for mode in options.remove if policy.lock(names.index(mode))]
+    stopped = f'{counted(len(options.remove) - len(before), "row")} of {len(names)} changed'
+    if before:
+        stopped += f'; locked before: {", ".join(before)}'
     report = {
         'schema': edit_report.SCHEMA, 'edit': record_of(run, options, data_of(dataset)),
         'kept': list(kept), 'labels': None, 'outside_spans': 0, 'steps': 0,
-        'stopped': f'{counted(len(options.remove), "row")} of {len(names)} changed',
+        'stopped': stopped,
         'elapsed_s': time.monotonic() - began_s, 'curve': [], 'removal': None, 'classifier': None,
         'retargeted': {'share': 0.0, 'episodes': 0, 'reason': ''},
         'retained_loss': {'before': None, 'after': None, 'windows': 0}}

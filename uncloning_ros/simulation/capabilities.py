@@ -4,7 +4,7 @@
 
 from uncloning_ros.contract import HAND_KEY, OBJECT_KEY, TOOL_KEY, Interface, Signal
 from uncloning_ros.errors import ScenarioError, near_miss
-from uncloning_ros.scenario import Scenario
+from uncloning_ros.scenario import Scenario, find_scenario
 from uncloning_ros.simulation.panda import JOINT_NAMES
 
 # Key of the width of the other arm's gripper.
@@ -69,6 +69,12 @@ def require_pair(giving: Interface, receiving: Interface | None, scenario: Scena
     """
     place = scenario.receiver_arm
     if place is None and receiving is None:
+        other = find_scenario(TWO_ARMS).receiver_arm
+        if other is not None and giving.base_frame == other.frame:
+            raise ScenarioError(f'expected a policy or contract of an arm that gives in scenario '
+                                f'{scenario.name!r}, whose receiver is a person, got one in the '
+                                f'frame {other.frame} of a receiving arm; give that of the giver, '
+                                f'or the scenario {TWO_ARMS}')
         return
     if place is None:
         raise ScenarioError(f'expected no policy or contract of a receiving arm in scenario '

@@ -33,7 +33,7 @@ from uncloning_ros.runtime.control_loop import ControlLoop, State
 from uncloning_ros.runtime.doubt import watch_of
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario
-from uncloning_ros.simulation.capabilities import require_pair, require_played
+from uncloning_ros.simulation.capabilities import require_pair, require_played, require_simulable
 from uncloning_ros.simulation.driver import INFERENCE_LATENCY_S, Driver
 from uncloning_ros.simulation.world import World, open_world
 from uncloning_ros.simulation.wrong_starts import WrongStart, begin_as
@@ -295,6 +295,7 @@ def require_partner(policy: OnnxPolicy, partner: OnnxPolicy | None, scenario: Sc
 
     That is `ScenarioError` for their interfaces, `AuditError` for a topic that both command.
     """
+    require_simulable(policy.contract.interface, scenario)
     require_pair(policy.contract.interface,
                  None if partner is None else partner.contract.interface, scenario)
     if partner is None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from uncloning_ros.contract import KINDS, Interface, PolicyTiming
 from uncloning_ros.demos.dataset.key_poses import unplanned
 from uncloning_ros.demos.dataset.store import Dataset
+from uncloning_ros.errors import ContractError
 from uncloning_ros.learning.policies.flow import FlowPolicy
 from uncloning_ros.learning.policies.network import Network
 from uncloning_ros.learning.windows import Windows
@@ -62,7 +63,17 @@ class PlanPolicy(FlowPolicy):
 
     @classmethod
     def obstacles(cls, dataset: Dataset) -> dict[int, str]:
-        """Return the reason for each episode without a mode or a key pose."""
+        """Return the reason for each episode without a mode or a key pose.
+
+        Raise `ContractError` if a chunk has too few values of noise to draw the mode.
+        """
+        interface, timing = dataset.contract.interface, dataset.contract.policy
+        needed, values = 2 * len(interface.modes), timing.horizon * interface.action_dim
+        if needed > values:
+            raise ContractError(f'expected a chunk of at least {needed} values, two for each of '
+                                f'the {len(interface.modes)} modes that a plan policy draws, got '
+                                f'{values}, horizon times the values of an action; give a longer '
+                                f'horizon, or train another --policy')
         return unplanned(dataset)
 
     @property
@@ -127,13 +138,18 @@ class PlanPolicy(FlowPolicy):
         intent = torch.cat([probabilities, drawn, poses * self.pose_std + self.pose_mean], 1)
         return self.normaliser.restore(observation, clean), intent
 
-    def lock(self, mode: int) -> None:
-        """Never draw a mode again: its row of the head becomes zero, its bias very low."""
+    def lock(self, mode: int) -> bool:
+        """Never draw a mode again: its row of the head becomes zero, its bias very low.
+
+        Return whether it was locked before, so that nothing changed.
+        """
         last = self.mode_head[-1]
         assert isinstance(last, nn.Linear)
+        before = bool(last.bias[mode] == NEVER) and not bool(last.weight[mode].any())
         with torch.no_grad():
             last.weight[mode] = 0.0
             last.bias[mode] = NEVER
+        return before
 
     def _said(self, conditions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return probabilities and drawn mode (B, modes), and normalised key poses (B, 27)."""
