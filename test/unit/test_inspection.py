@@ -244,8 +244,9 @@ def test_the_span_of_a_label_is_shown_wherever_the_label_is(tmp_path: Path) -> N
     assert record_of(both, [])['episodes'][0]['label']['from_s'] == 0.5
     assert record_of(both, [])['episodes'][0]['label']['to_s'] == 2.0
     assert session_page(both, []).count('% sure, from 0.5 s to 2 s<') == 1
-    assert 'labels by operator 1, rule 1, 1 of them for a part of the episode' in summary(both)
-    assert 'part of the episode' not in summary(session(facts(1, label())))
+    told = f'1 label for a part of the episode:\n  {found.name}: handle_first from 0.5 s to 2 s\n'
+    assert f'labels by operator 1, rule 1\n{told}' in summary(both)
+    assert 'a part of' not in summary(session(facts(1, label())))
 
 
 def test_a_span_past_the_end_is_told_as_a_dataset_tells_it(tmp_path: Path) -> None:

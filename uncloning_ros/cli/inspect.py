@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncloning_ros.cli.arguments import add_workers, new_path
-from uncloning_ros.cli.output import SHOWN, each_usable, more, print_warnings
+from uncloning_ros.cli.output import each_usable, listed, print_warnings
 from uncloning_ros.cli.reading import add_reading, reading_of
 from uncloning_ros.errors import UncloningError, counted
 
@@ -94,17 +94,14 @@ def _modes(session: 'Session') -> list[str]:
         lines.append(f'{name:<30.30} {len(found):>8} {share:>6} {_lengths(found)}'.rstrip())
     sources = Counter(one.label.source for one in session.episodes if one.label is not None)
     by = ', '.join(f'{source} {n}' for source, n in sources.items())
-    spans = sum(one.label is not None and one.label.has_span for one in session.episodes)
-    part = f', {spans} of them for a part of the episode' if spans else ''
-    lines.append(f'* desired; labels by {by or "-"}{part}')
-    corrections = [one for one in session.episodes if one.correction_s is not None]
-    if corrections:
-        lines.append(counted(len(corrections), 'correction') + ', in which a person took the arm '
-                     'over from a policy:')
-        lines += [f'  {one.name}: from {one.correction_s[0]:.1f} to {one.correction_s[1]:.1f} s'
-                  for one in corrections[:SHOWN] if one.correction_s is not None]
-        lines += more(len(corrections))
-    return lines
+    lines.append(f'* desired; labels by {by or "-"}')
+    parts = [f'{one.name}: {one.label.mode} {one.label.span}' for one in session.episodes
+             if one.label is not None and one.label.has_span]
+    corrections = [f'{one.name}: from {one.correction_s[0]:.1f} to {one.correction_s[1]:.1f} s'
+                   for one in session.episodes if one.correction_s is not None]
+    return [*lines, *listed(f'{counted(len(parts), "label")} for a part of the episode', parts),
+            *listed(f'{counted(len(corrections), "correction")}, in which a person took the arm '
+                    f'over from a policy', corrections)]
 
 
 def _lengths(found: 'tuple[EpisodeFacts, ...]') -> str:
