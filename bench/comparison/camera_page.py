@@ -84,9 +84,11 @@ def _methods(results: Record) -> list[str]:
             f'for each training seed. Each training seed has its own policy of each method.',
             '[audit.md](../audit.md) explains TCR, SR and UMR. *At most* is the 95 % upper bound '
             'of UMR.',
-            'A difference is on paired seeds, in percentage points, with its 95 % interval. '
-            'Episodes of several training seeds are counted together, as if they were '
-            'independent: an interval holds for these policies and not for other trainings.',
+            'A difference is on paired seeds, in percentage points, with its 95 % interval. Over '
+            'several training seeds it is the mean of theirs, weighted by their pairs, and its '
+            'interval is combined from theirs. A rate counts the episodes of all training seeds '
+            'together, as if they were independent. All intervals hold for these policies and '
+            'not for other trainings.',
             'Time is processor time of learning on one thread; for an edit it includes the '
             'classifier and the precomputed conditions.'])]
 

@@ -115,10 +115,13 @@ def _methods(results: Record) -> list[str]:
             'episodes than another method had; [uncloning.md](uncloning.md) describes it.',
             '[audit.md](audit.md) explains TCR, SR and UMR. *At most* is the 95 % upper bound of '
             'UMR.',
-            'A difference is on paired seeds, in percentage points, with its 95 % interval.',
-            'Episodes of several training seeds are counted together, as if they were '
-            'independent. An interval therefore holds for these policies, each trained on the '
-            'same demonstrations, and not for other trainings.',
+            'A difference is on paired seeds, in percentage points, with its 95 % interval. Over '
+            'several training seeds it is the mean of theirs, weighted by their pairs, and its '
+            'interval is combined from theirs; where few pairs differ it is wider than it has to '
+            'be.',
+            'A rate counts the episodes of several training seeds together, as if they were '
+            'independent. All intervals hold for these policies, each trained on the same '
+            'demonstrations, and not for other trainings.',
             'Time is processor time of learning on one thread. For a steering method it is the '
             'time of its classifier.'])]
 

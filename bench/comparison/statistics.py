@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compute pooled rates and paired differences from the records of the comparison."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from comparison.plan import ALL, METHODS, Case, Schedule, plan, seeds_of
 from comparison.results import Record, count, find, flags, judged_again, schedule_of
 from uncloning_ros.audit.figures.calibration import Distance, Reference, distance, restricted
-from uncloning_ros.audit.figures.statistics import interval, paired_difference, upper_bound
+from uncloning_ros.audit.figures.statistics import (
+    PairedDifference,
+    interval,
+    paired_difference,
+    upper_bound,
+)
 
 # The edit under test, and the lines of the curve with scarce demonstrations.
 EDIT = 'uncloned'
@@ -128,19 +134,36 @@ def paired(ones: Iterable[Record], others: Iterable[Record],
     `counts` tells of each episode of a record whether it counts.
     """
     theirs = {record['seed']: record for record in others}
-    first, second, by_seed = list[bool](), list[bool](), {}
+    strata, by_seed = [], {}
     for one in sorted(ones, key=lambda record: record['seed']):
         two = theirs.get(one['seed'])
         if two is not None and _start(one) == _start(two):
             pairs = list(zip(counts(one), counts(two), strict=False))[seen:]
             if not pairs:
                 continue
-            first += [a for a, _ in pairs]
-            second += [b for _, b in pairs]
+            strata.append(pairs)
             by_seed[one['seed']] = sum(a - b for a, b in pairs) / len(pairs)
-    if not first:
+    if not strata:
         return None
-    return Pairs(by_seed, len(first), planned, asdict(paired_difference(first, second)))
+    return Pairs(by_seed, sum(map(len, strata)), planned, asdict(stratified(strata)))
+
+
+def stratified(strata: Sequence[Sequence[tuple[bool, bool]]]) -> PairedDifference:
+    """Return the mean of the differences of several strata of pairs, weighted by their pairs.
+
+    The interval is about these very strata. It is combined from theirs by squares that are added
+    (MOVER; Zou and Donner, Statistics in Medicine 27, 1693-1702, 2008), so it stays sensible where
+    no pair differs. The McNemar test asks for no strata: without a difference a pair that differs
+    is a fair coin in each of them.
+    """
+    every = [pair for pairs in strata for pair in pairs]
+    whole, *each = (paired_difference(*map(list, zip(*pairs, strict=True)))
+                    for pairs in (every, *strata))
+    shares = [len(pairs) / len(every) for pairs in strata]
+    below, above = (math.hypot(*(share * side for share, side in zip(shares, sides, strict=True)))
+                    for sides in ([one.difference - one.low for one in each],
+                                  [one.high - one.difference for one in each]))
+    return replace(whole, low=whole.difference - below, high=whole.difference + above)
 
 
 def judged_once(results: Record, scenario: str, kept: str, method: str, other: str,

@@ -59,8 +59,10 @@ def _methods(results: Record) -> list[str]:
             'A success is completed, safe and in a kept mode. An episode may show a mode without '
             'being completed, and on Push-T none clearly.',
             'A difference is on the same start states and noise, in percentage points, with its '
-            '95 % interval. Episodes of several training seeds are counted together, as if they '
-            'were independent: an interval holds for these policies and not for other trainings.',
+            '95 % interval. Over several training seeds it is the mean of theirs, weighted by '
+            'their pairs, and its interval is combined from theirs. A rate counts the episodes '
+            'of all training seeds together. All intervals hold for these policies and not for '
+            'other trainings.',
             'Time is processor time of learning on one thread; for an edit it includes the '
             'classifier.'])]
 

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records of the comparison, and the figures computed from them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from bench_records import CASE, failed, methods, record, results_of
 from comparison.plan import ALL, FULL, SHORT, TUNING, Case, trials
@@ -23,8 +25,9 @@ from comparison.results import (
     supersede,
     tuning_is_over,
 )
-from comparison.statistics import against, distance_to_ideal, pooled
+from comparison.statistics import against, distance_to_ideal, pooled, stratified
 
+from uncloning_ros.audit.figures.statistics import paired_difference
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.judging.unsafe import UnsafeEvent
 
@@ -132,6 +135,58 @@ def test_pairs_are_of_the_same_training_seed_and_episodes_as_far_as_both_go() ->
     assert found.difference['only_first'] == 2
     assert found.difference['difference'] == pytest.approx(2 / 6)
     assert against(results, 'knife', '3', one, other, 'sr') is None
+
+
+def pairs(both: int, only_first: int, only_second: int, neither: int) -> list[tuple[bool, bool]]:
+    return ([(True, True)] * both + [(True, False)] * only_first
+            + [(False, True)] * only_second + [(False, False)] * neither)
+
+
+def test_training_seeds_that_differ_do_not_widen_the_interval() -> None:
+    # GIVEN a method that is 0.1 ahead on one training seed, and 0.8 on the other
+    results = results_of(
+        *methods(CASE, uncloned='S' * 50 + 'F' * 50, retrained='S' * 40 + 'F' * 60),
+        *methods(replace(CASE, seed=1), uncloned='S' * 90 + 'F' * 10,
+                 retrained='S' * 10 + 'F' * 90))
+    found = against(results, 'knife', ALL, 'uncloned', 'retrained', 'sr')
+    assert found is not None
+    # THEN it is combined from theirs, worked by hand
+    one, two = (paired_difference(*zip(*part, strict=True))
+                for part in (pairs(40, 10, 0, 50), pairs(10, 80, 0, 10)))
+    assert found.difference['difference'] == pytest.approx(0.45)
+    assert found.low == pytest.approx(
+        0.45 - 0.5 * math.sqrt((0.1 - one.low) ** 2 + (0.8 - two.low) ** 2))
+    assert found.high == pytest.approx(
+        0.45 + 0.5 * math.sqrt((one.high - 0.1) ** 2 + (two.high - 0.8) ** 2))
+    # AND it is narrower than if all were one
+    whole = paired_difference(*zip(*pairs(50, 90, 0, 60), strict=True))
+    assert found.high - found.low < 0.8 * (whole.high - whole.low)
+
+
+def test_one_stratum_is_the_whole_and_a_longer_one_weighs_more() -> None:
+    one, two = pairs(20, 12, 2, 16), pairs(180, 0, 20, 0)
+    assert stratified([one]) == paired_difference(*zip(*one, strict=True))
+    found = stratified([one, two])
+    assert found.difference == pytest.approx((50 * 0.2 + 200 * -0.1) / 250)
+    assert (found.only_first, found.only_second) == (12, 22)
+    assert found == stratified([two, one])
+
+
+def test_strata_that_never_differ_have_an_interval_round_zero() -> None:
+    for part in (pairs(100, 0, 0, 0), pairs(80, 0, 0, 20)):
+        found = stratified([part] * 3)
+        assert -0.05 < found.low < 0.0 < found.high < 0.05
+        assert found.p_value == 1.0
+
+
+def test_the_interval_of_strata_covers_at_least_about_as_often_as_stated() -> None:
+    rng, hits, strata = np.random.default_rng(0), 0, ((0.1, 0.4, 0.4, 0.1),
+                                                     (0.6, 0.1, 0.1, 0.2), (0.98, 0.02, 0.0, 0.0))
+    true = sum(first - second for _, first, second, _ in strata) / 3
+    for _ in range(500):
+        found = stratified([pairs(*rng.multinomial(100, part)) for part in strata])
+        hits += found.low <= true <= found.high
+    assert hits / 500 > 0.93
 
 
 def test_rates_are_of_the_characters() -> None:
