@@ -8,8 +8,8 @@ joined by retargeted copies, with tool and hand moved to other places.
 
 The method is chosen by measures: fine-tuning on kept modes, and where that leaves plans of removed
 modes, own chunks (`self-distillation`: the policy learns its own plans of a kept mode where it is
-torn), or the published `redirect` (Wang et al. 2026: a classifier steers plans to a kept mode).
-The report has the reason. Outside of the spans of labels the policy is held to its old plans.
+torn), or the published `redirect` (Wang et al. 2026: a classifier steers plans to a kept mode), as
+hard as the kept skill allows. The report has the reason. Outside of the spans of labels the policy is held to its old plans.
 Spans are found where labels have none and do not hold for whole episodes.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \
@@ -444,12 +444,12 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
             rows.append(('  where modes part', f'{_percent(part["right"])} % right, follows a '
                                                f'swapped chunk in {_percent(part["swapped"])} %'))
     if chosen := report.get('choice'):
-        rows += [('removed modes left', 'at starts %  on the way %  retained loss'),
+        rows += [('removed modes left', 'at starts %  on the way %  retained loss  gamma'),
                  ('  before', f'{_percent(chosen["before"]["starts"]):>11}  '
                               f'{_percent(chosen["before"]["way"]):>12}'),
                  *((f'  {one["method"]}', f'{_percent(one["left"]["starts"]):>11}  '
-                    f'{_percent(one["left"]["way"]):>12}  ' + (
-                        '-' if one['retained_loss'] is None else f'{one["retained_loss"]:.4f}'))
+                    f'{_percent(one["left"]["way"]):>12}  {one["retained_loss"]:13.4f}  '
+                    f'{one["gamma"]:5g}')
                    for one in chosen['tried']),
                  ('chosen', edit['method']), ('', chosen['reason'])]
     if removal is not None:

@@ -1,17 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Choose the method of an edit by measures that need no simulator.
+"""Choose method and strength of an edit by measures that need no simulator.
 
 A fine-tune on kept modes is tried first: it costs the least skill. The policy then plans at the
 starts of demonstrations and on the way of kept ones, and a classifier judges the plans. If hardly
 any is of a removed mode, the fine-tune is the edit. Otherwise a removal is tried, from the
 original policy again. Where this was torn between modes it learns its own chunks, which choose
 between plans that it has; elsewhere, and where labels have spans, it is redirected, which opens
-plans that it lacks. The removal is the edit if it leaves less of the removed modes and holds the
-skill, by the loss on unseen windows that are retained.
+plans that it lacks. The strength of a removal sets itself: it rises as long as removed modes are
+left and the skill holds, or falls until the skill holds. Skill is the loss on unseen windows that
+are retained. The edit is the one that holds the skill and leaves the fewest plans of removed
+modes, if these are at most half of what the fine-tune leaves.
 """
 
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from uncloning_ros.learning.mode_classifier import (
 )
 from uncloning_ros.learning.opinions import SURE
 from uncloning_ros.learning.options import (
+    FINE_TUNE,
     METHODS,
     REDIRECT,
     SELF_DISTILLATION,
@@ -45,6 +49,10 @@ ENOUGH = 0.001
 MOST_LOST = 1.05
 # Least share of places with a removed plan where the policy has a kept one too: own chunks.
 _TORN = 0.5
+# Greatest share of what the fine-tune leaves that a removal may leave: less is hardly noise.
+_FEWER = 0.5
+# Strengths after the default one, as factors of its weight.
+_HARDER, _WEAKER = (4.0, 16.0), (0.25, 0.0625)
 _MOST = 5000  # windows among which the places are looked for
 _DRAWS = 8
 
@@ -95,6 +103,7 @@ class Judge:
         found = Windows(every.conditions[some], every.clean[some])
         places = parting(found, removed)[0]
         self._starts = len(starts)
+        self._kept = joined([windows[mode] for mode in edit.kept])
         self._conditions = torch.cat([starts, found.conditions[places[~removed[places]]]])
 
     def left(self, policy: Policy) -> Left:
@@ -108,6 +117,12 @@ class Judge:
         return Left(_mean(removed[:self._starts]), _mean(removed[self._starts:]),
                     float(torn.sum() / places.sum().clamp(min=1)))
 
+    def loss_of_training(self, policy: Policy) -> float:
+        """Return the loss on kept windows that were trained on, for want of unseen ones."""
+        loss = policy.validation_loss(self._kept)
+        assert loss is not None, 'an edit has windows of kept modes'
+        return loss
+
 
 def unclone(edit: Prepared, folder: Path, options: EditOptions) -> dict[str, Any]:
     """Edit with the method that is chosen, write the run to the new `folder`, return its report.
@@ -117,18 +132,23 @@ def unclone(edit: Prepared, folder: Path, options: EditOptions) -> dict[str, Any
     judge = Judge(edit, options)
     before = judge.left(edit.run.policy)
     with whole_folder(folder) as partial:
-        tried = [_Tried.of(edit, judge, partial, options)]
+        tried = [_Tried.of(edit, judge, partial / FINE_TUNE, options)]
         if tried[0].left.most > ENOUGH:
             method = removal_for(before, edit.has_spans)
-            tried.append(_Tried.of(edit, judge, partial, replace(
-                options, method=method, gamma=METHODS[method].gamma, tau=METHODS[method].tau)))
+            asked = replace(options, method=method, tau=METHODS[method].tau)
+
+            def at(strength: float) -> _Tried:
+                return _Tried.of(edit, judge, partial / f'{method}_{strength:g}', replace(
+                    asked, gamma=strength * METHODS[method].gamma))
+
+            tried += _removals(at, tried[0])
         chosen, reason = _chosen(tried)
-        report = chosen.report | {'choice': {
+        report = {**chosen.report, 'choice': {
             'reason': reason, 'before': asdict(before), 'tried': [one.plain() for one in tried]}}
-        for file in (partial / chosen.method).iterdir():
+        for file in chosen.folder.iterdir():
             file.rename(partial / file.name)
         for one in tried:
-            shutil.rmtree(partial / one.method)
+            shutil.rmtree(one.folder)
         write_json(partial / 'report.json', report)
     return report
 
@@ -140,46 +160,62 @@ def removal_for(before: Left, has_spans: bool) -> str:
 
 @dataclass(frozen=True)
 class _Tried:
-    """An edit that was tried, its report, and what it left."""
+    """An edit that was tried, in its folder, its report, what it left, and its retained loss."""
 
-    report: dict[str, Any]
+    folder: Path
+    report: Mapping[str, Any]
     left: Left
+    retained: float
 
     @classmethod
     def of(cls, edit: Prepared, judge: Judge, folder: Path, options: EditOptions) -> '_Tried':
-        report = edit.edit(folder / options.method, options)
-        return cls(report, judge.left(load_run(folder / options.method).policy))
+        report = edit.edit(folder, options)
+        policy = load_run(folder).policy
+        loss = report['retained_loss']['after']
+        return cls(folder, report, judge.left(policy),
+                   judge.loss_of_training(policy) if loss is None else loss)
 
     @property
     def method(self) -> str:
         return str(self.report['edit']['method'])
 
-    @property
-    def retained(self) -> float | None:
-        """Return the loss on unseen windows that are retained; None where there are none."""
-        loss: float | None = self.report['retained_loss']['after']
-        return loss
+    def holds(self, fine_tune: '_Tried') -> bool:
+        """Tell whether it holds the skill."""
+        return self.retained <= MOST_LOST * fine_tune.retained
 
     def plain(self) -> dict[str, Any]:
-        return {'method': self.method, 'left': asdict(self.left), 'retained_loss': self.retained}
+        return {'method': self.method, 'gamma': self.report['edit']['gamma'],
+                'left': asdict(self.left), 'retained_loss': self.retained}
 
 
-def _chosen(tried: list[_Tried]) -> tuple[_Tried, str]:
+def _removals(at: Callable[[float], _Tried], fine_tune: _Tried) -> list[_Tried]:
+    """Return the removals that were tried, each `at` a strength, 1 for the default one."""
+    tried = [at(1.0)]
+    held = tried[0].holds(fine_tune)
+    for strength in _HARDER if held else _WEAKER:
+        if tried[-1].holds(fine_tune) != held or (held and tried[-1].left.most <= ENOUGH):
+            break
+        tried.append(at(strength))
+    return tried
+
+
+def _chosen(tried: Sequence[_Tried]) -> tuple[_Tried, str]:
     """Return the edit to use, and the reason."""
     fine_tune, *removals = tried
     if not removals:
         return fine_tune, 'the fine-tune leaves hardly any plan of a removed mode'
-    removal = removals[0]
-    if removal.left.most >= fine_tune.left.most:
-        return fine_tune, (f'{removal.method} leaves no fewer plans of removed modes than the '
-                           f'fine-tune')
-    if (removal.retained is not None and fine_tune.retained is not None
-            and removal.retained > MOST_LOST * fine_tune.retained):
-        return fine_tune, (f'{removal.method} loses skill: its retained loss is '
-                           f'{removal.retained / fine_tune.retained - 1:.0%} above that of the '
-                           f'fine-tune')
-    return removal, (f'{removal.method} leaves fewer plans of removed modes than the fine-tune, '
-                     f'and holds the skill')
+    name = removals[0].method
+    holding = [one for one in removals if one.holds(fine_tune)]
+    if not holding:
+        least = min(one.retained for one in removals)
+        return fine_tune, (f'{name} loses skill at every strength: its retained loss is at least '
+                           f'{least / fine_tune.retained - 1:.0%} above that of the fine-tune')
+    best = min(holding, key=lambda one: (one.left.most, one.report['edit']['gamma']))
+    if best.left.most > _FEWER * fine_tune.left.most:
+        return fine_tune, (f'{name} leaves more than half of the plans of removed modes that the '
+                           f'fine-tune leaves')
+    return best, (f'{name} leaves at most half of the plans of removed modes that the fine-tune '
+                  f'leaves, and holds the skill')
 
 
 def _mean(values: Tensor) -> float:

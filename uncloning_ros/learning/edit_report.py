@@ -17,6 +17,8 @@ LEAST_AGREEMENT = 0.7
 _SHOWN = 5  # doubted labels, or recordings, that a warning names
 # Share of plans of removed modes after an edit, from which on they are not gone.
 _STILL = 0.01
+# Rise of the retained loss, as a factor, from which on an edit is said to forget.
+_FORGETS = 1.1
 
 
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
@@ -32,7 +34,14 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     if taught := report.get('corrections'):
         found += _took_no_part(taught['left_out'])
     if chosen := report.get('choice'):
-        found += _of_choice(report['edit']['method'], chosen)
+        found += _of_choice(report['edit'], chosen)
+    loss = report['retained_loss']
+    # Corrections change the plans where the demonstrations were, and may have to.
+    if (loss['after'] is not None and loss['after'] > _FORGETS * loss['before']
+            and 'corrections' not in report):
+        found.append(f'the edit forgets: its loss on unseen windows that are retained is '
+                     f'{loss["after"] / loss["before"] - 1:.0%} above that of before; audit the '
+                     f'result, and add demonstrations of a kept mode, or lower --steps')
     classifier, removal = report['classifier'], report['removal']
     if classifier is None:
         return found
@@ -60,9 +69,10 @@ def warnings_of(report: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _of_choice(method: str, chosen: Mapping[str, Any]) -> list[str]:
+def _of_choice(edit: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[str]:
     """Return a warning if plans of removed modes are left."""
-    left = next(one['left'] for one in chosen['tried'] if one['method'] == method)
+    left = next(one['left'] for one in chosen['tried']
+                if (one['method'], one['gamma']) == (edit['method'], edit['gamma']))
     most = max(left['starts'], left['way'])
     if most <= _STILL:
         return []
