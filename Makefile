@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-doubt results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-two-arms bench-doubt results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -90,6 +90,9 @@ bench-preference-edit: $(INSTALLED) ## true and learned reward by strength; BENC
 
 bench-corrections: $(INSTALLED) ## what corrections teach, and turning back; BENCH_ARGS='RUN DATA --work DIR'
 	@$(ENV) cd bench; python corrections.py $(BENCH_ARGS)
+
+bench-two-arms: $(INSTALLED) ## two cloned policies hand over; BENCH_ARGS='FOLDER'
+	@$(ENV) cd bench; python two_arms.py $(BENCH_ARGS)
 
 bench-doubt: $(INSTALLED) ## what doubt notices; BENCH_ARGS='MODEL --plain MODEL --out DIR'
 	@$(ENV) cd bench; python doubt.py $(BENCH_ARGS)

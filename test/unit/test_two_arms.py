@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from audit_models import write_policy
 from inputs import CONTRACT
-from two_arms import GIVER, RECEIVER, SCENARIO, hand_over, two_armed_world
+from two_armed import GIVER, RECEIVER, SCENARIO, hand_over, two_armed_world
 
 from uncloning_ros.audit.run import rollout
 from uncloning_ros.audit.run.rollout import Driver, run_episode, run_rollouts
