@@ -10,7 +10,8 @@ The method is chosen by measures: fine-tuning on kept modes, and where that leav
 modes, own chunks (`self-distillation`: the policy learns its own plans of a kept mode where it is
 torn), or the published `redirect` (Wang et al. 2026: a classifier steers plans to a kept mode), as
 hard as the kept skill allows. The report has the reason. Outside of the spans of labels the policy
-is held to its old plans. Spans are found where labels have none and do not hold for whole episodes.
+is held to its old plans. Spans are found where labels have none and do not hold for whole
+episodes.
 
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
