@@ -91,7 +91,8 @@ def one(method: str, gamma: float, left: float, retained: float) -> choice._Trie
     ({1: (0.3, 1.0), 4: (0.1, 1.06)}, [1, 4], None, 'leaves more than half'),
     ({1: (0.0, 1.3), 0.25: (0.1, 1.04)}, [1, 0.25], 0.25, 'holds the skill'),
     ({1: (0.0, 1.3), 0.25: (0.1, 1.2), 0.0625: (0.2, 1.1)}, [1, 0.25, 0.0625], None,
-     'loses skill at every strength: its retained loss is at least 10% above'),
+     'loses skill at each strength that was tried: its retained loss is at least 10% above'),
+    ({1: (0.3, 1.3)}, [1], None, 'loses skill'),
     ({1: (0.39, 1.0), 4: (0.39, 1.0), 16: (0.39, 1.0)}, [1, 4, 16], None, 'more than half')])
 def test_the_strength_of_a_removal_sets_itself(
         given: dict[float, tuple[float, float]], tried: list[float], chosen: float | None,

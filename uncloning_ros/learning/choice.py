@@ -183,19 +183,31 @@ class _Tried:
         """Tell whether it holds the skill."""
         return self.retained <= MOST_LOST * fine_tune.retained
 
+    def removes(self, fine_tune: '_Tried') -> bool:
+        """Tell whether it leaves so much less than the fine-tune that it is worth it."""
+        return self.left.most <= _FEWER * fine_tune.left.most
+
     def plain(self) -> dict[str, Any]:
         return {'method': self.method, 'gamma': self.report['edit']['gamma'],
                 'left': asdict(self.left), 'retained_loss': self.retained}
 
 
 def _removals(at: Callable[[float], _Tried], fine_tune: _Tried) -> list[_Tried]:
-    """Return the removals that were tried, each `at` a strength, 1 for the default one."""
+    """Return the removals that were tried, each `at` a strength, 1 for the default one.
+
+    A weaker one is of no use where the default one removes too little already.
+    """
     tried = [at(1.0)]
-    held = tried[0].holds(fine_tune)
-    for strength in _HARDER if held else _WEAKER:
-        if tried[-1].holds(fine_tune) != held or (held and tried[-1].left.most <= ENOUGH):
-            break
-        tried.append(at(strength))
+    if tried[0].holds(fine_tune):
+        for strength in _HARDER:
+            if not tried[-1].holds(fine_tune) or tried[-1].left.most <= ENOUGH:
+                break
+            tried.append(at(strength))
+    elif tried[0].removes(fine_tune):
+        for strength in _WEAKER:
+            tried.append(at(strength))
+            if tried[-1].holds(fine_tune):
+                break
     return tried
 
 
@@ -208,10 +220,11 @@ def _chosen(tried: Sequence[_Tried]) -> tuple[_Tried, str]:
     holding = [one for one in removals if one.holds(fine_tune)]
     if not holding:
         least = min(one.retained for one in removals)
-        return fine_tune, (f'{name} loses skill at every strength: its retained loss is at least '
-                           f'{least / fine_tune.retained - 1:.0%} above that of the fine-tune')
+        return fine_tune, (f'{name} loses skill at each strength that was tried: its retained '
+                           f'loss is at least {least / fine_tune.retained - 1:.0%} above that of '
+                           f'the fine-tune')
     best = min(holding, key=lambda one: (one.left.most, one.report['edit']['gamma']))
-    if best.left.most > _FEWER * fine_tune.left.most:
+    if not best.removes(fine_tune):
         return fine_tune, (f'{name} leaves more than half of the plans of removed modes that the '
                            f'fine-tune leaves')
     return best, (f'{name} leaves at most half of the plans of removed modes that the fine-tune '
