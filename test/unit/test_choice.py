@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from learning_toys import partly_labelled, shares, toy_dataset
+from torch import Tensor
 
 from uncloning_ros.cli.main import main
 from uncloning_ros.demos.dataset.store import Dataset
@@ -18,6 +21,7 @@ from uncloning_ros.learning.choice import Judge, Left
 from uncloning_ros.learning.edit_report import warnings_of
 from uncloning_ros.learning.options import EDIT, FINE_TUNE, REDIRECT, SELF_DISTILLATION
 from uncloning_ros.learning.uncloning import prepared
+from uncloning_ros.learning.windows import windows_of_frames
 
 OPTIONS = replace(EDIT, remove=('right',), steps=300, batch_size=64, learning_rate=3e-3,
                   trust_labels=True)
@@ -115,6 +119,24 @@ def test_what_is_left_is_told_on_the_way_of_kept_demonstrations(mixed: Run,
     left = Judge(prepared(mixed, dataset, OPTIONS), OPTIONS).left(mixed.policy)
     assert left.way > 0.3, 'the toy has the choice everywhere'
     assert left.most == max(left.starts, left.way)
+
+
+def test_a_start_is_where_the_span_of_a_label_begins(mixed: Run, dataset: Dataset,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    # The classifier sees no window from before: it cannot judge plans there.
+    begin, asked = partly_labelled(dataset), []
+    judge, draw = Judge(prepared(mixed, begin, OPTIONS), OPTIONS), mixed.policy.draw
+
+    def seen(conditions: Tensor, *others: Any) -> Tensor:
+        asked.append(conditions)
+        return draw(conditions, *others)
+
+    monkeypatch.setattr(mixed.policy, 'draw', seen)
+    judge.left(mixed.policy)
+    starts = [begin.bounds[i] + 2 for i, one in enumerate(begin.episodes)
+              if one.split == 'train' and one.mode is not None]
+    wanted = windows_of_frames(mixed.policy.normaliser, begin, np.array(starts)).conditions
+    assert torch.equal(asked[0][:len(starts)], wanted)
 
 
 def test_the_command_chooses_and_says_why(mixed_dir: Path, data_dir: Path, tmp_path: Path,

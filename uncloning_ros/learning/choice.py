@@ -79,8 +79,8 @@ class Left:
 class Judge:
     """Judges the plans of policies at observations that an episode of a kept mode passes.
 
-    These are the starts of labelled demonstrations, and places on the way of kept ones where
-    removed modes part from it.
+    These are the starts of labelled demonstrations, or of the spans of their labels, and places on
+    the way of kept ones where removed modes part from it.
     """
 
     def __init__(self, edit: Prepared, options: EditOptions) -> None:
@@ -91,8 +91,9 @@ class Judge:
         self._classifier, _ = train_classifier(policy, windows, held_out, len(edit.kept),
                                                options.seed, balanced=True)
         self._seed = options.seed + 4
-        first = dataset.bounds[[i for i, one in enumerate(dataset.episodes)
-                                if one.split == 'train' and one.mode is not None]]
+        first = np.array([dataset.bounds[i] + one.of_mode.start
+                          for i, one in enumerate(dataset.episodes)
+                          if one.split == 'train' and one.mode is not None])
         if edit.looked is not None:  # the first frame of each that was looked at
             seen = edit.looked.frames
             first = seen[np.searchsorted(seen, first).clip(max=len(seen) - 1)]
