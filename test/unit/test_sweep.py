@@ -168,13 +168,18 @@ def test_the_command_passes_on_what_was_asked(
     assert 'index.html has the page' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('more', [['--sweep', '--gamma', '1'], ['--sweep', '--method', 'lock'],
-                                  ['--sweep', '--tau', '0.5'],
-                                  ['--sweep', '--method', 'fine-tune'], ['--episodes', '3']])
-def test_options_that_do_not_go_with_a_sweep_are_refused(
-        mixed_dir: Path, data_dir: Path, tmp_path: Path, more: list[str],
+@pytest.mark.parametrize(('source', 'more', 'told'), [
+    ('--data', ['--sweep', '--gamma', '1'], 'leave out --gamma'),
+    ('--data', ['--sweep', '--tau', '0.5'], 'leave out --tau'),
+    ('--data', ['--sweep', '--corrections', 'c'], 'leave out --corrections'),
+    ('--incidents', ['--sweep'], 'leave out --incidents'),
+    ('--data', ['--sweep', '--method', 'lock'], 'got --method lock, which has none'),
+    ('--data', ['--sweep', '--method', 'fine-tune'], 'got --method fine-tune, which has none'),
+    ('--data', ['--episodes', '3'], '--episodes goes with --sweep')])
+def test_options_that_do_not_go_with_a_sweep_are_named(
+        mixed_dir: Path, data_dir: Path, tmp_path: Path, source: str, more: list[str], told: str,
         capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['unclone', str(mixed_dir), '--data', str(data_dir), '--remove', 'right', '--out',
+    assert main(['unclone', str(mixed_dir), source, str(data_dir), '--remove', 'right', '--out',
                  str(tmp_path / 'x'), *more]) == 2
-    assert '--sweep' in capsys.readouterr().err
+    assert told in ' '.join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())

@@ -226,17 +226,17 @@ def _require_consistent(args: argparse.Namespace) -> None:
                                  f'{"neither" if args.remove is None else "both"}; name the modes '
                                  f'to remove, or give the answers of people')
         if args.sweep and args.preferences is not None:
-            raise UncloningError('--sweep goes with --remove; leave it out with --preferences')
+            raise UncloningError('--preferences has one strength; leave out --sweep')
         for option in ('normal', *(() if args.sweep or args.preferences else ('scenario',))):
             if getattr(args, option):
                 raise UncloningError(f'--{option} goes with --incidents; leave it out, or give '
                                      f'--incidents in place of --data')
         return
-    given = {'--method': args.method is not None, '--retarget': args.retarget is not None,
-             '--tau': args.tau is not None, '--trust-labels': args.trust_labels,
-             '--preferences': args.preferences is not None}
-    for option in (name for name, there in given.items() if there):
-        raise UncloningError(f'{option} goes with --data; leave it out with --incidents')
+    for option, reason in {'method': 'has one method', 'retarget': 'retargets nothing',
+                           'tau': 'takes no redirect', 'trust_labels': 'judges no labels',
+                           'preferences': 'takes no answers of people'}.items():
+        if (value := getattr(args, option)) is not None and value is not False:
+            raise UncloningError(f'--incidents {reason}; leave out --{option.replace("_", "-")}')
 
 
 def _require_sweep(args: argparse.Namespace) -> None:
@@ -245,11 +245,13 @@ def _require_sweep(args: argparse.Namespace) -> None:
         if args.episodes is not None:
             raise UncloningError('--episodes goes with --sweep; leave it out')
         return
-    if (args.incidents or args.corrections or args.gamma is not None or args.tau is not None
-            or args.method in (LOCK, FINE_TUNE)):
-        raise UncloningError('--sweep varies the weight of a removal with --data; leave out '
-                             f'--incidents, --corrections, --gamma, --tau, and --method {LOCK} '
-                             f'or {FINE_TUNE}')
+    for option in ('incidents', 'corrections', 'gamma', 'tau'):
+        if getattr(args, option) is not None:
+            raise UncloningError(f'--sweep varies the weight of a removal with --data; leave out '
+                                 f'--{option}')
+    if args.method in (LOCK, FINE_TUNE):
+        raise UncloningError(f'--sweep varies the weight of a removal, got --method '
+                             f'{args.method}, which has none; leave it out')
 
 
 def _sweep(args: argparse.Namespace) -> int:
