@@ -376,6 +376,15 @@ def test_the_default_numbers_are_those_that_the_dataset_has(
         'fine-tuning-1.onnx', 'fine-tuning-3.onnx']
 
 
+def test_without_demonstrations_of_removed_modes_the_benign_steps_are_all(
+        knife: Path, simulated: dict[str, list[object]], tmp_path: Path) -> None:
+    assert attack(knife, tmp_path / 'attack', '--episodes', 2, '--steps', 1, '--attacks',
+                  'fine-tuning', '--from-demonstrations', 0) == 0
+    assert set(simulated) == {'edited.onnx', 'fine-tuning.onnx'}
+    assert 'again' not in json.loads((tmp_path / 'attack' / 'attack.json').read_text())[
+        'attacks'][0]['did']
+
+
 def test_a_lock_is_attacked_with_the_usual_steps(
         knife: Path, simulated: dict[str, list[object]], tmp_path: Path) -> None:
     shutil.copytree(knife / 'edited', tmp_path / 'locked')

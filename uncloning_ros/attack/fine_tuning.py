@@ -56,12 +56,12 @@ class FineTuning:
                 folder / f'{FINE_TUNING}-{number}', f'{steps}, with {number} of removed modes',
                 with_demonstrations(dataset, target.shown, number),
                 replace(options, remove=()), (*target.kept, *target.shown), number))
+        more = (f'; then, from the edit again, with a number of demonstrations of '
+                f'{", ".join(target.shown)} among them' if self._numbers else '')
         return AttackReport(
             FINE_TUNING, f'{steps} of the cloning loss at the learning rate of the edit, '
-            f'{options.learning_rate:g}, on whole demonstrations of {", ".join(target.kept)}; '
-            f'then, from the edit again, with a number of demonstrations of '
-            f'{", ".join(target.shown)} among them, each window as likely as any other',
-            tuple(trials), _NOT_COVERED)
+            f'{options.learning_rate:g}, on whole demonstrations of {", ".join(target.kept)}'
+            f'{more}, each window as likely as any other', tuple(trials), _NOT_COVERED)
 
     def _trial(self, folder: Path, what: str, dataset: Dataset, options: EditOptions,
                modes: tuple[str, ...], number: int = 0) -> Trial:
@@ -70,7 +70,7 @@ class FineTuning:
 
 
 def _numbers(target: Target, dataset: Dataset) -> tuple[int, ...]:
-    """Return the numbers of demonstrations of removed modes to try, the smallest first."""
+    """Return the numbers of demonstrations of removed modes to add, the smallest first."""
     there = sum(one.split == 'train' and one.mode in target.shown for one in dataset.episodes)
     asked = target.options.from_demonstrations
     if asked is None:
@@ -79,7 +79,7 @@ def _numbers(target: Target, dataset: Dataset) -> tuple[int, ...]:
         raise DatasetError(f'--from-demonstrations: expected at most the '
                            f'{counted(there, "training episode")} of {", ".join(target.shown)} in '
                            f'the dataset, got {max(asked)}; give fewer')
-    return tuple(sorted(set(asked)))
+    return tuple(sorted({*asked} - {0}))
 
 
 def with_demonstrations(dataset: Dataset, modes: Sequence[str], number: int) -> Dataset:

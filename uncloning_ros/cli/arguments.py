@@ -72,8 +72,8 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def counts(text: str) -> tuple[int, ...]:
-    """Return the distinct whole numbers above 0 in a list with commas, as in '1,3,10'."""
-    return tuple(dict.fromkeys(_whole(number, 1, MOST_EPISODES) for number in text.split(',')))
+    """Return the distinct whole numbers, 0 or above, in a list with commas, as in '1,3,10'."""
+    return tuple(dict.fromkeys(_whole(number, 0, MOST_EPISODES) for number in text.split(',')))
 
 
 def shard_of(text: str) -> tuple[int, int]:

@@ -62,9 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', type=count(_MOST_STEPS), default=default.steps, metavar='N',
                         help='updates of each fine-tuning (default: %(default)s)')
     parser.add_argument('--from-demonstrations', type=counts, metavar='N[,N]',
-                        help='numbers of demonstrations of removed modes, one fine-tuning each '
-                             f'(default: of {", ".join(map(str, FROM_DEMONSTRATIONS))} those that '
-                             f'the dataset has)')
+                        help='numbers of demonstrations of removed modes, one fine-tuning each; 0 '
+                             f'adds none (default: of {", ".join(map(str, FROM_DEMONSTRATIONS))} '
+                             f'those that the dataset has)')
     parser.add_argument('--draws', type=count(_MOST_DRAWS), default=default.draws, metavar='N',
                         help='noises of the search at each observation (default: %(default)s)')
     parser.add_argument('--max-removed', type=fraction, metavar='RATE',
