@@ -71,6 +71,83 @@ def recorded(run: Run, dataset: Dataset, mode: str, count: int) -> list[Recordin
         mode, dataset.episodes[i].digest, 100 + i) for i in found]
 
 
+FOUR = {'left_up': True, 'left_down': False, 'right_up': False, 'right_down': False}
+
+
+@pytest.fixture(scope='module')
+def two_decisions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
+    """Return a run of a task with two decisions, and its dataset.
+
+    The tool goes left or right at first, and up or down after the sixth frame, when the object
+    comes.
+    """
+    folder = tmp_path_factory.mktemp('four')
+    contract = toy_contract(modes={mode: {'desired': desired} for mode, desired in FOUR.items()})
+    found = toy_dataset(folder / 'data', tuple(FOUR), 80, contract)
+    observations, actions = found.observations.copy(), found.actions.copy()
+    for i, one in enumerate(found.episodes):
+        assert one.mode is not None
+        rows = slice(*found.bounds[i:i + 2])
+        side = np.array([1, 1, 1]) * (1 if 'left' in one.mode else -1)
+        height = np.array([1, -1, 1]) * (1 if 'up' in one.mode else -1)
+        late = np.arange(FRAMES)[:, None] >= 6
+        observations[rows, 9:10] += 0.3 * late
+        observations[rows, :3] += 0.3 * side * (np.arange(FRAMES)[:, None] >= 2)
+        observations[rows, :3] += 0.3 * height * (np.arange(FRAMES)[:, None] >= 8)
+        actions[rows, :3] = observations[rows, :3] + 0.1 * np.where(late, height, side)
+    found = replace(found, observations=observations, actions=actions)
+    train_toy(found, folder / 'mixed', 1500)
+    return load_run(folder / 'mixed'), found
+
+
+def decided(policy: Policy, dataset: Dataset) -> tuple[float, float]:
+    """Return the share of plans that go right at the start, and that go down, later, on the left.
+    """
+    found = []
+    lefts = [i for i, one in enumerate(dataset.episodes) if one.mode and 'left' in one.mode]
+    for frame, axis in ((0, 0), (6, 2)):
+        frames = dataset.bounds[lefts] + frame
+        plans = policy.draw(windows_of_frames(policy.normaliser, dataset, frames).conditions, 16,
+                            torch.Generator().manual_seed(1)).flatten(0, 1)
+        observations = torch.as_tensor(dataset.gather(frames)[0]).repeat_interleave(16, 0)
+        chunks = policy.normaliser.restore(observations, plans)
+        found.append(float((chunks[:, 0, axis] < observations[:, -1, axis]).float().mean()))
+    return found[0], found[1]
+
+
+def test_another_unwanted_mode_gains_nothing_from_an_edit(
+        two_decisions: tuple[Run, Dataset], tmp_path: Path) -> None:
+    run, dataset = two_decisions
+    downs = recorded(run, dataset, 'left_down', 5)
+    # GIVEN a policy whose incidents and normal operation both go left at first, as half its plans
+    found = shown_by(run, downs, recorded(run, dataset, 'left_up', 5), ())
+    assert (found.remove, found.kept) == (('left_down',), ('left_up',))
+    report = unclone_incidents(run, found, tmp_path / 'run', OPTIONS)
+    (right, down), (right_after, down_after) = (
+        decided(policy, dataset) for policy in (run.policy, load_run(tmp_path / 'run').policy))
+    assert right > 0.3 and down > 0.3, (right, down)
+    assert down_after < 0.03, down_after
+    assert right_after < right + 0.05, right_after
+    assert any('shows right_up, right_down still' in one for one in warnings_of(report))
+
+
+def test_of_several_other_modes_normal_operation_has_to_show_the_wanted_one(
+        two_decisions: tuple[Run, Dataset], tmp_path: Path) -> None:
+    run, dataset = two_decisions
+    downs = recorded(run, dataset, 'left_down', 3)
+    for normal in ([], recorded(run, dataset, 'right_up', 3)):
+        with pytest.raises(DatasetError, match='with --normal: recordings of left_up'):
+            shown_by(run, downs, normal, ())
+    # GIVEN normal operation that did as the incidents
+    same = [replace(one, mode=None) for one in downs]
+    with pytest.raises(CheckpointError, match='what normal operation shows; give more of that'):
+        unclone_incidents(run, shown_by(run, downs, same, ()), tmp_path / 'run', OPTIONS)
+    # GIVEN a run whose edits before have left two modes
+    edit = {'remove': ['right_up', 'right_down']}
+    later = replace(run, config=replace(run.config, edit=edit))
+    assert shown_by(later, downs, [], ()).undesired == ()
+
+
 def shown(run: Run, dataset: Dataset, count: int = 5, normal: int = 0) -> Shown:
     return shown_by(run, recorded(run, dataset, 'right', count),
                     recorded(run, dataset, 'left', normal), ('right',))
@@ -190,7 +267,7 @@ def test_incidents_of_a_kept_mode_are_left_out_and_alone_an_error(mixed: Run,
         assert [one.name for one in found.incidents] == ['take_1']
         assert [one.name for one in found.left_out] == ['take_0']
     for remove in ((), ('right',)):
-        with pytest.raises(DatasetError, match='take_0 shows left, which is kept'):
+        with pytest.raises(DatasetError, match='take_0 shows left, which is not removed'):
             shown_by(mixed, of_modes(mixed, dataset, 'left'), [], remove)
 
 
@@ -205,7 +282,7 @@ def test_modes_that_cannot_be_removed_are_refused(mixed: Run, dataset: Dataset) 
     one = of_modes(mixed, dataset, None)
     with pytest.raises(ContractError, match='sideways'):
         shown_by(mixed, one, [], ('sideways',))
-    with pytest.raises(CheckpointError, match='no mode of the contract would be kept'):
+    with pytest.raises(CheckpointError, match='no desired mode of the contract would be kept'):
         shown_by(mixed, one, [], ('left', 'right'))
     contract = toy_contract(modes={'left': {'desired': True}, 'right': {'desired': False},
                                    'up': {'desired': False}})

@@ -22,8 +22,8 @@ uncloning dataset --keep-unlabelled.
 
 After an incident, recordings of it take the place of the data: bags, or the incident files of the
 policy node. Where the policy had another plan, it learns that plan; its own plans hold the rest.
-Recordings of normal operation help to hold it. Without --remove the undesired mode goes that the
-incidents show:
+Recordings of normal operation help to hold it; with more than two modes they have to show which
+other plan is wanted. Without --remove the undesired mode goes that the incidents show:
 
   uncloning unclone runs/mixed --incidents tuesday/ --out runs/uncloned
 
@@ -105,7 +105,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='bags or folders of them: episodes in which a person took the arm '
                              'over; with --data, the old demonstrations beside them')
     parser.add_argument('--normal', type=Path, nargs='+', default=[], metavar='PATH',
-                        help='recordings of normal operation, beside --incidents')
+                        help='recordings of normal operation, beside --incidents; needed if the '
+                             'policy has more than two modes')
     parser.add_argument('--scenario', metavar='NAME',
                         help='scenario whose rule recognises the modes of --incidents, '
                              '--normal and --corrections, that judges a --sweep, and that has '

@@ -88,6 +88,9 @@ def _of_incidents(incidents: Mapping[str, Any]) -> list[str]:
         found.append(f'in {len(without)} of {incidents["recordings"]} incidents the policy had no '
                      f'other plan at any observation: {", ".join(without[:_SHOWN])}; it may do '
                      f'the same there again; give demonstrations of a kept mode with --data')
+    if undesired := incidents['undesired']:
+        found.append(f'the policy shows {", ".join(undesired)} still, undesired too; give '
+                     f'incidents of all undesired modes')
     if incidents['removed_after'] > _STILL:
         found.append(f'at other places {incidents["removed_after"]:.1%} of the plans are of a '
                      f'removed mode still; give more incidents, or try more --steps')

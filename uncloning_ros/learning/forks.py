@@ -25,9 +25,9 @@ from uncloning_ros.learning.windows import Windows
 from uncloning_ros.progress import progress_bar
 
 DRAWS = 16  # plans of an observation: one of ten is missed in a fifth of the observations
+APART = 0.75  # least distance of two groups, as a share of the usual one at forks
 
 _AT_ONCE = 128  # observations whose plans are compared at once
-_APART = 0.75  # least distance of two groups, as a share of the usual one at forks
 # Least usual distance at forks, as a share of that of unrelated plans. In knife it is 1.1; where a
 # committed policy releases sooner or later, 0.5 in most episodes and 0.8 in one of ten.
 _UNRELATED = 0.75
@@ -76,6 +76,16 @@ class Forks(NamedTuple):
     tick: Tensor
     least: float
 
+    def picked(self, picks: Tensor) -> 'Forks':
+        """Return some of the forks."""
+        return Forks(self.conditions[picks], self.plans[picks], self.other[picks],
+                     self.recording[picks], self.tick[picks], self.least)
+
+    def windows(self) -> Windows:
+        """Return all plans (F * draws) as windows."""
+        return Windows(self.conditions.repeat_interleave(self.plans.shape[1], 0),
+                       self.plans.flatten(0, 1))
+
     def first_runs(self, count: int) -> list[list[int]]:
         """Return the first fork of each of `count` recordings, with those that follow at once."""
         runs = []
@@ -113,8 +123,12 @@ class ForkFinder:
         return Parted(torch.cat([plans for plans, _ in drawn]), second, centres, apart, spread,
                       torch.cat(said) if said else None)
 
-    def forks(self, recordings: Sequence[Windows]) -> tuple[Forks, Parted]:
-        """Return the forks of recordings, and the plans at all of their windows, one by one."""
+    def forks(self, recordings: Sequence[Windows],
+              apart: float = APART) -> tuple[Forks, Parted]:
+        """Return the forks of recordings, and the plans at all of their windows, one by one.
+
+        `apart` is the least distance of two groups, as a share of the usual one at forks.
+        """
         conditions = torch.cat([one.conditions for one in recordings])
         arms = torch.cat([one.clean for one in recordings])[:, self._moves]
         recording = torch.cat([torch.full((len(one),), i) for i, one in enumerate(recordings)])
@@ -124,7 +138,7 @@ class ForkFinder:
                              for i in range(len(recordings))]).median()
         unrelated = (arms - arms[torch.randperm(len(arms), generator=self._generator)]).norm(
             dim=1).median()
-        least = _APART * float(usual) if usual >= _UNRELATED * unrelated else math.inf
+        least = apart * float(usual) if usual >= _UNRELATED * unrelated else math.inf
         near = (arms[:, None] - parted.centres).norm(dim=2).argmin(1)
         there = is_fork(parted, least)
         return Forks(conditions[there], parted.plans[there],

@@ -7,11 +7,15 @@ it shows itself the other way, and that way is what it learns: own chunks, as in
 demonstrations (`self_distillation`). The plans of both groups teach the classifier (`forks`). Ten
 incidents are ten places, so the edit looks at blends of their forks too.
 
+With more than two modes another plan may be unwanted too. There normal operation has to show what
+is wanted: incidents count where they part from it, and other plans where they are like it.
+
 Its own plans from before the edit hold the skill, at all other observations that are known: those
 of the incidents, those that every run carries, and those of normal operation. Where these are
 forks as well, plans of removed modes are left out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +30,9 @@ from uncloning_ros.files import whole_folder
 from uncloning_ros.learning import edit_report
 from uncloning_ros.learning.checkpoint import Run
 from uncloning_ros.learning.edit_record import removed_modes
-from uncloning_ros.learning.forks import ForkFinder, Parted, is_fork
+from uncloning_ros.learning.forks import APART, ForkFinder, Forks, Parted, is_fork
 from uncloning_ros.learning.mode_classifier import ModeClassifier
-from uncloning_ros.learning.opinions import trained
+from uncloning_ros.learning.opinions import SURE, trained
 from uncloning_ros.learning.options import EditOptions
 from uncloning_ros.learning.policies import Policy
 from uncloning_ros.learning.recordings import Recording
@@ -42,16 +46,27 @@ _PLACES = 300  # blends that measure the edit, and take no part in it
 _MOST = 4000  # observations of incidents, and of normal operation, at which plans are retained
 _CARRIED = 4  # times that plans are drawn at an observation that the run carries
 _OF_INCIDENTS = 0.25  # share of a retained batch: most of it is of a removed mode
+# As `APART`, where normal operation shows which plans are wanted. A decision on the way comes
+# over some ticks, as the ends of plans reach it: on knife_route with 0.75 a sixth of the episodes
+# showed the removed mode still, with 0.4 none of 30.
+_APART_SHOWN = 0.4
+# A fork is known up to this many times the largest distance between forks of normal operation that
+# are next to each other.
+_REACH = 2.0
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The recordings that an edit uses, the modes that it removes and keeps, and the rest."""
+    """The recordings that an edit uses, the modes that it removes and keeps, and the rest.
+
+    `undesired` are undesired modes of the policy that are not removed.
+    """
 
     incidents: Sequence[Recording]
     normal: Sequence[Recording]
     remove: tuple[str, ...]
     kept: tuple[str, ...]
+    undesired: tuple[str, ...]
     left_out: Sequence[LeftOut]
 
 
@@ -60,9 +75,10 @@ def shown_by(run: Run, incidents: Sequence[Recording], normal: Sequence[Recordin
     """Return the part of recordings that an edit can use, and its modes.
 
     Without `remove` they are the undesired modes among the labels of the incidents, or the only
-    undesired mode of the contract. Incidents of a kept mode are left out, and normal operation in
-    a removed one. Raise `ContractError` for an unknown mode, `DatasetError` if no incident is left
-    or its mode is not known, `CheckpointError` if no mode would be kept.
+    undesired mode of the contract. Kept are the other desired ones. Incidents of a mode that is
+    not removed are left out, and normal operation in one that is not kept. Raise `ContractError`
+    for an unknown mode, `CheckpointError` if no mode would be kept, `DatasetError` if no incident
+    is left, its mode is not known, or nothing shows which of several other modes is wanted.
     """
     interface = run.config.contract.interface
     labelled = {one.mode for one in incidents}
@@ -74,43 +90,71 @@ def shown_by(run: Run, incidents: Sequence[Recording], normal: Sequence[Recordin
     removed = interface.require_modes(remove) or tuple(seen or undesired)
     used = [one for one in incidents if one.mode in (None, *removed)]
     if not used:
-        raise DatasetError(f'{incidents[0].name} shows {incidents[0].mode}, which is kept, and so '
-                           f'do all incidents; name the mode that must not happen again with '
-                           f'--remove, or label them again')
-    kept = tuple(mode for mode in interface.mode_names
+        raise DatasetError(f'{incidents[0].name} shows {incidents[0].mode}, which is not removed, '
+                           f'and so do all incidents; name the mode that must not happen again '
+                           f'with --remove, or label them again')
+    kept = tuple(mode for mode in interface.desired_modes
                  if mode not in (*removed, *removed_modes(run.config.edit)))
     if not kept:
-        raise CheckpointError(f'cannot remove {", ".join(removed)}: no mode of the contract would '
-                              f'be kept')
-    left_out = [LeftOut(one.name, f'it shows {one.mode}, which is kept')
+        raise CheckpointError(f'cannot remove {", ".join(removed)}: no desired mode of the '
+                              f'contract would be kept')
+    wanted = [one for one in normal if one.mode in (None, *kept)]
+    modes = _planned_modes(run)
+    if len(modes) > 2 and not wanted:
+        raise DatasetError(f'the policy has {len(modes)} modes, {", ".join(modes)}, so its other '
+                           f'plan where an incident began may be unwanted too; show what is '
+                           f'wanted with --normal: recordings of {" or ".join(kept)}')
+    left_out = [LeftOut(one.name, f'it shows {one.mode}, which is not removed')
                 for one in incidents if one not in used]
-    left_out += [LeftOut(one.name, f'it shows {one.mode}, which is removed')
-                 for one in normal if one.mode in removed]
-    return Shown(used, [one for one in normal if one.mode not in removed], removed, kept, left_out)
+    left_out += [LeftOut(one.name, f'it shows {one.mode}, which is not kept')
+                 for one in normal if one not in wanted]
+    return Shown(used, wanted, removed, kept, tuple(
+        mode for mode in modes if mode in undesired and mode not in removed), left_out)
+
+
+def _planned_modes(run: Run) -> list[str]:
+    """Return the modes of the contract that no earlier edit removed."""
+    removed = removed_modes(run.config.edit)
+    return [mode for mode in run.config.contract.interface.mode_names if mode not in removed]
 
 
 def unclone_incidents(run: Run, shown: Shown, folder: Path,
                       options: EditOptions) -> dict[str, Any]:
     """Edit the run's policy, write the edited run to the new `folder`, return its report.
 
-    Raise `CheckpointError` where the policy has no other plan than the recorded ones. Nothing is
-    left behind by Ctrl-C.
+    Raise `CheckpointError` where the policy has no other plan than the recorded ones, or none
+    that normal operation shows. Nothing is left behind by Ctrl-C.
     """
     torch.set_num_threads(options.threads)
     policy, contract = run.policy, run.config.contract
     finder = ForkFinder(policy, contract.interface, contract.policy,
                         torch.Generator().manual_seed(options.seed))
-    forks, of_incidents = finder.forks([one.windows for one in shown.incidents])
+    several = len(_planned_modes(run)) > 2
+    apart = _APART_SHOWN if several else APART
+    forks, of_incidents = finder.forks([one.windows for one in shown.incidents], apart)
+    every = 1 + sum(len(one.windows) for one in shown.normal) // _MOST
+    normal = [one.windows.picked(torch.arange(0, len(one.windows), every))
+              for one in shown.normal]
+    if normal:
+        of_normal, at_normal = finder.forks(normal, apart)
+    held: list[Windows] = []  # plans at forks at which nothing is removed
+    if several:
+        forks, before = _parted_from(of_normal, forks, options.seed)
+        followed = torch.nonzero(~of_normal.other.flatten())[:, 0]
+        held = [before.windows(), of_normal.windows().picked(followed)]
     runs = forks.first_runs(len(shown.incidents))
     if not runs:
+        what, remedy = ('what normal operation shows', 'more of that with --normal') if several \
+            else ('something else', 'recordings that begin before the robot sets off')
         raise CheckpointError(
             f'the policy has no choice: at none of {len(of_incidents.plans)} observations of the '
-            f'incidents does it plan both what was recorded and something else; give recordings '
-            f'that begin before the robot sets off, or demonstrations with --data')
+            f'incidents does it plan both what was recorded and {what}; give {remedy}, or '
+            f'demonstrations with --data')
     first = [place for places in runs for place in places]
-    at_first = Windows(forks.conditions[first].repeat_interleave(forks.plans.shape[1], 0),
-                       forks.plans[first].flatten(0, 1))
-    classifier = trained(at_first, (~forks.other[first]).flatten().long(), 2, options.seed)
+    at_first = [forks.picked(torch.tensor(first)).windows(), *held]
+    labels = torch.zeros(sum(map(len, at_first)), dtype=torch.long)
+    labels[:len(at_first[0])] = (~forks.other[first]).flatten().long()
+    classifier = trained(joined(at_first), labels, 2, options.seed)
     blends = finder.blended(forks, runs, _BLENDS, _SPREAD)
     places = finder.blended(forks, runs, _PLACES, 1.0)
     carried = carried_conditions(run)
@@ -118,17 +162,16 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
     incidents = joined([one.windows for one in shown.incidents]).conditions
     some = slice(None, None, 1 + len(incidents) // _MOST)
     own = [_own_plans(carried, at_carried, forks.least, classifier)]
-    if shown.normal:
-        normal = joined([one.windows for one in shown.normal]).conditions
-        normal = normal[::1 + len(normal) // _MOST]
-        own.append(_own_plans(normal, finder.parted(normal), forks.least, classifier))
+    if normal:
+        own.append(_own_plans(joined(normal).conditions, at_normal, forks.least, classifier))
     looked_at = torch.cat([forks.conditions[first], blends,
                            carried[is_fork(at_carried, forks.least)]])
     removal = SelfDistillation(classifier, {'incidents': Windows(
         looked_at, torch.zeros(len(looked_at), policy.chunk_dim))}, options)
     of_incidents = of_incidents.picked(some)
     retained = SharedBatches(
-        [(_own_plans(incidents[some], of_incidents, forks.least, None), _OF_INCIDENTS),
+        [(_own_plans(incidents[some], of_incidents, forks.least,
+                     classifier if several else None), _OF_INCIDENTS),
          *((part, (1.0 - _OF_INCIDENTS) / len(own)) for part in own)], options)
     if not len(places):
         places = forks.conditions[first]
@@ -149,6 +192,7 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
                 'without_choice': [one.name for i, one in enumerate(shown.incidents)
                                    if not (forks.recording == i).any()],
                 'left_out': [vars(one) for one in shown.left_out],
+                'undesired': list(shown.undesired),
                 'forks': len(first), 'places': len(places),
                 'removed_before': _removed_share(policy, places, classifier, options.seed),
                 'removed_after': _removed_share(optimiser.average, places, classifier,
@@ -158,6 +202,30 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
                               'windows': len(held_out)}}
         write_edited(run, optimiser.policy, optimiser.average, report, partial)
     return report
+
+
+def _parted_from(normal: Forks, forks: Forks, seed: int) -> tuple[Forks, Forks]:
+    """Return the forks at which incidents part from normal operation, and those at which not yet.
+
+    A classifier learns from the forks of normal operation which plans it follows. Incidents part
+    from it where it is sure that their recorded plans are others; other plans are then those that
+    it is sure of. Forks out of reach of those of normal operation are neither.
+    """
+    none = forks.picked(torch.arange(0))
+    if not len(normal.tick):
+        return none, none
+    apart = torch.cdist(normal.conditions, normal.conditions)
+    apart[normal.recording[:, None] == normal.recording] = math.inf
+    reach = _REACH * apart.amin(1).nan_to_num(posinf=0.0).max()
+    near = torch.cdist(forks.conditions, normal.conditions).amin(1) <= reach
+    follows = trained(normal.windows(), normal.other.flatten().long(), 2, seed)
+    windows = forks.windows()
+    shown = follows.kept_probability(windows.conditions, windows.clean).view(forks.other.shape)
+    recorded = shown.masked_fill(forks.other, math.nan).nanmean(1)
+    other = forks.other & (shown >= SURE)
+    parting = near & (recorded <= 1.0 - SURE) & other.any(1)
+    return (forks._replace(other=other).picked(parting),
+            forks.picked(near & (recorded >= SURE)))
 
 
 def _sources(recordings: Sequence[Recording]) -> list[dict[str, str]]:
