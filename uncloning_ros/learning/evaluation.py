@@ -17,7 +17,9 @@ An edited policy is compared with demonstrations of the kept modes alone.
 
 How often each mode is planned is compared with the demonstrations at one tick of each episode that
 the run was not trained on: a policy knows the starts of its training, and what followed them. It
-is the first tick at which a classifier can tell the demonstrated modes apart.
+is the first tick at which a classifier can tell the demonstrated modes apart, else the last one
+that all of these episodes have. That may be seconds after the start, when the observation already
+tells a part of the choice.
 """
 
 import math
@@ -51,7 +53,7 @@ from uncloning_ros.learning.windows import (
     with_features,
 )
 
-SCHEMA = 'uncloning/evaluation@2'  # 1: shares of modes in episodes of the training, too
+SCHEMA = 'uncloning/evaluation@3'  # 2: a floor of the calibration that was too low
 PHASES = ('reach', 'carry', 'release', 'other')
 
 DRAWS = 16  # plans of an observation
@@ -219,7 +221,7 @@ def _planned(policy: Policy, classifier: ModeClassifier, conditions: Tensor,
 def _distribution(policy: Policy, dataset: Dataset, classifier: ModeClassifier,
                   modes: Sequence[str], unseen: Sequence[int],
                   generator: torch.Generator) -> dict[str, Any]:
-    """Return how often each mode is planned and demonstrated where unseen episodes begin."""
+    """Return how often each mode is planned and demonstrated at one tick of unseen episodes."""
     episodes = [i for i in unseen if dataset.episodes[i].mode in modes]
     labels = torch.tensor([modes.index(dataset.episodes[i].mode or '') for i in episodes])
     ticks = min(dataset.episodes[i].frames for i in episodes)
@@ -235,5 +237,7 @@ def _distribution(policy: Policy, dataset: Dataset, classifier: ModeClassifier,
     found = centres(starts.conditions, count, torch.Generator().manual_seed(_SEED))
     bins = torch.cdist(starts.conditions, found).argmin(1)
     planned = _planned(policy, classifier, windows.conditions, generator)
-    return {'tick': tick, 'accuracy': accuracy, 'episodes': len(episodes)} | compared(
+    return {'tick': tick, 'seconds': tick * dataset.contract.policy.period_ns * 1e-9,
+            'accuracy': accuracy, 'readable': accuracy >= _READABLE,
+            'episodes': len(episodes)} | compared(
         planned.numpy(), labels.numpy(), bins.numpy(), DRAWS)

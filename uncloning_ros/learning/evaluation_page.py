@@ -83,9 +83,8 @@ def _modes(found: Mapping[str, Any] | None) -> str:
             f'{found["accuracy"]:.1%} of plans have the demonstrated mode, as a classifier reads '
             f'it; it reads {found["classifier_accuracy"]:.1%} of held-out demonstrations right.'),
         page.heading('Shares of modes by start',
-                     f'{", ".join(names)}, at tick {parted["tick"]} of {parted["episodes"]} '
-                     f'episodes that the run was not trained on, {parted["accuracy"]:.1%} of '
-                     f'which the classifier reads right; within the noise floor in '
+                     f'{", ".join(names)}, {when(parted)} of {parted["episodes"]} episodes that '
+                     f'the run was not trained on; within the noise floor in '
                      f'{parted["within_floor"]} of {len(bins)} bins'),
         page.table(('bin of starts', 'episodes', 'demonstrated', 'planned', 'total variation',
                     'noise floor'), rows),
@@ -97,6 +96,13 @@ def _modes(found: Mapping[str, Any] | None) -> str:
         plot([('demonstrated', _WAYS['plan'], tenths, ()),
               ('without fault', '#8b96a1', [(0.0, 0.0), (1.0, 1.0)], ())],
              'planned share of a mode', 'demonstrated share', most=1.0))
+
+
+def when(parted: Mapping[str, Any]) -> str:
+    """Return in words at which tick modes were counted, and how well they can be read there."""
+    read = f'the classifier reads {parted["accuracy"]:.1%} of the demonstrated modes right'
+    return f'at tick {parted["tick"]}, {parted["seconds"]:.1f} s after the start ({read}' + (
+        ')' if parted['readable'] else '; it reads 95 % at no tick, and this is the last one)')
 
 
 def plot(curves: Sequence[tuple[str, str, Sequence[tuple[float, float]], Sequence[float]]],

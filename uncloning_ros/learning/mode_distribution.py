@@ -4,7 +4,8 @@
 
 A few demonstrations show shares that differ from the true ones by chance. The noise floor of a
 distance is the value that a policy with the true shares stays below in 19 of 20 cases: episodes
-and plans are drawn again and again from the shares that the policy plans.
+and plans are drawn again and again from the shares that the policy plans. A few plans spread these
+shares by chance already, which is taken off first.
 """
 
 from typing import Any
@@ -28,11 +29,12 @@ def compared(planned: _Shares, labels: _Places, bins: _Places, draws: int) -> di
     """
     rng = np.random.default_rng(_SEED)
     shown = np.eye(planned.shape[1])[labels]
-    edges = planned.cumsum(1)
+    shares = _without_chance(planned, draws)
+    edges = shares.cumsum(1)
     again = []
     for _ in range(_REPEATS):
         # Both are noisy: the demonstrations, and the plans by which the policy's shares are known.
-        counts = rng.multinomial(draws, planned / planned.sum(1, keepdims=True)) / draws
+        counts = rng.multinomial(draws, shares) / draws
         drawn = (rng.random((len(planned), 1)) >= edges).sum(1).clip(max=planned.shape[1] - 1)
         again.append((counts, np.eye(planned.shape[1])[drawn]))
     found = []
@@ -60,11 +62,21 @@ def total_variation(planned: _Shares, shown: _Shares) -> float:
 def calibration_error(planned: _Shares, shown: _Shares) -> float:
     """Return the mean distance of planned from demonstrated shares, over tenths of the former.
 
-    It is the expected calibration error of all modes (Guo et al. 2017, arXiv 1706.04599).
+    It is classwise: every mode counts, as Kull et al. 2019 (arXiv 1910.12656) have it, not the
+    most likely one alone. All modes share the tenths.
     """
     parts = _tenths(planned, shown)
     total = sum(one['count'] for one in parts)
     return sum(one['count'] * abs(one['planned'] - one['demonstrated']) for one in parts) / total
+
+
+def _without_chance(planned: _Shares, draws: int) -> _Shares:
+    """Return shares drawn together to their mean, by as much as few draws spread them."""
+    mean = planned.mean(0)
+    spread = float(np.square(planned - mean).sum(1).mean())
+    chance = float((planned * (1 - planned)).sum(1).mean()) / (draws - 1)
+    shares = mean + max(0.0, 1 - chance / spread if spread else 0.0) * (planned - mean)
+    return shares / shares.sum(1, keepdims=True)
 
 
 def _tenths(planned: _Shares, shown: _Shares) -> list[dict[str, Any]]:
