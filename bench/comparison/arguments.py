@@ -21,8 +21,8 @@ def add_cases(parser: argparse.ArgumentParser, pages: str = 'page') -> None:
     """Add the options that choose cases, and how many are made at the same time."""
     parser.add_argument('--only', action='append', default=[], metavar='FIELD=VALUE[,...]',
                         help=f'make only the cases with these values of {", ".join(_FIELDS)}, the '
-                             f'parts of their names; several values of a field, and several '
-                             f'--only, are alternatives')
+                             f'parts of their names; several values of a field '
+                             f'(method=flow,plan), and several --only, are alternatives')
     parser.add_argument('--workers', type=count(64), default=2, metavar='N',
                         help='number of cases made at the same time, one thread each '
                              '(default: %(default)s)')
@@ -46,8 +46,11 @@ def wanted_cases(cases: list[Case], only: list[str]) -> list[Case]:
 
 def _filter_of(text: str) -> dict[str, set[str]]:
     wanted: dict[str, set[str]] = defaultdict(set)
+    field = ''
     for part in text.split(','):
-        field, _, value = part.partition('=')
+        # A part without a field is one more value of the field before it.
+        name, equals, value = part.rpartition('=')
+        field = name if equals else field
         if field not in _FIELDS or not value:
             raise UncloningError(f'--only: expected FIELD=VALUE, got {part!r}'
                                  f'{near_miss(field, _FIELDS)}')
