@@ -17,6 +17,7 @@ from typing import Any
 
 from uncloning_ros.audit.wording import STATEMENT, percent, points
 from uncloning_ros.cli.arguments import new_path
+from uncloning_ros.learning.evaluation_page import when
 from uncloning_ros.runtime.inference import INPUTS, OnnxPolicy, load_policy
 
 # One letter for each way in which an episode can end.
@@ -156,23 +157,35 @@ def _evaluation(folder: Path, name: str) -> str:
     if not path.is_file():
         return ''
     found = json.loads(path.read_text(encoding='utf-8'))
-    error, modes = found['error'], found['modes']
+    error, likelihood, modes = found['error'], found['likelihood'], found['modes']
     rows = [('squared error of one plan, of the mean, of the nearest of '
              f'{found["draws"]} plans (spread of the demonstrations = 1)',
              ', '.join(f'{error[way]:.4f}' for way in ('plan', 'mean', 'nearest'))),
-            ('negative log-likelihood of blurred plans, at most',
-             f'{found["likelihood"]["bound"]:.1f} nats for each chunk')]
+            ('that of one plan by phase', ', '.join(
+                f'{phase} {part["plan"]:.4f}' for phase, part in found['error_by_phase'].items())),
+            ('that of one plan by step of the chunk',
+             ', '.join(f'{step:.3f}' for step in found['error_by_step']['plan']))]
+    if likelihood['of']:
+        rows.append((f'negative log-likelihood of the {likelihood["of"]}',
+                     f'{likelihood["exact"]:.2f} nats for each chunk'))
+    rows.append(('negative log-likelihood of blurred plans, at most',
+                 f'{likelihood["bound"]:.1f} nats for each chunk'))
     if modes is not None:
         parted = modes['distribution']
         calibration = parted['calibration']
         rows += [('plans of the demonstrated mode', percent(modes['accuracy'])),
                  ('bins of the start in which the shares of modes are within the noise floor',
                   f'{parted["within_floor"]} of {len(parted["bins"])}'),
+                 ('total variation in each bin, and its noise floor', ', '.join(
+                     f'{one["total_variation"]:.3f} ({one["floor"]:.3f})'
+                     for one in parted['bins'])),
+                 ('shares counted', when(parted)),
                  ('calibration error, and its noise floor',
                   f'{calibration["error"]:.3f}, {calibration["floor"]:.3f}')]
+    without = (f', without those of {_named(found["removed"])}, which the edit removed'
+               if found['removed'] else '')
     return (f'## Against held-out demonstrations\n\n{found["windows"]} windows of '
-            f'{found["episodes"]} episodes. An edited policy is far from the demonstrations of '
-            f'removed modes on purpose.\n\n' + _table(('', ''), rows))
+            f'{found["episodes"]} episodes{without}.\n\n' + _table(('', ''), rows))
 
 
 def _per_seed(own: Mapping[str, Any]) -> str:
