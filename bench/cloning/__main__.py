@@ -9,7 +9,7 @@ and results and page are written after each case. Run it in bench/:
   python -m cloning
   python -m cloning --only scenario=knife,kept=all
   python -m cloning --list
-  python -m cloning --short      some minutes, in runs/cloning-short/ alone
+  python -m cloning --short      about ten minutes, in runs/cloning-short/ alone
 """
 
 import argparse
@@ -17,13 +17,13 @@ import sys
 from typing import Any
 
 from comparison.arguments import add_cases, run, wanted_cases
-from comparison.plan import Case
+from comparison.plan import LATENCY, Case
 from comparison.processes import BENCH, Pool
 from comparison.results import Record, add, find, load, save
 
 from cloning.page import drawing, with_tables
 from cloning.picture import PICTURE
-from cloning.plan import FULL, SHORT, Schedule, is_edit, plan
+from cloning.plan import FULL, SHORT, Schedule, episodes_of, is_edit, plan
 from uncloning_ros.audit.wording import percent
 from uncloning_ros.errors import counted
 from uncloning_ros.files import alone_in, write_whole
@@ -90,16 +90,18 @@ def is_done(results: Record, case: Case, schedule: Schedule) -> bool:
     record = find(results, case)
     if record is None or record['scenario_sha256'] != find_scenario(case.scenario).sha256:
         return False
-    made = not is_edit(case) and record.get('steps') != schedule.steps
-    judged = record.get('audit', {}).get('episodes', schedule.episodes)
-    return bool(record['status'] == 'failed' or (not made and judged == schedule.episodes))
+    if record['status'] == 'failed' or case.method == LATENCY:
+        return True
+    others = not is_edit(case) and record['steps'] != schedule.steps
+    wanted = episodes_of(case, schedule)
+    return not others and record.get('audit', {}).get('episodes', wanted) == wanted
 
 
 def _summary(record: Record) -> str:
     if record['status'] == 'failed':
         return f'FAILED: {record["sentence"]}'
     if 'audit' not in record:
-        return 'evaluated'
+        return 'measured'
     return ', '.join(f'{rate.upper()} {percent(record["audit"][rate])}'
                      for rate in ('tcr', 'sr', 'umr'))
 

@@ -9,17 +9,17 @@ and the edit of it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from comparison.plan import ALL, PAIR, SEEDS_APART, Case
+from comparison.plan import ALL, LATENCY, PAIR, SEEDS_APART, Case
 
 from uncloning_ros.learning.options import FLOW, PLAN, POLICY_KINDS, REGRESSION
 
 # First seeds of the demonstrations and of judged episodes; none was looked at before.
 DEMO_SEED, JUDGED_SEED = 0, 600_000
 
-
 _UNCLONED = '_uncloned'  # after the class, the default edit of it
 STARTS = 'starts'
-ASTRAY_EPISODES = 20
+HEADLINE = (PLAN, FLOW)  # compared by pairs of episodes: fewer cannot tell one point of TCR
+USUAL = {'history': 2, 'horizon': 16, 'execute': 4}  # timing of the contract
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ POINTS = {
        for n in (1, 4)},
     **{f'horizon_{n}': Point(f'chunks of {n} actions', timing={'horizon': n}) for n in (8, 32)},
     **{f'execute_{n}': Point(f'{n} executed actions', timing={'execute': n}) for n in (1, 8, 16)},
-    STARTS: Point('shares of two modes from 90 : 10 to 10 : 90 over the start states', 800,
+    STARTS: Point('shares of two modes from 90 : 10 to 10 : 90 over the start states', 1200,
                   parted=True)}
 
 
@@ -55,7 +55,10 @@ class Schedule:
     scenarios: tuple[str, ...]
     steps: int
     episodes: int
-    most_demonstrations: int = 400
+    headline: int  # episodes of `HEADLINE` at the first point
+    most_demonstrations: int = 1200
+    edit_options: tuple[str, ...] = ()
+    latency: tuple[int, int] = (7, 200)  # repeats, rounds
     seeds: tuple[int, ...] = (0,)
     results: str = 'benchmarks_cloning.json'
 
@@ -65,8 +68,10 @@ class Schedule:
         return self.name.endswith('short')
 
 
-FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=300)
-SHORT = Schedule('cloning-short', ('knife',), steps=60, episodes=2, most_demonstrations=40)
+FULL = Schedule('cloning', ('knife', 'knife_route', 'mug'), steps=6000, episodes=300,
+                headline=1049)
+SHORT = Schedule('cloning-short', ('knife',), steps=60, episodes=2, headline=3,
+                 most_demonstrations=40, edit_options=('--steps', '20'), latency=(2, 10))
 SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT)}
 
 
@@ -78,6 +83,7 @@ def plan(schedule: Schedule) -> list[Case]:
     cases += [Case(scenario, STARTS, schedule.seeds[0], method)
               for scenario in schedule.scenarios[:2] for kind in (FLOW, PLAN)
               for method in ([kind, kind + _UNCLONED] if scenario in PAIR else [kind])]
+    cases.append(Case(schedule.scenarios[0], ALL, schedule.seeds[0], LATENCY))
     for name, point in POINTS.items():
         if name not in (ALL, STARTS):
             # Timing is compared in two classes: with one motion, and with several.
@@ -95,6 +101,17 @@ def is_edit(case: Case) -> bool:
 def unedited(case: Case) -> Case:
     """Return the case of the policy that an edit began from, or the case itself."""
     return replace(case, method=case.method.removesuffix(_UNCLONED))
+
+
+def demonstrations_of(point: str, schedule: Schedule) -> int:
+    """Return the number of demonstrations of a point."""
+    return min(POINTS[point].demonstrations, schedule.most_demonstrations)
+
+
+def episodes_of(case: Case, schedule: Schedule) -> int:
+    """Return the number of episodes that judge a case."""
+    compared = case.kept == ALL and case.method in HEADLINE
+    return schedule.headline if compared else schedule.episodes
 
 
 def first_seed(case: Case) -> int:

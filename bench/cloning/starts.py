@@ -9,6 +9,8 @@ import numpy as np
 from uncloning_ros.contract.interface import OBJECT_KEY
 from uncloning_ros.demos.dataset.store import Dataset
 
+# Share of episodes that is held out: at least 14 in each of ten bins, also of two modes of four.
+HELD_OUT = 0.4
 _BINS = 10  # of the start states; in each the shares are others
 
 

@@ -16,29 +16,34 @@ import measure  # noqa: F401 - limits the threads, so it comes before numpy
 import numpy as np
 import yaml
 from comparison.arguments import add_case, case_of, take_signals
-from comparison.plan import ALL, PAIR, Case
+from comparison.latency import OtherFile, as_data, latency_ratios
+from comparison.plan import ALL, LATENCY, PAIR, Case
 from comparison.processes import locked, run_command
+from comparison.results import RATES, count, judged
 from comparison.workshop import finished, learned, linked, write_record
 
-from cloning.astray import astray
+from cloning.astray import astray, played
 from cloning.plan import (
-    ASTRAY_EPISODES,
     DEMO_SEED,
     FULL,
     POINTS,
     SCHEDULES,
     STARTS,
     Schedule,
+    demonstrations_of,
+    episodes_of,
     first_seed,
     is_edit,
     plan,
     unedited,
 )
-from cloning.starts import parted
+from cloning.starts import HELD_OUT, parted
+from uncloning_ros.audit.figures.statistics import upper_bound
 from uncloning_ros.demos.dataset.store import load_dataset
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.files import read_json, write_whole
 from uncloning_ros.learning import checkpoint
+from uncloning_ros.learning.options import FLOW, PLAN, POLICY_KINDS
 from uncloning_ros.policy_io import Observation
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 from uncloning_ros.scenario import Scenario, find_scenario
@@ -71,10 +76,10 @@ class Workshop:
 
     def record(self, case: Case) -> dict[str, Any]:
         """Make and judge a case; return its record."""
-        run, data = self._run(case), self._data(case)
-        model, audit, evaluation = (run.with_name(name) for name in (
-            'model.onnx', 'audit.json', 'evaluation.json'))
-        self._made(model, ['export', str(run), '--out', str(model)])
+        if case.method == LATENCY:
+            return self.finished(case) | {'ratios': self._ratios(case)}
+        run, data, model = self._run(case), self._data(case), self._exported(case)
+        evaluation = run.with_name('evaluation.json')
         self._made(evaluation, ['evaluate', str(run), '--data', str(data), '--threads', '1',
                                 '--json', str(evaluation)])
         found = self.finished(case) | learned(run) | {
@@ -83,19 +88,31 @@ class Workshop:
             'evaluation': read_json(evaluation, UncloningError, f'{evaluation} is missing')}
         if POINTS[case.kept].parted:
             return found
+        episodes = episodes_of(case, self.schedule)
+        results, seen = played(model, self.scenario,
+                               range(first_seed(case), first_seed(case) + episodes))
         if case.scenario == self.schedule.scenarios[0] and not is_edit(case):
-            seeds = range(first_seed(case), first_seed(case) + min(ASTRAY_EPISODES,
-                                                                   self.schedule.episodes))
-            found['astray'] = astray(model, checkpoint.load_run(run).policy.normaliser,
-                                     load_dataset(data), self.scenario, seeds)
-        # Another version of the code may have begun it, with which an audit does not go on.
-        audit.with_name(f'{audit.name}.partial').unlink(missing_ok=True)
-        self._made(audit, ['audit', str(model), '--scenario', case.scenario, '--episodes',
-                           str(self.schedule.episodes), '--seed', str(first_seed(case)),
-                           '--workers', '1', '--json', str(audit)])
-        judged = read_json(audit, UncloningError, f'{audit} is missing')
-        return found | {'first_seed': first_seed(case), 'audit': {key: judged[key] for key in (
-            'episodes', 'tcr', 'sr', 'umr', 'umr_upper95', 'modes', 'failures')}}
+            found['astray'] = astray(seen[:self.schedule.episodes],
+                                     checkpoint.load_run(run).policy.normaliser,
+                                     load_dataset(data))
+        audit = judged(results, policy.contract.interface.desired_modes)
+        counts = {rate: count(audit, rate) for rate in RATES}
+        return found | {'first_seed': first_seed(case), 'audit': audit | {
+            'episodes': episodes, 'umr_upper95': upper_bound(counts['umr'], episodes),
+            **{rate: n / episodes for rate, n in counts.items()}}}
+
+    def _exported(self, case: Case) -> Path:
+        model = self._run(case).with_name('model.onnx')
+        self._made(model, ['export', str(self._run(case)), '--out', str(model)])
+        return model
+
+    def _ratios(self, case: Case) -> list[dict[str, Any]]:
+        """Return the planning time of each class, and of flow itself, relative to flow."""
+        models = {kind: self._exported(replace(case, method=kind)) for kind in POLICY_KINDS}
+        flow = models.pop(FLOW)
+        return [as_data(ratio) for ratio in latency_ratios(
+            flow, {kind: OtherFile(model) for kind, model in models.items()},
+            *self.schedule.latency)]
 
     def finished(self, case: Case) -> dict[str, Any]:
         """Return the fields of every record of a case."""
@@ -109,7 +126,7 @@ class Workshop:
     def _data(self, case: Case) -> Path:
         """Return the dataset of a point: of some demonstrations, in some timing."""
         point = POINTS[case.kept]
-        demos = self._demos(case, min(point.demonstrations, self.schedule.most_demonstrations))
+        demos = self._demos(case, demonstrations_of(case.kept, self.schedule))
         data, options = self.root / f'data_{case.kept}', []
         if point.parted:
             whole = self.root / f'data_{demos.name}'
@@ -118,7 +135,7 @@ class Workshop:
             modes = PAIR.get(case.scenario) or tuple(self.scenario.modes)
             demos = linked((demos / name for name in parted(load_dataset(whole), modes)),
                            self.root / f'demos_{case.kept}')
-            options = ['--validation', '0.25']  # of 400 episodes, for ten bins of unseen starts
+            options = ['--validation', str(HELD_OUT)]
         if point.timing:
             contract = load_dataset(self._data(replace(case, kept=ALL))).contract
             timed = replace(contract, policy=replace(contract.policy, **point.timing))
@@ -150,8 +167,10 @@ class Workshop:
             removed = [mode for mode in self.scenario.modes if mode not in kept]
             shutil.rmtree(run.with_name('run.partial'), ignore_errors=True)  # of a killed process
             run.parent.mkdir(parents=True, exist_ok=True)
+            # The edit of a plan policy, a lock, takes no step.
+            options = () if unedited(case).method == PLAN else self.schedule.edit_options
             self._made(run, ['unclone', str(mixed), '--data', str(data), '--remove',
-                             ','.join(removed), '--out', str(run)])
+                             ','.join(removed), *options, '--out', str(run)])
             return run
         with locked(run):
             if not checkpoint.has_ended(run):

@@ -22,13 +22,13 @@ from measure import Array, Ratio
 from comparison.methods.best_of import BestOf
 from comparison.methods.fixed_noise import FixedNoise
 from comparison.methods.guidance import Guidance
-from comparison.plan import UNTUNED
+from comparison.plan import ITSELF, UNTUNED
 from uncloning_ros.audit.run.rollout import Steering
 from uncloning_ros.files import write_whole
 from uncloning_ros.policy_io import Infer, Observation
 from uncloning_ros.runtime.inference import OnnxPolicy, load_policy
 
-_PLAIN, _ITSELF = 'mixed', 'itself, the noise'
+_PLAIN = 'mixed'
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _planning_times(model: Path, steerings: Mapping[str, Steering], repeats: int
     rng = np.random.default_rng(0)
     for _ in range(repeats):
         policy = load_policy(model)
-        infers: dict[str, Infer] = {_PLAIN: policy, _ITSELF: load_policy(model)}
+        infers: dict[str, Infer] = {_PLAIN: policy, ITSELF: load_policy(model)}
         infers |= {name: steering.steer(load_policy(model))
                    for name, steering in steerings.items()}
         observation, noise = (rng.standard_normal(shape, dtype=np.float32)

@@ -16,6 +16,7 @@ from uncloning_ros.learning.options import CAMERA_TRAINING, EDIT, FEW_DEMONSTRAT
 
 ALL = 'all'  # the demonstrations of all modes, about the same number of each
 LATENCY = 'latency'
+ITSELF = 'itself, the noise'  # name of the ratio of planning times of one file
 TIMES = 'times'  # of policies that see: planning, and episodes with their pictures
 MEASURED = (LATENCY, TIMES)  # cases that measure times, and judge no episodes
 

@@ -133,7 +133,9 @@ def judged(results: Sequence[EpisodeResult], kept_modes: Sequence[str]) -> dict[
         'committed': found.committed, 'bridges': found.bridges,
     } | ({} if said is None else {'said': {
         'completed': said.completed, 'agreed': said.agreed, 'unread': said.unread,
-        'least_read_s': None if said.read_s is None else said.read_s.least}})
+        'least_read_s': None if said.read_s is None else said.read_s.least,
+        **{name: None if found is None else found.median for name, found in (
+            ('median_read_s', said.read_s), ('median_apart_m', said.grasp_apart_m))}}})
 
 
 def identity(case: Case) -> dict[str, Any]:
