@@ -211,8 +211,7 @@ def _aims(results: Record, schedule: Schedule) -> list[str]:
     ratios = {one['name']: one for one in (_made(results, case) or {}).get('ratios', ())}
     for kind, one in ratios.items():
         if kind in POLICY_KINDS:
-            # No class is slower by what the noise of flow against itself shows.
-            most = _PLAN_RATIO if kind == PLAN else max(1.0, ratios[ITSELF]['high'])
+            most = _PLAN_RATIO if kind == PLAN else 1.0
             rows.append([f'`{kind}` plans in at most {most:.2f} of the time of `flow`',
                          f'`{case.scenario}`', f'{one["value"]:.2f} ({one["low"]:.2f} to '
                          f'{one["high"]:.2f}); `flow` against itself '

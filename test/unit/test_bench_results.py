@@ -29,6 +29,7 @@ from comparison.statistics import against, distance_to_ideal, pooled, stratified
 
 from uncloning_ros.audit.figures.statistics import paired_difference
 from uncloning_ros.errors import UncloningError
+from uncloning_ros.judging.said import Said
 from uncloning_ros.judging.unsafe import UnsafeEvent
 
 
@@ -50,6 +51,16 @@ def test_an_episode_is_one_character() -> None:
         'modes': {'between_modes': 1, 'blade_first': 1, 'handle_first': 2},
         'failures': {'dropped': 2, 'unsafe': 1, 'wrong_part': 2},
         'unsafe': {'contact hand': 1, 'thrust hand': 1}, 'committed': 0, 'bridges': 0}
+
+
+def test_what_a_policy_said_is_held_against_what_it_did() -> None:
+    found = judged([SimpleNamespace(seed=7, said=Said('left', apart_m, read_s), outcome=(
+        SimpleNamespace(completed=True, failure=None, unsafe=None, success=True, mode=mode,
+                        committed=(), taken_s=None)))
+        for apart_m, read_s, mode in ((0.01, 1.0, 'left'), (0.03, 2.5, 'left'),
+                                      (0.02, None, 'right'))], ['left'])
+    assert found['said'] == {'completed': 3, 'agreed': 2, 'unread': 1, 'least_read_s': 1.0,
+                             'median_read_s': 2.5, 'median_apart_m': 0.02}
 
 
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:
