@@ -9,7 +9,7 @@ and results and page are written after each case. Run it in bench/:
   python -m cloning
   python -m cloning --only scenario=knife,kept=all
   python -m cloning --list
-  python -m cloning --short      about ten minutes, in runs/cloning-short/ alone
+  python -m cloning --short      about 15 minutes, in runs/cloning-short/ alone
 """
 
 import argparse
