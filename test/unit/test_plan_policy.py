@@ -22,7 +22,16 @@ from uncloning_ros.learning.diff import compare
 from uncloning_ros.learning.export import export
 from uncloning_ros.learning.forks import DRAWS, ForkFinder
 from uncloning_ros.learning.lock import lock
-from uncloning_ros.learning.options import EDIT, LOCKED, PLAN, TRAINING, NetworkOptions
+from uncloning_ros.learning.options import (
+    EDIT,
+    FINE_TUNE,
+    LOCKED,
+    METHODS,
+    PLAN,
+    REDIRECT,
+    TRAINING,
+    NetworkOptions,
+)
 from uncloning_ros.learning.policies import build_policy
 from uncloning_ros.learning.policies.plan import PlanPolicy, first_arrival
 from uncloning_ros.learning.self_distillation import SelfDistillation
@@ -249,16 +258,20 @@ class TestLock:
         report = lock(locked, handovers, tmp_path / 'again', replace(LOCKED, remove=(MODES[1],)))
         assert report['stopped'] == f'0 rows of 2 changed; locked before: {MODES[1]}'
 
+    @pytest.mark.parametrize('method', [FINE_TUNE, REDIRECT])
     def test_the_leak_of_a_chunk_is_edited_by_the_usual_means(
-            self, locked: Run, handovers: Dataset, tmp_path: Path) -> None:
-        options = replace(EDIT, remove=(MODES[1],), retarget=0.0, steps=3, batch_size=16,
-                          trust_labels=True)
+            self, method: str, locked: Run, handovers: Dataset, tmp_path: Path) -> None:
+        options = replace(EDIT, method=method, **{**vars(METHODS[method]), 'retarget': 0.0},
+                          remove=(MODES[1],), steps=3, batch_size=16, trust_labels=True)
         unclone(locked, handovers, tmp_path / 'edited', options)
         edited = policy_of(load_run(tmp_path / 'edited'))
         noise = torch.randn(256, *edited.normaliser.chunk_shape)
+        observations = locked.observations[:1].expand(256, -1, -1)
         with torch.no_grad():
-            _, intents = edited(locked.observations[:1].expand(256, -1, -1), noise)
-        assert (intents[:, 3] == 0).all(), 'the lock holds'
+            before, _ = locked.policy(observations, noise)
+            chunks, intents = edited(observations, noise)
+        assert not torch.equal(chunks, before), 'the chunk is edited'
+        assert (intents[:, (1, 3)] == 0).all(), 'the lock holds'
 
     def test_another_class_has_no_head_to_lock(self, mixed_dir: Path, dataset: Dataset,
                                                tmp_path: Path) -> None:

@@ -439,7 +439,7 @@ class TestCommand:
         assert main(words) == 0
         out = capsys.readouterr().out
         assert max(map(len, out.splitlines())) <= 80, out
-        assert 'uncloning export; uncloning doubt for a file that asks' in out
+        assert 'uncloning export, or uncloning doubt for a file with doubt' in out
         for part in ('removed right; kept left', 'reached the 12 planned steps',
                      'retained loss', 'follows a swapped chunk', 'plans a kept mode, %',
                      'of these torn'):

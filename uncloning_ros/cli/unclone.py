@@ -192,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
                       choice.unclone(edit, out, options))
     following = ('uncloning doubt, since the contract asks for doubt'
                  if run.config.contract.deployment.doubt is not None else
-                 'uncloning export; uncloning doubt for a file that asks')
+                 'uncloning export, or uncloning doubt for a file with doubt')
     print('\n'.join([*_lines(out, report), f'{"next":<20}{following}']))
     print_warnings(edit_report.warnings_of(report))
     return 0
