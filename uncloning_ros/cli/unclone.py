@@ -54,6 +54,7 @@ import os
 import select
 import signal
 import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -455,7 +456,8 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
                     f'{_percent(one["left"]["way"]):>12}  {one["retained_loss"]:13.4f}  '
                     f'{one["gamma"]:5g}')
                    for one in chosen['tried']),
-                 ('chosen', edit['method']), ('', chosen['reason'])]
+                 ('chosen', edit['method']),
+                 *(('', line) for line in textwrap.wrap(chosen['reason'], 59))]
     if removal is not None:
         rows.append(('', ''))
         if 'looks' in removal:
