@@ -27,6 +27,7 @@ SMALL = [
     (('train',), {'--steps': '60', '--threads': '1'}),
     (('unclone',), {'--steps': '20', '--threads': '1'}),
     (('unclone', 'runs/locked'), {'--steps': None, '--threads': None}),  # a lock takes none
+    (('unclone', 'fine-tune'), {'--steps': '20', '--threads': '1'}),
     (('unclone', '--sweep'), {'--episodes': '1'}),
     (('unclone', '--preferences'), {'--yes': ''}),
     (('audit',), {'--episodes': '2'}),
