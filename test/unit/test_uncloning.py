@@ -374,7 +374,7 @@ class TestWarnings:
 
     LOOKS: ClassVar = {'looks': [{'step': 0, 'observations': 10, 'open': 5, 'torn': 2}]}
 
-    PLAIN: ClassVar = {'labels': None,
+    PLAIN: ClassVar = {'labels': None, 'retained_loss': {'before': None, 'after': None},
                        'retargeted': {'share': 0.0, 'episodes': 0, 'reason': ''}}
 
     def _warnings(self, removal: dict[str, Any], right: float = 1.0,
@@ -389,9 +389,9 @@ class TestWarnings:
                            | self.PLAIN) == []
 
     def test_few_demonstrations_that_could_not_be_retargeted(self) -> None:
-        reason = {'labels': None, 'retargeted': {'share': 0.0, 'episodes': 0,
-                                                 'reason': 'hand_pose is not observed'}}
-        [sentence] = warnings_of({'classifier': None, 'removal': None} | reason)
+        reason = {'retargeted': {'share': 0.0, 'episodes': 0,
+                                 'reason': 'hand_pose is not observed'}}
+        [sentence] = warnings_of({'classifier': None, 'removal': None} | self.PLAIN | reason)
         assert 'kept modes have few demonstrations' in sentence
         assert 'hand_pose is not observed' in sentence
 
