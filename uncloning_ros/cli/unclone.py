@@ -16,9 +16,9 @@ episodes.
   uncloning unclone runs/mixed --data data/ --remove blade_first \
       --out runs/uncloned
 
-First a classifier judges the labels. Those that look wrong are named, and their episodes take no
-part. Episodes without a label get the mode that it is sure of; such a dataset is made with
-uncloning dataset --keep-unlabelled.
+First the labels are compared: episodes that look alike have one mode. Labels that look wrong are
+named, and their episodes take no part. Episodes without a label get the mode of those that they
+look like; such a dataset is made with uncloning dataset --keep-unlabelled.
 
 After an incident, recordings of it take the place of the data: bags, or the incident files of the
 policy node. Where the policy had another plan, it learns that plan; its own plans hold the rest.
@@ -140,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--trust-labels', action='store_true',
                         help='take all labels as they are; without it, labels that look wrong '
                              'are named and left out, and episodes without a label get the mode '
-                             'that a classifier is sure of')
+                             'of those that they look like')
     parser.add_argument('--sweep', action='store_true',
                         help='try several strengths of the removal in the folder --out, and '
                              'recommend one; the same command continues a stopped sweep')
@@ -423,11 +423,15 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
     if labels := report['labels']:
         verdict = (f'taken as they are: {labels["trusted"]}' if labels['trusted'] else
                    f'{len(labels["doubted"])} look wrong')
-        rows.append(('labels', f'{counted(labels["labelled"], "episode")}, {verdict}'))
+        rows += [('labels', f'{counted(labels["labelled"], "episode")}, {verdict}'),
+                 ('', 'none could be compared' if labels['agreement'] is None else
+                  f'{labels["judged"]} compared with like episodes, '
+                  f'{_percent(labels["agreement"])} % confirmed')]
         if labels['unlabelled']:
             given = labels['given']
+            rest = labels['unlabelled'] - sum(given.values())
             rows += [('without a label', f'{counted(labels["unlabelled"], "episode")}, '
-                                         f'{sum(given.values())} given a mode'),
+                                         f'{sum(given.values())} given a mode, {rest} left out'),
                      *(('', f'{count} {mode}') for mode, count in sorted(given.items()))]
         if labels['spans']:
             rows += [('', f'right in {_percent(labels["told"])} % of unseen windows'),

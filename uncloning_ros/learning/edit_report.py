@@ -7,12 +7,12 @@ from typing import Any
 
 from uncloning_ros.errors import counted
 
-SCHEMA = 'uncloning/edit@6'
+SCHEMA = 'uncloning/edit@7'
 
 # Least share of windows where modes part in which the classifier must be right: one that cannot
 # tell the modes apart there gives no direction.
 _LEAST_RIGHT = 0.9
-# Least agreement with unseen labels: below it the classifier has no opinion about labels.
+# Least agreement of labels: below it none is doubted, and none is given.
 LEAST_AGREEMENT = 0.7
 _SHOWN = 5  # doubted labels, or recordings, that a warning names
 # Share of plans of removed modes after an edit, from which on they are not gone.
@@ -106,7 +106,7 @@ def _took_no_part(left_out: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _of_labels(labels: Mapping[str, Any]) -> list[str]:
-    """Return warnings about the labels, as the classifier sees them."""
+    """Return warnings about the labels, compared with those of episodes that look alike."""
     found = []
     if doubted := labels['doubted']:
         shown = ', '.join(f'{one["episode"]} (labelled {one["label"]}, looks like {one["seen"]})'
@@ -118,17 +118,17 @@ def _of_labels(labels: Mapping[str, Any]) -> list[str]:
     given, agreement = sum(labels['given'].values()), labels['agreement']
     if agreement is None:
         if given:
-            found.append(f'a classifier gave modes to {given} of {labels["unlabelled"]} episodes '
-                         f'without a label, and was not tested: it was sure of no labelled '
-                         f'episode that it had not seen; label more')
+            found.append(f'{given} of {labels["unlabelled"]} episodes without a label got the '
+                         f'mode of labelled ones that look alike, which was not tested: no label '
+                         f'could be compared with another one; label at least two episodes of '
+                         f'each mode')
         return found
-    sees = (f'sees another mode than the label in {1 - agreement:.0%} of {labels["judged"]} '
-            f'labelled episodes that it had not seen')
+    sees = (f'{1 - agreement:.0%} of {labels["judged"]} labelled episodes look like those of the '
+            f'other side, kept or removed')
     if agreement < LEAST_AGREEMENT:
         rest = ', and episodes without a label took no part' if labels['unlabelled'] else ''
-        found.append(f'the classifier {sees}, so it has no opinion: the labels were taken as they '
-                     f'are{rest}; check the labels of the episodes')
+        found.append(f'{sees}, so the labels were taken as they are{rest}; check the labels of '
+                     f'the episodes')
     elif given and agreement < _LEAST_RIGHT:
-        found.append(f'the classifier, which gave modes to episodes without a label, {sees}; '
-                     f'label more')
+        found.append(f'{sees}; so may those that got a mode for their look; label more')
     return found

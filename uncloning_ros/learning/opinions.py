@@ -1,23 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The uncloning_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Have a classifier judge the mode of each demonstration: of those without a label, and of labels.
+"""Judge the mode of each demonstration: of those without a label, and of labels.
 
-The classifier reads the mode from condition and demonstrated chunk. An episode is judged by
-classifiers that never saw it (cross-fitting), by the geometric mean of the probabilities that
-they give to a mode over its windows. It is sure of a mode from a probability of `SURE` on.
+Episodes that look alike have one mode. Each labelled episode votes for its mode at the episodes
+nearest to it, and these pass the votes on (Zhou et al. 2004, Learning with local and global
+consistency), so clusters of episodes get the mode of their labels. An episode does not vote for
+itself. Two episodes are near if their windows are, at places evenly spread over the arm's way.
 
-Episodes without a label get the mode that it is sure of. Labels that it is sure are wrong are
-doubted: their episodes belong to no mode then, and a person should look at them. A classifier that
-agrees with too few of the labels has no opinion.
+All modes have the same weight. Episodes without a label get a mode where the share `SURE` of the
+votes is for one side, kept or removed. A label is doubted where another mode has more weight, and
+twice the single votes: the episode belongs to no mode then, and a person should look at it. Votes
+that agree with too few of the labels count for nothing.
 
-Where it is right in too few windows of unseen episodes, kept or removed, the labels do not hold
-for whole episodes. Then their spans are found: the time since the begin in which it is right. They
-are whole where observations tell how far an episode is: else the begin of one mode and the rest of
-another may be alike.
+A classifier of windows tells whether labels hold for whole episodes. Where it is right in too few
+windows of unseen episodes, kept or removed, they do not. Then their spans are found: the time
+since the begin in which it is right. No label is doubted then, and no mode given. Spans are whole
+where observations tell how far an episode is: else the begin of one mode and the rest of another
+may be alike.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,20 +30,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uncloning_ros.demos.dataset.store import Dataset, Frames
+from uncloning_ros.geometry import position_of
 from uncloning_ros.learning.edit_report import LEAST_AGREEMENT
 from uncloning_ros.learning.mode_classifier import ModeClassifier
 from uncloning_ros.learning.normaliser import Normaliser
 from uncloning_ros.learning.windows import Looked, Windows, windows_of_frames
 from uncloning_ros.progress import progress_bar
 
-SURE = 0.8
+SURE = 0.8  # probability, or share of votes, from which on a mode is sure
 SOURCE = 'classifier'  # of a label
 
-# Labelled episodes of a mode from which on they are judged; with fewer those that remain to
-# learn from are too few to contradict a person.
+# Labelled episodes of a mode from which on they are judged; with fewer those that remain are too
+# few to contradict a person.
 _ENOUGH = 10
+_PLACES = 16  # of an episode, at which it is compared with others
+_NEIGHBOURS = 5
+_PASSED = 0.9  # share of a vote that is passed on
+_CLEAR = 2 / 3  # share of the votes against a label that contradicts it; a fifth may be wrong
+_ROUNDS = 8  # without the wrong labels of one, the next one finds more
 _FOLDS = 5
-_ROUNDS = 2  # the second one learns from the modes that the first one gave, too
 _WINDOWS = 32  # of an episode, evenly spread
 _TOLD = 0.8  # least share of unseen windows that are right where labels hold for whole episodes
 _STEPS, _BATCH, _RATE, _DECAY = 200, 256, 3e-4, 1e-2
@@ -49,24 +57,24 @@ _NOISE = 0.05  # of inputs, in the normaliser's units: few episodes are few plac
 
 @dataclass(frozen=True)
 class Doubt:
-    """A label that the classifier is sure is wrong: it sees the mode `seen` instead."""
+    """A label that looks wrong: `share` of the votes for its mode or `seen` are for `seen`."""
 
     episode: str
     label: str
     seen: str
-    probability: float
+    share: float
 
 
 @dataclass(frozen=True)
 class Opinions:
-    """What the classifier thinks of the episodes of a dataset, by their index.
+    """What is thought of the episodes of a dataset, by their index.
 
     `given` are modes of episodes without a label, of which there are `unlabelled`. Of `labelled`
-    episodes the classifier was sure of `judged` ones, before it doubted any, and saw the mode of
-    their label in the share `agreement`; None where it was sure of none. `trusted` is the reason
-    why all labels are taken as they are, '' where the wrong ones are doubted. `told` is the share
-    of unseen windows in which it was right, kept or removed; None if it saw all episodes. `spans`
-    are those that were found, none where labels hold for whole episodes.
+    episodes `judged` ones have clear votes, and in the share `agreement` of these they are for the
+    side of the label, kept or removed; None where there are none. `trusted` is the reason why all
+    labels are taken as they are, '' where the wrong ones are doubted. `told` is the share of
+    unseen windows in which the classifier was right; None if it judged none. `spans` are those
+    that were found, none where labels hold for whole episodes.
     """
 
     given: Mapping[int, str]
@@ -104,147 +112,163 @@ def opinions(normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], kep
 
     The first `kept` modes are the kept ones. `looked` is as `dataset_windows` takes it.
     """
-    judge = _Judge(normaliser, dataset, modes, seed, looked)
     labels = {index: modes.index(one.mode) for index, one in enumerate(dataset.episodes)
               if one.mode in modes}
+    unlabelled = [index for index, one in enumerate(dataset.episodes) if one.mode is None]
+    passed = _passed_on(normaliser, dataset, [*labels, *unlabelled], looked)
+
+    def votes(voters: Mapping[int, int]) -> tuple[Tensor, Tensor]:
+        """Return votes (E, M), and their share (E,) for kept modes; half where there are none."""
+        ballots = torch.zeros(len(passed), len(modes), dtype=passed.dtype)
+        ballots[[*voters], [*voters.values()]] = 1.0
+        cast = passed @ (ballots / ballots.sum(0).clamp(min=1.0))  # each mode has the same weight
+        return cast, (cast[:, :kept].sum(1) / cast.sum(1)).nan_to_num(0.5)
+
+    _, shares = votes(labels)
     counts = Counter(labels.values())
-    folds = _folds({index: label for index, label in labels.items() if counts[label] > 1}, seed)
-
-    def contradicted(sure: Mapping[int, Tensor]) -> dict[int, Doubt]:
-        return {index: Doubt(dataset.episodes[index].name, modes[labels[index]],
-                             modes[int(share.argmax())], float(share.max()))
-                for index, share in sorted(sure.items())
-                if int(share.argmax()) != labels[index]}
-
-    with progress_bar('judging labels', _FOLDS, 'part', delay_s=2.0) as bar:
-        sure, unseen = judge.sure_of_unseen(labels, labels, folds, bar.update)
-        wrong = contradicted(sure)
-        agreement = 1.0 - len(wrong) / len(sure) if sure else None
-        able = agreement is None or agreement >= LEAST_AGREEMENT
-        trusted = _trusted(agreement, able, min(counts.values()))
-        doubted = {} if trusted else wrong
+    agrees = [bool(shares[index] > 0.5) == (label < kept) for index, label in labels.items()
+              if counts[label] > 1 and not 1 - _CLEAR < shares[index] < _CLEAR]
+    agreement = sum(agrees) / len(agrees) if agrees else None
+    able = agreement is None or agreement >= LEAST_AGREEMENT
+    few = min(counts.values()) < _ENOUGH
+    trusted = _trusted(agreement, able, few)
+    doubted: dict[int, Doubt] = {}
+    right = labels
+    for _ in range(0 if trusted else _ROUNDS):
+        cast, _ = votes(right)
+        for index, label in labels.items():
+            seen = int(cast[index].argmax())
+            against, own = (float(cast[index, mode]) * counts[mode] for mode in (seen, label))
+            share = against / (against + own) if against else 0.0  # of single votes
+            if seen != label and share >= _CLEAR:
+                doubted[index] = Doubt(dataset.episodes[index].name, modes[label], modes[seen],
+                                       share)
         right = {index: label for index, label in labels.items() if index not in doubted}
-        if doubted:
-            bar.total += _FOLDS
-            # Without these wrong labels the classifier finds more of them.
-            surer, unseen = judge.sure_of_unseen(right, labels, folds, bar.update)
-            doubted = contradicted(surer)
-            right = {index: label for index, label in labels.items() if index not in doubted}
-        told, spans = judge.spans(unseen, right, kept) if able else (None, {})
-        given = judge.sure_of_unlabelled(right) if able and not spans else {}
+        counts = Counter(right.values())
+    cast, shares = votes(right)
+    given = {index: int(cast[index].argmax()) for index in unlabelled
+             if able and not 1 - SURE < shares[index] < SURE}
+    told, span = None, None
+    if able or not few:
+        told, span = _span(normaliser, dataset, right | given, len(modes), kept, seed, looked)
+    if span is not None:
+        given, doubted = {}, {}
+    spans = {} if span is None else {
+        index: (span[0], min(span[1], frames)) for index in labels
+        if (frames := dataset.episodes[index].frames) > span[0]}
     return Opinions({index: modes[mode] for index, mode in given.items()}, doubted,
-                    len(judge.unlabelled), len(labels), len(sure), agreement, trusted, told, spans)
+                    len(unlabelled), len(labels), len(agrees), agreement, trusted, told, spans)
 
 
-def _trusted(agreement: float | None, able: bool, least: int) -> str:
-    """Return the reason why no label is doubted; the rarest mode has `least` labels."""
+def _trusted(agreement: float | None, able: bool, few: bool) -> str:
+    """Return the reason why no label is doubted; '' if there is none."""
     if not able:
-        return 'the classifier disagrees'
-    if least < _ENOUGH:
+        return 'they contradict each other'
+    if few:
         return f'a mode has fewer than {_ENOUGH}'
-    return 'the classifier is unsure' if agreement is None else ''
+    return 'none could be compared' if agreement is None else ''
+
+
+def _passed_on(normaliser: Normaliser, dataset: Dataset, episodes: Sequence[int],
+               looked: Looked | None) -> Tensor:
+    """Return how much of the vote of each episode comes to each other one, (E, E), 0 to itself.
+
+    That is 0 for episodes without a frame that was looked at.
+    """
+    found = torch.zeros((len(dataset.episodes),) * 2, dtype=torch.float64)
+    places = {index: places for index in sorted(episodes)
+              if len(places := _places(dataset, index, looked))}
+    if not places:
+        return found
+    windows = windows_of_frames(normaliser, dataset, np.concatenate([*places.values()]), looked)
+    points = torch.cat([windows.conditions, windows.clean], 1).view(len(places), -1)
+    apart = torch.cdist(points, points).double()
+    near = apart.topk(min(_NEIGHBOURS + 1, len(apart)), largest=False)  # one is itself
+    linked = torch.zeros_like(apart).scatter(1, near.indices, 1.0)
+    scale = near.values[:, -1].clamp(min=1e-9)
+    weights = torch.maximum(linked, linked.T) * torch.exp(-apart ** 2 / (scale[:, None] * scale))
+    weights.fill_diagonal_(0.0)
+    sums = weights.sum(1).clamp(min=1e-9).sqrt()
+    flow = weights / (sums[:, None] * sums)
+    votes = torch.linalg.inv(torch.eye(len(flow), dtype=flow.dtype) - _PASSED * flow)
+    where = torch.tensor([*places])
+    found[where[:, None], where] = votes.clamp(min=0.0).fill_diagonal_(0.0)
+    return found
+
+
+def _places(dataset: Dataset, index: int, looked: Looked | None) -> Frames:
+    """Return `_PLACES` frames of an episode, evenly spread over the way of the arm.
+
+    Without an observed pose of the arm they are evenly spread over the time.
+    """
+    frames = np.arange(dataset.bounds[index], dataset.bounds[index + 1])
+    if looked is not None:
+        frames = frames[np.isin(frames, looked.frames)]
+    if not len(frames):
+        return frames
+    stops = frames[::1 + len(frames) // _WINDOWS]  # shorter steps are noise
+    way = 1e-6 * np.arange(len(stops))  # of an arm that rests
+    if (key := dataset.contract.interface.arm_pose_key) is not None:
+        arm = position_of(dataset.observations[stops][
+            :, dataset.contract.interface.observation_slices[key]])
+        way[1:] += np.cumsum(np.linalg.norm(np.diff(arm, axis=0), axis=1))
+    wanted = np.interp(np.linspace(0.0, way[-1], _PLACES), way, np.arange(len(stops)))
+    return stops[np.round(wanted).astype(np.int64)]
+
+
+def _span(normaliser: Normaliser, dataset: Dataset, labels: Mapping[int, int], modes: int,
+          kept: int, seed: int, looked: Looked | None,
+          ) -> tuple[float | None, tuple[int, int] | None]:
+    """Return the share of right windows, kept or removed, and the span of labels.
+
+    A window is judged by a classifier that saw others than its episode. A span is the part of the
+    time since the begin of an episode in which most windows are right: each one counts `_TOLD`
+    less, right or wrong. It is None where labels hold for whole episodes, or have spans, and where
+    the classifier is wrong of too many of the episodes of which it is sure.
+    """
+    if not (folds := _folds(labels, seed)):
+        return None, None
+    frames = np.concatenate(list(_judged_frames(dataset, labels, looked)))
+    windows = windows_of_frames(normaliser, dataset, frames, looked)
+    episodes = torch.from_numpy(dataset.episode_of(frames))
+    label_of, fold_of = torch.full((2, len(dataset.episodes)), -1)
+    label_of[[*labels]] = torch.tensor([*labels.values()])
+    fold_of[[*folds]] = torch.tensor([*folds.values()])
+    logs = torch.full((len(frames), modes), torch.nan)
+    with progress_bar('judging labels', _FOLDS, 'part', delay_s=2.0) as bar:
+        for fold in range(_FOLDS):
+            unseen = fold_of[episodes] == fold
+            if unseen.any() and not unseen.all():
+                classifier = trained(windows.picked(torch.nonzero(~unseen)[:, 0]),
+                                     label_of[episodes][~unseen], modes, seed)
+                with torch.no_grad():
+                    logs[unseen] = classifier(windows.conditions[unseen],
+                                              windows.clean[unseen]).log_softmax(1)
+            bar.update()
+    of_kept, judged = label_of < kept, ~logs[:, 0].isnan()
+    right = (logs.exp()[:, :kept].sum(1) > 0.5) == of_kept[episodes]
+    told = float(right[judged].float().mean()) if judged.any() else None
+    if told is None or told >= _TOLD or any(one.span for one in dataset.episodes):
+        return told, None
+    means = torch.zeros(len(of_kept), modes).index_add(
+        0, episodes, logs.nan_to_num(0.0)) / episodes.bincount(
+            minlength=len(of_kept)).clamp(min=1)[:, None]
+    shares = means.softmax(1)
+    sure = shares.amax(1) >= SURE
+    agrees = (shares[:, :kept].sum(1) > 0.5) == of_kept
+    if sure.any() and float(agrees[sure].float().mean()) < LEAST_AGREEMENT:
+        return told, None
+    since = torch.from_numpy(frames - dataset.bounds[episodes])
+    return told, _best_part(np.asarray(since[judged].bincount(right[judged].float() - _TOLD)))
 
 
 def _folds(labels: Mapping[int, int], seed: int) -> dict[int, int]:
-    """Return the fold of each episode; each mode is spread evenly over the folds."""
+    """Return the fold of each episode of modes with two or more; each is spread over the folds."""
     order = np.random.default_rng(seed).permutation(sorted(labels)).tolist()
-    return {index: place % _FOLDS for mode in set(labels.values()) for place, index in enumerate(
-        index for index in order if labels[index] == mode)}
-
-
-class _Judge:
-    """The windows that are judged, and classifiers that learn from some of them."""
-
-    def __init__(self, normaliser: Normaliser, dataset: Dataset, modes: Sequence[str], seed: int,
-                 looked: Looked | None) -> None:
-        self._frames = frames = np.concatenate(list(_judged_frames(dataset, modes, looked)))
-        self._dataset = dataset
-        self._windows = windows_of_frames(normaliser, dataset, frames, looked)
-        self._episodes = torch.from_numpy(dataset.episode_of(frames))
-        self._count, self._modes, self._seed = len(dataset.episodes), len(modes), seed
-        self.unlabelled = [index for index, one in enumerate(dataset.episodes)
-                           if one.mode is None]
-
-    def sure_of_unseen(self, taught: Mapping[int, int], judged: Mapping[int, int],
-                       folds: Mapping[int, int], on_fold: Callable[[], object],
-                       ) -> tuple[dict[int, Tensor], Tensor]:
-        """Return the probability (M,) of each mode for episodes that are judged and sure.
-
-        Those of a fold are judged by what the other folds of `taught` teach. Return too the
-        probability (N, M) of each mode in each window, NaN for those of episodes in no fold.
-        """
-        found: dict[int, Tensor] = {}
-        unseen = torch.full((len(self._windows), self._modes), torch.nan)
-        for fold in range(_FOLDS):
-            held_out = [index for index in judged if folds.get(index) == fold]
-            if held_out:
-                shares, logs = self._shares({index: label for index, label in taught.items()
-                                             if folds.get(index) != fold})
-                theirs = torch.isin(self._episodes, torch.tensor(held_out))
-                unseen[theirs] = logs[theirs].exp()
-                found |= {index: shares[index] for index in held_out
-                          if float(shares[index].max()) >= SURE}
-            on_fold()
-        return found, unseen
-
-    def spans(self, unseen: Tensor, labels: Mapping[int, int],
-              kept: int) -> tuple[float | None, dict[int, tuple[int, int]]]:
-        """Return the share of right windows, kept or removed, and the spans of labels.
-
-        `unseen` are probabilities (N, M). Spans are the part of the time since the begin of an
-        episode in which most windows are right: each one counts `_TOLD` less, right or wrong.
-        None are returned where labels hold for whole episodes, or have spans.
-        """
-        of_kept = torch.zeros(self._count, dtype=torch.bool)
-        of_kept[[index for index, label in labels.items() if label < kept]] = True
-        right = (unseen[:, :kept].sum(1) > 0.5) == of_kept[self._episodes]
-        judged = ~unseen[:, 0].isnan() & torch.isin(self._episodes, torch.tensor(sorted(labels)))
-        told = float(right[judged].float().mean()) if judged.any() else None
-        if told is None or told >= _TOLD or any(one.span for one in self._dataset.episodes):
-            return told, {}
-        since = torch.from_numpy(self._frames - self._dataset.bounds[self._episodes])
-        gains = since[judged].bincount(right[judged].float() - _TOLD)
-        first, end = _best_part(np.asarray(gains))
-        return told, {index: (first, min(end, frames)) for index in sorted(labels)
-                      if (frames := self._dataset.episodes[index].frames) > first}
-
-    def sure_of_unlabelled(self, labels: Mapping[int, int]) -> dict[int, int]:
-        """Return the modes of unlabelled episodes that are sure."""
-        if not self.unlabelled:
-            return {}
-        return self._sure(self._shares(labels)[0])
-
-    def _sure(self, shares: Tensor) -> dict[int, int]:
-        return {index: int(shares[index].argmax()) for index in self.unlabelled
-                if float(shares[index].max()) >= SURE}
-
-    def _shares(self, labels: Mapping[int, int]) -> tuple[Tensor, Tensor]:
-        """Return the probability (E, M) of each mode for each episode, learned from `labels`.
-
-        Return its logarithm for each window (N, M) too.
-        """
-        known = dict(labels)
-        for _ in range(_ROUNDS if self.unlabelled else 1):
-            logs = self._classified(known)
-            total = torch.zeros(self._count, self._modes).index_add(0, self._episodes, logs)
-            windows = self._episodes.bincount(minlength=self._count).clamp(min=1)
-            shares = (total / windows[:, None]).softmax(1)
-            known = self._sure(shares) | dict(labels)
-        return shares, logs
-
-    def _classified(self, labels: Mapping[int, int]) -> Tensor:
-        """Return the log probability (N, M) of each mode for each window."""
-        of_episode = torch.full((self._count,), -1)
-        for index, label in labels.items():
-            of_episode[index] = label
-        targets = of_episode[self._episodes]
-        learned = torch.nonzero(targets >= 0)[:, 0]
-        if not len(learned):  # of no labelled episode was a picture looked at
-            return torch.zeros(len(targets), self._modes)
-        classifier = trained(self._windows.picked(learned), targets[learned], self._modes,
-                              self._seed)
-        with torch.no_grad():
-            return classifier(self._windows.conditions, self._windows.clean).log_softmax(1)
+    members = [[index for index in order if labels[index] == mode]
+               for mode in sorted({*labels.values()})]
+    return {index: place % _FOLDS for one in members if len(one) > 1
+            for place, index in enumerate(one)}
 
 
 def _best_part(values: NDArray[np.float64]) -> tuple[int, int]:
@@ -256,16 +280,16 @@ def _best_part(values: NDArray[np.float64]) -> tuple[int, int]:
     return int(first), int(end)
 
 
-def _judged_frames(dataset: Dataset, modes: Sequence[str],
+def _judged_frames(dataset: Dataset, labels: Mapping[int, int],
                    looked: Looked | None) -> Iterator[Frames]:
-    for index, one in enumerate(dataset.episodes):
+    for index in sorted(labels):
+        one = dataset.episodes[index]
         frames = np.arange(dataset.bounds[index], dataset.bounds[index + 1])
         if one.mode is not None:
             frames = frames[one.of_mode]
         if looked is not None:
             frames = frames[np.isin(frames, looked.frames)]
-        if one.mode is None or one.mode in modes:
-            yield frames[::1 + len(frames) // _WINDOWS]
+        yield frames[::1 + len(frames) // _WINDOWS]
 
 
 def trained(windows: Windows, labels: Tensor, modes: int, seed: int) -> ModeClassifier:

@@ -115,13 +115,12 @@ class Prepared:
 
 
 def prepared(run: Run, dataset: Dataset, options: EditOptions) -> Prepared:
-    """Check a dataset, and have a classifier judge its labels unless the options trust them.
+    """Check a dataset, and judge its labels unless the options trust them.
 
-    The classifier gives modes to episodes without a label, and spans to labels that do not hold
-    for whole episodes (`opinions`). Raise if a mode is unknown, is not in the dataset, or none
-    would be kept, if an earlier edit removed one that would be, or that episodes without a label
-    may show, if all labels of a mode look wrong, and if the dataset has another interface or
-    timing than the run.
+    Episodes without a label may get modes, and labels that do not hold for whole episodes spans
+    (`opinions`). Raise if a mode is unknown, is not in the dataset, or none would be kept, if an
+    earlier edit removed one that would be, or that episodes without a label may show, if all
+    labels of a mode look wrong, and if the dataset has another interface or timing than the run.
     """
     kept = kept_modes(run, dataset, options.remove)
     if any(mode not in run.config.contract.interface.modes
@@ -247,7 +246,7 @@ def _unlabelled(dataset: Dataset) -> int:
 def _require_known(run: Run, dataset: Dataset, modes: Sequence[str]) -> None:
     """Raise if episodes without a label may show a mode that an earlier edit removed.
 
-    A classifier of `modes` would give them another one, which may be a kept one.
+    They would get one of `modes`, which may be a kept one.
     """
     unknown = ', '.join(mode for mode in removed_modes(run.config.edit) if mode not in modes)
     if unknown and (count := _unlabelled(dataset)):
