@@ -15,6 +15,7 @@ from learning_toys import FRAMES, shares, toy_contract, toy_dataset, train_toy
 
 from uncloning_ros.audit.audited import identity_of
 from uncloning_ros.cli.main import main
+from uncloning_ros.cli.unclone import _lines
 from uncloning_ros.contract import Contract
 from uncloning_ros.demos.bags.labels import Label, add_label
 from uncloning_ros.demos.dataset.store import Dataset
@@ -179,6 +180,37 @@ def test_report_says_what_was_seen_and_done(edited: tuple[Path, dict[str, Any]])
     assert found['removed_after'] < 0.02
     assert found['without_choice'] == []
     assert warnings_of(report) == []
+
+
+def test_figures_are_of_recordings_that_the_edit_did_not_learn_from(
+        mixed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    found = shown(mixed, dataset, normal=5)
+    reports = []
+    for i in range(3):
+        # GIVEN the same recordings, but for one that is held out
+        incident, normal = found.incidents[-1], found.normal[-1]
+        moved = replace(normal.windows, conditions=normal.windows.conditions + 0.1 * (i == 1))
+        other = incident.windows.conditions.clone()
+        other[-3:] += 1.0 * (i == 2)
+        reports.append(unclone_incidents(mixed, replace(
+            found, normal=[*found.normal[:-1], replace(normal, windows=moved)],
+            incidents=[*found.incidents[:-1], replace(incident, windows=replace(
+                incident.windows, conditions=other))]), tmp_path / f'{i}', OPTIONS))
+    runs = [load_run(tmp_path / f'{i}').sha256 for i in range(3)]
+    assert runs == [runs[0]] * 3
+    assert reports[1]['retained_loss'] != reports[0]['retained_loss']
+    assert reports[2]['incidents'] != reports[0]['incidents']
+    lines = '\n'.join(_lines(tmp_path, reports[0]))
+    assert 'held-out choices' in lines and '5 recordings, 1 held out' in lines
+
+
+def test_where_nothing_is_held_out_the_command_says_so(mixed: Run, dataset: Dataset,
+                                                       tmp_path: Path) -> None:
+    report = unclone_incidents(mixed, shown(mixed, dataset, 4, 4), tmp_path / 'run',
+                               replace(OPTIONS, steps=2))
+    lines = '\n'.join(_lines(tmp_path / 'run', report))
+    assert 'choices it learned from' in lines and 'retained loss       not measured' in lines
+    assert any('at these incidents' in one for one in warnings_of(report))
 
 
 def test_record_travels_to_the_exported_file(edited: tuple[Path, dict[str, Any]],

@@ -410,14 +410,18 @@ def _lines(out: Path, report: Mapping[str, Any]) -> list[str]:
         rows.append(('retained loss', f'{loss["before"]:.4f} before, {loss["after"]:.4f} after '
                                       f'({change:+.1f} %), {loss["windows"]} windows'))
     if incidents is not None:
+        if loss['before'] is None:
+            rows.append(('retained loss', 'not measured; it takes 5 recordings with --normal'))
         rows += [
             ('incidents', f'{incidents["recordings"]}, {incidents["observations"]} observations; '
                           f'{incidents["forks"]} with a choice'),
-            *([('normal operation', counted(incidents["normal"], 'recording'))]
+            *([('normal operation', f'{counted(incidents["normal"], "recording")}, '
+                                    f'{incidents["held_out_normal"]} held out')]
               if incidents['normal'] else []),
             ('plans removed mode', f'{_percent(incidents["removed_before"])} % before, '
                                    f'{_percent(incidents["removed_after"])} % after, at '
-                                   f'{incidents["places"]} other places')]
+                                   f'{incidents["places"]} ' + (
+                'held-out choices' if incidents['held_out'] else 'choices it learned from'))]
     if taught := report.get('corrections'):
         rows += _rows_of_corrections(taught)
     if labels := report['labels']:

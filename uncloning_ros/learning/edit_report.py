@@ -92,8 +92,9 @@ def _of_incidents(incidents: Mapping[str, Any]) -> list[str]:
         found.append(f'the policy shows {", ".join(undesired)} still, undesired too; give '
                      f'incidents of all undesired modes')
     if incidents['removed_after'] > _STILL:
-        found.append(f'at other places {incidents["removed_after"]:.1%} of the plans are of a '
-                     f'removed mode still; give more incidents, or try more --steps')
+        where = 'at held-out incidents' if incidents['held_out'] else 'at these incidents'
+        found.append(f'{where} {incidents["removed_after"]:.1%} of the plans are of a removed '
+                     f'mode still; give more incidents, or try more --steps')
     return found
 
 

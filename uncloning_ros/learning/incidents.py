@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ from uncloning_ros.learning.uncloning import optimiser_of, record_of, take_steps
 from uncloning_ros.learning.windows import Windows, joined
 
 _BLENDS, _SPREAD = 600, 1.5  # number, and spread over that of the incidents' own forks
-_PLACES = 300  # blends that measure the edit, and take no part in it
+_EVERY = 5  # of so many recordings one is held out to measure the edit, of fewer none
 _MOST = 4000  # observations of incidents, and of normal operation, at which plans are retained
 _CARRIED = 4  # times that plans are drawn at an observation that the run carries
 _OF_INCIDENTS = 0.25  # share of a retained batch: most of it is of a removed mode
@@ -53,6 +53,8 @@ _APART_SHOWN = 0.4
 # A fork is known up to this many times the largest distance between forks of normal operation that
 # are next to each other.
 _REACH = 2.0
+
+_One = TypeVar('_One')
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,11 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
     every = 1 + sum(len(one.windows) for one in shown.normal) // _MOST
     normal = [one.windows.picked(torch.arange(0, len(one.windows), every))
               for one in shown.normal]
+    normal, unseen_normal = _divided(normal)
     if normal:
         of_normal, at_normal = finder.forks(normal, apart)
-    held: list[Windows] = []  # plans at forks at which nothing is removed
     if several:
         forks, before = _parted_from(of_normal, forks, options.seed)
-        followed = torch.nonzero(~of_normal.other.flatten())[:, 0]
-        held = [before.windows(), of_normal.windows().picked(followed)]
     runs = forks.first_runs(len(shown.incidents))
     if not runs:
         what, remedy = ('what normal operation shows', 'more of that with --normal') if several \
@@ -150,32 +150,45 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
             f'the policy has no choice: at none of {len(of_incidents.plans)} observations of the '
             f'incidents does it plan both what was recorded and {what}; give {remedy}, or '
             f'demonstrations with --data')
+    runs, unseen_runs = _divided(runs)
     first = [place for places in runs for place in places]
+    tested = forks.picked(torch.tensor([place for places in unseen_runs or runs
+                                        for place in places]))
+    unseen = tested.recording.unique() if unseen_runs else torch.arange(0)
+    held: list[Windows] = []  # plans at forks at which nothing is removed
+    if several:
+        followed = torch.nonzero(~of_normal.other.flatten())[:, 0]
+        held = [before.picked(~torch.isin(before.recording, unseen)).windows(),
+                of_normal.windows().picked(followed)]
     at_first = [forks.picked(torch.tensor(first)).windows(), *held]
     labels = torch.zeros(sum(map(len, at_first)), dtype=torch.long)
     labels[:len(at_first[0])] = (~forks.other[first]).flatten().long()
     classifier = trained(joined(at_first), labels, 2, options.seed)
     blends = finder.blended(forks, runs, _BLENDS, _SPREAD)
-    places = finder.blended(forks, runs, _PLACES, 1.0)
     carried = carried_conditions(run)
     at_carried = finder.parted(carried)
     incidents = joined([one.windows for one in shown.incidents]).conditions
-    some = slice(None, None, 1 + len(incidents) // _MOST)
-    own = [_own_plans(carried, at_carried, forks.least, classifier)]
+    of_recording = torch.cat([torch.full((len(one.windows),), i)
+                              for i, one in enumerate(shown.incidents)])
+    some = torch.nonzero(~torch.isin(of_recording, unseen))[::1 + len(incidents) // _MOST, 0]
+
+    def own_plans(conditions: Tensor, parted: Parted) -> Windows:
+        return _own_plans(conditions, parted, forks.least, classifier)
+
+    own = [own_plans(carried, at_carried)]
     if normal:
-        own.append(_own_plans(joined(normal).conditions, at_normal, forks.least, classifier))
+        own.append(own_plans(joined(normal).conditions, at_normal))
     looked_at = torch.cat([forks.conditions[first], blends,
                            carried[is_fork(at_carried, forks.least)]])
     removal = SelfDistillation(classifier, {'incidents': Windows(
         looked_at, torch.zeros(len(looked_at), policy.chunk_dim))}, options)
-    of_incidents = of_incidents.picked(some)
     retained = SharedBatches(
-        [(_own_plans(incidents[some], of_incidents, forks.least,
-                     classifier if several else None), _OF_INCIDENTS),
+        [(own_plans(incidents[some], of_incidents.picked(some)), _OF_INCIDENTS),
          *((part, (1.0 - _OF_INCIDENTS) / len(own)) for part in own)], options)
-    if not len(places):
-        places = forks.conditions[first]
-    held_out = _own_plans(carried, finder.parted(carried), forks.least, classifier)
+    held_out = own[0].picked(torch.arange(0))
+    if unseen_normal:
+        conditions = joined(unseen_normal).conditions
+        held_out = own_plans(conditions, finder.parted(conditions))
     with whole_folder(folder) as partial:
         optimiser = optimiser_of(run, options)
         steps = take_steps(optimiser, retained, removal, partial, options)
@@ -193,15 +206,20 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
                                    if not (forks.recording == i).any()],
                 'left_out': [vars(one) for one in shown.left_out],
                 'undesired': list(shown.undesired),
-                'forks': len(first), 'places': len(places),
-                'removed_before': _removed_share(policy, places, classifier, options.seed),
-                'removed_after': _removed_share(optimiser.average, places, classifier,
-                                                options.seed)},
+                'forks': len(first), 'places': len(tested.tick),
+                'held_out': len(unseen), 'held_out_normal': len(unseen_normal),
+                'removed_before': _removed_share(policy, tested, options.seed),
+                'removed_after': _removed_share(optimiser.average, tested, options.seed)},
             'retained_loss': {'before': policy.validation_loss(held_out),
                               'after': optimiser.average.validation_loss(held_out),
                               'windows': len(held_out)}}
         write_edited(run, optimiser.policy, optimiser.average, report, partial)
     return report
+
+
+def _divided(some: list[_One]) -> tuple[list[_One], list[_One]]:
+    """Return what an edit learns from, and what is held out to measure it."""
+    return [one for i, one in enumerate(some) if (i + 1) % _EVERY], some[_EVERY - 1::_EVERY]
 
 
 def _parted_from(normal: Forks, forks: Forks, seed: int) -> tuple[Forks, Forks]:
@@ -234,15 +252,14 @@ def _sources(recordings: Sequence[Recording]) -> list[dict[str, str]]:
 
 
 def _own_plans(conditions: Tensor, parted: Parted, least: float,
-               classifier: ModeClassifier | None) -> Windows:
-    """Return plans at conditions (N, C); at forks those of kept modes, none without a judge."""
+               classifier: ModeClassifier) -> Windows:
+    """Return plans at conditions (N, C); at forks those of kept modes."""
     draws = parted.plans.shape[1]
     windows = Windows(conditions.repeat_interleave(draws, 0), parted.plans.flatten(0, 1),
                       None if parted.said is None else parted.said.flatten(0, 1))
     forks = is_fork(parted, least).repeat_interleave(draws)
-    if classifier is not None:
-        forks &= classifier.kept_probability(windows.conditions, windows.clean) <= 0.5
-    return windows.picked(torch.nonzero(~forks)[:, 0])
+    removed = classifier.kept_probability(windows.conditions, windows.clean) <= 0.5
+    return windows.picked(torch.nonzero(~(forks & removed))[:, 0])
 
 
 def carried_conditions(run: Run) -> Tensor:
@@ -255,10 +272,9 @@ def carried_conditions(run: Run) -> Tensor:
     return conditions.repeat(_CARRIED, 1)
 
 
-def _removed_share(policy: Policy, conditions: Tensor, classifier: ModeClassifier,
-                   seed: int) -> float:
-    """Return the share of plans of removed modes at conditions (N, C)."""
-    draws = 16
-    plans = policy.draw(conditions, draws, torch.Generator().manual_seed(seed + 3))
-    kept = classifier.kept_probability(conditions.repeat_interleave(draws, 0), plans.flatten(0, 1))
-    return float((kept <= 0.5).float().mean())
+def _removed_share(policy: Policy, forks: Forks, seed: int) -> float:
+    """Return the share of plans at forks that are nearest to one that was no other plan there."""
+    draws = 64
+    plans = policy.draw(forks.conditions, draws, torch.Generator().manual_seed(seed + 3))
+    nearest = torch.cdist(plans, forks.plans).argmin(2)
+    return 1.0 - float(forks.other.gather(1, nearest).float().mean())
