@@ -406,52 +406,60 @@ def test_a_bag_of_another_contract_is_named(mixed: Run, handover: Path) -> None:
         recordings_in(mixed, [handover], KNIFE)
 
 
-def incident_file(folder: Path, **changes: Any) -> Path:
-    return write_incident(replace(incidents.incident(), **changes), folder / 'some.npz')
-
-
-def node_run(contract: Contract = incidents.CONTRACT) -> Run:
-    network = NetworkOptions(8, 1)
+@pytest.fixture(scope='module')
+def node_run() -> Run:
+    contract, network = incidents.CONTRACT, NetworkOptions(8, 1)
     return Run(RunConfig('0', contract, network, TRAINING, {'scenario': 'knife'}),
                build_policy(contract, network).eval(),
                torch.zeros(1, *incidents.Function.observation_shape), {}, '0' * 64)
 
 
-def test_incident_files_are_read(tmp_path: Path) -> None:
-    path = incident_file(tmp_path)
+def incident_file(run: Run, folder: Path, **changes: Any) -> Path:
+    """Write an incident whose plans are those of a run."""
+    some = incidents.incident()
+    with torch.no_grad():
+        chunks = run.policy(torch.from_numpy(some.observations), torch.from_numpy(some.noises))
+    return write_incident(replace(some, **{'chunks': chunks.numpy()} | changes),
+                          folder / 'some.npz')
+
+
+def test_incident_files_are_read(node_run: Run, tmp_path: Path) -> None:
+    path = incident_file(node_run, tmp_path, contract_sha256='0' * 64)  # another deployment part
     for source in (path, tmp_path):
-        (found,), _ = recordings_in(node_run(), [source], KNIFE)
+        (found,), _ = recordings_in(node_run, [source], KNIFE)
         assert (found.name, found.mode, found.seed, len(found.windows)) == (
             'some.npz', None, None, 4)
 
 
-def test_of_an_incident_file_only_the_newest_episode_counts(tmp_path: Path) -> None:
+def test_of_an_incident_file_only_the_newest_episode_counts(node_run: Run,
+                                                            tmp_path: Path) -> None:
     ticks = incidents.incident().ticks_ns
-    path = incident_file(tmp_path, events=(
+    path = incident_file(node_run, tmp_path, events=(
         Event(int(ticks[0]), 'active', 'planning', 's'),
         Event(int(ticks[1]), 'done', 'released', 's'),
         Event(int(ticks[2]), 'active', 'planning', 's'),
         Event(int(ticks[3]), 'hold', 'stale', 's'),
         Event(int(ticks[4]), 'active', 'policy', 's')))
-    (found,), _ = recordings_in(node_run(), [path], KNIFE)
+    (found,), _ = recordings_in(node_run, [path], KNIFE)
     assert len(found.windows) == 3
 
 
-def test_incident_files_that_do_not_fit_are_refused(mixed: Run, tmp_path: Path) -> None:
-    for folder in ('shape', 'contract', 'empty', 'damaged'):
+def test_incident_files_that_do_not_fit_are_refused(mixed: Run, node_run: Run,
+                                                    tmp_path: Path) -> None:
+    for folder in ('shape', 'policy', 'empty', 'damaged'):
         (tmp_path / folder).mkdir()
-    path = incident_file(tmp_path / 'shape')
+    path = incident_file(node_run, tmp_path / 'shape')
     with pytest.raises(IncidentError, match='as the contract of the run has them'):
         recordings_in(mixed, [path], KNIFE)
-    path = incident_file(tmp_path / 'contract', contract_sha256='0' * 64)
-    with pytest.raises(IncidentError, match='another contract .sha256 0000'):
-        recordings_in(node_run(), [path], KNIFE)
-    path = incident_file(tmp_path / 'empty', answered=np.zeros(5, np.bool_))
+    path = write_incident(incidents.incident(), tmp_path / 'policy' / 'some.npz')
+    with pytest.raises(IncidentError, match='some.onnx .sha256 ffff.*other plans than this run'):
+        recordings_in(node_run, [path], KNIFE)
+    path = incident_file(node_run, tmp_path / 'empty', answered=np.zeros(5, np.bool_))
     with pytest.raises(IncidentError, match='holds no plan of its newest episode'):
-        recordings_in(node_run(), [path], KNIFE)
+        recordings_in(node_run, [path], KNIFE)
     (tmp_path / 'damaged' / 'some.npz').write_bytes(b'PK\x03\x04')
     with pytest.raises(IncidentError, match='damaged'):
-        recordings_in(node_run(), [tmp_path / 'damaged'], KNIFE)
+        recordings_in(node_run, [tmp_path / 'damaged'], KNIFE)
 
 
 def test_places_without_recordings_are_refused(mixed: Run, tmp_path: Path) -> None:

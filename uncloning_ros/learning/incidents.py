@@ -42,7 +42,7 @@ from uncloning_ros.learning.uncloning import optimiser_of, record_of, take_steps
 from uncloning_ros.learning.windows import Windows, joined
 
 _BLENDS, _SPREAD = 600, 1.5  # number, and spread over that of the incidents' own forks
-_EVERY = 5  # of so many recordings one is held out to measure the edit, of fewer none
+_EVERY = 5  # one of five recordings is held out to measure the edit, of fewer none
 _MOST = 4000  # observations of incidents, and of normal operation, at which plans are retained
 _CARRIED = 4  # times that plans are drawn at an observation that the run carries
 _OF_INCIDENTS = 0.25  # share of a retained batch: most of it is of a removed mode
@@ -218,7 +218,7 @@ def unclone_incidents(run: Run, shown: Shown, folder: Path,
 
 
 def _divided(some: list[_One]) -> tuple[list[_One], list[_One]]:
-    """Return what an edit learns from, and what is held out to measure it."""
+    """Return two lists: an edit learns from the first, the second is held out to measure it."""
     return [one for i, one in enumerate(some) if (i + 1) % _EVERY], some[_EVERY - 1::_EVERY]
 
 
