@@ -42,7 +42,7 @@ class Task:
     kept: int
 
     def judged(self, labels: Sequence[str | None]) -> Opinions:
-        """Return what the edit thinks of the dataset with these labels."""
+        """Return the opinions of the edit on the dataset with these labels."""
         episodes = tuple(replace(one, mode=mode, label_source=mode and one.label_source)
                          for one, mode in zip(self.dataset.episodes, labels, strict=True))
         return opinions(self.run.policy.normaliser, replace(self.dataset, episodes=episodes),
@@ -65,9 +65,9 @@ def task_of(folder: Path) -> Task:
 
 
 def few(task: Task, each: int, seed: int) -> tuple[Opinions, Sequence[int]]:
-    """Leave a few labels of training episodes of each mode; return what is made of the rest.
+    """Leave a few labels of training episodes of each mode; return the opinions, and the counts.
 
-    That is the number of modes given, of right ones, and of those on the wrong side.
+    The counts are those of modes given, of right ones, and of those on the wrong side.
     """
     rng, truth = np.random.default_rng(seed), [one.mode for one in task.dataset.episodes]
     left = {int(index) for mode in task.modes for index in rng.permutation(
@@ -79,9 +79,9 @@ def few(task: Task, each: int, seed: int) -> tuple[Opinions, Sequence[int]]:
 
 
 def wrong(task: Task, share: float, seed: int) -> tuple[Opinions, Sequence[int]]:
-    """Make a share of the labels wrong; return what is made of them.
+    """Make a share of the labels wrong; return the opinions, and the counts.
 
-    That is the number of wrong labels, of those found, of right ones that are doubted, and of
+    The counts are those of wrong labels, of those found, of right ones that are doubted, and of
     wrong ones left on the wrong side.
     """
     rng = np.random.default_rng(seed)
