@@ -90,12 +90,7 @@ class PhotographEncoder(Encoder):
         with torch.no_grad():
             wide = self._maps((pictures.float() / 255 - torch.tensor(MEAN))
                               / torch.tensor(DEVIATION))
-        maps = self.found_maps(wide).reshape(self._flat)
-        share = maps.softmax(2)
-        found = torch.cat([share @ self.grid, (share * maps) @ self.ones], 2)
-        features: Tensor = self.features(torch.cat([found.flatten(1),
-                                                    self.read_maps(wide).flatten(1)], 1))
-        return features
+        return self.read(wide)
 
     def _maps(self, pictures: Tensor) -> Tensor:
         net = self._fixed[0]

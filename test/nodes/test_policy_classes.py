@@ -45,7 +45,7 @@ def test_the_node_runs_a_policy_of_every_class(
     assert cloning.train(samples, run, config).ended
     export(load_run(run), model)
 
-    # Nobody else is in the graph.
+    # The graph is empty but for it.
     monkeypatch.setattr(policy_services, '_DISCOVERY_NS', 0)
     live = Live(graph, robot, tmp_path / 'incidents', model_path=str(model))
     said: list[str] = []  # the modes that the node shows

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench of the classes of policies: its cases, and the tables that it writes."""
 
-import multiprocessing
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -214,9 +213,7 @@ def test_aims_are_judged_in_the_page(lost: int, state: str) -> None:
 
 def test_played_episodes_are_those_of_an_audit() -> None:
     model, scenario = share_path('models') / 'knife_uncloned.onnx', find_scenario('knife')
-    # In a process of its own, as in the bench: an audit has no other physics in its processes.
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        results, [seen] = pool.apply(astray.played, (model, scenario, [600_000]))
+    results, [seen] = astray.played(model, scenario, [600_000])
     assert results == run_rollouts(model, scenario, [600_000], workers=1)
     times = [at_s for at_s, _ in seen]
     assert times == sorted(set(times))

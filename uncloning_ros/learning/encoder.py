@@ -53,8 +53,11 @@ class Encoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return features (B, `FEATURES`) of pictures (B, height, width, channels)."""
-        wide = self.wide(self.middle(self.near(
-            pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0)))
+        return self.read(self.wide(self.middle(self.near(
+            pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0))))
+
+    def read(self, wide: Tensor) -> Tensor:
+        """Return features (B, `FEATURES`) of maps (B, channels, height, width)."""
         maps = self.found_maps(wide).reshape(self._flat)
         share = maps.softmax(2)
         found = torch.cat([share @ self.grid, (share * maps) @ self.ones], 2)

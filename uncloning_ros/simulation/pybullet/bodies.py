@@ -22,6 +22,7 @@ _FINGER_TIP_M, _FINGER_TIP_CENTRE_M = (0.0175, 0.0152, 0.0185), (0.0, 0.0076, 0.
 _FINGER_FRICTION = 1.0
 _PAD_SPINNING_M = 0.005  # radius (m) of a soft finger pad: its torsional friction
 STAND_SIZE_M = (0.10, 0.05)
+_CONTACT_BREAKING_M = 0.02  # the engine's own
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,6 @@ def build(client: BulletClient, scenario: Scenario, physics_hz: int) -> Bodies:
     client.setTimeStep(1 / physics_hz)
     client.setGravity(0, 0, -GRAVITY_M_S2)
     client.setPhysicsEngineParameter(numSolverIterations=60, deterministicOverlappingPairs=1)
-    if tool.contact_breaking_m is not None:
-        client.setPhysicsEngineParameter(contactBreakingThreshold=tool.contact_breaking_m)
     _build_box(client, (1.0, 1.0, 0.05), (0.6, 0, -0.051))
     arm = _build_arm(client)
     stand = _build_box(client, (STAND_SIZE_M[0] / 2, STAND_SIZE_M[1] / 2, stand_half_m),
@@ -63,6 +62,16 @@ def build(client: BulletClient, scenario: Scenario, physics_hz: int) -> Bodies:
                   -min(part.center_m[2] - part.size_m[2] / 2 for part in parts), stand_half_m,
                   None if scenario.receiver_arm is None else _build_arm(
                       client, *base_of(scenario.receiver_arm)))
+
+
+def forget_contacts(client: BulletClient, scenario: Scenario) -> None:
+    """Say from which distance on points of contact are forgotten, before an episode.
+
+    The engine has one such distance for all worlds of a process: the newest one to be set.
+    """
+    distance_m = scenario.tool.contact_breaking_m
+    client.setPhysicsEngineParameter(
+        contactBreakingThreshold=_CONTACT_BREAKING_M if distance_m is None else distance_m)
 
 
 def base_of(place: ReceiverArm) -> tuple[tuple[float, ...], tuple[float, ...]]:

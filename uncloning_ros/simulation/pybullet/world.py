@@ -29,6 +29,7 @@ from uncloning_ros.simulation.pybullet.bodies import (
     GRAVITY_M_S2,
     HAND_LINK,
     build,
+    forget_contacts,
 )
 from uncloning_ros.simulation.pybullet.cameras import Cameras
 from uncloning_ros.simulation.pybullet.client import connect, pybullet
@@ -91,6 +92,7 @@ class BulletWorld:
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed`: start, receiver and sensor noise follow from it alone."""
         client, bodies, ranges = self._client, self._bodies, self.scenario.start
+        forget_contacts(client, self.scenario)
         start_rng, receiver_rng, sensor_rng = map(
             np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
         xy = start_rng.uniform(ranges.object_position_min_m, ranges.object_position_max_m)
