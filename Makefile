@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-two-arms bench-doubt results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-edit bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-two-arms bench-doubt results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -76,6 +76,9 @@ bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/bench
 bench-cameras: $(INSTALLED) ## the same for policies that see: docs/benchmarks/cameras.md and its JSON
 	@$(ENV) cd bench; python -m comparison --cameras $(BENCH_ARGS)
 
+bench-edit: $(INSTALLED) ## the edit with incidents, few and wrong labels, attacked: docs/benchmarks/edit.md
+	@$(ENV) cd bench; python -m comparison --edit $(BENCH_ARGS)
+
 bench-cloning: $(INSTALLED) ## compare the classes of policies: the tables of docs/cloning.md
 	@$(ENV) cd bench; python -m cloning $(BENCH_ARGS)
 
@@ -100,6 +103,7 @@ bench-doubt: $(INSTALLED) ## what doubt notices; BENCH_ARGS='MODEL --plain MODEL
 results: $(INSTALLED) ## write docs/results.md, the pages of all comparisons and the README's table
 	@$(ENV) cd bench; python -m comparison --page
 	@$(ENV) cd bench; python -m comparison --cameras --page
+	@$(ENV) cd bench; python -m comparison --edit --page
 	@$(ENV) cd bench; python -m outside run ../runs/outside --page
 	@$(ENV) cd bench; python -m cloning --page
 	@$(ENV) cd bench; python doubt.py

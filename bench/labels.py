@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from comparison.markdown import STATEMENT, bullets, listed, table
+from comparison.relabelled import few_labels, wrong_labels
 
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.files import write_whole
@@ -69,11 +69,8 @@ def few(task: Task, each: int, seed: int) -> tuple[Opinions, Sequence[int]]:
 
     The counts are those of modes given, of right ones, and of those on the wrong side.
     """
-    rng, truth = np.random.default_rng(seed), [one.mode for one in task.dataset.episodes]
-    left = {int(index) for mode in task.modes for index in rng.permutation(
-        [i for i, one in enumerate(task.dataset.episodes)
-         if one.mode == mode and one.split == 'train'])[:each]}
-    found = task.judged([mode if i in left else None for i, mode in enumerate(truth)])
+    labels = few_labels(task.dataset.episodes, task.modes, each, seed)
+    truth, found = [one.mode for one in task.dataset.episodes], task.judged(labels)
     return found, (len(found.given), sum(truth[i] == mode for i, mode in found.given.items()),
                    sum(task.crossed(i, mode) for i, mode in found.given.items()))
 
@@ -84,11 +81,8 @@ def wrong(task: Task, share: float, seed: int) -> tuple[Opinions, Sequence[int]]
     The counts are those of wrong labels, of those found, of right ones that are doubted, and of
     wrong ones left on the wrong side.
     """
-    rng = np.random.default_rng(seed)
-    labels = [str(one.mode) for one in task.dataset.episodes]
-    bad = {int(index) for index in rng.permutation(len(labels))[:round(share * len(labels))]}
-    for index in sorted(bad):
-        labels[index] = str(rng.choice([one for one in task.modes if one != labels[index]]))
+    labels = wrong_labels(task.dataset.episodes, task.modes, share, seed)
+    bad = {i for i, one in enumerate(task.dataset.episodes) if one.mode != labels[i]}
     found = task.judged(labels)
     return found, (len(bad), len(bad & {*found.doubted}), len({*found.doubted} - bad),
                    sum(task.crossed(i, labels[i]) for i in bad - {*found.doubted}))

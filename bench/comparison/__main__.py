@@ -12,6 +12,8 @@ runs/bench/, and results and pages are written after each case. Run it in bench/
   python -m comparison --short      some minutes, in runs/bench-short/ alone
   python -m comparison --cameras    policies that see, in runs/bench-cameras/, with
                                     docs/benchmarks_cameras.json and a page of their own
+  python -m comparison --edit       the edit with incidents, few and wrong labels, and after
+                                    attacks, in runs/bench-edit/, with files of its own too
 
 At the end write docs/results.md and the table of README.md: make results
 """
@@ -25,6 +27,7 @@ from typing import Any
 
 from comparison.arguments import add_cases, run, wanted_cases
 from comparison.camera_page import camera_pages
+from comparison.edit_page import edit_pages
 from comparison.page import pages
 from comparison.plan import (
     FULL,
@@ -71,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
                         help='a tiny schedule that only checks that everything runs')
     parser.add_argument('--cameras', action='store_true',
                         help='the comparison of policies that see')
-    add_cases(parser, 'pages, without --cameras also docs/results.md and the table of README.md,')
+    parser.add_argument('--edit', action='store_true',
+                        help='the edit with incidents, few and wrong labels, and after attacks')
+    add_cases(parser, 'pages, without --cameras and --edit also docs/results.md and the table of '
+                      'README.md,')
     parser.add_argument('--again', metavar='WHY',
                         help='make the cases of --only again; their records become superseded '
                              'attempts with this reason')
@@ -79,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    named = ['cameras'] * args.cameras + ['short'] * args.short
+    if args.cameras and args.edit:
+        raise UncloningError('expected --cameras or --edit, got both; run one after the other')
+    named = ['cameras'] * args.cameras + ['edit'] * args.edit + ['short'] * args.short
     schedule = SCHEDULES['-'.join(named) or FULL.name]
     work = _REPOSITORY / 'runs' / '-'.join(['bench', *named])
     docs = work if schedule.is_short else _REPOSITORY / 'docs'
@@ -172,7 +180,8 @@ class Comparison:
     def write(self) -> None:
         """Write the results and all pages of the comparison."""
         save(self.docs / self.schedule.results, self.results)
-        make = camera_pages if self.schedule.methods else pages
+        make = (camera_pages if self.schedule.methods else
+                edit_pages if self.schedule.rows else pages)
         for path, text in make(self.results).items():
             (self.docs / path).parent.mkdir(exist_ok=True)
             write_whole(self.docs / path, text.encode())

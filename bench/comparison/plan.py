@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from comparison.edit_rows import ALL, ROWS, SHORT_ROWS, Row
 from comparison.shifts import SHIFTS
 from uncloning_ros.learning.options import CAMERA_TRAINING, EDIT, FEW_DEMONSTRATIONS
 
-ALL = 'all'  # the demonstrations of all modes, about the same number of each
 LATENCY = 'latency'
 ITSELF = 'itself, the noise'  # name of the ratio of planning times of one file
 TIMES = 'times'  # of policies that see: planning, and episodes with their pictures
@@ -24,6 +24,8 @@ MEASURED = (LATENCY, TIMES)  # cases that measure times, and judge no episodes
 DEMO_SEED, REMOVED_SEED, KEPT_SEED = 0, 1_000_000, 2_000_000
 DEVELOPMENT_SEED, JUDGED_SEED = 900_000, 300_000
 SEEDS_APART = 10_000  # distance between the judged episodes of two training seeds
+OWN_SEED = 600_000_000  # of the episodes of the mixed policy that are recorded as incidents
+OWN_EPISODES = 10
 DEVELOPMENT_SEEDS = '900000:900100'  # as every exported file names them
 
 # Kept modes of the `_pair` methods: two of the scenario's four.
@@ -36,7 +38,8 @@ class Method:
 
     `kind` tells how it is made: 'train' and 'edit' by a command with `options`, 'loss' by a
     module of `methods`, 'steering' by a module of `methods` that leaves the weights as they are;
-    a 'shift' is the edit, judged in other conditions. `{...}` in the options is filled in from the
+    'incidents' from episodes of the mixed policy, 'attack' from those of an edit; a 'shift' is
+    the edit, judged in other conditions. `{...}` in the options is filled in from the
     case. With `pair` the modes of `PAIR` are kept. A training takes the share `of_steps` of the
     schedule's steps. An edit begins from the policy that the method `of` made.
     """
@@ -90,6 +93,19 @@ METHODS = {
                               ('--only-modes', '{kept}'), of_steps=2 / 3),
     'redirected': Method('edit', 'the published redirect (arXiv 2606.29201) with the default '
                          'options of `uncloning unclone`', ('--method', 'redirect')),
+    'chosen': Method('edit', 'the edit: `uncloning unclone` with its default options, which '
+                     'choose method and strength by measures'),
+    'chosen_pair': Method('edit', 'the same with two kept modes', pair=True),
+    'finetuned_alone': Method('edit', 'filtered fine-tune on the labelled demonstrations alone',
+                              ('--method', 'fine-tune', '--trust-labels')),
+    'incidents': Method('incidents', 'the edit from 10 recorded episodes of the removed mode, '
+                        'without demonstrations'),
+    'incidents_finetuned': Method('incidents', "the mixed policy, fine-tuned on 10 of its own "
+                                  'successful episodes'),
+    'rounded': Method('attack', 'the edit by default options, its weights rounded to int8 and '
+                      'written back', of='chosen'),
+    'tuned_on': Method('attack', 'the edit by default options after 1000 more steps on kept '
+                       'demonstrations', of='chosen'),
     **{name: Method('shift', f'the edit, judged with {shift.words}')
        for name, shift in SHIFTS.items()},
 }
@@ -131,8 +147,8 @@ _ANNOUNCED = ('mug',)  # with several kept modes, beside the headline
 class Case:
     """One policy to make and judge.
 
-    `kept` is the number of kept demonstrations or `ALL`; `trial` is the place of a trial among the
-    settings of its method.
+    `kept` is the number of kept demonstrations, `ALL`, or one of `edit_rows.LABELS`; `trial` is
+    the place of a trial among the settings of its method.
     """
 
     scenario: str
@@ -181,6 +197,7 @@ class Schedule:
     # Episodes of each method, where these are all: with all demonstrations of the headline, each
     # training seed; a shift with the first one alone.
     methods: Mapping[str, int] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()        # all cases, where these are given
     rendering: tuple[int, int] = (0, 0)  # repeats, episodes of each
 
     @property
@@ -214,13 +231,25 @@ CAMERAS_SHORT = replace(
     CAMERAS, name='cameras-short', seeds=(0,), demonstrations={'knife_camera': 8}, steps_all=30,
     edit_options=SHORT.edit_options, latency=SHORT.latency, rendering=(2, 1),
     methods=dict.fromkeys(CAMERAS.methods, 2))
-SCHEDULES = {schedule.name: schedule for schedule in (FULL, SHORT, CAMERAS, CAMERAS_SHORT)}
+# Few and wrong labels, incidents, and what is done to an edited file later. Nothing is tuned.
+ROWED = replace(
+    FULL, name='edit', headline=('knife', 'knife_route', 'scissors'), others=(), counts=(),
+    removed=0, trials=0, results='benchmarks_edit.json', first_judged=360_000_000,
+    seeds_apart=10_000_000, rows=ROWS)
+ROWED_SHORT = replace(
+    ROWED, name='edit-short', headline=('knife',), seeds=(0,), demonstrations={'knife': 32},
+    steps_all=60, steps_scarce=60, edit_options=SHORT.edit_options, rows=SHORT_ROWS)
+SCHEDULES = {schedule.name: schedule for schedule in (
+    FULL, SHORT, CAMERAS, CAMERAS_SHORT, ROWED, ROWED_SHORT)}
 
 
 def plan(schedule: Schedule) -> list[Case]:
     """Return all cases, the most informative ones first."""
     if schedule.methods:
         return list(_seeing(schedule))
+    if schedule.rows:
+        return [Case(row.scenario, row.kept, seed, row.method) for row in schedule.rows
+                for seed in (schedule.seeds if row.every_seed else schedule.seeds[:1])]
     cases: list[Case] = []
     first, *more = schedule.seeds
     for scenario in schedule.headline:
@@ -281,6 +310,9 @@ def seeds_of(case: Case, schedule: Schedule) -> range:
         return range(DEVELOPMENT_SEED, DEVELOPMENT_SEED + schedule.episodes_trial)
     if schedule.methods:
         episodes = schedule.methods[case.method]
+    elif schedule.rows:
+        episodes = next(row.episodes for row in schedule.rows if (
+            row.scenario, row.kept, row.method) == (case.scenario, case.kept, case.method))
     elif case.kept != ALL:
         episodes = schedule.episodes_scarce
     elif case.scenario in schedule.headline and (

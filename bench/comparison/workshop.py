@@ -24,11 +24,13 @@ import yaml
 
 import uncloning_ros
 from comparison.arguments import add_case, case_of, take_signals
+from comparison.edit_rows import LABELS
 from comparison.methods import contrastive, unpaired
 from comparison.methods.best_of import BestOf
 from comparison.methods.fixed_noise import FixedNoise
 from comparison.methods.guidance import Guidance
 from comparison.methods.verifier import train_verifier
+from comparison.own_episodes import fine_tune, record
 from comparison.plan import (
     ALL,
     DEMO_SEED,
@@ -37,6 +39,8 @@ from comparison.plan import (
     KEPT_SEED,
     LATENCY,
     METHODS,
+    OWN_EPISODES,
+    OWN_SEED,
     PAIR,
     REMOVED_SEED,
     SCHEDULES,
@@ -50,8 +54,10 @@ from comparison.plan import (
     tuned_methods,
 )
 from comparison.processes import STOPPED, locked, run_command, run_process, timed, total_times
+from comparison.relabelled import write_relabelled
 from comparison.results import identity, judged
 from comparison.shifts import SHIFTS, shifted
+from uncloning_ros.attack.options import FINE_TUNING, ROUNDING
 from uncloning_ros.audit.record.finished_episodes import finished_episodes
 from uncloning_ros.audit.record.provenance import code_sha256
 from uncloning_ros.audit.run.rollout import Steering, run_rollouts
@@ -149,10 +155,11 @@ class Workshop:
         if made.kind == 'shift':
             return self._finished(case) | self._shifted(case)
         made_by = (self._steering(case) if made.kind == 'steering' else
+                   {'learning': None, 'steps': 0} if made.kind == 'attack' else
                    learned(self._run_of(case)))
         model = self._exported(self._of(case, 'mixed') if made.kind == 'steering' else case)
         found: dict[str, Any] = {'model_sha256': load_policy(model).sha256, **made_by}
-        if made.kind in ('edit', 'loss'):
+        if made.kind in ('edit', 'loss', 'incidents'):
             mixed = self._exported(self._of(case, made.of))
             found['same_graph'] = compare(mixed, model).difference is None
         steering = self._steer(case) if made.kind == 'steering' else None
@@ -181,8 +188,12 @@ class Workshop:
 
     @staticmethod
     def _of(case: Case, method: str) -> Case:
-        """Return the case of another method on the same demonstrations and seed."""
-        return replace(case, method=method, trial=None)
+        """Return the case of another method on the same demonstrations and seed.
+
+        Labels make no difference to the mixed policy.
+        """
+        kept = ALL if method == 'mixed' and case.kept in LABELS else case.kept
+        return replace(case, kept=kept, method=method, trial=None)
 
     def _folder(self, case: Case) -> Path:
         folder = self.root / case.kept / f's{case.seed}' / case.name
@@ -206,6 +217,17 @@ class Workshop:
         with locked(out):
             if not _made(out).exists():
                 make()
+        return out
+
+    def _data_of(self, case: Case) -> Path:
+        """Return the dataset of a case; each training seed draws other labels."""
+        if case.kept not in LABELS:
+            return self._data(case.kept)
+        out = self.root / case.kept / f's{case.seed}' / 'data'
+        mixed, source = self._run_of(self._of(case, 'mixed')), self._data(ALL)
+        with locked(out):
+            if not out.exists():
+                write_relabelled(source, out, LABELS[case.kept], mixed, case.seed)
         return out
 
     def _data(self, kept: str) -> Path:
@@ -235,9 +257,10 @@ class Workshop:
     def _run_of(self, case: Case) -> Path:
         run = self._folder(case) / 'run'
         kind = METHODS[case.method].kind
-        make = {'train': self._train, 'edit': self._edit, 'loss': self._by_loss}[kind]
+        make = {'train': self._train, 'edit': self._edit, 'loss': self._by_loss,
+                'incidents': self._by_incidents, 'attack': self._attack}[kind]
         if not checkpoint.has_ended(run):
-            needed = [self._data(case.kept)]
+            needed = [self._data_of(case)]
             if kind != 'train':
                 needed.append(self._run_of(self._of(case, METHODS[case.method].of)))
             with locked(run):
@@ -250,10 +273,17 @@ class Workshop:
                  **self._setting(case)}
         return [option.format(**words) for option in METHODS[case.method].options]
 
+    @staticmethod
+    def _few(case: Case) -> bool:
+        """Tell whether a case trains on few demonstrations."""
+        if case.kept in LABELS:
+            return LABELS[case.kept].each is not None and not LABELS[case.kept].given
+        return case.kept != ALL
+
     def _train(self, case: Case, run: Path, data: Path) -> None:
         schedule = self.schedule
         steps = round(METHODS[case.method].of_steps * (
-            schedule.steps_all if case.kept == ALL else schedule.steps_scarce))
+            schedule.steps_scarce if self._few(case) else schedule.steps_all))
         options = (['--resume'] if run.exists() else
                    ['--steps', str(steps), '--seed', str(case.seed), '--threads', '1',
                     *self._options(case)])
@@ -290,6 +320,47 @@ class Workshop:
         checkpoint.save_weights(partial, policy, copy.deepcopy(policy), original.observations,
                                 original.pictures)
         partial.rename(run)
+
+    def _by_incidents(self, case: Case, run: Path, data: Path, mixed: Path) -> None:
+        """Edit or fine-tune the mixed policy by its own episodes; `data` takes no part."""
+        del data
+        bad, good = self._own_episodes(case)
+        if case.method == 'incidents_finetuned':
+            with timed(run):
+                fine_tune(mixed, good, self.scenario, run)
+            return
+        _remove(run.with_name('run.partial'))
+        run_command(run, ['unclone', str(mixed), '--incidents', str(bad), '--remove',
+                          ','.join(self._removed(case)), '--scenario', case.scenario, '--seed',
+                          str(case.seed), '--threads', '1', *self.schedule.edit_options,
+                          '--out', str(run)])
+
+    def _own_episodes(self, case: Case) -> tuple[Path, Path]:
+        """Return folders of recorded episodes of the removed mode, and of successful ones."""
+        (mode,) = self._removed(case)
+        model = self._exported(self._of(case, 'mixed'))
+        folder = self.root / case.kept / f's{case.seed}'
+        first = OWN_SEED + self.schedule.seeds_apart * case.seed
+        found = folder / 'recorded_removed', folder / 'recorded_successes'
+        for out, wanted, apart in zip(found, (mode, None), (0, self.schedule.seeds_apart // 2),
+                                      strict=True):
+            with locked(out):
+                if not out.exists():
+                    partial = out.with_name(f'{out.name}.partial')
+                    _remove(partial)
+                    record(model, self.scenario, wanted, OWN_EPISODES, first + apart, partial)
+                    partial.rename(out)
+        return found
+
+    def _attack(self, case: Case, run: Path, data: Path, edited: Path) -> None:
+        """Attack an edited run; the command's own short judging is not used."""
+        name = {'rounded': ROUNDING, 'tuned_on': FINE_TUNING}[case.method]
+        out = run.with_name('attack')
+        _remove(out)
+        run_command(run, ['attack', str(edited), '--data', str(data), '--scenario', case.scenario,
+                          '--attacks', name, '--from-demonstrations', '0', '--episodes', '1',
+                          '--threads', '1', '--workers', '1', '--out', str(out)])
+        (out / name).rename(run)
 
     def _exported(self, case: Case) -> Path:
         run = self._run_of(case)
