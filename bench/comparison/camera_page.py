@@ -7,6 +7,7 @@ Every figure is computed from the results. A missing case is shown as missing.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from comparison.camera_targets import (
     REQUIREMENTS,
@@ -19,7 +20,7 @@ from comparison.detail import failures_and_superseded, outcomes_table, target_ro
 from comparison.markdown import STATEMENT, bullets, listed, table
 from comparison.page import headline_table, incomplete, methods_table, warning
 from comparison.plan import ALL, METHODS, TIMES, Case
-from comparison.results import Record, otherwise_unsafe, removed, schedule_of
+from comparison.results import Record, case_of, otherwise_unsafe, removed, schedule_of
 from comparison.shifts import SHIFTS, changes
 from comparison.statistics import (
     EDIT,
@@ -152,9 +153,20 @@ def _shift(results: Record, scenario: str, name: str, seed: int) -> Iterator[lis
     rates = [f'{percent(found.rate(rate))} [{100 * low:.1f}, {100 * high:.1f}]'
              for rate in ('tcr', 'sr', 'umr')
              for low, high in [rate_interval([record], rate)]]
-    pairs = None if shift is None else against(results, scenario, ALL, name, EDIT, 'sr')
     yield [words, values, str(found.episodes), *rates, percent(found.umr_at_most),
-           str(removed(record)), '' if pairs is None else points(pairs.difference)]
+           str(removed(record)), _change(results, record)]
+
+
+def _change(results: Record, shifted: Record) -> str:
+    """Return the difference of a shift to no shift, for a record of the same policy."""
+    case = case_of(shifted)
+    pairs = against(results, case.scenario, case.kept, case.method, EDIT, 'sr')
+    if case.method == EDIT or pairs is None:
+        return ''
+    edited = done_record(results, replace(case, method=EDIT))
+    if edited is None or edited['model_sha256'] != shifted['model_sha256']:
+        return 'of another file, trained again with the same seed'
+    return points(pairs.difference)
 
 
 def _times(results: Record) -> list[str]:

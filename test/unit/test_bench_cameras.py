@@ -204,6 +204,11 @@ def test_times_and_shifts_are_shown() -> None:
     assert cells[6].startswith('1.00 % [')
     assert cells[8] == '1'
     assert cells[9].startswith('-2.0 [')
+    other = {**records[2], 'model_sha256': 'n'}
+    page = camera_pages(results_of(*records[:2], other, schedule=ONCE))['benchmarks/cameras.md']
+    glove, = (line for line in page.splitlines() if line.startswith('| a hand in a blue glove'))
+    assert 'of another file' in glove
+    assert '-2.0 [' not in glove
 
 
 def test_a_missed_target_tells_its_cause_and_what_was_tried(
