@@ -19,7 +19,7 @@ from comparison.camera_targets import (
 from comparison.detail import failures_and_superseded, outcomes_table, target_row
 from comparison.markdown import STATEMENT, bullets, listed, table
 from comparison.page import headline_table, incomplete, methods_table, warning
-from comparison.plan import ALL, METHODS, TIMES, Case
+from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case
 from comparison.results import Record, case_of, otherwise_unsafe, removed, schedule_of
 from comparison.shifts import SHIFTS, changes
 from comparison.statistics import (
@@ -54,7 +54,8 @@ def _page(results: Record) -> str:
         parts += [f'## `{scenario}`', headline_table(results, scenario),
                   *_unsafe(results, scenario), '### Outcomes', outcomes_table(results, scenario),
                   *_retrains(results, scenario), *_shifts(results, scenario)]
-    parts += [*_times(results), *failures_and_superseded(results), *_not_covered(results)]
+    parts += [*_times(results), *_node(results), *failures_and_superseded(results),
+              *_not_covered(results)]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -186,9 +187,29 @@ def _times(results: Record) -> list[str]:
             'largest repeat:', table(['', 'ratio', 'repeats'], ratios)]
 
 
+def _node(results: Record) -> list[str]:
+    """Return what the running policy node did with large pictures."""
+    schedule = schedule_of(results)
+    scenario = schedule.headline[0]
+    record = done_record(results, Case(scenario, ALL, schedule.seeds[0], NODE))
+    head = ['### In the running node', f'`bench/control.py` with the edited policy: two cameras '
+            f'at 30 Hz, {CAMERA_SIZE}, one of them raw, decoded in the node; the bare process '
+            f'sends the same commands and sees nothing. Times in ms.']
+    if record is None:
+        return [*head, absent(results, scenario, ALL, NODE)]
+    spreads = [[figure['name'], *(f'{figure["values"][key]:.2f}'
+                                  for key in ('p50_ms', 'p99_ms', 'worst_ms'))]
+               for figure in record['figures'] if 'p99_ms' in figure['values']]
+    counts = [[figure['name'], listed(f'{name.replace("_", " ")} {value:g}' for name, value
+                                      in figure['values'].items())]
+              for figure in record['figures'] if 'p99_ms' not in figure['values']]
+    return [*head, table(['', 'p50', 'p99', 'worst'], spreads), table(['', 'counts'], counts)]
+
+
 def _not_covered(results: Record) -> list[str]:
     missing, versions = incomplete(results)
     return ['## Not covered', bullets([
         missing, 'other demonstrations: there is one set of them', versions,
         'real cameras: the pictures are rendered from coarse shapes',
-        'the time from an observation to its command in the running nodes', *NOT_COVERED])]
+        'other machines: the node shared two cores with the senders of its pictures',
+        *NOT_COVERED])]

@@ -8,7 +8,7 @@ A missed target names its cause, and from `TRIED` what was tried.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from comparison.plan import ALL, METHODS, TIMES, Case
+from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case
 from comparison.results import Record, otherwise_unsafe, removed, schedule_of
 from comparison.statistics import EDIT, Pooled, absent, against, of_seeds, pooled, summed
 from comparison.targets import (
@@ -38,6 +38,7 @@ _NEAR_BEST = 0.01  # difference in SR within which a retrain is as good as the b
 _MOST_TIME = 0.05
 _MOST_PLAN_MS = 25.0
 _MOST_RENDERING = 3.0
+_MOST_PLANS, _CAMERA_PERIOD_MS = 1.5, 1000 / 30  # of the way from an observation to its command
 _ROUNDING = 1e-9  # 0.99 - 1.0 is below -0.01
 
 REQUIREMENTS = {
@@ -63,6 +64,11 @@ REQUIREMENTS = {
                      f'{_MOST_PLAN_MS:g} ms',
     'rendering': f'An episode with pictures takes at most {_MOST_RENDERING:g} times the processor '
                  f'time of one without',
+    'command': f'In the running policy node, from the newest observation to its chunk in use and '
+               f'from the deadline to the received command, p99 of both added: at most '
+               f'{_MOST_PLANS:g} times the p99 of a plan there and {_CAMERA_PERIOD_MS:.0f} ms, '
+               f'one period of a camera; no deadline missed. Two cameras at 30 Hz, '
+               f'{CAMERA_SIZE}, one of them raw.',
 }
 
 # What was tried on a missed target, by requirement; a sentence without its full stop.
@@ -74,7 +80,7 @@ def camera_targets(results: Record) -> list[Target]:
     found = [*_skill(results),
              *_of_edited(results, 'removed', _removed), *_of_edited(results, 'success', _success),
              *_pairs(results), *_otherwise_unsafe(results), *unsafe_rates(results),
-             *_cost(results), *same_graphs(results), *_times(results)]
+             *_cost(results), *same_graphs(results), *_times(results), *_command(results)]
     return [replace(one, found=f'{one.found}; {TRIED[one.requirement]}')
             if one.state == MISSED and one.requirement in TRIED else one for one in found]
 
@@ -219,3 +225,20 @@ def _times(results: Record) -> Iterator[Target]:
     yield target_of('rendering', place, f'{ratio["value"]:.2f} times '
                     f'({ratio["low"]:.2f} to {ratio["high"]:.2f})',
                     ratio['value'] <= _MOST_RENDERING)
+
+
+def _command(results: Record) -> Iterator[Target]:
+    schedule = schedule_of(results)
+    scenario = schedule.headline[0]
+    record = done_record(results, Case(scenario, ALL, schedule.seeds[0], NODE))
+    if record is None:
+        yield Target('command', f'`{scenario}`', absent(results, scenario, ALL, NODE), OPEN)
+        return
+    figures = {figure['name']: figure['values'] for figure in record['figures']}
+    planned, due = figures['inference']['p99_ms'], figures['deadlines']
+    taken = (figures['newest observation to its chunk in use']['p99_ms']
+             + figures['deadline to command received']['p99_ms'])
+    most = _MOST_PLANS * planned + _CAMERA_PERIOD_MS
+    yield target_of('command', f'`{scenario}`', f'{taken:.1f} ms, at most {most:.1f} allowed; '
+                    f'{due["missed"]} of {due["commands"]} deadlines missed',
+                    taken <= most and not due['missed'])

@@ -18,7 +18,10 @@ from uncloning_ros.learning.options import CAMERA_TRAINING, EDIT, FEW_DEMONSTRAT
 LATENCY = 'latency'
 ITSELF = 'itself, the noise'  # name of the ratio of planning times of one file
 TIMES = 'times'  # of policies that see: planning, and episodes with their pictures
-MEASURED = (LATENCY, TIMES)  # cases that measure times, and judge no episodes
+NODE = 'node'  # of policies that see: the running policy node
+MEASURED = (LATENCY, TIMES, NODE)  # cases that measure times, and judge no episodes
+
+CAMERA_SIZE = '640x480'  # of the pictures that the running node decodes
 
 # First seeds, disjoint: of the demonstrations, of development episodes, of judged episodes.
 DEMO_SEED, REMOVED_SEED, KEPT_SEED = 0, 1_000_000, 2_000_000
@@ -138,6 +141,7 @@ _SCARCE = ('retrained', 'finetuned', 'uncloned')
 _STEERINGS = ('guidance', 'best_of', 'fixed_noise')
 # Other methods that change the weights; compared with scarce demonstrations too.
 OTHER_EDITS = ('published', 'contrastive', 'npo', 'kto')
+_PAIRS = ('uncloned_pair', 'retrained_pair')
 # A policy that is trained to draw its mode, and the same with its modes fixed.
 _DRAWN = ('planning', 'conditional')
 _ANNOUNCED = ('mug',)  # with several kept modes, beside the headline
@@ -269,7 +273,7 @@ def plan(schedule: Schedule) -> list[Case]:
     cases += [Case(scenario, ALL, first, _DRAWN[0]) for scenario in schedule.others
               if scenario in _ANNOUNCED]
     cases += [Case(scenario, ALL, first, method) for scenario in schedule.headline
-              if scenario in PAIR for method, made in METHODS.items() if made.pair]
+              if scenario in PAIR for method in _PAIRS]
     cases += [Case(scenario, str(count), first, method) for method in OTHER_EDITS
               for scenario in schedule.headline for count in schedule.counts]
     cases += [Case(scenario, ALL, seed, method) for seed in more
@@ -285,7 +289,7 @@ def _seeing(schedule: Schedule) -> Iterator[Case]:
         yield from (Case(scenario, ALL, seed, method) for method in schedule.methods
                     if seed == first or METHODS[method].kind != 'shift')
         if seed == first:
-            yield Case(scenario, ALL, seed, TIMES)
+            yield from (Case(scenario, ALL, seed, measured) for measured in (TIMES, NODE))
 
 
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Case]:

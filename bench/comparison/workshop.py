@@ -33,12 +33,14 @@ from comparison.methods.verifier import train_verifier
 from comparison.own_episodes import fine_tune, record
 from comparison.plan import (
     ALL,
+    CAMERA_SIZE,
     DEMO_SEED,
     DEVELOPMENT_SEEDS,
     FULL,
     KEPT_SEED,
     LATENCY,
     METHODS,
+    NODE,
     OWN_EPISODES,
     OWN_SEED,
     PAIR,
@@ -53,7 +55,15 @@ from comparison.plan import (
     seeds_of,
     tuned_methods,
 )
-from comparison.processes import STOPPED, locked, run_command, run_process, timed, total_times
+from comparison.processes import (
+    BENCH,
+    STOPPED,
+    locked,
+    run_command,
+    run_process,
+    timed,
+    total_times,
+)
 from comparison.relabelled import write_relabelled
 from comparison.results import identity, judged
 from comparison.shifts import SHIFTS, shifted
@@ -151,6 +161,8 @@ class Workshop:
         if case.method == TIMES:
             return self._finished(case) | self._latency(case, steered=False) | {
                 'rendering': self._rendering(case)}
+        if case.method == NODE:
+            return self._finished(case) | self._node(case)
         made = METHODS[case.method]
         if made.kind == 'shift':
             return self._finished(case) | self._shifted(case)
@@ -447,6 +459,18 @@ class Workshop:
         model = self._exported(self._of(case, 'mixed'))
         return self._measured(case, 'rendering', [str(model), case.scenario],
                               *self.schedule.rendering)['ratios']
+
+    def _node(self, case: Case) -> dict[str, Any]:
+        """Return what the running policy node does with the edited policy and large pictures."""
+        model = self._exported(self._of(case, 'uncloned'))
+        out = self._folder(case) / 'control.json'
+        out.unlink(missing_ok=True)  # left by a killed process
+        run_process(out, [sys.executable, str(BENCH / 'control.py'), '--model', str(model),
+                          '--camera-size', CAMERA_SIZE, *(
+                              ['--short'] if self.schedule.is_short else ['--minutes', '5']),
+                          '--json', str(out)])
+        found = json.loads(out.read_text(encoding='utf-8'))
+        return {'ratios': found['ratios'], 'figures': found['figures']}
 
     def _measured(self, case: Case, module: str, words: Sequence[str], repeats: int,
                   rounds: int) -> dict[str, Any]:

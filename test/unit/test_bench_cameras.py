@@ -22,6 +22,7 @@ from comparison.plan import (
     FULL,
     MEASURED,
     METHODS,
+    NODE,
     TIMES,
     Case,
     plan,
@@ -63,12 +64,12 @@ def test_every_case_needs_nothing_but_its_mixed_policy() -> None:
     for seed in CAMERAS.seeds:
         assert {Case(SCENARIO, ALL, seed, method) for method in
                 ('mixed', 'retrained', 'retrained_short', 'uncloned', 'finetuned')} <= set(cases)
-    assert {case.seed for case in cases if case.method in (TIMES, *SHIFTS)} == {0}
+    assert {case.seed for case in cases if case.method in (*MEASURED, *SHIFTS)} == {0}
 
 
 @pytest.mark.parametrize(('method', 'episodes'), [
     ('mixed', 300), ('uncloned', 1049), ('finetuned', 1049), ('retrained', 1049),
-    ('retrained_short', 1049), ('uncloned_light', 200), (TIMES, 0)])
+    ('retrained_short', 1049), ('uncloned_light', 200), (TIMES, 0), (NODE, 0)])
 def test_episodes_of_a_method(method: str, episodes: int) -> None:
     assert len(seeds_of(replace(CASE, method=method), CAMERAS)) == episodes
 
@@ -209,6 +210,25 @@ def test_times_and_shifts_are_shown() -> None:
     glove, = (line for line in page.splitlines() if line.startswith('| a hand in a blue glove'))
     assert 'of another file' in glove
     assert '-2.0 [' not in glove
+
+
+@pytest.mark.parametrize(('chunk_ms', 'missed', 'state'), [
+    (36.0, 0, MET), (38.5, 0, MISSED), (36.0, 1, MISSED)])
+def test_a_command_follows_its_observation_soon(chunk_ms: float, missed: int, state: str) -> None:
+    def spread(name: str, p99_ms: float) -> dict[str, Any]:
+        return {'name': name, 'values': {'p50_ms': 1.0, 'p99_ms': p99_ms, 'worst_ms': 90.0}}
+
+    record = seen(NODE, '', ratios=[], figures=[
+        spread('newest observation to its chunk in use', chunk_ms), spread('inference', 4.0),
+        spread('deadline to command received', 1.0),
+        {'name': 'deadlines', 'values': {'missed': missed, 'commands': 900}}])
+    found = target('command', record)
+    assert found.state == state
+    assert found.found == (f'{chunk_ms + 1:.1f} ms, at most 39.3 allowed; {missed} of 900 '
+                           f'deadlines missed')
+    page = camera_pages(results_of(record, schedule=ONCE))['benchmarks/cameras.md']
+    assert '| inference | 1.00 | 4.00 | 90.00 |' in page
+    assert f'| deadlines | missed {missed}, commands 900 |' in page
 
 
 def test_a_missed_target_tells_its_cause_and_what_was_tried(

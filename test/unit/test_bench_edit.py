@@ -16,6 +16,7 @@ from comparison.edit_rows import LABELS, Labels, Row
 from comparison.edit_targets import REQUIREMENTS, TRIED, edit_targets
 from comparison.plan import ALL, FULL, ROWED, SCHEDULES, Case, plan, seeds_of
 from comparison.relabelled import few_labels, write_relabelled, wrong_labels
+from comparison.results import load
 from comparison.targets import MET, MISSED, OPEN, Target
 from comparison.workshop import Workshop
 
@@ -23,6 +24,7 @@ from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.errors import UncloningError
 from uncloning_ros.scenario import find_scenario
 
+DOCS = Path(__file__).resolve().parents[2] / 'docs'
 MODES = ('left', 'right')
 CASE = Case('knife', ALL, 0, 'chosen')
 # One training seed, and few enough episodes that tests can write them down.
@@ -180,6 +182,11 @@ def test_the_page_tells_what_was_found_and_what_lacks() -> None:
     assert '+49.8' in text
     assert '| `few5` | `chosen` | not run |' in text
     assert f'{len(plan(ONCE)) - 2} of {len(plan(ONCE))} planned cases' in text
+
+
+def test_the_committed_page_is_that_of_the_committed_results() -> None:
+    for path, text in edit_pages(load(DOCS / ROWED.results, ROWED)).items():
+        assert text == (DOCS / path).read_text(encoding='utf-8'), path
 
 
 def test_a_short_page_warns() -> None:

@@ -10,9 +10,21 @@ from xml.etree import ElementTree
 from bench_records import CASE, failed, methods, ratios, record, results_of
 from comparison.camera_page import camera_pages
 from comparison.detail import attempts_page, outcomes_page, scarce_page, targets_page
+from comparison.edit_page import edit_pages
 from comparison.page import pages, summary_page
 from comparison.picture import picture
-from comparison.plan import ALL, CAMERAS, FULL, LATENCY, METHODS, TUNING, Case, plan, trials
+from comparison.plan import (
+    ALL,
+    CAMERAS,
+    FULL,
+    LATENCY,
+    METHODS,
+    ROWED,
+    TUNING,
+    Case,
+    plan,
+    trials,
+)
 from comparison.results import add, empty, load, supersede
 from comparison.targets import targets
 
@@ -106,7 +118,8 @@ def test_other_methods_are_compared_with_the_fine_tune_where_demonstrations_are_
 def test_every_method_is_explained() -> None:
     explained = set[str]()
     for page, schedule in ((summary_page(empty(FULL)), FULL),
-                           (camera_pages(empty(CAMERAS))['benchmarks/cameras.md'], CAMERAS)):
+                           (camera_pages(empty(CAMERAS))['benchmarks/cameras.md'], CAMERAS),
+                           (edit_pages(empty(ROWED))['benchmarks/edit.md'], ROWED)):
         for name in {case.method for case in plan(schedule)} & METHODS.keys():
             assert rows(page, f'`{name}`')[0][1] == METHODS[name].words
             explained.add(name)
