@@ -188,7 +188,7 @@ def _times(results: Record) -> list[str]:
 
 
 def _node(results: Record) -> list[str]:
-    """Return what the running policy node did with large pictures."""
+    """Return the section of the running policy node, with large pictures."""
     schedule = schedule_of(results)
     scenario = schedule.headline[0]
     record = done_record(results, Case(scenario, ALL, schedule.seeds[0], NODE))

@@ -461,7 +461,7 @@ class Workshop:
                               *self.schedule.rendering)['ratios']
 
     def _node(self, case: Case) -> dict[str, Any]:
-        """Return what the running policy node does with the edited policy and large pictures."""
+        """Return times and counts of the running policy node with the edited policy."""
         model = self._exported(self._of(case, 'uncloned'))
         out = self._folder(case) / 'control.json'
         out.unlink(missing_ok=True)  # left by a killed process
