@@ -20,7 +20,7 @@ BENCH_ARGS ?=
 ENV := source scripts/env.sh;
 INSTALLED := .venv/installed
 
-.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-edit bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-two-arms bench-doubt results
+.PHONY: help venv lint test test-fast test-run-only proofs docs demo models bench bench-comparison bench-cameras bench-encoders bench-edit bench-cloning bench-trials bench-preferences bench-preference-edit bench-corrections bench-two-arms bench-doubt results
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' \
@@ -75,6 +75,9 @@ bench-comparison: $(INSTALLED) ## compare methods that remove a mode: docs/bench
 
 bench-cameras: $(INSTALLED) ## the same for policies that see: docs/benchmarks/cameras.md and its JSON
 	@$(ENV) cd bench; python -m comparison --cameras $(BENCH_ARGS)
+
+bench-encoders: $(INSTALLED) ## other encoders of pictures; BENCH_ARGS='RUN DATA --work DIR'
+	@$(ENV) cd bench; python encoders.py $(BENCH_ARGS)
 
 bench-edit: $(INSTALLED) ## the edit with incidents, few and wrong labels, attacked: docs/benchmarks/edit.md
 	@$(ENV) cd bench; python -m comparison --edit $(BENCH_ARGS)
