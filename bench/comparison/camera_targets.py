@@ -241,4 +241,6 @@ def _command(results: Record) -> Iterator[Target]:
     most = _MOST_PLANS * planned + _CAMERA_PERIOD_MS
     yield target_of('command', f'`{scenario}`', f'{taken:.1f} ms, at most {most:.1f} allowed; '
                     f'{due["missed"]} of {due["commands"]} deadlines missed',
-                    taken <= most and not due['missed'])
+                    taken <= most and not due['missed'],
+                    'at worst ' + ', '.join(f'{name} {figures[name]["worst_ms"]:.1f} ms' for name
+                                            in ('wake-up after the deadline', 'cycle')))
