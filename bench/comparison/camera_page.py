@@ -17,9 +17,11 @@ from comparison.camera_targets import (
     retrains,
 )
 from comparison.detail import failures_and_superseded, outcomes_table, target_row
+from comparison.edit_page import RATES_HEAD, rates_row
+from comparison.edit_rows import LABELS
 from comparison.markdown import STATEMENT, bullets, listed, table
 from comparison.page import headline_table, incomplete, methods_table, warning
-from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case
+from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case, plan
 from comparison.results import Record, case_of, otherwise_unsafe, removed, schedule_of
 from comparison.shifts import SHIFTS, changes
 from comparison.statistics import (
@@ -52,7 +54,8 @@ def _page(results: Record) -> str:
         *_targets(results), *_methods(results)]
     for scenario in schedule.scenarios:
         parts += [f'## `{scenario}`', headline_table(results, scenario),
-                  *_unsafe(results, scenario), '### Outcomes', outcomes_table(results, scenario),
+                  *_few_labels(results, scenario), *_unsafe(results, scenario),
+                  '### Outcomes', outcomes_table(results, scenario),
                   *_retrains(results, scenario), *_shifts(results, scenario)]
     parts += [*_times(results), *_node(results), *failures_and_superseded(results),
               *_not_covered(results)]
@@ -93,6 +96,16 @@ def _methods(results: Record) -> list[str]:
             'not for other trainings.',
             'Time is processor time of learning on one thread; for an edit it includes the '
             'classifier and the precomputed conditions.'])]
+
+
+def _few_labels(results: Record, scenario: str) -> list[str]:
+    """Return the rates of the edit where few demonstrations have a label."""
+    rows = [rates_row(results, case.scenario, case.kept, case.method)
+            for case in plan(schedule_of(results)) if case.kept in LABELS]
+    words = listed(f'`{name}` has {labels.each} labels of each mode' for name, labels
+                   in LABELS.items() if any(row[0] == f'`{name}`' for row in rows))
+    return [table(RATES_HEAD, rows), f'{words}. The edit gives labels to the other '
+            f'demonstrations.'] if rows else []
 
 
 def _unsafe(results: Record, scenario: str) -> list[str]:

@@ -8,9 +8,10 @@ A missed target names its cause, and from `TRIED` what was tried.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case
-from comparison.results import Record, otherwise_unsafe, removed, schedule_of
-from comparison.statistics import EDIT, Pooled, absent, against, of_seeds, pooled, summed
+from comparison.edit_rows import LABELS
+from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case, plan, seeds_of
+from comparison.results import Record, flags, otherwise_unsafe, removed, schedule_of
+from comparison.statistics import EDIT, Pooled, absent, against, of_seeds, paired, pooled, summed
 from comparison.targets import (
     MISSED,
     OPEN,
@@ -34,6 +35,7 @@ _GOOD_TCR, _MODE_SHARE = 0.95, 0.25
 _MOST_REMOVED = 5
 _GOOD_SR = 0.97
 _LESS_TCR, _WORSE_SR = -0.01, -0.01
+_FEW, _WORSE_FEW = 'few10', -0.02
 _NEAR_BEST = 0.01  # difference in SR within which a retrain is as good as the best one
 _MOST_TIME = 0.05
 _MOST_PLAN_MS = 25.0
@@ -56,6 +58,8 @@ REQUIREMENTS = {
     'unsafe': 'As a stretch: UMR below 1 % in all (95 % upper bound)',
     'fine-tune': f'SR less than {-100 * _WORSE_SR:g} point below the filtered fine-tune (lower '
                  f'95 % bound)',
+    'few labels': f'The edit with {LABELS[_FEW].each} labels of each mode: SR less than '
+                  f'{-100 * _WORSE_FEW:g} points below that with all labels (lower 95 % bound)',
     'cost': f'At most {100 * _MOST_TIME:g} % of the processor time of the filtered retrain, the '
             f'shortest one whose SR is within {100 * _NEAR_BEST:g} point of the best. Classifier '
             f'and precomputed conditions count, the mixed policy does not.',
@@ -80,7 +84,8 @@ def camera_targets(results: Record) -> list[Target]:
     found = [*_skill(results),
              *_of_edited(results, 'removed', _removed), *_of_edited(results, 'success', _success),
              *_pairs(results), *_otherwise_unsafe(results), *unsafe_rates(results),
-             *_cost(results), *same_graphs(results), *_times(results), *_command(results)]
+             *_few_labels(results), *_cost(results), *same_graphs(results), *_times(results),
+             *_command(results)]
     return [replace(one, found=f'{one.found}; {TRIED[one.requirement]}')
             if one.state == MISSED and one.requirement in TRIED else one for one in found]
 
@@ -166,6 +171,21 @@ def _pairs(results: Record) -> Iterator[Target]:
                    'completed': change > _LESS_TCR - _ROUNDING}[requirement]
             yield of_pairs(pairs, requirement, place, f'{difference_of(pairs)}, against `{other}`',
                            met, summed(of_seeds(results, scenario, ALL, EDIT), 'failures'))
+
+
+def _few_labels(results: Record) -> Iterator[Target]:
+    schedule = schedule_of(results)
+    for scenario in schedule.scenarios:
+        cases = [case for case in plan(schedule) if case.kept == _FEW]
+        few, every = (of_seeds(results, scenario, kept, EDIT) for kept in (_FEW, ALL))
+        place = f'`{scenario}`'
+        pairs = paired(few, every, lambda record: flags(record, 'sr'),
+                       sum(len(seeds_of(case, schedule)) for case in cases))
+        if pairs is None:
+            yield Target('few labels', place, absent(results, scenario, _FEW, EDIT), OPEN)
+        else:
+            yield of_pairs(pairs, 'few labels', place, difference_of(pairs),
+                           pairs.low > _WORSE_FEW, summed(few, 'failures'))
 
 
 def _otherwise_unsafe(results: Record) -> Iterator[Target]:

@@ -17,6 +17,9 @@ from comparison.results import Record, removed, schedule_of
 from comparison.statistics import absent, against, bridge_rate, of_seeds, pooled, summed
 from uncloning_ros.audit.wording import NOT_COVERED, percent, points
 
+RATES_HEAD = ('labels', 'method', 'training seeds', 'episodes', 'TCR', 'SR', 'UMR', 'at most',
+              'begun in a removed mode', 'time, s', 'SR minus `mixed`')
+
 
 def edit_pages(results: Record) -> dict[str, str]:
     """Return the text of every generated file of the comparison, by its path in docs/."""
@@ -77,16 +80,15 @@ def _tables(results: Record, scenario: str) -> list[str]:
                           if case.scenario == scenario)
     order = [ALL, *LABELS]
     found = sorted(cases, key=lambda case: order.index(case[0]))
-    return [table(['labels', 'method', 'training seeds', 'episodes', 'TCR', 'SR', 'UMR',
-                   'at most', 'begun in a removed mode', 'time, s', 'SR minus `mixed`'],
-                  [_row(results, scenario, *case) for case in found]),
+    return [table(RATES_HEAD, [rates_row(results, scenario, *case) for case in found]),
             '### Outcomes',
             table(['labels', 'method', 'SR by training seed', 'bridges', 'mode of completed '
                    'episodes', 'failures', 'first unsafe event'],
                   [_outcomes(results, scenario, *case) for case in found])]
 
 
-def _row(results: Record, scenario: str, kept: str, method: str) -> list[str]:
+def rates_row(results: Record, scenario: str, kept: str, method: str) -> list[str]:
+    """Return the cells of a method with some labels, as `RATES_HEAD` names them."""
     head, records = [f'`{kept}`', f'`{method}`'], of_seeds(results, scenario, kept, method)
     if not records:
         return [*head, absent(results, scenario, kept, method), *[''] * 8]
@@ -114,7 +116,7 @@ def _outcomes(results: Record, scenario: str, kept: str, method: str) -> list[st
 def _not_covered(results: Record) -> list[str]:
     missing, versions = incomplete(results)
     return ['## Not covered', bullets([
-        missing, versions, 'few labels of a camera policy, in closed loop',
+        missing, versions, 'few labels of a camera policy: [cameras.md](cameras.md) has them',
         'several training seeds of the curves, and 1049 episodes of them: 300 of one seed were '
         'planned, to stay within the time of one pass',
         'weights in int8 and more steps on `knife_route`, for the same reason',

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 ALL = 'all'  # the right labels of all demonstrations
 
+_FIRST = (0,)
 _MANY, _SOME = 1049, 300  # with 5 unsafe episodes of 1049 the upper bound of UMR is below 1 %
 
 
@@ -35,15 +36,15 @@ LABELS: Mapping[str, Labels] = {
 class Row:
     """A method on a scenario, and the number of its judged episodes.
 
-    `kept` names the labels: `ALL` or one of `LABELS`. Without `every_seed` the first
-    training seed alone is run.
+    `kept` names the labels: `ALL` or one of `LABELS`. `seeds` are those training seeds of the
+    schedule that are run.
     """
 
     scenario: str
     kept: str
     method: str
     episodes: int
-    every_seed: bool = True
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 def _rows() -> Iterator[Row]:
@@ -51,7 +52,7 @@ def _rows() -> Iterator[Row]:
         yield Row(scenario, ALL, 'mixed', _SOME)
     for scenario in ('knife', 'scissors'):
         yield Row(scenario, ALL, 'incidents', _MANY)
-        yield Row(scenario, ALL, 'incidents_finetuned', _SOME, every_seed=False)
+        yield Row(scenario, ALL, 'incidents_finetuned', _SOME, seeds=_FIRST)
     for scenario in ('knife', 'knife_route'):
         yield Row(scenario, ALL, 'chosen', _MANY)
         yield Row(scenario, 'few5', 'chosen', _MANY)
@@ -60,16 +61,18 @@ def _rows() -> Iterator[Row]:
     yield Row('knife', ALL, 'rounded', _MANY)
     yield Row('knife', ALL, 'tuned_on', _MANY)
     for method in ('uncloned_pair', 'chosen_pair'):
-        yield Row('knife_route', ALL, method, _MANY, every_seed=False)
+        yield Row('knife_route', ALL, method, _MANY, seeds=_FIRST)
     for scenario in ('knife', 'knife_route'):
         for kept in ('few1', 'few3', 'few10', 'wrong10'):
-            yield Row(scenario, kept, 'chosen', _SOME, every_seed=False)
+            yield Row(scenario, kept, 'chosen', _SOME, seeds=_FIRST)
         for kept, method in (('few5', 'finetuned_alone'), ('few5', 'retrained'),
                              ('few5', 'finetuned'), ('given5', 'retrained')):
-            yield Row(scenario, kept, method, _SOME, every_seed=False)
-    yield Row('knife_route', 'wrong20', 'chosen', _SOME, every_seed=False)
+            yield Row(scenario, kept, method, _SOME, seeds=_FIRST)
+    yield Row('knife_route', 'wrong20', 'chosen', _SOME, seeds=_FIRST)
 
 
 ROWS = tuple(_rows())
-SHORT_ROWS = tuple(Row(row.scenario, row.kept, row.method, 2, row.every_seed) for row in ROWS
+# A policy that sees, with few labels.
+SEEING_ROWS = (Row('knife_camera', 'few10', 'uncloned', _MANY, seeds=(1,)),)
+SHORT_ROWS = tuple(Row(row.scenario, row.kept, row.method, 2, row.seeds) for row in ROWS
                    if row.scenario == 'knife')

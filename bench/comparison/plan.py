@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from comparison.edit_rows import ALL, ROWS, SHORT_ROWS, Row
+from comparison.edit_rows import ALL, ROWS, SEEING_ROWS, SHORT_ROWS, Row
 from comparison.shifts import SHIFTS
 from uncloning_ros.learning.options import CAMERA_TRAINING, EDIT, FEW_DEMONSTRATIONS
 
@@ -201,7 +201,7 @@ class Schedule:
     # Episodes of each method, where these are all: with all demonstrations of the headline, each
     # training seed; a shift with the first one alone.
     methods: Mapping[str, int] = field(default_factory=dict)
-    rows: tuple[Row, ...] = ()        # all cases, where these are given
+    rows: tuple[Row, ...] = ()        # cases beside those of `methods`; without these, all cases
     rendering: tuple[int, int] = (0, 0)  # repeats, episodes of each
 
     @property
@@ -230,7 +230,8 @@ CAMERAS = replace(
     results='benchmarks_cameras.json', first_judged=320_000_000, seeds_apart=10_000_000,
     contract='contract_camera.yaml', rendering=(5, 8),
     methods={'mixed': 300, 'retrained': 1049, 'retrained_short': 1049, 'uncloned': 1049,
-             'finetuned': 1049, 'redirected': 300, **dict.fromkeys(SHIFTS, 200)})
+             'finetuned': 1049, 'redirected': 300, **dict.fromkeys(SHIFTS, 200)},
+    rows=SEEING_ROWS)
 CAMERAS_SHORT = replace(
     CAMERAS, name='cameras-short', seeds=(0,), demonstrations={'knife_camera': 8}, steps_all=30,
     edit_options=SHORT.edit_options, latency=SHORT.latency, rendering=(2, 1),
@@ -252,8 +253,7 @@ def plan(schedule: Schedule) -> list[Case]:
     if schedule.methods:
         return list(_seeing(schedule))
     if schedule.rows:
-        return [Case(row.scenario, row.kept, seed, row.method) for row in schedule.rows
-                for seed in (schedule.seeds if row.every_seed else schedule.seeds[:1])]
+        return list(_rowed(schedule))
     cases: list[Case] = []
     first, *more = schedule.seeds
     for scenario in schedule.headline:
@@ -283,6 +283,12 @@ def plan(schedule: Schedule) -> list[Case]:
     return cases
 
 
+def _rowed(schedule: Schedule) -> Iterator[Case]:
+    for row in schedule.rows:
+        yield from (Case(row.scenario, row.kept, seed, row.method) for seed in schedule.seeds
+                    if seed in row.seeds)
+
+
 def _seeing(schedule: Schedule) -> Iterator[Case]:
     first, (scenario,) = schedule.seeds[0], schedule.headline
     for seed in schedule.seeds:
@@ -290,6 +296,7 @@ def _seeing(schedule: Schedule) -> Iterator[Case]:
                     if seed == first or METHODS[method].kind != 'shift')
         if seed == first:
             yield from (Case(scenario, ALL, seed, measured) for measured in (TIMES, NODE))
+    yield from _rowed(schedule)
 
 
 def _scarce(schedule: Schedule, scenario: str, seed: int) -> list[Case]:
@@ -312,7 +319,7 @@ def seeds_of(case: Case, schedule: Schedule) -> range:
         return range(0)
     if case.trial is not None:
         return range(DEVELOPMENT_SEED, DEVELOPMENT_SEED + schedule.episodes_trial)
-    if schedule.methods:
+    if schedule.methods and case.kept == ALL:
         episodes = schedule.methods[case.method]
     elif schedule.rows:
         episodes = next(row.episodes for row in schedule.rows if (

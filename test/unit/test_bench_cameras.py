@@ -233,6 +233,18 @@ def test_a_command_follows_its_observation_soon(chunk_ms: float, missed: int, st
     assert f'| deadlines | missed {missed}, commands 900 |' in page
 
 
+@pytest.mark.parametrize(('worse', 'state'), [(9, MET), (14, MISSED)])
+def test_few_labels_are_compared_with_all_of_them(worse: int, state: str) -> None:
+    many = replace(CAMERAS, name='cameras-few', seeds=(1,))
+    records = [record(Case(SCENARIO, kept, 1, 'uncloned'), outcomes, began='k' * 1049)
+               for kept, outcomes in ((ALL, 'S' * 1049),
+                                      ('few10', 'F' * worse + 'S' * (1049 - worse)))]
+    results = results_of(*records, schedule=many)
+    found, = (one for one in camera_targets(results) if one.requirement == 'few labels')
+    assert found.state == state
+    assert '| `few10` | `uncloned` | 1 | 1049 |' in camera_pages(results)['benchmarks/cameras.md']
+
+
 def test_a_missed_target_tells_its_cause_and_what_was_tried(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('comparison.camera_targets.TRIED', {'success': 'a second look'})

@@ -194,6 +194,6 @@ def test_a_short_page_warns() -> None:
     assert 'Its figures mean nothing' in text
 
 
-def test_a_row_runs_each_training_seed_or_the_first_one() -> None:
-    rows = (Row('knife', ALL, 'mixed', 3), Row('knife', 'few5', 'chosen', 3, every_seed=False))
+def test_a_row_runs_its_training_seeds() -> None:
+    rows = (Row('knife', ALL, 'mixed', 3), Row('knife', 'few5', 'chosen', 3, seeds=(0,)))
     assert [case.seed for case in plan(replace(ROWED, rows=rows))] == [0, 1, 2, 0]
