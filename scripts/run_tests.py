@@ -9,6 +9,7 @@ Both then take the next few files of unit tests until none is left. Every argume
 `make test` and `make test-fast` call this.
 """
 
+import re
 import subprocess
 import sys
 import threading
@@ -20,6 +21,16 @@ FILES_EACH = 10  # a run of pytest costs some seconds, and the lanes shall end t
 NOTHING_CHOSEN = 5  # of pytest: the arguments leave no test of this part
 
 
+def _place(path: str) -> tuple[bool, bool, str]:
+    """Return the place of a test file in the order of all.
+
+    Tests of whole pages take longest: begun first, they leave no lane waiting at the end. Then
+    come those that share trained toys, which each run of pytest trains again.
+    """
+    shares = re.search(r'(mixed|seen)_(dir|onnx)', Path(path).read_text(encoding='utf-8'))
+    return 'test_pages' not in path, shares is None, path
+
+
 class Lanes:
     """Runs of pytest in two lanes."""
 
@@ -28,9 +39,7 @@ class Lanes:
         self._arguments, self._lock = arguments, threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
-        # Tests of whole pages take longest: begun first, they leave no lane waiting at the end.
-        unit = sorted(map(str, (TESTS / 'unit').glob('test_*.py')),
-                      key=lambda path: ('test_pages' not in path, path))
+        unit = sorted(map(str, (TESTS / 'unit').glob('test_*.py')), key=_place)
         self._chunks: Iterator[list[str]] = iter(
             [unit[first:first + FILES_EACH] for first in range(0, len(unit), FILES_EACH)])
 
