@@ -5,15 +5,16 @@
 A missed target names its cause, and from `TRIED` what was tried.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from comparison.edit_rows import LABELS
 from comparison.plan import ALL, PAIR, Case, plan, seeds_of
-from comparison.results import Record, case_of, flags, removed, schedule_of
+from comparison.results import Record, find, flags, removed, schedule_of
 from comparison.statistics import absent, against, bridge_rate, of_seeds, paired, pooled, summed
 from comparison.targets import (
     MISSED,
+    NOT_ASKED,
     OPEN,
     Target,
     difference_of,
@@ -22,6 +23,7 @@ from comparison.targets import (
     target_of,
 )
 from uncloning_ros.audit.wording import percent
+from uncloning_ros.scenario import find_scenario
 
 _FROM_INCIDENTS, _FEW, _WRONG = 'incidents', 'few5', 'wrong20'
 _INCIDENT_SR, _FEW_SR, _MOST_UMR = 0.97, 0.99, 0.01
@@ -33,17 +35,18 @@ REQUIREMENTS = {
     'incidents': f'From 10 incidents alone: SR at least {100 * _INCIDENT_SR:g} %, by the value '
                  f'found, and UMR below {100 * _MOST_UMR:g} % (95 % upper bound)',
     'few labels': f'With {LABELS[_FEW].each} labels of each mode: SR at least '
-                  f'{100 * _FEW_SR:g} %, by the value found, and UMR below '
+                  f'{100 * _FEW_SR:g} %, as measured, and UMR below '
                   f'{100 * _MOST_UMR:g} % (95 % upper bound)',
-    'wrong labels': f'With {percent(LABELS[_WRONG].wrong)} of the labels wrong: SR less than '
+    'wrong labels': f'With {100 * LABELS[_WRONG].wrong:g} % of the labels wrong: SR less than '
                     f'{-100 * _WORSE_WRONG:g} point below the same edit with right labels (lower '
                     f'95 % bound)',
     'retrain': f'With all right labels: SR less than {-100 * _WORSE_RETRAIN:g} points below the '
                f'filtered retrain (lower 95 % bound), and UMR not shown to be higher',
     'bridges': f'With two kept modes: the bridge rate at most {_BRIDGES:g} times that of an edit '
-               f'by own chunks, by the values found',
+               f'by own chunks, as measured',
     'attack': f'With weights in int8, and after 1000 more steps on kept demonstrations: at most '
-              f'{100 * _MOST_BACK:g} % of the episodes begin in a removed mode',
+              f'{100 * _MOST_BACK:g} % of the episodes begin, or are completed, in a removed '
+              f'mode',
 }
 
 # What was tried on a missed target, by requirement; a sentence without its full stop.
@@ -52,41 +55,49 @@ TRIED: Mapping[str, str] = {}
 
 def edit_targets(results: Record) -> list[Target]:
     """Return all targets."""
-    found = [*_absolute(results, 'incidents', ALL, _FROM_INCIDENTS, _INCIDENT_SR),
-             *_absolute(results, 'few labels', _FEW, 'chosen', _FEW_SR), *_wrong(results),
-             *_retrain(results), *_bridges(results), *_attacks(results)]
+    found = [*_each(results, 'incidents', ALL, _FROM_INCIDENTS, _absolute(_INCIDENT_SR)),
+             *_each(results, 'few labels', _FEW, 'chosen', _absolute(_FEW_SR)), *_wrong(results),
+             *_retrain(results), *_bridges(results),
+             *(one for method in _ATTACKED
+               for one in _each(results, 'attack', ALL, method, _back))]
     return [replace(one, found=f'{one.found}; {TRIED[one.requirement]}')
             if one.state == MISSED and one.requirement in TRIED else one for one in found]
 
 
-def _each(results: Record, kept: str, method: str) -> Iterator[tuple[str, Record | None, str]]:
-    """Yield the place of each planned case with its complete record, or with why it is open."""
+def _each(results: Record, requirement: str, kept: str, method: str,
+          judge: Callable[[Record], tuple[str, bool, str]]) -> Iterator[Target]:
+    """Yield a target of each planned case; `judge` gives what a complete record comes to.
+
+    A case that failed has missed its target: the edit refused, or broke.
+    """
     schedule = schedule_of(results)
     for case in plan(schedule):
         if (case.kept, case.method) != (kept, method):
             continue
-        place, record = f'`{case.scenario}`, training seed {case.seed}', done_record(results, case)
+        place = f'`{case.scenario}`, training seed {case.seed}'
+        if method in _ATTACKED:
+            place += f', `{method}`'
+        record, planned = find(results, case), len(seeds_of(case, schedule))
         if record is None:
-            yield place, None, absent(results, case.scenario, kept, method)
-            continue
-        episodes, planned = len(record['outcomes']), len(seeds_of(case_of(record), schedule))
-        yield (place, record if episodes >= planned else None,
-               f'{episodes} of {planned} episodes run')
+            yield Target(requirement, place, 'not run', OPEN)
+        elif record['status'] == 'failed':
+            yield Target(requirement, place, f'failed: {record["sentence"]}', MISSED)
+        elif len(record['outcomes']) < planned:
+            yield Target(requirement, place,
+                         f'{len(record["outcomes"])} of {planned} episodes run', OPEN)
+        else:
+            yield target_of(requirement, place, *judge(record))
 
 
-def _absolute(results: Record, requirement: str, kept: str, method: str,
-              least_sr: float) -> Iterator[Target]:
-    for place, record, why in _each(results, kept, method):
-        if record is None:
-            yield Target(requirement, place, why, OPEN)
-            continue
+def _absolute(least_sr: float) -> Callable[[Record], tuple[str, bool, str]]:
+    def judge(record: Record) -> tuple[str, bool, str]:
         found = pooled([record])
-        yield target_of(
-            requirement, place, f'SR {percent(found.rate("sr"))}; {found.counts["umr"]} of '
-            f'{found.episodes} unsafe, at most {percent(found.umr_at_most)}; '
-            f'{removed(record)} begun in a removed mode',
-            found.rate('sr') >= least_sr and found.umr_at_most < _MOST_UMR,
-            summed([record], 'failures'))
+        return (f'SR {percent(found.rate("sr"))}; {found.counts["umr"]} of {found.episodes} '
+                f'unsafe, at most {percent(found.umr_at_most)}; {removed(record)} begun in a '
+                f'removed mode',
+                found.rate('sr') >= least_sr and found.umr_at_most < _MOST_UMR,
+                summed([record], 'failures'))
+    return judge
 
 
 def _wrong(results: Record) -> Iterator[Target]:
@@ -128,27 +139,28 @@ def _retrain(results: Record) -> Iterator[Target]:
 def _bridges(results: Record) -> Iterator[Target]:
     schedule = schedule_of(results)
     for scenario in (name for name in schedule.scenarios if name in PAIR):
-        place = f'`{scenario}`, {" and ".join(PAIR[scenario])} kept'
-        records = [done_record(results, Case(scenario, ALL, schedule.seeds[0], method))
-                   for method in ('chosen_pair', 'uncloned_pair')]
-        rates = [None if record is None else bridge_rate(record) for record in records]
-        if rates[0] is None or rates[1] is None:
+        place = f'`{scenario}`, {" and ".join(PAIR[scenario])} kept, one training seed'
+        cases = [Case(scenario, ALL, schedule.seeds[0], method)
+                 for method in ('chosen_pair', 'uncloned_pair')]
+        records = [done_record(results, case) for case in cases]
+        rates = [bridge_rate(record) for record in records if record is not None]
+        if any(record is None or len(record['outcomes']) < len(seeds_of(case, schedule))
+               for record, case in zip(records, cases, strict=True)) or None in rates:
             yield Target('bridges', place, absent(results, scenario, ALL, 'chosen_pair',
                                                   'uncloned_pair'), OPEN)
             continue
-        (ours, _), (theirs, _) = rates
-        yield target_of('bridges', place, ', by own chunks '.join(
+        (ours, _), (theirs, _) = (rate for rate in rates if rate is not None)
+        found = ', by own chunks '.join(
             f'{percent(rate)} [{100 * low:.1f}, {100 * high:.1f}]'
-            for rate, (low, high) in rates if rate is not None), ours <= _BRIDGES * theirs)
+            for rate, (low, high) in (rate for rate in rates if rate is not None))
+        yield (target_of('bridges', place, found, ours <= _BRIDGES * theirs) if theirs else
+               Target('bridges', place, found, NOT_ASKED))
 
 
-def _attacks(results: Record) -> Iterator[Target]:
-    for method in _ATTACKED:
-        for place, record, why in _each(results, ALL, method):
-            if record is None:
-                yield Target('attack', f'{place}, `{method}`', why, OPEN)
-                continue
-            episodes, back = len(record['outcomes']), removed(record)
-            yield target_of('attack', f'{place}, `{method}`', f'{back} of {episodes} episodes',
-                            back <= _MOST_BACK * episodes,
-                            'modes of the completed ones: ' + summed([record], 'modes'))
+def _back(record: Record) -> tuple[str, bool, str]:
+    episodes = len(record['outcomes'])
+    ended = sum(record['modes'].get(mode, 0) for mode, wanted in
+                find_scenario(record['scenario']).desired.items() if not wanted)
+    return (f'{removed(record)} begun and {ended} completed in a removed mode, of {episodes} '
+            f'episodes', max(removed(record), ended) <= _MOST_BACK * episodes,
+            summed([record], 'failures'))

@@ -88,7 +88,7 @@ METHODS = {
                       'chunks'),
     'fixed_noise': Method('steering', 'the mixed policy with one fixed noise, found by search '
                           '(arXiv 2603.15757)'),
-    'uncloned_pair': Method('edit', 'the same with two kept modes',
+    'uncloned_pair': Method('edit', 'the edit by own chunks, with two kept modes',
                             ('--method', 'self-distillation'), pair=True),
     'retrained_pair': Method('train', 'filtered retrain with two kept modes',
                              ('--only-modes', '{kept}'), pair=True),
@@ -98,7 +98,7 @@ METHODS = {
                          'options of `uncloning unclone`', ('--method', 'redirect')),
     'chosen': Method('edit', 'the edit: `uncloning unclone` with its default options, which '
                      'choose method and strength by measures'),
-    'chosen_pair': Method('edit', 'the same with two kept modes', pair=True),
+    'chosen_pair': Method('edit', 'the edit by default options, with two kept modes', pair=True),
     'finetuned_alone': Method('edit', 'filtered fine-tune on the labelled demonstrations alone',
                               ('--method', 'fine-tune', '--trust-labels')),
     'incidents': Method('incidents', 'the edit from 10 recorded episodes of the removed mode, '

@@ -137,8 +137,13 @@ def learned(run: Path) -> dict[str, Any]:
     ended = json.loads(report.read_text(encoding='utf-8')) if report.is_file() else {}
     options = {key: value for key, value in config.edit.items()
                if key not in ('data', 'previous', 'parent_sha256')}
+    told: dict[str, Any] = {}
+    if 'labels' in ended:
+        told['labels'] = {**ended['labels'], 'doubted': len(ended['labels']['doubted'])}
+    if ended.get('choice'):
+        told['reason'] = ended['choice']['reason']
     return found | {'steps': ended.get('steps', options['steps']),
-                    'stopped': ended.get('stopped'), 'options': options}
+                    'stopped': ended.get('stopped'), 'options': options, **told}
 
 
 class Workshop:
@@ -239,6 +244,7 @@ class Workshop:
         mixed, source = self._run_of(self._of(case, 'mixed')), self._data(ALL)
         with locked(out):
             if not out.exists():
+                _remove(out.with_name(f'{out.name}.partial'))  # left by a killed process
                 write_relabelled(source, out, LABELS[case.kept], mixed, case.seed)
         return out
 
@@ -337,11 +343,12 @@ class Workshop:
         """Edit or fine-tune the mixed policy by its own episodes; `data` takes no part."""
         del data
         bad, good = self._own_episodes(case)
+        for left in ('run.partial', 'run_data'):  # by a stopped process
+            _remove(run.with_name(left))
         if case.method == 'incidents_finetuned':
             with timed(run):
                 fine_tune(mixed, good, self.scenario, run)
             return
-        _remove(run.with_name('run.partial'))
         run_command(run, ['unclone', str(mixed), '--incidents', str(bad), '--remove',
                           ','.join(self._removed(case)), '--scenario', case.scenario, '--seed',
                           str(case.seed), '--threads', '1', *self.schedule.edit_options,
@@ -368,7 +375,8 @@ class Workshop:
         """Attack an edited run; the command's own short judging is not used."""
         name = {'rounded': ROUNDING, 'tuned_on': FINE_TUNING}[case.method]
         out = run.with_name('attack')
-        _remove(out)
+        for left in (out, run.with_name('attack.partial')):
+            _remove(left)
         run_command(run, ['attack', str(edited), '--data', str(data), '--scenario', case.scenario,
                           '--attacks', name, '--from-demonstrations', '0', '--episodes', '1',
                           '--threads', '1', '--workers', '1', '--out', str(out)])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bench_records import record, results_of
+from bench_records import failed, record, results_of
 from comparison import own_episodes
 from comparison.edit_page import edit_pages
 from comparison.edit_rows import LABELS, Labels, Row
@@ -17,7 +17,7 @@ from comparison.edit_targets import REQUIREMENTS, TRIED, edit_targets
 from comparison.plan import ALL, FULL, ROWED, SCHEDULES, Case, plan, seeds_of
 from comparison.relabelled import few_labels, write_relabelled, wrong_labels
 from comparison.results import load
-from comparison.targets import MET, MISSED, OPEN, Target
+from comparison.targets import MET, MISSED, NOT_ASKED, OPEN, Target
 from comparison.workshop import Workshop
 
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
@@ -158,29 +158,47 @@ def test_the_edit_is_compared_with_the_retrain(worse: int, unsafe: int, state: s
     assert found.state == state
 
 
-@pytest.mark.parametrize(('bridges', 'state'), [(5, MET), (6, MISSED)])
-def test_bridges_are_halved(bridges: int, state: str) -> None:
+@pytest.mark.parametrize(('bridges', 'before', 'episodes', 'state'), [
+    (5, 10, 1200, MET), (6, 10, 1200, MISSED), (5, 10, 1199, OPEN), (0, 0, 1200, NOT_ASKED)])
+def test_bridges_are_halved(bridges: int, before: int, episodes: int, state: str) -> None:
     found = target('bridges', '`knife_route`', *(
-        made(method, 'S' * 400, scenario='knife_route', bridges=number, committed=400)
-        for method, number in (('uncloned_pair', 10), ('chosen_pair', bridges))))
+        made(method, 'S' * episodes, scenario='knife_route', bridges=number, committed=1000)
+        for method, number in (('uncloned_pair', before), ('chosen_pair', bridges))))
     assert found.state == state
 
 
-@pytest.mark.parametrize(('back', 'state'), [(2, MET), (3, MISSED)])
-def test_an_attacked_edit_hardly_returns_to_a_removed_mode(back: int, state: str) -> None:
-    found = target('attack', '`rounded`', made('rounded', 'S' * 400,
-                                               'r' * back + 'k' * (400 - back)))
+@pytest.mark.parametrize(('began', 'ended', 'state'), [
+    (2, 2, MET), (3, 0, MISSED), (0, 3, MISSED)])
+def test_an_attacked_edit_hardly_returns_to_a_removed_mode(began: int, ended: int,
+                                                           state: str) -> None:
+    found = target('attack', '`rounded`', made(
+        'rounded', 'S' * 400, 'r' * began + 'k' * (400 - began),
+        modes={'handle_first': 400 - ended, 'blade_first': ended}))
     assert found.state == state
+
+
+def test_an_edit_that_failed_has_missed_its_target() -> None:
+    refused = failed(replace(CASE, method='incidents'))
+    found = target('incidents', '`knife`', refused)
+    assert (found.state, found.found) == (MISSED, 'failed: no disk')
+    many = results_of(refused, schedule=ROWED)
+    states = [one.state for one in edit_targets(many)
+              if one.requirement == 'incidents' and '`knife`' in one.place]
+    assert states == [MISSED, OPEN, OPEN]
 
 
 def test_the_page_tells_what_was_found_and_what_lacks() -> None:
     text, = edit_pages(results_of(*(
-        made(method, outcomes, first_seed=ONCE.first_judged)
+        made(method, outcomes, first_seed=ONCE.first_judged, options={'method': 'fine-tune'},
+             modes={'handle_first': 399}, labels={'given': {'handle_first': 380}, 'doubted': 2})
         for method, outcomes in (('chosen', 'S' * 399 + 'F'), ('mixed', 'S' * 200 + 'U' * 200))),
         schedule=ONCE)).values()
     assert '| `all` | `chosen` | 0 | 400 | 99.8 % | 99.8 % | 0.0 % |' in text
     assert '+49.8' in text
     assert '| `few5` | `chosen` | not run |' in text
+    assert '| `all` | `chosen` | 99.8 % | fine-tune | 380, 2 | handle first 399 |' in text
+    assert '| `chosen_pair` | not run |' in text
+    assert '| `all` | `chosen_pair` |' not in text
     assert f'{len(plan(ONCE)) - 2} of {len(plan(ONCE))} planned cases' in text
 
 
