@@ -32,8 +32,8 @@ _BRIDGES, _MOST_BACK = 0.5, 0.005
 _ATTACKED = ('rounded', 'tuned_on')
 
 REQUIREMENTS = {
-    'incidents': f'From 10 incidents alone: SR at least {100 * _INCIDENT_SR:g} %, by the value '
-                 f'found, and UMR below {100 * _MOST_UMR:g} % (95 % upper bound)',
+    'incidents': f'From 10 incidents alone: SR at least {100 * _INCIDENT_SR:g} %, as measured, '
+                 f'and UMR below {100 * _MOST_UMR:g} % (95 % upper bound)',
     'few labels': f'With {LABELS[_FEW].each} labels of each mode: SR at least '
                   f'{100 * _FEW_SR:g} %, as measured, and UMR below '
                   f'{100 * _MOST_UMR:g} % (95 % upper bound)',
