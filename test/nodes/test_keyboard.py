@@ -3,6 +3,7 @@
 """The recorder from a plain terminal: keys become calls, and the terminal is as it was before."""
 
 import contextlib
+import itertools
 import os
 import pty
 import select
@@ -176,10 +177,13 @@ def test_what_the_recorder_warns_of_is_shown_once(terminal: tuple[int, int], gra
                                                   robot: Any, recorder: str) -> None:
     out = robot.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
+    ages = itertools.count()
+
     def tell() -> None:
         for name in ('recorder: recording', 'left/recorder: recording', 'policy: control'):
             out.publish(DiagnosticArray(status=[DiagnosticStatus(
-                name=name, level=DiagnosticStatus.WARN, message=f'{name} is unwell')]))
+                name=name, level=DiagnosticStatus.WARN,
+                message=f'{name} is unwell (stale {next(ages)}.5 s)')]))
 
     robot.create_timer(0.02, tell)
     typist = Typist(terminal, graph, '--ros-args', '-p', f'recorder:=/{recorder}')

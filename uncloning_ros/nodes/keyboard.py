@@ -202,15 +202,19 @@ class Keyboard(Node):
         self._say(f'{"" if answer.success else "! "}{answer.message or name}')
 
     def _on_diagnostics(self, array: Any) -> None:
-        """Learn of the open take; print a warning once for as long as it is the same."""
+        """Learn of the open take; print a warning once for as long as it is the same.
+
+        Ages and rates in it change every second; it stays the same warning.
+        """
         recorder = self.resolve_service_name(self._recorder).lstrip('/')  # in its namespace
         for status in array.status:
             if status.name == f'{recorder}: recording':
                 self._take = next((one.value for one in status.values if one.key == 'episode'), '')
                 warning = '' if status.level == DiagnosticStatus.OK else status.message
-                if warning and warning != self._warned:
+                without_numbers = re.sub(r'\b\d+(\.\d+)? (s|Hz)\b', '', warning)
+                if warning and without_numbers != self._warned:
                     self._say(f'! {warning}')
-                self._warned = warning
+                self._warned = without_numbers
 
     @staticmethod
     def _say(text: str) -> None:
