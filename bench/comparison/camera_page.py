@@ -5,7 +5,6 @@
 Every figure is computed from the results. A missing case is shown as missing.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,7 +15,12 @@ from comparison.camera_targets import (
     fine_tune_is_enough,
     retrains,
 )
-from comparison.detail import failures_and_superseded, outcomes_table, target_row
+from comparison.detail import (
+    counted_states,
+    failures_and_superseded,
+    outcomes_table,
+    targets_table,
+)
 from comparison.edit_page import RATES_HEAD, rates_row
 from comparison.edit_rows import LABELS
 from comparison.markdown import STATEMENT, bullets, listed, table
@@ -63,16 +67,12 @@ def _page(results: Record) -> str:
 
 
 def _targets(results: Record) -> list[str]:
-    found, rows = camera_targets(results), []
-    for requirement, words in REQUIREMENTS.items():
-        group = [target_row(one) for one in found if one.requirement == requirement]
-        rows += [[requirement, words, *group[0]], *(['', '', *row] for row in group[1:])]
-    counts = listed(f'{n} {state}' for state, n in Counter(one.state for one in found).items())
+    found = camera_targets(results)
     enough = ('**A fine-tune is enough here:** the edit is not shown to succeed more often than '
               'the filtered fine-tune.')
     return ['## Targets', f'Targets of the edit `{EDIT}` and of the policy that it starts from: '
-            f'{counts}.', *([enough] if fine_tune_is_enough(results) else []),
-            table(['target', 'requirement', 'place', 'found', 'state'], rows)]
+            f'{counted_states(found)}.', *([enough] if fine_tune_is_enough(results) else []),
+            targets_table(found, REQUIREMENTS)]
 
 
 def _methods(results: Record) -> list[str]:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the pages of docs/benchmarks/: outcomes, targets, scarce demonstrations, attempts."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from comparison.markdown import bullets, listed, table
 from comparison.plan import ALL, MEASURED, METHODS, OTHER_EDITS, PAIR, TUNING, Case, plan, trials
@@ -100,6 +101,21 @@ def targets_page(results: Record) -> str:
             parts += [f'## {requirement[0].upper()}{requirement[1:]}', f'{words}.'.replace(
                 '..', '.'), table(['place', 'found', 'state'], rows)]
     return _joined(parts)
+
+
+def targets_table(found: Sequence[Target], requirements: Mapping[str, str]) -> str:
+    """Return one table of all targets, by requirement."""
+    rows: list[list[str]] = []
+    for requirement, words in requirements.items():
+        group = [target_row(one) for one in found if one.requirement == requirement]
+        rows += [[*(('', '') if i else (requirement, words)), *row]
+                 for i, row in enumerate(group)]
+    return table(['target', 'requirement', 'place', 'found', 'state'], rows)
+
+
+def counted_states(found: Sequence[Target]) -> str:
+    """Return the number of targets in each state, in words."""
+    return listed(f'{n} {state}' for state, n in Counter(one.state for one in found).items())
 
 
 def target_row(target: Target) -> list[str]:

@@ -5,10 +5,9 @@
 Every figure is computed from the results. A missing case is shown as missing.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
-from comparison.detail import failures_and_superseded, target_row
+from comparison.detail import counted_states, failures_and_superseded, targets_table
 from comparison.edit_rows import ALL, LABELS
 from comparison.edit_targets import REQUIREMENTS, edit_targets
 from comparison.markdown import STATEMENT, bullets, listed, table
@@ -42,14 +41,9 @@ def _page(results: Record) -> str:
 
 
 def _targets(results: Record) -> list[str]:
-    found, rows = edit_targets(results), []
-    for requirement, words in REQUIREMENTS.items():
-        group = [target_row(one) for one in found if one.requirement == requirement]
-        rows += [[requirement, words, *group[0]], *(['', '', *row] for row in group[1:])
-                 ] if group else []
-    counts = listed(f'{n} {state}' for state, n in Counter(one.state for one in found).items())
-    return ['## Targets', f'{counts[:1].upper()}{counts[1:]}.',
-            table(['target', 'requirement', 'place', 'found', 'state'], rows)]
+    found = edit_targets(results)
+    states = counted_states(found)
+    return ['## Targets', f'{states[:1].upper()}{states[1:]}.', targets_table(found, REQUIREMENTS)]
 
 
 def _methods(results: Record) -> list[str]:
