@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from comparison.markdown import STATEMENT, bullets, listed, table
-from comparison.relabelled import few_labels, wrong_labels
+from comparison.relabelled import few_labels, kept_first, wrong_labels
 
 from uncloning_ros.demos.dataset.store import Dataset, load_dataset
 from uncloning_ros.files import write_whole
@@ -58,10 +58,9 @@ class Task:
 def task_of(folder: Path) -> Task:
     """Return the task in the folder of a scenario."""
     run, dataset = load_run(folder / 'mixed'), load_dataset(folder / 'data')
-    interface = run.config.contract.interface
-    kept = interface.desired_modes
-    modes = (*kept, *(mode for mode in interface.mode_names if mode not in kept))
-    return Task(folder.name, run, dataset, look(run.policy, dataset), modes, len(kept))
+    contract = run.config.contract
+    return Task(folder.name, run, dataset, look(run.policy, dataset), kept_first(contract),
+                len(contract.interface.desired_modes))
 
 
 def few(task: Task, each: int, seed: int) -> tuple[Opinions, Sequence[int]]:

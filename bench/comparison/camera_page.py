@@ -24,7 +24,7 @@ from comparison.detail import (
 from comparison.edit_page import RATES_HEAD, rates_row
 from comparison.edit_rows import LABELS
 from comparison.markdown import STATEMENT, bullets, listed, table
-from comparison.page import headline_table, incomplete, methods_table, warning
+from comparison.page import headline_table, incomplete, methods_table, sizes, warning
 from comparison.plan import ALL, CAMERA_SIZE, METHODS, NODE, TIMES, Case, plan
 from comparison.results import Record, case_of, otherwise_unsafe, removed, schedule_of
 from comparison.shifts import SHIFTS, changes
@@ -77,14 +77,13 @@ def _targets(results: Record) -> list[str]:
 
 def _methods(results: Record) -> list[str]:
     schedule = schedule_of(results)
-    sizes = listed(f'{schedule.demonstrations[name]} of `{name}`' for name in schedule.scenarios)
     return [
         '## Methods', methods_table(results),
         bullets([
             'All methods share the network with its encoders, the demonstrations, the '
             'environment seeds and the policy-noise seeds. None is tuned.',
-            f'Demonstrations: {sizes}, the same number of each mode; {schedule.steps_all} '
-            f'training steps. The encoders of an edit are frozen.',
+            f'Demonstrations: {sizes(schedule)}, the same number of each mode; '
+            f'{schedule.steps_all} training steps. The encoders of an edit are frozen.',
             f'Judged episodes: seeds from {schedule.first_judged}, {schedule.seeds_apart} further '
             f'for each training seed. Each training seed has its own policy of each method.',
             '[audit.md](../audit.md) explains TCR, SR and UMR. *At most* is the 95 % upper bound '

@@ -11,7 +11,7 @@ from comparison.detail import counted_states, failures_and_superseded, targets_t
 from comparison.edit_rows import ALL, LABELS
 from comparison.edit_targets import REQUIREMENTS, edit_targets
 from comparison.markdown import STATEMENT, bullets, listed, table
-from comparison.page import incomplete, methods_table, warning
+from comparison.page import incomplete, methods_table, sizes, warning
 from comparison.plan import METHODS, OWN_EPISODES, PAIR, plan
 from comparison.results import Record, flags, removed, schedule_of
 from comparison.statistics import absent, bridge_rate, of_seeds, paired, pooled, summed
@@ -48,14 +48,13 @@ def _targets(results: Record) -> list[str]:
 
 def _methods(results: Record) -> list[str]:
     schedule = schedule_of(results)
-    sizes = listed(f'{schedule.demonstrations[name]} of `{name}`' for name in schedule.scenarios)
     return [
         '## Methods', methods_table(results),
         bullets([
-            f'Demonstrations: {sizes}, about the same number of each mode; {schedule.steps_all} '
-            f'training steps, {schedule.steps_scarce} of a retrain from few labels. The edits and '
-            f'fine-tunes of a training seed start from its mixed policy, `rounded` and `tuned_on` '
-            f'from its `chosen`. None is tuned here.',
+            f'Demonstrations: {sizes(schedule)}, about the same number of each mode; '
+            f'{schedule.steps_all} training steps, {schedule.steps_scarce} of a retrain from few '
+            f'labels. The edits and fine-tunes of a training seed start from its mixed policy, '
+            f'`rounded` and `tuned_on` from its `chosen`. None is tuned here.',
             'The column *edit by* has the method that the default options took.',
             'Labels: `all` are right. `few5` leaves 5 of each mode, of training episodes; '
             '`given5` adds those that the edit gives to the others. With `wrong20`, 20 % of the '

@@ -96,7 +96,7 @@ def _absolute(least_sr: float) -> Callable[[Record], tuple[str, bool, str]]:
                 f'unsafe, at most {percent(found.umr_at_most)}; {removed(record)} begun in a '
                 f'removed mode',
                 found.rate('sr') >= least_sr and found.umr_at_most < _MOST_UMR,
-                summed([record], 'failures'))
+                '; '.join(filter(None, (summed([record], 'failures'), record.get('reason')))))
     return judge
 
 

@@ -21,6 +21,7 @@ from comparison.plan import (
     METHODS,
     SEEDS_APART,
     Case,
+    Schedule,
     plan,
 )
 from comparison.results import Record, find, is_done, schedule_of
@@ -91,14 +92,13 @@ def _verdict(results: Record) -> list[str]:
 
 def _methods(results: Record) -> list[str]:
     schedule = schedule_of(results)
-    sizes = listed(f'{schedule.demonstrations[name]} of `{name}`' for name in schedule.scenarios)
     return [
         '## Methods', methods_table(results),
         bullets([
             'All methods share the network, the demonstrations, the environment seeds and the '
             'policy-noise seeds.',
-            f'All demonstrations: {sizes}, the same number of each mode; {schedule.steps_all} '
-            f'training steps.',
+            f'All demonstrations: {sizes(schedule)}, the same number of each mode; '
+            f'{schedule.steps_all} training steps.',
             f'Scarce demonstrations: {listed(schedule.counts)} of the kept modes among '
             f'{schedule.removed} of removed modes; {schedule.steps_scarce} training steps. '
             f'`{EDIT}` and `retargeted` also learn from retargeted copies of them, the other '
@@ -124,6 +124,11 @@ def _methods(results: Record) -> list[str]:
             'demonstrations, and not for other trainings.',
             'Time is processor time of learning on one thread. For a steering method it is the '
             'time of its classifier.'])]
+
+
+def sizes(schedule: Schedule) -> str:
+    """Return the number of demonstrations of each scenario, in words."""
+    return listed(f'{schedule.demonstrations[name]} of `{name}`' for name in schedule.scenarios)
 
 
 def methods_table(results: Record) -> str:

@@ -237,15 +237,15 @@ CAMERAS_SHORT = replace(
     edit_options=SHORT.edit_options, latency=SHORT.latency, rendering=(2, 1),
     methods=dict.fromkeys(CAMERAS.methods, 2))
 # Few and wrong labels, incidents, and what is done to an edited file later. Nothing is tuned.
-ROWED = replace(
+EDITS = replace(
     FULL, name='edit', headline=('knife', 'knife_route', 'scissors'), others=(), counts=(),
     removed=0, trials=0, results='benchmarks_edit.json', first_judged=360_000_000,
     seeds_apart=10_000_000, rows=ROWS)
-ROWED_SHORT = replace(
-    ROWED, name='edit-short', headline=('knife',), seeds=(0,), demonstrations={'knife': 32},
+EDITS_SHORT = replace(
+    EDITS, name='edit-short', headline=('knife',), seeds=(0,), demonstrations={'knife': 32},
     steps_all=60, steps_scarce=60, edit_options=SHORT.edit_options, rows=SHORT_ROWS)
 SCHEDULES = {schedule.name: schedule for schedule in (
-    FULL, SHORT, CAMERAS, CAMERAS_SHORT, ROWED, ROWED_SHORT)}
+    FULL, SHORT, CAMERAS, CAMERAS_SHORT, EDITS, EDITS_SHORT)}
 
 
 def plan(schedule: Schedule) -> list[Case]:

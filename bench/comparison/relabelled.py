@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from comparison.edit_rows import Labels
+from uncloning_ros.contract import Contract
 from uncloning_ros.demos.dataset.store import EpisodeRecord, load_dataset
 from uncloning_ros.files import whole_folder, write_whole
 from uncloning_ros.learning.checkpoint import load_run
 from uncloning_ros.learning.opinions import opinions
 from uncloning_ros.learning.uncloning import look
+
+
+def kept_first(contract: Contract) -> tuple[str, ...]:
+    """Return the modes of a contract, the desired ones first."""
+    kept = contract.interface.desired_modes
+    return (*kept, *(mode for mode in contract.interface.mode_names if mode not in kept))
 
 
 def few_labels(episodes: Sequence[EpisodeRecord], modes: Sequence[str], each: int,
@@ -41,9 +48,8 @@ def write_relabelled(source: Path, out: Path, labels: Labels, mixed: Path, seed:
     `mixed` is the run that an edit would start from. `seed` draws the labels.
     """
     dataset, run = load_dataset(source), load_run(mixed)
-    interface = dataset.contract.interface
-    kept = interface.desired_modes
-    modes = (*kept, *(mode for mode in interface.mode_names if mode not in kept))
+    kept = dataset.contract.interface.desired_modes
+    modes = kept_first(dataset.contract)
     found = (wrong_labels(dataset.episodes, modes, labels.wrong, seed) if labels.each is None else
              few_labels(dataset.episodes, modes, labels.each, seed))
     with whole_folder(out) as folder:

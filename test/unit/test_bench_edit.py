@@ -14,7 +14,7 @@ from comparison import own_episodes
 from comparison.edit_page import edit_pages
 from comparison.edit_rows import LABELS, Labels, Row
 from comparison.edit_targets import REQUIREMENTS, TRIED, edit_targets
-from comparison.plan import ALL, FULL, ROWED, SCHEDULES, Case, plan, seeds_of
+from comparison.plan import ALL, EDITS, FULL, SCHEDULES, Case, plan, seeds_of
 from comparison.relabelled import few_labels, write_relabelled, wrong_labels
 from comparison.results import load
 from comparison.targets import MET, MISSED, NOT_ASKED, OPEN, Target
@@ -28,9 +28,9 @@ DOCS = Path(__file__).resolve().parents[2] / 'docs'
 MODES = ('left', 'right')
 CASE = Case('knife', ALL, 0, 'chosen')
 # One training seed, and few enough episodes that tests can write them down.
-ONCE = replace(ROWED, name='edit-once', headline=('knife', 'knife_route'), seeds=(0,),
+ONCE = replace(EDITS, name='edit-once', headline=('knife', 'knife_route'), seeds=(0,),
                rows=tuple(replace(row, episodes=400 if row.scenario == 'knife' else 1200)
-                          for row in ROWED.rows if row.scenario != 'scissors'))
+                          for row in EDITS.rows if row.scenario != 'scissors'))
 
 
 def made(method: str, outcomes: str, began: str = '', **more: Any) -> dict[str, Any]:
@@ -48,20 +48,20 @@ def target(requirement: str, place: str, *records: dict[str, Any]) -> Target:
 
 
 def test_cases_have_seeds_of_their_own_that_no_other_comparison_judges() -> None:
-    cases = plan(ROWED)
+    cases = plan(EDITS)
     assert len({case.key for case in cases}) == len(cases)
     used = {seed for case in plan(FULL) for seed in seeds_of(case, FULL)}
     for case in cases:
-        seeds = seeds_of(case, ROWED)
+        seeds = seeds_of(case, EDITS)
         assert seeds.start == 360_000_000 + 10_000_000 * case.seed
         assert len(seeds) in (300, 1049)
         assert not used & set(seeds)
 
 
-@pytest.mark.parametrize('case', [case for case in plan(ROWED) if case.seed == 0],
+@pytest.mark.parametrize('case', [case for case in plan(EDITS) if case.seed == 0],
                          ids=lambda case: case.key)
 def test_a_case_has_the_mixed_policy_of_right_labels(case: Case) -> None:
-    assert Workshop._of(case, 'mixed') in plan(ROWED)
+    assert Workshop._of(case, 'mixed') in plan(EDITS)
 
 
 def test_a_retrain_from_few_labels_has_fewer_steps() -> None:
@@ -121,8 +121,35 @@ def test_recorded_episodes_are_of_the_mode_that_was_asked_for(
         own_episodes.record(tmp_path, knife, 'edge_first', 2, 0, tmp_path)
 
 
+@pytest.mark.parametrize(('method', 'name'), [
+    ('rounded', 'rounding'), ('tuned_on', 'fine-tuning')])
+def test_an_attack_that_was_killed_is_made_again(method: str, name: str, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    def attack(made: Path, words: list[str]) -> None:
+        out = Path(words[words.index('--out') + 1])
+        assert words[words.index('--attacks') + 1] == name
+        assert words[:2] == ['attack', str(tmp_path / 'edited')]
+        out.with_name(f'{out.name}.partial').mkdir()  # as the command does, which refuses one
+        (out / name).mkdir(parents=True)
+
+    monkeypatch.setattr('comparison.workshop.run_command', attack)
+    (tmp_path / 'attack.partial').mkdir()
+    (tmp_path / 'attack').mkdir()
+    shop = Workshop(tmp_path, EDITS, find_scenario('knife'), {})
+    shop._attack(replace(CASE, method=method), tmp_path / 'run', tmp_path / 'data',
+                 tmp_path / 'edited')
+    assert (tmp_path / 'run').is_dir()
+
+
+def test_a_missed_target_tells_why_the_edit_was_chosen() -> None:
+    missed = made('chosen', 'S' * 390 + 'F' * 10, kept='few5', failures={'dropped': 10},
+                  reason='the fine-tune leaves nothing')
+    assert target('few labels', '`knife`', missed).found.endswith(
+        'dropped 10; the fine-tune leaves nothing')
+
+
 def test_targets_without_records_are_open() -> None:
-    found = edit_targets(results_of(schedule=ROWED))
+    found = edit_targets(results_of(schedule=EDITS))
     assert {(one.state, one.found) for one in found} == {(OPEN, 'not run')}
     assert {one.requirement for one in found} == set(REQUIREMENTS)
     assert set(TRIED) <= set(REQUIREMENTS)
@@ -181,7 +208,7 @@ def test_an_edit_that_failed_has_missed_its_target() -> None:
     refused = failed(replace(CASE, method='incidents'))
     found = target('incidents', '`knife`', refused)
     assert (found.state, found.found) == (MISSED, 'failed: no disk')
-    many = results_of(refused, schedule=ROWED)
+    many = results_of(refused, schedule=EDITS)
     states = [one.state for one in edit_targets(many)
               if one.requirement == 'incidents' and '`knife`' in one.place]
     assert states == [MISSED, OPEN, OPEN]
@@ -203,7 +230,7 @@ def test_the_page_tells_what_was_found_and_what_lacks() -> None:
 
 
 def test_the_committed_page_is_that_of_the_committed_results() -> None:
-    for path, text in edit_pages(load(DOCS / ROWED.results, ROWED)).items():
+    for path, text in edit_pages(load(DOCS / EDITS.results, EDITS)).items():
         assert text == (DOCS / path).read_text(encoding='utf-8'), path
 
 
@@ -214,4 +241,4 @@ def test_a_short_page_warns() -> None:
 
 def test_a_row_runs_its_training_seeds() -> None:
     rows = (Row('knife', ALL, 'mixed', 3), Row('knife', 'few5', 'chosen', 3, seeds=(0,)))
-    assert [case.seed for case in plan(replace(ROWED, rows=rows))] == [0, 1, 2, 0]
+    assert [case.seed for case in plan(replace(EDITS, rows=rows))] == [0, 1, 2, 0]

@@ -22,7 +22,7 @@ def row(name: str, successes: int, unsafe: int = 0) -> dict[str, object]:
 
 
 @pytest.fixture
-def bench(seen_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> encoders.Bench:
+def bench(seen_dir: Path, tmp_path: Path) -> encoders.Bench:
     run = load_run(seen_dir)
     found = encoders.Bench.__new__(encoders.Bench)
     found.run, found.work, found.given = run, tmp_path, seen_dir
@@ -73,11 +73,3 @@ def test_a_thawed_edit_moves_the_encoders(moved: bool, seen_dir: Path, seen: obj
     names = [name for name in before if name.startswith('eyes.')]
     assert names
     assert any(not torch.equal(before[name], after[name]) for name in names) == moved
-
-
-def test_bad_options_are_refused(capsys: pytest.CaptureFixture[str],
-                                 monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('sys.argv', ['encoders.py', 'run', 'data', '--work', 'w', '--only', 'x'])
-    with pytest.raises(SystemExit):
-        encoders.main()
-    assert 'invalid choice' in capsys.readouterr().err

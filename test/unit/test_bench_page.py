@@ -16,10 +16,10 @@ from comparison.picture import picture
 from comparison.plan import (
     ALL,
     CAMERAS,
+    EDITS,
     FULL,
     LATENCY,
     METHODS,
-    ROWED,
     TUNING,
     Case,
     plan,
@@ -119,7 +119,7 @@ def test_every_method_is_explained() -> None:
     explained = set[str]()
     for page, schedule in ((summary_page(empty(FULL)), FULL),
                            (camera_pages(empty(CAMERAS))['benchmarks/cameras.md'], CAMERAS),
-                           (edit_pages(empty(ROWED))['benchmarks/edit.md'], ROWED)):
+                           (edit_pages(empty(EDITS))['benchmarks/edit.md'], EDITS)):
         for name in {case.method for case in plan(schedule)} & METHODS.keys():
             assert rows(page, f'`{name}`')[0][1] == METHODS[name].words
             explained.add(name)
